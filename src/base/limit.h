@@ -1,0 +1,18 @@
+/* limit: the budget tree (process, peer, protocol, queue). A charge goes up to the root and is
+ * refused whole by the first node without room; the refusal names that node. */
+#ifndef BASE_LIMIT_H
+#define BASE_LIMIT_H
+#include "base/bytes.h"
+
+typedef struct limit {
+    const char *name;     /* borrowed; appears in refusals: "memory of peer 12D3… (limits.peer_bytes)" */
+    struct limit *parent; /* borrowed; NULL at the root */
+    uint64_t max, used, peak;
+} limit_t;
+
+void limit_init(limit_t *l, const char *name, limit_t *parent, uint64_t max);
+void limit_deinit(limit_t *l);                              /* asserts used == 0 */
+MUST_CHECK err_t limit_charge(limit_t *l, uint64_t amount); /* ERR_LIMIT, nothing charged */
+void limit_release(limit_t *l, uint64_t amount);
+uint64_t limit_room(const limit_t *l); /* the least room up to the root */
+#endif

@@ -1,0 +1,183 @@
+/* driver: the seam between this program and the world. `loop/` implements it over libuv, `sim/` over
+ * virtual time, virtual network and virtual disk from one seed. All else runs over either.
+ *
+ * Functions with a task may suspend; all others are immediate. All run on the loop thread but
+ * driver_post. Every resource that is opened here is closed by its owner. */
+#ifndef TASK_DRIVER_H
+#define TASK_DRIVER_H
+#include "base/bytes.h"
+#include "task/stream.h"
+#include "task/task.h"
+
+/* An IP endpoint. */
+typedef struct net_addr {
+    uint8_t family; /* 4 or 6 */
+    uint8_t ip[16]; /* network order; IPv4 in the first 4 */
+    uint16_t port;  /* host order */
+    uint32_t scope; /* IPv6 zone index, 0 when none */
+} net_addr_t;
+#define NET_ADDR_TEXT_MAX 64
+/* "127.0.0.1:4001", "[::1]:4001" */
+const char *net_addr_print(const net_addr_t *a, char out[NET_ADDR_TEXT_MAX]);
+/* "IP:PORT", "[IP6]:PORT", ":PORT" (0.0.0.0), no names. ERR_INVALID. */
+MUST_CHECK err_t net_addr_parse(const char *text, net_addr_t *ret_addr);
+bool net_addr_equal(const net_addr_t *a, const net_addr_t *b);
+bool net_addr_is_loopback(const net_addr_t *a);
+bool net_addr_is_private(const net_addr_t *a); /* RFC 1918, ULA, link local, loopback */
+
+typedef struct listener listener_t;
+typedef struct udp udp_t;
+typedef struct file file_t;
+typedef void (*work_fn)(void *arg);
+
+typedef enum { DNS_A, DNS_AAAA, DNS_TXT } dns_type_t;
+#define DNS_MAX_ANSWERS 128
+typedef struct dns_answer {
+    buf_t text[DNS_MAX_ANSWERS]; /* A and AAAA: 4 or 16 bytes; TXT: the joined strings */
+    size_t count;
+    uint32_t ttl_s;
+} dns_answer_t;
+void dns_answer_deinit(dns_answer_t *a);
+AUTO_DEFINE(dns_answer_t, dns_answer_deinit)
+
+typedef enum {
+    FILE_READ = 1,
+    FILE_WRITE = 2,
+    FILE_CREATE = 4,
+    FILE_EXCLUSIVE = 8, /* with CREATE: ERR_EXISTS when it is there */
+    FILE_TRUNCATE = 16,
+    FILE_NO_FOLLOW = 32,
+    FILE_DIRECT_HINT = 64, /* drop from the page cache behind large sequential use */
+} file_flags_t;
+typedef struct file_info {
+    enum { FILE_KIND_NONE, FILE_KIND_REGULAR, FILE_KIND_DIR, FILE_KIND_SYMLINK, FILE_KIND_OTHER } kind;
+    uint64_t size_bytes, disk_bytes;
+    uint32_t mode;
+    int64_t mtime_s;
+    uint32_t mtime_ns;
+    uint64_t device, inode;
+} file_info_t;
+typedef struct dir_list {
+    char **names; /* sorted bytewise, without . and .. */
+    size_t count;
+} dir_list_t;
+void dir_list_deinit(dir_list_t *l);
+AUTO_DEFINE(dir_list_t, dir_list_deinit)
+
+/* ── what an implementation provides ─────────────────────────────────────────────────────────── */
+typedef struct driver_ops {
+    uint64_t (*now_ms)(driver_t *d);
+    uint64_t (*wall_ms)(driver_t *d);
+    /* Handles external events; blocks until one came or `until_ms` (monotonic; 0: do not block).
+     * False when nothing can ever happen any more (simulator). */
+    bool (*turn)(driver_t *d, uint64_t until_ms);
+    void (*post)(driver_t *d, void (*fn)(void *), void *arg); /* thread-safe */
+    void (*random)(driver_t *d, uint8_t *out, size_t len);
+    err_t (*work)(task_t *t, driver_t *d, work_fn fn, void *arg);
+    size_t (*work_threads)(driver_t *d);
+    err_t (*resolve)(task_t *t, driver_t *d, const char *name, dns_type_t type, dns_answer_t *ret);
+    err_t (*dial)(task_t *t, driver_t *d, const net_addr_t *to, stream_t **ret_stream);
+    err_t (*listen)(driver_t *d, const net_addr_t *at, listener_t **ret_listener);
+    err_t (*udp_open)(driver_t *d, const net_addr_t *at, udp_t **ret_udp);
+    err_t (*file_open)(task_t *t, driver_t *d, const char *path, int flags, uint32_t mode, file_t **ret);
+    err_t (*fs_stat)(task_t *t, driver_t *d, const char *path, bool follow, file_info_t *ret);
+    err_t (*fs_rename)(task_t *t, driver_t *d, const char *from, const char *to);
+    err_t (*fs_unlink)(task_t *t, driver_t *d, const char *path);
+    err_t (*fs_rmdir)(task_t *t, driver_t *d, const char *path);
+    err_t (*fs_mkdir)(task_t *t, driver_t *d, const char *path, uint32_t mode);
+    err_t (*fs_list)(task_t *t, driver_t *d, const char *path, dir_list_t *ret);
+    err_t (*fs_symlink)(task_t *t, driver_t *d, const char *target, const char *path);
+    err_t (*fs_readlink)(task_t *t, driver_t *d, const char *path, buf_t *ret);
+    err_t (*fs_sync_dir)(task_t *t, driver_t *d, const char *path);
+    err_t (*fs_free_bytes)(task_t *t, driver_t *d, const char *path, uint64_t *ret);
+} driver_ops_t;
+struct driver {
+    const driver_ops_t *ops;
+    bool is_simulated;
+};
+typedef struct listener_ops {
+    err_t (*accept)(task_t *t, listener_t *l, stream_t **ret_stream, net_addr_t *ret_from);
+    void (*close)(listener_t *l);
+} listener_ops_t;
+struct listener {
+    const listener_ops_t *ops;
+    net_addr_t at; /* with the port that was taken */
+};
+typedef struct udp_ops {
+    err_t (*send)(udp_t *u, const net_addr_t *to, bytes_t datagram); /* ERR_AGAIN when full */
+    err_t (*recv)(udp_t *u, net_addr_t *ret_from, uint8_t *out, size_t cap, size_t *ret_n); /* or ERR_AGAIN */
+    err_t (*join)(udp_t *u, const net_addr_t *group);                                       /* multicast */
+    void (*close)(udp_t *u);
+} udp_ops_t;
+struct udp {
+    const udp_ops_t *ops;
+    net_addr_t at;
+    event_t readable;
+};
+typedef struct file_ops {
+    err_t (*read_at)(task_t *t, file_t *f, uint8_t *out, size_t len, uint64_t offset, size_t *ret_n);
+    /* From memory alone, without waiting: ERR_AGAIN when the page cache does not have it. */
+    err_t (*try_read_at)(file_t *f, uint8_t *out, size_t len, uint64_t offset, size_t *ret_n);
+    err_t (*write_at)(task_t *t, file_t *f, const bytes_t *pieces, size_t n, uint64_t offset);
+    err_t (*sync)(task_t *t, file_t *f); /* data and what is needed to find it */
+    err_t (*truncate)(task_t *t, file_t *f, uint64_t size);
+    err_t (*size)(task_t *t, file_t *f, uint64_t *ret_size);
+    err_t (*punch)(task_t *t, file_t *f, uint64_t offset, uint64_t len); /* ERR_UNSUPPORTED is fine */
+    err_t (*try_lock)(file_t *f); /* exclusive, held until close; ERR_IN_USE */
+    void (*close)(file_t *f);
+} file_ops_t;
+struct file {
+    const file_ops_t *ops;
+};
+
+/* ── how the rest calls it ───────────────────────────────────────────────────────────────────── */
+uint64_t driver_now_ms(driver_t *d);                       /* monotonic */
+uint64_t driver_wall_ms(driver_t *d);                      /* since 1970, UTC */
+void driver_random(driver_t *d, uint8_t *out, size_t len); /* fit for keys */
+uint64_t driver_random_u64(driver_t *d);
+void driver_post(driver_t *d, void (*fn)(void *), void *arg); /* from any thread: run fn on the loop */
+/* Runs fn(arg) on a worker thread and waits for it. fn may block, must not touch tasks, and may use
+ * fail(): its text is carried over when the caller returns the same code. Not interrupted: the task
+ * waits for the end of fn even when it is cancelled, so that arg may live on its stack. */
+void work(task_t *t, work_fn fn, void *arg);
+size_t driver_work_threads(driver_t *d);
+
+MUST_CHECK err_t net_dial(task_t *t, const net_addr_t *to, stream_t **ret_stream); /* no own time-out */
+MUST_CHECK err_t net_listen(driver_t *d, const net_addr_t *at, listener_t **ret); /* ERR_IN_USE: port taken */
+MUST_CHECK err_t listener_accept(task_t *t, listener_t *l, stream_t **ret_stream, net_addr_t *ret_from);
+void listener_close(listener_t *l); /* NULL is fine; waiting accepts get ERR_CLOSED */
+MUST_CHECK err_t udp_open(driver_t *d, const net_addr_t *at, udp_t **ret);
+MUST_CHECK err_t udp_send(udp_t *u, const net_addr_t *to, bytes_t datagram);
+MUST_CHECK err_t udp_recv(task_t *t, udp_t *u, net_addr_t *ret_from, uint8_t *out, size_t cap, size_t *ret_n);
+void udp_close(udp_t *u);
+MUST_CHECK err_t dns_resolve(task_t *t, const char *name, dns_type_t type, dns_answer_t *ret_answer);
+
+MUST_CHECK err_t file_open(task_t *t, const char *path, int flags, uint32_t mode, file_t **ret_file);
+MUST_CHECK err_t file_read_at(task_t *t, file_t *f, uint8_t *out, size_t len, uint64_t offset, size_t *ret_n);
+MUST_CHECK err_t file_read_exact(task_t *t, file_t *f, uint8_t *out, size_t len,
+                                 uint64_t offset); /* ERR_EOF */
+MUST_CHECK err_t file_try_read_at(file_t *f, uint8_t *out, size_t len, uint64_t offset, size_t *ret_n);
+MUST_CHECK err_t file_write_at(task_t *t, file_t *f, const bytes_t *pieces, size_t n, uint64_t offset);
+MUST_CHECK err_t file_sync(task_t *t, file_t *f);
+MUST_CHECK err_t file_truncate(task_t *t, file_t *f, uint64_t size);
+MUST_CHECK err_t file_size(task_t *t, file_t *f, uint64_t *ret_size);
+MUST_CHECK err_t file_punch(task_t *t, file_t *f, uint64_t offset, uint64_t len);
+MUST_CHECK err_t file_try_lock(file_t *f);
+void file_close(file_t *f); /* NULL is fine */
+AUTO_PTR_DEFINE(file_t, file_close)
+MUST_CHECK err_t fs_stat(task_t *t, const char *path, bool follow, file_info_t *ret); /* ERR_NOT_FOUND */
+MUST_CHECK err_t fs_rename(task_t *t, const char *from, const char *to);
+MUST_CHECK err_t fs_unlink(task_t *t, const char *path);
+MUST_CHECK err_t fs_rmdir(task_t *t, const char *path);
+MUST_CHECK err_t fs_mkdir(task_t *t, const char *path, uint32_t mode);  /* ERR_EXISTS */
+MUST_CHECK err_t fs_mkdirs(task_t *t, const char *path, uint32_t mode); /* with parents; fine when there */
+MUST_CHECK err_t fs_list(task_t *t, const char *path, dir_list_t *ret);
+MUST_CHECK err_t fs_symlink(task_t *t, const char *target, const char *path);
+MUST_CHECK err_t fs_readlink(task_t *t, const char *path, buf_t *ret);
+MUST_CHECK err_t fs_sync_dir(task_t *t, const char *path);
+MUST_CHECK err_t fs_free_bytes(task_t *t, const char *path, uint64_t *ret_bytes);
+/* Whole small files. Write is atomic and durable: temporary file, sync, rename, sync of the folder. */
+MUST_CHECK err_t fs_read_file(task_t *t, const char *path, size_t max_bytes, buf_t *out);
+MUST_CHECK err_t fs_write_file(task_t *t, const char *path, uint32_t mode, bytes_t content);
+MUST_CHECK err_t fs_remove_tree(task_t *t, const char *path);
+#endif
