@@ -1,0 +1,14 @@
+/* aead: ChaCha20-Poly1305 (RFC 8439) with contexts that are made once per key. */
+#ifndef CRYPTO_AEAD_H
+#define CRYPTO_AEAD_H
+#include "base/bytes.h"
+#define AEAD_TAG_BYTES 16
+typedef struct aead aead_t;
+MUST_CHECK err_t aead_new_chacha20_poly1305(const uint8_t key[32], aead_t **ret);
+void aead_free(aead_t *a); /* wipes the key; NULL is fine */
+/* out: plain.len + 16 bytes; may be plain.data itself. */
+MUST_CHECK err_t aead_seal(aead_t *a, const uint8_t nonce[12], bytes_t ad, bytes_t plain, uint8_t *out);
+/* out: sealed.len - 16 bytes; may be sealed.data itself. ERR_CRYPTO when the tag is wrong (out is
+ * then wiped). */
+MUST_CHECK err_t aead_open(aead_t *a, const uint8_t nonce[12], bytes_t ad, bytes_t sealed, uint8_t *out);
+#endif

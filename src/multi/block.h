@@ -1,0 +1,24 @@
+/* block: bytes and the CID that they hash to. Immutable, reference counted (loop thread only: workers
+ * may read a block that the caller holds, never ref or release it). */
+#ifndef MULTI_BLOCK_H
+#define MULTI_BLOCK_H
+#include "multi/cid.h"
+#define BLOCK_MAX_BYTES (2u << 20) /* what bitswap carries */
+typedef struct block {
+    cid_t cid;
+    uint32_t refs;
+    size_t len;
+    uint8_t *data; /* len bytes, in the same allocation unless taken from a buf_t */
+    bool is_separate;
+} block_t;
+/* Uninitialised room for len bytes; the caller fills data and cid before anyone else sees it. */
+MUST_CHECK err_t block_new(size_t len, block_t **ret_block); /* ERR_LIMIT over BLOCK_MAX_BYTES */
+MUST_CHECK err_t block_copy(const cid_t *cid, bytes_t data, block_t **ret_block); /* not verified */
+block_t *block_ref(block_t *b);
+void block_release(block_t *b); /* NULL is fine */
+AUTO_PTR_DEFINE(block_t, block_release)
+static inline bytes_t block_bytes(const block_t *b)
+{
+    return bytes_of(b->data, b->len);
+}
+#endif

@@ -1,0 +1,49 @@
+/* blockstore: durable blocks by CID. One interface, several stores: pack (default), flat (file per block
+ * in Kubo's layout), memory (tests). Keys are multihashes: the codec of a CID does not matter, as in
+ * Kubo. Identity CIDs are answered from the CID itself and never stored. All calls on the loop thread. */
+#ifndef STORE_BLOCKSTORE_H
+#define STORE_BLOCKSTORE_H
+#include "multi/block.h"
+#include "task/task.h"
+
+typedef struct blockstore blockstore_t;
+typedef struct blockstore_stat {
+    uint64_t blocks, bytes; /* bytes: of the blocks themselves */
+    uint64_t disk_bytes;    /* what the store takes on disk */
+} blockstore_stat_t;
+/* Visits every multihash, in any order; stops at the first error, returning it. Adding and removing while
+ * it runs is fine; a block added meanwhile may be missed. `cid` is raw CIDv1. */
+typedef err_t (*blockstore_visit_fn)(task_t *t, void *arg, const cid_t *cid, uint64_t size_bytes);
+typedef struct blockstore_ops {
+    err_t (*put_many)(task_t *t, blockstore_t *bs, block_t *const *blocks, size_t n);
+    err_t (*get)(task_t *t, blockstore_t *bs, const cid_t *cid, block_t **ret_block);
+    err_t (*size)(task_t *t, blockstore_t *bs, const cid_t *cid, uint64_t *ret_size);
+    err_t (*remove)(task_t *t, blockstore_t *bs, const cid_t *cids, size_t n);
+    err_t (*each)(task_t *t, blockstore_t *bs, blockstore_visit_fn visit, void *arg);
+    err_t (*stat)(task_t *t, blockstore_t *bs, blockstore_stat_t *ret);
+    err_t (*compact)(task_t *t, blockstore_t *bs); /* gives room of removed blocks back */
+    void (*close)(task_t *t, blockstore_t *bs);
+} blockstore_ops_t;
+struct blockstore {
+    const blockstore_ops_t *ops;
+};
+/* Durable when it returns OK (group commit: concurrent puts share one sync). Blocks that are there already
+ * cost a lookup. The blocks' hashes are trusted: verify what comes from outside before. ERR_NO_SPACE. */
+MUST_CHECK err_t blockstore_put(task_t *t, blockstore_t *bs, block_t *block);
+MUST_CHECK err_t blockstore_put_many(task_t *t, blockstore_t *bs, block_t *const *blocks, size_t n);
+/* Verified on read: ERR_CORRUPT when the bytes on disk do not hash to the CID. ERR_NOT_FOUND. The block
+ * carries the CID that was asked for. Suspends only when the data is not in memory. */
+MUST_CHECK err_t blockstore_get(task_t *t, blockstore_t *bs, const cid_t *cid, block_t **ret_block);
+MUST_CHECK err_t blockstore_size(task_t *t, blockstore_t *bs, const cid_t *cid,
+                                 uint64_t *ret_size); /* ERR_NOT_FOUND */
+bool blockstore_has(task_t *t, blockstore_t *bs, const cid_t *cid);
+MUST_CHECK err_t blockstore_remove(task_t *t, blockstore_t *bs, const cid_t *cids,
+                                   size_t n); /* absent ones are fine */
+MUST_CHECK err_t blockstore_each(task_t *t, blockstore_t *bs, blockstore_visit_fn visit, void *arg);
+MUST_CHECK err_t blockstore_stat(task_t *t, blockstore_t *bs, blockstore_stat_t *ret);
+MUST_CHECK err_t blockstore_compact(task_t *t, blockstore_t *bs);
+void blockstore_close(task_t *t, blockstore_t *bs); /* NULL is fine */
+
+/* max_bytes: ERR_NO_SPACE over it. */
+MUST_CHECK err_t memory_store_new(uint64_t max_bytes, blockstore_t **ret);
+#endif
