@@ -16,7 +16,8 @@ void queue_deinit(queue_t *q); /* idempotent */
 AUTO_DEFINE(queue_t, queue_deinit)
 size_t queue_room(const queue_t *q);
 MUST_CHECK err_t queue_push(queue_t *q, bytes_t data); /* all or nothing; ERR_LIMIT over max */
-/* A contiguous writable area of 1 to `want` bytes at the tail; commit what was written. */
+/* A contiguous writable area of 1 to `want` bytes at the tail; commit what was written before anything
+ * else is done with the queue. ERR_LIMIT when it is full. */
 MUST_CHECK err_t queue_grow(queue_t *q, size_t want, uint8_t **ret_area, size_t *ret_room);
 void queue_commit(queue_t *q, size_t n);
 bytes_t queue_front(const queue_t *q);                   /* the first contiguous piece */

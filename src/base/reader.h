@@ -12,7 +12,7 @@ typedef struct reader {
 
 static inline reader_t reader_of(bytes_t in)
 {
-    return (reader_t){in.data, in.data + in.len, OK};
+    return (reader_t){in.data, in.len ? in.data + in.len : in.data, OK};
 }
 size_t reader_left(const reader_t *r);
 uint8_t read_u8(reader_t *r);

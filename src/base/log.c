@@ -1,0 +1,207 @@
+#include "base/log.h"
+#include <inttypes.h>
+#include <math.h>
+#include <stdio.h>
+#include <strings.h>
+#include <time.h>
+#include <unistd.h>
+
+enum { LINE_MAX_BYTES = 65536, VALUE_MAX_BYTES = 4096 };
+static const char *const level_names[] = {"error", "warn", "info", "debug"};
+
+log_level_t log_threshold = LOG_INFO;
+static bool is_text;
+static uint64_t (*clock_fn)(void *);
+static void *clock_arg;
+static void (*sink_fn)(void *, log_level_t, bytes_t);
+static void *sink_arg;
+static _Thread_local const char *trace;
+
+void log_set_text_format(bool text)
+{
+    is_text = text;
+}
+
+void log_set_clock(uint64_t (*wall_ms)(void *), void *arg)
+{
+    clock_fn = wall_ms;
+    clock_arg = arg;
+}
+
+void log_set_sink(void (*sink)(void *, log_level_t, bytes_t), void *arg)
+{
+    sink_fn = sink;
+    sink_arg = arg;
+}
+
+void log_set_trace(const char *trace_id)
+{
+    trace = trace_id;
+}
+
+const char *log_trace(void)
+{
+    return trace;
+}
+
+err_t log_level_parse(const char *text, log_level_t *ret_level)
+{
+    for (size_t i = 0; i < ARRAY_LEN(level_names); i++)
+        if (!strcasecmp(text, level_names[i])) {
+            *ret_level = (log_level_t)i;
+            return OK;
+        }
+    return fail(ERR_USAGE, "log level \"%s\" is none of error, warn, info, debug", text);
+}
+
+/* Length of the UTF-8 sequence at s (RFC 3629), 0 when it is malformed. */
+static size_t utf8_length(const uint8_t *s)
+{
+    size_t n = s[0] >= 0xc2 && s[0] <= 0xdf   ? 2
+               : (s[0] & 0xf0) == 0xe0        ? 3
+               : s[0] >= 0xf0 && s[0] <= 0xf4 ? 4
+                                              : 0;
+    for (size_t i = 1; i < n; i++)
+        if ((s[i] & 0xc0) != 0x80)
+            return 0;
+    if ((s[0] == 0xe0 && s[1] < 0xa0) || (s[0] == 0xed && s[1] > 0x9f) || (s[0] == 0xf0 && s[1] < 0x90) ||
+        (s[0] == 0xf4 && s[1] > 0x8f))
+        return 0;
+    return n;
+}
+
+/* The content of a JSON string (RFC 8259). Bytes that are no UTF-8 become U+FFFD, C1 controls are
+ * escaped like C0, so that a line can go to a terminal. */
+static err_t put_escaped(buf_t *out, const char *text)
+{
+    const uint8_t *s = (const uint8_t *)text;
+    for (size_t shown = 0; *s; shown++) {
+        if (shown >= VALUE_MAX_BYTES)
+            return buf_append(out, BYTES_LIT("…"));
+        if (*s == '"' || *s == '\\')
+            TRY(buf_printf(out, "\\%c", *s++));
+        else if (*s == '\n' || *s == '\t')
+            TRY(buf_printf(out, *s++ == '\n' ? "\\n" : "\\t"));
+        else if (*s < 0x20 || *s == 0x7f)
+            TRY(buf_printf(out, "\\u%04x", *s++));
+        else if (*s < 0x80)
+            TRY(buf_append_u8(out, *s++));
+        else {
+            size_t n = utf8_length(s);
+            if (!n)
+                TRY(buf_append(out, BYTES_LIT("\\ufffd")));
+            else if (n == 2 && s[0] == 0xc2 && s[1] < 0xa0)
+                TRY(buf_printf(out, "\\u%04x", s[1]));
+            else
+                TRY(buf_append(out, bytes_of(s, n)));
+            s += n ? n : 1;
+        }
+    }
+    return OK;
+}
+
+static err_t put_string(buf_t *out, const char *text)
+{
+    TRY(buf_append_u8(out, '"'));
+    TRY(put_escaped(out, text));
+    return buf_append_u8(out, '"');
+}
+
+static err_t put_value(buf_t *out, const log_field_t *f)
+{
+    switch (f->kind) {
+    case LOG_KIND_STR:
+        return f->str ? put_string(out, f->str) : buf_append(out, BYTES_LIT("null"));
+    case LOG_KIND_INT:
+        return buf_printf(out, "%" PRId64, f->i);
+    case LOG_KIND_UINT:
+        return buf_printf(out, "%" PRIu64, f->u);
+    case LOG_KIND_DOUBLE: /* JSON has no infinities */
+        return isfinite(f->d) ? buf_printf(out, "%.9g", f->d) : buf_append(out, BYTES_LIT("null"));
+    default:
+        return buf_printf(out, f->u ? "true" : "false");
+    }
+}
+
+static err_t put_time(buf_t *out)
+{
+    uint64_t ms;
+    if (clock_fn)
+        ms = clock_fn(clock_arg);
+    else {
+        struct timespec now;
+        clock_gettime(CLOCK_REALTIME, &now);
+        ms = (uint64_t)now.tv_sec * 1000 + (uint64_t)now.tv_nsec / 1000000;
+    }
+    time_t seconds = (time_t)(ms / 1000);
+    struct tm tm;
+    if (!gmtime_r(&seconds, &tm))
+        memset(&tm, 0, sizeof tm);
+    char text[32];
+    strftime(text, sizeof text, "%Y-%m-%dT%H:%M:%S", &tm);
+    return buf_printf(out, "%s.%03uZ", text, (unsigned)(ms % 1000));
+}
+
+static err_t put_json(buf_t *out, log_level_t level, const char *msg, const log_field_t *fields, size_t n)
+{
+    TRY(buf_append(out, BYTES_LIT("{\"time\":\"")));
+    TRY(put_time(out));
+    TRY(buf_printf(out, "\",\"level\":\"%s\",\"msg\":", level_names[level]));
+    TRY(put_string(out, msg));
+    if (trace) {
+        TRY(buf_append(out, BYTES_LIT(",\"trace\":")));
+        TRY(put_string(out, trace));
+    }
+    for (size_t i = 1; i < n; i++) {
+        TRY(buf_append_u8(out, ','));
+        TRY(put_string(out, fields[i].key));
+        TRY(buf_append_u8(out, ':'));
+        TRY(put_value(out, &fields[i]));
+    }
+    return buf_append(out, BYTES_LIT("}\n"));
+}
+
+static err_t put_text(buf_t *out, log_level_t level, const char *msg, const log_field_t *fields, size_t n)
+{
+    TRY(put_time(out));
+    TRY(buf_printf(out, " %-5s ", level_names[level]));
+    TRY(put_escaped(out, msg));
+    for (size_t i = 1; i < n; i++) {
+        TRY(buf_printf(out, " %s=", fields[i].key));
+        TRY(put_value(out, &fields[i]));
+    }
+    if (trace) {
+        TRY(buf_append(out, BYTES_LIT(" trace=")));
+        TRY(put_string(out, trace));
+    }
+    return buf_append_u8(out, '\n');
+}
+
+static void write_stderr(bytes_t line)
+{
+    while (line.len) {
+        ssize_t n = write(STDERR_FILENO, line.data, line.len);
+        if (n <= 0)
+            return;
+        line = bytes_slice(line, (size_t)n, line.len);
+    }
+}
+
+void log_write(log_level_t level, const char *msg, const log_field_t *fields, size_t n_fields)
+{
+    error_slot_t saved = *error_slot(); /* logging an error leaves its text in place */
+    AUTO(buf_t) line;
+    buf_init(&line, LINE_MAX_BYTES);
+    err_t e = (is_text ? put_text : put_json)(&line, level, msg, fields, n_fields);
+    if (e) { /* too long for a line, or no memory */
+        buf_clear(&line);
+        e = put_json(&line, level, msg, NULL, 0);
+    }
+    *error_slot() = saved;
+    if (e)
+        return;
+    if (sink_fn)
+        sink_fn(sink_arg, level, buf_bytes(&line));
+    else
+        write_stderr(buf_bytes(&line));
+}
