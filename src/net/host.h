@@ -1,0 +1,143 @@
+/* host: this node on libp2p: its identity, listeners, connections, streams and the protocols it speaks.
+ * Specs: libp2p/specs connections, noise, yamux, identify, ping; go-libp2p 0.48 as the reference peer.
+ *
+ * One connection: driver stream -> multistream-select -> Noise -> yamux; engines in wire/, a pump (no task)
+ * moves the bytes. An idle connection costs its structs. Inbound streams start a task each, in the group
+ * of their connection, with the handler that the peer chose. All limits are in host_limits_t; refusals
+ * say which. All calls on the loop thread. */
+#ifndef NET_HOST_H
+#define NET_HOST_H
+#include "base/limit.h"
+#include "multi/multiaddr.h"
+#include "multi/peer_id.h"
+#include "task/driver.h"
+#include "task/stream.h"
+
+typedef struct host host_t;
+typedef struct conn conn_t; /* reference counted; see conn_ref */
+typedef struct peerstore peerstore_t;
+
+#define PROTOCOL_MAX_BYTES 255
+
+typedef struct host_limits {
+    size_t max_conns, low_conns, high_conns;        /* refuse above max; trim from high down to low */
+    size_t max_conns_per_peer, max_inbound_pending; /* pending: upgrades under way */
+    size_t max_streams_per_conn, max_inbound_streams_per_protocol_per_peer;
+    uint64_t max_bytes, max_bytes_per_peer; /* of windows, queues, buffers */
+    uint32_t grace_ms;                      /* a connection younger than this is not trimmed */
+    uint32_t upgrade_timeout_ms, dial_timeout_ms, identify_timeout_ms, idle_conn_timeout_ms;
+} host_limits_t;
+void host_limits_default(host_limits_t *ret);
+
+typedef struct host_config {
+    private_key_t *key;           /* borrowed for the host's life */
+    const char *agent;            /* "distribute/0.1.0"; borrowed */
+    const char *protocol_version; /* "ipfs/0.1.0" */
+    host_limits_t limits;
+    bool may_use_loopback; /* put loopback and private addresses into identify and the peerstore */
+} host_config_t;
+MUST_CHECK err_t host_new(sched_t *s, const host_config_t *config, host_t **ret);
+void host_close(task_t *t, host_t *h); /* closes listeners and connections, joins its tasks, frees */
+const peer_id_t *host_id(const host_t *h);
+sched_t *host_sched(host_t *h);
+peerstore_t *host_peerstore(host_t *h);
+limit_t *host_limit(host_t *h); /* the budget that its protocols charge too */
+
+/* /ip4|ip6/…/tcp/PORT. ERR_IN_USE: the port is taken. */
+MUST_CHECK err_t host_listen(task_t *t, host_t *h, const multiaddr_t *at);
+/* The bound addresses (unspecified IPs expanded to those of the interfaces); up to cap, returns the count. */
+size_t host_listen_addrs(const host_t *h, multiaddr_t *out, size_t cap);
+/* What identify tells others: listen addresses, announced ones, observed ones. */
+size_t host_addrs(const host_t *h, multiaddr_t *out, size_t cap);
+void host_set_announce(host_t *h, const multiaddr_t *addrs, size_t n, bool replace);
+
+/* ── protocols ───────────────────────────────────────────────────────────────────────────────── */
+/* Runs in a task of its own; owns the stream (closes or resets it). The connection outlives the call.
+ * An error return resets the stream and is logged at debug level. */
+typedef err_t (*protocol_fn)(task_t *t, stream_t *s, conn_t *from, const char *protocol, void *arg);
+typedef struct protocol_options {
+    size_t max_inbound_per_peer; /* 0: the host's default */
+    bool is_hidden;              /* not in identify (a DHT client) */
+} protocol_options_t;
+MUST_CHECK err_t host_handle(host_t *h, const char *protocol, const protocol_options_t *opt, protocol_fn fn,
+                             void *arg);
+void host_unhandle(host_t *h, const char *protocol); /* running handlers go on */
+
+/* ── connections ─────────────────────────────────────────────────────────────────────────────── */
+/* An open connection to the peer, dialing its known addresses (and `extra`, may be NULL) if needed: several
+ * in parallel with a stagger, best first; concurrent dials to one peer are merged; back-off after failures.
+ * ERR_UNREACHABLE with the reasons; ERR_NOT_FOUND no address known; ERR_INVALID the peer is ourselves;
+ * ERR_CRYPTO another peer answered. */
+MUST_CHECK err_t host_connect(task_t *t, host_t *h, const peer_id_t *peer, const multiaddr_t *extra,
+                              size_t n_extra, conn_t **ret_conn);
+MUST_CHECK err_t host_connect_addr(task_t *t, host_t *h, const multiaddr_t *addr,
+                                   conn_t **ret_conn);              /* with /p2p/ID */
+MUST_CHECK err_t host_disconnect(host_t *h, const peer_id_t *peer); /* ERR_NOT_FOUND */
+/* Opens a stream and agrees on the first of `protocols` that the peer speaks. Dials when not connected.
+ * ERR_UNSUPPORTED: none. ret_protocol points into `protocols`. */
+MUST_CHECK err_t host_open_stream(task_t *t, host_t *h, const peer_id_t *peer, const char *const *protocols,
+                                  size_t n, stream_t **ret_stream, const char **ret_protocol);
+MUST_CHECK err_t conn_open_stream(task_t *t, conn_t *c, const char *const *protocols, size_t n,
+                                  stream_t **ret_stream, const char **ret_protocol);
+bool host_is_connected(const host_t *h, const peer_id_t *peer);
+size_t host_conn_count(const host_t *h);
+conn_t *host_conn(host_t *h, const peer_id_t *peer); /* the best open one, borrowed; NULL */
+/* Borrowed pointers to open connections, valid until the next wait. */
+size_t host_conns(host_t *h, conn_t **out, size_t cap);
+const peer_id_t *conn_peer(const conn_t *c);
+const multiaddr_t *conn_remote_addr(const conn_t *c);
+bool conn_is_inbound(const conn_t *c);
+bool conn_is_open(const conn_t *c);
+uint64_t conn_opened_ms(const conn_t *c);
+size_t conn_stream_count(const conn_t *c);
+uint32_t conn_rtt_ms(const conn_t *c);      /* 0: not known yet */
+const char *conn_security(const conn_t *c); /* "/noise" */
+const char *conn_muxer(const conn_t *c);
+void conn_bytes(const conn_t *c, uint64_t *ret_in, uint64_t *ret_out);
+conn_t *conn_ref(conn_t *c);
+void conn_release(conn_t *c);
+void conn_close(conn_t *c);     /* says go-away, resets its streams */
+limit_t *conn_limit(conn_t *c); /* the peer's budget */
+
+/* Trimming leaves alone what is protected, and cuts the lowest scores first. Tags are names like "dht". */
+void host_protect(host_t *h, const peer_id_t *peer, const char *tag);
+void host_unprotect(host_t *h, const peer_id_t *peer, const char *tag);
+void host_tag(host_t *h, const peer_id_t *peer, const char *tag, int score); /* 0 removes */
+/* Keep trying to be connected to these (bootstrap, peering): back-off 5 s to 5 min with jitter. */
+MUST_CHECK err_t host_keep_connected(host_t *h, const multiaddr_t *addr);
+void host_stop_keeping(host_t *h, const peer_id_t *peer);
+
+/* ── news ────────────────────────────────────────────────────────────────────────────────────── */
+/* Listeners are told what happened; they must not wait (post a runnable or spawn in a group of theirs). */
+typedef struct host_listener {
+    list_t node;
+    void (*connected)(void *arg, conn_t *c);                     /* the first connection to this peer */
+    void (*disconnected)(void *arg, const peer_id_t *peer);      /* the last one is gone */
+    void (*identified)(void *arg, conn_t *c);                    /* its protocols and addresses are known */
+    void (*protocols_changed)(void *arg, const peer_id_t *peer); /* identify push */
+    void (*addrs_changed)(void *arg);                            /* our own addresses */
+    void *arg;
+} host_listener_t;
+void host_add_listener(host_t *h, host_listener_t *l); /* l is the caller's; any member may be NULL */
+void host_remove_listener(host_t *h, host_listener_t *l);
+/* Waits until identify has ended for this connection (OK even when it failed). */
+MUST_CHECK err_t conn_wait_identified(task_t *t, conn_t *c);
+
+/* ── peerstore: what is known about peers; bounded in peers and in addresses per peer ─────────── */
+enum { ADDR_TTL_TEMP_MS = 120000, ADDR_TTL_SEEN_MS = 1800000, ADDR_TTL_CONNECTED_MS = 86400000 };
+#define ADDR_TTL_PERMANENT TIME_NEVER
+void peerstore_add_addrs(peerstore_t *ps, const peer_id_t *peer, const multiaddr_t *addrs, size_t n,
+                         uint64_t ttl_ms);
+size_t peerstore_addrs(peerstore_t *ps, const peer_id_t *peer, multiaddr_t *out, size_t cap);
+bool peerstore_speaks(peerstore_t *ps, const peer_id_t *peer, const char *protocol); /* false when unknown */
+bool peerstore_knows_protocols(peerstore_t *ps, const peer_id_t *peer);
+size_t peerstore_protocols(peerstore_t *ps, const peer_id_t *peer, const char **out,
+                           size_t cap); /* borrowed */
+const char *peerstore_agent(peerstore_t *ps,
+                            const peer_id_t *peer); /* "" when unknown; escaped by printers */
+MUST_CHECK err_t peerstore_public_key(peerstore_t *ps, const peer_id_t *peer, public_key_t *ret);
+uint32_t peerstore_latency_ms(peerstore_t *ps, const peer_id_t *peer); /* smoothed; 0 unknown */
+
+/* One ping (32 bytes) on the /ipfs/ping/1.0.0 stream to the peer; milliseconds as a fraction. */
+MUST_CHECK err_t host_ping(task_t *t, host_t *h, const peer_id_t *peer, double *ret_rtt_ms);
+#endif

@@ -1,0 +1,86 @@
+/* routing: who has what and where peers are. The DHT (two of them: WAN and LAN) behind one face.
+ * Spec: ipfs/specs kad-dht; reference go-libp2p-kad-dht 0.40. */
+#ifndef ROUTING_ROUTING_H
+#define ROUTING_ROUTING_H
+#include "multi/cid.h"
+#include "multi/multiaddr.h"
+#include "net/host.h"
+#include "store/kv.h"
+
+typedef struct routing routing_t;
+typedef enum { DHT_MODE_AUTO, DHT_MODE_CLIENT, DHT_MODE_SERVER } dht_mode_t;
+typedef struct routing_config {
+    dht_mode_t mode;
+    bool loopback_on_lan; /* Routing.LoopbackAddressesOnLanDHT with TEST_DHT_STUB: loopback peers into the LAN
+                             table */
+    bool has_wan, has_lan;
+    uint32_t reprovide_interval_ms; /* 22 h; 0: never */
+    uint32_t provider_ttl_ms;       /* 48 h */
+    kv_t *state;                    /* provider store, values, reprovide cursor; borrowed */
+} routing_config_t;
+void routing_config_default(routing_config_t *ret);
+MUST_CHECK err_t routing_start(task_t *t, host_t *h, const routing_config_t *c, routing_t **ret);
+void routing_close(task_t *t, routing_t *r);
+
+typedef struct routed_peer {
+    peer_id_t id;
+    multiaddr_t addrs[8]; /* the best ones */
+    size_t n_addrs;
+} routed_peer_t;
+/* One hop of a lookup, for `findprovs --verbose` and traces. */
+typedef struct lookup_hop {
+    enum { HOP_ASK, HOP_ANSWER, HOP_FAIL, HOP_PROVIDER, HOP_VALUE } kind;
+    peer_id_t peer;
+    uint32_t n_closer, n_providers;
+    uint64_t took_ms;
+    const char *dht; /* "wan", "lan" */
+} lookup_hop_t;
+/* Return false to stop the lookup. Must not wait. */
+typedef bool (*provider_fn)(void *arg, const routed_peer_t *provider);
+typedef void (*hop_fn)(void *arg, const lookup_hop_t *hop);
+
+/* Finds up to max providers (0: all that the lookup meets), giving each once as it comes; own records first.
+ * Runs until done, the deadline, or fn says stop; OK even when none was found. hop may be NULL. */
+MUST_CHECK err_t routing_find_providers(task_t *t, routing_t *r, const cid_t *cid, size_t max, provider_fn fn,
+                                        hop_fn hop, void *arg);
+MUST_CHECK err_t routing_find_peer(task_t *t, routing_t *r, const peer_id_t *peer,
+                                   routed_peer_t *ret); /* ERR_NOT_FOUND */
+/* The K closest peers to the key (its preimage: multihash, peer id, record key). */
+MUST_CHECK err_t routing_closest_peers(task_t *t, routing_t *r, bytes_t key, routed_peer_t *out, size_t cap,
+                                       size_t *ret_n);
+/* Announces now that this node has the CID; OK when at least one peer took it. */
+MUST_CHECK err_t routing_provide(task_t *t, routing_t *r, const cid_t *cid);
+/* Queues it for announcing soon and again each interval while `still_has` (set by the node) says so. Never
+ * waits; the queue is bounded and coalesces. */
+void routing_provide_later(routing_t *r, const cid_t *cid);
+/* Where the reprovider gets all CIDs to announce from; called in a task of routing. */
+typedef err_t (*provide_source_fn)(task_t *t, void *arg,
+                                   err_t (*emit)(task_t *t, void *emit_arg, const cid_t *cid),
+                                   void *emit_arg);
+void routing_set_provide_source(routing_t *r, provide_source_fn fn, void *arg);
+MUST_CHECK err_t routing_put_value(task_t *t, routing_t *r, bytes_t key, bytes_t value);
+MUST_CHECK err_t routing_get_value(task_t *t, routing_t *r, bytes_t key, buf_t *out); /* ERR_NOT_FOUND */
+/* Validators by namespace ("pk", "ipns"); keys of other namespaces are refused. */
+typedef struct record_validator {
+    err_t (*validate)(void *arg, bytes_t key, bytes_t value);
+    int (*select)(void *arg, bytes_t key, bytes_t a, bytes_t b); /* < 0: a is better */
+    void *arg;
+} record_validator_t;
+MUST_CHECK err_t routing_set_validator(routing_t *r, const char *name_space, const record_validator_t *v);
+bool routing_is_bootstrapped(const routing_t *r); /* some table has peers and its first refresh ended */
+size_t routing_table_size(const routing_t *r);
+/* `dht inspect`: the tables bucket by bucket. Return false to stop. */
+typedef struct bucket_entry {
+    const char *dht;
+    size_t bucket; /* common prefix length */
+    peer_id_t peer;
+    uint64_t last_useful_ms_ago, added_ms_ago;
+    uint32_t latency_ms;
+    bool is_connected;
+} bucket_entry_t;
+void routing_each_entry(routing_t *r, bool (*fn)(void *arg, const bucket_entry_t *e), void *arg);
+typedef struct routing_stats {
+    uint64_t provided, provide_failed, provide_queue, records_stored, lookups, messages_in, messages_out;
+} routing_stats_t;
+void routing_stats(const routing_t *r, routing_stats_t *ret);
+#endif
