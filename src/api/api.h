@@ -1,0 +1,22 @@
+/* api: the HTTP faces over a node: RPC (/api/v0), gateway (/ipfs), metrics and health. Each is an
+ * exchange_fn; which transport carries it is main's choice. */
+#ifndef API_API_H
+#define API_API_H
+#include "node/node.h"
+#include "task/exchange.h"
+
+typedef struct api api_t;
+api_t *api_new(node_t *n); /* borrows the node */
+void api_free(api_t *a);
+node_t *api_node(api_t *a);
+/* arg of all three: the api_t. */
+err_t api_rpc(task_t *t, exchange_t *x, void *api);     /* /api/v0/…, POST only, origin checks */
+err_t api_gateway(task_t *t, exchange_t *x, void *api); /* /ipfs/CID/path, GET and HEAD */
+err_t api_metrics(task_t *t, exchange_t *x, void *api); /* /metrics, /health, /ready */
+/* `shutdown` was called: main stops the node. Fired once. */
+event_t *api_shutdown_event(api_t *a);
+bool api_is_shutting_down(const api_t *a);
+/* Opens a gateway from a running node (`gateway --port`); set by main, may be NULL. */
+typedef err_t (*api_open_gateway_fn)(task_t *t, void *arg, uint16_t port, buf_t *ret_addr);
+void api_set_gateway_opener(api_t *a, api_open_gateway_fn fn, void *arg);
+#endif

@@ -1,0 +1,49 @@
+/* rpc: what the handlers of /api/v0 share. A command is a row of a table; its handler gets the decoded
+ * arguments and emits JSON objects or bytes. Errors: before the first output as Kubo's JSON error with its
+ * status, after it in the trailer X-Stream-Error. Reference: ipfs/kubo core/commands, go-ipfs-cmds http. */
+#ifndef API_RPC_H
+#define API_RPC_H
+#include "api/api.h"
+#include <jansson.h>
+
+#define RPC_MAX_ARGS 4096
+typedef struct rpc {
+    api_t *api;
+    node_t *node;
+    exchange_t *x;
+    const char *command; /* "pin/add" */
+    char **args;         /* the values of arg=, decoded */
+    size_t n_args;
+    bool is_streaming; /* output has begun */
+} rpc_t;
+typedef err_t (*rpc_fn)(task_t *t, rpc_t *r);
+typedef struct rpc_command {
+    const char *path; /* "pin/add" */
+    rpc_fn run;
+    size_t min_args, max_args; /* max RPC_MAX_ARGS: any number */
+} rpc_command_t;
+/* Tables, each closed by a row with path NULL; a new group of commands is a new table and a line in rpc.c. */
+extern const rpc_command_t
+    rpc_content_commands[]; /* add cat get ls refs block/…: rpc_content.c, rpc_add.c … */
+extern const rpc_command_t rpc_repo_commands[]; /* pin/… repo/… */
+extern const rpc_command_t rpc_network_commands[]; /* id swarm/… dht … routing/… bootstrap/… ping bitswap/… */
+extern const rpc_command_t
+    rpc_node_commands[]; /* version config/… status commands shutdown log stats diag … */
+
+/* One JSON object and a newline; begins a chunked application/json answer at the first call. Takes `object`
+ * (also on failure). */
+MUST_CHECK err_t rpc_emit(task_t *t, rpc_t *r, json_t *object);
+/* The same from text that is JSON already (hot paths). */
+MUST_CHECK err_t rpc_emit_text(task_t *t, rpc_t *r, bytes_t json);
+/* Begins a byte stream (cat, block/get, get): text/plain or what content_type says; then exchange_write. */
+MUST_CHECK err_t rpc_begin_bytes(task_t *t, rpc_t *r, const char *content_type, int64_t length);
+/* Options by name; `rpc_option` gives NULL when absent, else text valid until the handler ends. */
+const char *rpc_option(rpc_t *r, const char *name);
+bool rpc_bool(rpc_t *r, const char *name, bool otherwise);
+MUST_CHECK err_t rpc_u64(rpc_t *r, const char *name, uint64_t otherwise, uint64_t *ret); /* ERR_USAGE */
+/* Kubo durations: "300ms", "1m30s". ERR_USAGE. 0 when absent. */
+MUST_CHECK err_t rpc_duration_ms(rpc_t *r, const char *name, uint64_t *ret_ms);
+MUST_CHECK err_t rpc_need_online(rpc_t *r); /* ERR_OFFLINE with Kubo's text */
+/* JSON string escaping for hand-made output, with the quotes. */
+MUST_CHECK err_t json_quote(bytes_t text, buf_t *out);
+#endif

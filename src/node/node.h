@@ -1,0 +1,53 @@
+/* node: puts the parts together and hands them out. Two states: offline (repository, blocks, pins) and online
+ * (host, routing, bitswap, replication besides). The faces in api/ use nothing but this and the parts. */
+#ifndef NODE_NODE_H
+#define NODE_NODE_H
+#include "dag/blocks.h"
+#include "exchange/bitswap.h"
+#include "net/host.h"
+#include "replica/replica.h"
+#include "repo/repo.h"
+#include "routing/routing.h"
+
+typedef struct node node_t;
+
+typedef struct node_options {
+    const char *repo_path;     /* borrowed until node_open returns */
+    const char *const *listen; /* ":4001", "127.0.0.1:0" or multiaddrs; n_listen 0: the config's */
+    size_t n_listen;
+    const char *const *bootstrap; /* multiaddrs with /p2p/; n_bootstrap 0: the config's */
+    size_t n_bootstrap;
+    bool no_bootstrap; /* `--bootstrap=none` */
+} node_options_t;
+
+/* Opens the repository (which it then locks) without any network. */
+MUST_CHECK err_t node_open(task_t *t, const node_options_t *o, node_t **ret);
+/* Listens, connects to bootstrap peers, starts routing, bitswap and replication. A default port that is taken
+ * is a warning and the next free one; one that was asked for and is taken is ERR_IN_USE. */
+MUST_CHECK err_t node_go_online(task_t *t, node_t *n, const node_options_t *o);
+void node_close(task_t *t,
+                node_t *n); /* leaves cleanly: stops parts in reverse order, closes the repository */
+
+sched_t *node_sched(node_t *n);
+bool node_is_online(const node_t *n);
+uint64_t node_started_ms(const node_t *n);
+repo_t *node_repo(node_t *n);
+const peer_id_t *node_id(const node_t *n);
+host_t *node_host(node_t *n); /* these four are NULL while offline */
+routing_t *node_routing(node_t *n);
+bitswap_t *node_bitswap(node_t *n);
+replica_t *node_replica(node_t *n);
+
+/* Blocks of this node alone: local store, no network. Valid until node_close. */
+blocks_t *node_local_blocks(node_t *n);
+/* Blocks for one request: local store first, then (online) a bitswap session. With offline: local only. */
+typedef struct node_session {
+    blocks_t *blocks;           /* valid until node_session_close */
+    bitswap_session_t *session; /* NULL when offline */
+} node_session_t;
+MUST_CHECK err_t node_session_open(node_t *n, bool offline, node_session_t *ret);
+void node_session_close(node_session_t *s); /* idempotent */
+AUTO_DEFINE(node_session_t, node_session_close)
+/* Tells bitswap that these came into the store, and queues the root for providing. */
+void node_announce(node_t *n, const cid_t *root);
+#endif
