@@ -1,0 +1,87 @@
+# Distribute: everything a person types. The build itself is Meson's (meson.build); this file installs what is
+# missing, chooses the build folder and runs. `make help` lists the targets.
+SHELL := /bin/bash
+BUILD ?= build
+JOBS ?= $(shell nproc)
+PREFIX ?= /usr/local
+SIM_SEEDS ?= 50
+FUZZ_SECONDS ?= 60
+MESON_FLAGS ?=
+RELEASE := $(BUILD)/release
+DEBUG := $(BUILD)/debug
+.DEFAULT_GOAL := help
+.PHONY: help deps build test test-interop test-integration test-chaos test-tsan sim fuzz coverage bench lint format clean install run hooks
+
+help: ## list the targets
+	@awk -F ':.*## ' '/^[a-z][a-z-]*:.*## /{printf "  make %-18s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+
+deps: ## install the packages that build and tests need (apt; elsewhere: name them)
+	@tools/deps.sh build
+
+$(RELEASE)/build.ninja: | deps
+	@meson setup $(RELEASE) --buildtype=release -Db_ndebug=false $(MESON_FLAGS) >/dev/null
+
+$(DEBUG)/build.ninja: | deps
+	@meson setup $(DEBUG) -Db_sanitize=address,undefined -Doptimization=1 -Db_lundef=false $(MESON_FLAGS) >/dev/null
+	@ln -sf $(DEBUG)/compile_commands.json compile_commands.json
+
+build: deps $(RELEASE)/build.ninja ## the optimized program: build/release/distribute (and dfs, ipfs beside it)
+	@ninja -C $(RELEASE) -j$(JOBS) distribute
+
+run: build ## three nodes: store a real file on two, lose a holder, heal onto the third, get the bytes back
+	@tools/demo.sh $(RELEASE)/distribute
+
+test: deps $(DEBUG)/build.ninja ## all tests under ASan and UBSan, fuzz corpora replayed
+	@ninja -C $(DEBUG) -j$(JOBS)
+	@tools/run_tests.py $(DEBUG)
+
+test-tsan: deps ## the tests of tasks, loop and workers under ThreadSanitizer
+	@[ -f $(BUILD)/tsan/build.ninja ] || meson setup $(BUILD)/tsan -Db_sanitize=thread -Doptimization=1 -Db_lundef=false $(MESON_FLAGS) >/dev/null
+	@ninja -C $(BUILD)/tsan -j$(JOBS)
+	@tools/run_tests.py $(BUILD)/tsan --suite task --suite loop --suite store
+
+sim: deps $(DEBUG)/build.ninja ## 100 simulated nodes: join, publish, fetch, lose a third, heal (SIM_SEEDS seeds)
+	@[ -f $(BUILD)/sim/build.ninja ] || meson setup $(BUILD)/sim -Doptimization=2 -Db_ndebug=false $(MESON_FLAGS) >/dev/null
+	@ninja -C $(BUILD)/sim -j$(JOBS) scenarios
+	@tools/run_sim.py $(BUILD)/sim --seeds $(SIM_SEEDS) --jobs $(JOBS)
+
+test-interop: build ## against Kubo 0.42 (built from the Go module proxy into a cache folder; skipped without Go)
+	@tests/interop/run.sh $(RELEASE)/distribute
+
+test-integration: build ## real processes: crash, full disk, ports, bad repositories
+	@tests/cli/run.sh $(RELEASE)/distribute
+
+test-chaos: build ## real processes killed at random while they work
+	@tests/chaos/run.sh $(RELEASE)/distribute
+
+fuzz: deps ## explore with libFuzzer, FUZZ_SECONDS for each target
+	@tools/deps.sh fuzz
+	@[ -f $(BUILD)/fuzz/build.ninja ] || CC=clang meson setup $(BUILD)/fuzz -Dfuzz=true -Db_sanitize=address,undefined -Db_lundef=false -Doptimization=1 $(MESON_FLAGS) >/dev/null
+	@ninja -C $(BUILD)/fuzz -j$(JOBS)
+	@tools/run_fuzz.sh $(BUILD)/fuzz $(FUZZ_SECONDS)
+
+coverage: deps ## line coverage; fails below 90% in the critical folders
+	@tools/deps.sh coverage
+	@[ -f $(BUILD)/coverage/build.ninja ] || meson setup $(BUILD)/coverage -Db_coverage=true -Doptimization=0 $(MESON_FLAGS) >/dev/null
+	@ninja -C $(BUILD)/coverage -j$(JOBS)
+	@tools/coverage.py $(BUILD)/coverage
+
+bench: build ## speed and memory, as ratios against Kubo (where it is built) and the machine's limits
+	@bench/run.sh $(RELEASE)/distribute
+
+lint: deps ## layers, formatting, clang-tidy
+	@tools/deps.sh lint
+	@tools/lint.sh $(DEBUG)
+
+format: ## format the sources
+	@git ls-files '*.c' '*.h' | xargs clang-format -i
+
+hooks: ## install the pre-commit hook of this clone
+	@git config core.hooksPath tools/hooks && echo "pre-commit hook installed"
+
+install: build ## install to PREFIX (/usr/local)
+	@install -Dm755 $(RELEASE)/distribute $(DESTDIR)$(PREFIX)/bin/distribute
+	@ln -sf distribute $(DESTDIR)$(PREFIX)/bin/dfs
+
+clean: ## remove what was built
+	@rm -rf $(BUILD) compile_commands.json

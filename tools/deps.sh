@@ -1,0 +1,38 @@
+#!/usr/bin/env bash
+# Installs the Debian packages that a group of targets needs, when one is missing: with apt, through sudo when
+# not root. On other systems it names what is needed and fails.
+# usage: deps.sh build|lint|fuzz|coverage|bench
+set -euo pipefail
+
+build=(build-essential pkg-config python3 git meson ninja-build libuv1-dev libssl-dev libsodium-dev liblmdb-dev
+  libsqlite3-dev libmicrohttpd-dev libjansson-dev libc-ares-dev libedit-dev libcmocka-dev librust-blake3-dev)
+lint=(clang-format clang-tidy)
+fuzz=(clang llvm)
+coverage=(gcovr)
+bench=(wrk curl)
+
+declare -n packages="${1:?group of packages}"
+missing=()
+for package in "${packages[@]}"; do
+  dpkg-query -W -f='${db:Status-Status}\n' "$package" 2>/dev/null | grep -qx installed || missing+=("$package")
+done
+[ ${#missing[@]} -eq 0 ] && exit 0
+
+if ! command -v apt-get >/dev/null; then
+  # Without dpkg nothing can be looked up: trust pkg-config for the libraries.
+  if [ "$1" = build ] && pkg-config --exists libuv libcrypto libsodium lmdb sqlite3 libmicrohttpd jansson libcares libedit cmocka 2>/dev/null \
+    && command -v meson ninja cc python3 >/dev/null; then
+    exit 0
+  fi
+  echo "please install (Debian's names): ${packages[*]}" >&2
+  exit 1
+fi
+sudo=()
+if [ "$(id -u)" -ne 0 ]; then
+  command -v sudo >/dev/null || { echo "please install as root: apt-get install ${missing[*]}" >&2; exit 1; }
+  sudo=(sudo)
+fi
+echo "installing: ${missing[*]}" >&2
+export DEBIAN_FRONTEND=noninteractive
+"${sudo[@]}" apt-get update -qq
+"${sudo[@]}" env DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends "${missing[@]}" >/dev/null
