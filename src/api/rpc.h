@@ -15,12 +15,15 @@ typedef struct rpc {
     char **args;         /* the values of arg=, decoded */
     size_t n_args;
     bool is_streaming; /* output has begun */
+    char *options[64]; /* owned: what rpc_option gave out */
+    size_t n_options;
 } rpc_t;
 typedef err_t (*rpc_fn)(task_t *t, rpc_t *r);
 typedef struct rpc_command {
     const char *path; /* "pin/add" */
     rpc_fn run;
     size_t min_args, max_args; /* max RPC_MAX_ARGS: any number */
+    const char *arg_name;      /* as Kubo names the argument in `argument "ipfs-path" is required` */
 } rpc_command_t;
 /* Tables, each closed by a row with path NULL; a new group of commands is a new table and a line in rpc.c. */
 extern const rpc_command_t
