@@ -1,0 +1,77 @@
+/* repo: a node's folder on disk.
+ *
+ *   config       JSON, mode 0600 (config.h)          blocks/    the block store
+ *   version      "distribute-1"                      state.db   pins and the state of upper layers (kv.h)
+ *   repo.lock    held while open                     keystore/  named keys
+ *   api, gateway addresses of the running node       swarm.key  optional
+ *
+ * A folder that holds a repository of Kubo is never touched: using it is refused with a pointer to
+ * `repo import-kubo`. */
+#ifndef REPO_REPO_H
+#define REPO_REPO_H
+#include "multi/peer_id.h"
+#include "repo/config.h"
+#include "repo/gc.h"
+#include "repo/pins.h"
+#include "store/keystore.h"
+
+#define REPO_VERSION "distribute-1"
+#define REPO_PATH_MAX 4096
+typedef struct repo repo_t;
+
+/* option (`--repo`, may be NULL), else $DISTRIBUTE_PATH, else $IPFS_PATH, else ~/.distribute. ERR_USAGE when
+ * it is too long or nothing names a place. A leading ~/ is the home folder. */
+MUST_CHECK err_t repo_find_path(const char *option, char out[REPO_PATH_MAX]);
+/* Is there a repository of ours (0), none (ERR_NOT_FOUND), Kubo's or a newer one (ERR_UNSUPPORTED), or
+ * something unreadable (ERR_DENIED, ERR_CORRUPT, ERR_IO)? Takes no lock. */
+MUST_CHECK err_t repo_check(task_t *t, const char *path);
+
+/* Makes one: ERR_EXISTS when it is there already. A crash leaves either a repository or a folder in which
+ * init can run again. identity NULL: a fresh Ed25519 key. profiles: see config_new. */
+MUST_CHECK err_t repo_init(task_t *t, const char *path, const char *profiles, const private_key_t *identity);
+/* ERR_NOT_FOUND "… run `init`", ERR_IN_USE (another process has it), and the errors of repo_check. */
+MUST_CHECK err_t repo_open(task_t *t, const char *path, repo_t **ret_repo);
+void repo_close(task_t *t, repo_t *r); /* NULL is fine; stops a gc run */
+
+/* All borrowed until repo_close. */
+const char *repo_path(const repo_t *r);
+const config_t *repo_config(const repo_t *r);
+const private_key_t *repo_identity(const repo_t *r);
+const peer_id_t *repo_peer_id(const repo_t *r);
+blockstore_t *repo_blockstore(repo_t *r); /* guarded: the collector sees what passes through it */
+blocks_t *repo_blocks(repo_t *r);         /* the same as dag code wants it: this node's blocks alone */
+kv_t *repo_state(repo_t *r);
+pins_t *repo_pins(repo_t *r);
+gc_t *repo_gc(repo_t *r);
+keystore_t *repo_keystore(repo_t *r);
+
+/* Changes the config and its file; the running parts read it again when they want to. */
+MUST_CHECK err_t repo_config_set(task_t *t, repo_t *r, const char *path, const char *value_json);
+MUST_CHECK err_t repo_config_unset(task_t *t, repo_t *r, const char *path);
+MUST_CHECK err_t repo_config_replace(task_t *t, repo_t *r, bytes_t text);
+/* Keeps the former file beside it, as Kubo does: config.pre-PROFILE.bak. */
+MUST_CHECK err_t repo_config_apply_profile(task_t *t, repo_t *r, const char *profile);
+
+/* The files `api` and `gateway`: written by the running node, removed at its end, read by the command line
+ * without opening the repository. ERR_NOT_FOUND. */
+typedef enum { REPO_API, REPO_GATEWAY } repo_face_t;
+MUST_CHECK err_t repo_write_address(task_t *t, repo_t *r, repo_face_t face, const char *multiaddr);
+void repo_remove_addresses(task_t *t, repo_t *r);
+MUST_CHECK err_t repo_read_address(task_t *t, const char *path, repo_face_t face, buf_t *out);
+
+typedef struct repo_stat {
+    uint64_t blocks, block_bytes;
+    uint64_t disk_bytes; /* of the whole repository: what `repo stat` calls RepoSize */
+    uint64_t max_bytes;  /* Datastore.StorageMax */
+} repo_stat_t;
+MUST_CHECK err_t repo_stat(task_t *t, repo_t *r, repo_stat_t *ret);
+
+/* Reads and checks every block. `bad` (may be NULL) is called for each damaged one; drop: also removes it,
+ * so that it can be fetched or added again. */
+typedef struct repo_verify_result {
+    uint64_t checked, bad, dropped;
+} repo_verify_result_t;
+typedef err_t (*repo_verify_fn)(task_t *t, void *arg, const cid_t *cid, err_t why);
+MUST_CHECK err_t repo_verify(task_t *t, repo_t *r, bool drop, repo_verify_fn bad, void *arg,
+                             repo_verify_result_t *ret);
+#endif
