@@ -1,0 +1,108 @@
+/* replica: keeps N nodes holding a DAG. Protocol /distribute/replica/1.0.0 (docs/protocols/replica.md);
+ * decisions in logic/replica_planner, this module does the I/O.
+ *
+ * A record per root, durable in kv before it is acknowledged: {root, target, owner, holders, since}. Every
+ * holder follows the others by heartbeats and heals: when one is lost, the remaining one that is nearest to
+ * the root (XOR) asks a new peer; when too many hold it, the farthest lets go. A holder takes only from peers
+ * that its config allows, up to max_bytes. All calls on the loop thread. */
+#ifndef REPLICA_REPLICA_H
+#define REPLICA_REPLICA_H
+#include "exchange/bitswap.h"
+#include "net/host.h"
+#include "routing/routing.h"
+#include "store/blockstore.h"
+#include "store/kv.h"
+
+#define REPLICA_PROTOCOL "/distribute/replica/1.0.0"
+#define REPLICA_TARGET_MAX 32  /* largest N */
+#define REPLICA_HOLDERS_MAX 64 /* remembered per root, over-replication included */
+
+typedef struct replica replica_t;
+typedef struct replica_config {
+    host_t *host;         /* borrowed, as all the parts below */
+    routing_t *routing;   /* may be NULL: connected and configured peers only */
+    bitswap_t *bitswap;   /* fetches what is to be held */
+    blockstore_t *blocks; /* where it ends up */
+    kv_t *state;          /* the records; spaces "replica-…" */
+    /* Peers whose OFFERs are taken, and that this node asks to hold. Empty: nobody, the safe default. The
+     * list is copied. allow_any must be said explicitly ("*" in Replication.AllowFrom) and is logged. */
+    const peer_id_t *allow_from;
+    size_t n_allow_from;
+    bool allow_any;
+    uint64_t max_bytes;             /* of what is held for others; 0: hold nothing for anybody */
+    uint32_t heartbeat_ms;          /* 5000 */
+    double phi_lost;                /* suspicion above which a holder counts as lost; 8 */
+    uint32_t lost_grace_ms;         /* how long it stays so before healing begins; 15000 */
+    uint32_t prune_grace_ms;        /* how long over-replication lasts before pruning; 60000 */
+    uint32_t fetch_timeout_ms;      /* a fetch without progress for so long is given up; 60000 */
+    uint32_t max_parallel_fetches;  /* 2 */
+    /* Pins a DAG that is complete here against garbage collection, or lets it go; durable when OK. The kind
+     * is replication's own: it must not touch the user's pins. */
+    err_t (*pin)(task_t *t, void *arg, const cid_t *root);
+    err_t (*unpin)(task_t *t, void *arg, const cid_t *root);
+    void *arg;
+} replica_config_t;
+void replica_config_default(replica_config_t *ret);
+MUST_CHECK err_t replica_start(task_t *t, const replica_config_t *c, replica_t **ret);
+void replica_close(task_t *t, replica_t *r); /* NULL is fine; holds and records stay */
+/* Replication.AllowFrom or MaxBytes changed while running. */
+MUST_CHECK err_t replica_allow(replica_t *r, const peer_id_t *peers, size_t n, bool any, uint64_t max_bytes);
+
+typedef enum {
+    REPLICA_FETCHING_LOCALLY, /* the DAG is being completed here first */
+    REPLICA_ASKED,            /* peer got an offer */
+    REPLICA_ACCEPTED,         /* peer fetches */
+    REPLICA_HOLDS,            /* peer says it has all of it, durably */
+    REPLICA_REFUSED,          /* peer does not want it; `reason` */
+    REPLICA_FAILED,           /* peer did not answer */
+} replica_step_t;
+typedef struct replica_progress {
+    replica_step_t step;
+    peer_id_t peer;       /* len 0: this node */
+    const char *reason;   /* "" or why; valid during the call */
+    uint32_t have, target; /* holders now, this node included, and how many are wanted */
+} replica_progress_t;
+typedef void (*replica_progress_fn)(void *arg, const replica_progress_t *p); /* must not wait */
+
+/* Holds the root here and on n - 1 others. Completes the DAG locally (bitswap), records it, asks peers, and
+ * returns OK as soon as min(n, nodes that exist and are allowed) hold it. *ret_have (may be NULL) says how many.
+ * When fewer could be won before the deadline: ERR_TIMEOUT; the record stays and healing goes on. n is 1 to
+ * REPLICA_TARGET_MAX (ERR_INVALID); called again for the same root it changes the target. */
+MUST_CHECK err_t replica_pin(task_t *t, replica_t *r, const cid_t *root, uint32_t n, replica_progress_fn progress,
+                             void *arg, uint32_t *ret_have);
+/* Lets go everywhere: this node no longer owns it, and the holders are told to release it. Blocks stay until
+ * garbage collection. ERR_NOT_FOUND; ERR_DENIED: held for another owner (use forget). */
+MUST_CHECK err_t replica_unpin(task_t *t, replica_t *r, const cid_t *root);
+
+typedef struct replica_holder {
+    peer_id_t peer;          /* this node too, when it holds it */
+    uint64_t verified_ms_ago; /* since it last proved to hold it */
+    bool is_connected;
+} replica_holder_t;
+typedef struct replica_status {
+    cid_t root;
+    uint64_t size_bytes; /* of the DAG's unique blocks; 0: not known here */
+    bool is_local;       /* complete here */
+    bool is_pinned;      /* by replication */
+    uint32_t target;     /* 0: not replicated */
+    peer_id_t owner;
+    uint64_t since_ms; /* wall clock */
+    size_t n_holders;
+    replica_holder_t holders[REPLICA_HOLDERS_MAX]; /* only those verified recently */
+} replica_status_t;
+/* The truth now: asks the known holders (a challenge over a block of the DAG) and counts those that answer
+ * within timeout_ms; holders that were verified within two heartbeats are not asked again. Roots without a
+ * record give target 0 and the local facts. ret is large: not for the stack. */
+MUST_CHECK err_t replica_status(task_t *t, replica_t *r, const cid_t *root, uint32_t timeout_ms,
+                                replica_status_t *ret);
+/* What the records say, without asking anybody. The visited struct is valid during the call; it may wait. */
+typedef err_t (*replica_visit_fn)(task_t *t, void *arg, const replica_status_t *s);
+MUST_CHECK err_t replica_each(task_t *t, replica_t *r, replica_visit_fn visit, void *arg);
+
+typedef struct replica_stat {
+    size_t roots, roots_owned, roots_below_target, roots_above_target;
+    uint64_t held_bytes, max_bytes; /* for others */
+    uint64_t heals, prunes, offers_in, offers_refused, fetches_failed;
+} replica_stat_t;
+void replica_stat(const replica_t *r, replica_stat_t *ret);
+#endif
