@@ -30,6 +30,10 @@ typedef enum {
 } hash_kind_t;
 #define HASH_MAX_BYTES 128
 
+/* The length that the function gives when none is wished. */
+size_t hash_natural_len(hash_kind_t kind);
+/* "sha2-256", as the multicodec table spells it, without a length for BLAKE2. */
+const char *hash_kind_name(hash_kind_t kind);
 /* Whether this build can compute it (BLAKE3 may be absent). */
 bool hash_is_available(hash_kind_t kind);
 /* out_len: the natural length, or for BLAKE2, BLAKE3 and SHAKE the wanted one. ERR_UNSUPPORTED,
@@ -45,8 +49,13 @@ void hkdf_sha256_2(const uint8_t salt[32], bytes_t input, uint8_t out1[32], uint
 
 /* Incremental. */
 typedef struct hash_ctx hash_ctx_t;
-MUST_CHECK err_t hash_new(hash_kind_t kind, hash_ctx_t **ret);
+MUST_CHECK err_t hash_new(hash_kind_t kind, hash_ctx_t **ret); /* of the natural length */
+/* BLAKE2 mixes the length in at the start, so another one than the natural is named here. Returns
+ * owned. ERR_UNSUPPORTED, ERR_INVALID as hash_of. */
+MUST_CHECK err_t hash_new_sized(hash_kind_t kind, size_t out_len, hash_ctx_t **ret);
 void hash_update(hash_ctx_t *h, bytes_t data);
-MUST_CHECK err_t hash_finish(hash_ctx_t *h, uint8_t *out, size_t out_len); /* may then be reused */
-void hash_free(hash_ctx_t *h);
+/* out_len: the one named at the start. ERR_INVALID otherwise. The context then stands at its start. */
+MUST_CHECK err_t hash_finish(hash_ctx_t *h, uint8_t *out, size_t out_len);
+void hash_free(hash_ctx_t *h); /* NULL is fine */
+AUTO_PTR_DEFINE(hash_ctx_t, hash_free)
 #endif
