@@ -1,5 +1,6 @@
 #include "api/rpc.h"
 #include "api/api_internal.h"
+#include "api/rpc_util.h"
 #include "base/log.h"
 #include "base/metrics.h"
 #include "base/version.h"
@@ -10,10 +11,7 @@
 #include <stdlib.h>
 
 static const rpc_command_t *const tables[] = {
-    rpc_content_commands,
-    rpc_repo_commands,
-    rpc_network_commands,
-    rpc_node_commands,
+    rpc_content_commands, rpc_repo_commands, rpc_network_commands, rpc_routing_commands, rpc_node_commands,
 };
 
 void rpc_each_command(void (*visit)(void *arg, const char *path), void *arg)
@@ -224,20 +222,6 @@ static bool is_from_allowed_site(api_t *api, exchange_t *x)
     return !is_browser || (origin && *origin) || (referer && *referer);
 }
 
-/* A page that got its name resolved to 127.0.0.1 (DNS rebinding) sends its own name as Host. */
-static bool has_allowed_host(exchange_t *x)
-{
-    const char *host = exchange_header(x, "Host");
-    if (x->is_local || !host || !*host)
-        return true;
-    size_t n = strcspn(host, ":");
-    if (host[0] == '[')
-        return true;
-    if (n == 9 && !strncasecmp(host, "localhost", 9))
-        return true;
-    return strspn(host, "0123456789.") == n; /* an address, not a name */
-}
-
 /* ── dispatch ────────────────────────────────────────────────────────────────────────────────── */
 
 static void rpc_deinit(rpc_t *r)
@@ -328,7 +312,7 @@ err_t api_rpc(task_t *t, exchange_t *x, void *arg)
         TRY(exchange_set_header(x, "Allow", "OPTIONS, POST"));
         return reply_plain(t, x, 405, "405 - Method Not Allowed\n");
     }
-    if (!has_allowed_host(x) || !is_from_allowed_site(api, x))
+    if (!is_from_allowed_site(api, x))
         return reply_plain(t, x, 403, "403 - Forbidden\n");
     const rpc_command_t *c = find_command(x->path + sizeof prefix - 1);
     if (!c)

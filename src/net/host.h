@@ -61,6 +61,8 @@ typedef struct protocol_options {
 } protocol_options_t;
 MUST_CHECK err_t host_handle(host_t *h, const char *protocol, const protocol_options_t *opt, protocol_fn fn,
                              void *arg);
+/* The protocols that identify tells others; borrowed until the next host_handle or host_unhandle. */
+size_t host_protocols(const host_t *h, const char **out, size_t cap);
 void host_unhandle(host_t *h, const char *protocol); /* running handlers go on */
 
 /* ── connections ─────────────────────────────────────────────────────────────────────────────── */
@@ -90,6 +92,8 @@ bool conn_is_inbound(const conn_t *c);
 bool conn_is_open(const conn_t *c);
 uint64_t conn_opened_ms(const conn_t *c);
 size_t conn_stream_count(const conn_t *c);
+/* The protocols of its open streams (negotiated ones), borrowed until the next wait. */
+size_t conn_stream_protocols(const conn_t *c, const char **out, size_t cap);
 uint32_t conn_rtt_ms(const conn_t *c);      /* 0: not known yet */
 const char *conn_security(const conn_t *c); /* "/noise" */
 const char *conn_muxer(const conn_t *c);

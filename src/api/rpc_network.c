@@ -1,0 +1,402 @@
+/* rpc_network: who this node is and whom it is connected to: id, swarm, ping, bootstrap, bitswap. */
+#include "api/rpc.h"
+#include "api/rpc_util.h"
+#include <inttypes.h>
+#include <stdio.h>
+
+enum { MAX_SHOWN_CONNS = 4096, MAX_SHOWN_PROTOCOLS = 256, MAX_SHOWN_ADDRS = 64 };
+
+/* ── id ──────────────────────────────────────────────────────────────────────────────────────── */
+
+json_t *rpc_addrs_json(const multiaddr_t *addrs, size_t n, const peer_id_t *peer)
+{
+    json_t *list = json_array();
+    for (size_t i = 0; i < n; i++) {
+        char text[MULTIADDR_TEXT_MAX];
+        multiaddr_t full = addrs[i];
+        if (peer && multiaddr_with_peer(&addrs[i], peer, &full))
+            continue;
+        json_array_append_new(list, json_string(multiaddr_print(&full, text)));
+    }
+    return list;
+}
+
+json_t *rpc_text_json(const char *text)
+{
+    json_t *value = json_string(text); /* NULL when a peer sent what is not UTF-8 */
+    return value ? value : json_string("");
+}
+
+static json_t *public_key_json(const public_key_t *key)
+{
+    AUTO(buf_t) pb = {0};
+    AUTO(buf_t) text = {0};
+    buf_init(&pb, 4 << 10);
+    buf_init(&text, 8 << 10);
+    if (public_key_encode(key, &pb) || multibase_encode_raw(MB_BASE64PAD, buf_bytes(&pb), &text))
+        return json_string("");
+    return json_stringn((const char *)text.data, text.len);
+}
+
+static err_t emit_own_id(task_t *t, rpc_t *r)
+{
+    char id[PEER_ID_TEXT_MAX];
+    host_t *host = node_host(r->node);
+    multiaddr_t *addrs = xcalloc(MAX_SHOWN_ADDRS, sizeof *addrs);
+    size_t n = host ? host_addrs(host, addrs, MAX_SHOWN_ADDRS) : 0;
+    json_t *protocols = json_array();
+    const char *names[MAX_SHOWN_PROTOCOLS];
+    size_t n_names = host ? host_protocols(host, names, MAX_SHOWN_PROTOCOLS) : 0;
+    for (size_t i = 0; i < n_names; i++)
+        json_array_append_new(protocols, json_string(names[i]));
+    json_t *answer = json_pack("{s:s, s:o, s:o, s:s, s:o}", "ID", peer_id_print(node_id(r->node), id),
+                               "PublicKey", public_key_json(node_public_key(r->node)), "Addresses",
+                               rpc_addrs_json(addrs, n, node_id(r->node)), "AgentVersion",
+                               node_agent(r->node), "Protocols", protocols);
+    free(addrs);
+    return rpc_emit(t, r, answer);
+}
+
+static json_t *peer_json(rpc_t *r, const peer_id_t *peer)
+{
+    char id[PEER_ID_TEXT_MAX];
+    peerstore_t *ps = host_peerstore(node_host(r->node));
+    multiaddr_t *addrs = xcalloc(MAX_SHOWN_ADDRS, sizeof *addrs);
+    size_t n = peerstore_addrs(ps, peer, addrs, MAX_SHOWN_ADDRS);
+    json_t *protocols = json_array();
+    const char *names[MAX_SHOWN_PROTOCOLS];
+    size_t n_names = peerstore_protocols(ps, peer, names, MAX_SHOWN_PROTOCOLS);
+    for (size_t i = 0; i < n_names; i++)
+        json_array_append_new(protocols, rpc_text_json(names[i]));
+    public_key_t key;
+    json_t *key_json = peerstore_public_key(ps, peer, &key) ? json_string("") : public_key_json(&key);
+    json_t *answer = json_pack("{s:s, s:o, s:o, s:o, s:o}", "ID", peer_id_print(peer, id), "PublicKey",
+                               key_json, "Addresses", rpc_addrs_json(addrs, n, peer), "AgentVersion",
+                               rpc_text_json(peerstore_agent(ps, peer)), "Protocols", protocols);
+    free(addrs);
+    return answer;
+}
+
+static err_t rpc_id(task_t *t, rpc_t *r)
+{
+    peer_id_t peer;
+    if (!r->n_args || !*r->args[0])
+        return emit_own_id(t, r);
+    TRY(peer_id_parse(r->args[0], &peer));
+    if (peer_id_equal(&peer, node_id(r->node)))
+        return emit_own_id(t, r);
+    TRY(rpc_need_online(r));
+    conn_t *conn;
+    TRY(rpc_connect_peer(t, r, &peer, &conn));
+    err_t e = conn_wait_identified(t, conn);
+    conn_release(conn);
+    TRY(e);
+    return rpc_emit(t, r, peer_json(r, &peer));
+}
+
+/* ── swarm ───────────────────────────────────────────────────────────────────────────────────── */
+
+err_t rpc_connect_peer(task_t *t, rpc_t *r, const peer_id_t *peer, conn_t **ret_conn)
+{
+    host_t *host = node_host(r->node);
+    conn_t *open = host_conn(host, peer);
+    if (open) {
+        *ret_conn = conn_ref(open);
+        return OK;
+    }
+    multiaddr_t known[1];
+    routed_peer_t *found = NULL;
+    if (!peerstore_addrs(host_peerstore(host), peer, known, 1) && node_routing(r->node)) {
+        found = xcalloc(1, sizeof *found);
+        if (routing_find_peer(t, node_routing(r->node), peer, found))
+            found->n_addrs = 0;
+    }
+    err_t e = host_connect(t, host, peer, found ? found->addrs : NULL, found ? found->n_addrs : 0, ret_conn);
+    free(found);
+    return e;
+}
+
+static json_t *conn_json(rpc_t *r, conn_t *c, bool verbose)
+{
+    char addr[MULTIADDR_TEXT_MAX], id[PEER_ID_TEXT_MAX], latency[32];
+    multiaddr_t bare;
+    multiaddr_without_peer(conn_remote_addr(c), &bare);
+    json_t *o = json_pack("{s:s, s:s}", "Addr", multiaddr_print(&bare, addr), "Peer",
+                          peer_id_print(conn_peer(c), id));
+    if (verbose || rpc_bool(r, "direction", false))
+        json_object_set_new(o, "Direction", json_integer(conn_is_inbound(c) ? 1 : 2));
+    if (verbose || rpc_bool(r, "latency", false)) {
+        uint32_t ms = conn_rtt_ms(c);
+        snprintf(latency, sizeof latency, ms ? "%ums" : "n/a", ms);
+        json_object_set_new(o, "Latency", json_string(latency));
+    }
+    if (verbose || rpc_bool(r, "streams", false)) {
+        json_t *streams = json_array();
+        const char *names[MAX_SHOWN_PROTOCOLS];
+        size_t n = conn_stream_protocols(c, names, MAX_SHOWN_PROTOCOLS);
+        for (size_t i = 0; i < n; i++)
+            json_array_append_new(streams, json_pack("{s:s}", "Protocol", names[i]));
+        json_object_set_new(o, "Streams", streams);
+        json_object_set_new(o, "Muxer", json_string(conn_muxer(c)));
+    }
+    if (verbose || rpc_bool(r, "identify", false))
+        json_object_set_new(o, "Identify", peer_json(r, conn_peer(c)));
+    return o;
+}
+
+static err_t rpc_swarm_peers(task_t *t, rpc_t *r)
+{
+    TRY(rpc_need_online(r));
+    conn_t **conns = xcalloc(MAX_SHOWN_CONNS, sizeof(conn_t *));
+    size_t n = host_conns(node_host(r->node), conns, MAX_SHOWN_CONNS);
+    json_t *list = json_array();
+    bool verbose = rpc_bool(r, "verbose", false);
+    for (size_t i = 0; i < n; i++)
+        json_array_append_new(list, conn_json(r, conns[i], verbose));
+    free(conns);
+    return rpc_emit(t, r, json_pack("{s:o}", "Peers", n ? list : (json_decref(list), json_null())));
+}
+
+static err_t emit_strings(task_t *t, rpc_t *r, json_t *list)
+{
+    return rpc_emit(t, r, json_pack("{s:o}", "Strings", list));
+}
+
+static err_t connect_one(task_t *t, rpc_t *r, const char *text, json_t *lines)
+{
+    multiaddr_t addr;
+    peer_id_t peer;
+    conn_t *conn;
+    char id[PEER_ID_TEXT_MAX];
+    TRY(multiaddr_parse(text, &addr));
+    TRY(multiaddr_peer(&addr, &peer));
+    multiaddr_part_t only;
+    size_t iter = 0;
+    bool is_bare_peer = multiaddr_next(&addr, &iter, &only) && only.code == MA_P2P;
+    err_t e = is_bare_peer ? rpc_connect_peer(t, r, &peer, &conn)
+                           : host_connect_addr(t, node_host(r->node), &addr, &conn);
+    peer_id_print(&peer, id);
+    if (e)
+        return fail_also(e, "connect %s failure", id);
+    conn_release(conn);
+    host_protect(node_host(r->node), &peer, "user");
+    json_array_append_new(lines, json_sprintf("connect %s success", id));
+    return OK;
+}
+
+static err_t for_each_arg(task_t *t, rpc_t *r, err_t (*fn)(task_t *, rpc_t *, const char *, json_t *))
+{
+    TRY(rpc_need_online(r));
+    json_t *lines = json_array();
+    for (size_t i = 0; i < r->n_args; i++) {
+        err_t e = fn(t, r, r->args[i], lines);
+        if (e) {
+            json_decref(lines);
+            return e;
+        }
+    }
+    return emit_strings(t, r, lines);
+}
+
+static err_t rpc_swarm_connect(task_t *t, rpc_t *r)
+{
+    return for_each_arg(t, r, connect_one);
+}
+
+static err_t disconnect_one(task_t *t, rpc_t *r, const char *text, json_t *lines)
+{
+    multiaddr_t addr;
+    peer_id_t peer;
+    char id[PEER_ID_TEXT_MAX];
+    if (text[0] == '/') {
+        TRY(multiaddr_parse(text, &addr));
+        TRY(multiaddr_peer(&addr, &peer));
+    } else {
+        TRY(peer_id_parse(text, &peer));
+    }
+    peer_id_print(&peer, id);
+    host_unprotect(node_host(r->node), &peer, "user");
+    host_stop_keeping(node_host(r->node), &peer);
+    if (host_disconnect(node_host(r->node), &peer))
+        json_array_append_new(lines, json_sprintf("disconnect %s failure: not connected", id));
+    else
+        json_array_append_new(lines, json_sprintf("disconnect %s success", id));
+    return OK;
+}
+
+static err_t rpc_swarm_disconnect(task_t *t, rpc_t *r)
+{
+    return for_each_arg(t, r, disconnect_one);
+}
+
+static err_t rpc_swarm_addrs(task_t *t, rpc_t *r)
+{
+    TRY(rpc_need_online(r));
+    host_t *host = node_host(r->node);
+    conn_t **conns = xcalloc(MAX_SHOWN_CONNS, sizeof(conn_t *));
+    multiaddr_t *addrs = xcalloc(MAX_SHOWN_ADDRS, sizeof *addrs);
+    size_t n = host_conns(host, conns, MAX_SHOWN_CONNS);
+    json_t *all = json_object();
+    for (size_t i = 0; i < n; i++) {
+        char id[PEER_ID_TEXT_MAX];
+        size_t n_addrs = peerstore_addrs(host_peerstore(host), conn_peer(conns[i]), addrs, MAX_SHOWN_ADDRS);
+        json_object_set_new(all, peer_id_print(conn_peer(conns[i]), id),
+                            rpc_addrs_json(addrs, n_addrs, NULL));
+    }
+    free(addrs);
+    free(conns);
+    return rpc_emit(t, r, json_pack("{s:o}", "Addrs", all));
+}
+
+static err_t emit_own_addrs(task_t *t, rpc_t *r, size_t (*get)(const host_t *, multiaddr_t *, size_t),
+                            bool with_id)
+{
+    TRY(rpc_need_online(r));
+    multiaddr_t *addrs = xcalloc(MAX_SHOWN_ADDRS, sizeof *addrs);
+    size_t n = get(node_host(r->node), addrs, MAX_SHOWN_ADDRS);
+    json_t *list = rpc_addrs_json(addrs, n, with_id ? node_id(r->node) : NULL);
+    free(addrs);
+    return emit_strings(t, r, list);
+}
+
+static err_t rpc_swarm_addrs_local(task_t *t, rpc_t *r)
+{
+    return emit_own_addrs(t, r, host_addrs, rpc_bool(r, "id", false));
+}
+
+static err_t rpc_swarm_addrs_listen(task_t *t, rpc_t *r)
+{
+    return emit_own_addrs(t, r, host_listen_addrs, false);
+}
+
+/* ── ping ────────────────────────────────────────────────────────────────────────────────────── */
+
+static err_t emit_ping(task_t *t, rpc_t *r, bool ok, double ms, const char *text)
+{
+    return rpc_emit(
+        t, r, json_pack("{s:b, s:I, s:s}", "Success", ok, "Time", (json_int_t)(ms * 1e6), "Text", text));
+}
+
+static err_t rpc_ping(task_t *t, rpc_t *r)
+{
+    peer_id_t peer;
+    uint64_t count;
+    char text[PEER_ID_TEXT_MAX + 32], id[PEER_ID_TEXT_MAX];
+    TRY(rpc_need_online(r));
+    const char *arg = r->args[0];
+    multiaddr_t addr;
+    if (arg[0] == '/') {
+        TRY(multiaddr_parse(arg, &addr));
+        TRY(multiaddr_peer(&addr, &peer));
+    } else {
+        TRY(peer_id_parse(arg, &peer));
+    }
+    if (peer_id_equal(&peer, node_id(r->node)))
+        return fail(ERR_USAGE, "can't ping self");
+    TRY(rpc_u64(r, "count", 10, &count));
+    if (!count)
+        return fail(ERR_USAGE, "ping count must be greater than 0, was 0");
+    conn_t *conn;
+    TRY(arg[0] == '/' ? host_connect_addr(t, node_host(r->node), &addr, &conn)
+                      : rpc_connect_peer(t, r, &peer, &conn));
+    conn_release(conn);
+    snprintf(text, sizeof text, "PING %s.", peer_id_print(&peer, id));
+    TRY(emit_ping(t, r, true, 0, text));
+    double total = 0;
+    uint64_t answered = 0;
+    for (uint64_t i = 0; i < count; i++) {
+        double ms = 0;
+        if (i)
+            TRY(task_sleep(t, 1000));
+        deadline_t d = deadline_push(t, 10000);
+        err_t e = host_ping(t, node_host(r->node), &peer, &ms);
+        deadline_pop(t, &d);
+        TRY(task_check(t));
+        if (e) {
+            TRY(emit_ping(t, r, false, 0, error_text(e)));
+            continue;
+        }
+        total += ms;
+        answered++;
+        TRY(emit_ping(t, r, true, ms, ""));
+    }
+    if (!answered)
+        return fail(ERR_UNREACHABLE, "ping failed");
+    snprintf(text, sizeof text, "Average latency: %.2fms", total / (double)answered);
+    return emit_ping(t, r, true, 0, text);
+}
+
+/* ── bitswap ─────────────────────────────────────────────────────────────────────────────────── */
+
+static bool add_want(void *arg, const cid_t *cid)
+{
+    char text[CID_TEXT_MAX];
+    json_array_append_new(arg, json_pack("{s:s}", "/", cid_print(cid, text)));
+    return json_array_size(arg) < 10000;
+}
+
+static bool add_peer(void *arg, const peer_id_t *peer)
+{
+    char text[PEER_ID_TEXT_MAX];
+    json_array_append_new(arg, json_string(peer_id_print(peer, text)));
+    return true;
+}
+
+static err_t rpc_bitswap_stat(task_t *t, rpc_t *r)
+{
+    TRY(rpc_need_online(r));
+    bitswap_stat_t s;
+    bitswap_t *b = node_bitswap(r->node);
+    bitswap_stat(b, &s);
+    json_t *wants = json_array(), *peers = json_array();
+    bitswap_each_want(b, add_want, wants);
+    bitswap_each_peer(b, add_peer, peers);
+    return rpc_emit(
+        t, r,
+        json_pack("{s:I, s:o, s:o, s:I, s:I, s:I, s:I, s:I, s:I, s:I}", "ProvideBufLen",
+                  (json_int_t)s.provide_queue, "Wantlist", wants, "Peers", peers, "BlocksReceived",
+                  (json_int_t)s.blocks_received, "DataReceived", (json_int_t)s.data_received,
+                  "DupBlksReceived", (json_int_t)s.dup_blocks_received, "DupDataReceived",
+                  (json_int_t)s.dup_data_received, "MessagesReceived", (json_int_t)s.messages_received,
+                  "BlocksSent", (json_int_t)s.blocks_sent, "DataSent", (json_int_t)s.data_sent));
+}
+
+static err_t rpc_bitswap_wantlist(task_t *t, rpc_t *r)
+{
+    TRY(rpc_need_online(r));
+    json_t *wants = json_array();
+    bitswap_each_want(node_bitswap(r->node), add_want, wants);
+    return rpc_emit(t, r, json_pack("{s:o}", "Keys", wants));
+}
+
+static err_t rpc_bitswap_ledger(task_t *t, rpc_t *r)
+{
+    TRY(rpc_need_online(r));
+    peer_id_t peer;
+    bitswap_ledger_t l = {0};
+    char id[PEER_ID_TEXT_MAX];
+    TRY(peer_id_parse(r->args[0], &peer));
+    err_t e = bitswap_ledger(node_bitswap(r->node), &peer, &l);
+    if (e && e != ERR_NOT_FOUND)
+        return e;
+    double ratio = (double)l.sent_bytes / (double)(l.received_bytes + 1);
+    return rpc_emit(t, r,
+                    json_pack("{s:s, s:f, s:I, s:I, s:I}", "Peer", peer_id_print(&peer, id), "Value", ratio,
+                              "Sent", (json_int_t)l.sent_bytes, "Recv", (json_int_t)l.received_bytes,
+                              "Exchanged", (json_int_t)l.exchanged));
+}
+
+const rpc_command_t rpc_network_commands[] = {
+    {"id", rpc_id, 0, 1, "peerid"},
+    {"swarm/peers", rpc_swarm_peers, 0, 0, NULL},
+    {"swarm/connect", rpc_swarm_connect, 1, 64, "address"},
+    {"swarm/disconnect", rpc_swarm_disconnect, 1, 64, "address"},
+    {"swarm/addrs", rpc_swarm_addrs, 0, 0, NULL},
+    {"swarm/addrs/local", rpc_swarm_addrs_local, 0, 0, NULL},
+    {"swarm/addrs/listen", rpc_swarm_addrs_listen, 0, 0, NULL},
+    {"ping", rpc_ping, 1, 1, "peer ID"},
+    {"bitswap/stat", rpc_bitswap_stat, 0, 0, NULL},
+    {"bitswap/wantlist", rpc_bitswap_wantlist, 0, 0, NULL},
+    {"bitswap/ledger", rpc_bitswap_ledger, 1, 1, "peer"},
+    {NULL, NULL, 0, 0, NULL},
+};

@@ -1,0 +1,17 @@
+/* rpc_util: what several groups of RPC commands share. */
+#ifndef API_RPC_UTIL_H
+#define API_RPC_UTIL_H
+#include "api/rpc.h"
+
+extern const rpc_command_t rpc_routing_commands[];
+
+/* "CID", "/ipfs/CID" or "/ipfs/CID/path" to the CID that it names, blocks fetched as needed. */
+MUST_CHECK err_t rpc_resolve_cid(task_t *t, rpc_t *r, const char *text, cid_t *ret_cid);
+/* The first file of a multipart upload, whole, into out (its max is the limit). */
+MUST_CHECK err_t rpc_read_upload(task_t *t, rpc_t *r, buf_t *out);
+/* A connection to the peer, looking its addresses up when none is known. The caller releases it. */
+MUST_CHECK err_t rpc_connect_peer(task_t *t, rpc_t *r, const peer_id_t *peer, conn_t **ret_conn);
+/* New references. With a peer, each address ends in /p2p/PEER. */
+json_t *rpc_addrs_json(const multiaddr_t *addrs, size_t n, const peer_id_t *peer);
+json_t *rpc_text_json(const char *text); /* what is not UTF-8 becomes "" */
+#endif
