@@ -7,6 +7,10 @@ extern const rpc_command_t rpc_routing_commands[];
 
 /* "CID", "/ipfs/CID" or "/ipfs/CID/path" to the CID that it names, blocks fetched as needed. */
 MUST_CHECK err_t rpc_resolve_cid(task_t *t, rpc_t *r, const char *text, cid_t *ret_cid);
+/* Is every block of the DAG here, and how many bytes do those that are take? Reads locally, with bounded
+ * memory. */
+MUST_CHECK err_t rpc_dag_presence(task_t *t, rpc_t *r, const cid_t *root, bool *ret_complete,
+                                  uint64_t *ret_bytes);
 /* The first file of a multipart upload, whole, into out (its max is the limit). */
 MUST_CHECK err_t rpc_read_upload(task_t *t, rpc_t *r, buf_t *out);
 /* A connection to the peer, looking its addresses up when none is known. The caller releases it. */

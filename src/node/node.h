@@ -35,7 +35,7 @@ repo_t *node_repo(node_t *n);
 const peer_id_t *node_id(const node_t *n);
 const public_key_t *node_public_key(const node_t *n);
 const char *node_agent(const node_t *n); /* "distribute/0.1.0" */
-host_t *node_host(node_t *n); /* these four are NULL while offline */
+host_t *node_host(node_t *n);            /* these four are NULL while offline */
 routing_t *node_routing(node_t *n);
 bitswap_t *node_bitswap(node_t *n);
 replica_t *node_replica(node_t *n);

@@ -1,0 +1,297 @@
+/* rpc_node: the node itself: version, config, bootstrap, status, stats, commands, shutdown, log. */
+#include "api/api_internal.h"
+#include "api/rpc.h"
+#include "api/rpc_util.h"
+#include "base/log.h"
+#include "base/version.h"
+#include <stdlib.h>
+
+enum { STATUS_TIMEOUT_MS = 5000 };
+
+/* ── version, commands, shutdown, log ────────────────────────────────────────────────────────── */
+
+static err_t rpc_version(task_t *t, rpc_t *r)
+{
+    /* Clients of the RPC read Version to choose what they may ask: it is the version of Kubo whose RPC this
+     * is. */
+    return rpc_emit(t, r,
+                    json_pack("{s:s, s:s, s:s, s:s, s:s, s:s}", "Version", KUBO_RPC_VERSION, "Commit", "",
+                              "Repo", KUBO_REPO_VERSION, "System", "amd64/linux", "Golang", "none",
+                              "Distribute", DISTRIBUTE_VERSION));
+}
+
+/* "pin/add" goes below "pin": the tree that Kubo prints. */
+static void add_command(void *arg, const char *path)
+{
+    json_t *level = arg;
+    char name[64];
+    for (const char *p = path; *p;) {
+        size_t n = strcspn(p, "/");
+        snprintf(name, sizeof name, "%.*s", (int)n, p);
+        json_t *below = json_object_get(level, "Subcommands"), *found = NULL, *entry;
+        size_t i;
+        json_array_foreach(below, i, entry)
+        {
+            if (!strcmp(json_string_value(json_object_get(entry, "Name")), name))
+                found = entry;
+        }
+        if (!found) {
+            found = json_pack("{s:s, s:[], s:[]}", "Name", name, "Subcommands", "Options");
+            json_array_append_new(below, found);
+        }
+        level = found;
+        p += n + (p[n] == '/');
+    }
+}
+
+static err_t rpc_commands(task_t *t, rpc_t *r)
+{
+    json_t *root = json_pack("{s:s, s:[], s:[]}", "Name", "ipfs", "Subcommands", "Options");
+    rpc_each_command(add_command, root);
+    return rpc_emit(t, r, root);
+}
+
+static err_t rpc_shutdown(task_t *t, rpc_t *r)
+{
+    r->api->is_shutting_down = true;
+    event_fire(&r->api->shutdown);
+    return OK;
+}
+
+static err_t rpc_log_level(task_t *t, rpc_t *r)
+{
+    log_level_t level;
+    TRY(log_level_parse(r->args[r->n_args - 1], &level));
+    log_threshold = level;
+    return rpc_emit(t, r,
+                    json_pack("{s:o}", "Message",
+                              json_sprintf("Changed log level of '%s' to '%s'\n",
+                                           r->n_args > 1 ? r->args[0] : "*", r->args[r->n_args - 1])));
+}
+
+/* ── config ──────────────────────────────────────────────────────────────────────────────────── */
+
+static err_t emit_config(task_t *t, rpc_t *r, const char *key)
+{
+    AUTO(buf_t) value = {0};
+    AUTO(buf_t) answer = {0};
+    buf_init(&value, CONFIG_MAX_BYTES);
+    buf_init(&answer, CONFIG_MAX_BYTES + 1024);
+    TRY(config_get(repo_config(node_repo(r->node)), key, &value));
+    TRY(buf_printf(&answer, "{\"Key\":"));
+    TRY(json_quote(bytes_str(key), &answer));
+    TRY(buf_printf(&answer, ",\"Value\":"));
+    TRY(buf_append(&answer, buf_bytes(&value)));
+    TRY(buf_printf(&answer, "}\n"));
+    return rpc_emit_text(t, r, buf_bytes(&answer));
+}
+
+static err_t rpc_config(task_t *t, rpc_t *r)
+{
+    const char *key = r->args[0];
+    if (r->n_args < 2)
+        return emit_config(t, r, key);
+    AUTO(buf_t) quoted = {0};
+    buf_init(&quoted, CONFIG_MAX_BYTES);
+    const char *value = r->args[1];
+    if (rpc_bool(r, "bool", false)) {
+        value = !strcmp(value, "true") ? "true" : "false";
+    } else if (!rpc_bool(r, "json", false)) {
+        TRY(json_quote(bytes_str(value), &quoted));
+        TRY(buf_cstr(&quoted, &value));
+    }
+    TRY(repo_config_set(t, node_repo(r->node), key, value));
+    return emit_config(t, r, key);
+}
+
+static err_t rpc_config_show(task_t *t, rpc_t *r)
+{
+    AUTO(buf_t) text = {0};
+    buf_init(&text, CONFIG_MAX_BYTES);
+    TRY(config_print_public(repo_config(node_repo(r->node)), &text));
+    TRY(buf_append_u8(&text, '\n'));
+    return rpc_emit_text(t, r, buf_bytes(&text));
+}
+
+static err_t rpc_config_replace(task_t *t, rpc_t *r)
+{
+    AUTO(buf_t) text = {0};
+    buf_init(&text, CONFIG_MAX_BYTES);
+    TRY(rpc_read_upload(t, r, &text));
+    return repo_config_replace(t, node_repo(r->node), buf_bytes(&text));
+}
+
+static err_t rpc_config_profile_apply(task_t *t, rpc_t *r)
+{
+    if (rpc_bool(r, "dry-run", false))
+        return rpc_emit(t, r, json_pack("{s:{}, s:{}}", "OldCfg", "NewCfg"));
+    return repo_config_apply_profile(t, node_repo(r->node), r->args[0]);
+}
+
+/* ── bootstrap ───────────────────────────────────────────────────────────────────────────────── */
+
+static json_t *bootstrap_list(rpc_t *r)
+{
+    json_t *list = config_json(repo_config(node_repo(r->node)), "Bootstrap");
+    return json_is_array(list) ? json_deep_copy(list) : json_array();
+}
+
+static err_t save_bootstrap(task_t *t, rpc_t *r, json_t *list)
+{
+    char *text = json_dumps(list, JSON_COMPACT);
+    err_t e = repo_config_set(t, node_repo(r->node), "Bootstrap", text);
+    free(text);
+    return e;
+}
+
+static err_t rpc_bootstrap_list(task_t *t, rpc_t *r)
+{
+    return rpc_emit(t, r, json_pack("{s:o}", "Peers", bootstrap_list(r)));
+}
+
+static size_t find_text(json_t *list, const char *text)
+{
+    size_t i;
+    json_t *entry;
+    json_array_foreach(list, i, entry)
+    {
+        if (json_string_value(entry) && !strcmp(json_string_value(entry), text))
+            return i;
+    }
+    return SIZE_MAX;
+}
+
+static err_t change_bootstrap(task_t *t, rpc_t *r, bool add, json_t *list, json_t *changed)
+{
+    for (size_t i = 0; i < r->n_args; i++) {
+        multiaddr_t addr;
+        peer_id_t peer;
+        char text[MULTIADDR_TEXT_MAX];
+        TRY(multiaddr_parse(r->args[i], &addr));
+        TRY(multiaddr_peer(&addr, &peer));
+        size_t at = find_text(list, multiaddr_print(&addr, text));
+        if (add && at == SIZE_MAX) {
+            json_array_append_new(list, json_string(text));
+            if (node_is_online(r->node))
+                TRY(host_keep_connected(node_host(r->node), &addr));
+        } else if (!add && at != SIZE_MAX) {
+            json_array_remove(list, at);
+            if (node_is_online(r->node))
+                host_stop_keeping(node_host(r->node), &peer);
+        }
+        json_array_append_new(changed, json_string(text));
+    }
+    return save_bootstrap(t, r, list);
+}
+
+static err_t edit_bootstrap(task_t *t, rpc_t *r, bool add)
+{
+    json_t *list = bootstrap_list(r), *changed = json_array();
+    err_t e = change_bootstrap(t, r, add, list, changed);
+    json_decref(list);
+    if (e) {
+        json_decref(changed);
+        return e;
+    }
+    return rpc_emit(t, r, json_pack("{s:o}", "Peers", changed));
+}
+
+static err_t rpc_bootstrap_add(task_t *t, rpc_t *r)
+{
+    return edit_bootstrap(t, r, true);
+}
+
+static err_t rpc_bootstrap_rm_all(task_t *t, rpc_t *r)
+{
+    json_t *was = bootstrap_list(r), *none = json_array();
+    err_t e = save_bootstrap(t, r, none);
+    json_decref(none);
+    if (e) {
+        json_decref(was);
+        return e;
+    }
+    return rpc_emit(t, r, json_pack("{s:o}", "Peers", was));
+}
+
+static err_t rpc_bootstrap_rm(task_t *t, rpc_t *r)
+{
+    return rpc_bool(r, "all", false) ? rpc_bootstrap_rm_all(t, r) : edit_bootstrap(t, r, false);
+}
+
+/* ── status ──────────────────────────────────────────────────────────────────────────────────── */
+
+static err_t local_status(task_t *t, rpc_t *r, const cid_t *cid, replica_status_t *s)
+{
+    pin_t pin;
+    s->root = *cid;
+    if (node_replica(r->node))
+        TRY(replica_status(t, node_replica(r->node), cid, STATUS_TIMEOUT_MS, s));
+    else
+        TRY(rpc_dag_presence(t, r, cid, &s->is_local, &s->size_bytes));
+    if (!pins_find(t, repo_pins(node_repo(r->node)), cid, &pin))
+        s->is_pinned = true;
+    return OK;
+}
+
+static err_t rpc_status(task_t *t, rpc_t *r)
+{
+    cid_t cid;
+    char text[CID_TEXT_MAX], id[PEER_ID_TEXT_MAX];
+    TRY(rpc_resolve_cid(t, r, r->args[0], &cid));
+    replica_status_t *s = xcalloc(1, sizeof *s);
+    err_t e = local_status(t, r, &cid, s);
+    if (e) {
+        free(s);
+        return e;
+    }
+    json_t *holders = json_array();
+    for (size_t i = 0; i < s->n_holders; i++)
+        json_array_append_new(holders,
+                              json_pack("{s:s, s:I, s:b}", "Peer", peer_id_print(&s->holders[i].peer, id),
+                                        "VerifiedMsAgo", (json_int_t)s->holders[i].verified_ms_ago,
+                                        "Connected", s->holders[i].is_connected));
+    /* Without a replication record the only copy that this node can vouch for is its own. */
+    size_t copies = s->target ? s->n_holders : s->is_local;
+    json_t *answer = json_pack("{s:s, s:I, s:b, s:b, s:I, s:I, s:o}", "CID", cid_print(&cid, text), "Size",
+                               (json_int_t)s->size_bytes, "Local", s->is_local, "Pinned", s->is_pinned,
+                               "Copies", (json_int_t)copies, "Target",
+                               (json_int_t)(s->target ? s->target : copies > 0), "Holders", holders);
+    free(s);
+    return rpc_emit(t, r, answer);
+}
+
+static err_t emit_record(task_t *t, void *arg, const replica_status_t *s)
+{
+    rpc_t *r = arg;
+    char text[CID_TEXT_MAX];
+    return rpc_emit(t, r,
+                    json_pack("{s:s, s:I, s:b, s:I, s:I}", "CID", cid_print(&s->root, text), "Size",
+                              (json_int_t)s->size_bytes, "Local", s->is_local, "Copies",
+                              (json_int_t)s->n_holders, "Target", (json_int_t)s->target));
+}
+
+static err_t rpc_replica_ls(task_t *t, rpc_t *r)
+{
+    TRY(rpc_need_online(r));
+    TRY(replica_each(t, node_replica(r->node), emit_record, r));
+    return r->is_streaming ? OK : rpc_emit_text(t, r, BYTES_NONE);
+}
+
+const rpc_command_t rpc_node_commands[] = {
+    {"version", rpc_version, 0, 0, NULL},
+    {"commands", rpc_commands, 0, 0, NULL},
+    {"shutdown", rpc_shutdown, 0, 0, NULL},
+    {"log/level", rpc_log_level, 1, 2, "level"},
+    {"config", rpc_config, 1, 2, "key"},
+    {"config/show", rpc_config_show, 0, 0, NULL},
+    {"config/replace", rpc_config_replace, 0, 0, NULL},
+    {"config/profile/apply", rpc_config_profile_apply, 1, 1, "profile"},
+    {"bootstrap", rpc_bootstrap_list, 0, 0, NULL},
+    {"bootstrap/list", rpc_bootstrap_list, 0, 0, NULL},
+    {"bootstrap/add", rpc_bootstrap_add, 1, 64, "peer"},
+    {"bootstrap/rm", rpc_bootstrap_rm, 0, 64, "peer"},
+    {"bootstrap/rm/all", rpc_bootstrap_rm_all, 0, 0, NULL},
+    {"status", rpc_status, 1, 1, "cid"},
+    {"replica/ls", rpc_replica_ls, 0, 0, NULL},
+    {NULL, NULL, 0, 0, NULL},
+};

@@ -1,0 +1,346 @@
+#include "node/node.h"
+#include "base/log.h"
+#include "base/version.h"
+#include "node/listen.h"
+#include <stdlib.h>
+
+#define HELD_SPACE "replica-held" /* roots that replication holds against the collector; key: binary CID */
+
+struct node {
+    sched_t *sched;
+    repo_t *repo;
+    uint64_t started_ms;
+    public_key_t public_key;
+    host_t *host;
+    routing_t *routing;
+    bitswap_t *bitswap;
+    replica_t *replica;
+    uint64_t announced;
+};
+
+/* ── opening and closing ─────────────────────────────────────────────────────────────────────── */
+
+/* What replication holds for others is a root for the collector beside the user's pins. */
+typedef struct held_roots {
+    gc_keep_fn keep;
+    void *keep_arg;
+} held_roots_t;
+
+static err_t keep_held(task_t *t, void *arg, bytes_t key, bytes_t value)
+{
+    held_roots_t *h = arg;
+    cid_t root;
+    TRY(cid_decode(key, &root));
+    return h->keep(t, h->keep_arg, &root, true);
+}
+
+static err_t each_held_root(task_t *t, void *arg, gc_keep_fn keep, void *keep_arg)
+{
+    node_t *n = arg;
+    held_roots_t h = {keep, keep_arg};
+    return kv_scan(t, repo_state(n->repo), HELD_SPACE, NULL, keep_held, &h);
+}
+
+err_t node_open(task_t *t, const node_options_t *o, node_t **ret)
+{
+    repo_t *repo;
+    TRY(repo_open(t, o->repo_path, &repo));
+    node_t *n = xcalloc(1, sizeof *n);
+    n->sched = task_sched(t);
+    n->repo = repo;
+    n->started_ms = task_now_ms(t);
+    n->public_key = *private_key_public(repo_identity(repo));
+    gc_add_roots(repo_gc(repo), each_held_root, n);
+    *ret = n;
+    return OK;
+}
+
+void node_close(task_t *t, node_t *n)
+{
+    if (!n)
+        return;
+    task_shield(t);
+    replica_close(t, n->replica);
+    if (n->bitswap)
+        bitswap_close(t, n->bitswap);
+    if (n->routing)
+        routing_close(t, n->routing);
+    if (n->host)
+        host_close(t, n->host);
+    repo_close(t, n->repo);
+    task_unshield(t);
+    free(n);
+}
+
+/* ── going online ────────────────────────────────────────────────────────────────────────────── */
+
+static err_t start_host(node_t *n)
+{
+    const config_t *config = repo_config(n->repo);
+    host_config_t hc = {
+        .key = (private_key_t *)repo_identity(n->repo),
+        .agent = DISTRIBUTE_AGENT,
+        .protocol_version = "ipfs/0.1.0",
+        .may_use_loopback = true,
+    };
+    host_limits_default(&hc.limits);
+    int64_t high = config_int(config, "Swarm.ConnMgr.HighWater", (int64_t)hc.limits.high_conns);
+    int64_t low = config_int(config, "Swarm.ConnMgr.LowWater", (int64_t)hc.limits.low_conns);
+    if (high > 0 && low > 0 && low <= high) {
+        hc.limits.high_conns = (size_t)high;
+        hc.limits.low_conns = (size_t)low;
+        if (hc.limits.max_conns < hc.limits.high_conns * 2)
+            hc.limits.max_conns = hc.limits.high_conns * 2;
+    }
+    hc.limits.grace_ms =
+        (uint32_t)config_duration_ms(config, "Swarm.ConnMgr.GracePeriod", hc.limits.grace_ms);
+    return host_new(n->sched, &hc, &n->host);
+}
+
+/* Which CIDs the reprovider announces: every block (Kubo's default), or the pinned roots alone. */
+typedef struct provide_walk {
+    err_t (*emit)(task_t *t, void *arg, const cid_t *cid);
+    void *arg;
+} provide_walk_t;
+
+static err_t provide_block(task_t *t, void *arg, const cid_t *cid, uint64_t size)
+{
+    provide_walk_t *w = arg;
+    return w->emit(t, w->arg, cid);
+}
+
+static err_t provide_pin(task_t *t, void *arg, const pin_t *pin)
+{
+    provide_walk_t *w = arg;
+    return w->emit(t, w->arg, &pin->cid);
+}
+
+static err_t provide_source(task_t *t, void *arg, err_t (*emit)(task_t *, void *, const cid_t *),
+                            void *emit_arg)
+{
+    node_t *n = arg;
+    provide_walk_t w = {emit, emit_arg};
+    const config_t *config = repo_config(n->repo);
+    const char *strategy =
+        config_str(config, "Provide.Strategy", config_str(config, "Reprovider.Strategy", "all"));
+    if (!strcmp(strategy, "roots") || !strcmp(strategy, "pinned"))
+        return pins_each(t, repo_pins(n->repo), repo_blocks(n->repo), PIN_RECURSIVE | PIN_DIRECT, NULL,
+                         provide_pin, &w);
+    return blockstore_each(t, repo_blockstore(n->repo), provide_block, &w);
+}
+
+static err_t start_routing(task_t *t, node_t *n)
+{
+    const config_t *config = repo_config(n->repo);
+    const char *type = config_str(config, "Routing.Type", "auto");
+    routing_config_t rc;
+    routing_config_default(&rc);
+    rc.state = repo_state(n->repo);
+    if (!strcmp(type, "none"))
+        return OK;
+    if (!strcmp(type, "dhtclient") || !strcmp(type, "autoclient"))
+        rc.mode = DHT_MODE_CLIENT;
+    else if (!strcmp(type, "dhtserver"))
+        rc.mode = DHT_MODE_SERVER;
+    rc.loopback_on_lan = config_bool(config, "Routing.LoopbackAddressesOnLanDHT", rc.loopback_on_lan);
+    rc.reprovide_interval_ms = (uint32_t)config_duration_ms(
+        config, "Provide.DHT.Interval",
+        config_duration_ms(config, "Reprovider.Interval", rc.reprovide_interval_ms));
+    TRY(routing_start(t, n->host, &rc, &n->routing));
+    routing_set_provide_source(n->routing, provide_source, n);
+    return OK;
+}
+
+static err_t start_bitswap(task_t *t, node_t *n)
+{
+    bitswap_config_t bc;
+    bitswap_config_default(&bc);
+    bc.host = n->host;
+    bc.routing = n->routing;
+    bc.blocks = repo_blockstore(n->repo);
+    bc.is_server = config_bool(repo_config(n->repo), "Bitswap.ServerEnabled", true);
+    return bitswap_start(t, &bc, &n->bitswap);
+}
+
+static err_t hold_root(task_t *t, void *arg, const cid_t *root)
+{
+    node_t *n = arg;
+    uint8_t key[CID_BINARY_MAX];
+    return kv_put(t, repo_state(n->repo), HELD_SPACE, bytes_of(key, cid_encode(root, key)), BYTES_NONE);
+}
+
+static err_t release_root(task_t *t, void *arg, const cid_t *root)
+{
+    node_t *n = arg;
+    uint8_t key[CID_BINARY_MAX];
+    return kv_delete(t, repo_state(n->repo), HELD_SPACE, bytes_of(key, cid_encode(root, key)));
+}
+
+/* Replication.AllowFrom: peer IDs, or "*" for anybody. A line that is no peer ID is an error: a typo must not
+ * quietly change who may use this node's disk. */
+static err_t read_allow_list(const config_t *config, replica_config_t *rc, peer_id_t **ret_peers)
+{
+    size_t count = config_count(config, "Replication.AllowFrom");
+    peer_id_t *peers = xcalloc(count ? count : 1, sizeof *peers);
+    size_t n_peers = 0;
+    for (size_t i = 0; i < count; i++) {
+        const char *text = config_item(config, "Replication.AllowFrom", i);
+        if (!strcmp(text, "*")) {
+            rc->allow_any = true;
+        } else if (peer_id_parse(text, &peers[n_peers])) {
+            free(peers);
+            return fail(ERR_USAGE, "config Replication.AllowFrom: \"%s\" is not a peer ID", text);
+        } else {
+            n_peers++;
+        }
+    }
+    rc->allow_from = peers;
+    rc->n_allow_from = n_peers;
+    *ret_peers = peers;
+    return OK;
+}
+
+static err_t start_replica(task_t *t, node_t *n)
+{
+    const config_t *config = repo_config(n->repo);
+    replica_config_t rc;
+    replica_config_default(&rc);
+    rc.host = n->host;
+    rc.routing = n->routing;
+    rc.bitswap = n->bitswap;
+    rc.blocks = repo_blockstore(n->repo);
+    rc.state = repo_state(n->repo);
+    rc.max_bytes = config_size(config, "Replication.MaxBytes", rc.max_bytes);
+    rc.heartbeat_ms = (uint32_t)config_duration_ms(config, "Replication.Heartbeat", rc.heartbeat_ms);
+    rc.lost_grace_ms = (uint32_t)config_duration_ms(config, "Replication.LostGrace", rc.lost_grace_ms);
+    rc.prune_grace_ms = (uint32_t)config_duration_ms(config, "Replication.PruneGrace", rc.prune_grace_ms);
+    rc.phi_lost = config_double(config, "Replication.PhiLost", rc.phi_lost);
+    rc.pin = hold_root;
+    rc.unpin = release_root;
+    rc.arg = n;
+    peer_id_t *peers;
+    TRY(read_allow_list(config, &rc, &peers));
+    err_t e = replica_start(t, &rc, &n->replica);
+    free(peers);
+    return e;
+}
+
+static void keep_bootstrap_peers(node_t *n, const node_options_t *o)
+{
+    const config_t *config = repo_config(n->repo);
+    size_t count = o->no_bootstrap ? 0 : o->n_bootstrap ? o->n_bootstrap : config_count(config, "Bootstrap");
+    for (size_t i = 0; i < count; i++) {
+        const char *text = o->n_bootstrap ? o->bootstrap[i] : config_item(config, "Bootstrap", i);
+        multiaddr_t addr;
+        err_t e = multiaddr_parse(text, &addr);
+        if (!e)
+            e = host_keep_connected(n->host, &addr);
+        if (e)
+            log_info("bootstrap peer left out", LOG_STR("address", text), LOG_ERR(e));
+    }
+    for (size_t i = 0, peers = config_count(config, "Peering.Addrs"); i < peers; i++) {
+        multiaddr_t addr;
+        if (!multiaddr_parse(config_item(config, "Peering.Addrs", i), &addr) &&
+            host_keep_connected(n->host, &addr))
+            log_info("peering address left out", LOG_STR("address", config_item(config, "Peering.Addrs", i)));
+    }
+}
+
+err_t node_go_online(task_t *t, node_t *n, const node_options_t *o)
+{
+    TRY(start_host(n));
+    TRY(listen_all(t, n->host, repo_config(n->repo), o->listen, o->n_listen));
+    TRY(start_routing(t, n));
+    TRY(start_bitswap(t, n));
+    TRY(start_replica(t, n));
+    keep_bootstrap_peers(n, o);
+    return OK;
+}
+
+/* ── handles ─────────────────────────────────────────────────────────────────────────────────── */
+
+sched_t *node_sched(node_t *n)
+{
+    return n->sched;
+}
+
+bool node_is_online(const node_t *n)
+{
+    return n->host != NULL;
+}
+
+uint64_t node_started_ms(const node_t *n)
+{
+    return n->started_ms;
+}
+
+repo_t *node_repo(node_t *n)
+{
+    return n->repo;
+}
+
+const peer_id_t *node_id(const node_t *n)
+{
+    return repo_peer_id(n->repo);
+}
+
+const public_key_t *node_public_key(const node_t *n)
+{
+    return &n->public_key;
+}
+
+const char *node_agent(const node_t *n)
+{
+    return DISTRIBUTE_AGENT;
+}
+
+host_t *node_host(node_t *n)
+{
+    return n->host;
+}
+
+routing_t *node_routing(node_t *n)
+{
+    return n->routing;
+}
+
+bitswap_t *node_bitswap(node_t *n)
+{
+    return n->bitswap;
+}
+
+replica_t *node_replica(node_t *n)
+{
+    return n->replica;
+}
+
+blocks_t *node_local_blocks(node_t *n)
+{
+    return repo_blocks(n->repo);
+}
+
+err_t node_session_open(node_t *n, bool offline, node_session_t *ret)
+{
+    node_session_t s = {.blocks = repo_blocks(n->repo)};
+    if (n->bitswap && !offline) {
+        TRY(bitswap_session_open(n->bitswap, &s.session));
+        s.blocks = bitswap_session_blocks(s.session);
+    }
+    *ret = s;
+    return OK;
+}
+
+void node_session_close(node_session_t *s)
+{
+    if (s->session)
+        bitswap_session_close(s->session);
+    *s = (node_session_t){0};
+}
+
+void node_announce(node_t *n, const cid_t *root)
+{
+    if (n->bitswap)
+        bitswap_have(n->bitswap, root, 1);
+    if (n->routing)
+        routing_provide_later(n->routing, root);
+}
