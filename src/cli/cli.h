@@ -1,0 +1,62 @@
+/* cli: the command line. One table of commands; each turns words into a request of the RPC and its answer
+ * into text, whether a daemon answers or this process does. Spoken to as `ipfs` it prints what Kubo prints.
+ */
+#ifndef CLI_CLI_H
+#define CLI_CLI_H
+#include "base/bytes.h"
+#include "task/driver.h"
+#include "task/exchange.h"
+
+/* Sends POST /api/v0/… and gives the answer to the sink. main chooses: over HTTP to the running node, or to
+ * api/ in this process over an offline node. */
+typedef err_t (*cli_call_fn)(task_t *t, void *arg, const char *target, const header_pair_t *headers,
+                             size_t n_headers, memory_exchange_sink_t sink);
+
+/* What a command runs with. */
+typedef struct cli_option {
+    const char *name;  /* "cid-version" */
+    const char *value; /* "true" for flags */
+} cli_option_t;
+#define CLI_MAX_OPTIONS 64
+typedef struct cli {
+    const char *program;     /* "distribute", "dfs" or "ipfs": how it was called */
+    const char *repo_option; /* --repo, NULL when absent */
+    const char *api_option;  /* --api multiaddr, NULL when absent */
+    bool is_kubo;            /* called as ipfs */
+    bool wants_json;         /* --json or --enc=json */
+    bool is_terminal_out, is_terminal_err;
+    cli_option_t options[CLI_MAX_OPTIONS];
+    size_t n_options;
+    char **args;
+    size_t n_args;
+    cli_call_fn call;
+    void *call_arg;
+    char *words; /* internal */
+} cli_t;
+
+/* Commands that main runs itself, for they need a repository or a node rather than the RPC. */
+typedef enum { CLI_RPC, CLI_INIT, CLI_NODE, CLI_GATEWAY, CLI_HELP, CLI_VERSION_LOCAL } cli_kind_t;
+typedef struct cli_command cli_command_t;
+
+/* Reads argv. ERR_USAGE with a line that names the word. For help it prints and gives CLI_HELP. The result
+ * borrows argv. */
+MUST_CHECK err_t cli_parse(int argc, char **argv, cli_t *ret_cli, const cli_command_t **ret_command);
+void cli_deinit(cli_t *c);
+AUTO_DEFINE(cli_t, cli_deinit)
+cli_kind_t cli_command_kind(const cli_command_t *c);
+const char *cli_command_name(const cli_command_t *c);
+/* Must it be answered by a running node (swarm, ping, findprovs …)? */
+bool cli_command_needs_daemon(const cli_command_t *c);
+/* Runs a CLI_RPC command: request, answer, output. */
+MUST_CHECK err_t cli_run(task_t *t, cli_t *c, const cli_command_t *command);
+
+/* Options by long name; NULL when absent. `n` counts repetitions. */
+const char *cli_option(const cli_t *c, const char *name, size_t n);
+bool cli_flag(const cli_t *c, const char *name, bool otherwise);
+/* `error: …` on stderr as the contract has it (or `Error: …` as Kubo prints). */
+void cli_print_error(const cli_t *c, err_t e);
+
+/* The call over HTTP: arg is a net_addr_t. ERR_OFFLINE when nobody listens there. */
+MUST_CHECK err_t cli_call_http(task_t *t, void *arg, const char *target, const header_pair_t *headers,
+                               size_t n_headers, memory_exchange_sink_t sink);
+#endif
