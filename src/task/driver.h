@@ -73,7 +73,7 @@ typedef struct driver_ops {
     bool (*turn)(driver_t *d, uint64_t until_ms);
     void (*post)(driver_t *d, void (*fn)(void *), void *arg); /* thread-safe */
     void (*random)(driver_t *d, uint8_t *out, size_t len);
-    err_t (*work)(task_t *t, driver_t *d, work_fn fn, void *arg);
+    err_t (*work)(task_t *t, driver_t *d, work_fn fn, void *arg); /* an error: fn did not run */
     size_t (*work_threads)(driver_t *d);
     err_t (*resolve)(task_t *t, driver_t *d, const char *name, dns_type_t type, dns_answer_t *ret);
     err_t (*dial)(task_t *t, driver_t *d, const net_addr_t *to, stream_t **ret_stream);

@@ -31,6 +31,7 @@ err_t sched_run(sched_t *s, const char *name, task_fn main_fn, void *arg);
 /* Prints name, state and age of every task, one line each (SIGUSR1, deadlocks). */
 void sched_dump(sched_t *s);
 size_t sched_task_count(const sched_t *s);
+void sched_set_max_tasks(sched_t *s, size_t max); /* 16,384 unless set */
 
 /* ── runnables: a callback in the ready queue; for pumps between driver and engines ────────────── */
 typedef struct runnable {
@@ -63,11 +64,17 @@ void task_set_trace(task_t *t, const char *trace_id);
  * after it give ERR_TIMEOUT. Popping restores the outer deadline exactly. */
 typedef struct deadline {
     uint64_t outer_ms;
-    bool is_popped;
+    uint32_t depth; /* internal: popping out of order, or across a shield, is an assert */
+    bool is_popped; /* popping again has no effect */
 } deadline_t;
 deadline_t deadline_push(task_t *t, uint64_t timeout_ms);
 void deadline_pop(task_t *t, deadline_t *d);
 uint64_t task_deadline_ms(task_t *t); /* absolute, TIME_NEVER when none */
+
+/* An event has waiters and remembers nothing; its functions are below. */
+typedef struct event {
+    list_t waiters;
+} event_t;
 
 /* ── groups: own their children ──────────────────────────────────────────────────────────────── */
 /* A group lives in a frame (join before return) or in an object (stop it in the object's close). */
@@ -78,12 +85,16 @@ typedef struct group {
     err_t first_error;    /* of the first child that failed (CANCELED does not count) */
     bool cancel_on_error; /* a failing child cancels its siblings */
     bool is_stopping;
-    struct event *done; /* internal */
+    /* internal */
+    bool is_canceled;   /* until the last child has ended, new ones start cancelled */
+    event_t ended;      /* fired when a child ends */
+    error_slot_t error; /* of first_error */
 } group_t;
 void group_init(group_t *g, sched_t *s);
 void group_deinit(group_t *g); /* asserts that it is empty */
-/* Starts a child, freed by the group when it ends. ERR_LIMIT when the scheduler has its maximum of
- * tasks, ERR_CLOSED when the group is stopping. ret_task may be NULL; valid until the child ends. */
+/* Starts a child, freed by the group when it ends. fn always runs, also when the child is cancelled
+ * before its start. ERR_LIMIT when the scheduler has its maximum of tasks, ERR_CLOSED when the group is
+ * stopping, ERR_NO_MEMORY. name is copied (47 bytes). ret_task may be NULL; valid until the child ends. */
 MUST_CHECK err_t group_spawn(group_t *g, const char *name, task_fn fn, void *arg, task_t **ret_task);
 /* Waits for all children. A cancellation or time-out of `t` cancels them, and still waits for them,
  * then returns it; else returns first_error. */
@@ -94,9 +105,6 @@ void group_stop(task_t *t, group_t *g); /* cancels and joins, shielded; refuses 
 
 /* ── events, gates, channels ─────────────────────────────────────────────────────────────────── */
 /* event: waiters are woken by fire; nothing is remembered, so loop over your own condition. */
-typedef struct event {
-    list_t waiters;
-} event_t;
 void event_init(event_t *e);
 void event_fire(event_t *e); /* wakes all tasks, posts all watchers */
 MUST_CHECK err_t event_wait(task_t *t, event_t *e);
@@ -144,6 +152,7 @@ typedef struct sched_alarm {
     sched_t *sched;
     uint64_t at_ms;
     size_t heap_index; /* internal; SIZE_MAX when not set */
+    uint64_t order;    /* internal: alarms of one time run in the order in which they were set */
 } sched_alarm_t;
 void alarm_init(sched_alarm_t *a, sched_t *s, void (*run)(void *), void *arg);
 void alarm_set(sched_alarm_t *a, uint64_t at_ms); /* moves it when already set; TIME_NEVER clears */
@@ -161,4 +170,17 @@ void park_init(task_t *t, park_t *p);
 MUST_CHECK err_t park_wait(task_t *t, park_t *p); /* result, or CANCELED, TIMEOUT */
 void park_wait_shielded(task_t *t, park_t *p);    /* waits for is_done, whatever happens */
 void park_done(park_t *p, err_t result);          /* loop thread only; wakes the task */
+
+/* A driver that runs several schedulers on one clock (the simulator) takes the place of sched_run. */
+MUST_CHECK err_t sched_start(sched_t *s, const char *name, task_fn fn,
+                             void *arg); /* a task without a parent */
+/* Runs what is ready, and what that makes ready, for a bounded number of rounds; true when something
+ * is still ready. */
+bool sched_run_ready(sched_t *s);
+uint64_t sched_next_ms(const sched_t *s); /* the earliest deadline or alarm, TIME_NEVER when none */
+void sched_fire_due(sched_t *s);          /* makes ready what is due now */
+/* Called whenever the ready queue stops being empty; NULL: nobody. */
+void sched_on_ready(sched_t *s, void (*fn)(void *arg), void *arg);
+/* Cancels all tasks; new ones get ERR_CLOSED. */
+void sched_cancel_all(sched_t *s);
 #endif
