@@ -1,6 +1,7 @@
 #include "crypto/hash.h"
 #include "crypto/blake2s.h"
 #include "crypto/keccak.h"
+#include "crypto/libraries.h"
 #include <openssl/evp.h>
 #include <pthread.h>
 #include <sodium.h>
@@ -130,6 +131,7 @@ static void start(hash_ctx_t *h)
         keccak_init(&h->keccak, h->out_len);
         break;
     case BY_BLAKE2B:
+        sodium_ready();
         crypto_generichash_blake2b_init(&h->blake2b, NULL, 0, h->out_len);
         break;
     case BY_BLAKE2S:
