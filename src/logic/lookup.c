@@ -1,0 +1,269 @@
+#include "logic/lookup.h"
+#include <stdlib.h>
+
+void lookup_config_default(lookup_config_t *ret)
+{
+    *ret = (lookup_config_t){.k = 20,
+                             .alpha = 10,
+                             .beta = 3,
+                             .max_peers = 512,
+                             .max_requests = 300,
+                             .peer_timeout_ms = 5000,
+                             .has_follow_up = true};
+}
+
+void lookup_init(lookup_t *l, const lookup_config_t *config, const kad_key_t *target, const peer_id_t *self)
+{
+    *l = (lookup_t){.config = *config, .target = *target, .self = *self};
+}
+
+void lookup_deinit(lookup_t *l)
+{
+    free(l->peers);
+    l->peers = NULL;
+    l->count = l->cap = 0;
+}
+
+/* The place of key in the order of distance: the index of the first peer that is not closer. */
+static size_t place_of(const lookup_t *l, const kad_key_t *key)
+{
+    size_t low = 0, high = l->count;
+    while (low < high) {
+        size_t middle = (low + high) / 2;
+        if (kad_compare_distance(&l->target, &l->peers[middle].key, key) < 0)
+            low = middle + 1;
+        else
+            high = middle;
+    }
+    return low;
+}
+
+static lookup_peer_t *find_peer(lookup_t *l, const peer_id_t *peer)
+{
+    kad_key_t key = kad_key_of_peer(peer);
+    size_t at = place_of(l, &key);
+    return at < l->count && peer_id_equal(&l->peers[at].peer, peer) ? &l->peers[at] : NULL;
+}
+
+/* Full: forgets the farthest peer that was only heard of, when it is farther than `at`. */
+static bool make_room(lookup_t *l, size_t at)
+{
+    if (l->count < l->config.max_peers)
+        return true;
+    for (size_t i = l->count; i-- > at;) {
+        if (l->peers[i].state != LOOKUP_HEARD)
+            continue;
+        memmove(&l->peers[i], &l->peers[i + 1], (l->count - i - 1) * sizeof *l->peers);
+        l->count--;
+        return true;
+    }
+    return false;
+}
+
+static void hear_of(lookup_t *l, const peer_id_t *peer, uint16_t hops)
+{
+    if (!peer->len || peer_id_equal(peer, &l->self))
+        return;
+    kad_key_t key = kad_key_of_peer(peer);
+    size_t at = place_of(l, &key);
+    if ((at < l->count && kad_key_equal(&l->peers[at].key, &key)) || !make_room(l, at))
+        return;
+    if (l->count == l->cap) {
+        l->cap = l->cap ? l->cap * 2 : 64;
+        l->peers = xrealloc(l->peers, l->cap * sizeof *l->peers);
+    }
+    memmove(&l->peers[at + 1], &l->peers[at], (l->count - at) * sizeof *l->peers);
+    l->peers[at] = (lookup_peer_t){.key = key, .peer = *peer, .hops = hops, .timeout_ms = UINT64_MAX};
+    l->count++;
+}
+
+void lookup_start(lookup_t *l, const peer_id_t *seeds, size_t n)
+{
+    for (size_t i = 0; i < n; i++)
+        hear_of(l, &seeds[i], 1);
+}
+
+static bool is_asked(const lookup_peer_t *p)
+{
+    return p && (p->state == LOOKUP_WAITING || p->state == LOOKUP_LATE);
+}
+
+static void settle(lookup_t *l, lookup_peer_t *p, lookup_state_t state)
+{
+    if (p->state == LOOKUP_WAITING)
+        l->n_waiting--;
+    p->state = state;
+    p->timeout_ms = UINT64_MAX;
+}
+
+/* Hears of the 2 k closest of an answer; the rest can only be farther than what an honest peer sends. */
+static void hear_closest(lookup_t *l, const peer_id_t *closer, size_t n, uint16_t hops)
+{
+    size_t limit = 2 * l->config.k;
+    if (n <= limit) {
+        for (size_t i = 0; i < n; i++)
+            hear_of(l, &closer[i], hops);
+        return;
+    }
+    struct {
+        kad_key_t key;
+        size_t index;
+    } *best = xcalloc(limit, sizeof *best);
+    size_t count = 0;
+    for (size_t i = 0; i < n; i++) {
+        kad_key_t key = kad_key_of_peer(&closer[i]);
+        size_t at = count;
+        while (at && kad_compare_distance(&l->target, &key, &best[at - 1].key) < 0)
+            at--;
+        if (at == limit)
+            continue;
+        memmove(&best[at + 1], &best[at], ((count < limit ? count : limit - 1) - at) * sizeof *best);
+        best[at].key = key;
+        best[at].index = i;
+        count += count < limit;
+    }
+    for (size_t i = 0; i < count; i++)
+        hear_of(l, &closer[best[i].index], hops);
+    free(best);
+}
+
+void lookup_answer(lookup_t *l, const peer_id_t *from, const peer_id_t *closer, size_t n)
+{
+    lookup_peer_t *p = find_peer(l, from);
+    if (!is_asked(p) || l->phase == LOOKUP_DONE)
+        return;
+    settle(l, p, LOOKUP_QUERIED);
+    uint16_t hops = p->hops;
+    if (hops > l->max_hops)
+        l->max_hops = hops;
+    hear_closest(l, closer, n, (uint16_t)(hops + (hops < UINT16_MAX)));
+}
+
+void lookup_fail(lookup_t *l, const peer_id_t *peer)
+{
+    lookup_peer_t *p = find_peer(l, peer);
+    if (!is_asked(p) || l->phase == LOOKUP_DONE)
+        return;
+    settle(l, p, LOOKUP_UNREACHABLE);
+    l->n_failed++;
+}
+
+static void finish(lookup_t *l, lookup_end_t end)
+{
+    if (l->phase == LOOKUP_DONE)
+        return;
+    l->phase = LOOKUP_DONE;
+    l->end = end;
+}
+
+void lookup_stop(lookup_t *l)
+{
+    finish(l, LOOKUP_STOPPED);
+}
+
+void lookup_tick(lookup_t *l, uint64_t now_ms)
+{
+    for (size_t i = 0; i < l->count; i++)
+        if (l->peers[i].state == LOOKUP_WAITING && now_ms >= l->peers[i].timeout_ms)
+            settle(l, &l->peers[i], LOOKUP_LATE);
+}
+
+uint64_t lookup_deadline_ms(const lookup_t *l)
+{
+    uint64_t at = UINT64_MAX;
+    if (l->phase != LOOKUP_DONE)
+        for (size_t i = 0; i < l->count; i++)
+            if (l->peers[i].state == LOOKUP_WAITING && l->peers[i].timeout_ms < at)
+                at = l->peers[i].timeout_ms;
+    return at;
+}
+
+static bool is_usable(const lookup_peer_t *p)
+{
+    return p->state != LOOKUP_UNREACHABLE && p->state != LOOKUP_LATE;
+}
+
+/* The closest n usable peers: have all answered? Fewer than n is fine when there are no more. */
+static bool are_closest_queried(const lookup_t *l, size_t n)
+{
+    for (size_t i = 0; i < l->count && n; i++) {
+        if (!is_usable(&l->peers[i]))
+            continue;
+        if (l->peers[i].state != LOOKUP_QUERIED)
+            return false;
+        n--;
+    }
+    return true;
+}
+
+/* The closest peer to ask; in the follow-up only among the k closest. */
+static lookup_peer_t *next_heard(lookup_t *l)
+{
+    size_t n = 0;
+    for (size_t i = 0; i < l->count; i++) {
+        if (l->peers[i].state == LOOKUP_HEARD)
+            return &l->peers[i];
+        n += is_usable(&l->peers[i]);
+        if (l->phase == LOOKUP_FOLLOW_UP && n >= l->config.k)
+            return NULL;
+    }
+    return NULL;
+}
+
+static void advance(lookup_t *l)
+{
+    if (l->phase == LOOKUP_WALK) {
+        bool is_starved = !l->n_waiting && !next_heard(l);
+        if (is_starved)
+            finish(l, LOOKUP_STARVED);
+        else if (are_closest_queried(l, l->config.beta) && l->config.has_follow_up)
+            l->phase = LOOKUP_FOLLOW_UP;
+        else if (are_closest_queried(l, l->config.beta))
+            finish(l, LOOKUP_COMPLETED);
+    }
+    if (l->phase == LOOKUP_FOLLOW_UP && are_closest_queried(l, l->config.k))
+        finish(l, LOOKUP_COMPLETED);
+    if (l->phase != LOOKUP_DONE && l->n_requests >= l->config.max_requests && !l->n_waiting)
+        finish(l, LOOKUP_EXHAUSTED);
+}
+
+bool lookup_next_event(lookup_t *l, uint64_t now_ms, lookup_event_t *ret)
+{
+    advance(l);
+    if (l->phase == LOOKUP_DONE) {
+        if (l->is_done_told)
+            return false;
+        l->is_done_told = true;
+        *ret = (lookup_event_t){.kind = LOOKUP_EVENT_DONE, .end = l->end};
+        return true;
+    }
+    lookup_peer_t *p = next_heard(l);
+    if (!p || l->n_waiting >= l->config.alpha || l->n_requests >= l->config.max_requests)
+        return false;
+    p->state = LOOKUP_WAITING;
+    p->timeout_ms = now_ms + l->config.peer_timeout_ms;
+    l->n_waiting++;
+    l->n_requests++;
+    *ret = (lookup_event_t){.kind = LOOKUP_EVENT_ASK, .peer = p->peer};
+    return true;
+}
+
+size_t lookup_closest(const lookup_t *l, bool only_queried, peer_id_t *out, size_t cap)
+{
+    size_t n = 0;
+    for (size_t i = 0; i < l->count && n < cap; i++)
+        if (l->peers[i].state == LOOKUP_QUERIED || (!only_queried && is_usable(&l->peers[i])))
+            out[n++] = l->peers[i].peer;
+    return n;
+}
+
+size_t lookup_known_prefix_len(const lookup_t *l)
+{
+    size_t n = 0;
+    for (size_t i = 0; i < l->count; i++) {
+        n += l->peers[i].state == LOOKUP_QUERIED;
+        if (n == l->config.k)
+            return kad_common_prefix_len(&l->target, &l->peers[i].key);
+    }
+    return 0;
+}

@@ -1,0 +1,434 @@
+#include "base/prng.h"
+#include "crypto/hash.h"
+#include "logic/kbucket.h"
+#include "logic/lookup.h"
+#include "tests/support/test.h"
+
+static peer_id_t peer_of(uint64_t n)
+{
+    peer_id_t id = {.len = 34, .data = {0x12, 32}};
+    sha256_of(bytes_of(&n, sizeof n), id.data + 2);
+    return id;
+}
+
+static const peer_id_t no_peer;
+
+static lookup_t new_lookup(size_t k, size_t alpha, const char *target)
+{
+    lookup_config_t config;
+    lookup_config_default(&config);
+    config.k = k;
+    config.alpha = alpha;
+    kad_key_t key = kad_key_of(bytes_str(target));
+    lookup_t l;
+    lookup_init(&l, &config, &key, &no_peer);
+    return l;
+}
+
+static peer_id_t expect_ask(lookup_t *l, uint64_t now_ms)
+{
+    lookup_event_t e;
+    assert_true(lookup_next_event(l, now_ms, &e));
+    assert_int_equal(e.kind, LOOKUP_EVENT_ASK);
+    return e.peer;
+}
+
+static void expect_idle(lookup_t *l, uint64_t now_ms)
+{
+    lookup_event_t e;
+    assert_false(lookup_next_event(l, now_ms, &e));
+}
+
+static void expect_done(lookup_t *l, lookup_end_t end)
+{
+    lookup_event_t e;
+    assert_true(lookup_next_event(l, 0, &e));
+    assert_int_equal(e.kind, LOOKUP_EVENT_DONE);
+    assert_int_equal(e.end, end);
+    expect_idle(l, 0);
+}
+
+/* Peers sorted by distance to the target, the closest first. */
+static void sorted_peers(const char *target, peer_id_t *out, size_t n)
+{
+    kad_key_t key = kad_key_of(bytes_str(target));
+    for (size_t i = 0; i < n; i++) {
+        peer_id_t p = peer_of(i);
+        kad_key_t pk = kad_key_of_peer(&p);
+        size_t at = i;
+        for (; at; at--) {
+            kad_key_t other = kad_key_of_peer(&out[at - 1]);
+            if (kad_compare_distance(&key, &pk, &other) > 0)
+                break;
+            out[at] = out[at - 1];
+        }
+        out[at] = p;
+    }
+}
+
+static void test_no_seeds(void **state)
+{
+    lookup_t l = new_lookup(20, 10, "x");
+    lookup_start(&l, NULL, 0);
+    expect_done(&l, LOOKUP_STARVED);
+    lookup_deinit(&l);
+    lookup_deinit(&l);
+}
+
+static void test_asks_the_closest_first_alpha_at_a_time(void **state)
+{
+    peer_id_t p[10];
+    sorted_peers("x", p, 10);
+    lookup_t l = new_lookup(20, 3, "x");
+    peer_id_t seeds[] = {p[9], p[5], p[7], p[6], p[5]}; /* one twice */
+    lookup_start(&l, seeds, 5);
+    for (int i = 5; i <= 7; i++) {
+        peer_id_t asked = expect_ask(&l, 0);
+        assert_true(peer_id_equal(&asked, &p[i]));
+    }
+    expect_idle(&l, 0);
+    lookup_answer(&l, &p[6], &p[2], 1);
+    peer_id_t asked = expect_ask(&l, 0);
+    assert_true(peer_id_equal(&asked, &p[2]));
+    expect_idle(&l, 0);
+    lookup_answer(&l, &p[6], &p[1], 1); /* a second answer of the same peer does not count */
+    lookup_answer(&l, &p[3], &p[1], 1); /* nor that of one that was not asked */
+    lookup_fail(&l, &p[3]);
+    expect_idle(&l, 0);
+    lookup_deinit(&l);
+}
+
+static void test_small_network_ends_when_all_answered(void **state)
+{
+    peer_id_t p[4], got[20];
+    sorted_peers("x", p, 4);
+    lookup_t l = new_lookup(20, 10, "x");
+    lookup_start(&l, &p[3], 1);
+    expect_ask(&l, 0);
+    lookup_answer(&l, &p[3], p, 4);
+    for (int i = 0; i < 3; i++)
+        expect_ask(&l, 0);
+    lookup_answer(&l, &p[0], p, 4);
+    lookup_fail(&l, &p[1]);
+    expect_idle(&l, 0);
+    lookup_answer(&l, &p[2], NULL, 0);
+    expect_done(&l, LOOKUP_STARVED);
+    assert_int_equal(lookup_closest(&l, true, got, 20), 3);
+    assert_true(peer_id_equal(&got[0], &p[0]) && peer_id_equal(&got[1], &p[2]));
+    assert_int_equal(lookup_known_prefix_len(&l), 0);
+    assert_int_equal(l.n_requests, 4);
+    assert_int_equal(l.n_failed, 1);
+    assert_int_equal(l.max_hops, 2);
+    lookup_deinit(&l);
+}
+
+static void test_ends_when_beta_closest_answered(void **state)
+{
+    for (int follow = 0; follow < 2; follow++) {
+        peer_id_t p[30];
+        sorted_peers("x", p, 30);
+        lookup_t l = new_lookup(6, 3, "x");
+        l.config.has_follow_up = follow;
+        lookup_start(&l, p, 30);
+        for (int i = 0; i < 3; i++)
+            expect_ask(&l, 0);
+        for (int i = 0; i < 3; i++)
+            lookup_answer(&l, &p[i], p, 30);
+        for (int i = 3; follow && i < 6; i++) {
+            peer_id_t asked = expect_ask(&l, 0);
+            assert_true(peer_id_equal(&asked, &p[i]));
+        }
+        if (follow) {
+            expect_idle(&l, 0);
+            lookup_fail(&l, &p[3]); /* the seventh takes its place among the six */
+            peer_id_t asked = expect_ask(&l, 0);
+            assert_true(peer_id_equal(&asked, &p[6]));
+            for (int i = 4; i < 7; i++)
+                lookup_answer(&l, &p[i], p, 30);
+        }
+        expect_done(&l, LOOKUP_COMPLETED);
+        kad_key_t sixth = kad_key_of_peer(&p[6]);
+        if (follow)
+            assert_int_equal(lookup_known_prefix_len(&l), kad_common_prefix_len(&l.target, &sixth));
+        lookup_deinit(&l);
+    }
+}
+
+static void test_time_out_frees_the_slot_and_late_answer_counts(void **state)
+{
+    peer_id_t p[3], got[3];
+    sorted_peers("x", p, 3);
+    lookup_t l = new_lookup(20, 1, "x");
+    l.config.peer_timeout_ms = 50;
+    lookup_start(&l, p, 2);
+    expect_ask(&l, 100);
+    assert_int_equal(lookup_deadline_ms(&l), 150);
+    lookup_tick(&l, 149);
+    expect_idle(&l, 149);
+    lookup_tick(&l, 150);
+    peer_id_t asked = expect_ask(&l, 150);
+    assert_true(peer_id_equal(&asked, &p[1]));
+    assert_int_equal(lookup_closest(&l, false, got, 3), 1);
+    lookup_answer(&l, &p[0], &p[2], 1);
+    lookup_answer(&l, &p[1], NULL, 0);
+    expect_ask(&l, 160);
+    lookup_tick(&l, 500);
+    expect_done(&l, LOOKUP_STARVED);
+    assert_int_equal(lookup_closest(&l, true, got, 3), 2);
+    assert_true(lookup_deadline_ms(&l) == UINT64_MAX);
+    lookup_deinit(&l);
+}
+
+static void test_stop(void **state)
+{
+    peer_id_t p = peer_of(1);
+    lookup_t l = new_lookup(20, 10, "x");
+    lookup_start(&l, &p, 1);
+    expect_ask(&l, 0);
+    lookup_stop(&l);
+    lookup_answer(&l, &p, NULL, 0);
+    expect_done(&l, LOOKUP_STOPPED);
+    lookup_deinit(&l);
+}
+
+/* Each peer that is asked makes up 10,000 new ones: memory and requests stay bounded, and it ends. */
+static void test_made_up_peers_are_bounded(void **state)
+{
+    lookup_t l = new_lookup(20, 10, "x");
+    peer_id_t seed = peer_of(0), *lies = xcalloc(10000, sizeof *lies);
+    lookup_start(&l, &seed, 1);
+    lookup_event_t e;
+    uint64_t n = 1;
+    for (;;) {
+        assert_true(lookup_next_event(&l, 0, &e));
+        if (e.kind == LOOKUP_EVENT_DONE)
+            break;
+        for (size_t i = 0; i < 10000; i++)
+            lies[i] = (peer_id_t){.len = 34,
+                                  .data = {0x12, 32, (uint8_t)n, (uint8_t)(n >> 8), (uint8_t)(n >> 16),
+                                           (uint8_t)(n >> 24)}},
+            n++;
+        lookup_answer(&l, &e.peer, lies, l.n_requests < 20 ? 10000 : 500);
+        assert_true(l.count <= l.config.max_peers);
+    }
+    assert_true(l.n_requests <= l.config.max_requests);
+    free(lies);
+    lookup_deinit(&l);
+}
+
+/* A peer that names itself, the asker and those already asked, for ever. */
+static void test_loops_end(void **state)
+{
+    peer_id_t p[2] = {peer_of(1), peer_of(2)};
+    lookup_t l = new_lookup(20, 10, "x");
+    l.self = peer_of(3);
+    peer_id_t loop[] = {p[0], p[1], l.self, p[0]};
+    lookup_start(&l, p, 1);
+    expect_ask(&l, 0);
+    lookup_answer(&l, &p[0], loop, 4);
+    expect_ask(&l, 0);
+    lookup_answer(&l, &p[1], loop, 4);
+    expect_done(&l, LOOKUP_STARVED);
+    lookup_deinit(&l);
+}
+
+static void test_budget_of_requests(void **state)
+{
+    peer_id_t p[30];
+    sorted_peers("x", p, 30);
+    lookup_t l = new_lookup(20, 10, "x");
+    l.config.max_requests = 5;
+    lookup_start(&l, p, 30);
+    for (int i = 0; i < 5; i++)
+        expect_ask(&l, 0);
+    expect_idle(&l, 0);
+    for (int i = 0; i < 5; i++)
+        lookup_fail(&l, &p[i]);
+    expect_done(&l, LOOKUP_EXHAUSTED);
+    lookup_deinit(&l);
+}
+
+/* ── a network of 1,000 nodes, by the engines alone ──────────────────────────────────────────── */
+enum { NODES = 1000, K = 20 };
+typedef struct model {
+    peer_id_t ids[NODES];
+    kad_key_t keys[NODES];
+    kbucket_t tables[NODES];
+    bool is_dead[NODES];
+    map_t index;
+    size_t alive;
+    prng_t rng;
+} model_t;
+
+static size_t index_of(model_t *m, const peer_id_t *id)
+{
+    return (size_t)(uintptr_t)map_get(&m->index, peer_id_bytes(id)) - 1;
+}
+
+/* Runs one lookup of node `from`; both ends of each request learn of each other. Answers come in a random
+ * order. Fills the lookup, for its figures. */
+static void run_lookup(model_t *m, size_t from, const kad_key_t *target, lookup_t *l)
+{
+    lookup_config_t config;
+    lookup_config_default(&config);
+    lookup_init(l, &config, target, &m->ids[from]);
+    peer_id_t seeds[K], waiting[16];
+    lookup_start(l, seeds, kbucket_closest(&m->tables[from], target, NULL, seeds, K));
+    size_t n_waiting = 0;
+    for (;;) {
+        lookup_event_t e;
+        while (lookup_next_event(l, 0, &e)) {
+            if (e.kind == LOOKUP_EVENT_DONE)
+                return;
+            waiting[n_waiting++] = e.peer;
+        }
+        assert_true(n_waiting > 0);
+        size_t pick = prng_below(&m->rng, n_waiting);
+        peer_id_t who = waiting[pick];
+        waiting[pick] = waiting[--n_waiting];
+        size_t to = index_of(m, &who);
+        if (m->is_dead[to]) {
+            lookup_fail(l, &who);
+            kbucket_remove(&m->tables[from], &who);
+            continue;
+        }
+        peer_id_t closer[K];
+        size_t n = kbucket_closest(&m->tables[to], target, &m->ids[from], closer, K);
+        lookup_answer(l, &who, closer, n);
+        kbucket_add(&m->tables[from], &who, 0, false, 1);
+        kbucket_add(&m->tables[to], &m->ids[from], 0, false, 1);
+    }
+}
+
+static void refresh(model_t *m, size_t node, size_t buckets)
+{
+    lookup_t l;
+    run_lookup(m, node, &m->keys[node], &l);
+    lookup_deinit(&l);
+    for (size_t i = 0; i < buckets; i++) {
+        kad_key_t target;
+        prng_fill(&m->rng, target.data, sizeof target.data);
+        run_lookup(m, node, &target, &l);
+        lookup_deinit(&l);
+    }
+}
+
+static model_t *new_model(void)
+{
+    model_t *m = xcalloc(1, sizeof *m);
+    prng_seed(&m->rng, 42);
+    map_init(&m->index, NODES);
+    kbucket_config_t config;
+    kbucket_config_default(&config);
+    for (size_t i = 0; i < NODES; i++) {
+        m->ids[i] = peer_of(i);
+        m->keys[i] = kad_key_of_peer(&m->ids[i]);
+        kbucket_init(&m->tables[i], &config, &m->ids[i]);
+        assert_ok(map_put(&m->index, peer_id_bytes(&m->ids[i]), (void *)(uintptr_t)(i + 1), NULL));
+        if (i) /* joins through a node that is there already */
+            kbucket_add(&m->tables[i], &m->ids[prng_below(&m->rng, i)], 0, false, 1);
+        refresh(m, i, 1);
+    }
+    m->alive = NODES;
+    return m;
+}
+
+static void free_model(model_t *m)
+{
+    for (size_t i = 0; i < NODES; i++)
+        kbucket_deinit(&m->tables[i]);
+    map_deinit(&m->index);
+    free(m);
+}
+
+static size_t count_true_closest(model_t *m, size_t from, const kad_key_t *target, const peer_id_t *got,
+                                 size_t n)
+{
+    size_t right = 0;
+    for (size_t i = 0; i < n; i++) {
+        kad_key_t key = kad_key_of_peer(&got[i]);
+        size_t closer = 0;
+        for (size_t j = 0; j < NODES; j++)
+            closer += j != from && !m->is_dead[j] && kad_compare_distance(target, &m->keys[j], &key) < 0;
+        right += closer < K;
+    }
+    return right;
+}
+
+typedef struct figures {
+    double exact, overlap, hops, requests;
+    size_t worst_hops;
+} figures_t;
+
+static figures_t measure(model_t *m, size_t lookups)
+{
+    figures_t f = {0};
+    for (size_t i = 0; i < lookups; i++) {
+        size_t from;
+        do
+            from = prng_below(&m->rng, NODES);
+        while (m->is_dead[from]);
+        kad_key_t target;
+        prng_fill(&m->rng, target.data, sizeof target.data);
+        lookup_t l;
+        run_lookup(m, from, &target, &l);
+        peer_id_t got[K];
+        size_t n = lookup_closest(&l, true, got, K), right = count_true_closest(m, from, &target, got, n);
+        f.exact += right == K;
+        f.overlap += (double)right / K;
+        f.hops += (double)l.max_hops;
+        f.requests += (double)l.n_requests;
+        f.worst_hops = l.max_hops > f.worst_hops ? l.max_hops : f.worst_hops;
+        lookup_deinit(&l);
+    }
+    f.exact /= (double)lookups;
+    f.overlap /= (double)lookups;
+    f.hops /= (double)lookups;
+    f.requests /= (double)lookups;
+    return f;
+}
+
+static void test_thousand_nodes(void **state)
+{
+    model_t *m = new_model();
+    figures_t f = measure(m, 200);
+    print_message(
+        "1,000 nodes: %.1f%% exact, %.2f%% of the true 20 closest, %.1f hops (most %zu), %.1f requests\n",
+        f.exact * 100, f.overlap * 100, f.hops, f.worst_hops, f.requests);
+    assert_true(f.exact > 0.9);
+    assert_true(f.overlap > 0.99);
+    assert_true(f.worst_hops <= 10); /* log2 of the nodes */
+    assert_true(f.requests < 60);
+
+    for (size_t i = 0; i < NODES; i += 3)
+        m->is_dead[i] = true;
+    f = measure(m, 200);
+    print_message("a third gone: %.1f%% exact, %.2f%%, %.1f hops (most %zu), %.1f requests\n", f.exact * 100,
+                  f.overlap * 100, f.hops, f.worst_hops, f.requests);
+    assert_true(f.overlap > 0.95);
+    for (size_t i = 0; i < NODES; i++)
+        if (!m->is_dead[i])
+            refresh(m, i, 1);
+    f = measure(m, 200);
+    print_message("refreshed: %.1f%% exact, %.2f%%, %.1f hops (most %zu), %.1f requests\n", f.exact * 100,
+                  f.overlap * 100, f.hops, f.worst_hops, f.requests);
+    assert_true(f.overlap > 0.99);
+    free_model(m);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_no_seeds),
+        cmocka_unit_test(test_asks_the_closest_first_alpha_at_a_time),
+        cmocka_unit_test(test_small_network_ends_when_all_answered),
+        cmocka_unit_test(test_ends_when_beta_closest_answered),
+        cmocka_unit_test(test_time_out_frees_the_slot_and_late_answer_counts),
+        cmocka_unit_test(test_stop),
+        cmocka_unit_test(test_made_up_peers_are_bounded),
+        cmocka_unit_test(test_loops_end),
+        cmocka_unit_test(test_budget_of_requests),
+        cmocka_unit_test(test_thousand_nodes),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
