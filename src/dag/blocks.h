@@ -22,9 +22,12 @@ MUST_CHECK err_t blocks_get(task_t *t, blocks_t *b, const cid_t *cid, block_t **
 void blocks_prefetch(task_t *t, blocks_t *b, const cid_t *cids, size_t n);
 MUST_CHECK err_t blocks_put_many(task_t *t, blocks_t *b, block_t *const *list, size_t n);
 bool blocks_has(task_t *t, blocks_t *b, const cid_t *cid);
-/* A map in memory; counts what it was asked for. For tests and --only-hash. */
+/* A map in memory, for tests; with keep_data false it knows only what it was given. */
 typedef struct blocks_map blocks_map_t;
 blocks_map_t *blocks_map_new(bool keep_data);
 blocks_t *blocks_map_blocks(blocks_map_t *m);
-void blocks_map_free(blocks_map_t *m);
+size_t blocks_map_count(const blocks_map_t *m);
+void blocks_map_free(blocks_map_t *m); /* NULL is fine */
+/* Takes everything and keeps nothing: for computing CIDs alone. */
+blocks_t *blocks_null(void);
 #endif

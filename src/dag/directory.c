@@ -1,0 +1,163 @@
+#include "dag/directory.h"
+#include "codec/dag_pb.h"
+#include "dag/hamt.h"
+#include <stdlib.h>
+
+static int compare_names(const void *a, const void *b)
+{
+    return bytes_compare(((const dir_item_t *)a)->name, ((const dir_item_t *)b)->name);
+}
+
+static int compare_hashes(const void *a, const void *b)
+{
+    const dir_item_t *x = a, *y = b;
+    return x->hash < y->hash ? -1 : x->hash > y->hash;
+}
+
+static unixfs_t with_meta(unixfs_type_t type, const unixfs_t *meta)
+{
+    unixfs_t u = {.type = type};
+    if (meta) {
+        u.has_mode = meta->has_mode;
+        u.mode = meta->mode;
+        u.has_mtime = meta->has_mtime;
+        u.mtime = meta->mtime;
+    }
+    return u;
+}
+
+static size_t link_bytes(const dir_item_t *item)
+{
+    uint8_t cid[CID_BINARY_MAX];
+    size_t cid_len = cid_encode(&item->ref->cid, cid);
+    size_t len = 1 + uvarint_size(cid_len) + cid_len + 1 + uvarint_size(item->name.len) + item->name.len + 1 +
+                 uvarint_size(item->ref->tsize);
+    return 1 + uvarint_size(len) + len;
+}
+
+static size_t data_bytes(const unixfs_t *meta)
+{
+    unixfs_leaf_t leaf; /* type and metadata are those of a leaf without its file size (2 bytes) */
+    unixfs_t u = with_meta(UNIXFS_DIRECTORY, meta);
+    unixfs_leaf_around(&u, 0, &leaf);
+    return leaf.prefix_len + leaf.suffix_len - 2;
+}
+
+bool directory_is_sharded(const import_options_t *o, const dir_item_t *items, size_t n, const unixfs_t *meta)
+{
+    if (o->max_directory_links && n > o->max_directory_links)
+        return true;
+    if (o->shard_rule == SHARD_BY_COUNT)
+        return false;
+    uint64_t size = o->shard_rule == SHARD_BY_BLOCK ? data_bytes(meta) : 0;
+    for (size_t i = 0; i < n && size <= o->shard_threshold; i++) {
+        uint8_t cid[CID_BINARY_MAX];
+        size += o->shard_rule == SHARD_BY_BLOCK ? link_bytes(&items[i])
+                                                : items[i].name.len + cid_encode(&items[i].ref->cid, cid);
+    }
+    return size > o->shard_threshold;
+}
+
+static void put_entry(writer_t *w, bytes_t name, const dag_ref_t *ref)
+{
+    dag_pb_link_t link = {
+        .cid = ref->cid, .name = name, .has_name = true, .tsize = ref->tsize, .has_tsize = true};
+    dag_pb_put_link(w, &link);
+}
+
+static err_t write_basic(task_t *t, node_writer_t *nw, const dir_item_t *items, size_t n,
+                         const unixfs_t *meta, dag_ref_t *ret_ref)
+{
+    unixfs_t u = with_meta(UNIXFS_DIRECTORY, meta);
+    uint64_t below = 0;
+    writer_t w = node_writer_begin(nw);
+    for (size_t i = 0; i < n; i++) {
+        put_entry(&w, items[i].name, items[i].ref);
+        below += items[i].ref->tsize;
+    }
+    TRY(node_writer_put_unixfs(t, nw, &w, &u, NULL, 0, ret_ref));
+    ret_ref->tsize += below;
+    return OK;
+}
+
+/* One link of a shard: an entry, or the shard of all entries of the slot. */
+typedef struct shard_link {
+    size_t slot;
+    bytes_t name; /* of the entry; none for a shard */
+    dag_ref_t ref;
+} shard_link_t;
+
+static err_t write_shard_node(task_t *t, node_writer_t *nw, const shard_link_t *links, size_t n,
+                              const unixfs_t *meta, dag_ref_t *ret_ref)
+{
+    uint64_t fanout = nw->options->shard_fanout, below = 0;
+    uint8_t bits[128] = {0}; /* fanout / 8, the highest slot first */
+    size_t bits_len = fanout / 8, first = 0;
+    AUTO(buf_t) name = {0};
+    buf_init(&name, BLOCK_MAX_BYTES);
+    writer_t w = node_writer_begin(nw);
+    for (size_t i = 0; i < n; i++) {
+        char prefix[8];
+        hamt_print_prefix(links[i].slot, fanout, prefix);
+        buf_clear(&name);
+        TRY(buf_append(&name, bytes_str(prefix)));
+        TRY(buf_append(&name, links[i].name));
+        put_entry(&w, buf_bytes(&name), &links[i].ref);
+        below += links[i].ref.tsize;
+        bits[bits_len - 1 - links[i].slot / 8] |= (uint8_t)(1u << links[i].slot % 8);
+    }
+    while (first < bits_len && !bits[first])
+        first++;
+    unixfs_t u = with_meta(UNIXFS_HAMT_SHARD, meta);
+    u.data = bytes_of(bits + first, bits_len - first);
+    u.has_data = true;
+    u.fanout = fanout;
+    u.hash_type = UNIXFS_HASH_MURMUR3;
+    TRY(node_writer_put_unixfs(t, nw, &w, &u, NULL, 0, ret_ref));
+    ret_ref->tsize += below;
+    return OK;
+}
+
+/* items are sorted by hash and share the first `depth` slots. Recursion ends where the hash does: 21
+ * levels at most; the links of a level are on the heap. */
+static err_t write_shard(task_t *t, node_writer_t *nw, const dir_item_t *items, size_t n, size_t depth,
+                         const unixfs_t *meta, dag_ref_t *ret_ref)
+{
+    uint64_t fanout = nw->options->shard_fanout;
+    if (depth == hamt_max_depth(fanout))
+        return fail(ERR_LIMIT, "directory shard: too many names with the same hash");
+    shard_link_t *links = xcalloc(n < fanout ? n : fanout, sizeof *links);
+    size_t count = 0;
+    err_t e = OK;
+    for (size_t i = 0, end; i < n && !e; i = end) {
+        size_t slot = hamt_slot(items[i].hash, fanout, depth);
+        for (end = i + 1; end < n && hamt_slot(items[end].hash, fanout, depth) == slot;)
+            end++;
+        shard_link_t *link = &links[count++];
+        link->slot = slot;
+        if (end - i == 1) {
+            link->name = items[i].name;
+            link->ref = *items[i].ref;
+        } else {
+            e = write_shard(t, nw, items + i, end - i, depth + 1, NULL, &link->ref);
+        }
+    }
+    if (!e)
+        e = write_shard_node(t, nw, links, count, meta, ret_ref);
+    free(links);
+    return e;
+}
+
+err_t directory_write(task_t *t, node_writer_t *nw, dir_item_t *items, size_t n, const unixfs_t *meta,
+                      dag_ref_t *ret_ref)
+{
+    if (!directory_is_sharded(nw->options, items, n, meta)) {
+        if (n)
+            qsort(items, n, sizeof *items, compare_names);
+        return write_basic(t, nw, items, n, meta, ret_ref);
+    }
+    for (size_t i = 0; i < n; i++)
+        items[i].hash = hamt_hash(items[i].name);
+    qsort(items, n, sizeof *items, compare_hashes);
+    return write_shard(t, nw, items, n, 0, meta, ret_ref);
+}

@@ -1,0 +1,124 @@
+#include "dag/walk.h"
+
+enum { WALK_WINDOW = 64, STAT_MAX_BLOCKS = 64 << 20 };
+
+void walk_init(walk_t *w, blocks_t *blocks, const cid_t *root, walk_options_t options)
+{
+    *w = (walk_t){.blocks = blocks, .options = options, .root = *root};
+    map_init(&w->visited, options.max_visited);
+}
+
+void walk_deinit(walk_t *w)
+{
+    cursor_deinit(&w->cursor);
+    ahead_deinit(&w->ahead);
+    map_deinit(&w->visited);
+    block_release(w->leaf);
+    w->leaf = NULL;
+}
+
+/* Loads what the step names, unless it is a leaf that is not wanted, and goes down into it. */
+static err_t enter(task_t *t, walk_t *w, walk_step_t *step)
+{
+    bool is_raw = step->cid.codec == CODEC_RAW;
+    bool is_last = step->depth >= w->options.max_depth;
+    if ((is_raw || is_last) && !w->options.loads_leaves)
+        return OK;
+    TRY(blocks_get(t, w->blocks, &step->cid, &w->leaf));
+    step->block = w->leaf;
+    if (is_raw || is_last)
+        return OK;
+    char text[CID_TEXT_MAX];
+    if (step->cid.codec != CODEC_DAG_PB)
+        return fail(ERR_UNSUPPORTED, "%s: the links of codec 0x%llx are not known",
+                    cid_print(&step->cid, text), (unsigned long long)step->cid.codec);
+    dag_pb_t pb;
+    if (dag_pb_decode(block_bytes(w->leaf), &pb))
+        return fail(ERR_CORRUPT, "%s is not a dag-pb node", cid_print(&step->cid, text));
+    if (!pb.link_count)
+        return OK;
+    if (w->ahead.inner_depth < step->depth)
+        w->ahead.inner_depth = step->depth;
+    return cursor_push(&w->cursor, w->leaf, &pb);
+}
+
+static err_t visit(walk_t *w, const cid_t *cid, bool *ret_is_new)
+{
+    uint8_t room[CID_BINARY_MAX];
+    void *old = NULL;
+    *ret_is_new = true;
+    if (!w->options.is_unique)
+        return OK;
+    TRY(map_put(&w->visited, bytes_of(room, cid_encode(cid, room)), w, &old));
+    *ret_is_new = !old;
+    return OK;
+}
+
+static void look_ahead(task_t *t, walk_t *w)
+{
+    bool is_last = w->cursor.depth >= w->options.max_depth;
+    if (is_last && !w->options.loads_leaves)
+        return;
+    if (w->ahead.asked < w->consumed + WALK_WINDOW - WALK_WINDOW / 4)
+        ahead_run(t, &w->ahead, w->blocks, &w->cursor, w->consumed + WALK_WINDOW, UINT64_MAX);
+}
+
+err_t walk_next(task_t *t, walk_t *w, walk_step_t *ret_step, bool *ret_has)
+{
+    bool is_new = false;
+    block_release(w->leaf);
+    w->leaf = NULL;
+    if (!w->has_begun) {
+        w->has_begun = true;
+        *ret_step = (walk_step_t){.cid = w->root, .parent = w->root};
+        TRY(visit(w, &w->root, &is_new));
+        TRY(enter(t, w, ret_step));
+        *ret_has = true;
+        return OK;
+    }
+    cursor_step_t step;
+    for (;;) {
+        TRY(task_check(t));
+        if (!cursor_next(&w->cursor, &step)) {
+            *ret_has = false;
+            return OK;
+        }
+        look_ahead(t, w);
+        w->consumed += !ahead_is_inner(&w->ahead, &step);
+        TRY(visit(w, &step.link.cid, &is_new));
+        if (is_new)
+            break;
+    }
+    *ret_step = (walk_step_t){.cid = step.link.cid,
+                              .parent = *step.parent,
+                              .name = step.link.name,
+                              .depth = step.depth,
+                              .tsize = step.link.tsize};
+    TRY(enter(t, w, ret_step));
+    *ret_has = true;
+    return OK;
+}
+
+err_t dag_stat(task_t *t, blocks_t *blocks, const cid_t *root,
+               void (*progress)(void *arg, const dag_stat_t *so_far), void *arg, dag_stat_t *ret_stat)
+{
+    AUTO(walk_t) w;
+    walk_init(
+        &w, blocks, root,
+        (walk_options_t){
+            .max_depth = SIZE_MAX, .is_unique = true, .loads_leaves = true, .max_visited = STAT_MAX_BLOCKS});
+    dag_stat_t stat = {0};
+    for (;;) {
+        walk_step_t step;
+        bool has;
+        TRY(walk_next(t, &w, &step, &has));
+        if (!has)
+            break;
+        stat.blocks++;
+        stat.bytes += step.block->len;
+        if (progress)
+            progress(arg, &stat);
+    }
+    *ret_stat = stat;
+    return OK;
+}
