@@ -1,0 +1,108 @@
+#include "loop/uv_internal.h"
+#include <arpa/inet.h>
+#include <errno.h>
+#include <netinet/in.h>
+#include <unistd.h>
+
+#define LISTEN_BACKLOG 1024 /* the kernel caps it at net.core.somaxconn */
+
+socklen_t sockaddr_of_net(const net_addr_t *a, struct sockaddr_storage *out)
+{
+    memset(out, 0, sizeof *out);
+    if (a->family == 4) {
+        struct sockaddr_in *in = (struct sockaddr_in *)out;
+        in->sin_family = AF_INET;
+        in->sin_port = htons(a->port);
+        memcpy(&in->sin_addr, a->ip, 4);
+        return sizeof *in;
+    }
+    struct sockaddr_in6 *in6 = (struct sockaddr_in6 *)out;
+    in6->sin6_family = AF_INET6;
+    in6->sin6_port = htons(a->port);
+    in6->sin6_scope_id = a->scope;
+    memcpy(&in6->sin6_addr, a->ip, 16);
+    return sizeof *in6;
+}
+
+void net_of_sockaddr(const struct sockaddr_storage *from, net_addr_t *ret_addr)
+{
+    memset(ret_addr, 0, sizeof *ret_addr);
+    if (from->ss_family == AF_INET) {
+        const struct sockaddr_in *in = (const struct sockaddr_in *)from;
+        ret_addr->family = 4;
+        ret_addr->port = ntohs(in->sin_port);
+        memcpy(ret_addr->ip, &in->sin_addr, 4);
+    } else if (from->ss_family == AF_INET6) {
+        const struct sockaddr_in6 *in6 = (const struct sockaddr_in6 *)from;
+        ret_addr->family = 6;
+        ret_addr->port = ntohs(in6->sin6_port);
+        ret_addr->scope = in6->sin6_scope_id;
+        memcpy(ret_addr->ip, &in6->sin6_addr, 16);
+    }
+}
+
+static const char *advice(int errnum)
+{
+    switch (errnum) {
+    case EADDRINUSE:
+        return "; stop the program that uses it or choose another port";
+    case EACCES:
+        return "; ports below 1024 need a privilege";
+    case EADDRNOTAVAIL:
+        return "; this machine does not have the address";
+    case EMFILE:
+        return "; raise the limit of open files (ulimit -n)";
+    default:
+        return "";
+    }
+}
+
+err_t fail_address(int errnum, const char *what, const net_addr_t *a)
+{
+    char text[NET_ADDR_TEXT_MAX];
+    err_t e =
+        errnum == ETIMEDOUT ? ERR_UNREACHABLE : error_from_errno(errnum); /* ERR_TIMEOUT is a deadline's */
+    return fail(e, "%s %s: %s%s", what, net_addr_print(a, text), strerror(errnum), advice(errnum));
+}
+
+err_t socket_bound(const net_addr_t *at, int type, bool is_shared, int *ret_fd, net_addr_t *ret_at)
+{
+    struct sockaddr_storage addr;
+    socklen_t len = sockaddr_of_net(at, &addr);
+    const char *what = type == SOCK_STREAM ? "listen on" : "bind to";
+    int fd = socket(addr.ss_family, type | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
+    if (fd < 0)
+        return fail_address(errno, what, at);
+    int on = 1;
+    /* TCP: not to wait for old connections in TIME_WAIT; a live listener still refuses us. UDP: two
+     * sockets on one port, only where that is what the protocol wants (multicast). */
+    if (is_shared)
+        setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &on, sizeof on);
+    if (at->family == 6)
+        setsockopt(fd, IPPROTO_IPV6, IPV6_V6ONLY, &on, sizeof on);
+    struct sockaddr_storage got;
+    socklen_t got_len = sizeof got;
+    if (bind(fd, (struct sockaddr *)&addr, len) || getsockname(fd, (struct sockaddr *)&got, &got_len)) {
+        int errnum = errno;
+        close(fd);
+        return fail_address(errnum, what, at);
+    }
+    net_of_sockaddr(&got, ret_at);
+    *ret_fd = fd;
+    return OK;
+}
+
+err_t socket_listening(const net_addr_t *at, int *ret_fd, net_addr_t *ret_at)
+{
+    int fd;
+    net_addr_t bound;
+    TRY(socket_bound(at, SOCK_STREAM, true, &fd, &bound));
+    if (listen(fd, LISTEN_BACKLOG)) {
+        int errnum = errno;
+        close(fd);
+        return fail_address(errnum, "listen on", at);
+    }
+    *ret_fd = fd;
+    *ret_at = bound;
+    return OK;
+}

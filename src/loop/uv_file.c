@@ -1,0 +1,303 @@
+/* Files. What the page cache has is read at once; all else runs on a worker. */
+#include "loop/uv_internal.h"
+#include <errno.h>
+#include <fcntl.h>
+#include <stdlib.h>
+#include <sys/file.h>
+#include <sys/stat.h>
+#include <sys/uio.h>
+#include <unistd.h>
+
+#define PIECES_PER_WRITE 64
+#define INLINE_READ_BYTES (256 * 1024)     /* a copy of this size costs no more than the way to a worker */
+#define CACHE_DROP_LAG (8 * 1024 * 1024UL) /* how far behind the writes the cache is dropped */
+
+typedef struct uv_file {
+    file_t base;
+    uv_driver_t *d;
+    int fd;
+    int flags;
+    char path[];
+} uv_file_t;
+
+/* One operation on its way through a worker. */
+typedef struct file_op {
+    uv_file_t *f;
+    const char *path;
+    int open_flags;
+    uint32_t mode;
+    uint8_t *out;
+    const bytes_t *pieces;
+    size_t len; /* bytes, or pieces */
+    uint64_t offset, size;
+    int fd;
+    err_t e;
+} file_op_t;
+
+err_t fail_path(int errnum, const char *what, const char *path)
+{
+    const char *advice = "";
+    if (errnum == ENOSPC || errnum == EDQUOT)
+        advice = "; free some space or move the repository";
+    else if (errnum == EMFILE || errnum == ENFILE)
+        advice = "; raise the limit of open files (ulimit -n)";
+    else if (errnum == EFBIG)
+        advice = " (ulimit -f)";
+    /* The limits of a file, of a quota and of a disk are one thing to who writes. */
+    err_t e = errnum == EDQUOT || errnum == EFBIG ? ERR_NO_SPACE : error_from_errno(errnum);
+    return fail(e, "%s %s: %s%s", what, path, strerror(errnum), advice);
+}
+
+static err_t fail_file(uv_file_t *f, int errnum, const char *what)
+{
+    return fail_path(errnum, what, f->path);
+}
+
+static err_t run(task_t *t, uv_file_t *f, work_fn fn, file_op_t *op)
+{
+    op->f = f;
+    uv_work_wait(t, f->d, fn, op);
+    return op->e;
+}
+
+/* ── reading ─────────────────────────────────────────────────────────────────────────────────── */
+
+/* Reads until `len` bytes or the end; an errno, 0 when it went well. */
+static int pread_all(int fd, uint8_t *out, size_t len, uint64_t offset, int how, size_t *ret_n)
+{
+    size_t done = 0;
+    while (done < len) {
+        struct iovec iov = {out + done, len - done};
+        ssize_t n = preadv2(fd, &iov, 1, (off_t)(offset + done), how);
+        if (n == 0)
+            break;
+        if (n > 0)
+            done += (size_t)n;
+        else if (errno != EINTR)
+            return errno;
+    }
+    *ret_n = done;
+    return 0;
+}
+
+static void drop_from_cache(uv_file_t *f, uint64_t offset, size_t len)
+{
+    if (f->flags & FILE_DIRECT_HINT)
+        posix_fadvise(f->fd, (off_t)offset, (off_t)len, POSIX_FADV_DONTNEED);
+}
+
+static void read_worker(void *arg)
+{
+    file_op_t *op = arg;
+    size_t n = 0;
+    int errnum = pread_all(op->f->fd, op->out, op->len, op->offset, 0, &n);
+    op->size = n;
+    op->e = errnum ? fail_file(op->f, errnum, "read") : OK;
+    drop_from_cache(op->f, op->offset, n);
+}
+
+static err_t try_read_at(file_t *base, uint8_t *out, size_t len, uint64_t offset, size_t *ret_n)
+{
+    uv_file_t *f = (uv_file_t *)base;
+    int errnum = pread_all(f->fd, out, len, offset, RWF_NOWAIT, ret_n);
+    /* File systems without RWF_NOWAIT: nothing can be said without waiting. */
+    if (errnum == EAGAIN || errnum == EOPNOTSUPP)
+        return ERR_AGAIN;
+    return errnum ? fail_file(f, errnum, "read") : OK;
+}
+
+static err_t read_at(task_t *t, file_t *base, uint8_t *out, size_t len, uint64_t offset, size_t *ret_n)
+{
+    uv_file_t *f = (uv_file_t *)base;
+    if (len <= INLINE_READ_BYTES && !(f->flags & FILE_DIRECT_HINT)) {
+        err_t e = try_read_at(base, out, len, offset, ret_n);
+        if (e != ERR_AGAIN)
+            return e;
+    }
+    file_op_t op = {.out = out, .len = len, .offset = offset};
+    TRY(run(t, f, read_worker, &op));
+    *ret_n = op.size;
+    return OK;
+}
+
+/* ── writing ─────────────────────────────────────────────────────────────────────────────────── */
+
+/* Writes as many pieces as fit one call, from byte `skip` of the first; bytes written or -1. */
+static ssize_t write_pieces(int fd, const bytes_t *pieces, size_t n, size_t skip, uint64_t offset)
+{
+    struct iovec iov[PIECES_PER_WRITE];
+    size_t used = n < PIECES_PER_WRITE ? n : PIECES_PER_WRITE;
+    for (size_t i = 0; i < used; i++)
+        iov[i] = (struct iovec){(void *)pieces[i].data, pieces[i].len};
+    iov[0].iov_base = (uint8_t *)iov[0].iov_base + skip;
+    iov[0].iov_len -= skip;
+    return pwritev(fd, iov, (int)used, (off_t)offset);
+}
+
+static void write_behind(uv_file_t *f, uint64_t offset, uint64_t end)
+{
+    if (!(f->flags & FILE_DIRECT_HINT))
+        return;
+    sync_file_range(f->fd, (off_t)offset, (off_t)(end - offset), SYNC_FILE_RANGE_WRITE);
+    if (end > CACHE_DROP_LAG)
+        posix_fadvise(f->fd, 0, (off_t)(end - CACHE_DROP_LAG), POSIX_FADV_DONTNEED);
+}
+
+static void write_worker(void *arg)
+{
+    file_op_t *op = arg;
+    uint64_t at = op->offset;
+    size_t i = 0, skip = 0;
+    for (;;) {
+        while (i < op->len && skip == op->pieces[i].len) {
+            skip = 0;
+            i++;
+        }
+        if (i == op->len)
+            break;
+        ssize_t n = write_pieces(op->f->fd, op->pieces + i, op->len - i, skip, at);
+        if (n < 0 && errno == EINTR)
+            continue;
+        if (n <= 0) {
+            op->e = fail_file(op->f, n < 0 ? errno : ENOSPC, "write");
+            return;
+        }
+        at += (uint64_t)n;
+        for (size_t left = (size_t)n; left > 0;) {
+            size_t here = op->pieces[i].len - skip < left ? op->pieces[i].len - skip : left;
+            skip += here;
+            left -= here;
+            if (skip == op->pieces[i].len) {
+                skip = 0;
+                i++;
+            }
+        }
+    }
+    op->e = OK;
+    write_behind(op->f, op->offset, at);
+}
+
+static err_t write_at(task_t *t, file_t *base, const bytes_t *pieces, size_t n, uint64_t offset)
+{
+    file_op_t op = {.pieces = pieces, .len = n, .offset = offset};
+    return run(t, (uv_file_t *)base, write_worker, &op);
+}
+
+static void sync_worker(void *arg)
+{
+    file_op_t *op = arg;
+    op->e = fdatasync(op->f->fd) ? fail_file(op->f, errno, "sync") : OK;
+}
+
+static err_t sync_file(task_t *t, file_t *base)
+{
+    file_op_t op = {0};
+    return run(t, (uv_file_t *)base, sync_worker, &op);
+}
+
+static void truncate_worker(void *arg)
+{
+    file_op_t *op = arg;
+    op->e = ftruncate(op->f->fd, (off_t)op->size) ? fail_file(op->f, errno, "truncate") : OK;
+}
+
+static err_t truncate_to(task_t *t, file_t *base, uint64_t size)
+{
+    file_op_t op = {.size = size};
+    return run(t, (uv_file_t *)base, truncate_worker, &op);
+}
+
+static err_t size_of(task_t *t, file_t *base, uint64_t *ret_size)
+{
+    uv_file_t *f = (uv_file_t *)base;
+    struct stat st;
+    if (fstat(f->fd, &st)) /* the inode is in memory while it is open */
+        return fail_file(f, errno, "stat");
+    *ret_size = (uint64_t)st.st_size;
+    return OK;
+}
+
+static void punch_worker(void *arg)
+{
+    file_op_t *op = arg;
+    int e =
+        fallocate(op->f->fd, FALLOC_FL_PUNCH_HOLE | FALLOC_FL_KEEP_SIZE, (off_t)op->offset, (off_t)op->size);
+    op->e = e ? fail_file(op->f, errno, "free a part of") : OK;
+}
+
+static err_t punch(task_t *t, file_t *base, uint64_t offset, uint64_t len)
+{
+    if (len == 0)
+        return OK;
+    file_op_t op = {.offset = offset, .size = len};
+    return run(t, (uv_file_t *)base, punch_worker, &op);
+}
+
+static err_t try_lock(file_t *base)
+{
+    uv_file_t *f = (uv_file_t *)base;
+    /* Belongs to the open file, not to the process: a second open in this process is refused too. */
+    if (!flock(f->fd, LOCK_EX | LOCK_NB))
+        return OK;
+    if (errno == EWOULDBLOCK)
+        return fail(ERR_IN_USE, "%s is locked by another process", f->path);
+    return fail_file(f, errno, "lock");
+}
+
+static void close_file(file_t *base)
+{
+    uv_file_t *f = (uv_file_t *)base;
+    f->d->open_count--;
+    close(f->fd);
+    free(f);
+}
+
+static const file_ops_t file_ops = {
+    .read_at = read_at,
+    .try_read_at = try_read_at,
+    .write_at = write_at,
+    .sync = sync_file,
+    .truncate = truncate_to,
+    .size = size_of,
+    .punch = punch,
+    .try_lock = try_lock,
+    .close = close_file,
+};
+
+static void open_worker(void *arg)
+{
+    file_op_t *op = arg;
+    do
+        op->fd = open(op->path, op->open_flags | O_CLOEXEC, op->mode);
+    while (op->fd < 0 && errno == EINTR);
+    op->e = op->fd < 0 ? fail_path(errno, "open", op->path) : OK;
+}
+
+static int open_flags_of(int flags)
+{
+    int how = (flags & FILE_WRITE) ? (flags & FILE_READ) ? O_RDWR : O_WRONLY : O_RDONLY;
+    how |= (flags & FILE_CREATE) ? O_CREAT : 0;
+    how |= (flags & FILE_EXCLUSIVE) ? O_EXCL : 0;
+    how |= (flags & FILE_TRUNCATE) ? O_TRUNC : 0;
+    how |= (flags & FILE_NO_FOLLOW) ? O_NOFOLLOW : 0;
+    return how;
+}
+
+err_t uv_file_open_at(task_t *t, driver_t *base, const char *path, int flags, uint32_t mode, file_t **ret)
+{
+    uv_driver_t *d = uv_driver_of(base);
+    file_op_t op = {.path = path, .open_flags = open_flags_of(flags), .mode = mode};
+    uv_work_wait(t, d, open_worker, &op);
+    TRY(op.e);
+    if (flags & FILE_DIRECT_HINT)
+        posix_fadvise(op.fd, 0, 0, POSIX_FADV_SEQUENTIAL);
+    uv_file_t *f = xmalloc(sizeof *f + strlen(path) + 1);
+    f->base.ops = &file_ops;
+    f->d = d;
+    f->fd = op.fd;
+    f->flags = flags;
+    memcpy(f->path, path, strlen(path) + 1);
+    d->open_count++;
+    *ret = &f->base;
+    return OK;
+}
