@@ -14,6 +14,8 @@ typedef struct block {
 /* Uninitialised room for len bytes; the caller fills data and cid before anyone else sees it. */
 MUST_CHECK err_t block_new(size_t len, block_t **ret_block); /* ERR_LIMIT over BLOCK_MAX_BYTES */
 MUST_CHECK err_t block_copy(const cid_t *cid, bytes_t data, block_t **ret_block); /* not verified */
+/* Takes the buffer's memory, without a copy. ERR_LIMIT leaves it where it is. Not verified. */
+MUST_CHECK err_t block_take(const cid_t *cid, buf_t *data, block_t **ret_block);
 block_t *block_ref(block_t *b);
 void block_release(block_t *b); /* NULL is fine */
 AUTO_PTR_DEFINE(block_t, block_release)
