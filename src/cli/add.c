@@ -1,0 +1,290 @@
+/* add: sends files and folders as multipart/form-data, as Kubo's clients do, and prints what became of them.
+ */
+#include "cli/commands_internal.h"
+#include <stdio.h>
+#include <stdlib.h>
+#include <unistd.h>
+
+enum { MAX_DEPTH = 128, NAME_MAX_BYTES = 4096, HEAD_MAX_BYTES = 16 << 10 };
+
+/* A folder that is being sent. */
+typedef struct level {
+    dir_list_t list;
+    size_t next, path_len, name_len; /* lengths of path and name at this folder */
+} level_t;
+
+/* The body of the request, made as it is read. */
+typedef struct upload {
+    cli_t *c;
+    char boundary[40];
+    size_t next_arg;
+    level_t *levels; /* MAX_DEPTH */
+    size_t depth;
+    char path[NAME_MAX_BYTES]; /* on disk */
+    char name[NAME_MAX_BYTES]; /* as sent */
+    file_t *file;
+    bool reads_stdin;
+    uint64_t offset, file_bytes;
+    buf_t head; /* bytes that go out before anything else */
+    bool is_recursive, wants_hidden, wants_mode, wants_mtime, is_done;
+    uint64_t sent, total;
+    progress_t progress;
+} upload_t;
+
+/* ── parts ───────────────────────────────────────────────────────────────────────────────────── */
+
+static err_t begin_part(upload_t *u, const char *content_type, const file_info_t *info)
+{
+    TRY(buf_printf(&u->head, "--%s\r\nContent-Disposition: form-data; name=\"file", u->boundary));
+    char join = '?';
+    if (u->wants_mode && info) {
+        TRY(buf_printf(&u->head, "%cmode=%04o", join, info->mode & 07777));
+        join = '&';
+    }
+    if (u->wants_mtime && info)
+        TRY(buf_printf(&u->head, "%cmtime=%lld&mtime-nsecs=%u", join, (long long)info->mtime_s,
+                       info->mtime_ns));
+    TRY(buf_printf(&u->head, "\"; filename=\""));
+    TRY(percent_encode(bytes_str(u->name), "-_.~", &u->head));
+    TRY(buf_printf(&u->head, "\"\r\n"));
+    if (u->path[0] == '/') {
+        TRY(buf_printf(&u->head, "Abspath: "));
+        TRY(percent_encode(bytes_str(u->path), "-_.~/", &u->head));
+        TRY(buf_printf(&u->head, "\r\n"));
+    }
+    return buf_printf(&u->head, "Content-Type: %s\r\n\r\n", content_type);
+}
+
+static err_t end_part(upload_t *u)
+{
+    return buf_printf(&u->head, "\r\n");
+}
+
+static err_t open_folder(task_t *t, upload_t *u, const file_info_t *info)
+{
+    if (!u->is_recursive)
+        return fail(ERR_USAGE, "'%s' is a directory, use the '-r' flag to specify directories", u->path);
+    if (u->depth == MAX_DEPTH)
+        return fail(ERR_LIMIT, "%s: folders are nested deeper than %d", u->path, MAX_DEPTH);
+    level_t *l = &u->levels[u->depth];
+    *l = (level_t){.path_len = strlen(u->path), .name_len = strlen(u->name)};
+    TRY(fs_list(t, u->path, &l->list));
+    u->depth++;
+    TRY(begin_part(u, "application/x-directory", info));
+    return end_part(u);
+}
+
+static err_t open_symlink(task_t *t, upload_t *u, const file_info_t *info)
+{
+    AUTO(buf_t) target = {0};
+    buf_init(&target, NAME_MAX_BYTES);
+    TRY(fs_readlink(t, u->path, &target));
+    TRY(begin_part(u, "application/symlink", info));
+    TRY(buf_append(&u->head, buf_bytes(&target)));
+    return end_part(u);
+}
+
+static err_t open_path(task_t *t, upload_t *u, bool follow)
+{
+    file_info_t info;
+    TRY(fs_stat(t, u->path, follow, &info));
+    switch (info.kind) {
+    case FILE_KIND_DIR:
+        return open_folder(t, u, &info);
+    case FILE_KIND_SYMLINK:
+        return open_symlink(t, u, &info);
+    case FILE_KIND_REGULAR:
+        TRY(file_open(t, u->path, FILE_READ, 0, &u->file));
+        u->offset = 0;
+        u->file_bytes = info.size_bytes;
+        return begin_part(u, "application/octet-stream", &info);
+    default:
+        return fail(ERR_UNSUPPORTED, "%s: neither a file, a folder nor a symbolic link", u->path);
+    }
+}
+
+/* ── walking ─────────────────────────────────────────────────────────────────────────────────── */
+
+/* The last part of a path, for the name that is sent: "a/b/" gives "b", "." the folder's own name. */
+static err_t set_top_name(upload_t *u, const char *arg)
+{
+    char *full = realpath(arg, NULL);
+    if (!full)
+        return fail(ERR_NOT_FOUND, "%s: no such file or directory", arg);
+    const char *slash = strrchr(full, '/');
+    int n = snprintf(u->name, sizeof u->name, "%s", slash && slash[1] ? slash + 1 : "root");
+    int m = snprintf(u->path, sizeof u->path, "%s", full);
+    free(full);
+    return n < (int)sizeof u->name && m < (int)sizeof u->path
+               ? OK
+               : fail(ERR_LIMIT, "%s: the path is too long", arg);
+}
+
+static err_t open_next_arg(task_t *t, upload_t *u)
+{
+    cli_t *c = u->c;
+    const char *arg = u->next_arg < c->n_args ? c->args[u->next_arg] : NULL;
+    if (!arg && (c->n_args || u->next_arg)) {
+        u->is_done = true;
+        return buf_printf(&u->head, "--%s--\r\n", u->boundary);
+    }
+    u->next_arg++;
+    if (!arg || !strcmp(arg, "-")) {
+        const char *name = cli_option(c, "stdin-name", 0);
+        snprintf(u->name, sizeof u->name, "%s", name ? name : "");
+        u->path[0] = 0;
+        u->reads_stdin = true;
+        return begin_part(u, "application/octet-stream", NULL);
+    }
+    TRY(set_top_name(u, arg));
+    return open_path(t, u, cli_flag(c, "dereference-args", false));
+}
+
+static void append_name(char *path, size_t len, const char *entry)
+{
+    path[len] = '/';
+    memcpy(path + len + 1, entry, strlen(entry) + 1);
+}
+
+static err_t open_next_entry(task_t *t, upload_t *u)
+{
+    level_t *l = &u->levels[u->depth - 1];
+    u->path[l->path_len] = 0;
+    u->name[l->name_len] = 0;
+    if (l->next == l->list.count) {
+        dir_list_deinit(&l->list);
+        u->depth--;
+        return OK;
+    }
+    const char *entry = l->list.names[l->next++];
+    if (entry[0] == '.' && !u->wants_hidden)
+        return OK;
+    if (l->path_len + strlen(entry) + 2 > sizeof u->path || l->name_len + strlen(entry) + 2 > sizeof u->name)
+        return fail(ERR_LIMIT, "%s/%s: the path is too long", u->path, entry);
+    append_name(u->path, l->path_len, entry);
+    append_name(u->name, l->name_len, entry);
+    return open_path(t, u, false);
+}
+
+static err_t read_stdin(upload_t *u, uint8_t *out, size_t cap, size_t *ret_n)
+{
+    ssize_t n = read(STDIN_FILENO, out, cap);
+    if (n < 0)
+        return fail(ERR_IO, "cannot read standard input");
+    *ret_n = (size_t)n;
+    return OK;
+}
+
+static err_t read_content(task_t *t, upload_t *u, uint8_t *out, size_t cap, size_t *ret_n)
+{
+    size_t n = 0;
+    TRY(u->reads_stdin ? read_stdin(u, out, cap, &n) : file_read_at(t, u->file, out, cap, u->offset, &n));
+    *ret_n = n;
+    u->offset += n;
+    u->sent += n;
+    progress_update(&u->progress, u->sent, task_now_ms(t));
+    if (n)
+        return OK;
+    file_close(u->file);
+    u->file = NULL;
+    u->reads_stdin = false;
+    return end_part(u);
+}
+
+static err_t read_upload(task_t *t, void *arg, uint8_t *out, size_t cap, size_t *ret_n)
+{
+    upload_t *u = arg;
+    *ret_n = 0;
+    while (!*ret_n) {
+        if (u->head.len) {
+            *ret_n = u->head.len < cap ? u->head.len : cap;
+            memcpy(out, u->head.data, *ret_n);
+            buf_consume(&u->head, *ret_n);
+        } else if (u->is_done) {
+            return OK;
+        } else if (u->file || u->reads_stdin) {
+            TRY(read_content(t, u, out, cap, ret_n));
+        } else if (u->depth) {
+            TRY(open_next_entry(t, u));
+        } else {
+            TRY(open_next_arg(t, u));
+        }
+    }
+    return OK;
+}
+
+/* ── the command ─────────────────────────────────────────────────────────────────────────────── */
+
+static char last_hash[256];
+
+static err_t print_added(task_t *t, cli_t *c, json_t *o)
+{
+    const char *hash = json_text(o, "Hash");
+    if (!*hash)
+        return OK; /* a progress line */
+    snprintf(last_hash, sizeof last_hash, "%s", hash);
+    if (cli_flag(c, "quieter", false) || cli_flag(c, "silent", false))
+        return OK;
+    if (cli_flag(c, "quiet", false))
+        return cli_out("%s\n", hash);
+    const char *name = json_text(o, "Name");
+    return cli_out("added %s %s\n", hash, cli_escape(*name ? name : hash));
+}
+
+static uint64_t size_of_args(task_t *t, const cli_t *c)
+{
+    uint64_t total = 0;
+    file_info_t info;
+    for (size_t i = 0; i < c->n_args; i++) {
+        if (fs_stat(t, c->args[i], true, &info) || info.kind != FILE_KIND_REGULAR)
+            return 0; /* not known */
+        total += info.size_bytes;
+    }
+    return total;
+}
+
+static err_t send_files(task_t *t, cli_t *c, const cli_command_t *command, cli_print_fn print)
+{
+    upload_t u = {.c = c,
+                  .is_recursive = cli_flag(c, "recursive", false),
+                  .wants_hidden = cli_flag(c, "hidden", false)};
+    u.wants_mode = cli_flag(c, "preserve-mode", false);
+    u.wants_mtime = cli_flag(c, "preserve-mtime", false);
+    u.levels = xcalloc(MAX_DEPTH, sizeof *u.levels);
+    buf_init(&u.head, HEAD_MAX_BYTES);
+    snprintf(u.boundary, sizeof u.boundary, "%016llx%016llx",
+             (unsigned long long)driver_random_u64(task_driver(t)),
+             (unsigned long long)driver_random_u64(task_driver(t)));
+    char content_type[96];
+    snprintf(content_type, sizeof content_type, "multipart/form-data; boundary=%s", u.boundary);
+    AUTO(buf_t) target = {0};
+    const char *text;
+    cli_t without_args = *c;
+    without_args.n_args = 0;
+    err_t e = cli_build_target(&without_args, command, &target);
+    if (!e)
+        e = buf_cstr(&target, &text);
+    progress_init(&u.progress, c, "sending", size_of_args(t, c), task_now_ms(t));
+    if (!e)
+        e = cli_upload(t, c, text, content_type, read_upload, &u, print);
+    progress_clear(&u.progress);
+    while (u.depth)
+        dir_list_deinit(&u.levels[--u.depth].list);
+    file_close(u.file);
+    buf_deinit(&u.head);
+    free(u.levels);
+    return e;
+}
+
+err_t cli_add(task_t *t, cli_t *c, const cli_command_t *command)
+{
+    last_hash[0] = 0;
+    TRY(send_files(t, c, command, print_added));
+    return cli_flag(c, "quieter", false) && !c->wants_json ? cli_out("%s\n", last_hash) : OK;
+}
+
+/* Files or standard input as the body of a command such as `block put`. */
+err_t cli_upload_files(task_t *t, cli_t *c, const cli_command_t *command)
+{
+    return send_files(t, c, command, command->print);
+}

@@ -1,0 +1,298 @@
+#include "cli/cli.h"
+#include "base/version.h"
+#include "cli/command.h"
+#include <stdio.h>
+#include <stdlib.h>
+#include <unistd.h>
+
+/* Options that every command takes. */
+static const cli_spec_t global_specs[] = {
+    {"repo", 0, true, "", "use the repository at PATH"},
+    {"repo-dir", 0, true, "", "the same, as Kubo spells it"},
+    {"api", 0, true, "", "talk to the RPC at this multiaddr"},
+    {"json", 0, false, "", "print JSON"},
+    {"enc", 0, true, "", "json or text"},
+    {"encoding", 0, true, "", "the same"},
+    {"timeout", 0, true, NULL, "give up after this long (30s, 1m30s)"},
+    {"offline", 0, false, NULL, "do not use the network"},
+    {"help", 'h', false, "", "show help"},
+    {"log-level", 0, true, "", "error, warn, info or debug"},
+    {"log-format", 0, true, "", "json or text"},
+    {"cid-base", 0, true, NULL, "multibase of printed CIDs"},
+    {"upgrade-cidv0-in-output", 0, false, NULL, "print CIDv0 as CIDv1"},
+    {NULL, 0, false, NULL, NULL},
+};
+
+cli_kind_t cli_command_kind(const cli_command_t *c)
+{
+    return c->kind;
+}
+
+const char *cli_command_name(const cli_command_t *c)
+{
+    return c->name;
+}
+
+bool cli_command_needs_daemon(const cli_command_t *c)
+{
+    return c->needs_daemon;
+}
+
+const char *cli_option(const cli_t *c, const char *name, size_t n)
+{
+    for (size_t i = 0; i < c->n_options; i++)
+        if (!strcmp(c->options[i].name, name) && !n--)
+            return c->options[i].value;
+    return NULL;
+}
+
+bool cli_flag(const cli_t *c, const char *name, bool otherwise)
+{
+    const char *value = cli_option(c, name, 0);
+    return value ? strcmp(value, "false") != 0 : otherwise;
+}
+
+/* ── finding the command ─────────────────────────────────────────────────────────────────────── */
+
+/* The row whose words are the first of argv, the longest such. */
+static const cli_command_t *find_command(char **words, size_t n_words, size_t *ret_used)
+{
+    const cli_command_t *best = NULL;
+    for (size_t i = 0; i < cli_command_count; i++) {
+        const cli_command_t *c = &cli_commands[i];
+        size_t used = 0;
+        const char *p = c->name;
+        while (*p && used < n_words) {
+            size_t len = strcspn(p, " ");
+            if (strlen(words[used]) != len || memcmp(words[used], p, len))
+                break;
+            used++;
+            p += len + (p[len] == ' ');
+        }
+        if (!*p && (!best || used > *ret_used)) {
+            best = c;
+            *ret_used = used;
+        }
+    }
+    return best;
+}
+
+static const cli_spec_t *find_spec(const cli_spec_t *specs, const char *name, size_t len, char letter)
+{
+    for (const cli_spec_t *s = specs; s && s->name; s++)
+        if (letter ? s->letter == letter : strlen(s->name) == len && !memcmp(s->name, name, len))
+            return s;
+    return NULL;
+}
+
+static const cli_spec_t *any_spec(const cli_command_t *command, const char *name, size_t len, char letter)
+{
+    const cli_spec_t *s = find_spec(command ? command->specs : NULL, name, len, letter);
+    return s ? s : find_spec(global_specs, name, len, letter);
+}
+
+static err_t add_option(cli_t *c, const char *name, const char *value)
+{
+    if (c->n_options == CLI_MAX_OPTIONS)
+        return fail(ERR_USAGE, "too many options");
+    c->options[c->n_options++] = (cli_option_t){name, value};
+    return OK;
+}
+
+/* ── reading the words ───────────────────────────────────────────────────────────────────────── */
+
+typedef struct words {
+    char **argv;
+    int argc, at;
+} words_t;
+
+static err_t read_long(cli_t *c, words_t *w, const cli_command_t *command, const char *word)
+{
+    const char *equals = strchr(word, '=');
+    size_t len = equals ? (size_t)(equals - word) : strlen(word);
+    const cli_spec_t *s = any_spec(command, word, len, 0);
+    if (!s)
+        return fail(ERR_USAGE, "unknown option --%.*s: see '%s %s --help'", (int)len, word, c->program,
+                    command ? command->name : "");
+    if (equals)
+        return add_option(c, s->name, equals + 1);
+    if (!s->takes_value)
+        return add_option(c, s->name, "true");
+    if (w->at + 1 >= w->argc)
+        return fail(ERR_USAGE, "option --%s needs a value", s->name);
+    return add_option(c, s->name, w->argv[++w->at]);
+}
+
+static err_t read_short(cli_t *c, words_t *w, const cli_command_t *command, const char *letters)
+{
+    for (; *letters; letters++) {
+        const cli_spec_t *s = any_spec(command, NULL, 0, *letters);
+        if (!s)
+            return fail(ERR_USAGE, "unknown option -%c: see '%s %s --help'", *letters, c->program,
+                        command ? command->name : "");
+        if (!s->takes_value) {
+            TRY(add_option(c, s->name, "true"));
+            continue;
+        }
+        const char *value = letters[1] == '=' ? letters + 2 : letters[1] ? letters + 1 : NULL;
+        if (!value && w->at + 1 >= w->argc)
+            return fail(ERR_USAGE, "option -%c needs a value", *letters);
+        return add_option(c, s->name, value ? value : w->argv[++w->at]);
+    }
+    return OK;
+}
+
+/* Options before the command ("--repo X add") are global ones. Returns where the command's words begin. */
+static err_t read_words(cli_t *c, words_t *w, const cli_command_t *command, size_t skip)
+{
+    bool only_args = false;
+    for (w->at = 1; w->at < w->argc; w->at++) {
+        char *word = w->argv[w->at];
+        if (!only_args && !strcmp(word, "--"))
+            only_args = true;
+        else if (!only_args && !strncmp(word, "--", 2))
+            TRY(read_long(c, w, command, word + 2));
+        else if (!only_args && word[0] == '-' && word[1])
+            TRY(read_short(c, w, command, word + 1));
+        else if (skip)
+            skip--;
+        else
+            c->args[c->n_args++] = word;
+    }
+    return OK;
+}
+
+/* The words that are no options, to find the command by; values of options that take one are passed over. */
+static size_t plain_words(int argc, char **argv, char **out)
+{
+    size_t n = 0;
+    for (int i = 1; i < argc; i++) {
+        const char *word = argv[i];
+        if (word[0] != '-') {
+            out[n++] = argv[i];
+        } else if (!strncmp(word, "--", 2) && !strchr(word, '=') && word[2]) {
+            const cli_spec_t *s = find_spec(global_specs, word + 2, strlen(word + 2), 0);
+            i += s && s->takes_value;
+        }
+    }
+    return n;
+}
+
+/* ── help ────────────────────────────────────────────────────────────────────────────────────── */
+
+static void print_specs(const cli_spec_t *specs)
+{
+    for (const cli_spec_t *s = specs; s && s->name; s++) {
+        char left[64];
+        snprintf(left, sizeof left, "%c%c%s --%s%s", s->letter ? '-' : ' ', s->letter ? s->letter : ' ',
+                 s->letter ? "," : " ", s->name, s->takes_value ? "=VALUE" : "");
+        printf("  %-34s %s\n", left, s->help);
+    }
+}
+
+static void print_command_help(const cli_t *c, const cli_command_t *command)
+{
+    printf("usage: %s %s [options] %s\n\n%s\n", c->program, command->name, command->usage, command->help);
+    size_t len = strlen(command->name);
+    for (size_t i = 0; i < cli_command_count; i++)
+        if (!strncmp(cli_commands[i].name, command->name, len) && cli_commands[i].name[len] == ' ' &&
+            !cli_commands[i].is_alias)
+            printf("  %s %s  %s\n", cli_commands[i].name, cli_commands[i].usage, cli_commands[i].help);
+    if (command->specs && command->specs->name) {
+        printf("\noptions\n");
+        print_specs(command->specs);
+    }
+    printf("\noptions of every command\n");
+    print_specs(global_specs);
+}
+
+static void print_help(const cli_t *c)
+{
+    printf("usage: %s COMMAND [options] [arguments]\n\n"
+           "A content-addressed, peer-to-peer storage node that speaks IPFS.\n\ncommands\n",
+           c->program);
+    for (size_t i = 0; i < cli_command_count; i++)
+        if (!cli_commands[i].is_alias) {
+            char left[64];
+            snprintf(left, sizeof left, "%s %s", cli_commands[i].name, cli_commands[i].usage);
+            printf("  %-38s %s\n", left, cli_commands[i].help);
+        }
+    printf("\noptions of every command\n");
+    print_specs(global_specs);
+    printf("\nThe repository is $DISTRIBUTE_PATH, else $IPFS_PATH, else ~/.distribute.\n");
+}
+
+/* ── the whole line ──────────────────────────────────────────────────────────────────────────── */
+
+static void read_globals(cli_t *c)
+{
+    const char *enc = cli_option(c, "enc", 0);
+    if (!enc)
+        enc = cli_option(c, "encoding", 0);
+    c->repo_option = cli_option(c, "repo", 0);
+    if (!c->repo_option)
+        c->repo_option = cli_option(c, "repo-dir", 0);
+    c->api_option = cli_option(c, "api", 0);
+    c->wants_json = cli_flag(c, "json", false) || (enc && !strcmp(enc, "json"));
+    c->is_terminal_out = isatty(STDOUT_FILENO);
+    c->is_terminal_err = isatty(STDERR_FILENO);
+}
+
+static err_t check_args(const cli_t *c, const cli_command_t *command)
+{
+    if (c->n_args < command->min_args)
+        return fail(ERR_USAGE, "%s needs %s: see '%s %s --help'", command->name, command->usage, c->program,
+                    command->name);
+    if (c->n_args > command->max_args)
+        return fail(ERR_USAGE, "%s: unexpected argument \"%s\"", command->name, c->args[command->max_args]);
+    return OK;
+}
+
+static const cli_command_t help_command = {.name = "help", .kind = CLI_HELP};
+
+err_t cli_parse(int argc, char **argv, cli_t *ret_cli, const cli_command_t **ret_command)
+{
+    const char *slash = argc ? strrchr(argv[0], '/') : NULL;
+    *ret_cli = (cli_t){.program = slash ? slash + 1 : argc ? argv[0] : "distribute"};
+    cli_t *c = ret_cli;
+    c->is_kubo = !strcmp(c->program, "ipfs");
+    c->args = xcalloc((size_t)argc + 1, sizeof *c->args);
+    char **plain = xcalloc((size_t)argc + 1, sizeof *plain);
+    size_t n_plain = plain_words(argc, argv, plain), used = 0;
+    bool asks_help = n_plain && !strcmp(plain[0], "help");
+    const cli_command_t *command = find_command(plain + asks_help, n_plain - asks_help, &used);
+    err_t e = OK;
+    if (!command && n_plain && !asks_help)
+        e = fail(ERR_USAGE, "unknown command \"%s\": see '%s --help'", plain[0], c->program);
+    free(plain);
+    TRY(e);
+    TRY(read_words(c, &(words_t){argv, argc, 0}, command, used + asks_help));
+    read_globals(c);
+    if (asks_help || cli_flag(c, "help", false) || !command) {
+        if (command)
+            print_command_help(c, command);
+        else
+            print_help(c);
+        *ret_command = &help_command;
+        return argc > 1 ? OK : fail(ERR_USAGE, "no command given");
+    }
+    TRY(check_args(c, command));
+    *ret_command = command;
+    return OK;
+}
+
+void cli_deinit(cli_t *c)
+{
+    free(c->args);
+    c->args = NULL;
+}
+
+void cli_print_error(const cli_t *c, err_t e)
+{
+    fprintf(stderr, "%s: %s\n", c->is_kubo ? "Error" : "error", cli_escape(error_text(e)));
+}
+
+err_t cli_run(task_t *t, cli_t *c, const cli_command_t *command)
+{
+    return command->run ? command->run(t, c, command) : cli_run_generic(t, c, command);
+}

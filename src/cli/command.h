@@ -1,0 +1,73 @@
+/* command: rows of the command table. */
+#ifndef CLI_COMMAND_H
+#define CLI_COMMAND_H
+#include "cli/cli.h"
+#include <jansson.h>
+
+typedef struct cli_spec {
+    const char *name; /* long name on the command line */
+    char letter;      /* 0: none */
+    bool takes_value;
+    const char *rpc; /* name in the query; NULL: the same; "": only for this side */
+    const char *help;
+} cli_spec_t;
+
+/* Gets each JSON object of the answer. */
+typedef err_t (*cli_print_fn)(task_t *t, cli_t *c, json_t *object);
+struct cli_command {
+    const char *name;  /* "pin add" */
+    const char *usage; /* "CID…" */
+    const char *help;  /* one line */
+    cli_kind_t kind;
+    const char *rpc; /* "pin/add"; NULL when `run` makes its own request */
+    size_t min_args, max_args;
+    bool needs_daemon;
+    const cli_spec_t *specs; /* closed by a row with name NULL; may be NULL */
+    err_t (*run)(task_t *t, cli_t *c, const cli_command_t *command); /* NULL: cli_run_generic */
+    cli_print_fn print; /* NULL: bytes go to stdout as they come */
+    bool is_alias;      /* not shown in help */
+};
+extern const cli_command_t cli_commands[];
+extern const size_t cli_command_count;
+
+/* ── requests ────────────────────────────────────────────────────────────────────────────────── */
+/* "/api/v0/RPC?arg=…&option=…" from the words; the caller frees with buf_deinit. */
+MUST_CHECK err_t cli_build_target(const cli_t *c, const cli_command_t *command, buf_t *out);
+MUST_CHECK err_t cli_target_add(buf_t *target, const char *name, const char *value);
+/* POSTs without a body. JSON answers go to print (NULL: none expected), with --json to stdout as they are;
+ * bytes go to stdout. An error answer becomes the error of the call. */
+MUST_CHECK err_t cli_request(task_t *t, cli_t *c, const char *target, cli_print_fn print);
+/* The same with an upload: read_body gives the multipart bytes, content_type names the boundary. */
+typedef err_t (*cli_body_fn)(task_t *t, void *arg, uint8_t *out, size_t cap, size_t *ret_n);
+MUST_CHECK err_t cli_upload(task_t *t, cli_t *c, const char *target, const char *content_type,
+                            cli_body_fn read_body, void *body_arg, cli_print_fn print);
+/* Raw bytes of the answer to `write`; trailers and headers to `header` (may be NULL). */
+typedef struct cli_byte_sink {
+    err_t (*write)(task_t *t, void *arg, bytes_t data);
+    void (*header)(void *arg, const char *name, const char *value);
+    void *arg;
+} cli_byte_sink_t;
+MUST_CHECK err_t cli_download(task_t *t, cli_t *c, const char *target, cli_byte_sink_t sink);
+MUST_CHECK err_t cli_run_generic(task_t *t, cli_t *c, const cli_command_t *command);
+
+/* ── output ──────────────────────────────────────────────────────────────────────────────────── */
+/* printf to stdout; text from peers and files goes through cli_escape first. ERR_CLOSED: the reader left. */
+MUST_CHECK err_t cli_out(const char *fmt, ...) __attribute__((format(printf, 1, 2)));
+MUST_CHECK err_t cli_out_bytes(bytes_t data);
+/* A copy without control bytes, in a ring of static buffers: valid for the next few calls. */
+const char *cli_escape(const char *text);
+const char *json_text(json_t *object, const char *key); /* "" when absent */
+int64_t json_number(json_t *object, const char *key);
+/* "2.4 MB" (1000) in a static ring. */
+const char *cli_size(uint64_t bytes);
+
+/* ── progress on a terminal ──────────────────────────────────────────────────────────────────── */
+typedef struct progress {
+    const char *label;
+    uint64_t total, done, started_ms, drawn_ms;
+    bool is_shown;
+} progress_t;
+void progress_init(progress_t *p, const cli_t *c, const char *label, uint64_t total, uint64_t now_ms);
+void progress_update(progress_t *p, uint64_t done, uint64_t now_ms); /* draws at most ten times a second */
+void progress_clear(progress_t *p);
+#endif

@@ -1,0 +1,302 @@
+/* commands: the table of the command line. */
+#include "cli/commands_internal.h"
+
+#define ANY 4096
+
+static const cli_spec_t add_specs[] = {
+    {"recursive", 'r', false, NULL, "add folders with all below them"},
+    {"quiet", 'q', false, "", "print CIDs alone"},
+    {"quieter", 'Q', false, "", "print the last CID alone"},
+    {"silent", 0, false, "", "print nothing"},
+    {"progress", 'p', false, "", "show progress (default on a terminal)"},
+    {"only-hash", 'n', false, NULL, "compute CIDs, store nothing"},
+    {"wrap-with-directory", 'w', false, NULL, "put the files into a folder"},
+    {"chunker", 's', true, NULL, "size-N (default size-262144)"},
+    {"raw-leaves", 0, false, NULL, "leaves without the protobuf frame"},
+    {"cid-version", 0, true, NULL, "0 or 1 (default 0)"},
+    {"hash", 0, true, NULL, "hash function (default sha2-256)"},
+    {"pin", 0, false, NULL, "pin what is added (default true)"},
+    {"pin-name", 0, true, NULL, "name of the pin"},
+    {"trickle", 't', false, NULL, "trickle layout"},
+    {"inline", 0, false, NULL, "put small blocks into their CIDs"},
+    {"inline-limit", 0, true, NULL, "largest block to inline"},
+    {"max-file-links", 0, true, NULL, "most links of a file's node"},
+    {"max-directory-links", 0, true, NULL, "most links of a plain folder"},
+    {"max-hamt-fanout", 0, true, NULL, "fanout of large folders"},
+    {"nocopy", 0, false, NULL, "refer to the file instead of copying it"},
+    {"hidden", 'H', false, "", "add files whose names begin with a dot"},
+    {"dereference-args", 0, false, "", "follow the symbolic links that are named"},
+    {"stdin-name", 0, true, "", "name of standard input"},
+    {"to-files", 0, true, NULL, "also put it into MFS at this path"},
+    {"preserve-mode", 0, false, NULL, "keep permissions"},
+    {"preserve-mtime", 0, false, NULL, "keep times"},
+    {"replicas", 0, true, NULL, "pin, and have so many nodes hold it"},
+    {NULL, 0, false, NULL, NULL},
+};
+
+static const cli_spec_t pin_specs[] = {
+    {"recursive", 'r', false, NULL, "with all below it (default true)"},
+    {"progress", 0, false, NULL, "show progress"},
+    {"name", 'n', true, NULL, "name of the pin"},
+    {"replicas", 0, true, NULL, "have so many nodes hold it, this one included"},
+    {"quiet", 'q', false, "", "do not show what replication does"},
+    {NULL, 0, false, NULL, NULL},
+};
+
+static const cli_spec_t lookup_specs[] = {
+    {"verbose", 'v', false, NULL, "show the lookup hop by hop"},
+    {"num-providers", 'n', true, NULL, "stop after so many (default 20)"},
+    {NULL, 0, false, NULL, NULL},
+};
+
+static const cli_spec_t peers_specs[] = {
+    {"verbose", 'v', false, NULL, "show all of it"},
+    {"streams", 0, false, NULL, "show open streams"},
+    {"latency", 0, false, NULL, "show latency"},
+    {"direction", 0, false, NULL, "show who dialed"},
+    {"identify", 0, false, NULL, "show what identify told"},
+    {NULL, 0, false, NULL, NULL},
+};
+
+static const cli_spec_t node_specs[] = {
+    {"listen", 0, true, "", "where peers connect: :PORT, IP:PORT or a multiaddr; repeatable"},
+    {"bootstrap", 0, true, "", "peer to join through (multiaddr with /p2p/ID), repeatable; none"},
+    {"api-port", 0, true, "", "port of the RPC on 127.0.0.1 (default 5001)"},
+    {"gateway-port", 0, true, "", "port of the gateway on 127.0.0.1 (default 8080)"},
+    {"metrics-port", 0, true, "", "port of metrics and health on 127.0.0.1 (default 9090)"},
+    {"init", 0, false, "", "make the repository when there is none (the default)"},
+    {"init-profile", 0, true, "", "profiles for that"},
+    {"migrate", 0, false, "", "accepted for Kubo's sake"},
+    {"enable-gc", 0, false, "", "collect garbage when the store is nearly full"},
+    {NULL, 0, false, NULL, NULL},
+};
+
+static const cli_spec_t quiet_specs[] = {{"quiet", 'q', false, "", "print less"},
+                                         {NULL, 0, false, NULL, NULL}};
+static const cli_spec_t verbose_specs[] = {{"verbose", 'v', false, NULL, "show more"},
+                                           {NULL, 0, false, NULL, NULL}};
+
+static const cli_spec_t init_specs[] = {
+    {"profile", 'p', true, "", "default, flatfs, test, server, lowpower, comma-separated"},
+    {"empty-repo", 'e', false, "", "accepted for Kubo's sake"},
+    {"algorithm", 'a', true, "", "ed25519"},
+    {"bits", 'b', true, "", "accepted for Kubo's sake"},
+    {NULL, 0, false, NULL, NULL},
+};
+
+static const cli_spec_t get_specs[] = {
+    {"output", 'o', true, "", "where to write it"},
+    {"archive", 'a', false, NULL, "write a tar archive"},
+    {"compress", 'C', false, NULL, "compress the archive with gzip"},
+    {"compression-level", 'l', true, NULL, "1 to 9"},
+    {"progress", 'p', false, "", "show progress (default on a terminal)"},
+    {NULL, 0, false, NULL, NULL},
+};
+
+static const cli_spec_t cat_specs[] = {{"offset", 'o', true, NULL, "first byte"},
+                                       {"length", 'l', true, NULL, "how many bytes"},
+                                       {"progress", 'p', false, "", "accepted for Kubo's sake"},
+                                       {NULL, 0, false, NULL, NULL}};
+
+static const cli_spec_t ls_specs[] = {
+    {"headers", 'v', false, NULL, "print the names of the columns"},
+    {"resolve-type", 0, false, NULL, "find out types of entries (default true)"},
+    {"size", 0, false, NULL, "show sizes (default true)"},
+    {"stream", 's', false, NULL, "print entries as they are found"},
+    {NULL, 0, false, NULL, NULL}};
+
+static const cli_spec_t refs_specs[] = {{"recursive", 'r', false, NULL, "with all below"},
+                                        {"unique", 'u', false, NULL, "each once"},
+                                        {"format", 0, true, NULL, "tokens <src> <dst> <linkname>"},
+                                        {"edges", 'e', false, NULL, "print src -> dst"},
+                                        {"max-depth", 0, true, NULL, "how deep"},
+                                        {NULL, 0, false, NULL, NULL}};
+
+static const cli_spec_t block_put_specs[] = {
+    {"cid-codec", 0, true, NULL, "raw, dag-pb … (default raw)"},
+    {"mhtype", 0, true, NULL, "hash function"},
+    {"mhlen", 0, true, NULL, "length of the hash"},
+    {"pin", 0, false, NULL, "pin it"},
+    {"format", 'f', true, NULL, "v0, protobuf … (old name of cid-codec)"},
+    {"allow-big-block", 0, false, NULL, "over 2 MiB"},
+    {NULL, 0, false, NULL, NULL}};
+
+static const cli_spec_t block_rm_specs[] = {{"force", 'f', false, NULL, "absent ones are fine"},
+                                            {"quiet", 'q', false, NULL, "print nothing"},
+                                            {NULL, 0, false, NULL, NULL}};
+
+static const cli_spec_t pin_ls_specs[] = {{"type", 't', true, NULL, "direct, indirect, recursive or all"},
+                                          {"quiet", 'q', false, NULL, "print CIDs alone"},
+                                          {"stream", 's', false, NULL, "print as they are found"},
+                                          {"names", 'n', false, NULL, "show names"},
+                                          {"name", 0, true, NULL, "those whose name contains this"},
+                                          {NULL, 0, false, NULL, NULL}};
+
+static const cli_spec_t version_specs[] = {{"number", 'n', false, "", "the number alone"},
+                                           {"all", 0, false, "", "all versions"},
+                                           {"commit", 0, false, "", "with the commit"},
+                                           {NULL, 0, false, NULL, NULL}};
+
+static const cli_spec_t config_specs[] = {{"bool", 0, false, NULL, "the value is true or false"},
+                                          {"json", 0, false, NULL, "the value is JSON"},
+                                          {NULL, 0, false, NULL, NULL}};
+
+static const cli_spec_t repo_stat_specs[] = {{"size-only", 's', false, NULL, "sizes alone"},
+                                             {"human", 'H', false, "", "sizes for people"},
+                                             {NULL, 0, false, NULL, NULL}};
+
+static const cli_spec_t gc_specs[] = {{"quiet", 'q', false, NULL, "print CIDs alone"},
+                                      {"silent", 0, false, NULL, "print nothing"},
+                                      {"stream-errors", 0, false, NULL, "go on after errors"},
+                                      {NULL, 0, false, NULL, NULL}};
+
+static const cli_spec_t verify_specs[] = {{"drop", 0, false, NULL, "remove damaged blocks"},
+                                          {"heal", 0, false, NULL, "fetch damaged blocks again"},
+                                          {NULL, 0, false, NULL, NULL}};
+
+static const cli_spec_t id_specs[] = {{"format", 'f', true, "", "tokens <id> <addrs> <aver>"},
+                                      {"peerid-base", 0, true, "", "accepted for Kubo's sake"},
+                                      {NULL, 0, false, NULL, NULL}};
+static const cli_spec_t ping_specs[] = {{"count", 'n', true, NULL, "how many (default 10)"},
+                                        {NULL, 0, false, NULL, NULL}};
+static const cli_spec_t gateway_specs[] = {{"port", 0, true, "", "port on 127.0.0.1 (default 8080)"},
+                                           {NULL, 0, false, NULL, NULL}};
+static const cli_spec_t rm_all_specs[] = {{"all", 0, false, NULL, "all of them"},
+                                          {NULL, 0, false, NULL, NULL}};
+static const cli_spec_t resolve_specs[] = {
+    {"recursive", 'r', false, NULL, "until nothing is left to resolve (default true)"},
+    {NULL, 0, false, NULL, NULL}};
+static const cli_spec_t local_addr_specs[] = {{"id", 0, false, NULL, "with the peer ID"},
+                                              {NULL, 0, false, NULL, NULL}};
+static const cli_spec_t dry_run_specs[] = {{"dry-run", 0, false, NULL, "change nothing"},
+                                           {NULL, 0, false, NULL, NULL}};
+
+/* name, usage, help, kind, rpc, min, max, daemon, options, run, print, alias */
+const cli_command_t cli_commands[] = {
+    {"init", "", "make a repository and an identity", CLI_INIT, NULL, 0, 1, false, init_specs, NULL, NULL,
+     false},
+    {"node", "", "run the node until SIGINT or SIGTERM", CLI_NODE, NULL, 0, 0, false, node_specs, NULL, NULL,
+     false},
+    {"daemon", "", "the same, as Kubo calls it", CLI_NODE, NULL, 0, 0, false, node_specs, NULL, NULL, true},
+    {"gateway", "", "the gateway, in a running node or on its own", CLI_GATEWAY, NULL, 0, 0, false,
+     gateway_specs, NULL, NULL, false},
+    {"id", "[PEER]", "this node's identity and addresses, or a peer's", CLI_RPC, "id", 0, 1, false, id_specs,
+     NULL, print_id, false},
+
+    {"add", "PATH…", "add files and folders; prints their CIDs", CLI_RPC, "add", 0, ANY, false, add_specs,
+     cli_add, NULL, false},
+    {"get", "CID[/PATH] [OUT]", "write a file or folder to disk", CLI_RPC, "get", 1, 2, false, get_specs,
+     cli_get, NULL, false},
+    {"cat", "CID[/PATH]…", "print a file's bytes", CLI_RPC, "cat", 1, ANY, false, cat_specs, NULL, NULL,
+     false},
+    {"ls", "CID[/PATH]…", "list a folder", CLI_RPC, "ls", 1, ANY, false, ls_specs, NULL, print_ls, false},
+    {"refs", "CID…", "list what a node links to", CLI_RPC, "refs", 1, ANY, false, refs_specs, NULL,
+     print_refs, false},
+    {"refs local", "", "list the blocks that are here", CLI_RPC, "refs/local", 0, 0, false, NULL, NULL,
+     print_refs, false},
+    {"resolve", "PATH", "the CID that a path names", CLI_RPC, "resolve", 1, 1, false, resolve_specs, NULL,
+     print_path, false},
+    {"block put", "[FILE]…", "store a block", CLI_RPC, "block/put", 0, ANY, false, block_put_specs,
+     cli_upload_files, print_block_key, false},
+    {"block get", "CID", "print a block's bytes", CLI_RPC, "block/get", 1, 1, false, NULL, NULL, NULL, false},
+    {"block stat", "CID", "a block's size", CLI_RPC, "block/stat", 1, 1, false, NULL, NULL, print_block_stat,
+     false},
+    {"block rm", "CID…", "remove blocks", CLI_RPC, "block/rm", 1, ANY, false, block_rm_specs, NULL,
+     print_block_removed, false},
+
+    {"pin add", "CID…", "keep content here, and with --replicas on other nodes", CLI_RPC, "pin/add", 1, ANY,
+     false, pin_specs, NULL, print_pin_added, false},
+    {"pin rm", "CID…", "let content go", CLI_RPC, "pin/rm", 1, ANY, false, pin_specs, NULL, print_pin_removed,
+     false},
+    {"pin ls", "[CID…]", "list pins", CLI_RPC, "pin/ls", 0, ANY, false, pin_ls_specs, NULL, print_pin_list,
+     false},
+    {"pin update", "OLD NEW", "move a pin", CLI_RPC, "pin/update", 2, 2, false, NULL, NULL, print_pin_added,
+     false},
+    {"pin verify", "", "check that all pinned blocks are here and sound", CLI_RPC, "pin/verify", 0, 0, false,
+     verbose_specs, NULL, print_pin_verified, false},
+    {"pin", "CID…", "the same as pin add", CLI_RPC, "pin/add", 1, ANY, false, pin_specs, NULL,
+     print_pin_added, true},
+    {"status", "CID", "size, pin, and who holds it", CLI_RPC, "status", 1, 1, false, NULL, NULL, print_status,
+     false},
+    {"replica ls", "", "what is replicated, and how many hold it", CLI_RPC, "replica/ls", 0, 0, true, NULL,
+     NULL, print_replicas, false},
+
+    {"peers", "", "whom this node is connected to", CLI_RPC, "swarm/peers", 0, 0, true, peers_specs, NULL,
+     print_peers, false},
+    {"swarm peers", "", "whom this node is connected to", CLI_RPC, "swarm/peers", 0, 0, true, peers_specs,
+     NULL, print_peers, false},
+    {"swarm connect", "ADDRESS…", "connect to a peer", CLI_RPC, "swarm/connect", 1, 64, true, NULL, NULL,
+     print_strings, false},
+    {"swarm disconnect", "ADDRESS…", "close the connections to a peer", CLI_RPC, "swarm/disconnect", 1, 64,
+     true, NULL, NULL, print_strings, false},
+    {"swarm addrs", "", "known addresses of peers", CLI_RPC, "swarm/addrs", 0, 0, true, NULL, NULL,
+     print_addrs, false},
+    {"swarm addrs local", "", "what others are told to dial", CLI_RPC, "swarm/addrs/local", 0, 0, true,
+     local_addr_specs, NULL, print_strings, false},
+    {"swarm addrs listen", "", "where this node listens", CLI_RPC, "swarm/addrs/listen", 0, 0, true, NULL,
+     NULL, print_strings, false},
+    {"ping", "PEER", "round trips to a peer", CLI_RPC, "ping", 1, 1, true, ping_specs, NULL, print_ping,
+     false},
+    {"bootstrap", "", "peers that this node joins through", CLI_RPC, "bootstrap/list", 0, 0, false, NULL,
+     NULL, print_peer_list, false},
+    {"bootstrap list", "", "the same", CLI_RPC, "bootstrap/list", 0, 0, false, NULL, NULL, print_peer_list,
+     true},
+    {"bootstrap add", "ADDRESS…", "add some", CLI_RPC, "bootstrap/add", 1, 64, false, NULL, NULL,
+     print_peer_list, false},
+    {"bootstrap rm", "ADDRESS…", "remove some, or --all", CLI_RPC, "bootstrap/rm", 0, 64, false, rm_all_specs,
+     NULL, print_peer_list, false},
+
+    {"findprovs", "CID", "who has a CID", CLI_RPC, "routing/findprovs", 1, 1, true, lookup_specs, NULL,
+     print_lookup, false},
+    {"routing findprovs", "CID", "who has a CID", CLI_RPC, "routing/findprovs", 1, 1, true, lookup_specs,
+     NULL, print_lookup, false},
+    {"routing findpeer", "PEER", "a peer's addresses", CLI_RPC, "routing/findpeer", 1, 1, true, lookup_specs,
+     NULL, print_lookup, false},
+    {"routing provide", "CID…", "announce now that this node has it", CLI_RPC, "routing/provide", 1, 64, true,
+     lookup_specs, NULL, print_lookup, false},
+    {"routing get", "KEY", "a record's value, in base64", CLI_RPC, "routing/get", 1, 1, true, NULL, NULL,
+     print_value, false},
+    {"dht findprovs", "CID", "who has a CID", CLI_RPC, "dht/findprovs", 1, 1, true, lookup_specs, NULL,
+     print_lookup, true},
+    {"dht findpeer", "PEER", "a peer's addresses", CLI_RPC, "dht/findpeer", 1, 1, true, lookup_specs, NULL,
+     print_lookup, true},
+    {"dht query", "PEER", "the peers nearest to an ID", CLI_RPC, "dht/query", 1, 1, true, lookup_specs, NULL,
+     print_lookup, false},
+    {"dht inspect", "", "the routing tables, bucket by bucket", CLI_RPC, "dht/inspect", 0, 0, true, NULL,
+     NULL, print_dht, false},
+    {"bitswap stat", "", "what was exchanged", CLI_RPC, "bitswap/stat", 0, 0, true, verbose_specs, NULL,
+     print_bitswap_stat, false},
+    {"bitswap wantlist", "", "what this node waits for", CLI_RPC, "bitswap/wantlist", 0, 0, true, NULL, NULL,
+     print_wantlist, false},
+    {"bitswap ledger", "PEER", "what was exchanged with a peer", CLI_RPC, "bitswap/ledger", 1, 1, true, NULL,
+     NULL, print_ledger, false},
+    {"stats bitswap", "", "the same as bitswap stat", CLI_RPC, "bitswap/stat", 0, 0, true, verbose_specs,
+     NULL, print_bitswap_stat, true},
+    {"stats repo", "", "the same as repo stat", CLI_RPC, "repo/stat", 0, 0, false, repo_stat_specs, NULL,
+     print_repo_stat, true},
+
+    {"repo stat", "", "how much is stored", CLI_RPC, "repo/stat", 0, 0, false, repo_stat_specs, NULL,
+     print_repo_stat, false},
+    {"repo gc", "", "remove what no pin keeps", CLI_RPC, "repo/gc", 0, 0, false, gc_specs, NULL,
+     print_repo_gc, false},
+    {"repo verify", "", "read and check every block", CLI_RPC, "repo/verify", 0, 0, false, verify_specs, NULL,
+     print_repo_verify, false},
+    {"repo version", "", "version of the repository", CLI_RPC, "repo/version", 0, 0, false, quiet_specs, NULL,
+     print_json, false},
+    {"config", "KEY [VALUE]", "read or change a setting", CLI_RPC, "config", 1, 2, false, config_specs, NULL,
+     print_config, false},
+    {"config show", "", "all settings but the private key", CLI_RPC, "config/show", 0, 0, false, NULL, NULL,
+     print_json, false},
+    {"config replace", "FILE", "take all settings from a file", CLI_RPC, "config/replace", 1, 1, false, NULL,
+     cli_upload_files, NULL, false},
+    {"config profile apply", "PROFILE", "change settings by a profile", CLI_RPC, "config/profile/apply", 1, 1,
+     false, dry_run_specs, NULL, NULL, false},
+    {"version", "", "versions of this program", CLI_VERSION_LOCAL, "version", 0, 0, false, version_specs,
+     NULL, print_version_field, false},
+    {"commands", "", "all commands of the RPC", CLI_RPC, "commands", 0, 0, false, NULL, NULL, print_commands,
+     false},
+    {"log level", "[SUBSYSTEM] LEVEL", "change the level of the running node's log", CLI_RPC, "log/level", 1,
+     2, true, NULL, NULL, print_message, false},
+    {"shutdown", "", "stop the running node", CLI_RPC, "shutdown", 0, 0, true, NULL, NULL, NULL, false},
+};
+const size_t cli_command_count = ARRAY_LEN(cli_commands);

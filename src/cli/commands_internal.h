@@ -1,0 +1,44 @@
+/* commands_internal: what the table in commands.c names and other files of this folder implement. */
+#ifndef CLI_COMMANDS_INTERNAL_H
+#define CLI_COMMANDS_INTERNAL_H
+#include "cli/command.h"
+
+err_t cli_add(task_t *t, cli_t *c, const cli_command_t *command);
+err_t cli_upload_files(task_t *t, cli_t *c, const cli_command_t *command);
+err_t cli_get(task_t *t, cli_t *c, const cli_command_t *command);
+/* print.c: one answer object as text */
+err_t print_id(task_t *t, cli_t *c, json_t *o);
+err_t print_ls(task_t *t, cli_t *c, json_t *o);
+err_t print_refs(task_t *t, cli_t *c, json_t *o);
+err_t print_pins(task_t *t, cli_t *c, json_t *o);
+err_t print_pin_added(task_t *t, cli_t *c, json_t *o);
+err_t print_pin_removed(task_t *t, cli_t *c, json_t *o);
+err_t print_pin_list(task_t *t, cli_t *c, json_t *o);
+err_t print_pin_verified(task_t *t, cli_t *c, json_t *o);
+err_t print_peers(task_t *t, cli_t *c, json_t *o);
+err_t print_strings(task_t *t, cli_t *c, json_t *o);
+err_t print_addrs(task_t *t, cli_t *c, json_t *o);
+err_t print_ping(task_t *t, cli_t *c, json_t *o);
+err_t print_status(task_t *t, cli_t *c, json_t *o);
+err_t print_lookup(task_t *t, cli_t *c, json_t *o);
+err_t print_value(task_t *t, cli_t *c, json_t *o);
+err_t print_dht(task_t *t, cli_t *c, json_t *o);
+err_t print_block_stat(task_t *t, cli_t *c, json_t *o);
+err_t print_block_key(task_t *t, cli_t *c, json_t *o);
+err_t print_block_removed(task_t *t, cli_t *c, json_t *o);
+err_t print_repo_stat(task_t *t, cli_t *c, json_t *o);
+err_t print_repo_gc(task_t *t, cli_t *c, json_t *o);
+err_t print_repo_verify(task_t *t, cli_t *c, json_t *o);
+err_t print_version_field(task_t *t, cli_t *c, json_t *o);
+err_t print_config(task_t *t, cli_t *c, json_t *o);
+err_t print_json(task_t *t, cli_t *c, json_t *o);
+err_t print_peer_list(task_t *t, cli_t *c, json_t *o);
+err_t print_bitswap_stat(task_t *t, cli_t *c, json_t *o);
+err_t print_wantlist(task_t *t, cli_t *c, json_t *o);
+err_t print_ledger(task_t *t, cli_t *c, json_t *o);
+err_t print_message(task_t *t, cli_t *c, json_t *o);
+err_t print_path(task_t *t, cli_t *c, json_t *o);
+err_t print_commands(task_t *t, cli_t *c, json_t *o);
+err_t print_gateway(task_t *t, cli_t *c, json_t *o);
+err_t print_replicas(task_t *t, cli_t *c, json_t *o);
+#endif

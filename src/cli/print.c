@@ -1,0 +1,457 @@
+/* print: answers of the RPC as text, one function for each shape. */
+#include "base/version.h"
+#include "cli/commands_internal.h"
+#include <inttypes.h>
+#include <stdio.h>
+#include <stdlib.h>
+
+static const char *field(json_t *o, const char *key)
+{
+    return cli_escape(json_text(o, key));
+}
+
+static const char *link_text(json_t *o)
+{
+    return cli_escape(json_text(o, "/"));
+}
+
+err_t print_json(task_t *t, cli_t *c, json_t *o)
+{
+    char *text = json_dumps(o, JSON_INDENT(2) | JSON_ENCODE_ANY);
+    err_t e = cli_out("%s\n", text);
+    free(text);
+    return e;
+}
+
+err_t print_id(task_t *t, cli_t *c, json_t *o)
+{
+    const char *format = cli_option(c, "format", 0);
+    if (!format) {
+        char *text = json_dumps(o, JSON_INDENT(4));
+        err_t e = cli_out("%s\n", text);
+        free(text);
+        return e;
+    }
+    for (const char *p = format; *p; p++) {
+        if (!strncmp(p, "<id>", 4)) {
+            TRY(cli_out("%s", field(o, "ID")));
+            p += 3;
+        } else if (!strncmp(p, "<addrs>", 7)) {
+            size_t i;
+            json_t *addr;
+            json_array_foreach(json_object_get(o, "Addresses"), i, addr)
+                TRY(cli_out("%s%s", i ? "\n" : "", cli_escape(json_string_value(addr))));
+            p += 6;
+        } else if (!strncmp(p, "<aver>", 6)) {
+            TRY(cli_out("%s", field(o, "AgentVersion")));
+            p += 5;
+        } else if (!strncmp(p, "\\n", 2)) {
+            TRY(cli_out("\n"));
+            p++;
+        } else {
+            TRY(cli_out("%c", *p));
+        }
+    }
+    return OK;
+}
+
+err_t print_ls(task_t *t, cli_t *c, json_t *o)
+{
+    size_t i, k;
+    json_t *object, *link;
+    json_t *objects = json_object_get(o, "Objects");
+    bool several = json_array_size(objects) > 1;
+    json_array_foreach(objects, i, object)
+    {
+        if (several)
+            TRY(cli_out("%s%s:\n", i ? "\n" : "", field(object, "Hash")));
+        if (cli_flag(c, "headers", false))
+            TRY(cli_out("Hash Size Name\n"));
+        json_array_foreach(json_object_get(object, "Links"), k, link)
+        {
+            bool is_dir = json_number(link, "Type") == 1 || json_number(link, "Type") == 5;
+            if (is_dir)
+                TRY(cli_out("%s - %s/\n", field(link, "Hash"), field(link, "Name")));
+            else
+                TRY(cli_out("%s %" PRId64 " %s\n", field(link, "Hash"), json_number(link, "Size"),
+                            field(link, "Name")));
+        }
+    }
+    return OK;
+}
+
+err_t print_refs(task_t *t, cli_t *c, json_t *o)
+{
+    const char *why = json_text(o, "Err");
+    if (*why)
+        return fail(ERR_IO, "%s", why);
+    return cli_out("%s\n", field(o, "Ref"));
+}
+
+err_t print_path(task_t *t, cli_t *c, json_t *o)
+{
+    return cli_out("%s\n", field(o, "Path"));
+}
+
+/* ── pins ────────────────────────────────────────────────────────────────────────────────────── */
+
+err_t print_pin_added(task_t *t, cli_t *c, json_t *o)
+{
+    const char *step = json_text(o, "Step");
+    if (*step) { /* replication reports what it does */
+        if (!cli_flag(c, "quiet", false))
+            fprintf(stderr, "%s\n", cli_escape(step));
+        return OK;
+    }
+    size_t i;
+    json_t *pin;
+    json_array_foreach(json_object_get(o, "Pins"), i, pin)
+        TRY(cli_out("pinned %s %s\n", cli_escape(json_string_value(pin)),
+                    cli_flag(c, "recursive", true) ? "recursively" : "directly"));
+    if (json_object_get(o, "Copies"))
+        TRY(cli_out("replicas: %" PRId64 " of %" PRId64 "\n", json_number(o, "Copies"),
+                    json_number(o, "Target")));
+    return OK;
+}
+
+err_t print_pin_removed(task_t *t, cli_t *c, json_t *o)
+{
+    size_t i;
+    json_t *pin;
+    json_array_foreach(json_object_get(o, "Pins"), i, pin)
+        TRY(cli_out("unpinned %s\n", cli_escape(json_string_value(pin))));
+    return OK;
+}
+
+static err_t print_one_pin(cli_t *c, const char *cid, json_t *pin)
+{
+    if (cli_flag(c, "quiet", false))
+        return cli_out("%s\n", cli_escape(cid));
+    const char *name = json_text(pin, "Name");
+    return cli_out("%s %s%s%s\n", cli_escape(cid), field(pin, "Type"), *name ? " " : "", cli_escape(name));
+}
+
+err_t print_pin_list(task_t *t, cli_t *c, json_t *o)
+{
+    json_t *keys = json_object_get(o, "Keys"), *pin;
+    const char *cid;
+    if (!keys) /* streamed: a pin an object */
+        return *json_text(o, "Cid") ? print_one_pin(c, json_text(o, "Cid"), o) : OK;
+    json_object_foreach(keys, cid, pin) TRY(print_one_pin(c, cid, pin));
+    return OK;
+}
+
+err_t print_pin_verified(task_t *t, cli_t *c, json_t *o)
+{
+    if (json_is_true(json_object_get(o, "Ok")))
+        return cli_flag(c, "verbose", false) ? cli_out("%s ok\n", field(o, "Cid")) : OK;
+    TRY(cli_out("%s broken\n", field(o, "Cid")));
+    size_t i;
+    json_t *bad;
+    json_array_foreach(json_object_get(o, "BadNodes"), i, bad)
+        TRY(cli_out("  %s: %s\n", field(bad, "Cid"), field(bad, "Err")));
+    return OK;
+}
+
+/* ── network ─────────────────────────────────────────────────────────────────────────────────── */
+
+err_t print_peers(task_t *t, cli_t *c, json_t *o)
+{
+    size_t i, k;
+    json_t *peer, *stream;
+    bool verbose = cli_flag(c, "verbose", false);
+    json_array_foreach(json_object_get(o, "Peers"), i, peer)
+    {
+        TRY(cli_out("%s/p2p/%s", field(peer, "Addr"), field(peer, "Peer")));
+        if (*json_text(peer, "Latency"))
+            TRY(cli_out(" %s", field(peer, "Latency")));
+        if (verbose || cli_flag(c, "direction", false))
+            TRY(cli_out(" %s", json_number(peer, "Direction") == 1 ? "inbound" : "outbound"));
+        if (verbose)
+            TRY(cli_out(" %s", cli_escape(json_text(json_object_get(peer, "Identify"), "AgentVersion"))));
+        TRY(cli_out("\n"));
+        json_array_foreach(json_object_get(peer, "Streams"), k, stream)
+            TRY(cli_out("  %s\n", field(stream, "Protocol")));
+    }
+    return OK;
+}
+
+err_t print_strings(task_t *t, cli_t *c, json_t *o)
+{
+    size_t i;
+    json_t *line;
+    json_array_foreach(json_object_get(o, "Strings"), i, line)
+        TRY(cli_out("%s\n", cli_escape(json_string_value(line))));
+    return OK;
+}
+
+err_t print_peer_list(task_t *t, cli_t *c, json_t *o)
+{
+    size_t i;
+    json_t *line;
+    json_array_foreach(json_object_get(o, "Peers"), i, line)
+        TRY(cli_out("%s\n", cli_escape(json_string_value(line))));
+    return OK;
+}
+
+err_t print_addrs(task_t *t, cli_t *c, json_t *o)
+{
+    const char *peer;
+    json_t *addrs, *addr;
+    size_t i;
+    json_object_foreach(json_object_get(o, "Addrs"), peer, addrs)
+    {
+        TRY(cli_out("%s (%zu)\n", cli_escape(peer), json_array_size(addrs)));
+        json_array_foreach(addrs, i, addr) TRY(cli_out("\t%s\n", cli_escape(json_string_value(addr))));
+    }
+    return OK;
+}
+
+err_t print_ping(task_t *t, cli_t *c, json_t *o)
+{
+    const char *text = json_text(o, "Text");
+    if (*text)
+        return cli_out("%s\n", cli_escape(text));
+    TRY(cli_out("Pong received: time=%.2f ms\n", (double)json_number(o, "Time") / 1e6));
+    fflush(stdout);
+    return OK;
+}
+
+/* Events of a lookup: providers and peers are results; with --verbose the hops are shown as they happen. */
+err_t print_lookup(task_t *t, cli_t *c, json_t *o)
+{
+    size_t i, k;
+    json_t *response, *addr;
+    bool verbose = cli_flag(c, "verbose", false);
+    const char *extra = json_text(o, "Extra");
+    switch (json_number(o, "Type")) {
+    case 0:
+        return verbose ? cli_out("* querying %s (%s)\n", field(o, "ID"), cli_escape(extra)) : OK;
+    case 1:
+        return verbose ? cli_out("* %s answered: %s\n", field(o, "ID"), cli_escape(extra)) : OK;
+    case 3:
+        return verbose ? cli_out("* error from %s: %s\n", field(o, "ID"), cli_escape(extra)) : OK;
+    default:
+        break;
+    }
+    json_t *responses = json_object_get(o, "Responses");
+    bool is_provider = json_number(o, "Type") == 4;
+    json_array_foreach(responses, i, response)
+    {
+        if (is_provider)
+            TRY(cli_out(verbose ? "provider: %s\n" : "%s\n", field(response, "ID")));
+        if (!is_provider || verbose)
+            json_array_foreach(json_object_get(response, "Addrs"), k, addr)
+                TRY(cli_out("%s%s\n", is_provider ? "\t" : "", cli_escape(json_string_value(addr))));
+    }
+    if (!json_array_size(responses) && *json_text(o, "ID"))
+        return cli_out("%s\n", field(o, "ID"));
+    if (!json_array_size(responses) && *extra)
+        return cli_out("announced %s\n", cli_escape(extra));
+    fflush(stdout);
+    return OK;
+}
+
+err_t print_value(task_t *t, cli_t *c, json_t *o)
+{
+    return cli_out("%s\n", field(o, "Extra"));
+}
+
+static const char *ago(int64_t ms)
+{
+    static char ring[4][32];
+    static size_t next;
+    char *out = ring[next++ % 4];
+    if (ms < 1000)
+        snprintf(out, sizeof ring[0], "%" PRId64 " ms", ms);
+    else if (ms < 120000)
+        snprintf(out, sizeof ring[0], "%" PRId64 " s", ms / 1000);
+    else
+        snprintf(out, sizeof ring[0], "%" PRId64 " min", ms / 60000);
+    return out;
+}
+
+err_t print_dht(task_t *t, cli_t *c, json_t *o)
+{
+    json_t *peers = json_object_get(o, "Peers"), *peer;
+    size_t i;
+    char dht[16] = "";
+    int64_t bucket = -1;
+    json_array_foreach(peers, i, peer)
+    {
+        const char *name = json_text(peer, "DHT");
+        if (strcmp(dht, name)) {
+            snprintf(dht, sizeof dht, "%s", name);
+            TRY(cli_out("DHT %s\n", cli_escape(name)));
+            bucket = -1;
+        }
+        if (bucket != json_number(peer, "Bucket")) {
+            bucket = json_number(peer, "Bucket");
+            TRY(cli_out("  bucket %" PRId64 " (common prefix of %" PRId64 " bits)\n", bucket, bucket));
+        }
+        TRY(cli_out("    %s %s, useful %s ago, added %s ago, latency %" PRId64 " ms\n", field(peer, "Peer"),
+                    json_is_true(json_object_get(peer, "Connected")) ? "connected" : "not connected",
+                    ago(json_number(peer, "LastUsefulMs")), ago(json_number(peer, "AddedMs")),
+                    json_number(peer, "LatencyMs")));
+    }
+    return cli_out("%zu peers in the tables, %s; %" PRId64 " announcements made, %" PRId64
+                   " waiting, %" PRId64 " failed; %" PRId64 " records held; %" PRId64 " lookups\n",
+                   json_array_size(peers),
+                   json_is_true(json_object_get(o, "Bootstrapped")) ? "bootstrapped" : "not bootstrapped",
+                   json_number(o, "Provided"), json_number(o, "ProvideQueue"),
+                   json_number(o, "ProvideFailed"), json_number(o, "Records"), json_number(o, "Lookups"));
+}
+
+err_t print_bitswap_stat(task_t *t, cli_t *c, json_t *o)
+{
+    TRY(cli_out("bitswap status\n\tblocks received: %" PRId64 "\n\tblocks sent: %" PRId64
+                "\n\tdata received: %" PRId64 "\n\tdata sent: %" PRId64 "\n\tdup blocks received: %" PRId64
+                "\n\tdup data received: %" PRId64 "\n",
+                json_number(o, "BlocksReceived"), json_number(o, "BlocksSent"),
+                json_number(o, "DataReceived"), json_number(o, "DataSent"), json_number(o, "DupBlksReceived"),
+                json_number(o, "DupDataReceived")));
+    TRY(cli_out("\twantlist [%zu keys]\n", json_array_size(json_object_get(o, "Wantlist"))));
+    return cli_out("\tpartners [%zu]\n", json_array_size(json_object_get(o, "Peers")));
+}
+
+err_t print_wantlist(task_t *t, cli_t *c, json_t *o)
+{
+    size_t i;
+    json_t *key;
+    json_array_foreach(json_object_get(o, "Keys"), i, key) TRY(cli_out("%s\n", link_text(key)));
+    return OK;
+}
+
+err_t print_ledger(task_t *t, cli_t *c, json_t *o)
+{
+    return cli_out("Ledger for %s\nDebt ratio:\t%f\nExchanges:\t%" PRId64 "\nBytes sent:\t%" PRId64
+                   "\nBytes received:\t%" PRId64 "\n",
+                   field(o, "Peer"), json_number_value(json_object_get(o, "Value")),
+                   json_number(o, "Exchanged"), json_number(o, "Sent"), json_number(o, "Recv"));
+}
+
+/* ── content and store ───────────────────────────────────────────────────────────────────────── */
+
+err_t print_status(task_t *t, cli_t *c, json_t *o)
+{
+    int64_t copies = json_number(o, "Copies"), target = json_number(o, "Target");
+    return cli_out("CID: %s\nSize: %s\nLocal: %s\nPinned: %s\nPeers: %" PRId64
+                   " (replication factor: %" PRId64 "/%" PRId64 ")\n",
+                   field(o, "CID"), cli_size((uint64_t)json_number(o, "Size")),
+                   json_is_true(json_object_get(o, "Local")) ? "yes" : "no",
+                   json_is_true(json_object_get(o, "Pinned")) ? "yes" : "no", copies, copies, target);
+}
+
+err_t print_replicas(task_t *t, cli_t *c, json_t *o)
+{
+    return cli_out("%s %" PRId64 "/%" PRId64 " %s\n", field(o, "CID"), json_number(o, "Copies"),
+                   json_number(o, "Target"), cli_size((uint64_t)json_number(o, "Size")));
+}
+
+err_t print_block_stat(task_t *t, cli_t *c, json_t *o)
+{
+    return cli_out("Key: %s\nSize: %" PRId64 "\n", field(o, "Key"), json_number(o, "Size"));
+}
+
+err_t print_block_key(task_t *t, cli_t *c, json_t *o)
+{
+    return cli_out("%s\n", field(o, "Key"));
+}
+
+err_t print_block_removed(task_t *t, cli_t *c, json_t *o)
+{
+    const char *why = json_text(o, "Error");
+    if (*why) {
+        fprintf(stderr, "cannot remove %s: %s\n", field(o, "Hash"), cli_escape(why));
+        return fail(ERR_IO, "some blocks could not be removed");
+    }
+    return cli_flag(c, "quiet", false) ? OK : cli_out("removed %s\n", field(o, "Hash"));
+}
+
+err_t print_repo_stat(task_t *t, cli_t *c, json_t *o)
+{
+    if (cli_flag(c, "human", false)) {
+        TRY(cli_out("NumObjects: %" PRId64 "\nRepoSize:   %s\nStorageMax: %s\n", json_number(o, "NumObjects"),
+                    cli_size((uint64_t)json_number(o, "RepoSize")),
+                    cli_size((uint64_t)json_number(o, "StorageMax"))));
+    } else {
+        TRY(cli_out("NumObjects: %" PRId64 "\nRepoSize:   %" PRId64 "\nStorageMax: %" PRId64 "\n",
+                    json_number(o, "NumObjects"), json_number(o, "RepoSize"), json_number(o, "StorageMax")));
+    }
+    return cli_flag(c, "size-only", false)
+               ? OK
+               : cli_out("RepoPath:   %s\nVersion:    %s\n", field(o, "RepoPath"), field(o, "Version"));
+}
+
+err_t print_repo_gc(task_t *t, cli_t *c, json_t *o)
+{
+    const char *why = json_text(o, "Error");
+    if (*why)
+        return fail(ERR_IO, "%s", why);
+    const char *cid = json_text(json_object_get(o, "Key"), "/");
+    if (!*cid || cli_flag(c, "silent", false))
+        return OK;
+    return cli_out(cli_flag(c, "quiet", false) ? "%s\n" : "removed %s\n", cli_escape(cid));
+}
+
+err_t print_repo_verify(task_t *t, cli_t *c, json_t *o)
+{
+    const char *message = json_text(o, "Msg");
+    if (!*message)
+        return OK;
+    return cli_out("%s\n", cli_escape(message));
+}
+
+err_t print_config(task_t *t, cli_t *c, json_t *o)
+{
+    json_t *value = json_object_get(o, "Value");
+    if (c->n_args > 1)
+        return OK; /* a change says nothing, as in Kubo */
+    if (json_is_string(value))
+        return cli_out("%s\n", cli_escape(json_string_value(value)));
+    return print_json(t, c, value);
+}
+
+err_t print_version_field(task_t *t, cli_t *c, json_t *o)
+{
+    if (cli_flag(c, "all", false))
+        return cli_out("%s version: %s\nRPC of Kubo version: %s\nRepo version: %s\nSystem version: %s\n",
+                       c->program, *json_text(o, "Distribute") ? field(o, "Distribute") : field(o, "Version"),
+                       field(o, "Version"), field(o, "Repo"), field(o, "System"));
+    const char *version =
+        c->is_kubo || !*json_text(o, "Distribute") ? json_text(o, "Version") : json_text(o, "Distribute");
+    if (cli_flag(c, "number", false))
+        return cli_out("%s\n", cli_escape(version));
+    if (cli_flag(c, "repo", false))
+        return cli_out("%s\n", field(o, "Repo"));
+    return cli_out("%s version %s\n", c->is_kubo ? "ipfs" : "distribute", cli_escape(version));
+}
+
+err_t print_message(task_t *t, cli_t *c, json_t *o)
+{
+    return cli_out("%s", field(o, "Message"));
+}
+
+err_t print_gateway(task_t *t, cli_t *c, json_t *o)
+{
+    return cli_out("Gateway server listening on %s\n", field(o, "Address"));
+}
+
+static err_t print_tree(json_t *o, const char *above)
+{
+    size_t i;
+    json_t *sub;
+    char path[256];
+    json_array_foreach(json_object_get(o, "Subcommands"), i, sub)
+    {
+        snprintf(path, sizeof path, "%s %s", above, json_text(sub, "Name"));
+        TRY(cli_out("%s\n", cli_escape(path)));
+        TRY(print_tree(sub, path));
+    }
+    return OK;
+}
+
+err_t print_commands(task_t *t, cli_t *c, json_t *o)
+{
+    return print_tree(o, c->program);
+}

@@ -1,0 +1,204 @@
+/* request: one call of the RPC: its target, its answer as JSON objects or bytes, its errors. */
+#include "cli/command.h"
+#include <stdlib.h>
+#include <strings.h>
+
+enum { TARGET_MAX = 1 << 20, LINE_MAX_BYTES = 16 << 20, ERROR_BODY_MAX = 64 << 10 };
+
+/* ── target ──────────────────────────────────────────────────────────────────────────────────── */
+
+err_t cli_target_add(buf_t *target, const char *name, const char *value)
+{
+    bool has_query = memchr(target->data, '?', target->len) != NULL;
+    TRY(buf_printf(target, "%c%s=", has_query ? '&' : '?', name));
+    return percent_encode(bytes_str(value), "-_.~/:", target);
+}
+
+err_t cli_build_target(const cli_t *c, const cli_command_t *command, buf_t *out)
+{
+    buf_init(out, TARGET_MAX);
+    TRY(buf_printf(out, "/api/v0/%s", command->rpc));
+    for (size_t i = 0; i < c->n_args; i++)
+        TRY(cli_target_add(out, "arg", c->args[i]));
+    static const char *const passed_on[] = {"timeout", "offline", "cid-base", "upgrade-cidv0-in-output"};
+    for (size_t i = 0; i < c->n_options; i++) {
+        const char *rpc = NULL;
+        for (size_t k = 0; k < ARRAY_LEN(passed_on); k++)
+            if (!strcmp(passed_on[k], c->options[i].name))
+                rpc = passed_on[k];
+        for (const cli_spec_t *s = command->specs; !rpc && s && s->name; s++)
+            if (!strcmp(s->name, c->options[i].name))
+                rpc = s->rpc ? s->rpc : s->name;
+        if (rpc && *rpc)
+            TRY(cli_target_add(out, rpc, c->options[i].value));
+    }
+    return OK;
+}
+
+/* ── answer ──────────────────────────────────────────────────────────────────────────────────── */
+
+typedef struct answer {
+    cli_t *c;
+    int status;
+    cli_print_fn print;           /* JSON objects */
+    const cli_byte_sink_t *bytes; /* or bytes */
+    bool is_bytes;
+    buf_t pending; /* the start of a JSON object whose end has not come; or an error's body */
+    char stream_error[ERROR_TEXT_MAX];
+    cli_body_fn read_body;
+    void *body_arg;
+} answer_t;
+
+static err_t on_begin(task_t *t, void *arg, int status)
+{
+    answer_t *a = arg;
+    a->status = status;
+    return OK;
+}
+
+static err_t on_header(void *arg, const char *name, const char *value)
+{
+    answer_t *a = arg;
+    if (!strcasecmp(name, "X-Stream-Output"))
+        a->is_bytes = true;
+    if (!strcasecmp(name, "X-Stream-Error"))
+        snprintf(a->stream_error, sizeof a->stream_error, "%s", value);
+    if (a->bytes && a->bytes->header)
+        a->bytes->header(a->bytes->arg, name, value);
+    return OK;
+}
+
+static err_t print_line(task_t *t, answer_t *a, bytes_t line)
+{
+    if (a->c->wants_json) {
+        TRY(cli_out_bytes(line));
+        return cli_out_bytes(BYTES_LIT("\n"));
+    }
+    if (!a->print)
+        return OK;
+    json_error_t why;
+    json_t *object = json_loadb((const char *)line.data, line.len, JSON_DECODE_ANY, &why);
+    if (!object)
+        return fail(ERR_PROTOCOL, "the node's answer is not JSON: %s", why.text);
+    err_t e = a->print(t, a->c, object);
+    json_decref(object);
+    return e;
+}
+
+/* Answers are one object a line (ours and Kubo's); a last line may lack its newline. */
+static err_t print_lines(task_t *t, answer_t *a, bool at_end)
+{
+    size_t from = 0;
+    while (from < a->pending.len) {
+        const uint8_t *start = a->pending.data + from;
+        const uint8_t *newline = memchr(start, '\n', a->pending.len - from);
+        if (!newline && !at_end)
+            break;
+        size_t len = newline ? (size_t)(newline - start) : a->pending.len - from;
+        if (len)
+            TRY(print_line(t, a, bytes_of(start, len)));
+        from += len + (newline != NULL);
+    }
+    buf_consume(&a->pending, from);
+    return OK;
+}
+
+static err_t on_write(task_t *t, void *arg, bytes_t data)
+{
+    answer_t *a = arg;
+    if (a->status >= 400) {
+        size_t room = a->pending.len < ERROR_BODY_MAX ? ERROR_BODY_MAX - a->pending.len : 0;
+        return buf_append(&a->pending, bytes_slice(data, 0, room));
+    }
+    if (a->bytes)
+        return a->bytes->write(t, a->bytes->arg, data);
+    if (a->is_bytes || (!a->print && !a->c->wants_json))
+        return cli_out_bytes(data);
+    TRY(buf_append(&a->pending, data));
+    return memchr(data.data, '\n', data.len) ? print_lines(t, a, false) : OK;
+}
+
+static err_t on_trailer(void *arg, const char *name, const char *value)
+{
+    return on_header(arg, name, value);
+}
+
+static err_t on_read_body(task_t *t, void *arg, uint8_t *out, size_t cap, size_t *ret_n)
+{
+    answer_t *a = arg;
+    if (a->read_body)
+        return a->read_body(t, a->body_arg, out, cap, ret_n);
+    *ret_n = 0;
+    return OK;
+}
+
+/* The error that an answer tells: Kubo's JSON, or plain text. */
+static err_t error_of_answer(answer_t *a)
+{
+    json_t *object = json_loadb((const char *)a->pending.data, a->pending.len, 0, NULL);
+    const char *message = object ? json_text(object, "Message") : "";
+    err_t code = a->status == 400   ? ERR_USAGE
+                 : a->status == 404 ? ERR_NOT_FOUND
+                 : a->status == 401 ? ERR_UNAUTHORIZED
+                 : a->status == 403 ? ERR_DENIED
+                                    : ERR_IO;
+    err_t e;
+    if (*message) {
+        e = fail(code == ERR_USAGE && json_number(object, "Code") != 1 ? ERR_INVALID : code, "%s", message);
+    } else {
+        bytes_t body = buf_bytes(&a->pending);
+        while (body.len && body.data[body.len - 1] == '\n')
+            body.len--;
+        e = fail(code, "the node answered %d: %.*s", a->status, (int)(body.len < 200 ? body.len : 200),
+                 (const char *)body.data);
+    }
+    json_decref(object);
+    return e;
+}
+
+static err_t call(task_t *t, answer_t *a, const char *target, const char *content_type)
+{
+    memory_exchange_sink_t sink = {
+        on_begin, on_header, on_write, on_trailer, a->read_body ? on_read_body : NULL, a};
+    header_pair_t header = {"Content-Type", content_type};
+    buf_init(&a->pending, LINE_MAX_BYTES);
+    err_t e = a->c->call(t, a->c->call_arg, target, &header, content_type ? 1 : 0, sink);
+    if (!e && a->status >= 400)
+        e = error_of_answer(a);
+    if (!e)
+        e = print_lines(t, a, true);
+    if (!e && a->stream_error[0])
+        e = fail(ERR_IO, "%s", a->stream_error);
+    buf_deinit(&a->pending);
+    if (!e && fflush(stdout))
+        e = fail(ERR_IO, "cannot write the output");
+    return e;
+}
+
+err_t cli_request(task_t *t, cli_t *c, const char *target, cli_print_fn print)
+{
+    answer_t a = {.c = c, .print = print};
+    return call(t, &a, target, NULL);
+}
+
+err_t cli_upload(task_t *t, cli_t *c, const char *target, const char *content_type, cli_body_fn read_body,
+                 void *body_arg, cli_print_fn print)
+{
+    answer_t a = {.c = c, .print = print, .read_body = read_body, .body_arg = body_arg};
+    return call(t, &a, target, content_type);
+}
+
+err_t cli_download(task_t *t, cli_t *c, const char *target, cli_byte_sink_t sink)
+{
+    answer_t a = {.c = c, .bytes = &sink};
+    return call(t, &a, target, NULL);
+}
+
+err_t cli_run_generic(task_t *t, cli_t *c, const cli_command_t *command)
+{
+    AUTO(buf_t) target = {0};
+    const char *text;
+    TRY(cli_build_target(c, command, &target));
+    TRY(buf_cstr(&target, &text));
+    return cli_request(t, c, text, command->print);
+}
