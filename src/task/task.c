@@ -41,6 +41,13 @@ static void task_resume(void *arg)
         task_end(t);
 }
 
+void task_run_now(task_t *t)
+{
+    assert(!t->sched->current && t->state == TASK_READY);
+    runnable_cancel(&t->resume);
+    task_resume(t);
+}
+
 static void on_alarm(void *arg)
 {
     task_wake(arg, ERR_TIMEOUT);

@@ -159,6 +159,9 @@ void alarm_set(sched_alarm_t *a, uint64_t at_ms); /* moves it when already set; 
 void alarm_clear(sched_alarm_t *a);               /* also takes it out of the ready queue */
 
 /* ── for drivers only ────────────────────────────────────────────────────────────────────────── */
+/* Runs a task that was spawned a moment ago until its first wait, here instead of in its turn, so that
+ * work which never waits costs no turn of the loop. No task is running. It may have ended on return. */
+void task_run_now(task_t *t);
 /* A parked task, waiting for one result. The driver keeps the park, not the task: on time-out or
  * cancellation the task leaves and park->task becomes NULL, and the driver cleans up later. */
 typedef struct park {

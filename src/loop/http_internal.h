@@ -1,0 +1,108 @@
+/* http_internal: a request on its way between libmicrohttpd and its handler.
+ *
+ * http_server.c owns the daemon and libmicrohttpd's callbacks; http_exchange.c is what the handler sees;
+ * http_spool.c keeps what is written while a body still comes in. All run on the loop thread: the one
+ * side stores bytes and wakes the task, the other takes them and resumes the connection.
+ *
+ *   phase:  HEAD ──handler reads──→ BODY ──body ended──→ READY ──begun──→ ANSWERING
+ *           HEAD ──no body in the request──────────────→ READY
+ *           HEAD ──ended, or wrote 1 MiB, without reading: the upload is refused──→ ANSWERING */
+#ifndef LOOP_HTTP_INTERNAL_H
+#define LOOP_HTTP_INTERNAL_H
+#include "base/list.h"
+#include "base/queue.h"
+#include "loop/http_server.h"
+#include "loop/uv_internal.h"
+#include <microhttpd.h>
+
+#define HTTP_UPLOAD_QUEUE_BYTES (64 * 1024)
+#define HTTP_ANSWER_QUEUE_BYTES (256 * 1024)
+#define HTTP_SPOOL_MEMORY_BYTES (1024 * 1024)
+#define HTTP_SPOOL_FILE_BYTES (1024 * 1024 * 1024UL)
+#define HTTP_DISCARD_BYTES (64 * 1024 * 1024)
+#define HTTP_TARGET_MAX_BYTES (16 * 1024)
+#define HTTP_FIELDS_MAX_BYTES (64 * 1024)
+
+struct http_server {
+    uv_driver_t *d;
+    sched_t *sched;
+    struct MHD_Daemon *daemon;
+    uv_poll_t poll;       /* on libmicrohttpd's epoll descriptor */
+    runnable_t run_again; /* its timeout is 0, or a connection was resumed */
+    sched_alarm_t timeout;
+    sched_alarm_t sweep; /* looks for clients that left while their connection is suspended */
+    net_addr_t at;
+    exchange_fn handler;
+    void *arg;
+    group_t handlers;
+    list_t exchanges;
+    event_t exchange_freed;
+    bool is_stopping;
+};
+
+/* Names and values, each with its NUL, one after the other. */
+typedef struct http_fields {
+    buf_t text;
+} http_fields_t;
+
+typedef struct http_spool {
+    int fd; /* -1: no file */
+    uint64_t written, taken;
+} http_spool_t;
+
+/* One request. Freed when libmicrohttpd has done with it and its handler has ended. */
+typedef struct http_exchange {
+    exchange_t base;
+    http_server_t *server;
+    list_t node;
+    struct MHD_Connection *connection; /* NULL when libmicrohttpd has done with the request */
+    task_t *task;                      /* NULL before and after the handler */
+    enum { HTTP_PHASE_HEAD, HTTP_PHASE_BODY, HTTP_PHASE_READY, HTTP_PHASE_ANSWERING } phase;
+    bool is_suspended, is_started, is_finished, is_failed, is_gone;
+    bool has_body, refuses_body;
+    char method[16];
+    char remote[NET_ADDR_TEXT_MAX];
+    char *target, *path; /* path points into an own copy, cut at '?' */
+    list_t kept_headers; /* of the request, copied when asked for */
+    /* body */
+    queue_t upload;
+    uint64_t discarded_bytes;
+    uint8_t *read_out; /* where a waiting read wants its bytes, NULL when none waits */
+    size_t read_cap, read_got;
+    event_t upload_changed;
+    /* answer */
+    struct MHD_Response *response; /* the connection's; while ANSWERING */
+    int64_t content_length; /* -1: unknown */
+    http_fields_t fields, trailers;
+    buf_t answer; /* waits for libmicrohttpd from answer_taken on */
+    size_t answer_taken;
+    http_spool_t spool;
+    event_t answer_changed;
+} http_exchange_t;
+
+/* http_exchange.c */
+http_exchange_t *http_exchange_new(http_server_t *server, const char *target);
+void http_exchange_free_when_done(http_exchange_t *x);
+/* Spawns the handler and runs it until its first wait. ERR_LIMIT when no task can be had. */
+MUST_CHECK err_t http_exchange_start(http_exchange_t *x);
+void http_exchange_client_left(http_exchange_t *x);
+/* Takes what there is room for of the body; returns how many bytes. */
+size_t http_exchange_upload(http_exchange_t *x, bytes_t data);
+/* Moves waiting bytes of the answer out; 0 when there are none. */
+size_t http_exchange_take(http_exchange_t *x, uint8_t *out, size_t cap);
+size_t http_exchange_waiting(const http_exchange_t *x);
+/* For each pair of the fields, fn(arg, name, value). */
+void http_fields_each(const http_fields_t *f, void (*fn)(void *arg, const char *name, const char *value),
+                      void *arg);
+
+/* http_server.c: lets libmicrohttpd look at the connection again, when it is suspended. */
+void http_resume(http_exchange_t *x);
+
+/* http_spool.c */
+void http_spool_init(http_spool_t *s);
+void http_spool_deinit(http_spool_t *s);
+/* Appends, on a worker; opens the file first when there is none. ERR_LIMIT over HTTP_SPOOL_FILE_BYTES. */
+MUST_CHECK err_t http_spool_write(task_t *t, uv_driver_t *d, http_spool_t *s, bytes_t data);
+size_t http_spool_take(http_spool_t *s, uint8_t *out,
+                       size_t cap); /* 0: nothing is waiting, or it cannot be read */
+#endif
