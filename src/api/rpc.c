@@ -180,21 +180,14 @@ static bool is_allowed_origin(api_t *api, exchange_t *x, const char *origin)
 {
     if (is_own_origin(x, origin))
         return true;
-    AUTO(buf_t) allowed = {0};
-    buf_init(&allowed, 16 << 10);
-    if (repo_config_get(node_repo(api->node), "API.HTTPHeaders.Access-Control-Allow-Origin", &allowed))
-        return false;
-    json_t *list = json_loadb((const char *)allowed.data, allowed.len, 0, NULL);
-    bool found = false;
-    size_t i;
-    json_t *entry;
-    json_array_foreach(list, i, entry)
-    {
-        const char *text = json_string_value(entry);
-        found = found || (text && (!strcmp(text, "*") || !strcmp(text, origin)));
+    static const char key[] = "API.HTTPHeaders.Access-Control-Allow-Origin";
+    const config_t *config = repo_config(node_repo(api->node));
+    for (size_t i = 0, n = config_count(config, key); i < n; i++) {
+        const char *allowed = config_item(config, key, i);
+        if (!strcmp(allowed, "*") || !strcmp(allowed, origin))
+            return true;
     }
-    json_decref(list);
-    return found;
+    return false;
 }
 
 /* Cross-site requests are refused as Kubo refuses them: a foreign Origin or Referer, and browsers that send

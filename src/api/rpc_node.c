@@ -277,6 +277,23 @@ static err_t rpc_replica_ls(task_t *t, rpc_t *r)
     return r->is_streaming ? OK : rpc_emit_text(t, r, BYTES_NONE);
 }
 
+/* Ours: opens one more gateway in the running node. */
+static err_t rpc_gateway_open(task_t *t, rpc_t *r)
+{
+    char *end;
+    unsigned long port = strtoul(r->args[0], &end, 10);
+    if (!*r->args[0] || *end || port > 65535)
+        return fail(ERR_USAGE, "\"%s\" is not a port", r->args[0]);
+    if (!r->api->open_gateway)
+        return fail(ERR_UNSUPPORTED, "this process serves no gateway");
+    AUTO(buf_t) addr = {0};
+    buf_init(&addr, 256);
+    TRY(r->api->open_gateway(t, r->api->open_gateway_arg, (uint16_t)port, &addr));
+    const char *text;
+    TRY(buf_cstr(&addr, &text));
+    return rpc_emit(t, r, json_pack("{s:s}", "Address", text));
+}
+
 const rpc_command_t rpc_node_commands[] = {
     {"version", rpc_version, 0, 0, NULL},
     {"commands", rpc_commands, 0, 0, NULL},
@@ -292,6 +309,7 @@ const rpc_command_t rpc_node_commands[] = {
     {"bootstrap/rm", rpc_bootstrap_rm, 0, 64, "peer"},
     {"bootstrap/rm/all", rpc_bootstrap_rm_all, 0, 0, NULL},
     {"status", rpc_status, 1, 1, "cid"},
+    {"gateway/open", rpc_gateway_open, 1, 1, "port"},
     {"replica/ls", rpc_replica_ls, 0, 0, NULL},
     {NULL, NULL, 0, 0, NULL},
 };

@@ -296,3 +296,8 @@ err_t cli_run(task_t *t, cli_t *c, const cli_command_t *command)
 {
     return command->run ? command->run(t, c, command) : cli_run_generic(t, c, command);
 }
+
+err_t cli_send(task_t *t, cli_t *c, const cli_command_t *command, const char *target)
+{
+    return cli_request(t, c, target, command->print);
+}

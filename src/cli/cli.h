@@ -35,7 +35,7 @@ typedef struct cli {
 } cli_t;
 
 /* Commands that main runs itself, for they need a repository or a node rather than the RPC. */
-typedef enum { CLI_RPC, CLI_INIT, CLI_NODE, CLI_GATEWAY, CLI_HELP, CLI_VERSION_LOCAL } cli_kind_t;
+typedef enum { CLI_RPC, CLI_INIT, CLI_NODE, CLI_GATEWAY, CLI_LOCAL, CLI_HELP } cli_kind_t;
 typedef struct cli_command cli_command_t;
 
 /* Reads argv. ERR_USAGE with a line that names the word. For help it prints and gives CLI_HELP. The result
@@ -49,6 +49,9 @@ const char *cli_command_name(const cli_command_t *c);
 bool cli_command_needs_daemon(const cli_command_t *c);
 /* Runs a CLI_RPC command: request, answer, output. */
 MUST_CHECK err_t cli_run(task_t *t, cli_t *c, const cli_command_t *command);
+
+/* Sends one request for a command that main runs, and prints the answer as the command does. */
+MUST_CHECK err_t cli_send(task_t *t, cli_t *c, const cli_command_t *command, const char *target);
 
 /* Options by long name; NULL when absent. `n` counts repetitions. */
 const char *cli_option(const cli_t *c, const char *name, size_t n);

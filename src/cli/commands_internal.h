@@ -5,6 +5,7 @@
 
 err_t cli_add(task_t *t, cli_t *c, const cli_command_t *command);
 err_t cli_upload_files(task_t *t, cli_t *c, const cli_command_t *command);
+err_t cli_version(task_t *t, cli_t *c, const cli_command_t *command);
 err_t cli_get(task_t *t, cli_t *c, const cli_command_t *command);
 /* print.c: one answer object as text */
 err_t print_id(task_t *t, cli_t *c, json_t *o);

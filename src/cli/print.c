@@ -427,6 +427,16 @@ err_t print_version_field(task_t *t, cli_t *c, json_t *o)
     return cli_out("%s version %s\n", c->is_kubo ? "ipfs" : "distribute", cli_escape(version));
 }
 
+/* Needs neither a node nor a repository. */
+err_t cli_version(task_t *t, cli_t *c, const cli_command_t *command)
+{
+    json_t *o = json_pack("{s:s, s:s, s:s, s:s}", "Version", KUBO_RPC_VERSION, "Repo", KUBO_REPO_VERSION,
+                          "System", "amd64/linux", "Distribute", DISTRIBUTE_VERSION);
+    err_t e = c->wants_json ? print_json(t, c, o) : print_version_field(t, c, o);
+    json_decref(o);
+    return e;
+}
+
 err_t print_message(task_t *t, cli_t *c, json_t *o)
 {
     return cli_out("%s", field(o, "Message"));

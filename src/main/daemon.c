@@ -1,0 +1,235 @@
+#include "main/daemon.h"
+#include "api/api.h"
+#include "base/log.h"
+#include "base/version.h"
+#include "loop/uv_driver.h"
+#include "main/faces.h"
+#include "node/setup.h"
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <sys/utsname.h>
+
+enum { MAX_LISTEN = 16, MAX_BOOTSTRAP = 64, MAX_SHOWN_ADDRS = 64 };
+
+err_t run_init(task_t *t, const cli_t *c)
+{
+    char path[NODE_PATH_MAX], id[128];
+    TRY(node_find_repo(c->repo_option, path));
+    const char *algorithm = cli_option(c, "algorithm", 0);
+    if (algorithm && strcmp(algorithm, "ed25519"))
+        return fail(ERR_UNSUPPORTED, "identities are Ed25519 keys: \"%s\" is not made here", algorithm);
+    TRY(node_init_repo(t, path, cli_option(c, "profile", 0), id));
+    printf("generating ED25519 keypair...done\npeer identity: %s\ninitializing %s node at %s\n", id,
+           c->is_kubo ? "IPFS" : "Distribute", path);
+    return OK;
+}
+
+/* ── waiting for the end ─────────────────────────────────────────────────────────────────────── */
+
+typedef struct stop_signal {
+    event_t event;
+    bool is_raised;
+} stop_signal_t;
+static stop_signal_t stop_signal;
+
+static void on_stop_signal(void *arg)
+{
+    stop_signal.is_raised = true;
+    event_fire(arg);
+}
+
+static void on_dump_signal(void *arg)
+{
+    sched_dump(arg);
+}
+
+/* The shutdown command and the signals end in one event. */
+static void watch_for_end(task_t *t, api_t *api)
+{
+    driver_t *d = task_driver(t);
+    uv_driver_on_signal(d, SIGINT, on_stop_signal, api_shutdown_event(api));
+    uv_driver_on_signal(d, SIGTERM, on_stop_signal, api_shutdown_event(api));
+    uv_driver_on_signal(d, SIGUSR1, on_dump_signal, task_sched(t));
+}
+
+static err_t wait_for_end(task_t *t, api_t *api)
+{
+    while (!stop_signal.is_raised && !api_is_shutting_down(api))
+        TRY(event_wait(t, api_shutdown_event(api)));
+    return OK;
+}
+
+/* ── a running node ──────────────────────────────────────────────────────────────────────────── */
+
+static err_t open_gateway_later(task_t *t, void *arg, uint16_t port, buf_t *ret_addr)
+{
+    faces_t *f = arg;
+    char text[16], addr[128];
+    snprintf(text, sizeof text, "%u", port);
+    TRY(faces_open_gateway(f, text, NULL));
+    net_addr_t at = http_server_address(f->gateways[f->n_gateways - 1]);
+    return buf_printf(ret_addr, "%s", node_endpoint_print(&at, addr));
+}
+
+static void print_head(node_t *n)
+{
+    struct utsname system;
+    char id[PEER_ID_TEXT_MAX];
+    uname(&system);
+    printf("Initializing daemon...\nDistribute version: %s\nKubo version: %s\nRepo version: %s\nSystem "
+           "version: %s/%s\nPeerID: %s\n",
+           DISTRIBUTE_VERSION, KUBO_RPC_VERSION, KUBO_REPO_VERSION, system.machine, "linux",
+           peer_id_print(node_id(n), id));
+}
+
+static void print_swarm(node_t *n)
+{
+    multiaddr_t *addrs = xcalloc(MAX_SHOWN_ADDRS, sizeof *addrs);
+    size_t count = host_listen_addrs(node_host(n), addrs, MAX_SHOWN_ADDRS);
+    for (size_t i = 0; i < count; i++) {
+        net_addr_t a = {0};
+        char text[NET_ADDR_TEXT_MAX];
+        if (!multiaddr_tcp_endpoint(&addrs[i], &a.family, a.ip, &a.port))
+            printf("Swarm listening on %s (TCP)\n", net_addr_print(&a, text));
+    }
+    printf("Run 'distribute id' to inspect announced and discovered multiaddrs of this node.\n");
+    free(addrs);
+}
+
+static err_t announce_faces(task_t *t, node_t *n, const faces_t *f)
+{
+    char text[128];
+    net_addr_t at = http_server_address(f->rpc);
+    TRY(repo_write_address(t, node_repo(n), REPO_API, node_endpoint_print(&at, text)));
+    printf("RPC API server listening on %s\n", text);
+    if (f->n_gateways) {
+        at = http_server_address(f->gateways[0]);
+        char url[NET_ADDR_TEXT_MAX + 8], host[NET_ADDR_TEXT_MAX];
+        snprintf(url, sizeof url, "http://%s", net_addr_print(&at, host));
+        TRY(repo_write_address(t, node_repo(n), REPO_GATEWAY, url));
+        printf("Gateway server listening on %s\n", node_endpoint_print(&at, text));
+    }
+    if (f->metrics) {
+        at = http_server_address(f->metrics);
+        char host[NET_ADDR_TEXT_MAX];
+        printf("Metrics server listening on http://%s/metrics\n", net_addr_print(&at, host));
+    }
+    printf("Daemon is ready\n");
+    fflush(stdout);
+    return OK;
+}
+
+static err_t open_faces(node_t *n, faces_t *f, const cli_t *c)
+{
+    const config_t *config = repo_config(node_repo(n));
+    TRY(faces_open_rpc(f, cli_option(c, "api-port", 0), config_str(config, "Addresses.API", NULL)));
+    const char *gateway = config_str(config, "Addresses.Gateway", "/ip4/127.0.0.1/tcp/8080");
+    if (*gateway || cli_option(c, "gateway-port", 0))
+        TRY(faces_open_gateway(f, cli_option(c, "gateway-port", 0), gateway));
+    return faces_open_metrics(f, cli_option(c, "metrics-port", 0));
+}
+
+static void read_node_options(const cli_t *c, const char **listen, const char **bootstrap, node_options_t *o)
+{
+    const char *value;
+    for (size_t i = 0; i < MAX_LISTEN && (value = cli_option(c, "listen", i)); i++)
+        listen[o->n_listen++] = value;
+    for (size_t i = 0; i < MAX_BOOTSTRAP && (value = cli_option(c, "bootstrap", i)); i++) {
+        if (!strcmp(value, "none"))
+            o->no_bootstrap = true;
+        else
+            bootstrap[o->n_bootstrap++] = value;
+    }
+    o->listen = listen;
+    o->bootstrap = bootstrap;
+}
+
+static err_t serve_until_end(task_t *t, node_t *n, const cli_t *c, const node_options_t *o)
+{
+    api_t *api = api_new(n);
+    faces_t faces = {.driver = task_driver(t), .api = api};
+    api_set_gateway_opener(api, open_gateway_later, &faces);
+    watch_for_end(t, api);
+    print_head(n);
+    err_t e = node_go_online(t, n, o);
+    if (!e) {
+        print_swarm(n);
+        e = open_faces(n, &faces, c);
+    }
+    if (!e)
+        e = announce_faces(t, n, &faces);
+    if (!e) {
+        log_info("node is ready", LOG_UINT("ms", task_now_ms(t) - node_started_ms(n)));
+        e = wait_for_end(t, api);
+        log_info("node is stopping");
+    }
+    repo_remove_addresses(t, node_repo(n));
+    faces_close(t, &faces);
+    api_free(api);
+    return e;
+}
+
+err_t run_node(task_t *t, const cli_t *c)
+{
+    char path[NODE_PATH_MAX];
+    const char *listen[MAX_LISTEN], *bootstrap[MAX_BOOTSTRAP];
+    TRY(node_find_repo(c->repo_option, path));
+    err_t e = node_check_repo(t, path);
+    if (e == ERR_NOT_FOUND) {
+        log_info("making a repository", LOG_STR("path", path));
+        e = node_init_repo(t, path, cli_option(c, "init-profile", 0), NULL);
+    }
+    TRY(e);
+    node_options_t o = {.repo_path = path};
+    read_node_options(c, listen, bootstrap, &o);
+    node_t *n;
+    TRY(node_open(t, &o, &n));
+    e = serve_until_end(t, n, c, &o);
+    node_close(t, n);
+    return e;
+}
+
+/* Without a running node: a node of its own that serves nothing but the gateway. */
+static err_t gateway_alone(task_t *t, const cli_t *c, const char *path)
+{
+    node_options_t o = {.repo_path = path};
+    node_t *n;
+    TRY(node_open(t, &o, &n));
+    api_t *api = api_new(n);
+    faces_t faces = {.driver = task_driver(t), .api = api};
+    watch_for_end(t, api);
+    err_t e = cli_flag(c, "offline", false) ? OK : node_go_online(t, n, &o);
+    if (!e)
+        e = faces_open_gateway(&faces, cli_option(c, "port", 0),
+                               config_str(repo_config(node_repo(n)), "Addresses.Gateway", NULL));
+    if (!e) {
+        char text[128];
+        net_addr_t at = http_server_address(faces.gateways[0]);
+        printf("Gateway server listening on %s\n", node_endpoint_print(&at, text));
+        fflush(stdout);
+        e = wait_for_end(t, api);
+    }
+    faces_close(t, &faces);
+    api_free(api);
+    node_close(t, n);
+    return e;
+}
+
+err_t run_gateway(task_t *t, cli_t *c, const cli_command_t *command)
+{
+    char path[NODE_PATH_MAX], target[64];
+    net_addr_t at;
+    TRY(node_find_repo(c->repo_option, path));
+    if (!node_find_api(t, path, c->api_option, &at)) {
+        const char *port = cli_option(c, "port", 0);
+        snprintf(target, sizeof target, "/api/v0/gateway/open?arg=%.16s", port ? port : "8080");
+        c->call = cli_call_http;
+        c->call_arg = &at;
+        err_t e = cli_send(t, c, command, target);
+        if (e != ERR_OFFLINE)
+            return e;
+    }
+    TRY(node_check_repo(t, path));
+    return gateway_alone(t, c, path);
+}

@@ -1,0 +1,101 @@
+#include "main/faces.h"
+#include "base/log.h"
+#include "node/setup.h"
+#include <stdlib.h>
+
+enum {
+    RPC_PORT = 5001,
+    GATEWAY_PORT = 8080,
+    METRICS_PORT = 9090,
+    TRIED_PORTS = 100,
+    STOP_GRACE_MS = 3000,
+    RPC_CONNECTIONS = 512,
+    GATEWAY_CONNECTIONS = 4096,
+};
+
+static err_t parse_port(const char *text, uint16_t *ret_port)
+{
+    char *end;
+    if (*text == ':')
+        text++;
+    unsigned long port = strtoul(text, &end, 10);
+    if (!*text || *end || port > 65535)
+        return fail(ERR_USAGE, "\"%s\" is not a port", text);
+    *ret_port = (uint16_t)port;
+    return OK;
+}
+
+/* Serves on 127.0.0.1:port, or on the next free port when the user did not ask for this one. */
+static err_t serve(faces_t *f, const char *what, net_addr_t at, bool was_asked_for, size_t connections,
+                   exchange_fn handler, http_server_t **ret_server)
+{
+    http_limits_t limits = {.max_connections = connections};
+    uint16_t wanted = at.port;
+    err_t e = ERR_IN_USE;
+    for (int i = 0; i < TRIED_PORTS && e == ERR_IN_USE; i++, at.port++) {
+        e = http_server_start(f->driver, node_sched(api_node(f->api)), &at, &limits, handler, f->api,
+                              ret_server);
+        if (was_asked_for)
+            break;
+    }
+    if (e)
+        return fail_also(e, "cannot serve the %s", what);
+    net_addr_t got = http_server_address(*ret_server);
+    if (wanted && got.port != wanted)
+        log_warn("default port is taken, using the next free one", LOG_STR("face", what),
+                 LOG_INT("port", wanted), LOG_INT("used", got.port));
+    return OK;
+}
+
+static err_t choose(const char *port_option, const char *configured, uint16_t default_port,
+                    net_addr_t *ret_at, bool *ret_asked)
+{
+    *ret_at = (net_addr_t){.family = 4, .ip = {127, 0, 0, 1}, .port = default_port};
+    *ret_asked = port_option != NULL;
+    if (port_option)
+        return parse_port(port_option, &ret_at->port);
+    if (configured && *configured)
+        TRY(node_endpoint(configured, ret_at));
+    *ret_asked = ret_at->port != default_port && ret_at->port != 0;
+    return OK;
+}
+
+err_t faces_open_rpc(faces_t *f, const char *port_option, const char *configured)
+{
+    net_addr_t at;
+    bool asked;
+    TRY(choose(port_option, configured, RPC_PORT, &at, &asked));
+    if (!net_addr_is_loopback(&at))
+        return fail(ERR_DENIED, "the RPC gives full control of the node and is served on loopback alone: set "
+                                "Addresses.API to /ip4/127.0.0.1/tcp/5001");
+    return serve(f, "RPC", at, asked, RPC_CONNECTIONS, api_rpc, &f->rpc);
+}
+
+err_t faces_open_gateway(faces_t *f, const char *port_option, const char *configured)
+{
+    net_addr_t at;
+    bool asked;
+    if (f->n_gateways == FACES_MAX_GATEWAYS)
+        return fail(ERR_LIMIT, "%d gateways are open already", FACES_MAX_GATEWAYS);
+    TRY(choose(port_option, configured, GATEWAY_PORT, &at, &asked));
+    TRY(serve(f, "gateway", at, asked, GATEWAY_CONNECTIONS, api_gateway, &f->gateways[f->n_gateways]));
+    f->n_gateways++;
+    return OK;
+}
+
+err_t faces_open_metrics(faces_t *f, const char *port_option)
+{
+    net_addr_t at;
+    bool asked;
+    TRY(choose(port_option, NULL, METRICS_PORT, &at, &asked));
+    return serve(f, "metrics", at, asked, RPC_CONNECTIONS, api_metrics, &f->metrics);
+}
+
+void faces_close(task_t *t, faces_t *f)
+{
+    http_server_stop(t, f->rpc, STOP_GRACE_MS);
+    for (size_t i = 0; i < f->n_gateways; i++)
+        http_server_stop(t, f->gateways[i], STOP_GRACE_MS);
+    http_server_stop(t, f->metrics, STOP_GRACE_MS);
+    *f = (faces_t){0};
+}

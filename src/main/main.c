@@ -1,0 +1,129 @@
+/* main: reads the words, picks the driver, and runs the command over it. */
+#include "api/api.h"
+#include "base/log.h"
+#include "cli/cli.h"
+#include "loop/uv_driver.h"
+#include "main/daemon.h"
+#include "node/setup.h"
+#include <stdio.h>
+#include <stdlib.h>
+
+typedef struct invocation {
+    cli_t cli;
+    const cli_command_t *command;
+} invocation_t;
+
+/* A node inside this process, opened at the first call, for commands that need none that runs. */
+typedef struct in_process {
+    const char *repo_path;
+    node_t *node;
+    api_t *api;
+} in_process_t;
+
+static err_t call_in_process(task_t *t, void *arg, const char *target, const header_pair_t *headers,
+                             size_t n_headers, memory_exchange_sink_t sink)
+{
+    in_process_t *p = arg;
+    if (!p->node) {
+        node_options_t o = {.repo_path = p->repo_path};
+        TRY(node_open(t, &o, &p->node));
+        p->api = api_new(p->node);
+    }
+    return exchange_run_in_memory(t, "POST", target, headers, n_headers, sink, api_rpc, p->api);
+}
+
+static err_t run_in_process(task_t *t, invocation_t *v, const char *path)
+{
+    in_process_t p = {.repo_path = path};
+    TRY(node_check_repo(t, path));
+    v->cli.call = call_in_process;
+    v->cli.call_arg = &p;
+    err_t e = cli_run(t, &v->cli, v->command);
+    if (p.api)
+        api_free(p.api);
+    node_close(t, p.node);
+    return e;
+}
+
+/* A running node answers; without one, this process does what it can by itself. */
+static err_t run_rpc(task_t *t, invocation_t *v)
+{
+    char path[NODE_PATH_MAX];
+    net_addr_t at;
+    TRY(node_find_repo(v->cli.repo_option, path));
+    err_t found = node_find_api(t, path, v->cli.api_option, &at);
+    if (!found) {
+        v->cli.call = cli_call_http;
+        v->cli.call_arg = &at;
+        err_t e = cli_run(t, &v->cli, v->command);
+        if (e != ERR_OFFLINE || v->cli.api_option)
+            return e; /* else: a node that ended without tidying up left its address behind */
+    } else if (v->cli.api_option) {
+        return found;
+    }
+    if (cli_command_needs_daemon(v->command))
+        return fail(ERR_OFFLINE, "%s needs a running node: start one with '%s node'",
+                    cli_command_name(v->command), v->cli.program);
+    return run_in_process(t, v, path);
+}
+
+static err_t run(task_t *t, void *arg)
+{
+    invocation_t *v = arg;
+    switch (cli_command_kind(v->command)) {
+    case CLI_INIT:
+        return run_init(t, &v->cli);
+    case CLI_NODE:
+        return run_node(t, &v->cli);
+    case CLI_GATEWAY:
+        return run_gateway(t, &v->cli, v->command);
+    case CLI_LOCAL:
+        return cli_run(t, &v->cli, v->command);
+    case CLI_RPC:
+        return run_rpc(t, v);
+    case CLI_HELP:
+        break;
+    }
+    return OK;
+}
+
+static uint64_t wall_clock(void *driver)
+{
+    return driver_wall_ms(driver);
+}
+
+static err_t set_up_log(const cli_t *c)
+{
+    bool is_node = c->n_args == 0;
+    log_threshold = is_node ? LOG_INFO : LOG_WARN;
+    const char *level = cli_option(c, "log-level", 0), *format = cli_option(c, "log-format", 0);
+    if (level)
+        TRY(log_level_parse(level, &log_threshold));
+    if (format && strcmp(format, "json") && strcmp(format, "text"))
+        return fail(ERR_USAGE, "--log-format takes json or text, not \"%s\"", format);
+    log_set_text_format(format && !strcmp(format, "text"));
+    return OK;
+}
+
+int main(int argc, char **argv)
+{
+    invocation_t v = {0};
+    err_t e = cli_parse(argc, argv, &v.cli, &v.command);
+    if (!e)
+        e = set_up_log(&v.cli);
+    if (!e && cli_command_kind(v.command) != CLI_HELP) {
+        driver_t *driver = uv_driver_new(0);
+        sched_t *sched = sched_new(driver);
+        log_set_clock(wall_clock, driver);
+        e = sched_run(sched, "main", run, &v);
+        if (e && e != ERR_CLOSED) /* CLOSED: the reader of our output left, as `| head` does */
+            cli_print_error(&v.cli, e);
+        log_set_clock(NULL, NULL);
+        sched_free(sched);
+        uv_driver_free(driver);
+    } else if (e) {
+        cli_print_error(&v.cli, e);
+    }
+    cli_deinit(&v.cli);
+    return error_exit_code(e);
+}

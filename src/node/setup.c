@@ -1,0 +1,64 @@
+#include "node/setup.h"
+#include "multi/multiaddr.h"
+#include "repo/repo.h"
+#include <stdio.h>
+
+err_t node_find_repo(const char *option, char out[NODE_PATH_MAX])
+{
+    _Static_assert((int)NODE_PATH_MAX >= (int)REPO_PATH_MAX, "a path of repo_find_path fits");
+    return repo_find_path(option, out);
+}
+
+err_t node_check_repo(task_t *t, const char *path)
+{
+    return repo_check(t, path);
+}
+
+err_t node_init_repo(task_t *t, const char *path, const char *profiles, char *ret_id)
+{
+    AUTO_PTR(private_key_t) key = NULL;
+    peer_id_t id;
+    char text[PEER_ID_TEXT_MAX];
+    TRY(private_key_generate(KEY_ED25519, NULL, 0, &key));
+    TRY(peer_id_of(private_key_public(key), &id));
+    TRY(repo_init(t, path, profiles, key));
+    if (ret_id)
+        snprintf(ret_id, 128, "%s", peer_id_print(&id, text));
+    return OK;
+}
+
+err_t node_endpoint(const char *text, net_addr_t *ret_addr)
+{
+    if (text[0] != '/')
+        return net_addr_parse(text, ret_addr);
+    multiaddr_t m;
+    net_addr_t a = {0};
+    TRY(multiaddr_parse(text, &m));
+    if (multiaddr_tcp_endpoint(&m, &a.family, a.ip, &a.port))
+        return fail(ERR_USAGE, "\"%s\" is not an address of the form /ip4/IP/tcp/PORT", text);
+    *ret_addr = a;
+    return OK;
+}
+
+const char *node_endpoint_print(const net_addr_t *addr, char out[128])
+{
+    multiaddr_t m;
+    char text[MULTIADDR_TEXT_MAX];
+    if (multiaddr_from_tcp(addr->family, addr->ip, addr->port, &m))
+        out[0] = 0;
+    else
+        snprintf(out, 128, "%s", multiaddr_print(&m, text));
+    return out;
+}
+
+err_t node_find_api(task_t *t, const char *repo_path, const char *api_option, net_addr_t *ret_addr)
+{
+    if (api_option)
+        return node_endpoint(api_option, ret_addr);
+    AUTO(buf_t) text = {0};
+    const char *addr;
+    buf_init(&text, 1024);
+    TRY(repo_read_address(t, repo_path, REPO_API, &text));
+    TRY(buf_cstr(&text, &addr));
+    return node_endpoint(addr, ret_addr);
+}

@@ -1,0 +1,21 @@
+/* setup: what is done with a repository before a node is made of it. */
+#ifndef NODE_SETUP_H
+#define NODE_SETUP_H
+#include "task/driver.h"
+
+#define NODE_PATH_MAX 4096
+/* --repo (may be NULL), else $DISTRIBUTE_PATH, else $IPFS_PATH, else ~/.distribute. ERR_USAGE. */
+MUST_CHECK err_t node_find_repo(const char *option, char out[NODE_PATH_MAX]);
+/* OK: a repository of ours. ERR_NOT_FOUND: none. Others: one that cannot be used, and why. */
+MUST_CHECK err_t node_check_repo(task_t *t, const char *path);
+/* Makes a repository with a fresh Ed25519 identity; profiles may be NULL. ret_id: its peer ID, NULL or 128
+ * bytes. ERR_EXISTS. */
+MUST_CHECK err_t node_init_repo(task_t *t, const char *path, const char *profiles, char *ret_id);
+/* Where the node that runs on this repository (or `api_option`, a multiaddr, when given) serves its RPC.
+ * ERR_NOT_FOUND: no node runs as far as the repository knows. ERR_USAGE: not an address. */
+MUST_CHECK err_t node_find_api(task_t *t, const char *repo_path, const char *api_option,
+                               net_addr_t *ret_addr);
+/* /ip4|ip6/…/tcp/PORT or IP:PORT to an endpoint, and back. */
+MUST_CHECK err_t node_endpoint(const char *text, net_addr_t *ret_addr);
+const char *node_endpoint_print(const net_addr_t *addr, char out[128]); /* multiaddr */
+#endif
