@@ -1,5 +1,10 @@
 /* multiaddr: self-describing network addresses. Spec: multiformats/multiaddr. Kept in binary form, by
- * value; longer ones than MULTIADDR_MAX_BYTES are refused. Stores keep only `len` bytes. */
+ * value; longer ones than MULTIADDR_MAX_BYTES are refused. Stores keep only `len` bytes.
+ *
+ * A multiaddr_t that parse, decode or append made is valid: iterating and printing it cannot fail. One
+ * of length 0 is the empty start for multiaddr_append; it prints as "". Errors: ERR_INVALID, and
+ * ERR_LIMIT for what is too long as bytes or as text. /ipfs/ is read as /p2p/; names and paths with
+ * control bytes are refused. */
 #ifndef MULTI_MULTIADDR_H
 #define MULTI_MULTIADDR_H
 #include "base/bytes.h"
@@ -48,8 +53,10 @@ static inline bytes_t multiaddr_bytes(const multiaddr_t *m)
 /* for (size_t i = 0; multiaddr_next(m, &i, &part);) */
 bool multiaddr_next(const multiaddr_t *m, size_t *iter, multiaddr_part_t *ret_part);
 bool multiaddr_find(const multiaddr_t *m, uint32_t code, multiaddr_part_t *ret_part);
+/* value: in binary form, without its length. m is left as it was on failure. */
 MUST_CHECK err_t multiaddr_append(multiaddr_t *m, uint32_t code, bytes_t value);
-/* The last /p2p/ID; ERR_NOT_FOUND when there is none. */
+/* The last /p2p/ID behind a relay's /p2p-circuit, if there is one: whom the address reaches.
+ * ERR_NOT_FOUND when it names nobody. */
 MUST_CHECK err_t multiaddr_peer(const multiaddr_t *m, peer_id_t *ret_id);
 MUST_CHECK err_t multiaddr_with_peer(const multiaddr_t *m, const peer_id_t *id, multiaddr_t *ret);
 void multiaddr_without_peer(const multiaddr_t *m, multiaddr_t *ret); /* drops a last /p2p/ID */
