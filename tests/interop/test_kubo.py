@@ -1,0 +1,174 @@
+#!/usr/bin/env python3
+"""Our node against Kubo: equal CIDs, content both ways by bitswap, providers through a third node.
+
+test_kubo.py KUBO PROGRAM [NAME-PART…]
+"""
+import pathlib
+import sys
+
+sys.path.insert(0, str(pathlib.Path(__file__).resolve().parent.parent / "process"))
+import nodes
+from nodes import check, wait_until
+
+MIB = 1 << 20
+DHT = {"Routing.LoopbackAddressesOnLanDHT": True, "Routing.Type": "dht"}
+
+
+def directory_of(shop, name, count):
+    folder = shop.path(name)
+    for i in range(count):
+        path = folder / f"part-{i // 100:02d}" / f"file-{i:04d}.bin"
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_bytes(nodes.make_bytes(f"{name}/{i}", 37 * i % 9000))
+    return folder
+
+
+def same_tree(a, b):
+    files = sorted(p.relative_to(a) for p in a.rglob("*") if p.is_file())
+    others = sorted(p.relative_to(b) for p in b.rglob("*") if p.is_file())
+    return files == others and all((a / f).read_bytes() == (b / f).read_bytes() for f in files)
+
+
+def fetch_and_compare(giver, taker, path, cid, where):
+    taker.run("get", cid, "-o", where, timeout=600)
+    if path.is_file():
+        check(nodes.sha256_file(path) == nodes.sha256_file(where), f"{taker.name} got other bytes than {giver.name} added")
+    else:
+        check(same_tree(path, where), f"{taker.name} got another tree than {giver.name} added")
+
+
+def inputs():
+    """50 inputs: sizes around every edge of chunks and of the tree, with the options that change a CID."""
+    chunk = 262144
+    sizes = [0, 1, 255, 4096, chunk - 1, chunk, chunk + 1, 2 * chunk, 3 * chunk + 7, 174 * 1024, 175 * 1024, 10 * MIB + 3]
+    for size in sizes:
+        for options in ([], ["--cid-version=1"], ["--raw-leaves"], ["--chunker=size-1024"]):
+            yield size, options
+    yield 350000, ["--chunker=size-1000", "--cid-version=1", "--raw-leaves=false"]
+    yield 5 * MIB, ["--hash=sha2-512", "--cid-version=1"]
+
+
+def test_equal_cids(shop):
+    ours, kubo = shop.node("cids", start=False), shop.kubo("kubo-cids", start=False)
+    count = 0
+    for size, options in inputs():
+        path = shop.file(f"input-{size}", size)
+        a, b = ours.text("add", "-Q", *options, path), kubo.text("add", "-Q", *options, path)
+        check(a == b, f"{size} bytes with {options}: {a} here, {b} from Kubo")
+        count += 1
+    check(count == 50, f"{count} inputs")
+
+
+def test_equal_cids_of_directories(shop):
+    ours, kubo = shop.node("dir-cids", start=False), shop.kubo("kubo-dir-cids", start=False)
+    folder = directory_of(shop, "tree", 300)
+    for options in ([], ["--cid-version=1"], ["-w"]):
+        a, b = (n.text("add", "-r", "-Q", *options, folder) for n in (ours, kubo))
+        check(a == b, f"directory with {options}: {a} here, {b} from Kubo")
+
+
+def exchange(shop, giver, taker, path):
+    cid = giver.text("add", "-r", "-Q", path)
+    fetch_and_compare(giver, taker, path, cid, shop.path(f"got-{taker.name}-{path.name}"))
+
+
+def test_kubo_to_us_direct(shop):
+    ours, kubo = shop.node("direct-in"), shop.kubo("kubo-direct-in")
+    ours.connect(kubo)
+    exchange(shop, kubo, ours, shop.file("from-kubo", 100 * MIB))
+    exchange(shop, kubo, ours, directory_of(shop, "kubo-tree", 2000))
+
+
+def test_us_to_kubo_direct(shop):
+    ours, kubo = shop.node("direct-out"), shop.kubo("kubo-direct-out")
+    kubo.connect(ours)
+    exchange(shop, ours, kubo, shop.file("from-us", 100 * MIB))
+    exchange(shop, ours, kubo, directory_of(shop, "our-tree", 2000))
+
+
+def is_announced(finder, cid, peer):
+    def found():
+        lines = finder.rpc_lines("routing/findprovs", cid, timeout=60)
+        return any(r["ID"] == peer for line in lines if line["Type"] == 4 for r in line["Responses"] or [])
+    return found
+
+
+def through_third(shop, giver, taker, third):
+    """giver and taker know only the third node; the taker finds the giver by its provider record."""
+    giver.connect(third)
+    taker.connect(third)
+    path = shop.file(f"third-{giver.name}", 3 * MIB)
+    cid = giver.text("add", "-Q", path)
+    giver.rpc_lines("routing/provide", cid, timeout=120)
+    wait_until(is_announced(third, cid, giver.peer_id), 60, f"{third.name} knows {giver.name} as provider", every=1)
+    check(giver.peer_id not in taker.peers(), "the taker must not be connected to the giver yet")
+    fetch_and_compare(giver, taker, path, cid, shop.path(f"got-third-{taker.name}"))
+    check(giver.peer_id in taker.peers(), "the bytes came from somewhere else")
+
+
+def test_kubo_to_us_through_our_dht_server(shop):
+    through_third(shop, shop.kubo("giver-kubo"), shop.node("taker-ours"), shop.node("third-ours", {"Routing__Type": "dhtserver"}))
+
+
+def test_us_to_kubo_through_kubo_dht_server(shop):
+    through_third(shop, shop.node("giver-ours"), shop.kubo("taker-kubo"), shop.kubo("third-kubo"))
+
+
+def test_us_to_us_through_kubo(shop):
+    through_third(shop, shop.node("giver-2"), shop.node("taker-2"), shop.kubo("third-kubo-2"))
+
+
+def test_identify_and_ping(shop):
+    ours, kubo = shop.node("ident"), shop.kubo("kubo-ident")
+    kubo.connect(ours)
+    seen = kubo.rpc("id", ours.peer_id)
+    check(seen["AgentVersion"].startswith("distribute/"), f"Kubo sees agent {seen['AgentVersion']}")
+    check("/ipfs/bitswap/1.2.0" in seen["Protocols"], f"Kubo sees protocols {seen['Protocols']}")
+    check(any("/tcp/" in a for a in seen["Addresses"]), f"Kubo sees addresses {seen['Addresses']}")
+    seen = ours.rpc("id", kubo.peer_id)
+    check(seen["AgentVersion"].startswith("kubo/"), f"we see agent {seen['AgentVersion']}")
+    check("/ipfs/kad/1.0.0" in seen["Protocols"] or "/ipfs/lan/kad/1.0.0" in seen["Protocols"], f"we see {seen['Protocols']}")
+    for asker, asked in ((ours, kubo), (kubo, ours)):
+        pongs = [line for line in asker.rpc_lines("ping", asked.peer_id, count=2) if line["Success"] and line["Time"]]
+        check(len(pongs) == 2, f"{asker.name} got {len(pongs)} pongs of 2")
+
+
+def test_find_peer(shop):
+    ours, other, kubo = shop.node("fp-1"), shop.node("fp-2"), shop.kubo("kubo-fp")
+    ours.connect(kubo)
+    other.connect(kubo)
+    found = ours.rpc_lines("routing/findpeer", other.peer_id, timeout=60)
+    check(any(r["ID"] == other.peer_id for line in found for r in line["Responses"] or []), f"findpeer gave {found}")
+    found = kubo.rpc_lines("routing/findpeer", other.peer_id, timeout=60)
+    check(any(r["ID"] == other.peer_id for line in found for r in line["Responses"] or []), f"Kubo's findpeer gave {found}")
+
+
+def test_kubo_gateway_and_ours_agree(shop):
+    import http.client
+    ours, kubo = shop.node("gw"), shop.kubo("kubo-gw")
+    path = shop.file("page.txt", 300000)
+    cid = ours.text("add", "-Q", path)
+    check(kubo.text("add", "-Q", path) == cid, "CIDs differ")
+    for header in ({}, {"Range": "bytes=5-104"}, {"Range": "bytes=-10"}, {"Range": "bytes=299990-"}):
+        answers = []
+        for node in (ours, kubo):
+            c = http.client.HTTPConnection("127.0.0.1", node.gateway_port, timeout=60)
+            c.request("GET", f"/ipfs/{cid}", headers=header)
+            r = c.getresponse()
+            answers.append((r.status, r.getheader("ETag"), r.getheader("Content-Range"), r.read()))
+            c.close()
+        check(answers[0] == answers[1], f"{header}: {[(a[:3], len(a[3])) for a in answers]}")
+
+
+def main(argv):
+    kubo, program, *only = argv
+    runner = nodes.Runner()
+    for name, function in nodes.tests_of(sys.modules[__name__], only):
+        with nodes.Workshop(program) as shop:
+            shop.kubo_program = kubo
+            runner.run(name, function, shop)
+    return runner.close()
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))

@@ -1,0 +1,301 @@
+"""Real processes for tests, the demonstration and the benchmarks: our node and Kubo, each with a repository of its own
+below a temporary folder, free ports on loopback, and an end that is always reached."""
+import hashlib
+import http.client
+import json
+import os
+import pathlib
+import re
+import shutil
+import signal
+import subprocess
+import sys
+import tempfile
+import time
+import urllib.parse
+
+READY_SECONDS = 60
+
+
+class Failure(Exception):
+    """A check that did not hold."""
+
+
+def check(condition, text):
+    if not condition:
+        raise Failure(text)
+
+
+def wait_until(condition, seconds, what, every=0.1):
+    """Polls processes that this test cannot step; gives the condition's value."""
+    end = time.monotonic() + seconds
+    while True:
+        value = condition()
+        if value:
+            return value
+        if time.monotonic() > end:
+            raise Failure(f"{what}: not within {seconds} s")
+        time.sleep(every)
+
+
+def make_bytes(seed, size):
+    """Bytes from a seed that do not compress: SHAKE-256 in pieces."""
+    out = bytearray()
+    counter = 0
+    while len(out) < size:
+        piece = min(size - len(out), 1 << 24)
+        out += hashlib.shake_256(f"{seed}/{counter}".encode()).digest(piece)
+        counter += 1
+    return bytes(out)
+
+
+def sha256_file(path):
+    digest = hashlib.sha256()
+    with open(path, "rb") as f:
+        while piece := f.read(1 << 20):
+            digest.update(piece)
+    return digest.hexdigest()
+
+
+class Daemon:
+    """A node process. Subclasses say how it is started and what its ready lines look like."""
+
+    def __init__(self, program, folder, name):
+        self.program = str(program)
+        self.name = name
+        self.repo = pathlib.Path(folder) / name
+        self.process = None
+        self.out_path = pathlib.Path(folder) / f"{name}.out"
+        self.err_path = pathlib.Path(folder) / f"{name}.err"
+        self.api_port = self.gateway_port = 0
+        self.peer_id = ""
+        self.addresses = []
+        self.environment = {}
+
+    # ── running ──
+    def env(self):
+        keep = {k: v for k, v in os.environ.items() if k not in ("IPFS_PATH", "DISTRIBUTE_PATH")}
+        keep.update(self.environment)
+        return keep
+
+    def run(self, *words, stdin=None, check_code=True, timeout=300, cwd=None):
+        result = subprocess.run([self.program, *map(str, words)], input=stdin, capture_output=True, env=self.env(),
+                                timeout=timeout, cwd=cwd)
+        if check_code and result.returncode:
+            raise Failure(f"{self.name}: {' '.join(map(str, words))}: exit {result.returncode}: "
+                          f"{result.stderr.decode(errors='replace').strip()[-500:]}")
+        return result
+
+    def text(self, *words, **options):
+        return self.run(*words, **options).stdout.decode().strip()
+
+    def start(self, *words):
+        self.out_file, self.err_file = open(self.out_path, "ab"), open(self.err_path, "ab")
+        mark = self.out_path.stat().st_size
+        began = time.monotonic()
+        self.process = subprocess.Popen([self.program, *self.start_words(), *words], stdin=subprocess.DEVNULL,
+                                        stdout=self.out_file, stderr=self.err_file, env=self.env())
+
+        def is_ready():
+            if self.process.poll() is not None:
+                raise Failure(f"{self.name} ended with {self.process.returncode}: {self.last_words()}")
+            return "Daemon is ready" in self.out_path.read_text(errors="replace")[mark:]
+
+        wait_until(is_ready, READY_SECONDS, f"{self.name} is ready", every=0.005)
+        self.ready_seconds = time.monotonic() - began
+        text = self.out_path.read_text(errors="replace")[mark:]
+        self.api_port = int(re.search(r"API server listening on /ip4/127\.0\.0\.1/tcp/(\d+)", text)[1])
+        gateway = re.search(r"Gateway server listening on /ip4/127\.0\.0\.1/tcp/(\d+)", text)
+        self.gateway_port = int(gateway[1]) if gateway else 0
+        who = self.rpc("id")
+        self.peer_id = who["ID"]
+        self.addresses = self.loopback_addresses()
+        return self
+
+    def loopback_addresses(self):
+        listen = self.rpc("swarm/addrs/listen")["Strings"]
+        return [f"{a.split('/p2p/')[0]}/p2p/{self.peer_id}" for a in listen if a.startswith("/ip4/127.0.0.1/tcp/") and "/ws" not in a]
+
+    def last_words(self):
+        return self.err_path.read_text(errors="replace").strip()[-600:]
+
+    def stop(self, seconds=20):
+        if self.process is None:
+            return None
+        if self.process.poll() is None:
+            self.process.send_signal(signal.SIGTERM)
+            try:
+                self.process.wait(seconds)
+            except subprocess.TimeoutExpired:
+                self.process.kill()
+                self.process.wait()
+                self.close_files()
+                raise Failure(f"{self.name} did not stop within {seconds} s of SIGTERM")
+        code = self.process.returncode
+        self.close_files()
+        return code
+
+    def kill(self):
+        if self.process is not None and self.process.poll() is None:
+            self.process.kill()
+            self.process.wait()
+        self.close_files()
+
+    def close_files(self):
+        self.process = None
+        self.out_file.close()
+        self.err_file.close()
+
+    # ── asking ──
+    def rpc_raw(self, command, args=(), options=None, body=None, content_type=None, timeout=300):
+        query = [("arg", a) for a in args] + list((options or {}).items())
+        connection = http.client.HTTPConnection("127.0.0.1", self.api_port, timeout=timeout)
+        headers = {"Content-Type": content_type} if content_type else {}
+        connection.request("POST", f"/api/v0/{command}?{urllib.parse.urlencode(query)}", body=body, headers=headers)
+        response = connection.getresponse()
+        data = response.read()
+        connection.close()
+        return response, data
+
+    def rpc_lines(self, command, *args, timeout=300, **options):
+        options = {k.replace("_", "-"): v for k, v in options.items()}
+        response, data = self.rpc_raw(command, args, options, timeout=timeout)
+        if response.status != 200:
+            raise Failure(f"{self.name}: rpc {command} {args}: {response.status} {data[:300]!r}")
+        return [json.loads(line) for line in data.splitlines() if line.strip()]
+
+    def rpc(self, command, *args, **options):
+        lines = self.rpc_lines(command, *args, **options)
+        return lines[0] if lines else None
+
+    def connect(self, other):
+        return self.rpc("swarm/connect", other.addresses[0])
+
+    def peers(self):
+        return {p["Peer"] for p in self.rpc("swarm/peers")["Peers"] or []}
+
+    def memory(self):
+        """Resident and peak bytes, from /proc."""
+        status = pathlib.Path(f"/proc/{self.process.pid}/status").read_text()
+        figures = dict(re.findall(r"^(VmRSS|VmHWM):\s+(\d+) kB", status, re.M))
+        return int(figures["VmRSS"]) * 1024, int(figures["VmHWM"]) * 1024
+
+    def cpu_seconds(self):
+        fields = pathlib.Path(f"/proc/{self.process.pid}/stat").read_text().rsplit(")", 1)[1].split()
+        return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
+
+
+class Node(Daemon):
+    """Our node."""
+
+    def __init__(self, program, folder, name, config=None, profile="test"):
+        super().__init__(program, folder, name)
+        self.environment = {"DISTRIBUTE_PATH": str(self.repo)}
+        self.text("init", f"--profile={profile}")
+        self.configure(**{"Bootstrap": [], **(config or {})})
+
+    def configure(self, **settings):
+        """Keys use __ for the dot."""
+        for key, value in settings.items():
+            self.text("config", "--json", key.replace("__", "."), json.dumps(value))
+
+    def identity(self):
+        return json.loads(self.text("id", "--json"))["ID"]
+
+    def start_words(self):
+        return ["node", "--listen=127.0.0.1:0", "--api-port=0", "--gateway-port=0", "--metrics-port=0"]
+
+
+class Kubo(Daemon):
+    def __init__(self, program, folder, name, config=None):
+        super().__init__(program, folder, name)
+        self.environment = {"IPFS_PATH": str(self.repo), "TEST_DHT_STUB": "1", "IPFS_TELEMETRY": "off"}
+        self.text("init", "--profile=test")
+        path = self.repo / "config"
+        settings = json.loads(path.read_text())
+        settings["Addresses"].update({"Swarm": ["/ip4/127.0.0.1/tcp/0"], "API": "/ip4/127.0.0.1/tcp/0",
+                                      "Gateway": "/ip4/127.0.0.1/tcp/0"})
+        settings["Routing"] = {"Type": "dht", "LoopbackAddressesOnLanDHT": True}
+        settings["Bootstrap"] = []
+        settings.setdefault("AutoConf", {})["Enabled"] = False
+        settings.setdefault("DNS", {})["Resolvers"] = {}
+        settings.setdefault("Ipns", {})["DelegatedPublishers"] = []
+        settings.setdefault("Routing", {})["DelegatedRouters"] = []
+        settings.setdefault("AutoTLS", {})["Enabled"] = False
+        settings.setdefault("Plugins", {}).setdefault("Plugins", {})["telemetry"] = {"Disabled": True}
+        for key, value in (config or {}).items():
+            place = settings
+            *above, last = key.split(".")
+            for part in above:
+                place = place.setdefault(part, {})
+            place[last] = value
+        path.write_text(json.dumps(settings, indent=2))
+
+    def start_words(self):
+        return ["daemon"]
+
+
+class Workshop:
+    """A temporary folder and the daemons in it; leaves nothing behind."""
+
+    def __init__(self, program, kubo=None):
+        self.program, self.kubo_program = os.path.abspath(program), kubo
+        self.folder = tempfile.mkdtemp(prefix="distribute-test-")
+        self.daemons = []
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *_):
+        for daemon in reversed(self.daemons):
+            try:
+                daemon.kill()
+            except Exception as e:  # the others must still be ended
+                print(f"ending {daemon.name}: {e}", file=sys.stderr)
+        shutil.rmtree(self.folder, ignore_errors=True)
+
+    def node(self, name, config=None, start=True, **options):
+        node = Node(self.program, self.folder, name, config, **options)
+        self.daemons.append(node)
+        return node.start() if start else node
+
+    def kubo(self, name, config=None, start=True):
+        kubo = Kubo(self.kubo_program, self.folder, name, config)
+        self.daemons.append(kubo)
+        return kubo.start() if start else kubo
+
+    def path(self, name):
+        return pathlib.Path(self.folder) / name
+
+    def file(self, name, size, seed=None):
+        path = self.path(name)
+        path.write_bytes(make_bytes(seed or name, size))
+        return path
+
+
+class Runner:
+    """Runs functions named test_…, prints a line for each and `N passed, N failed` at the end."""
+
+    def __init__(self):
+        self.passed = self.failed = 0
+
+    def run(self, name, function, *args):
+        began = time.monotonic()
+        try:
+            function(*args)
+        except Exception as e:
+            self.failed += 1
+            print(f"FAILED {name}: {type(e).__name__}: {e}", flush=True)
+            return False
+        self.passed += 1
+        print(f"ok     {name} ({time.monotonic() - began:.1f} s)", flush=True)
+        return True
+
+    def close(self):
+        print(f"{self.passed} passed, {self.failed} failed")
+        return 1 if self.failed or not self.passed else 0
+
+
+def tests_of(module, only=()):
+    found = [(n, f) for n, f in vars(module).items() if n.startswith("test_") and callable(f)]
+    return [(n, f) for n, f in found if not only or any(o in n for o in only)]
