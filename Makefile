@@ -29,7 +29,7 @@ build: deps $(RELEASE)/build.ninja ## the optimized program: build/release/distr
 	@ninja -C $(RELEASE) -j$(JOBS) distribute
 
 run: build ## three nodes: store a real file on two, lose a holder, heal onto the third, get the bytes back
-	@tools/demo.sh $(RELEASE)/distribute
+	@tools/demo.py $(RELEASE)/distribute
 
 test: deps $(DEBUG)/build.ninja ## all tests under ASan and UBSan, fuzz corpora replayed
 	@ninja -C $(DEBUG) -j$(JOBS)

@@ -1,0 +1,387 @@
+#!/usr/bin/env python3
+"""The program as a user meets it: commands with and without a running node, and what it says when something is wrong.
+
+test_cli.py PROGRAM [NAME-PART…]
+"""
+import http.client
+import json
+import os
+import pathlib
+import re
+import socket
+import subprocess
+import sys
+import threading
+import time
+
+sys.path.insert(0, str(pathlib.Path(__file__).resolve().parent.parent / "process"))
+import nodes
+from nodes import check, wait_until
+
+MIB = 1 << 20
+NOBODY_HAS = "QmYwAPJzv5CZsnA625s3Xf2nemtYgPpHdWEz79ojWnPbdG"
+
+
+def fails(node, *words, code=1, saying=None, **options):
+    """The command must fail with one line of error that names the thing."""
+    result = node.run(*words, check_code=False, **options)
+    text = result.stderr.decode(errors="replace").strip()
+    check(result.returncode == code, f"{words}: exit {result.returncode}, not {code}: {text}")
+    lines = [line for line in text.splitlines() if not line.startswith("{")]
+    check(len(lines) == 1, f"{words}: {len(lines)} lines of error: {text}")
+    check(re.search(saying or ".", lines[0], re.I), f"{words}: said {lines[0]!r}")
+    return lines[0]
+
+
+# ── commands ────────────────────────────────────────────────────────────────────────────────────
+
+
+def test_init_twice(shop):
+    node = shop.node("init", start=False)
+    fails(node, "init", saying="already|exists")
+    check((node.repo / "version").read_text().strip() == "distribute-1", "version file")
+    check((node.repo / "config").stat().st_mode & 0o777 == 0o600, "config is readable by others")
+
+
+def test_add_cat_get_offline(shop):
+    node = shop.node("offline", start=False)
+    path = shop.file("data.bin", 3 * MIB + 17)
+    line = node.text("add", path)
+    cid = line.split()[1]
+    check(line == f"added {cid} data.bin", line)
+    check(node.run("cat", cid).stdout == path.read_bytes(), "cat gives other bytes")
+    check(node.run("cat", "--offset=1000000", "--length=77", cid).stdout == path.read_bytes()[1000000:1000077], "range")
+    out = shop.path("out.bin")
+    said = node.text("get", cid, out)
+    check(re.match(r"fetching from .+\.\.\. done \(.+ in .+s\)$", said), said)
+    check(out.read_bytes() == path.read_bytes(), "get gives other bytes")
+    check(node.text("add", "-Q", path) == cid, "-Q")
+    check(node.run("add", "-Q", stdin=b"hello\n").stdout.strip() == b"QmZULkCELmmk5XNfCgTnCyFgAVxBRBXyDHGGMVoLFLiXEN", "stdin")
+
+
+def test_add_directory_ls_get(shop):
+    node = shop.node("dirs")
+    folder = shop.path("tree")
+    (folder / "sub" / "empty").mkdir(parents=True)
+    (folder / "a.txt").write_text("a")
+    (folder / "sub" / "b.bin").write_bytes(nodes.make_bytes("b", 700000))
+    (folder / "link").symlink_to("a.txt")
+    (folder / ".hidden").write_text("not added by default")
+    fails(node, "add", folder, saying="use the '-r' flag")
+    lines = node.text("add", "-r", folder).splitlines()
+    root = lines[-1].split()[1]
+    check(lines[-1].endswith(" tree"), lines[-1])
+    names = [line.split(" ", 2)[2] for line in node.text("ls", root).splitlines()]
+    check(names == ["a.txt", "link", "sub/"], f"ls says {names}")
+    out = shop.path("tree-out")
+    node.run("get", root, "-o", out)
+    check((out / "sub" / "b.bin").read_bytes() == (folder / "sub" / "b.bin").read_bytes(), "file below")
+    check((out / "sub" / "empty").is_dir() and os.readlink(out / "link") == "a.txt", "empty folder and link")
+    check(node.run("cat", f"{root}/sub/b.bin").stdout == (folder / "sub" / "b.bin").read_bytes(), "path")
+    check(node.text("resolve", f"/ipfs/{root}/a.txt").startswith("/ipfs/Qm"), "resolve")
+
+
+def test_pins_and_gc(shop):
+    node = shop.node("gc")
+    keep, drop = (node.text("add", "-Q", shop.file(n, 2 * MIB)) for n in ("keep", "drop"))
+    check({keep, drop} <= set(node.text("pin", "ls", "-q", "--type=recursive").split()), "pins")
+    check(node.text("pin", "rm", drop) == f"unpinned {drop}", "unpin")
+    fails(node, "pin", "rm", drop, saying="not pinned")
+    removed = node.text("repo", "gc").splitlines()
+    check(any(drop in line for line in removed), "gc removed nothing of it")
+    check(not any(keep in line for line in removed), "gc removed a pinned block")
+    check(node.run("cat", keep).stdout == shop.path("keep").read_bytes(), "the pinned file is whole")
+    fails(node, "cat", "--offline", drop, saying="not found|not here")
+    check("RepoSize" in node.text("repo", "stat"), "repo stat")
+
+
+def test_blocks(shop):
+    node = shop.node("blocks")
+    cid = node.text("block", "put", stdin=b"some bytes")
+    check(node.run("block", "get", cid).stdout == b"some bytes", "block get")
+    check(node.text("block", "stat", cid) == f"Key: {cid}\nSize: 10", "block stat")
+    check(node.text("block", "rm", cid) == f"removed {cid}", "block rm")
+    fails(node, "block", "get", "--offline", cid, saying="not found|not here")
+
+
+def test_config(shop):
+    node = shop.node("config", start=False)
+    node.run("config", "Datastore.StorageMax", "20GB")
+    check(node.text("config", "Datastore.StorageMax") == "20GB", "config")
+    node.run("config", "--json", "Swarm.ConnMgr.HighWater", "50")
+    check(node.text("config", "Swarm.ConnMgr.HighWater") == "50", "config --json")
+    fails(node, "config", "Identity.PrivKey", saying="private|denied|cannot")
+    check("PrivKey" not in node.text("config", "show"), "config show prints the private key")
+    fails(node, "config", "No.Such.Key", saying="No.Such|no such|not found")
+
+
+def test_status_and_peers(shop):
+    a, b = shop.node("s1"), shop.node("s2")
+    a.connect(b)
+    check(b.peer_id in a.text("peers"), "peers")
+    cid = a.text("add", "-Q", shop.file("s", 400000))
+    lines = a.text("status", cid).splitlines()
+    check([line.split(":")[0] for line in lines] == ["CID", "Size", "Local", "Pinned", "Peers"], f"status says {lines}")
+    check(lines[2] == "Local: yes" and lines[3] == "Pinned: yes", f"status says {lines}")
+    check(a.text("swarm", "disconnect", b.addresses[0]).endswith("success"), "disconnect")
+
+
+def test_fetch_between_nodes(shop):
+    a, b = shop.node("f1"), shop.node("f2")
+    path = shop.file("f", 20 * MIB)
+    cid = a.text("add", "-Q", path)
+    b.connect(a)
+    out = shop.path("f-out")
+    said = b.text("get", cid, "-o", out)
+    check(a.peer_id in said, f"get does not name the peer: {said}")
+    check(out.read_bytes() == path.read_bytes(), "other bytes")
+    check(a.peer_id in b.text("findprovs", cid) or True, "findprovs runs")
+
+
+def test_daemon_lines_and_clean_stop(shop):
+    node = shop.node("lines")
+    text = node.out_path.read_text()
+    check(re.search(r"^RPC API server listening on /ip4/127\.0\.0\.1/tcp/\d+$", text, re.M), text)
+    check(text.rstrip().endswith("Daemon is ready"), text)
+    check((node.repo / "api").exists(), "api file")
+    check(node.stop() == 0, "exit code after SIGTERM")
+    check(not (node.repo / "api").exists(), "api file left behind")
+    node.start()
+    node.run("shutdown")
+    wait_until(lambda: node.process.poll() is not None, 10, "shutdown ends the node")
+
+
+# ── HTTP ────────────────────────────────────────────────────────────────────────────────────────
+
+
+def http_get(node, path, headers=None, method="GET", port=None):
+    c = http.client.HTTPConnection("127.0.0.1", port or node.gateway_port, timeout=30)
+    c.request(method, path, headers=headers or {})
+    r = c.getresponse()
+    body = r.read()
+    c.close()
+    return r, body
+
+
+def test_gateway(shop):
+    node = shop.node("gw")
+    path = shop.file("page.bin", 600000)
+    cid = node.text("add", "-Q", path)
+    r, body = http_get(node, f"/ipfs/{cid}")
+    check(r.status == 200 and body == path.read_bytes(), f"{r.status}")
+    etag = r.getheader("ETag")
+    check(etag == f'"{cid}"', f"ETag {etag}")
+    check("immutable" in r.getheader("Cache-Control", ""), "Cache-Control")
+    r, body = http_get(node, f"/ipfs/{cid}", {"If-None-Match": etag})
+    check(r.status == 304 and not body, f"If-None-Match gave {r.status}")
+    r, body = http_get(node, f"/ipfs/{cid}", {"Range": "bytes=262140-262150"})
+    check(r.status == 206 and body == path.read_bytes()[262140:262151], f"range gave {r.status}")
+    r, _ = http_get(node, f"/ipfs/{cid}", {"Range": "bytes=700000-"})
+    check(r.status == 416, f"range behind the end gave {r.status}")
+    r, body = http_get(node, f"/ipfs/{cid}", method="HEAD")
+    check(r.status == 200 and not body and r.getheader("Content-Length") == "600000", "HEAD")
+    folder = shop.path("listing")
+    folder.mkdir()
+    (folder / "<script>alert(1)</script>.txt").write_text("x")
+    root = node.text("add", "-r", "-Q", folder)
+    r, body = http_get(node, f"/ipfs/{root}/")
+    check(r.status == 200 and b"<script>alert" not in body and b"&lt;script&gt;" in body, "listing is not escaped")
+    r, _ = http_get(node, f"/ipfs/{root}/nothing")
+    check(r.status == 404, f"missing name gave {r.status}")
+    r, body = http_get(node, "/ipfs/not-a-cid")
+    check(r.status == 400, f"wrong CID gave {r.status}: {body[:100]!r}")
+
+
+def test_rpc_is_guarded(shop):
+    node = shop.node("guard")
+    r, _ = http_get(node, "/api/v0/id", port=node.api_port)
+    check(r.status == 405, f"GET gave {r.status}")
+    for headers in ({"Origin": "http://evil.example"}, {"Referer": "http://evil.example/x"}, {"User-Agent": "Mozilla/5.0"}):
+        r, _ = http_get(node, "/api/v0/id", headers, "POST", node.api_port)
+        check(r.status == 403, f"{headers} gave {r.status}")
+    r, _ = http_get(node, "/api/v0/nonsense", None, "POST", node.api_port)
+    check(r.status == 404, f"unknown command gave {r.status}")
+    r, body = http_get(node, "/api/v0/cat", None, "POST", node.api_port)
+    check(r.status == 400 and b'argument \\"ipfs-path\\" is required' in body, f"{r.status} {body!r}")
+
+
+def test_metrics_and_health(shop):
+    node = shop.node("metrics")
+    port = int(re.search(r"Metrics server listening on http://127\.0\.0\.1:(\d+)/", node.out_path.read_text())[1])
+    for path, want in (("/health", b"ok"), ("/ready", b"ok")):
+        r, body = http_get(node, path, port=port)
+        check(r.status == 200 and want in body, f"{path}: {r.status} {body!r}")
+    cid = node.text("add", "-Q", stdin=b"metrics")
+    http_get(node, f"/ipfs/{cid}")
+    r, body = http_get(node, "/metrics", port=port)
+    text = body.decode()
+    for name in ("distribute_blocks_total", "distribute_wantlist_size", "dht_routing_table_size", "bitswap_blocks_sent",
+                 "bitswap_blocks_received", "gateway_requests_total"):
+        check(re.search(rf"^{name}(\{{.*\}})? [0-9.e+]+$", text, re.M), f"no metric {name}")
+
+
+def test_log_lines_are_json(shop):
+    node = shop.node("logs")
+    node.stop()
+    lines = node.err_path.read_text().splitlines()
+    check(lines, "no log at all")
+    for line in lines:
+        entry = json.loads(line)
+        check({"level", "ts", "msg"} <= set(entry), f"log line {line}")
+    key = json.loads((node.repo / "config").read_text())["Identity"]["PrivKey"]
+    check(key not in node.err_path.read_text() + node.out_path.read_text(), "the private key is in a log")
+
+
+# ── bad input and faults ────────────────────────────────────────────────────────────────────────
+
+
+def test_wrong_words(shop):
+    node = shop.node("wrong", start=False)
+    fails(node, "nonsense", code=2, saying="unknown command")
+    fails(node, "add", "--nonsense", code=2, saying="nonsense")
+    fails(node, "cat", code=2, saying="CID")
+    fails(node, "cat", "not-a-cid", saying="not-a-cid|cid")
+    fails(node, "cat", "QmYwAPJzv5CZsnA625s3Xf2nemtYgPpHdWEz79ojWnPbdX", saying="cid|invalid|not found")
+    fails(node, "cat", "--offline", NOBODY_HAS, saying="not found|not here")
+    fails(node, "add", shop.path("no-such-file"), saying="no-such-file")
+    fails(node, "swarm", "peers", saying="running node")
+
+
+def test_missing_content_times_out(shop):
+    node = shop.node("timeout")
+    began = time.monotonic()
+    fails(node, "cat", "--timeout=1s", NOBODY_HAS, saying="timed out|deadline|not found")
+    check(time.monotonic() - began < 8, "the time-out was not kept")
+
+
+def test_repo_is_locked(shop):
+    node = shop.node("locked")
+    (node.repo / "api").unlink()
+    fails(node, "add", stdin=b"x", saying="use|lock|running")
+    result = subprocess.run([node.program, *node.start_words()], env=node.env(), capture_output=True, timeout=30)
+    check(result.returncode == 1 and str(node.repo).encode() in result.stderr, f"second node: {result.stderr!r}")
+
+
+def test_unusable_repositories(shop):
+    kubo = shop.path("kubo-repo")
+    kubo.mkdir()
+    (kubo / "version").write_text("18\n")
+    (kubo / "datastore_spec").write_text("{}")
+    (kubo / "config").write_text("{}")
+    node = shop.node("unusable", start=False)
+    fails(node, "id", "--repo", kubo, saying="import-kubo")
+    fails(node, "id", "--repo", shop.path("absent"), saying="init")
+    broken = shop.node("broken", start=False)
+    (broken.repo / "config").write_text("{ not json")
+    fails(broken, "id", saying="config")
+    future = shop.node("future", start=False)
+    (future.repo / "version").write_text("distribute-999\n")
+    fails(future, "id", saying="version|newer")
+    file = shop.path("a-file")
+    file.write_text("x")
+    fails(node, "id", "--repo", file, saying="a-file")
+
+
+def test_port_in_use(shop):
+    node = shop.node("ports", start=False)
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", 0))
+        taken.listen()
+        port = taken.getsockname()[1]
+        for option in (f"--listen=127.0.0.1:{port}", f"--api-port={port}", f"--gateway-port={port}"):
+            words = [w for w in node.start_words() if not option.startswith(w.split("=")[0])]
+            result = subprocess.run([node.program, *words, option], env=node.env(), capture_output=True, timeout=30)
+            lines = [line for line in result.stderr.decode().splitlines() if not line.startswith("{")]
+            check(result.returncode == 1 and len(lines) == 1 and str(port) in lines[0], f"{option}: {result.stderr!r}")
+
+
+def test_peer_that_speaks_nonsense(shop):
+    node = shop.node("nonsense")
+    host, port = "127.0.0.1", int(node.addresses[0].split("/")[4])
+    before = node.memory()[0]
+    for data in (b"GET / HTTP/1.1\r\n\r\n", b"\xff" * 100000, b"\x13/multistream/1.0.0\n" + b"\x80" * 5000,
+                 b"\x13/multistream/1.0.0\n\x07/noise\n" + b"\xff\xff" + os.urandom(65535)):
+        with socket.create_connection((host, port), timeout=20) as s:
+            try:
+                s.sendall(data)
+                s.settimeout(20)
+                while s.recv(4096):
+                    pass
+            except (ConnectionError, TimeoutError):
+                pass
+    check(node.rpc("id")["ID"] == node.peer_id, "the node no longer answers")
+    check(node.memory()[0] - before < 8 * MIB, "memory grew with nonsense")
+
+
+def test_full_disk(shop):
+    """A file system of 24 MiB: adding more fails with one line, what was there stays readable, and room helps."""
+    if os.geteuid() != 0:
+        return
+    mount = shop.path("small-disk")
+    mount.mkdir()
+    subprocess.run(["mount", "-t", "tmpfs", "-o", "size=24m", "tmpfs", mount], check=True)
+    try:
+        node = nodes.Node(shop.program, mount, "repo")
+        small = node.text("add", "-Q", shop.file("small", MIB))
+        fails(node, "add", "-q", shop.file("large", 64 * MIB), saying="no space|storage|full")
+        check(node.run("cat", small).stdout == shop.path("small").read_bytes(), "what was acknowledged is gone")
+        node.run("repo", "gc")
+        check(node.text("add", "-Q", shop.file("again", 2 * MIB)), "room does not help")
+    finally:
+        subprocess.run(["umount", mount], check=True)
+
+
+def test_kill_during_add(shop):
+    """kill -9 in the middle of adds: what was acknowledged is there, what was not is not served half."""
+    node = shop.node("killed")
+    acknowledged = []
+    stop = threading.Event()
+
+    def add_files():
+        i = 0
+        while not stop.is_set():
+            path = shop.file(f"k-{i}", 150000 + i)
+            try:
+                result = node.run("add", "-Q", path, check_code=False, timeout=60)
+            except Exception:
+                return
+            if result.returncode == 0:
+                acknowledged.append((result.stdout.decode().strip(), path))
+            i += 1
+
+    for round_number in range(3):
+        stop.clear()
+        worker = threading.Thread(target=add_files)
+        worker.start()
+        wait_until(lambda: len(acknowledged) > 5 * (round_number + 1), 60, "files are added", every=0.01)
+        node.kill()
+        stop.set()
+        worker.join(60)
+        node.start()
+    for cid, path in acknowledged:
+        check(node.run("cat", cid).stdout == path.read_bytes(), f"{path.name} was acknowledged and is gone")
+    check("error" not in node.text("repo", "verify").lower(), "repo verify finds damage")
+
+
+def test_get_writes_nowhere_else(shop):
+    node = shop.node("safe", start=False)
+    folder = shop.path("evil")
+    folder.mkdir()
+    (folder / "link").symlink_to("/tmp")
+    root = node.text("add", "-r", "-Q", folder)
+    out = shop.path("evil-out")
+    node.run("get", root, "-o", out)
+    check(os.readlink(out / "link") == "/tmp", "a link is written as a link")
+
+
+def main(argv):
+    program, *only = argv
+    runner = nodes.Runner()
+    for name, function in nodes.tests_of(sys.modules[__name__], only):
+        with nodes.Workshop(program) as shop:
+            runner.run(name, function, shop)
+    return runner.close()
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))
