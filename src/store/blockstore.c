@@ -40,18 +40,50 @@ err_t blockstore_put(task_t *t, blockstore_t *bs, block_t *block)
     return blockstore_put_many(t, bs, &block, 1);
 }
 
-err_t blockstore_put_many(task_t *t, blockstore_t *bs, block_t *const *blocks, size_t n)
+/* state NULL: durable at once. */
+static err_t put_stored(task_t *t, blockstore_t *bs, block_t *const *blocks, size_t n, void **state)
+{
+    return state ? bs->ops->write_many(t, bs, blocks, n, state) : bs->ops->put_many(t, bs, blocks, n);
+}
+
+static err_t put_blocks(task_t *t, blockstore_t *bs, block_t *const *blocks, size_t n, void **state)
 {
     if (!any_identity(blocks, n))
-        return n ? bs->ops->put_many(t, bs, blocks, n) : OK;
+        return n ? put_stored(t, bs, blocks, n, state) : OK;
     block_t **stored = xcalloc(n, sizeof *stored);
     size_t count = 0;
     for (size_t i = 0; i < n; i++)
         if (!cid_is_identity(&blocks[i]->cid))
             stored[count++] = blocks[i];
-    err_t e = count ? bs->ops->put_many(t, bs, stored, count) : OK;
+    err_t e = count ? put_stored(t, bs, stored, count, state) : OK;
     free(stored);
     return e;
+}
+
+err_t blockstore_put_many(task_t *t, blockstore_t *bs, block_t *const *blocks, size_t n)
+{
+    return put_blocks(t, bs, blocks, n, NULL);
+}
+
+void blockstore_writer_init(blockstore_writer_t *w, blockstore_t *bs)
+{
+    *w = (blockstore_writer_t){.bs = bs};
+}
+
+err_t blockstore_write(task_t *t, blockstore_writer_t *w, block_t *const *blocks, size_t n)
+{
+    return put_blocks(t, w->bs, blocks, n, w->bs->ops->write_many ? &w->state : NULL);
+}
+
+err_t blockstore_flush(task_t *t, blockstore_writer_t *w)
+{
+    return w->state ? w->bs->ops->settle(t, w->bs, &w->state) : OK;
+}
+
+void blockstore_writer_deinit(blockstore_writer_t *w)
+{
+    if (w->state)
+        (void)!w->bs->ops->settle(NULL, w->bs, &w->state);
 }
 
 static err_t get_verified(task_t *t, blockstore_t *bs, const cid_t *cid, block_t **ret_block)
@@ -73,8 +105,10 @@ err_t blockstore_get(task_t *t, blockstore_t *bs, const cid_t *cid, block_t **re
      * look-up tells that from damage. */
     if (e == ERR_CORRUPT)
         e = get_verified(t, bs, cid, ret_block);
+    char text[CID_TEXT_MAX];
+    if (e == ERR_CORRUPT && bs->ops->wrong_is_absent)
+        return fail(ERR_NOT_FOUND, "block %s is not here: its file is damaged", cid_print(cid, text));
     if (e == ERR_CORRUPT) {
-        char text[CID_TEXT_MAX];
         return fail(ERR_CORRUPT,
                     "block %s is damaged on disk: run `repo verify --drop`, then fetch or add it again",
                     cid_print(cid, text));

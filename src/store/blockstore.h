@@ -23,6 +23,10 @@ typedef struct blockstore_ops {
     err_t (*stat)(task_t *t, blockstore_t *bs, blockstore_stat_t *ret);
     err_t (*compact)(task_t *t, blockstore_t *bs); /* gives room of removed blocks back */
     void (*close)(task_t *t, blockstore_t *bs);
+    /* For blockstore_writer; NULL: put_many does it. t NULL in settle: forget without waiting. */
+    err_t (*write_many)(task_t *t, blockstore_t *bs, block_t *const *blocks, size_t n, void **state);
+    err_t (*settle)(task_t *t, blockstore_t *bs, void **state);
+    bool wrong_is_absent; /* bytes that do not hash to the CID count as no block: the next put writes it */
 } blockstore_ops_t;
 struct blockstore {
     const blockstore_ops_t *ops;
@@ -31,8 +35,23 @@ struct blockstore {
  * cost a lookup. The blocks' hashes are trusted: verify what comes from outside before. ERR_NO_SPACE. */
 MUST_CHECK err_t blockstore_put(task_t *t, blockstore_t *bs, block_t *block);
 MUST_CHECK err_t blockstore_put_many(task_t *t, blockstore_t *bs, block_t *const *blocks, size_t n);
+/* A writer puts blocks whose durability is asked for once, at the end, so that a long add neither waits for
+ * each sync nor holds its blocks until then. blockstore_write returns when the store has the bytes: the
+ * blocks can be read back and the caller may release them. blockstore_flush returns OK when all that this
+ * writer wrote is durable, else the first failure; then nothing of the add may be acknowledged. The store
+ * syncs by itself whenever enough has come together, and holds writers back when the disk is behind. */
+typedef struct blockstore_writer {
+    blockstore_t *bs; /* borrowed */
+    void *state;
+} blockstore_writer_t;
+void blockstore_writer_init(blockstore_writer_t *w, blockstore_t *bs);
+MUST_CHECK err_t blockstore_write(task_t *t, blockstore_writer_t *w, block_t *const *blocks, size_t n);
+MUST_CHECK err_t blockstore_flush(task_t *t, blockstore_writer_t *w);
+void blockstore_writer_deinit(blockstore_writer_t *w); /* idempotent; before the store is closed */
+AUTO_DEFINE(blockstore_writer_t, blockstore_writer_deinit)
 /* Verified on read: ERR_CORRUPT when the bytes on disk do not hash to the CID. ERR_NOT_FOUND. The block
- * carries the CID that was asked for. Suspends only when the data is not in memory. */
+ * carries the CID that was asked for. Suspends when the data is not in memory, and for larger blocks
+ * while a worker hashes them. */
 MUST_CHECK err_t blockstore_get(task_t *t, blockstore_t *bs, const cid_t *cid, block_t **ret_block);
 MUST_CHECK err_t blockstore_size(task_t *t, blockstore_t *bs, const cid_t *cid,
                                  uint64_t *ret_size); /* ERR_NOT_FOUND */

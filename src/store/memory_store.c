@@ -136,8 +136,16 @@ static void close_store(task_t *t, blockstore_t *bs)
     free(m);
 }
 
-static const blockstore_ops_t memory_ops = {put_many, get,        size,    remove_many,
-                                            each,     stat_store, compact, close_store};
+static const blockstore_ops_t memory_ops = {
+    .put_many = put_many,
+    .get = get,
+    .size = size,
+    .remove = remove_many,
+    .each = each,
+    .stat = stat_store,
+    .compact = compact,
+    .close = close_store,
+};
 
 err_t memory_store_new(uint64_t max_bytes, blockstore_t **ret)
 {

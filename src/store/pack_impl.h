@@ -1,0 +1,149 @@
+/* pack_impl: what the parts of the pack store share. Only for store/pack_*.c and their tests. */
+#ifndef STORE_PACK_IMPL_H
+#define STORE_PACK_IMPL_H
+#include "base/map.h"
+#include "store/pack_index.h"
+#include "store/pack_store.h"
+#include "task/driver.h"
+
+#define PACK_SEGMENT_MAX_BYTES ((uint64_t)1 << 30) /* places are 32 bits; far above any segment_bytes */
+#define PACK_OPEN_FILES_MAX 32
+#define PACK_CHUNK_MAX_BYTES (8u << 20) /* of one turn at the pen */
+#define PACK_CHUNK_MAX_BLOCKS 512
+#define PACK_EPOCH_MAX_BLOCKS (64u << 10)
+#define PACK_PATH_MAX 4096
+
+typedef struct pack_segment {
+    uint32_t number;
+    uint32_t users; /* who have its file; it is closed only at 0 */
+    uint64_t last_use;
+    uint64_t size_bytes; /* where the next record would stand */
+    file_t *file;        /* NULL when closed */
+    uint8_t key[16];
+    bool has_key;
+    bool is_failed; /* a sync failed: what its pages hold is unknown, nothing more goes in */
+    bool is_sealed; /* nothing more goes in */
+    bool is_dropping;
+    bool is_gone;   /* unlinked; freed by its last user */
+    pack_row_t row; /* as the index has it */
+} pack_segment_t;
+
+/* Blocks that were written and are not committed yet. */
+typedef struct pack_touched {
+    pack_segment_t *segment; /* used */
+    uint64_t end_bytes;
+} pack_touched_t;
+typedef struct pack_epoch {
+    uint32_t refs;
+    struct pack_pending **pending;
+    size_t n, cap;
+    uint64_t bytes;
+    pack_touched_t *touched;
+    size_t n_touched;
+    bool is_wanted; /* somebody waits for it */
+    bool is_done;
+    err_t result;
+    char text[ERROR_TEXT_MAX];
+} pack_epoch_t;
+typedef struct pack_pending {
+    pack_change_kind_t kind; /* PACK_PUT or PACK_MOVE */
+    pack_loc_t loc, old;
+    pack_epoch_t *epoch; /* NULL while it is being written */
+    size_t item;         /* its place in the list that is being written */
+    uint8_t key_len;
+    uint8_t key[];
+} pack_pending_t;
+
+typedef struct pack_store {
+    blockstore_t base;
+    char *folder;
+    pack_options_t options;
+    pack_index_t *index;
+    pack_segment_t **segments; /* in order of their numbers */
+    size_t n_segments, segments_cap;
+    uint32_t next_number;
+    size_t open_files;
+    uint64_t use_clock;
+    pack_segment_t *current; /* used; NULL: the next write finds or makes one */
+    bool folder_is_dirty;    /* a segment was made and its name is not synced */
+    gate_t pen;              /* who may write records, or must keep others from it */
+    gate_t index_gate;       /* who commits to the index */
+    gate_t compact_gate;
+    map_t overlay; /* multihash -> pack_pending_t of kind PACK_PUT */
+    pack_epoch_t *open, *committing;
+    bool is_committer_running;
+    event_t changed; /* an epoch has ended, a commit is wanted */
+    group_t group;
+} pack_store_t;
+
+static inline pack_store_t *pack_self(blockstore_t *bs)
+{
+    return CONTAINER_OF(bs, pack_store_t, base);
+}
+/* The index's entry or what is about to become one. ERR_NOT_FOUND without text. */
+MUST_CHECK err_t pack_find(task_t *t, pack_store_t *s, bytes_t key, pack_loc_t *ret_loc);
+
+/* ── pack_segments.c ─────────────────────────────────────────────────────────────────────────── */
+void pack_segment_path(const pack_store_t *s, uint32_t number, char out[PACK_PATH_MAX]);
+pack_segment_t *pack_segment_find(pack_store_t *s, uint32_t number); /* NULL when there is none */
+pack_segment_t *pack_segment_add(pack_store_t *s, uint32_t number);  /* must not be there */
+/* Opens the file when it is closed. Pair with release. ERR_NOT_FOUND: there is no such segment. */
+MUST_CHECK err_t pack_segment_use(task_t *t, pack_store_t *s, uint32_t number, pack_segment_t **ret);
+void pack_segment_release(pack_store_t *s, pack_segment_t *segment);
+/* Reads the header for the key, once. */
+MUST_CHECK err_t pack_segment_load_key(task_t *t, pack_segment_t *segment);
+uint64_t pack_segment_tag(const pack_segment_t *segment);
+/* Takes s->current: the newest segment when there is room in it, else a new one. */
+MUST_CHECK err_t pack_segment_for_write(task_t *t, pack_store_t *s);
+/* Unlinks a segment that the index no longer needs, in steps that survive a crash. */
+MUST_CHECK err_t pack_segment_drop(task_t *t, pack_store_t *s, uint32_t number);
+void pack_segment_forget(pack_store_t *s, uint32_t number); /* takes it out of the table */
+void pack_segments_free(pack_store_t *s);
+
+/* ── pack_write.c ────────────────────────────────────────────────────────────────────────────── */
+/* A record to write. The bytes are borrowed until the write returns. */
+typedef struct pack_item {
+    bytes_t data;
+    pack_pending_t *pending;
+    uint64_t header_at; /* place of the record; filled in */
+} pack_item_t;
+pack_pending_t *pack_pending_new(pack_change_kind_t kind, bytes_t key);
+/* Appends records to the current segment and puts them into the open epoch (takes the pendings; on failure
+ * too). With the pen, shielded. */
+MUST_CHECK err_t pack_append(task_t *t, pack_store_t *s, pack_item_t *items, size_t n);
+void pack_epoch_ref(pack_epoch_t *e);
+void pack_epoch_release(pack_epoch_t *e); /* NULL is fine */
+/* Waits for the end of an epoch, starting its commit. Its result. */
+MUST_CHECK err_t pack_epoch_wait(task_t *t, pack_store_t *s, pack_epoch_t *e);
+/* Commits all that is written. With the pen: nothing is pending after OK. */
+MUST_CHECK err_t pack_drain(task_t *t, pack_store_t *s);
+/* pack_index_commit, one at a time, and the segments' rows brought up to date. */
+MUST_CHECK err_t pack_commit_to_index(task_t *t, pack_store_t *s, pack_commit_t *c);
+err_t pack_put_many(task_t *t, blockstore_t *bs, block_t *const *blocks, size_t n);
+err_t pack_write_many(task_t *t, blockstore_t *bs, block_t *const *blocks, size_t n, void **state);
+err_t pack_settle(task_t *t, blockstore_t *bs, void **state);
+
+/* ── pack_recover.c ──────────────────────────────────────────────────────────────────────────── */
+/* Brings segments, folder and index into agreement after opening. ERR_CORRUPT: the index is of no use. */
+MUST_CHECK err_t pack_recover(task_t *t, pack_store_t *s);
+
+/* ── pack_scan.c ─────────────────────────────────────────────────────────────────────────────── */
+/* Reads the records of a segment in order. */
+typedef struct pack_scan {
+    pack_segment_t *segment; /* used by the caller */
+    buf_t window;            /* bytes of the file from window_at on */
+    uint64_t window_at, next, file_bytes;
+    uint64_t good_end; /* behind the last sound record */
+} pack_scan_t;
+void pack_scan_init(pack_scan_t *scan, pack_segment_t *segment, uint64_t from, uint64_t file_bytes);
+void pack_scan_deinit(pack_scan_t *scan);
+AUTO_DEFINE(pack_scan_t, pack_scan_deinit)
+/* The next sound record; its bytes are borrowed until the next call. Damaged parts are passed over.
+ * ERR_EOF (without text) at the end. */
+MUST_CHECK err_t pack_scan_next(task_t *t, pack_scan_t *scan, pack_record_t *ret_record, bytes_t *ret_data,
+                                pack_loc_t *ret_loc);
+
+/* ── pack_compact.c ──────────────────────────────────────────────────────────────────────────── */
+err_t pack_remove(task_t *t, blockstore_t *bs, const cid_t *cids, size_t n);
+err_t pack_compact(task_t *t, blockstore_t *bs);
+#endif

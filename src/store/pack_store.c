@@ -1,0 +1,241 @@
+#include "store/pack_store.h"
+#include "base/log.h"
+#include "store/pack_impl.h"
+#include <stdio.h>
+#include <stdlib.h>
+
+#define SEGMENT_BYTES ((uint64_t)256 << 20)
+#define COMMIT_BYTES ((uint64_t)64 << 20)
+#define PAGE_ENTRIES 256
+#define READ_TRIES 4
+
+/* ── reading ─────────────────────────────────────────────────────────────────────────────────── */
+err_t pack_find(task_t *t, pack_store_t *s, bytes_t key, pack_loc_t *ret_loc)
+{
+    pack_pending_t *pending = map_get(&s->overlay, key);
+    if (pending && pending->epoch) {
+        *ret_loc = pending->loc;
+        return OK;
+    }
+    return pack_index_find(t, s->index, key, ret_loc);
+}
+
+static err_t find_cid(task_t *t, pack_store_t *s, const cid_t *cid, pack_loc_t *ret_loc)
+{
+    uint8_t key[CID_BINARY_MAX];
+    err_t e = pack_find(t, s, bytes_of(key, cid_encode_multihash(cid, key)), ret_loc);
+    if (e != ERR_NOT_FOUND)
+        return e;
+    char text[CID_TEXT_MAX];
+    return fail(ERR_NOT_FOUND, "block %s is not here", cid_print(cid, text));
+}
+
+/* From the page cache when it has all of it. ERR_EOF: the file ends before. */
+static err_t read_loc(task_t *t, pack_segment_t *segment, pack_loc_t loc, uint8_t *out)
+{
+    size_t n = 0;
+    err_t e = file_try_read_at(segment->file, out, loc.len, loc.offset, &n);
+    if (e && e != ERR_AGAIN)
+        return e;
+    n = e ? 0 : n;
+    return n == loc.len ? OK : file_read_exact(t, segment->file, out + n, loc.len - n, loc.offset + n);
+}
+
+static err_t read_block(task_t *t, pack_store_t *s, const cid_t *cid, pack_loc_t loc, block_t **ret_block)
+{
+    pack_segment_t *segment;
+    TRY(pack_segment_use(t, s, loc.segment, &segment));
+    AUTO_PTR(block_t) block = NULL;
+    err_t e = block_new(loc.len, &block);
+    if (!e)
+        e = read_loc(t, segment, loc, block->data);
+    pack_segment_release(s, segment);
+    TRY(e);
+    block->cid = *cid;
+    *ret_block = block;
+    block = NULL;
+    return OK;
+}
+
+/* A compaction may move the block between the look-up and the read: then the segment is gone, and the next
+ * look-up gives the new place. */
+static err_t get(task_t *t, blockstore_t *bs, const cid_t *cid, block_t **ret_block)
+{
+    pack_store_t *s = pack_self(bs);
+    pack_loc_t loc;
+    err_t e = OK;
+    for (int i = 0; i < READ_TRIES; i++) {
+        TRY(find_cid(t, s, cid, &loc));
+        e = read_block(t, s, cid, loc, ret_block);
+        if (e != ERR_NOT_FOUND && e != ERR_EOF)
+            return e;
+    }
+    char text[CID_TEXT_MAX];
+    return fail(ERR_CORRUPT, "block %s: segment %u does not reach to it", cid_print(cid, text), loc.segment);
+}
+
+static err_t size(task_t *t, blockstore_t *bs, const cid_t *cid, uint64_t *ret_size)
+{
+    pack_loc_t loc;
+    TRY(find_cid(t, pack_self(bs), cid, &loc));
+    *ret_size = loc.len;
+    return OK;
+}
+
+static err_t visit_entries(task_t *t, const pack_entry_t *entries, size_t n, blockstore_visit_fn visit,
+                           void *arg)
+{
+    for (size_t i = 0; i < n; i++) {
+        cid_t cid;
+        TRY(cid_from_multihash(bytes_of(entries[i].key, entries[i].key_len), CODEC_RAW, &cid));
+        TRY(visit(t, arg, &cid, entries[i].loc.len));
+    }
+    return OK;
+}
+
+static err_t each(task_t *t, blockstore_t *bs, blockstore_visit_fn visit, void *arg)
+{
+    pack_store_t *s = pack_self(bs);
+    TRY(gate_enter(t, &s->pen)); /* what was put before is in the index then */
+    err_t e = pack_drain(t, s);
+    gate_leave(&s->pen);
+    TRY(e);
+    pack_entry_t *entries = xcalloc(PAGE_ENTRIES, sizeof *entries);
+    uint8_t after[PACK_MULTIHASH_MAX];
+    bytes_t from = BYTES_NONE;
+    size_t n = PAGE_ENTRIES;
+    while (!e && n == PAGE_ENTRIES) {
+        e = pack_index_page(t, s->index, from, entries, PAGE_ENTRIES, &n);
+        if (!e && n) {
+            from = bytes_of(after, entries[n - 1].key_len);
+            memcpy(after, entries[n - 1].key, entries[n - 1].key_len);
+            e = visit_entries(t, entries, n, visit, arg);
+        }
+    }
+    free(entries);
+    return e;
+}
+
+static err_t stat_store(task_t *t, blockstore_t *bs, blockstore_stat_t *ret)
+{
+    pack_store_t *s = pack_self(bs);
+    blockstore_stat_t stat = {0};
+    TRY(pack_index_disk_bytes(t, s->index, &stat.disk_bytes));
+    uint32_t *numbers = xcalloc(s->n_segments + 1, sizeof *numbers);
+    size_t n = s->n_segments;
+    for (size_t i = 0; i < n; i++) {
+        numbers[i] = s->segments[i]->number;
+        stat.blocks += s->segments[i]->row.live_blocks;
+        stat.bytes += s->segments[i]->row.live_bytes;
+    }
+    err_t e = OK;
+    for (size_t i = 0; i < n && !e; i++) {
+        char path[PACK_PATH_MAX];
+        file_info_t info;
+        pack_segment_path(s, numbers[i], path);
+        e = fs_stat(t, path, false, &info);
+        if (!e)
+            stat.disk_bytes += info.disk_bytes;
+        else if (e == ERR_NOT_FOUND)
+            e = OK; /* dropped meanwhile */
+    }
+    free(numbers);
+    TRY(e);
+    *ret = stat;
+    return OK;
+}
+
+/* ── opening and closing ─────────────────────────────────────────────────────────────────────── */
+static void free_store(task_t *t, pack_store_t *s)
+{
+    pack_segments_free(s);
+    pack_index_close(t, s->index);
+    map_deinit(&s->overlay);
+    free(s->folder);
+    free(s);
+}
+
+static void close_store(task_t *t, blockstore_t *bs)
+{
+    pack_store_t *s = pack_self(bs);
+    task_shield(t);
+    (void)!gate_enter(t, &s->pen);
+    if (pack_drain(t, s))
+        log_error("the last blocks could not be written", LOG_STR("path", s->folder));
+    group_stop(t, &s->group);
+    task_unshield(t);
+    group_deinit(&s->group);
+    free_store(t, s);
+}
+
+static const blockstore_ops_t pack_ops = {
+    .put_many = pack_put_many,
+    .write_many = pack_write_many,
+    .settle = pack_settle,
+    .get = get,
+    .size = size,
+    .remove = pack_remove,
+    .each = each,
+    .stat = stat_store,
+    .compact = pack_compact,
+    .close = close_store,
+};
+
+static pack_store_t *new_store(task_t *t, const char *folder, const pack_options_t *o)
+{
+    pack_store_t *s = xcalloc(1, sizeof *s);
+    s->base.ops = &pack_ops;
+    s->folder = xstrdup(folder);
+    s->options = o ? *o : (pack_options_t){0};
+    if (!s->options.segment_bytes)
+        s->options.segment_bytes = SEGMENT_BYTES;
+    if (s->options.segment_bytes > PACK_SEGMENT_MAX_BYTES)
+        s->options.segment_bytes = PACK_SEGMENT_MAX_BYTES;
+    if (!s->options.commit_bytes)
+        s->options.commit_bytes = COMMIT_BYTES;
+    s->next_number = 1;
+    gate_init(&s->pen, 1);
+    gate_init(&s->index_gate, 1);
+    gate_init(&s->compact_gate, 1);
+    map_init(&s->overlay, 4 * PACK_EPOCH_MAX_BLOCKS);
+    event_init(&s->changed);
+    group_init(&s->group, task_sched(t));
+    return s;
+}
+
+static err_t open_index(task_t *t, pack_store_t *s, bool anew)
+{
+    char path[PACK_PATH_MAX];
+    snprintf(path, sizeof path, "%s/index", s->folder);
+    if (anew) {
+        pack_segments_free(s);
+        pack_index_close(t, s->index);
+        s->index = NULL;
+        log_warn("the index of blocks is built anew from the segments", LOG_STR("path", path));
+        TRY(fs_remove_tree(t, path));
+    }
+    TRY(pack_index_open(t, path, &s->index));
+    return pack_recover(t, s);
+}
+
+err_t pack_store_open(task_t *t, const char *folder, const pack_options_t *o, blockstore_t **ret_store)
+{
+    char path[PACK_PATH_MAX];
+    if ((size_t)snprintf(path, sizeof path, "%s/pack", folder) + 32 > sizeof path)
+        return fail(ERR_INVALID, "the path of the block store is too long");
+    TRY(fs_mkdirs(t, path, 0700));
+    TRY(fs_sync_dir(t, folder));
+    pack_store_t *s = new_store(t, folder, o);
+    err_t e = open_index(t, s, false);
+    if (e == ERR_CORRUPT)
+        e = open_index(t, s, true);
+    if (e) {
+        error_slot_t saved = *error_slot();
+        group_deinit(&s->group);
+        free_store(t, s);
+        *error_slot() = saved;
+        return e;
+    }
+    *ret_store = &s->base;
+    return OK;
+}
