@@ -1,0 +1,215 @@
+#!/usr/bin/env python3
+"""Measures our node and Kubo on the same work, turn by turn in one run, and prints medians and ratios.
+
+bench.py KUBO|none PROGRAM [NAME-PART…]; BENCH_MIB (1024), BENCH_RUNS (3)
+"""
+import hashlib
+import os
+import pathlib
+import re
+import resource
+import statistics
+import subprocess
+import sys
+import threading
+import time
+
+ROOT = pathlib.Path(__file__).resolve().parent.parent
+sys.path.insert(0, str(ROOT / "tests" / "process"))
+import nodes
+
+MIB = 1 << 20
+SIZE = int(os.environ.get("BENCH_MIB", "1024")) * MIB
+RUNS = int(os.environ.get("BENCH_RUNS", "3"))
+SMALL_FILES = 10000
+GATEWAY_SECONDS = 5
+LOOPBACK = {"Routing__LoopbackAddressesOnLanDHT": True}
+
+
+def ours(shop, name, start=True):
+    return shop.node(name, LOOPBACK, start=start)
+
+
+def makers(shop):
+    made = [("distribute", lambda name, start=True: ours(shop, name, start))]
+    if shop.kubo_program:
+        made.append(("kubo", lambda name, start=True: shop.kubo(name, start=start)))
+    return made
+
+
+def report(title, unit, figures, digits=1, smaller_is_better=False):
+    """figures: {"distribute": [..], "kubo": [..], …}"""
+    medians = {who: statistics.median(values) for who, values in figures.items() if values}
+    text = ", ".join(f"{who} {medians[who]:.{digits}f} {unit}" for who in medians)
+    line = f"{title:46} {text}"
+    if "kubo" in medians and "distribute" in medians and medians["kubo"] and medians["distribute"]:
+        ratio = medians["kubo"] / medians["distribute"] if smaller_is_better else medians["distribute"] / medians["kubo"]
+        line += f"  -> {ratio:.1f} times {'smaller' if smaller_is_better else 'faster'}"
+    print(line, flush=True)
+    return medians
+
+
+def big_file(shop):
+    path = shop.path("big.bin")
+    if not path.exists():
+        with open(path, "wb") as f:
+            for i in range(SIZE // (16 * MIB)):
+                f.write(nodes.make_bytes(f"bench/{i}", 16 * MIB))
+        os.sync()
+    return path
+
+
+def cpu_of_children():
+    usage = resource.getrusage(resource.RUSAGE_CHILDREN)
+    return usage.ru_utime + usage.ru_stime
+
+
+def bench_machine(shop):
+    """What this machine gives by itself: the limits that the rest is to be read against."""
+    data = nodes.make_bytes("x", 64 * MIB)
+    began = time.monotonic()
+    for _ in range(4):
+        hashlib.sha256(data).digest()
+    sha = 256 / (time.monotonic() - began)
+    path = shop.path("raw")
+    began = time.monotonic()
+    with open(path, "wb", buffering=0) as f:
+        for _ in range(8):
+            f.write(data)
+            os.fdatasync(f.fileno())
+    disk = 512 / (time.monotonic() - began)
+    path.unlink()
+    print(f"machine: {os.cpu_count()} cores, SHA-256 {sha:.0f} MiB/s a core, write + fdatasync each 64 MiB {disk:.0f} MiB/s", flush=True)
+
+
+def bench_add(shop):
+    """`add` of a large file into a fresh repository, without a running node."""
+    path = big_file(shop)
+    rates, cpus = {}, {}
+    for run in range(RUNS):
+        for who, make in makers(shop):
+            node = make(f"add-{who}-{run}", start=False)
+            os.sync()
+            cpu, began = cpu_of_children(), time.monotonic()
+            node.run("add", "-Q", path, timeout=1200)
+            rates.setdefault(who, []).append(SIZE / 1e6 / (time.monotonic() - began))
+            cpus.setdefault(who, []).append((cpu_of_children() - cpu) / (SIZE / 1e9))
+            subprocess.run(["rm", "-rf", node.repo], check=True)
+    report(f"add {SIZE // MIB} MiB", "MB/s", rates, 0)
+    report("  CPU seconds per GB", "s", cpus, 2, smaller_is_better=True)
+
+
+def watch_peak(node, stop, peaks):
+    while not stop.wait(0.05):
+        peaks.append(node.memory()[0])
+
+
+def bench_fetch(shop):
+    """A large file from one node to another over loopback, both with their stores on disk."""
+    path = big_file(shop)
+    rates, cpus, peaks = {}, {}, {}
+    for run in range(RUNS):
+        for who, make in makers(shop):
+            giver, taker = make(f"give-{who}-{run}", start=False), make(f"take-{who}-{run}")
+            cid = giver.text("add", "-Q", path, timeout=1200)
+            giver.start()
+            taker.connect(giver)
+            os.sync()
+            stop, memory = threading.Event(), {giver: [0], taker: [0]}
+            watchers = [threading.Thread(target=watch_peak, args=(n, stop, memory[n])) for n in (giver, taker)]
+            for w in watchers:
+                w.start()
+            cpu, began = giver.cpu_seconds() + taker.cpu_seconds(), time.monotonic()
+            taker.run("pin", "add", cid, timeout=1200)
+            seconds = time.monotonic() - began
+            used = giver.cpu_seconds() + taker.cpu_seconds() - cpu
+            stop.set()
+            for w in watchers:
+                w.join()
+            rates.setdefault(who, []).append(SIZE / 1e6 / seconds)
+            cpus.setdefault(who, []).append(used / (SIZE / 1e9))
+            peaks.setdefault(who, []).append(max(max(m) for m in memory.values()) / MIB)
+            for n in (giver, taker):
+                n.stop(60)
+                subprocess.run(["rm", "-rf", n.repo], check=True)
+    report(f"fetch {SIZE // MIB} MiB between two nodes", "MB/s", rates, 0)
+    report("  CPU seconds per GB, both ends", "s", cpus, 2, smaller_is_better=True)
+    report("  peak memory, the larger end", "MiB", peaks, 1, smaller_is_better=True)
+
+
+def bench_memory(shop):
+    """Resident memory when idle, and after many small files; time from start to ready."""
+    idle, after, ready, adds = {}, {}, {}, {}
+    folder = shop.path("small-files")
+    for i in range(SMALL_FILES):
+        path = folder / f"{i // 1000}" / f"{i}"
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_bytes(nodes.make_bytes(str(i), 1024))
+    for run in range(RUNS):
+        for who, make in makers(shop):
+            node = make(f"memory-{who}-{run}")
+            ready.setdefault(who, []).append(node.ready_seconds * 1000)
+            time.sleep(3)
+            idle.setdefault(who, []).append(node.memory()[0] / MIB)
+            began = time.monotonic()
+            node.run("add", "-r", "-Q", folder, timeout=1200)
+            adds.setdefault(who, []).append(SMALL_FILES / (time.monotonic() - began))
+            time.sleep(3)
+            after.setdefault(who, []).append(node.memory()[0] / MIB)
+            node.stop(60)
+    report("start to ready", "ms", ready, 0, smaller_is_better=True)
+    report("idle node, resident", "MiB", idle, 1, smaller_is_better=True)
+    report(f"add of {SMALL_FILES} files of 1 KiB", "files/s", adds, 0)
+    report(f"resident after {SMALL_FILES} small files", "MiB", after, 1, smaller_is_better=True)
+
+
+def wrk(port, path_list, script):
+    text = subprocess.run(["wrk", "-t2", "-c32", f"-d{GATEWAY_SECONDS}s", "-s", str(script), f"http://127.0.0.1:{port}", "--",
+                           str(path_list)], capture_output=True, text=True, timeout=120, check=True).stdout
+    errors = re.search(r"Non-2xx or 3xx responses: (\d+)", text)
+    if errors:
+        raise nodes.Failure(f"wrk: {errors[0]}")
+    return float(re.search(r"Requests/sec:\s+([\d.]+)", text)[1])
+
+
+def bench_gateway(shop):
+    """Requests a second for files of 1 KiB over 32 connections, each request for another of 1,000 files."""
+    script = shop.path("paths.lua")
+    script.write_text('local paths = {}\nlocal n = 0\n'
+                      'function init(args)\n  for line in io.lines(args[1]) do paths[#paths + 1] = line end\nend\n'
+                      'function request()\n  n = n + 1\n  return wrk.format("GET", paths[n % #paths + 1])\nend\n')
+    folder = shop.path("kib-files")
+    folder.mkdir()
+    for i in range(1000):
+        (folder / f"{i}.txt").write_bytes(nodes.make_bytes(f"kib/{i}", 512).hex().encode())
+    rates = {}
+    for run in range(RUNS):
+        for who, make in makers(shop):
+            node = make(f"gateway-{who}-{run}")
+            lines = node.text("add", "-r", folder, timeout=600).splitlines()
+            paths = shop.path(f"paths-{who}")
+            paths.write_text("".join(f"/ipfs/{line.split()[1]}\n" for line in lines if line.endswith(".txt")))
+            rates.setdefault(who, []).append(wrk(node.gateway_port, paths, script))
+            if who == "distribute":
+                constant = shop.path("paths-constant")
+                constant.write_text("/health\n")
+                port = int(re.search(r"Metrics server listening on http://127\.0\.0\.1:(\d+)/", node.out_path.read_text())[1])
+                rates.setdefault("constant answer", []).append(wrk(port, constant, script))
+            node.stop(60)
+    medians = report("gateway, 1 KiB files, 32 connections", "requests/s", rates, 0)
+    if "constant answer" in medians:
+        print(f"  {medians['distribute'] / medians['constant answer'] * 100:.0f}% of what the same server reaches with a constant answer")
+
+
+def main(argv):
+    kubo, program, *only = argv
+    for name, function in list(globals().items()):
+        if name.startswith("bench_") and (not only or any(o in name for o in only)):
+            with nodes.Workshop(program) as shop:
+                shop.kubo_program = None if kubo == "none" else kubo
+                function(shop)
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))
