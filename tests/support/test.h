@@ -12,6 +12,14 @@
 #undef fail
 #define fail(code, ...) error_record(__FILE__, __LINE__, (code), __VA_ARGS__)
 
+#undef fail_msg
+#define fail_msg(...)                                                                                        \
+    do {                                                                                                     \
+        print_error(__VA_ARGS__);                                                                            \
+        print_error("\n");                                                                                   \
+        _fail(__FILE__, __LINE__);                                                                           \
+    } while (0)
+
 static inline void test_expect_err(err_t got, err_t want, const char *expression, const char *file, int line)
 {
     if (got == want)
