@@ -1,0 +1,122 @@
+#include "routing/dht.h"
+#include "base/log.h"
+#include "routing/routing_internal.h"
+#include <stdlib.h>
+
+enum { TABLE_TAG_SCORE = 5, KNOWN_ADDRS = 32, MAX_RATES = 4096 };
+static const char TABLE_TAG[] = "dht";
+
+void dht_init(dht_t *d, routing_t *r, host_t *h, bool is_lan, bool takes_loopback)
+{
+    *d = (dht_t){.routing = r,
+                 .host = h,
+                 .sched = host_sched(h),
+                 .name = is_lan ? "lan" : "wan",
+                 .protocol = is_lan ? KAD_PROTOCOL_LAN : KAD_PROTOCOL_WAN,
+                 .is_lan = is_lan,
+                 .takes_loopback = takes_loopback,
+                 .self = *host_id(h),
+                 .providers = &r->providers,
+                 .values = &r->values,
+                 .stats = &r->stats};
+    kbucket_config_t config;
+    kbucket_config_default(&config);
+    if (is_lan) /* its peers are near each other by nature */
+        config.group_max = config.group_bucket_max = 0;
+    kbucket_init(&d->table, &config, &d->self);
+    dht_client_init(&d->client, h, d->protocol);
+    event_init(&d->wake);
+    list_init(&d->serving);
+    event_init(&d->served);
+    map_init(&d->rates, MAX_RATES);
+}
+
+void dht_deinit(dht_t *d)
+{
+    dht_client_close(&d->client);
+    kbucket_deinit(&d->table);
+    void *rate;
+    for (size_t i = 0; map_next(&d->rates, &i, NULL, &rate);)
+        free(rate);
+    map_deinit(&d->rates);
+}
+
+/* ── addresses ───────────────────────────────────────────────────────────────────────────────── */
+bool dht_takes_addr(const dht_t *d, const multiaddr_t *addr)
+{
+    multiaddr_part_t part;
+    if (!addr->len || multiaddr_find(addr, MA_P2P_CIRCUIT, &part))
+        return false;
+    if (!d->is_lan)
+        return !multiaddr_is_private(addr);
+    return multiaddr_is_private(addr) && (d->takes_loopback || !multiaddr_is_loopback(addr));
+}
+
+size_t dht_filter_addrs(const dht_t *d, multiaddr_t *addrs, size_t n)
+{
+    size_t kept = 0;
+    for (size_t i = 0; i < n; i++)
+        if (dht_takes_addr(d, &addrs[i])) {
+            if (kept != i)
+                addrs[kept] = addrs[i];
+            kept++;
+        }
+    return kept;
+}
+
+size_t dht_addrs_of(dht_t *d, const peer_id_t *peer, multiaddr_t *out, size_t cap)
+{
+    multiaddr_t *all = xcalloc(KNOWN_ADDRS, sizeof *all);
+    size_t n = peer_id_equal(peer, &d->self)
+                   ? host_addrs(d->host, all, KNOWN_ADDRS)
+                   : peerstore_addrs(host_peerstore(d->host), peer, all, KNOWN_ADDRS);
+    n = dht_filter_addrs(d, all, n);
+    if (n > cap)
+        n = cap;
+    for (size_t i = 0; i < n; i++)
+        multiaddr_without_peer(&all[i], &out[i]);
+    free(all);
+    return n;
+}
+
+/* ── the table ───────────────────────────────────────────────────────────────────────────────── */
+/* Is the peer where this DHT is? WAN: it has a public address; LAN: we are connected over a private one. */
+static bool is_in_reach(dht_t *d, const peer_id_t *peer, conn_t *conn)
+{
+    if (conn && dht_takes_addr(d, conn_remote_addr(conn)))
+        return true;
+    if (d->is_lan)
+        return false;
+    multiaddr_t *one = xcalloc(1, sizeof *one);
+    bool has_public = dht_addrs_of(d, peer, one, 1) > 0;
+    free(one);
+    return has_public;
+}
+
+void dht_meet(dht_t *d, const peer_id_t *peer, conn_t *conn)
+{
+    peerstore_t *ps = host_peerstore(d->host);
+    if (!peerstore_speaks(ps, peer, d->protocol)) {
+        if (peerstore_knows_protocols(ps, peer))
+            dht_lose(d, peer);
+        return;
+    }
+    if (!is_in_reach(d, peer, conn))
+        return;
+    uint64_t group = !d->is_lan && conn ? kbucket_group(conn_remote_addr(conn)) : 0;
+    kbucket_result_t result = kbucket_add(&d->table, peer, group, !d->is_filled, sched_now_ms(d->sched));
+    if (result == KBUCKET_ADDED) {
+        host_tag(d->host, peer, TABLE_TAG, TABLE_TAG_SCORE);
+        event_fire(&d->routing->changed);
+    }
+    if (result == KBUCKET_ADDED || result == KBUCKET_PENDING)
+        event_fire(&d->wake);
+}
+
+void dht_lose(dht_t *d, const peer_id_t *peer)
+{
+    if (!kbucket_remove(&d->table, peer))
+        return;
+    host_tag(d->host, peer, TABLE_TAG, 0);
+    event_fire(&d->wake);
+}

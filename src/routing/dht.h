@@ -1,0 +1,57 @@
+/* dht: one instance of the DHT: WAN (/ipfs/kad/1.0.0, public addresses) or LAN (/ipfs/lan/kad/1.0.0, private
+ * ones). Each has its own table and streams; both share the stores. What the parts of an instance share;
+ * used within routing/ alone. */
+#ifndef ROUTING_DHT_H
+#define ROUTING_DHT_H
+#include "logic/kbucket.h"
+#include "logic/lookup.h"
+#include "net/host.h"
+#include "routing/dht_client.h"
+#include "routing/provider_store.h"
+#include "routing/routing.h"
+#include "routing/value_store.h"
+#include "wire/kad.h"
+
+#define DHT_K 20
+#define DHT_ADDRS_PER_PEER 8 /* what answers carry of one peer */
+
+typedef struct dht {
+    routing_t *routing;
+    host_t *host;
+    sched_t *sched;
+    const char *name;     /* "wan", "lan" */
+    const char *protocol; /* KAD_PROTOCOL_… */
+    bool is_lan, takes_loopback, is_server;
+    peer_id_t self;
+    kbucket_t table;
+    dht_client_t client;
+    provider_store_t *providers; /* borrowed, as is values */
+    value_store_t *values;
+    routing_stats_t *stats;
+    bool is_filled;      /* its first refresh has ended */
+    event_t wake;        /* of its maintenance: peers came, checks are wanted */
+    uint64_t refresh_at; /* monotonic ms of the next refresh */
+    map_t rates;         /* peer id -> rate_t, of its requests to us */
+    list_t serving;      /* of server_t: the tasks that serve a stream now */
+    event_t served;      /* one of them has ended */
+} dht_t;
+
+void dht_init(dht_t *d, routing_t *r, host_t *h, bool is_lan, bool takes_loopback);
+void dht_deinit(dht_t *d);
+
+/* May this address of a peer go into messages of this DHT? */
+bool dht_takes_addr(const dht_t *d, const multiaddr_t *addr);
+/* Drops the others in place; the count that stays. */
+size_t dht_filter_addrs(const dht_t *d, multiaddr_t *addrs, size_t n);
+/* The addresses of a peer (ours for self) that belong into messages of this DHT. */
+size_t dht_addrs_of(dht_t *d, const peer_id_t *peer, multiaddr_t *out, size_t cap);
+/* A connected peer has been identified or has changed its protocols: into the table, or out of it. */
+void dht_meet(dht_t *d, const peer_id_t *peer, conn_t *conn);
+void dht_lose(dht_t *d, const peer_id_t *peer); /* it failed a request */
+
+/* Serves or stops serving requests (stopping: the protocol is no longer told to others). */
+MUST_CHECK err_t dht_serve(dht_t *d);
+void dht_stop_serving(dht_t *d);
+/* Cancels those who serve now and waits for their end. */
+void dht_end_serving(task_t *t, dht_t *d);
+#endif
