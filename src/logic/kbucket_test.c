@@ -24,21 +24,20 @@ static peer_id_t peer_in_bucket(const peer_id_t *self, size_t prefix_len, uint64
     }
 }
 
-static kbucket_t new_table(peer_id_t *ret_self, size_t bucket_size)
+static void new_table(kbucket_t *ret, peer_id_t *ret_self, size_t bucket_size)
 {
     kbucket_config_t config;
     kbucket_config_default(&config);
     config.bucket_size = bucket_size;
     *ret_self = peer_of(1000000);
-    kbucket_t kb;
-    kbucket_init(&kb, &config, ret_self);
-    return kb;
+    kbucket_init(ret, &config, ret_self);
 }
 
 static void test_add_and_find(void **state)
 {
     peer_id_t self;
-    kbucket_t kb = new_table(&self, 20);
+    kbucket_t kb;
+    new_table(&kb, &self, 20);
     peer_id_t a = peer_of(1), none = {0};
     assert_int_equal(kbucket_add(&kb, &a, 0, false, 5), KBUCKET_ADDED);
     assert_int_equal(kbucket_add(&kb, &a, 0, false, 6), KBUCKET_PRESENT);
@@ -59,7 +58,8 @@ static void test_add_and_find(void **state)
 static void test_good_peers_stay(void **state)
 {
     peer_id_t self;
-    kbucket_t kb = new_table(&self, 3);
+    kbucket_t kb;
+    new_table(&kb, &self, 3);
     uint64_t n = 0;
     for (int i = 0; i < 3; i++) {
         peer_id_t p = peer_in_bucket(&self, 2, &n);
@@ -81,7 +81,8 @@ static void test_check_before_eviction(void **state)
 {
     for (int is_alive = 0; is_alive < 2; is_alive++) {
         peer_id_t self, checked;
-        kbucket_t kb = new_table(&self, 2);
+        kbucket_t kb;
+        new_table(&kb, &self, 2);
         uint64_t n = 0, later = 1000 + kb.config.useful_grace_ms + 1;
         peer_id_t old = peer_in_bucket(&self, 1, &n), good = peer_in_bucket(&self, 1, &n);
         peer_id_t fresh = peer_in_bucket(&self, 1, &n), another = peer_in_bucket(&self, 1, &n);
@@ -105,7 +106,8 @@ static void test_check_before_eviction(void **state)
 static void test_replaceable_while_filling(void **state)
 {
     peer_id_t self;
-    kbucket_t kb = new_table(&self, 1);
+    kbucket_t kb;
+    new_table(&kb, &self, 1);
     uint64_t n = 0;
     peer_id_t a = peer_in_bucket(&self, 0, &n), b = peer_in_bucket(&self, 0, &n);
     peer_id_t c = peer_in_bucket(&self, 0, &n);
@@ -120,7 +122,8 @@ static void test_replaceable_while_filling(void **state)
 static void test_tick_checks_stale_and_drops_silent(void **state)
 {
     peer_id_t self, checked;
-    kbucket_t kb = new_table(&self, 20);
+    kbucket_t kb;
+    new_table(&kb, &self, 20);
     peer_id_t a = peer_of(1), b = peer_of(2);
     kbucket_add(&kb, &a, 0, false, 0);
     kbucket_add(&kb, &b, 0, false, 0);
@@ -143,7 +146,8 @@ static void test_tick_checks_stale_and_drops_silent(void **state)
 static void test_group_limits(void **state)
 {
     peer_id_t self;
-    kbucket_t kb = new_table(&self, 20);
+    kbucket_t kb;
+    new_table(&kb, &self, 20);
     multiaddr_t addr;
     assert_ok(multiaddr_parse("/ip4/203.0.113.7/tcp/4001", &addr));
     uint64_t group = kbucket_group(&addr), n = 0;
@@ -163,7 +167,7 @@ static void test_group_limits(void **state)
     assert_int_equal(kbucket_add(&kb, &fresh, group, false, 2), KBUCKET_ADDED);
     kbucket_deinit(&kb);
 
-    kb = new_table(&self, 20);
+    new_table(&kb, &self, 20);
     n = 0;
     for (int i = 0; i < 3; i++) {
         peer_id_t p = peer_in_bucket(&self, 4, &n);
@@ -198,7 +202,8 @@ static void test_groups_of_addresses(void **state)
 static void test_closest_against_sorting(void **state)
 {
     peer_id_t self, got[20];
-    kbucket_t kb = new_table(&self, 20);
+    kbucket_t kb;
+    new_table(&kb, &self, 20);
     for (uint64_t i = 0; i < 400; i++) {
         peer_id_t p = peer_of(i);
         kbucket_add(&kb, &p, 0, false, 1);
@@ -232,7 +237,8 @@ static void test_closest_against_sorting(void **state)
 static void test_closest_vectors(void **state)
 {
     peer_id_t self;
-    kbucket_t kb = new_table(&self, 64);
+    kbucket_t kb;
+    new_table(&kb, &self, 64);
     tsv_t *v = tsv_open("kad/closest.tsv");
     while (tsv_next(v)) {
         peer_id_t p;
@@ -261,7 +267,8 @@ static void test_closest_vectors(void **state)
 static void test_refresh_by_age(void **state)
 {
     peer_id_t self;
-    kbucket_t kb = new_table(&self, 20);
+    kbucket_t kb;
+    new_table(&kb, &self, 20);
     size_t prefix_len;
     assert_false(kbucket_refresh_due(&kb, 1000, &prefix_len)); /* nobody to ask */
     uint64_t n = 0;
