@@ -25,7 +25,7 @@ static err_t push(cursor_t *c, cursor_frame_t frame)
     return OK;
 }
 
-err_t cursor_push_file(cursor_t *c, const node_t *n, uint64_t offset)
+err_t cursor_push_file(cursor_t *c, const dag_node_t *n, uint64_t offset)
 {
     return push(c, (cursor_frame_t){.block = n->block,
                                     .links = dag_pb_links(&n->pb),
@@ -80,8 +80,8 @@ static bool enter(task_t *t, ahead_t *a, blocks_t *b, const cursor_step_t *step,
     if (!blocks_has(t, b, &step->link.cid) || blocks_get(t, b, &step->link.cid, &block))
         return false;
     if (is_file) {
-        AUTO(node_t) n = {0};
-        return !node_decode(block, &n) && !cursor_push_file(&a->cursor, &n, step->offset);
+        AUTO(dag_node_t) n = {0};
+        return !dag_node_decode(block, &n) && !cursor_push_file(&a->cursor, &n, step->offset);
     }
     dag_pb_t pb;
     return !dag_pb_decode(block_bytes(block), &pb) && !cursor_push(&a->cursor, block, &pb);

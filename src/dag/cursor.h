@@ -2,7 +2,7 @@
  * links are iterated. Depth is bounded. */
 #ifndef DAG_CURSOR_H
 #define DAG_CURSOR_H
-#include "dag/node.h"
+#include "dag/dag_node.h"
 
 #define CURSOR_MAX_DEPTH 256
 
@@ -32,7 +32,7 @@ void cursor_deinit(cursor_t *c); /* idempotent */
 AUTO_DEFINE(cursor_t, cursor_deinit)
 /* Goes down into a node; takes a reference of its own. offset: of its content in the file. The links come
  * next. ERR_LIMIT: too deep. */
-MUST_CHECK err_t cursor_push_file(cursor_t *c, const node_t *n, uint64_t offset);
+MUST_CHECK err_t cursor_push_file(cursor_t *c, const dag_node_t *n, uint64_t offset);
 MUST_CHECK err_t cursor_push(cursor_t *c, block_t *block, const dag_pb_t *pb);
 /* The next link; false when all is done. Nodes at their end are left. */
 bool cursor_next(cursor_t *c, cursor_step_t *ret);

@@ -4,7 +4,7 @@
 enum { PREFETCH_SHARDS = 16 };
 
 /* All shards below are needed: they are asked for at once. */
-static void prefetch_shards(task_t *t, blocks_t *blocks, const node_t *shard)
+static void prefetch_shards(task_t *t, blocks_t *blocks, const dag_node_t *shard)
 {
     size_t width = hamt_prefix_len(shard->fs.fanout), count = 0;
     dag_pb_links_t links = dag_pb_links(&shard->pb);
@@ -22,7 +22,7 @@ static void prefetch_shards(task_t *t, blocks_t *blocks, const node_t *shard)
     blocks_prefetch(t, blocks, batch, count);
 }
 
-static err_t push_shard(task_t *t, dir_reader_t *r, const node_t *shard)
+static err_t push_shard(task_t *t, dir_reader_t *r, const dag_node_t *shard)
 {
     if (shard->fs.type != UNIXFS_HAMT_SHARD || shard->fs.fanout != r->fanout ||
         r->cursor.depth >= hamt_max_depth(r->fanout))
@@ -33,10 +33,10 @@ static err_t push_shard(task_t *t, dir_reader_t *r, const node_t *shard)
     return OK;
 }
 
-err_t dir_reader_init(task_t *t, dir_reader_t *r, blocks_t *blocks, const node_t *dir)
+err_t dir_reader_init(task_t *t, dir_reader_t *r, blocks_t *blocks, const dag_node_t *dir)
 {
     *r = (dir_reader_t){.blocks = blocks};
-    if (!node_is_dir(dir)) {
+    if (!dag_node_is_dir(dir)) {
         char text[CID_TEXT_MAX];
         return fail(ERR_INVALID, "%s is not a directory", cid_print(&dir->block->cid, text));
     }
@@ -80,8 +80,8 @@ err_t dir_reader_next(task_t *t, dir_reader_t *r, dir_entry_t *ret_entry, bool *
         if (r->fanout)
             TRY(check_slot(r, &step, &name));
         if (r->fanout && !name.len) {
-            AUTO(node_t) shard = {0};
-            TRY(node_get(t, r->blocks, &step.link.cid, &shard));
+            AUTO(dag_node_t) shard = {0};
+            TRY(dag_node_get(t, r->blocks, &step.link.cid, &shard));
             if (!shard.pb.link_count)
                 return fail(ERR_CORRUPT, "directory shard: an empty shard");
             TRY(push_shard(t, r, &shard));
@@ -102,7 +102,7 @@ static err_t not_found(bytes_t name)
                 (const char *)name.data);
 }
 
-static bool find_link(const node_t *n, bytes_t prefix, bytes_t name, dag_pb_link_t *ret)
+static bool find_link(const dag_node_t *n, bytes_t prefix, bytes_t name, dag_pb_link_t *ret)
 {
     dag_pb_links_t links = dag_pb_links(&n->pb);
     while (dag_pb_next_link(&links, ret))
@@ -112,16 +112,16 @@ static bool find_link(const node_t *n, bytes_t prefix, bytes_t name, dag_pb_link
     return false;
 }
 
-err_t dir_lookup(task_t *t, blocks_t *blocks, const node_t *dir, bytes_t name, dir_entry_t *ret_entry)
+err_t dir_lookup(task_t *t, blocks_t *blocks, const dag_node_t *dir, bytes_t name, dir_entry_t *ret_entry)
 {
     dag_pb_link_t link;
     char prefix[8] = "";
-    if (!node_is_dir(dir))
+    if (!dag_node_is_dir(dir))
         return fail(ERR_INVALID, "\"%.*s\": what should hold it is not a directory",
                     name.len < 100 ? (int)name.len : 100, (const char *)name.data);
     bool is_sharded = dir->fs.type == UNIXFS_HAMT_SHARD;
     uint64_t hash = is_sharded ? hamt_hash(name) : 0, fanout = dir->fs.fanout;
-    AUTO(node_t) n = *dir;
+    AUTO(dag_node_t) n = *dir;
     block_ref(n.block);
     for (size_t depth = 0;; depth++) {
         if (is_sharded) {
@@ -135,9 +135,9 @@ err_t dir_lookup(task_t *t, blocks_t *blocks, const node_t *dir, bytes_t name, d
         }
         if (!is_sharded || !find_link(&n, bytes_str(prefix), BYTES_NONE, &link))
             return not_found(name);
-        node_t below = {0};
-        TRY(node_get(t, blocks, &link.cid, &below));
-        node_deinit(&n);
+        dag_node_t below = {0};
+        TRY(dag_node_get(t, blocks, &link.cid, &below));
+        dag_node_deinit(&n);
         n = below;
         if (n.fs.type != UNIXFS_HAMT_SHARD || n.fs.fanout != fanout)
             return fail(ERR_CORRUPT, "directory shard: a part of it is no shard of the same kind");

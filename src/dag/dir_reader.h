@@ -20,13 +20,13 @@ typedef struct dir_reader {
 } dir_reader_t;
 
 /* Takes a reference of the node's block. ERR_INVALID: not a directory. */
-MUST_CHECK err_t dir_reader_init(task_t *t, dir_reader_t *r, blocks_t *blocks, const node_t *dir);
+MUST_CHECK err_t dir_reader_init(task_t *t, dir_reader_t *r, blocks_t *blocks, const dag_node_t *dir);
 void dir_reader_deinit(dir_reader_t *r); /* idempotent */
 AUTO_DEFINE(dir_reader_t, dir_reader_deinit)
 /* The next entry, in the order of the blocks. *ret_has is false at the end. */
 MUST_CHECK err_t dir_reader_next(task_t *t, dir_reader_t *r, dir_entry_t *ret_entry, bool *ret_has);
 
 /* The entry of one name. ERR_NOT_FOUND, ERR_INVALID: not a directory. The name borrows from `name`. */
-MUST_CHECK err_t dir_lookup(task_t *t, blocks_t *blocks, const node_t *dir, bytes_t name,
+MUST_CHECK err_t dir_lookup(task_t *t, blocks_t *blocks, const dag_node_t *dir, bytes_t name,
                             dir_entry_t *ret_entry);
 #endif

@@ -2,12 +2,12 @@
 
 enum { WINDOW_FIRST = 4 };
 
-err_t file_reader_init(file_reader_t *r, blocks_t *blocks, node_t *file)
+err_t file_reader_init(file_reader_t *r, blocks_t *blocks, dag_node_t *file)
 {
     char text[CID_TEXT_MAX];
-    if (node_is_dir(file))
+    if (dag_node_is_dir(file))
         return fail(ERR_INVALID, "%s is a directory, not a file", cid_print(&file->block->cid, text));
-    if (!node_is_file(file))
+    if (!dag_node_is_file(file))
         return fail(ERR_INVALID, "%s is not a file", cid_print(&file->block->cid, text));
     *r = (file_reader_t){.blocks = blocks, .root = *file, .size = file->size, .end = file->size};
     file->block = NULL;
@@ -16,8 +16,8 @@ err_t file_reader_init(file_reader_t *r, blocks_t *blocks, node_t *file)
 
 err_t file_reader_open(task_t *t, file_reader_t *r, blocks_t *blocks, const cid_t *cid)
 {
-    AUTO(node_t) root = {0};
-    TRY(node_get(t, blocks, cid, &root));
+    AUTO(dag_node_t) root = {0};
+    TRY(dag_node_get(t, blocks, cid, &root));
     return file_reader_init(r, blocks, &root);
 }
 
@@ -25,7 +25,7 @@ static void rewind_to(file_reader_t *r, uint64_t position, uint64_t end)
 {
     cursor_deinit(&r->cursor);
     ahead_deinit(&r->ahead);
-    node_deinit(&r->leaf);
+    dag_node_deinit(&r->leaf);
     r->ahead = (ahead_t){0};
     r->piece = BYTES_NONE;
     r->consumed = 0;
@@ -37,7 +37,7 @@ static void rewind_to(file_reader_t *r, uint64_t position, uint64_t end)
 void file_reader_deinit(file_reader_t *r)
 {
     rewind_to(r, 0, 0);
-    node_deinit(&r->root);
+    dag_node_deinit(&r->root);
 }
 
 void file_reader_seek(file_reader_t *r, uint64_t from, uint64_t len)
@@ -70,14 +70,14 @@ static void look_ahead(task_t *t, file_reader_t *r)
 /* Fetches the child that `step` names and goes into it. */
 static err_t enter(task_t *t, file_reader_t *r, const cursor_step_t *step)
 {
-    node_t child = {0};
+    dag_node_t child = {0};
     char text[CID_TEXT_MAX];
     bool is_leaf = !ahead_is_inner(&r->ahead, step);
-    TRY(node_get(t, r->blocks, &step->link.cid, &child));
-    node_deinit(&r->leaf);
+    TRY(dag_node_get(t, r->blocks, &step->link.cid, &child));
+    dag_node_deinit(&r->leaf);
     r->leaf = child;
     r->consumed += is_leaf;
-    if (!node_is_file(&child) || child.size != step->size)
+    if (!dag_node_is_file(&child) || child.size != step->size)
         return fail(ERR_CORRUPT, "block %s: a part of a file of %llu bytes where its parent says %llu",
                     cid_print(&step->link.cid, text), (unsigned long long)child.size,
                     (unsigned long long)step->size);

@@ -9,11 +9,11 @@
 
 typedef struct file_reader {
     blocks_t *blocks;
-    node_t root;
+    dag_node_t root;
     uint64_t size;          /* of the whole file */
     uint64_t position, end; /* what is read next, and up to where */
     cursor_t cursor;
-    node_t leaf;       /* the block that `piece` lies in */
+    dag_node_t leaf;   /* the block that `piece` lies in */
     bytes_t piece;     /* not read yet */
     uint64_t consumed; /* leaves */
     ahead_t ahead;
@@ -22,7 +22,7 @@ typedef struct file_reader {
 
 /* Takes the node out of *file (it is empty after) when it is a file; ERR_INVALID otherwise: a directory or
  * symlink. blocks is borrowed until deinit. */
-MUST_CHECK err_t file_reader_init(file_reader_t *r, blocks_t *blocks, node_t *file);
+MUST_CHECK err_t file_reader_init(file_reader_t *r, blocks_t *blocks, dag_node_t *file);
 MUST_CHECK err_t file_reader_open(task_t *t, file_reader_t *r, blocks_t *blocks, const cid_t *cid);
 void file_reader_deinit(file_reader_t *r); /* idempotent */
 AUTO_DEFINE(file_reader_t, file_reader_deinit)

@@ -57,10 +57,10 @@ err_t dag_path_resolve_cid(task_t *t, blocks_t *blocks, const dag_path_t *path, 
 {
     cid_t at = path->root;
     for (size_t i = 0; i < path->count; i++) {
-        AUTO(node_t) n = {0};
+        AUTO(dag_node_t) n = {0};
         dir_entry_t entry;
-        TRY(node_get(t, blocks, &at, &n));
-        if (!node_is_dir(&n)) /* what the reference says about a name below a file */
+        TRY(dag_node_get(t, blocks, &at, &n));
+        if (!dag_node_is_dir(&n)) /* what the reference says about a name below a file */
             return fail(ERR_NOT_FOUND, "no link named \"%.*s\": it would be below a file",
                         path->segments[i].len < 150 ? (int)path->segments[i].len : 150,
                         (const char *)path->segments[i].data);
@@ -71,9 +71,9 @@ err_t dag_path_resolve_cid(task_t *t, blocks_t *blocks, const dag_path_t *path, 
     return OK;
 }
 
-err_t dag_path_resolve(task_t *t, blocks_t *blocks, const dag_path_t *path, node_t *ret_node)
+err_t dag_path_resolve(task_t *t, blocks_t *blocks, const dag_path_t *path, dag_node_t *ret_node)
 {
     cid_t cid;
     TRY(dag_path_resolve_cid(t, blocks, path, &cid));
-    return node_get(t, blocks, &cid, ret_node);
+    return dag_node_get(t, blocks, &cid, ret_node);
 }

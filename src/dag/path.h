@@ -18,5 +18,5 @@ MUST_CHECK err_t dag_path_parse_rest(const cid_t *root, bytes_t rest, dag_path_t
 /* Walks to the end of the path; gives its CID without fetching it. ERR_NOT_FOUND: "no link named …". */
 MUST_CHECK err_t dag_path_resolve_cid(task_t *t, blocks_t *blocks, const dag_path_t *path, cid_t *ret_cid);
 /* The same, and the node. */
-MUST_CHECK err_t dag_path_resolve(task_t *t, blocks_t *blocks, const dag_path_t *path, node_t *ret_node);
+MUST_CHECK err_t dag_path_resolve(task_t *t, blocks_t *blocks, const dag_path_t *path, dag_node_t *ret_node);
 #endif

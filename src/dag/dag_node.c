@@ -1,7 +1,7 @@
-#include "dag/node.h"
+#include "dag/dag_node.h"
 
 /* What the message says about its own sizes must agree with itself and with the links. */
-static err_t check_file(node_t *n)
+static err_t check_file(dag_node_t *n)
 {
     unixfs_sizes_t sizes = unixfs_sizes(&n->fs);
     uint64_t size, total = n->fs.data.len;
@@ -18,7 +18,7 @@ static err_t check_file(node_t *n)
     return OK;
 }
 
-static err_t decode(block_t *block, node_t *n)
+static err_t decode(block_t *block, dag_node_t *n)
 {
     if (block->cid.codec == CODEC_RAW) {
         n->pb = (dag_pb_t){.block = block_bytes(block)};
@@ -36,12 +36,12 @@ static err_t decode(block_t *block, node_t *n)
                     (unsigned long long)block->cid.codec);
     if (dag_pb_decode(block_bytes(block), &n->pb) || unixfs_decode(n->pb.data, &n->fs))
         return ERR_CORRUPT;
-    return node_is_file(n) ? check_file(n) : OK;
+    return dag_node_is_file(n) ? check_file(n) : OK;
 }
 
-err_t node_decode(block_t *block, node_t *ret_node)
+err_t dag_node_decode(block_t *block, dag_node_t *ret_node)
 {
-    node_t n = {0};
+    dag_node_t n = {0};
     err_t e = decode(block, &n);
     if (e) {
         char text[CID_TEXT_MAX];
@@ -53,14 +53,14 @@ err_t node_decode(block_t *block, node_t *ret_node)
     return OK;
 }
 
-err_t node_get(task_t *t, blocks_t *b, const cid_t *cid, node_t *ret_node)
+err_t dag_node_get(task_t *t, blocks_t *b, const cid_t *cid, dag_node_t *ret_node)
 {
     AUTO_PTR(block_t) block = NULL;
     TRY(blocks_get(t, b, cid, &block));
-    return node_decode(block, ret_node);
+    return dag_node_decode(block, ret_node);
 }
 
-void node_deinit(node_t *n)
+void dag_node_deinit(dag_node_t *n)
 {
     block_release(n->block);
     n->block = NULL;
