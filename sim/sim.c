@@ -114,6 +114,17 @@ static size_t op_work_threads(driver_t *d)
     return 1;
 }
 
+static size_t op_interfaces(driver_t *d, net_addr_t *out, size_t cap)
+{
+    const sim_host_t *h = machine_of(d)->host;
+    size_t n = 0;
+    if (n < cap)
+        out[n++] = (net_addr_t){.family = 4, .ip = {127, 0, 0, 1}};
+    for (size_t i = 0; i < h->ip_count && n < cap; i++)
+        out[n++] = h->ips[i];
+    return n;
+}
+
 static bool op_turn(driver_t *d, uint64_t until_ms);
 
 const driver_ops_t sim_driver_ops = {
@@ -124,6 +135,7 @@ const driver_ops_t sim_driver_ops = {
     .random = op_random,
     .work = op_work,
     .work_threads = op_work_threads,
+    .interfaces = op_interfaces,
     .resolve = sim_op_resolve,
     .dial = sim_op_dial,
     .listen = sim_op_listen,

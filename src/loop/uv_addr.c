@@ -1,6 +1,8 @@
 #include "loop/uv_internal.h"
 #include <arpa/inet.h>
 #include <errno.h>
+#include <ifaddrs.h>
+#include <net/if.h>
 #include <netinet/in.h>
 #include <unistd.h>
 
@@ -105,4 +107,23 @@ err_t socket_listening(const net_addr_t *at, int *ret_fd, net_addr_t *ret_at)
     *ret_fd = fd;
     *ret_at = bound;
     return OK;
+}
+
+size_t uv_interfaces(driver_t *d, net_addr_t *out, size_t cap)
+{
+    struct ifaddrs *all;
+    if (getifaddrs(&all))
+        return 0;
+    size_t n = 0;
+    for (struct ifaddrs *i = all; i && n < cap; i = i->ifa_next) {
+        bool is_ip = i->ifa_addr && (i->ifa_addr->sa_family == AF_INET || i->ifa_addr->sa_family == AF_INET6);
+        if (!is_ip || !(i->ifa_flags & IFF_UP))
+            continue;
+        struct sockaddr_storage addr = {0};
+        memcpy(&addr, i->ifa_addr,
+               i->ifa_addr->sa_family == AF_INET ? sizeof(struct sockaddr_in) : sizeof(struct sockaddr_in6));
+        net_of_sockaddr(&addr, &out[n++]);
+    }
+    freeifaddrs(all);
+    return n;
 }

@@ -208,6 +208,7 @@ static const driver_ops_t uv_ops = {
     .random = fill_random,
     .work = do_work,
     .work_threads = work_threads,
+    .interfaces = uv_interfaces,
     .resolve = uv_dns_lookup,
     .dial = uv_tcp_dial_addr,
     .listen = uv_tcp_listen_at,

@@ -35,6 +35,11 @@ void work(task_t *t, work_fn fn, void *arg)
         fn(arg); /* no worker could take it */
 }
 
+size_t driver_interfaces(driver_t *d, net_addr_t *out, size_t cap)
+{
+    return d->ops->interfaces(d, out, cap);
+}
+
 size_t driver_work_threads(driver_t *d)
 {
     return d->ops->work_threads(d);

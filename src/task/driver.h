@@ -75,6 +75,7 @@ typedef struct driver_ops {
     void (*random)(driver_t *d, uint8_t *out, size_t len);
     err_t (*work)(task_t *t, driver_t *d, work_fn fn, void *arg); /* an error: fn did not run */
     size_t (*work_threads)(driver_t *d);
+    size_t (*interfaces)(driver_t *d, net_addr_t *out, size_t cap);
     err_t (*resolve)(task_t *t, driver_t *d, const char *name, dns_type_t type, dns_answer_t *ret);
     err_t (*dial)(task_t *t, driver_t *d, const net_addr_t *to, stream_t **ret_stream);
     err_t (*listen)(driver_t *d, const net_addr_t *at, listener_t **ret_listener);
@@ -141,6 +142,8 @@ void driver_post(driver_t *d, void (*fn)(void *), void *arg); /* from any thread
  * waits for the end of fn even when it is cancelled, so that arg may live on its stack. */
 void work(task_t *t, work_fn fn, void *arg);
 size_t driver_work_threads(driver_t *d);
+/* The IP addresses of the machine's interfaces that are up, loopback too, ports 0; the count. */
+size_t driver_interfaces(driver_t *d, net_addr_t *out, size_t cap);
 
 MUST_CHECK err_t net_dial(task_t *t, const net_addr_t *to, stream_t **ret_stream); /* no own time-out */
 MUST_CHECK err_t net_listen(driver_t *d, const net_addr_t *at, listener_t **ret); /* ERR_IN_USE: port taken */

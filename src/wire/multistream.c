@@ -136,6 +136,11 @@ err_t multistream_feed(multistream_t *m, bytes_t in, size_t *ret_used)
     return e;
 }
 
+size_t multistream_wants(const multistream_t *m)
+{
+    return m->prefix_len == 0xff ? (size_t)(m->line_need - m->line_len) : 1;
+}
+
 bytes_t multistream_proposal(const multistream_t *m)
 {
     assert(m->state == MULTISTREAM_PROPOSED);

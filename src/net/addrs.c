@@ -1,0 +1,134 @@
+/* addrs: our own addresses: those we listen on, those that were announced, those that peers see. */
+#include "net/host_internal.h"
+#include <stdlib.h>
+
+enum { OBSERVED_PEERS_MIN = 3, OBSERVED_TTL_MS = 1800000, INTERFACES_MAX = 32 };
+
+err_t net_addr_of_multiaddr(const multiaddr_t *m, net_addr_t *ret)
+{
+    net_addr_t a = {0};
+    TRY(multiaddr_tcp_endpoint(m, &a.family, a.ip, &a.port));
+    *ret = a;
+    return OK;
+}
+
+static bool is_unspecified(const net_addr_t *a)
+{
+    static const uint8_t zero[16];
+    return !memcmp(a->ip, zero, a->family == 4 ? 4 : 16);
+}
+
+/* Loopback addresses mean the reader itself: they are of use to peers on this machine alone. */
+bool addr_is_usable(const host_t *h, const multiaddr_t *addr, const multiaddr_t *seen_from)
+{
+    return h->config.may_use_loopback || !multiaddr_is_loopback(addr) || multiaddr_is_loopback(seen_from);
+}
+
+static void put(multiaddr_t *out, size_t cap, size_t *n, const multiaddr_t *m)
+{
+    for (size_t i = 0; i < *n; i++)
+        if (multiaddr_equal(&out[i], m))
+            return;
+    if (*n < cap)
+        out[(*n)++] = *m;
+}
+
+static void put_expanded(const host_t *h, const listen_t *l, multiaddr_t *out, size_t cap, size_t *n)
+{
+    driver_t *d = sched_driver(h->sched);
+    net_addr_t at = l->listener->at, ips[INTERFACES_MAX];
+    if (!is_unspecified(&at)) {
+        put(out, cap, n, &l->at);
+        return;
+    }
+    size_t n_ips = driver_interfaces(d, ips, INTERFACES_MAX);
+    for (size_t i = 0; i < n_ips; i++) {
+        multiaddr_t m;
+        bool fits = ips[i].family == at.family && !ips[i].scope; /* a zone means nothing to others */
+        if (fits && !multiaddr_from_tcp(ips[i].family, ips[i].ip, at.port, &m))
+            put(out, cap, n, &m);
+    }
+}
+
+size_t host_listen_addrs(const host_t *h, multiaddr_t *out, size_t cap)
+{
+    size_t n = 0;
+    LIST_EACH (l, &h->listens, const listen_t, node)
+        put_expanded(h, l, out, cap, &n);
+    return n;
+}
+
+size_t host_addrs(const host_t *h, multiaddr_t *out, size_t cap)
+{
+    size_t n = 0;
+    for (size_t i = 0; i < h->n_announce; i++)
+        put(out, cap, &n, &h->announce[i]);
+    if (h->n_announce && h->announce_replaces)
+        return n;
+    LIST_EACH (l, &h->listens, const listen_t, node)
+        put_expanded(h, l, out, cap, &n);
+    uint64_t now_ms = sched_now_ms(h->sched);
+    for (size_t i = 0; i < h->n_observed; i++)
+        if (h->observed[i].n_peers >= OBSERVED_PEERS_MIN && now_ms - h->observed[i].seen_ms < OBSERVED_TTL_MS)
+            put(out, cap, &n, &h->observed[i].addr);
+    return n;
+}
+
+void host_set_announce(host_t *h, const multiaddr_t *addrs, size_t n, bool replace)
+{
+    if (n > ANNOUNCE_MAX)
+        n = ANNOUNCE_MAX;
+    free(h->announce);
+    h->announce = NULL;
+    if (n) {
+        h->announce = xmalloc(n * sizeof *addrs);
+        memcpy(h->announce, addrs, n * sizeof *addrs);
+    }
+    h->n_announce = n;
+    h->announce_replaces = replace;
+    host_tell_addrs_changed(h);
+}
+
+/* ── what peers see ──────────────────────────────────────────────────────────────────────────── */
+static observed_t *observation_of(host_t *h, const multiaddr_t *addr)
+{
+    if (!h->observed)
+        h->observed = xcalloc(OBSERVED_MAX, sizeof *h->observed);
+    size_t oldest = 0;
+    for (size_t i = 0; i < h->n_observed; i++) {
+        if (multiaddr_equal(&h->observed[i].addr, addr))
+            return &h->observed[i];
+        if (h->observed[i].seen_ms < h->observed[oldest].seen_ms)
+            oldest = i;
+    }
+    observed_t *o = &h->observed[h->n_observed < OBSERVED_MAX ? h->n_observed++ : oldest];
+    *o = (observed_t){.addr = *addr};
+    return o;
+}
+
+static void count_peer(observed_t *o, uint64_t hash)
+{
+    for (size_t i = 0; i < o->n_peers; i++)
+        if (o->peer_hashes[i] == hash)
+            return;
+    if (o->n_peers < ARRAY_LEN(o->peer_hashes))
+        o->peer_hashes[o->n_peers++] = hash;
+}
+
+/* Only inbound connections tell an address that others can dial; three networks must agree on it, so that one
+ * liar cannot invent it. */
+void addrs_observed(host_t *h, conn_t *c, bytes_t binary)
+{
+    multiaddr_t addr;
+    net_addr_t ip, from;
+    if (!c->is_inbound || multiaddr_decode(binary, &addr) || net_addr_of_multiaddr(&addr, &ip) ||
+        multiaddr_is_private(&addr) || net_addr_of_multiaddr(&c->remote, &from))
+        return;
+    static const uint8_t key[16] = "observed address";
+    observed_t *o = observation_of(h, &addr);
+    bool was_known = o->n_peers >= OBSERVED_PEERS_MIN;
+    o->seen_ms = sched_now_ms(h->sched);
+    count_peer(o, siphash24(key, bytes_of(from.ip, from.family == 4 ? 2 : 6)));
+    if (!was_known && o->n_peers >= OBSERVED_PEERS_MIN)
+        host_tell_addrs_changed(h);
+}

@@ -1,0 +1,250 @@
+#include "base/log.h"
+#include "net/host_internal.h"
+#include <stdlib.h>
+
+static void start_yamux(conn_t *c)
+{
+    const host_limits_t *limits = &c->host->config.limits;
+    yamux_config_t y;
+    yamux_config_default(&y);
+    y.is_client = !c->is_inbound;
+    y.max_streams = limits->max_streams_per_conn;
+    y.max_inbound_streams = limits->max_streams_per_conn - limits->max_streams_per_conn / 4;
+    y.limit = &c->peer->limit;
+    yamux_init(&c->yamux, &y, c->opened_ms);
+}
+
+static void join_host(conn_t *c)
+{
+    host_t *h = c->host;
+    bool is_first = !c->peer->n_conns++;
+    list_push_back(&c->peer->conns, &c->peer_node);
+    list_push_back(&h->conns, &c->node);
+    h->n_conns++;
+    c->is_open = true;
+    peerstore_dial_succeeded(h->peerstore, &c->peer->id);
+    multiaddr_t bare;
+    multiaddr_without_peer(&c->remote, &bare);
+    if (!c->is_inbound) /* the port of an inbound connection leads nowhere */
+        peerstore_add_addrs(h->peerstore, &c->peer->id, &bare, 1, ADDR_TTL_CONNECTED_MS);
+    identify_conn_opened(c);
+    if (is_first) {
+        keep_peer_connected(h, &c->peer->id);
+        host_tell_connected(h, c);
+    }
+    conn_manager_conn_added(h);
+}
+
+err_t conn_new(host_t *h, stream_t *raw, noise_t *noise, bool is_inbound, const multiaddr_t *remote,
+               bytes_t early, conn_t **ret_conn)
+{
+    peer_t *p = NULL;
+    err_t e = h->is_closing ? fail(ERR_CLOSED, "the host is closing") : peer_get(h, noise_peer(noise), &p);
+    if (!e)
+        e = conn_manager_admit(h, p);
+    if (e) {
+        if (p)
+            peer_free_if_unused(p);
+        noise_deinit(noise);
+        stream_close(raw);
+        return e;
+    }
+    conn_t *c = xcalloc(1, sizeof *c);
+    c->host = h;
+    c->peer = p;
+    p->refs++;
+    c->refs = 2; /* the host's and the caller's */
+    c->is_inbound = is_inbound;
+    c->remote = *remote;
+    c->opened_ms = c->used_ms = sched_now_ms(h->sched);
+    c->raw = raw;
+    c->noise = *noise;
+    list_init(&c->streams);
+    event_init(&c->may_open);
+    event_init(&c->identified);
+    start_yamux(c);
+    conn_pump_start(c, early);
+    join_host(c);
+    *ret_conn = c;
+    return OK;
+}
+
+conn_t *conn_ref(conn_t *c)
+{
+    c->refs++;
+    return c;
+}
+
+void conn_release(conn_t *c)
+{
+    if (!c || --c->refs)
+        return;
+    assert(!c->is_open && list_is_empty(&c->streams));
+    c->peer->refs--;
+    peer_free_if_unused(c->peer);
+    free(c);
+}
+
+static void leave_host(conn_t *c)
+{
+    host_t *h = c->host;
+    c->is_open = false;
+    list_remove(&c->node);
+    list_remove(&c->peer_node);
+    h->n_conns--;
+    bool was_last = !--c->peer->n_conns;
+    event_fire(&c->may_open);
+    event_fire(&c->identified);
+    LIST_EACH (s, &c->streams, conn_stream_t, node) {
+        event_fire(&s->base.readable);
+        event_fire(&s->base.writable);
+    }
+    if (was_last) {
+        keep_peer_disconnected(h, &c->peer->id);
+        host_tell_disconnected(h, &c->peer->id);
+    }
+}
+
+void conn_end(conn_t *c, err_t reason)
+{
+    if (!c->is_open)
+        return;
+    c->end_reason = reason;
+    yamux_go_away(&c->yamux, reason == ERR_PROTOCOL ? YAMUX_PROTOCOL_ERROR : YAMUX_NORMAL);
+    if (c->noise.state == NOISE_OPEN)
+        conn_flush(c);
+    conn_pump_stop(c);
+    yamux_deinit(&c->yamux, reason == ERR_CLOSED ? ERR_CLOSED : ERR_RESET);
+    noise_deinit(&c->noise);
+    stream_close(c->raw);
+    c->raw = NULL;
+    leave_host(c);
+    conn_release(c);
+}
+
+void conn_close(conn_t *c)
+{
+    conn_end(c, ERR_CLOSED);
+}
+
+/* ── what a connection says about itself ─────────────────────────────────────────────────────── */
+const peer_id_t *conn_peer(const conn_t *c)
+{
+    return &c->peer->id;
+}
+
+const multiaddr_t *conn_remote_addr(const conn_t *c)
+{
+    return &c->remote;
+}
+
+bool conn_is_inbound(const conn_t *c)
+{
+    return c->is_inbound;
+}
+
+bool conn_is_open(const conn_t *c)
+{
+    return c->is_open;
+}
+
+uint64_t conn_opened_ms(const conn_t *c)
+{
+    return c->opened_ms;
+}
+
+size_t conn_stream_count(const conn_t *c)
+{
+    return c->n_streams;
+}
+
+size_t conn_stream_protocols(const conn_t *c, const char **out, size_t cap)
+{
+    size_t n = 0;
+    LIST_EACH (s, &c->streams, const conn_stream_t, node)
+        if (n < cap && s->protocol[0])
+            out[n++] = s->protocol;
+    return n;
+}
+
+uint32_t conn_rtt_ms(const conn_t *c)
+{
+    return yamux_rtt_ms(&c->yamux);
+}
+
+const char *conn_security(const conn_t *c)
+{
+    return NOISE_PROTOCOL;
+}
+
+const char *conn_muxer(const conn_t *c)
+{
+    return YAMUX_PROTOCOL;
+}
+
+void conn_bytes(const conn_t *c, uint64_t *ret_in, uint64_t *ret_out)
+{
+    *ret_in = c->bytes_in;
+    *ret_out = c->bytes_out;
+}
+
+limit_t *conn_limit(conn_t *c)
+{
+    return &c->peer->limit;
+}
+
+err_t conn_wait_identified(task_t *t, conn_t *c)
+{
+    conn_ref(c);
+    err_t e = OK;
+    while (!e && c->is_open && !c->is_identified)
+        e = event_wait(t, &c->identified);
+    conn_release(c);
+    return e;
+}
+
+bool host_is_connected(const host_t *h, const peer_id_t *peer)
+{
+    const peer_t *p = peer_find(h, peer);
+    return p && p->n_conns;
+}
+
+size_t host_conn_count(const host_t *h)
+{
+    return h->n_conns;
+}
+
+/* The one with the most streams, the oldest of those: after a simultaneous dial the other falls idle. */
+conn_t *host_conn(host_t *h, const peer_id_t *peer)
+{
+    peer_t *p = peer_find(h, peer);
+    if (!p)
+        return NULL;
+    conn_t *best = NULL;
+    LIST_EACH (c, &p->conns, conn_t, peer_node)
+        if (c->yamux.state == YAMUX_OPEN && (!best || c->n_streams > best->n_streams))
+            best = c;
+    return best ? best : LIST_FIRST(&p->conns, conn_t, peer_node);
+}
+
+size_t host_conns(host_t *h, conn_t **out, size_t cap)
+{
+    size_t n = 0;
+    LIST_EACH (c, &h->conns, conn_t, node)
+        if (n < cap)
+            out[n++] = c;
+    return n;
+}
+
+err_t host_disconnect(host_t *h, const peer_id_t *peer)
+{
+    peer_t *p = peer_find(h, peer);
+    if (!p || !p->n_conns)
+        return fail(ERR_NOT_FOUND, "not connected to this peer");
+    p->refs++;
+    for (conn_t *c; (c = LIST_FIRST(&p->conns, conn_t, peer_node));)
+        conn_close(c);
+    p->refs--;
+    peer_free_if_unused(p);
+    return OK;
+}

@@ -1,0 +1,253 @@
+/* conn_pump: moves the bytes of one connection between its socket, Noise and yamux. It runs when the socket
+ * has news, when a stream has something to send, and when the yamux session's time has come; it never waits.
+ * Received bytes go from the socket into the host's shared area, are opened there, and are copied once, into
+ * the queue of their stream. Frames to send are sealed into a shared area and written in one call. */
+#include "base/log.h"
+#include "net/host_internal.h"
+#include <stdlib.h>
+
+/* One connection moves at most this many areas of bytes before the others get their turn. */
+enum { READS_IN_A_ROW = 4 };
+
+static uint64_t now_ms(const conn_t *c)
+{
+    return sched_now_ms(c->host->sched);
+}
+
+/* Keeps the beginning of a frame until the rest comes; at most one frame. */
+static err_t keep_rest(conn_t *c, bytes_t rest)
+{
+    assert(rest.len < NOISE_FRAME_MAX + NOISE_PREFIX_BYTES);
+    if (rest.len > c->carry_charged) {
+        TRY(limit_charge(&c->peer->limit, rest.len - c->carry_charged));
+        c->carry_charged = rest.len;
+    }
+    buf_clear(&c->carry);
+    return buf_append(&c->carry, rest);
+}
+
+static void drop_rest(conn_t *c)
+{
+    buf_deinit(&c->carry);
+    limit_release(&c->peer->limit, c->carry_charged);
+    c->carry_charged = 0;
+}
+
+static err_t take_frames(conn_t *c, uint8_t *in, size_t len)
+{
+    size_t used = 0;
+    for (;;) {
+        size_t n = 0;
+        bytes_t plain = BYTES_NONE;
+        TRY(noise_feed(&c->noise, in + used, len - used, &n, &plain));
+        if (!n)
+            break;
+        used += n;
+        TRY(yamux_feed(&c->yamux, plain, now_ms(c)));
+    }
+    if (used == len && c->carry.len) {
+        buf_clear(&c->carry);
+        return OK;
+    }
+    return used < len ? keep_rest(c, bytes_of(in + used, len - used)) : OK;
+}
+
+/* Reads until the socket has no more, or others should have their turn. */
+static err_t take_input(conn_t *c)
+{
+    host_t *h = c->host;
+    if (!h->receive_area)
+        h->receive_area = xmalloc(RECEIVE_AREA);
+    c->must_read_on = false;
+    for (int i = 0; i < READS_IN_A_ROW; i++) {
+        size_t kept = c->carry.len, n = 0;
+        err_t e = stream_try_read(c->raw, h->receive_area + kept, RECEIVE_BYTES, &n);
+        if (e == ERR_AGAIN)
+            return OK;
+        TRY(e);
+        if (!n)
+            return fail(ERR_RESET, "the peer closed the connection");
+        if (kept)
+            memcpy(h->receive_area, c->carry.data, kept);
+        c->bytes_in += n;
+        TRY(take_frames(c, h->receive_area, kept + n));
+    }
+    c->must_read_on = true;
+    return OK;
+}
+
+static void tell_stream(conn_t *c, const yamux_event_t *ev)
+{
+    conn_stream_t *s = ev->stream->user;
+    if (ev->news & YAMUX_NEWS_READABLE)
+        event_fire(&s->base.readable);
+    if (ev->news & YAMUX_NEWS_WRITABLE)
+        event_fire(&s->base.writable);
+}
+
+static void deliver_news(conn_t *c)
+{
+    for (yamux_event_t ev; c->is_open && yamux_next_event(&c->yamux, &ev);) {
+        switch (ev.kind) {
+        case YAMUX_EVENT_STREAM:
+            if (ev.news & YAMUX_NEWS_OPENED)
+                conn_stream_inbound(c, ev.stream);
+            else if (ev.stream->user)
+                tell_stream(c, &ev);
+            break;
+        case YAMUX_EVENT_MAY_OPEN:
+        case YAMUX_EVENT_GO_AWAY:
+            event_fire(&c->may_open);
+            break;
+        case YAMUX_EVENT_RTT:
+            peerstore_add_latency(c->host->peerstore, &c->peer->id, yamux_rtt_ms(&c->yamux));
+            break;
+        }
+    }
+}
+
+/* Writes; what the socket does not take waits in c->unsent. */
+static err_t write_sealed(conn_t *c, bytes_t sealed)
+{
+    while (sealed.len) {
+        size_t n = 0;
+        err_t e = stream_try_write(c->raw, &sealed, 1, &n);
+        if (e == ERR_AGAIN)
+            return buf_append(&c->unsent, sealed);
+        TRY(e);
+        c->bytes_out += n;
+        sealed = bytes_slice(sealed, n, SIZE_MAX);
+    }
+    return OK;
+}
+
+static err_t write_unsent(conn_t *c)
+{
+    while (c->unsent.len) {
+        size_t n = 0;
+        bytes_t rest = buf_bytes(&c->unsent);
+        err_t e = stream_try_write(c->raw, &rest, 1, &n);
+        if (e == ERR_AGAIN)
+            return OK;
+        TRY(e);
+        c->bytes_out += n;
+        buf_consume(&c->unsent, n);
+    }
+    buf_deinit(&c->unsent);
+    return OK;
+}
+
+/* Seals frames into the shared area until it is full or there are no more. */
+static err_t seal_frames(conn_t *c, size_t *ret_len)
+{
+    host_t *h = c->host;
+    size_t len = 0;
+    while (len + noise_sealed_size(GATHER_BYTES) <= SEND_AREA &&
+           yamux_output(&c->yamux, GATHER_BYTES, &h->gather)) {
+        size_t n = 0;
+        err_t e = noise_seal(&c->noise, h->gather.pieces, h->gather.n_pieces, h->send_area + len, &n);
+        yamux_output_done(&c->yamux, &h->gather);
+        TRY(e);
+        len += n;
+    }
+    *ret_len = len;
+    return OK;
+}
+
+static err_t send_output(conn_t *c)
+{
+    host_t *h = c->host;
+    TRY(write_unsent(c));
+    while (!c->unsent.len && yamux_has_output(&c->yamux)) {
+        if (!h->send_area)
+            h->send_area = xmalloc(SEND_AREA);
+        size_t len;
+        TRY(seal_frames(c, &len));
+        if (!len)
+            break;
+        TRY(write_sealed(c, bytes_of(h->send_area, len)));
+    }
+    return OK;
+}
+
+static void set_alarm(conn_t *c)
+{
+    uint64_t at = yamux_deadline_ms(&c->yamux);
+    if (at != c->alarm.at_ms || c->alarm.heap_index == SIZE_MAX)
+        alarm_set(&c->alarm, at);
+}
+
+/* e: what has gone wrong already. */
+static void run_pump(conn_t *c, err_t e)
+{
+    if (!e)
+        e = take_input(c);
+    deliver_news(c); /* what came before an error is still told */
+    if (!e && c->is_open)
+        e = send_output(c);
+    if (!c->is_open)
+        return;
+    if (e) {
+        log_debug("connection failed", LOG_ERR(e));
+        conn_end(c, e);
+        return;
+    }
+    deliver_news(c);
+    if (!c->is_open)
+        return;
+    if (!c->carry.len && c->carry.cap)
+        drop_rest(c);
+    set_alarm(c);
+    if (c->must_read_on)
+        sched_post(c->host->sched, &c->pump);
+}
+
+static void on_pump(void *arg)
+{
+    conn_t *c = conn_ref(arg);
+    run_pump(c, OK);
+    conn_release(c);
+}
+
+static void on_alarm(void *arg)
+{
+    conn_t *c = conn_ref(arg);
+    run_pump(c, yamux_tick(&c->yamux, now_ms(c)));
+    conn_release(c);
+}
+
+void conn_pump_start(conn_t *c, bytes_t early)
+{
+    sched_t *s = c->host->sched;
+    runnable_init(&c->pump, on_pump, c);
+    alarm_init(&c->alarm, s, on_alarm, c);
+    buf_init(&c->carry, NOISE_FRAME_MAX + NOISE_PREFIX_BYTES);
+    buf_init(&c->unsent, SEND_AREA);
+    event_watch(&c->raw->readable, s, &c->readable, &c->pump);
+    event_watch(&c->raw->writable, s, &c->writable, &c->pump);
+    if (early.len && yamux_feed(&c->yamux, early, now_ms(c)))
+        c->yamux.state = YAMUX_CLOSED; /* the pump's next feed says so */
+    sched_post(s, &c->pump);
+}
+
+void conn_pump_soon(conn_t *c)
+{
+    if (c->is_open)
+        sched_post(c->host->sched, &c->pump);
+}
+
+void conn_flush(conn_t *c)
+{
+    if (send_output(c))
+        buf_deinit(&c->unsent);
+}
+
+void conn_pump_stop(conn_t *c)
+{
+    runnable_cancel(&c->pump);
+    alarm_clear(&c->alarm);
+    event_unwatch(&c->readable);
+    event_unwatch(&c->writable);
+    drop_rest(c);
+    buf_deinit(&c->unsent);
+}

@@ -1,0 +1,284 @@
+/* conn_stream: streams of a connection as stream_t, and the tasks that serve inbound ones. */
+#include "base/log.h"
+#include "net/host_internal.h"
+#include <stdlib.h>
+
+enum { NEGOTIATION_TIMEOUT_MS = 15000 };
+
+static conn_stream_t *of(stream_t *s)
+{
+    return CONTAINER_OF(s, conn_stream_t, base);
+}
+
+/* After each use of the mux: it may have something to send now. */
+static void pump_if_needed(conn_stream_t *s)
+{
+    if (s->conn->is_open && yamux_has_output(&s->conn->yamux))
+        conn_pump_soon(s->conn);
+}
+
+static err_t mux_read(conn_stream_t *s, uint8_t *out, size_t cap, size_t *ret_n)
+{
+    err_t e = yamux_read(s->mux, out, cap, sched_now_ms(s->conn->host->sched), ret_n);
+    pump_if_needed(s);
+    return e;
+}
+
+/* Takes the peer's answer to an optimistic proposal. ERR_AGAIN until it is there. */
+static err_t take_answer(conn_stream_t *s)
+{
+    while (s->negotiation->state == MULTISTREAM_BUSY) {
+        uint8_t in[64];
+        size_t want = multistream_wants(s->negotiation), n = 0, used;
+        TRY(mux_read(s, in, want < sizeof in ? want : sizeof in, &n));
+        if (!n)
+            return fail(ERR_UNSUPPORTED, "the peer ended the stream instead of speaking %s", s->protocol);
+        TRY(multistream_feed(s->negotiation, bytes_of(in, n), &used));
+    }
+    if (s->negotiation->state != MULTISTREAM_AGREED)
+        return fail(ERR_UNSUPPORTED, "the peer does not speak %s", s->protocol);
+    free(s->negotiation);
+    s->negotiation = NULL;
+    return OK;
+}
+
+static err_t stream_read_op(stream_t *base, uint8_t *out, size_t cap, size_t *ret_n)
+{
+    conn_stream_t *s = of(base);
+    if (!s->mux)
+        return fail(ERR_CLOSED, "the stream is closed");
+    if (s->negotiation)
+        TRY(take_answer(s));
+    return mux_read(s, out, cap, ret_n);
+}
+
+static err_t stream_write_op(stream_t *base, const bytes_t *pieces, size_t n, size_t *ret_n)
+{
+    conn_stream_t *s = of(base);
+    if (!s->mux)
+        return fail(ERR_CLOSED, "the stream is closed");
+    err_t e = yamux_write(s->mux, pieces, n, ret_n);
+    pump_if_needed(s);
+    return e;
+}
+
+static err_t stream_close_write_op(stream_t *base)
+{
+    conn_stream_t *s = of(base);
+    if (!s->mux)
+        return fail(ERR_CLOSED, "the stream is closed");
+    err_t e = yamux_close_write(s->mux);
+    pump_if_needed(s);
+    return e;
+}
+
+static void stream_reset_op(stream_t *base)
+{
+    conn_stream_t *s = of(base);
+    if (!s->mux)
+        return;
+    yamux_reset(s->mux);
+    pump_if_needed(s);
+    event_fire(&base->readable);
+    event_fire(&base->writable);
+}
+
+static void release_mux(conn_stream_t *s)
+{
+    if (!s->mux)
+        return;
+    yamux_release(s->mux, sched_now_ms(s->conn->host->sched));
+    s->mux = NULL;
+    s->conn->used_ms = sched_now_ms(s->conn->host->sched);
+    s->conn->n_streams--;
+    list_remove(&s->node);
+    pump_if_needed(s);
+}
+
+static void free_stream(conn_stream_t *s)
+{
+    release_mux(s);
+    conn_release(s->conn);
+    free(s->negotiation);
+    free(s->own_protocol);
+    free(s);
+}
+
+static void stream_close_op(stream_t *base)
+{
+    conn_stream_t *s = of(base);
+    if (s->is_served)
+        release_mux(s); /* serve() frees it when the handler has returned */
+    else
+        free_stream(s);
+}
+
+static const stream_ops_t ops = {.read = stream_read_op,
+                                 .write = stream_write_op,
+                                 .close_write = stream_close_write_op,
+                                 .reset = stream_reset_op,
+                                 .close = stream_close_op};
+
+static conn_stream_t *stream_new(conn_t *c, bool is_inbound)
+{
+    conn_stream_t *s = xcalloc(1, sizeof *s);
+    s->base.ops = &ops;
+    event_init(&s->base.readable);
+    event_init(&s->base.writable);
+    s->conn = conn_ref(c);
+    s->is_inbound = is_inbound;
+    s->protocol = "";
+    list_push_back(&c->streams, &s->node);
+    c->n_streams++;
+    c->used_ms = sched_now_ms(c->host->sched);
+    return s;
+}
+
+/* ── inbound ─────────────────────────────────────────────────────────────────────────────────── */
+size_t conn_streams_of(const conn_t *c, const handler_t *handler)
+{
+    size_t n = 0;
+    LIST_EACH (s, &c->streams, const conn_stream_t, node)
+        n += s->is_inbound && s->protocol == handler->protocol;
+    return n;
+}
+
+static err_t check_count(const conn_stream_t *s, const handler_t *handler)
+{
+    size_t max = handler->options.max_inbound_per_peer;
+    if (!max)
+        max = s->conn->host->config.limits.max_inbound_streams_per_protocol_per_peer;
+    size_t n = 0;
+    LIST_EACH (c, &s->conn->peer->conns, const conn_t, peer_node)
+        n += conn_streams_of(c, handler);
+    if (n >= max)
+        return fail(ERR_LIMIT, "%zu streams of %s from one peer, the limit", n, handler->protocol);
+    return OK;
+}
+
+static err_t choose_handler(task_t *t, conn_stream_t *s, handler_t **ret_handler)
+{
+    deadline_t d = deadline_push(t, NEGOTIATION_TIMEOUT_MS);
+    err_t e = negotiate_inbound(t, s->conn->host, &s->base, ret_handler);
+    deadline_pop(t, &d);
+    TRY(e);
+    TRY(check_count(s, *ret_handler));
+    s->protocol = (*ret_handler)->protocol;
+    return OK;
+}
+
+static err_t serve(task_t *t, void *arg)
+{
+    conn_stream_t *s = arg;
+    handler_t *handler = NULL;
+    err_t e = choose_handler(t, s, &handler);
+    if (!e)
+        e = handler->fn(t, &s->base, s->conn, handler->protocol, handler->arg);
+    if (e) {
+        log_debug("an inbound stream failed", LOG_STR("protocol", s->protocol), LOG_ERR(e));
+        stream_reset_op(&s->base);
+    }
+    s->is_served = false;
+    free_stream(s);
+    return OK; /* a stream's failure is not the host's */
+}
+
+void conn_stream_inbound(conn_t *c, yamux_stream_t *mux)
+{
+    conn_stream_t *s = stream_new(c, true);
+    s->mux = mux;
+    s->is_served = true;
+    yamux_accept(mux, s);
+    err_t e = group_spawn(&c->host->tasks, "inbound stream", serve, s, NULL);
+    if (e) {
+        log_debug("an inbound stream was refused", LOG_ERR(e));
+        stream_reset_op(&s->base);
+        s->is_served = false;
+        free_stream(s);
+    }
+}
+
+/* ── outbound ────────────────────────────────────────────────────────────────────────────────── */
+static err_t open_mux(task_t *t, conn_t *c, conn_stream_t *s)
+{
+    for (;;) {
+        if (!c->is_open)
+            return fail(ERR_CLOSED, "the connection is closed");
+        err_t e = yamux_open(&c->yamux, s, &s->mux);
+        if (e != ERR_AGAIN)
+            return e;
+        TRY(event_wait(t, &c->may_open));
+    }
+}
+
+/* One protocol, and the peer told that it speaks it: the proposal goes out with the first data, the answer
+ * is checked when it is read. Saves a round trip. */
+static err_t propose_optimistically(conn_stream_t *s, const char *const *protocol)
+{
+    s->own_protocol = xstrdup(protocol[0]);
+    s->protocol = s->own_protocol;
+    multistream_t *m = s->negotiation = xmalloc(sizeof *m);
+    multistream_init_dialer(m, (const char *const *)&s->own_protocol, 1);
+    bytes_t out = multistream_output(m);
+    size_t n = 0;
+    TRY(yamux_write(s->mux, &out, 1, &n));
+    assert(n == out.len); /* a new queue has room for two lines */
+    multistream_output_sent(m, n);
+    return OK;
+}
+
+static err_t agree(task_t *t, conn_stream_t *s, const char *const *protocols, size_t n, size_t *ret_chosen)
+{
+    peerstore_t *ps = s->conn->host->peerstore;
+    *ret_chosen = 0;
+    if (n == 1 && peerstore_speaks(ps, &s->conn->peer->id, protocols[0]))
+        return propose_optimistically(s, protocols);
+    multistream_t m;
+    multistream_init_dialer(&m, protocols, n);
+    deadline_t d = deadline_push(t, NEGOTIATION_TIMEOUT_MS);
+    err_t e = negotiate(t, &s->base, &m);
+    deadline_pop(t, &d);
+    TRY(e);
+    *ret_chosen = multistream_agreed(&m);
+    s->own_protocol = xstrdup(protocols[*ret_chosen]);
+    s->protocol = s->own_protocol;
+    return OK;
+}
+
+err_t conn_open_stream(task_t *t, conn_t *c, const char *const *protocols, size_t n, stream_t **ret_stream,
+                       const char **ret_protocol)
+{
+    assert(n);
+    conn_stream_t *s = stream_new(c, false);
+    size_t chosen = 0;
+    err_t e = open_mux(t, c, s);
+    if (e) { /* there is no mux yet to release */
+        list_remove(&s->node);
+        c->n_streams--;
+    } else {
+        e = agree(t, s, protocols, n, &chosen);
+    }
+    if (e) {
+        stream_reset_op(&s->base);
+        free_stream(s);
+        return e;
+    }
+    pump_if_needed(s);
+    *ret_stream = &s->base;
+    if (ret_protocol)
+        *ret_protocol = protocols[chosen];
+    return OK;
+}
+
+err_t host_open_stream(task_t *t, host_t *h, const peer_id_t *peer, const char *const *protocols, size_t n,
+                       stream_t **ret_stream, const char **ret_protocol)
+{
+    conn_t *c = host_conn(h, peer);
+    if (c)
+        conn_ref(c);
+    else
+        TRY(host_connect(t, h, peer, NULL, 0, &c));
+    err_t e = conn_open_stream(t, c, protocols, n, ret_stream, ret_protocol);
+    conn_release(c);
+    return e;
+}

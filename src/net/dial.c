@@ -1,0 +1,283 @@
+/* dial: one dial per peer at a time, whoever asks: addresses best first, a new one every STAGGER_MS or as
+ * soon as one fails, a few at once; the first that proves to be the peer wins and ends the others. */
+#include "base/log.h"
+#include "net/host_internal.h"
+#include <stdio.h>
+#include <stdlib.h>
+
+enum { STAGGER_MS = 250, PARALLEL_MAX = 8, ADDRS_MAX = 32, REASONS_MAX = 220 };
+
+struct dial {
+    host_t *host;
+    peer_t *peer;
+    task_t *task; /* NULL when it has ended */
+    size_t waiters;
+    bool is_done;
+    event_t done;
+    err_t result; /* of the dial, with `reasons` */
+    char reasons[REASONS_MAX];
+    conn_t *winner; /* a reference */
+    bool saw_other_peer;
+    group_t attempts;
+    event_t attempt_ended;
+    size_t n_addrs, next, n_failed;
+    multiaddr_t addrs[ADDRS_MAX];
+};
+
+static void dial_free(dial_t *d)
+{
+    conn_release(d->winner);
+    d->peer->refs--;
+    if (d->peer->dial == d)
+        d->peer->dial = NULL;
+    peer_free_if_unused(d->peer);
+    free(d);
+}
+
+/* ── attempts ────────────────────────────────────────────────────────────────────────────────── */
+typedef struct attempt {
+    dial_t *dial;
+    const multiaddr_t *addr;
+} attempt_t;
+
+static void add_reason(dial_t *d, const multiaddr_t *addr, err_t e)
+{
+    char text[MULTIADDR_TEXT_MAX];
+    size_t len = strlen(d->reasons);
+    snprintf(d->reasons + len, sizeof d->reasons - len, "%s%.60s: %.90s", len ? "; " : "",
+             multiaddr_print(addr, text), error_text(e));
+}
+
+static err_t try_addr(task_t *t, dial_t *d, const multiaddr_t *addr, conn_t **ret_conn)
+{
+    net_addr_t to;
+    stream_t *raw;
+    TRY(net_addr_of_multiaddr(addr, &to));
+    TRY(net_dial(t, &to, &raw));
+    return upgrade(t, d->host, raw, &d->peer->id, addr, ret_conn);
+}
+
+static err_t attempt(task_t *t, void *arg)
+{
+    attempt_t a = *(attempt_t *)arg;
+    free(arg);
+    dial_t *d = a.dial;
+    conn_t *c = NULL;
+    deadline_t deadline = deadline_push(t, d->host->config.limits.dial_timeout_ms);
+    err_t e = try_addr(t, d, a.addr, &c);
+    deadline_pop(t, &deadline);
+    if (e) {
+        d->n_failed++;
+        d->saw_other_peer |= e == ERR_CRYPTO;
+        if (e != ERR_CANCELED)
+            add_reason(d, a.addr, e);
+    } else if (!d->winner) {
+        d->winner = c;
+    } else { /* two were through at the same time: one is enough */
+        conn_close(c);
+        conn_release(c);
+    }
+    event_fire(&d->attempt_ended);
+    return OK;
+}
+
+static err_t start_attempt(dial_t *d)
+{
+    attempt_t *a = xmalloc(sizeof *a);
+    *a = (attempt_t){d, &d->addrs[d->next++]};
+    err_t e = group_spawn(&d->attempts, "dial address", attempt, a, NULL);
+    if (e)
+        free(a);
+    return e;
+}
+
+/* Waits for an attempt to end, or until the next address's turn. */
+static err_t wait_turn(task_t *t, dial_t *d, bool has_more)
+{
+    if (!has_more || d->attempts.count >= PARALLEL_MAX)
+        return event_wait(t, &d->attempt_ended);
+    deadline_t deadline = deadline_push(t, STAGGER_MS);
+    err_t e = event_wait(t, &d->attempt_ended);
+    deadline_pop(t, &deadline);
+    return e == ERR_TIMEOUT ? task_check(t) : e;
+}
+
+static err_t race(task_t *t, dial_t *d)
+{
+    while (!d->winner) {
+        size_t failed = d->n_failed;
+        bool has_more = d->next < d->n_addrs;
+        if (has_more && d->attempts.count < PARALLEL_MAX)
+            TRY(start_attempt(d));
+        else if (!d->attempts.count)
+            return OK;
+        has_more = d->next < d->n_addrs;
+        while (!d->winner && d->n_failed == failed && d->attempts.count) {
+            size_t count = d->attempts.count;
+            TRY(wait_turn(t, d, has_more));
+            if (has_more && d->n_failed == failed && d->attempts.count == count && count < PARALLEL_MAX)
+                break; /* the stagger has passed */
+        }
+    }
+    return OK;
+}
+
+/* ── addresses ───────────────────────────────────────────────────────────────────────────────── */
+static int rank(const multiaddr_t *m)
+{
+    return multiaddr_is_loopback(m) ? 0 : multiaddr_is_private(m) ? 1 : 2;
+}
+
+/* Nearest first, as they came within a rank; those that cannot be dialed and doubles are dropped. */
+static void rank_addrs(dial_t *d, const multiaddr_t *in, size_t n_in)
+{
+    for (int wanted = 0; wanted < 3; wanted++)
+        for (size_t i = 0; i < n_in && d->n_addrs < ADDRS_MAX; i++) {
+            net_addr_t to;
+            multiaddr_t bare;
+            multiaddr_without_peer(&in[i], &bare);
+            if (rank(&bare) != wanted || net_addr_of_multiaddr(&bare, &to) || !to.port)
+                continue;
+            bool is_known = false;
+            for (size_t k = 0; k < d->n_addrs; k++)
+                is_known |= multiaddr_equal(&d->addrs[k], &bare);
+            if (!is_known)
+                d->addrs[d->n_addrs++] = bare;
+        }
+}
+
+static err_t find_addrs(task_t *t, dial_t *d)
+{
+    multiaddr_t *known = xmalloc(2 * ADDRS_MAX * sizeof *known), *resolved = known + ADDRS_MAX;
+    size_t n = peerstore_addrs(d->host->peerstore, &d->peer->id, known, ADDRS_MAX);
+    size_t n_resolved = resolve_addrs(t, &d->peer->id, known, n, resolved, ADDRS_MAX);
+    rank_addrs(d, resolved, n_resolved);
+    free(known);
+    TRY(task_check(t));
+    if (!d->n_addrs)
+        return fail(ERR_UNREACHABLE, "%zu addresses of the peer are known, and none can be dialed", n);
+    return OK;
+}
+
+static err_t run_dial(task_t *t, dial_t *d)
+{
+    TRY(find_addrs(t, d));
+    group_init(&d->attempts, d->host->sched);
+    err_t e = race(t, d);
+    group_stop(t, &d->attempts);
+    group_deinit(&d->attempts);
+    if (d->winner)
+        return OK;
+    TRY(e);
+    return fail(d->saw_other_peer ? ERR_CRYPTO : ERR_UNREACHABLE, "%s", d->reasons);
+}
+
+static err_t dial_task(task_t *t, void *arg)
+{
+    dial_t *d = arg;
+    d->result = run_dial(t, d);
+    if (d->result) {
+        snprintf(d->reasons, sizeof d->reasons, "%.*s", REASONS_MAX - 1, error_text(d->result));
+        if (d->result != ERR_CANCELED)
+            peerstore_dial_failed(d->host->peerstore, &d->peer->id);
+    }
+    d->is_done = true;
+    d->task = NULL;
+    if (d->peer->dial == d)
+        d->peer->dial = NULL; /* the next one who asks starts anew */
+    event_fire(&d->done);
+    if (!d->waiters)
+        dial_free(d);
+    return OK;
+}
+
+/* ── the face ────────────────────────────────────────────────────────────────────────────────── */
+static err_t start_dial(host_t *h, const peer_id_t *id, dial_t **ret)
+{
+    peer_t *p;
+    TRY(peer_get(h, id, &p));
+    if (p->dial) {
+        *ret = p->dial;
+        return OK;
+    }
+    dial_t *d = xcalloc(1, sizeof *d);
+    d->host = h;
+    d->peer = p;
+    p->refs++;
+    p->dial = d;
+    event_init(&d->done);
+    event_init(&d->attempt_ended);
+    err_t e = group_spawn(&h->tasks, "dial", dial_task, d, &d->task);
+    if (e) {
+        dial_free(d);
+        return e;
+    }
+    *ret = d;
+    return OK;
+}
+
+static err_t join_dial(task_t *t, dial_t *d, conn_t **ret_conn)
+{
+    d->waiters++;
+    err_t e = OK;
+    while (!e && !d->is_done)
+        e = event_wait(t, &d->done);
+    if (!e && d->result == ERR_CANCELED)
+        e = fail(ERR_CLOSED, "the dial was given up");
+    else if (!e && d->result)
+        e = fail(d->result, "%s", d->reasons);
+    if (!e)
+        *ret_conn = conn_ref(d->winner);
+    if (!--d->waiters) {
+        if (d->is_done)
+            dial_free(d);
+        else { /* nobody waits for it any more; it frees itself, who asks now starts anew */
+            d->peer->dial = NULL;
+            task_cancel(d->task);
+        }
+    }
+    return e;
+}
+
+/* Is a dial to this peer worth starting? */
+static err_t check_dial(host_t *h, const peer_id_t *peer, bool has_new_addrs)
+{
+    if (h->is_closing)
+        return fail(ERR_CLOSED, "the host is closing");
+    if (h->n_conns >= h->config.limits.max_conns)
+        return fail(ERR_LIMIT, "%zu connections are open (limits.max_conns)", h->n_conns);
+    multiaddr_t any;
+    char text[PEER_ID_TEXT_MAX];
+    if (!peerstore_addrs(h->peerstore, peer, &any, 1))
+        return fail(ERR_NOT_FOUND, "no address of %s is known", peer_id_print(peer, text));
+    uint64_t now_ms = sched_now_ms(h->sched), retry_ms = peerstore_retry_ms(h->peerstore, peer);
+    if (!has_new_addrs && now_ms < retry_ms)
+        return fail(ERR_UNREACHABLE, "dialing %s failed lately, the next try is in %llu s",
+                    peer_id_print(peer, text), (unsigned long long)(retry_ms - now_ms + 999) / 1000);
+    return OK;
+}
+
+err_t host_connect(task_t *t, host_t *h, const peer_id_t *peer, const multiaddr_t *extra, size_t n_extra,
+                   conn_t **ret_conn)
+{
+    if (peer_id_equal(peer, &h->id))
+        return fail(ERR_INVALID, "the peer is this node itself");
+    conn_t *open = host_conn(h, peer);
+    if (open) {
+        *ret_conn = conn_ref(open);
+        return OK;
+    }
+    if (n_extra)
+        peerstore_add_addrs(h->peerstore, peer, extra, n_extra, ADDR_TTL_TEMP_MS);
+    TRY(check_dial(h, peer, n_extra > 0));
+    dial_t *d;
+    TRY(start_dial(h, peer, &d));
+    return join_dial(t, d, ret_conn);
+}
+
+err_t host_connect_addr(task_t *t, host_t *h, const multiaddr_t *addr, conn_t **ret_conn)
+{
+    peer_id_t peer;
+    TRY(multiaddr_peer(addr, &peer));
+    return host_connect(t, h, &peer, addr, 1, ret_conn);
+}

@@ -1,0 +1,207 @@
+/* host_internal: the structs of net/ and what its files ask of each other. Not for other folders.
+ *
+ *   host.c          the host, its protocols, its listeners (of news)
+ *   listen.c        listening sockets, inbound connections up to their upgrade
+ *   dial.c, resolve.c   addresses to connections
+ *   upgrade.c, negotiate.c   a driver stream becomes a secured, multiplexed connection
+ *   conn.c          connections: life, face; conn_pump.c moves their bytes; conn_stream.c their streams
+ *   conn_manager.c  peers: limits, tags, trimming
+ *   peerstore.c, identify.c, ping.c, keep.c, addrs.c */
+#ifndef NET_HOST_INTERNAL_H
+#define NET_HOST_INTERNAL_H
+#include "base/map.h"
+#include "base/prng.h"
+#include "net/host.h"
+#include "wire/multistream.h"
+#include "wire/noise.h"
+#include "wire/yamux.h"
+
+#define NOISE_PROTOCOL "/noise"
+#define YAMUX_PROTOCOL "/yamux/1.0.0"
+
+/* Areas that all connections of a host share: one connection at a time is pumped. */
+enum {
+    RECEIVE_BYTES = 256 * 1024,
+    RECEIVE_AREA = RECEIVE_BYTES + NOISE_FRAME_MAX + NOISE_PREFIX_BYTES,
+    GATHER_BYTES = 128 * 1024,
+    SEND_AREA = 320 * 1024,
+};
+
+typedef struct handler {
+    char *protocol; /* owned; lives as long as the host, for streams that name it */
+    protocol_fn fn; /* NULL: not handled (any more) */
+    void *arg;
+    protocol_options_t options;
+} handler_t;
+
+enum { TAG_NAME_MAX = 24, TAGS_MAX = 16 };
+typedef struct tag {
+    char name[TAG_NAME_MAX];
+    int score;
+    bool is_protection;
+} tag_t;
+
+typedef struct dial dial_t;
+/* What the host knows about a peer that it is connected to, dials, or was asked to protect. */
+typedef struct peer {
+    peer_id_t id;
+    host_t *host;
+    limit_t limit;
+    char limit_name[160];
+    list_t conns; /* open ones, oldest first */
+    size_t n_conns;
+    size_t refs;  /* conn structs and dials */
+    dial_t *dial; /* under way; NULL */
+    tag_t *tags;
+    size_t n_tags;
+} peer_t;
+
+struct conn {
+    host_t *host;
+    peer_t *peer;
+    uint32_t refs;
+    bool is_inbound, is_open, is_identified, must_read_on;
+    list_t node, peer_node;
+    multiaddr_t remote;
+    uint64_t opened_ms, used_ms; /* used: when a stream last began or ended */
+    uint64_t bytes_in, bytes_out;
+    stream_t *raw;
+    noise_t noise;
+    yamux_t yamux;
+    watch_t readable, writable;
+    runnable_t pump;
+    sched_alarm_t alarm;
+    buf_t carry;  /* the beginning of a frame; charged */
+    buf_t unsent; /* sealed, and not taken by the socket yet */
+    uint64_t carry_charged;
+    list_t streams; /* conn_stream_t */
+    size_t n_streams;
+    event_t may_open, identified;
+    err_t end_reason;
+};
+
+typedef struct conn_stream {
+    stream_t base;
+    conn_t *conn;        /* a reference */
+    yamux_stream_t *mux; /* NULL: closed by its handler, which still runs */
+    list_t node;
+    const char *protocol; /* of a handler_t, or of `own_protocol`; "" while being negotiated */
+    char *own_protocol;
+    multistream_t *negotiation; /* optimistic: the answer is still to be read */
+    bool is_inbound, is_served; /* served: a handler runs, it frees the struct in the end */
+} conn_stream_t;
+
+typedef struct listen {
+    list_t node;
+    host_t *host;
+    listener_t *listener;
+    multiaddr_t at;
+} listen_t;
+
+typedef struct keep keep_t;
+enum { ANNOUNCE_MAX = 32, OBSERVED_MAX = 16 };
+typedef struct observed {
+    multiaddr_t addr;
+    uint64_t seen_ms;
+    uint8_t n_peers;
+    uint64_t peer_hashes[4];
+} observed_t;
+
+struct host {
+    sched_t *sched;
+    host_config_t config;
+    peer_id_t id;
+    limit_t limit;
+    group_t tasks;
+    bool is_closing;
+    map_t peers;    /* peer id -> peer_t */
+    map_t handlers; /* protocol -> handler_t */
+    list_t conns;   /* open ones, oldest first */
+    size_t n_conns, n_pending;
+    list_t news;    /* host_listener_t */
+    list_t listens; /* listen_t */
+    list_t keeps;   /* keep_t */
+    size_t n_keeps;
+    peerstore_t *peerstore;
+    multiaddr_t *announce; /* n_announce of them */
+    size_t n_announce;
+    bool announce_replaces;
+    observed_t *observed;
+    size_t n_observed;
+    sched_alarm_t trim_alarm, push_alarm;
+    uint64_t record_seq;
+    uint8_t *receive_area, *send_area; /* made when first used */
+    yamux_gather_t gather;
+    prng_t *rng;
+};
+
+/* host.c */
+handler_t *host_handler(host_t *h, bytes_t protocol); /* NULL: not spoken */
+void host_tell_connected(host_t *h, conn_t *c);
+void host_tell_disconnected(host_t *h, const peer_id_t *peer);
+void host_tell_identified(host_t *h, conn_t *c);
+void host_tell_protocols_changed(host_t *h, const peer_id_t *peer);
+void host_tell_addrs_changed(host_t *h);
+uint64_t host_random(host_t *h); /* for jitter and ping ids; not for keys */
+
+/* conn_manager.c */
+MUST_CHECK err_t peer_get(host_t *h, const peer_id_t *id, peer_t **ret); /* made when it is not there */
+peer_t *peer_find(const host_t *h, const peer_id_t *id);
+void peer_free_if_unused(peer_t *p);
+bool peer_is_protected(const peer_t *p);
+void conn_manager_start(host_t *h);
+void conn_manager_stop(host_t *h);
+void conn_manager_conn_added(host_t *h);
+/* May one more connection with this peer be kept? ERR_LIMIT names the limit. */
+MUST_CHECK err_t conn_manager_admit(host_t *h, const peer_t *p);
+
+/* conn.c */
+/* Takes raw and noise (moved) in any case. `early`: bytes that belong to yamux already. */
+MUST_CHECK err_t conn_new(host_t *h, stream_t *raw, noise_t *noise, bool is_inbound,
+                          const multiaddr_t *remote, bytes_t early, conn_t **ret_conn);
+void conn_end(conn_t *c, err_t reason); /* at once; idempotent */
+/* conn_pump.c */
+void conn_pump_start(conn_t *c, bytes_t early);
+void conn_pump_soon(conn_t *c);
+void conn_flush(conn_t *c); /* what can be sent without waiting */
+void conn_pump_stop(conn_t *c);
+/* conn_stream.c */
+void conn_stream_inbound(conn_t *c, yamux_stream_t *mux); /* starts its task, or refuses it */
+size_t conn_streams_of(const conn_t *c, const handler_t *handler);
+/* negotiate.c */
+MUST_CHECK err_t negotiate(task_t *t, stream_t *s,
+                           multistream_t *m); /* dialer: until AGREED; ERR_UNSUPPORTED */
+/* The handler that the peer chose among those of the host; refuses others. */
+MUST_CHECK err_t negotiate_inbound(task_t *t, host_t *h, stream_t *s, handler_t **ret_handler);
+/* upgrade.c */
+/* Takes raw. expected: NULL for inbound. Within the upgrade's time-out. */
+MUST_CHECK err_t upgrade(task_t *t, host_t *h, stream_t *raw, const peer_id_t *expected,
+                         const multiaddr_t *remote, conn_t **ret_conn);
+/* resolve.c */
+/* Replaces DNS names by addresses; those of other peers than `peer` are left out. */
+size_t resolve_addrs(task_t *t, const peer_id_t *peer, const multiaddr_t *in, size_t n_in, multiaddr_t *out,
+                     size_t cap);
+/* peerstore.c */
+MUST_CHECK err_t peerstore_new(host_t *h, peerstore_t **ret);
+void peerstore_free(peerstore_t *ps);
+typedef struct identify identify_t;
+void peerstore_set_identity(peerstore_t *ps, const peer_id_t *peer, const struct identify *m);
+void peerstore_set_key(peerstore_t *ps, const peer_id_t *peer, const public_key_t *key);
+void peerstore_add_latency(peerstore_t *ps, const peer_id_t *peer, uint32_t ms);
+void peerstore_dial_failed(peerstore_t *ps, const peer_id_t *peer);
+void peerstore_dial_succeeded(peerstore_t *ps, const peer_id_t *peer);
+uint64_t peerstore_retry_ms(peerstore_t *ps, const peer_id_t *peer); /* not before; 0: now */
+/* identify.c */
+MUST_CHECK err_t identify_start(host_t *h);
+void identify_conn_opened(conn_t *c);
+void identify_push_soon(host_t *h);
+/* ping.c, keep.c */
+MUST_CHECK err_t ping_start(host_t *h);
+void keep_peer_connected(host_t *h, const peer_id_t *peer);
+void keep_peer_disconnected(host_t *h, const peer_id_t *peer);
+void keep_stop_all(host_t *h);
+/* addrs.c */
+bool addr_is_usable(const host_t *h, const multiaddr_t *addr, const multiaddr_t *seen_from);
+void addrs_observed(host_t *h, conn_t *c, bytes_t binary);
+MUST_CHECK err_t net_addr_of_multiaddr(const multiaddr_t *m, net_addr_t *ret);
+#endif

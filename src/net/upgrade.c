@@ -1,0 +1,172 @@
+/* upgrade: multistream-select /noise, the Noise handshake with the muxer agreed on inside it, else by
+ * multistream-select behind it. One task per connection, gone when the connection stands. */
+#include "net/host_internal.h"
+#include <stdlib.h>
+
+static const char *const muxers[] = {YAMUX_PROTOCOL};
+static const char *const securities[] = {NOISE_PROTOCOL};
+
+/* Listener: accepts `only`, refuses others. */
+static err_t accept_only(task_t *t, stream_t *s, const char *only)
+{
+    multistream_t m;
+    multistream_init_listener(&m);
+    while (m.state != MULTISTREAM_AGREED) {
+        uint8_t in[256];
+        size_t want = multistream_wants(&m), n = 0, used;
+        bytes_t out = multistream_output(&m);
+        if (out.len) { /* the header: the peer may wait for it */
+            TRY(stream_write(t, s, out));
+            multistream_output_sent(&m, out.len);
+        }
+        TRY(stream_read(t, s, in, want < sizeof in ? want : sizeof in, &n));
+        if (!n)
+            return fail(ERR_RESET, "the peer left while a protocol was being agreed on");
+        TRY(multistream_feed(&m, bytes_of(in, n), &used));
+        if (m.state != MULTISTREAM_PROPOSED)
+            continue;
+        if (bytes_equal(multistream_proposal(&m), bytes_str(only)))
+            multistream_accept(&m);
+        else
+            multistream_refuse(&m);
+    }
+    return stream_write(t, s, multistream_output(&m));
+}
+
+static err_t agree_on_security(task_t *t, stream_t *raw, bool is_dialer)
+{
+    if (!is_dialer)
+        return accept_only(t, raw, NOISE_PROTOCOL);
+    multistream_t m;
+    multistream_init_dialer(&m, securities, 1);
+    return negotiate(t, raw, &m);
+}
+
+/* One whole frame into `frame`, length prefix included. */
+static err_t read_frame(task_t *t, stream_t *raw, size_t max_bytes, buf_t *frame)
+{
+    buf_clear(frame);
+    TRY(buf_reserve(frame, NOISE_PREFIX_BYTES));
+    TRY(stream_read_full(t, raw, frame->data, NOISE_PREFIX_BYTES));
+    frame->len = NOISE_PREFIX_BYTES;
+    size_t len = noise_frame_size(buf_bytes(frame)) - NOISE_PREFIX_BYTES;
+    if (len > max_bytes)
+        return fail(ERR_LIMIT, "noise: a handshake message of %zu bytes is over the limit of %zu", len,
+                    max_bytes);
+    TRY(buf_reserve(frame, len));
+    TRY(stream_read_full(t, raw, frame->data + frame->len, len));
+    frame->len += len;
+    return OK;
+}
+
+static err_t shake_hands(task_t *t, stream_t *raw, noise_t *n)
+{
+    AUTO(buf_t) frame;
+    buf_init(&frame, NOISE_HANDSHAKE_MAX + NOISE_PREFIX_BYTES);
+    for (;;) {
+        bytes_t out = noise_output(n);
+        if (out.len) {
+            TRY(stream_write(t, raw, out));
+            noise_output_sent(n, out.len);
+        }
+        if (n->state == NOISE_OPEN)
+            return OK;
+        TRY(read_frame(t, raw, NOISE_HANDSHAKE_MAX, &frame));
+        size_t used;
+        bytes_t plain;
+        TRY(noise_feed(n, frame.data, frame.len, &used, &plain));
+    }
+}
+
+static err_t write_secured(task_t *t, stream_t *raw, noise_t *n, multistream_t *m)
+{
+    uint8_t sealed[sizeof m->out + NOISE_FRAME_OVERHEAD];
+    bytes_t out = multistream_output(m);
+    size_t len;
+    if (!out.len)
+        return OK;
+    TRY(noise_seal(n, &out, 1, sealed, &len));
+    multistream_output_sent(m, out.len);
+    return stream_write(t, raw, bytes_of(sealed, len));
+}
+
+/* The muxer by multistream over the secured channel, for peers without early negotiation. What follows the
+ * agreement in its last frame belongs to yamux: it is appended to `early`. */
+static err_t agree_on_muxer(task_t *t, stream_t *raw, noise_t *n, bool is_dialer, buf_t *early)
+{
+    multistream_t m;
+    if (is_dialer)
+        multistream_init_dialer(&m, muxers, ARRAY_LEN(muxers));
+    else
+        multistream_init_listener(&m);
+    AUTO(buf_t) frame;
+    buf_init(&frame, NOISE_FRAME_MAX + NOISE_PREFIX_BYTES);
+    while (m.state == MULTISTREAM_BUSY) {
+        TRY(write_secured(t, raw, n, &m));
+        TRY(read_frame(t, raw, NOISE_FRAME_MAX, &frame));
+        size_t used;
+        bytes_t plain;
+        TRY(noise_feed(n, frame.data, frame.len, &used, &plain));
+        while (plain.len && m.state == MULTISTREAM_BUSY) {
+            TRY(multistream_feed(&m, plain, &used));
+            plain = bytes_slice(plain, used, SIZE_MAX);
+            if (m.state == MULTISTREAM_PROPOSED) {
+                if (bytes_equal(multistream_proposal(&m), BYTES_LIT(YAMUX_PROTOCOL)))
+                    multistream_accept(&m);
+                else
+                    multistream_refuse(&m);
+            }
+            if (!used)
+                TRY(write_secured(t, raw, n, &m)); /* the engine waits for room in its output */
+        }
+        TRY(buf_append(early, plain));
+    }
+    if (m.state != MULTISTREAM_AGREED)
+        return fail(ERR_UNSUPPORTED, "the peer does not speak " YAMUX_PROTOCOL);
+    return write_secured(t, raw, n, &m);
+}
+
+static err_t start_noise(host_t *h, const peer_id_t *expected, bool is_dialer, noise_t *n)
+{
+    noise_config_t c = {.is_initiator = is_dialer,
+                        .identity = h->config.key,
+                        .expected = expected,
+                        .muxers = muxers,
+                        .n_muxers = ARRAY_LEN(muxers)};
+    driver_random(sched_driver(h->sched), c.static_secret, sizeof c.static_secret);
+    driver_random(sched_driver(h->sched), c.ephemeral_secret, sizeof c.ephemeral_secret);
+    err_t e = noise_init(n, &c);
+    secret_wipe(&c, sizeof c);
+    return e;
+}
+
+static err_t secure(task_t *t, host_t *h, stream_t *raw, const peer_id_t *expected, noise_t *n, buf_t *early)
+{
+    bool is_dialer = expected != NULL;
+    TRY(agree_on_security(t, raw, is_dialer));
+    TRY(start_noise(h, expected, is_dialer, n));
+    TRY(shake_hands(t, raw, n));
+    if (!noise_muxer(n))
+        TRY(agree_on_muxer(t, raw, n, is_dialer, early));
+    return OK;
+}
+
+err_t upgrade(task_t *t, host_t *h, stream_t *raw, const peer_id_t *expected, const multiaddr_t *remote,
+              conn_t **ret_conn)
+{
+    noise_t noise = {.state = NOISE_FAILED};
+    AUTO(buf_t) early;
+    buf_init(&early, NOISE_FRAME_MAX);
+    deadline_t d = deadline_push(t, h->config.limits.upgrade_timeout_ms);
+    err_t e = secure(t, h, raw, expected, &noise, &early);
+    deadline_pop(t, &d);
+    if (!e && peer_id_equal(noise_peer(&noise), &h->id))
+        e = fail(ERR_INVALID, "the address leads to this node itself");
+    if (e) {
+        noise_deinit(&noise);
+        stream_reset(raw);
+        stream_close(raw);
+        return e;
+    }
+    return conn_new(h, raw, &noise, !expected, remote, buf_bytes(&early), ret_conn);
+}
