@@ -1,5 +1,5 @@
 #include "net/host.h"
-#include "net/net_testing.h"
+#include "tests/support/net.h"
 
 #define ECHO "/test/echo/1.0.0"
 

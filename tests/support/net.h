@@ -1,6 +1,6 @@
-/* net_testing: hosts of a simulation with libp2p hosts on them, for tests of this folder. */
-#ifndef NET_NET_TESTING_H
-#define NET_NET_TESTING_H
+/* net: machines of a simulation with libp2p hosts on them. */
+#ifndef TESTS_SUPPORT_NET_H
+#define TESTS_SUPPORT_NET_H
 #include "net/host.h"
 #include "sim/sim.h"
 #include "tests/support/run.h"
