@@ -1,0 +1,47 @@
+#!/usr/bin/env python3
+"""Runs the simulator's scenarios with many seeds, several at once; one seed twice, whose runs must be equal.
+
+run_sim.py BUILD [--seeds N] [--jobs N] [--first N]
+"""
+import argparse
+import concurrent.futures
+import re
+import subprocess
+import sys
+import time
+
+
+def run(program, seed):
+    began = time.monotonic()
+    result = subprocess.run([program, "--seed", str(seed)], capture_output=True, text=True, timeout=1800)
+    line = (result.stdout.strip().splitlines() or ["no output"])[-1]
+    if result.returncode:
+        line += "\n" + result.stderr[-2000:]
+    return seed, result.returncode == 0, line, time.monotonic() - began
+
+
+def main():
+    parser = argparse.ArgumentParser()
+    parser.add_argument("build")
+    parser.add_argument("--seeds", type=int, default=50)
+    parser.add_argument("--first", type=int, default=1)
+    parser.add_argument("--jobs", type=int, default=2)
+    options = parser.parse_args()
+    program = f"{options.build}/sim/scenarios"
+    seeds = [options.first, *range(options.first, options.first + options.seeds)]
+    passed = failed = 0
+    hashes = {}
+    with concurrent.futures.ThreadPoolExecutor(options.jobs) as pool:
+        for seed, ok, line, seconds in pool.map(lambda s: run(program, s), seeds):
+            found = re.search(r"hash ([0-9a-f]+)", line)
+            if ok and seed in hashes and hashes[seed] != found[1]:
+                ok, line = False, f"seed {seed}: FAILED: two runs differ: {hashes[seed]} and {found[1]}"
+            hashes[seed] = found[1] if found else None
+            passed, failed = passed + ok, failed + (not ok)
+            print(f"{line} ({seconds:.0f} s)", flush=True)
+    print(f"{passed} passed, {failed} failed")
+    return 1 if failed or not passed else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
