@@ -37,6 +37,7 @@ struct http_server {
     group_t handlers;
     list_t exchanges;
     event_t exchange_freed;
+    unsigned idle_timeout_s;
     bool is_stopping;
 };
 
@@ -59,7 +60,7 @@ typedef struct http_exchange {
     task_t *task;                      /* NULL before and after the handler */
     enum { HTTP_PHASE_HEAD, HTTP_PHASE_BODY, HTTP_PHASE_READY, HTTP_PHASE_ANSWERING } phase;
     bool is_suspended, is_started, is_finished, is_failed, is_gone;
-    bool has_body, refuses_body;
+    bool has_body, refuses_body, is_http10;
     char method[16];
     char remote[NET_ADDR_TEXT_MAX];
     char *target, *path; /* path points into an own copy, cut at '?' */
@@ -72,7 +73,7 @@ typedef struct http_exchange {
     event_t upload_changed;
     /* answer */
     struct MHD_Response *response; /* the connection's; while ANSWERING */
-    int64_t content_length; /* -1: unknown */
+    int64_t content_length;        /* -1: unknown */
     http_fields_t fields, trailers;
     buf_t answer; /* waits for libmicrohttpd from answer_taken on */
     size_t answer_taken;

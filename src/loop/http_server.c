@@ -91,11 +91,33 @@ static void add_footer(void *response, const char *name, const char *value)
         log_warn("a trailer of an answer was refused", LOG_STR("name", name), LOG_STR("value", value));
 }
 
+/* libmicrohttpd 0.9.75 forgets a connection that the content reader ends until it is the one that has been
+ * idle longest: the client would see the end minutes late. Connections with a time-out of their own are all
+ * looked at in each run, so this one gets its own. */
+static void hasten_close(http_exchange_t *x)
+{
+    unsigned timeout_s = x->server->idle_timeout_s == 1 ? 2 : 1;
+    MHD_set_connection_option(x->connection, MHD_CONNECTION_OPTION_TIMEOUT, timeout_s);
+    sched_post(x->server->sched, &x->server->run_again);
+}
+
+static ssize_t cut_answer(http_exchange_t *x)
+{
+    const union MHD_ConnectionInfo *info =
+        MHD_get_connection_info(x->connection, MHD_CONNECTION_INFO_CONNECTION_FD);
+    /* The end of the connection is the end of the answer in HTTP/1.0: only a reset tells the difference. */
+    struct linger hard = {.l_onoff = 1, .l_linger = 0};
+    if (x->is_http10 && info)
+        setsockopt(info->connect_fd, SOL_SOCKET, SO_LINGER, &hard, sizeof hard);
+    hasten_close(x);
+    return MHD_CONTENT_READER_END_WITH_ERROR;
+}
+
 static ssize_t on_want_answer(void *arg, uint64_t pos, char *out, size_t cap)
 {
     http_exchange_t *x = arg;
     if (x->is_gone)
-        return MHD_CONTENT_READER_END_WITH_ERROR;
+        return cut_answer(x);
     size_t n = http_exchange_take(x, (uint8_t *)out, cap);
     if (n)
         return (ssize_t)n;
@@ -104,7 +126,9 @@ static ssize_t on_want_answer(void *arg, uint64_t pos, char *out, size_t cap)
         return 0;
     }
     if (x->is_failed || x->spool.taken < x->spool.written)
-        return MHD_CONTENT_READER_END_WITH_ERROR;
+        return cut_answer(x);
+    if (x->is_http10)
+        hasten_close(x);
     http_fields_each(&x->trailers, add_footer, x->response);
     return MHD_CONTENT_READER_END_OF_STREAM;
 }
@@ -174,9 +198,11 @@ static enum MHD_Result refuse(struct MHD_Connection *connection, unsigned status
     return result;
 }
 
-static void learn_request(http_exchange_t *x, struct MHD_Connection *connection, const char *method)
+static void learn_request(http_exchange_t *x, struct MHD_Connection *connection, const char *method,
+                          const char *version)
 {
     x->connection = connection;
+    x->is_http10 = !strcmp(version, "HTTP/1.0");
     snprintf(x->method, sizeof x->method, "%s", method);
     x->has_body = has_body(connection);
     x->phase = x->has_body ? HTTP_PHASE_HEAD : HTTP_PHASE_READY;
@@ -251,7 +277,7 @@ static enum MHD_Result on_request(void *arg, struct MHD_Connection *connection, 
     if (!x->connection) {
         if (strlen(method) >= sizeof x->method)
             return refuse(connection, MHD_HTTP_NOT_IMPLEMENTED, "unknown method\n");
-        learn_request(x, connection, method);
+        learn_request(x, connection, method, version);
         /* Answering this first call would close the connection after the answer. */
         if (!x->has_body)
             return MHD_YES;
@@ -305,9 +331,8 @@ static struct MHD_Daemon *start_daemon(http_server_t *s, int fd, const http_limi
         MHD_OPTION_URI_LOG_CALLBACK, on_target, s, MHD_OPTION_NOTIFY_COMPLETED, on_completed, s,
         MHD_OPTION_CONNECTION_LIMIT, (unsigned)(limits->max_connections ? limits->max_connections : 1024),
         MHD_OPTION_PER_IP_CONNECTION_LIMIT, (unsigned)limits->max_per_ip, MHD_OPTION_CONNECTION_TIMEOUT,
-        limits->idle_timeout_s ? limits->idle_timeout_s : 120, MHD_OPTION_CONNECTION_MEMORY_LIMIT,
-        head + CONNECTION_EXTRA_BYTES, MHD_OPTION_SIGPIPE_HANDLED_BY_APP, 1, MHD_OPTION_STRICT_FOR_CLIENT, 1,
-        MHD_OPTION_END);
+        s->idle_timeout_s, MHD_OPTION_CONNECTION_MEMORY_LIMIT, head + CONNECTION_EXTRA_BYTES,
+        MHD_OPTION_SIGPIPE_HANDLED_BY_APP, 1, MHD_OPTION_STRICT_FOR_CLIENT, 1, MHD_OPTION_END);
 }
 
 static void free_server(uv_handle_t *handle)
@@ -330,6 +355,7 @@ err_t http_server_start(driver_t *driver, sched_t *sched, const net_addr_t *at, 
     s->at = bound;
     s->handler = handler;
     s->arg = arg;
+    s->idle_timeout_s = limits && limits->idle_timeout_s ? limits->idle_timeout_s : 120;
     s->daemon = start_daemon(s, fd, limits ? limits : &(http_limits_t){0});
     if (!s->daemon) {
         char text[NET_ADDR_TEXT_MAX];

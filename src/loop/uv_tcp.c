@@ -204,7 +204,8 @@ static void tcp_close(stream_t *base)
         shutdown(s->fd, SHUT_WR);
         ssize_t n = 1;
         for (size_t done = 0; n > 0 && done < CLOSE_DRAIN_BYTES; done += (size_t)n)
-            n = recv(s->fd, NULL, CLOSE_DRAIN_BYTES, MSG_TRUNC | MSG_DONTWAIT); /* drops without a copy: tcp(7) */
+            n = recv(s->fd, NULL, CLOSE_DRAIN_BYTES,
+                     MSG_TRUNC | MSG_DONTWAIT); /* drops without a copy: tcp(7) */
         close_socket(s);
     }
     s->is_stream_closed = true;
