@@ -79,6 +79,18 @@ bool want_manager_wants(const want_manager_t *m, const cid_t *cid)
     return find_want(m, cid);
 }
 
+size_t want_manager_sessions(const want_manager_t *m, const cid_t *cid, want_session_t **out, size_t cap)
+{
+    const want_t *w = find_want(m, cid);
+    if (!w || !cap)
+        return 0;
+    out[0] = w->owner;
+    size_t n = 1;
+    for (size_t i = 0; i < w->n_others && n < cap; i++)
+        out[n++] = w->others[i];
+    return n;
+}
+
 size_t want_manager_count(const want_manager_t *m)
 {
     return map_count(&m->wants);

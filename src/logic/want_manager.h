@@ -74,6 +74,8 @@ bool want_session_best_peer(const want_session_t *s, peer_id_t *ret);
 size_t want_session_count(const want_session_t *s);     /* its wants */
 size_t want_session_in_flight(const want_session_t *s); /* of them asked for */
 bool want_manager_wants(const want_manager_t *m, const cid_t *cid);
+/* The sessions that want it, at most cap of them. */
+size_t want_manager_sessions(const want_manager_t *m, const cid_t *cid, want_session_t **out, size_t cap);
 size_t want_manager_count(const want_manager_t *m);
 /* fn returns false to stop. */
 void want_manager_each(const want_manager_t *m, bool (*fn)(void *arg, const cid_t *cid), void *arg);

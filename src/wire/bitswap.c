@@ -499,6 +499,7 @@ void bitswap_message_init(bitswap_message_t *m, bitswap_version_t version)
     *m = (bitswap_message_t){.version = version};
     buf_init(&m->wants, BITSWAP_MESSAGE_MAX_BYTES);
     buf_init(&m->fields, BITSWAP_MESSAGE_MAX_BYTES);
+    buf_init(&m->presences, BITSWAP_MESSAGE_MAX_BYTES);
 }
 
 void bitswap_message_deinit(bitswap_message_t *m)
@@ -510,6 +511,7 @@ void bitswap_message_deinit(bitswap_message_t *m)
     m->n_blocks = m->cap_blocks = 0;
     buf_deinit(&m->wants);
     buf_deinit(&m->fields);
+    buf_deinit(&m->presences);
 }
 
 bool bitswap_message_is_empty(const bitswap_message_t *m)
@@ -572,7 +574,7 @@ static void put_block_header(bitswap_message_t *m, writer_t *w, const block_t *b
 err_t bitswap_message_add_block(bitswap_message_t *m, block_t *b)
 {
     TRY(check_room(m, b->len + FRAME_SLACK));
-    assert(!m->prefix_len && !m->n_presences);
+    assert(!m->prefix_len);
     if (m->n_blocks == m->cap_blocks) {
         m->cap_blocks = m->cap_blocks ? 2 * m->cap_blocks : 8;
         m->blocks = xrealloc(m->blocks, m->cap_blocks * sizeof *m->blocks);
@@ -592,14 +594,14 @@ err_t bitswap_message_add_presence(bitswap_message_t *m, const cid_t *cid, bool 
     TRY(check_room(m, BITSWAP_ENTRY_MAX_BYTES));
     assert(!m->prefix_len && m->version >= BITSWAP_V1_2);
     uint8_t text[CID_BINARY_MAX];
-    size_t len = cid_encode(cid, text), before = m->fields.len;
-    writer_t w = writer_to(&m->fields);
+    size_t len = cid_encode(cid, text), before = m->presences.len;
+    writer_t w = writer_to(&m->presences);
     size_t mark = pb_begin(&w, FIELD_PRESENCES);
     pb_put_bytes(&w, 1, bytes_of(text, len));
     pb_put_uint_nonzero(&w, 2, !has);
     pb_end(&w, mark);
     TRY(w.err);
-    m->size_bytes += m->fields.len - before;
+    m->size_bytes += m->presences.len - before;
     m->n_presences++;
     return OK;
 }
@@ -608,11 +610,11 @@ err_t bitswap_message_finish(bitswap_message_t *m, uint64_t pending_bytes)
 {
     writer_t w = writer_to(&m->wants);
     pb_put_uint_nonzero(&w, 2, m->is_full);
-    writer_t f = writer_to(&m->fields);
+    writer_t f = writer_to(&m->presences);
     if (m->version >= BITSWAP_V1_2)
         pb_put_uint_nonzero(&f, FIELD_PENDING, pending_bytes < INT32_MAX ? pending_bytes : INT32_MAX);
     TRY(w.err ? w.err : f.err);
-    size_t len = 1 + uvarint_size(m->wants.len) + m->wants.len + m->fields.len;
+    size_t len = 1 + uvarint_size(m->wants.len) + m->wants.len + m->fields.len + m->presences.len;
     for (size_t i = 0; i < m->n_blocks; i++)
         len += m->blocks[i].block->len;
     assert(len <= BITSWAP_MESSAGE_MAX_BYTES);
@@ -641,5 +643,5 @@ size_t bitswap_message_pieces(const bitswap_message_t *m, bytes_t *out, size_t c
         from = m->blocks[i].header_until;
         n = add_piece(out, n, cap, m->blocks[i].block->data, m->blocks[i].block->len);
     }
-    return add_piece(out, n, cap, m->fields.data + from, m->fields.len - from);
+    return add_piece(out, n, cap, m->presences.data, m->presences.len);
 }

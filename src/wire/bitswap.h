@@ -96,14 +96,15 @@ bool bitswap_decoder_is_idle(bitswap_decoder_t *d);
 MUST_CHECK err_t bitswap_block_cid(const block_t *b, cid_t *ret_cid);
 
 /* ── encoding ────────────────────────────────────────────────────────────────────────────────── */
-/* A message being put together; block bytes are referenced, never copied. Wants first, then blocks, then
- * presences, in any number; finish; then pieces. Zero-initialise with bitswap_message_init. */
+/* A message being put together; block bytes are referenced, never copied. Wants, blocks and
+ * presences in any order and number; finish; then pieces. Zero-initialise with bitswap_message_init. */
 typedef struct bitswap_message {
     bitswap_version_t version;
     uint8_t prefix[24]; /* frame length and the wantlist's tag and length; made by finish */
     size_t prefix_len;
-    buf_t wants;  /* the wantlist's fields */
-    buf_t fields; /* the headers of the blocks, one after the other, and what follows them */
+    buf_t wants;     /* the wantlist's fields */
+    buf_t fields;    /* the headers of the blocks, one after the other */
+    buf_t presences; /* and what follows them */
     struct {
         block_t *block;      /* a reference */
         size_t header_until; /* its header's end in fields */
