@@ -1,0 +1,424 @@
+/* Every row of unixfs-golden.tsv whose options are supported: the same CID, root block, number and sum of
+ * blocks as the reference, and the content read back. The rest is counted by what they need. */
+#include "crypto/hash.h"
+#include "dag/file_reader.h"
+#include "dag/tree.h"
+#include "dag/walk.h"
+#include "multi/multicodec.h"
+#include "tests/support/idle_driver.h"
+#include "tests/support/inputs.h"
+#include "tests/support/test.h"
+#include "tests/support/tsv.h"
+
+enum { MAX_WORDS = 24, ROWS_RUN = 632, ROWS_REFUSED = 28 };
+
+typedef struct row {
+    const char *id, *input, *config, *error;
+    char *words[MAX_WORDS]; /* of the command, after `ipfs add` */
+    size_t n_words;
+    import_options_t options;
+    const char *skip; /* why this row cannot run; NULL: it can */
+    bool wraps, has_hidden, preserves_mode, preserves_mtime;
+    unixfs_t meta;
+} row_t;
+typedef struct counts {
+    size_t run, refused, skipped, no_blake3, large;
+} counts_t;
+
+/* ── the command line of a row ── */
+static bool value_of(const char *word, const char *option, const char **ret)
+{
+    size_t n = strlen(option);
+    if (strncmp(word, option, n) || word[n] != '=')
+        return false;
+    *ret = word + n + 1;
+    return true;
+}
+
+static void apply_hash(row_t *r, const char *name)
+{
+    uint64_t code;
+    if (multicodec_from_name(name, &code) || !strcmp(name, "murmur3") || !strcmp(name, "sha2-224") ||
+        !strcmp(name, "sha2-384"))
+        code = 0xffffff; /* a function that the reference does not know by that name */
+    r->options.hash_code = code;
+    if (!strcmp(name, "blake3") && !hash_is_available(HASH_BLAKE3))
+        r->skip = "blake3";
+}
+
+static void apply_word(row_t *r, const char *word)
+{
+    const char *v;
+    import_options_t *o = &r->options;
+    if (value_of(word, "--cid-version", &v))
+        o->cid_version = atoi(v);
+    else if (!strcmp(word, "--raw-leaves"))
+        o->raw_leaves = 1;
+    else if (!strcmp(word, "--raw-leaves=false"))
+        o->raw_leaves = 0;
+    else if (value_of(word, "--chunker", &v))
+        r->skip = import_parse_chunker(v, &o->chunk_bytes) == ERR_UNSUPPORTED ? "chunker" : r->skip;
+    else if (value_of(word, "--max-file-links", &v))
+        o->max_links = (size_t)atoi(v);
+    else if (value_of(word, "--max-directory-links", &v))
+        o->max_directory_links = (size_t)atoi(v);
+    else if (value_of(word, "--max-hamt-fanout", &v))
+        o->shard_fanout = (size_t)atoi(v);
+    else if (value_of(word, "--hash", &v))
+        apply_hash(r, v);
+    else if (!strcmp(word, "--inline"))
+        o->inline_limit = o->inline_limit ? o->inline_limit : IMPORT_INLINE_DEFAULT;
+    else if (value_of(word, "--inline-limit", &v))
+        o->inline_limit = (size_t)atoi(v);
+    else if (!strcmp(word, "--trickle"))
+        r->options.is_trickle = true;
+    else if (value_of(word, "--mode", &v)) {
+        r->meta.has_mode = true;
+        r->meta.mode = (uint32_t)strtoul(v, NULL, 8) & 0777; /* as the reference's command line does */
+    } else if (value_of(word, "--mtime", &v)) {
+        r->meta.has_mtime = true;
+        r->meta.mtime.seconds = atoll(v);
+    } else if (value_of(word, "--mtime-nsecs", &v))
+        r->meta.mtime.nanoseconds = (uint32_t)atol(v);
+    else if (!strcmp(word, "-w"))
+        r->wraps = true;
+    else if (!strcmp(word, "-H"))
+        r->has_hidden = true;
+    else if (!strcmp(word, "--preserve-mode"))
+        r->preserves_mode = true;
+    else if (!strcmp(word, "--preserve-mtime"))
+        r->preserves_mtime = true;
+    else if (!strcmp(word, "--empty-dirs=false") || !strcmp(word, "--dereference-symlinks"))
+        r->skip = "what the command line reads from disk";
+}
+
+static void apply_config(row_t *r)
+{
+    import_options_t *o = &r->options;
+    if (!strcmp(r->config, "profile unixfs-v1-2025")) {
+        o->cid_version = o->cid_version < 0 ? 1 : o->cid_version;
+        o->raw_leaves = o->raw_leaves < 0 ? 1 : o->raw_leaves;
+        o->chunk_bytes = 1 << 20;
+        o->max_links = 1024;
+        o->shard_rule = SHARD_BY_BLOCK;
+    } else if (!strcmp(r->config, "Import.UnixFSHAMTDirectorySizeThreshold=\"1B\"")) {
+        o->shard_threshold = 1;
+    } else if (!strcmp(r->config, "Import.UnixFSHAMTDirectorySizeEstimation=\"block\"")) {
+        o->shard_rule = SHARD_BY_BLOCK;
+    } else if (!strcmp(r->config, "Import.UnixFSHAMTDirectorySizeEstimation=\"disabled\"")) {
+        o->shard_rule = SHARD_BY_COUNT;
+    } else {
+        assert_true(!strcmp(r->config, "default") || !strcmp(r->config, "profile unixfs-v0-2015"));
+    }
+}
+
+static void parse_row(tsv_t *v, row_t *r, char *command)
+{
+    *r = (row_t){.id = tsv_get(v, "id"),
+                 .input = tsv_get(v, "input"),
+                 .config = tsv_get(v, "config"),
+                 .error = tsv_get(v, "error")};
+    import_options_init(&r->options);
+    strcpy(command, tsv_get(v, "command"));
+    for (char *save, *word = strtok_r(command, " ", &save); word; word = strtok_r(NULL, " ", &save))
+        r->words[r->n_words++] = word;
+    for (size_t i = 0; i < r->n_words; i++)
+        apply_word(r, r->words[i]);
+    apply_config(r);
+    r->options.has_metadata =
+        r->meta.has_mode || r->meta.has_mtime || r->preserves_mode || r->preserves_mtime;
+}
+
+/* ── running it ── */
+typedef struct run {
+    task_t *t;
+    row_t *row;
+    importer_t *importer;
+    blocks_t *blocks;
+} run_t;
+
+/* Large inputs are made once. */
+static map_t inputs;
+static bytes_t input_of(const char *input)
+{
+    buf_t *b = map_get(&inputs, bytes_str(input));
+    if (!b) {
+        b = xcalloc(1, sizeof *b);
+        input_make(input, b);
+        assert_ok(map_put(&inputs, bytes_str(input), b, NULL));
+    }
+    return buf_bytes(b);
+}
+static void free_inputs(void)
+{
+    void *value;
+    for (size_t i = 0; map_next(&inputs, &i, NULL, &value);) {
+        buf_deinit(value);
+        free(value);
+    }
+    map_deinit(&inputs);
+}
+
+static err_t add_input(run_t *r, const char *input, const unixfs_t *meta, dag_ref_t *ret)
+{
+    bytes_t content = input_of(input), left = content;
+    TRY(importer_add_file(r->t, r->importer, source_of_bytes(&left), meta, ret));
+    TRY(importer_flush(r->t, r->importer));
+    assert_int_equal(ret->size, content.len);
+    AUTO(file_reader_t) reader = {0};
+    assert_ok(file_reader_open(r->t, &reader, r->blocks, &ret->cid));
+    assert_int_equal(reader.size, content.len);
+    size_t at = 0;
+    for (;;) {
+        bytes_t piece;
+        assert_ok(file_reader_next(r->t, &reader, &piece));
+        if (!piece.len)
+            break;
+        assert_true(at + piece.len <= content.len && !memcmp(content.data + at, piece.data, piece.len));
+        at += piece.len;
+    }
+    assert_int_equal(at, content.len);
+    return OK;
+}
+
+/* "named:NAME=INPUT named:NAME=INPUT" (names hold spaces) under one directory, or one input. */
+static err_t add_files(run_t *r, dag_ref_t *ret)
+{
+    char text[512];
+    if (!r->row->wraps) {
+        const char *input = r->row->input;
+        return add_input(r, strncmp(input, "stdin=", 6) ? input : input + 6, &r->row->meta, ret);
+    }
+    strcpy(text, r->row->input);
+    tree_t *tree = tree_new();
+    err_t e = OK;
+    for (char *p = text; p && !e;) {
+        char *next = strstr(p + 1, " named:");
+        if (next)
+            *next++ = 0;
+        char *equals = strchr(p, '=');
+        bool is_named = !strncmp(p, "named:", 6);
+        bytes_t name = is_named ? bytes_of(p + 6, (size_t)(equals - p - 6)) : bytes_str("n.txt");
+        dag_ref_t ref;
+        e = add_input(r, equals + 1, NULL, &ref);
+        if (!e)
+            e = tree_put(tree, name, &ref);
+        p = next;
+    }
+    if (!e)
+        e = tree_write(r->t, tree, r->importer, NULL, NULL, ret);
+    tree_free(tree);
+    return e;
+}
+
+static unixfs_t entry_meta(const row_t *row, tsv_t *v)
+{
+    unixfs_t meta = {0};
+    if (row->preserves_mode) {
+        meta.has_mode = true;
+        meta.mode = (uint32_t)strtoul(tsv_get(v, "mode"), NULL, 8);
+    }
+    if (row->preserves_mtime && *tsv_get(v, "mtime_s")) {
+        meta.has_mtime = true;
+        meta.mtime.seconds = atoll(tsv_get(v, "mtime_s"));
+        meta.mtime.nanoseconds = (uint32_t)atol(tsv_get(v, "mtime_ns"));
+    }
+    return meta;
+}
+
+static bool is_hidden(bytes_t path)
+{
+    for (size_t i = 0; i < path.len; i++)
+        if (path.data[i] == '.' && (!i || path.data[i - 1] == '/'))
+            return true;
+    return false;
+}
+
+static err_t add_listed(run_t *r, tsv_t *v, tree_t *tree, const char *prefix)
+{
+    AUTO(buf_t) path = {0}, full = {0};
+    buf_init(&path, 4096);
+    buf_init(&full, 4096);
+    tsv_hex(v, "path_hex", &path);
+    if (is_hidden(buf_bytes(&path)) && !r->row->has_hidden)
+        return OK;
+    unixfs_t meta = entry_meta(r->row, v);
+    const char *type = tsv_get(v, "type");
+    TRY(buf_printf(&full, "%s%s", prefix, *prefix && path.len ? "/" : ""));
+    TRY(buf_append(&full, buf_bytes(&path)));
+    dag_ref_t ref;
+    if (!strcmp(type, "root") || !strcmp(type, "dir"))
+        return tree_put_dir(tree, buf_bytes(&full), &meta);
+    if (!strcmp(type, "symlink"))
+        TRY(importer_add_symlink(r->t, r->importer, bytes_str(tsv_get(v, "target")), &meta, &ref));
+    else
+        TRY(add_input(r, tsv_get(v, "data"), &meta, &ref));
+    return tree_put(tree, buf_bytes(&full), &ref);
+}
+
+static err_t add_small(run_t *r, tree_t *tree, bytes_t name, bytes_t content)
+{
+    dag_ref_t ref;
+    TRY(importer_add_file(r->t, r->importer, source_of_bytes(&content), NULL, &ref));
+    return tree_put(tree, name, &ref);
+}
+
+static err_t add_numbered(run_t *r, tsv_t *v, tree_t *tree)
+{
+    int count = atoi(tsv_get(v, "count")), extra = atoi(tsv_get(v, "extra_x"));
+    for (int i = 0; i < count; i++) {
+        char name[128];
+        size_t n = (size_t)snprintf(name, sizeof name, "file-%05d", i);
+        for (int x = 0; i == count - 1 && x < extra; x++)
+            name[n++] = 'x';
+        TRY(add_small(r, tree, bytes_of(name, n), bytes_of(name, n)));
+    }
+    return OK;
+}
+
+static err_t add_ipip499(run_t *r, tsv_t *v, tree_t *tree)
+{
+    static const char letters[] = "abcdefghijklmnopqrstuvwxyz01234567890-_";
+    AUTO(buf_t) stream = {0};
+    char spec[256];
+    snprintf(spec, sizeof spec, "cc20:%s:1048576", tsv_get(v, "seed"));
+    input_make(spec, &stream);
+    size_t count = (size_t)atoi(tsv_get(v, "count")), at = 0;
+    for (size_t i = 0; i < count; i++) {
+        char name[64];
+        size_t len = (size_t)atoi(tsv_get(v, i == count - 1 ? "last_name_len" : "name_len"));
+        for (size_t k = 0; k < len; k++)
+            name[k] = letters[stream.data[at++] % 39];
+        TRY(add_small(r, tree, bytes_of(name, len), bytes_str("x")));
+    }
+    return OK;
+}
+
+static err_t add_dir(run_t *r, dag_ref_t *ret)
+{
+    const char *dir = r->row->input + strlen("dir:");
+    tree_t *tree = tree_new();
+    tsv_t *v = tsv_open("unixfs-dirs.tsv");
+    bool found = false;
+    err_t e = OK;
+    while (!e && tsv_next(v)) {
+        if (strcmp(tsv_get(v, "dir"), dir))
+            continue;
+        found = true;
+        const char *generator = tsv_get(v, "generator");
+        if (!strcmp(generator, "list"))
+            e = add_listed(r, v, tree, r->row->wraps ? dir : "");
+        else
+            e = !strcmp(generator, "numbered") ? add_numbered(r, v, tree) : add_ipip499(r, v, tree);
+    }
+    tsv_close(v);
+    assert_true(found);
+    if (!e)
+        e = tree_write(r->t, tree, r->importer, NULL, NULL, ret);
+    tree_free(tree);
+    return e;
+}
+
+static void check_result(run_t *r, tsv_t *v, const dag_ref_t *ref)
+{
+    char text[CID_TEXT_MAX];
+    const char *want = tsv_get(v, "cid");
+    if (strcmp(cid_print(&ref->cid, text), want)) {
+        print_error("%s %s, %s, %s: got %s, wanted %s\n", r->row->id, r->row->input, r->row->config,
+                    tsv_get(v, "command"), text, want);
+        _fail(__FILE__, __LINE__);
+    }
+    AUTO_PTR(block_t) root = NULL;
+    assert_ok(blocks_get(r->t, r->blocks, &ref->cid, &root));
+    if (*tsv_get(v, "root_bytes"))
+        assert_int_equal(root->len, atoi(tsv_get(v, "root_bytes")));
+    if (*tsv_get(v, "root_hex")) {
+        AUTO(buf_t) hex = {0};
+        buf_init(&hex, 1024);
+        tsv_hex(v, "root_hex", &hex);
+        assert_bytes(block_bytes(root), buf_bytes(&hex));
+    }
+    if (!*tsv_get(v, "unique_blocks"))
+        return;
+    dag_stat_t stat;
+    assert_ok(dag_stat(r->t, r->blocks, &ref->cid, NULL, NULL, &stat));
+    assert_int_equal(stat.blocks, atoi(tsv_get(v, "unique_blocks")));
+    assert_int_equal(stat.bytes, atoll(tsv_get(v, "dag_bytes")));
+}
+
+static err_t run_row(run_t *r, tsv_t *v, bool is_dir, dag_ref_t *ret)
+{
+    blocks_map_t *map = blocks_map_new(true);
+    r->blocks = blocks_map_blocks(map);
+    r->importer = NULL;
+    err_t e = importer_new(r->t, r->blocks, &r->row->options, &r->importer);
+    if (!e)
+        e = is_dir ? add_dir(r, ret) : add_files(r, ret);
+    if (!e)
+        e = importer_flush(r->t, r->importer);
+    if (!e && !*r->row->error)
+        check_result(r, v, ret);
+    importer_free(r->t, r->importer);
+    blocks_map_free(map);
+    return e;
+}
+
+static err_t run_all(task_t *t, void *arg)
+{
+    counts_t *counts = arg;
+    const char *only = getenv("GOLDEN_ROW");
+    tsv_t *v = tsv_open("unixfs-golden.tsv");
+    while (tsv_next(v)) {
+        char command[512];
+        row_t row;
+        parse_row(v, &row, command);
+        if (!strcmp(row.id, "id") || (only && strcmp(row.id, only)))
+            continue;
+        if (row.options.is_trickle)
+            row.skip = "trickle";
+        if (strstr(row.input, ":107374182") && !getenv("GOLDEN_LARGE")) {
+            counts->large++; /* 1 GiB: seconds, and memory that not every machine has */
+            continue;
+        }
+        if (row.skip) {
+            counts->skipped++;
+            counts->no_blake3 += !strcmp(row.skip, "blake3");
+            continue;
+        }
+        run_t r = {.t = t, .row = &row};
+        dag_ref_t ref;
+        err_t e = run_row(&r, v, !strcmp(tsv_get(v, "kind"), "dir"), &ref);
+        if (!e == !!*row.error) {
+            print_error("%s %s %s: %s, wanted %s\n", row.id, row.input, tsv_get(v, "command"),
+                        e ? error_text(e) : "it worked", row.error);
+            _fail(__FILE__, __LINE__);
+        }
+        if (e)
+            counts->refused++;
+        else
+            counts->run++;
+    }
+    tsv_close(v);
+    return OK;
+}
+
+static void test_golden(void **state)
+{
+    counts_t counts = {0};
+    map_init(&inputs, 4096);
+    assert_ok(run_task(run_all, &counts));
+    free_inputs();
+    print_message("%zu rows gave the same CID, %zu the same refusal; skipped: %zu that need other options "
+                  "(%zu of them blake3), %zu of 1 GiB (GOLDEN_LARGE=1 runs them)\n",
+                  counts.run, counts.refused, counts.skipped, counts.no_blake3, counts.large);
+    if (getenv("GOLDEN_ROW"))
+        return;
+    assert_int_equal(counts.run + counts.no_blake3 + counts.large, ROWS_RUN);
+    assert_int_equal(counts.refused, ROWS_REFUSED);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {cmocka_unit_test(test_golden)};
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
