@@ -5,7 +5,7 @@
 #include "dag/tree.h"
 #include "dag/walk.h"
 #include "multi/multicodec.h"
-#include "tests/support/idle_driver.h"
+#include "tests/support/run.h"
 #include "tests/support/inputs.h"
 #include "tests/support/test.h"
 #include "tests/support/tsv.h"
@@ -144,7 +144,8 @@ static bytes_t input_of(const char *input)
     buf_t *b = map_get(&inputs, bytes_str(input));
     if (!b) {
         b = xcalloc(1, sizeof *b);
-        input_make(input, b);
+        buf_init(b, SIZE_MAX / 2);
+        inputs_append(input, b);
         assert_ok(map_put(&inputs, bytes_str(input), b, NULL));
     }
     return buf_bytes(b);
@@ -211,17 +212,16 @@ static err_t add_files(run_t *r, dag_ref_t *ret)
     return e;
 }
 
-static unixfs_t entry_meta(const row_t *row, tsv_t *v)
+static unixfs_t entry_meta(const row_t *row, const inputs_entry_t *entry)
 {
     unixfs_t meta = {0};
-    if (row->preserves_mode) {
+    if (row->preserves_mode && entry->mode) {
         meta.has_mode = true;
-        meta.mode = (uint32_t)strtoul(tsv_get(v, "mode"), NULL, 8);
+        meta.mode = entry->mode;
     }
-    if (row->preserves_mtime && *tsv_get(v, "mtime_s")) {
+    if (row->preserves_mtime && entry->has_mtime) {
         meta.has_mtime = true;
-        meta.mtime.seconds = atoll(tsv_get(v, "mtime_s"));
-        meta.mtime.nanoseconds = (uint32_t)atol(tsv_get(v, "mtime_ns"));
+        meta.mtime = (unixfs_time_t){entry->mtime_s, entry->mtime_ns};
     }
     return meta;
 }
@@ -234,85 +234,38 @@ static bool is_hidden(bytes_t path)
     return false;
 }
 
-static err_t add_listed(run_t *r, tsv_t *v, tree_t *tree, const char *prefix)
+static err_t add_entry(run_t *r, const inputs_entry_t *entry, tree_t *tree, const char *prefix)
 {
-    AUTO(buf_t) path = {0}, full = {0};
+    AUTO(buf_t) path = {0};
     buf_init(&path, 4096);
-    buf_init(&full, 4096);
-    tsv_hex(v, "path_hex", &path);
-    if (is_hidden(buf_bytes(&path)) && !r->row->has_hidden)
+    if (is_hidden(entry->path) && !r->row->has_hidden)
         return OK;
-    unixfs_t meta = entry_meta(r->row, v);
-    const char *type = tsv_get(v, "type");
-    TRY(buf_printf(&full, "%s%s", prefix, *prefix && path.len ? "/" : ""));
-    TRY(buf_append(&full, buf_bytes(&path)));
+    unixfs_t meta = entry_meta(r->row, entry);
+    TRY(buf_printf(&path, "%s%s", prefix, *prefix && entry->path.len ? "/" : ""));
+    TRY(buf_append(&path, entry->path));
     dag_ref_t ref;
-    if (!strcmp(type, "root") || !strcmp(type, "dir"))
-        return tree_put_dir(tree, buf_bytes(&full), &meta);
-    if (!strcmp(type, "symlink"))
-        TRY(importer_add_symlink(r->t, r->importer, bytes_str(tsv_get(v, "target")), &meta, &ref));
+    if (entry->kind == INPUTS_DIR)
+        return tree_put_dir(tree, buf_bytes(&path), &meta);
+    if (entry->kind == INPUTS_SYMLINK)
+        TRY(importer_add_symlink(r->t, r->importer, bytes_str(entry->target), &meta, &ref));
     else
-        TRY(add_input(r, tsv_get(v, "data"), &meta, &ref));
-    return tree_put(tree, buf_bytes(&full), &ref);
-}
-
-static err_t add_small(run_t *r, tree_t *tree, bytes_t name, bytes_t content)
-{
-    dag_ref_t ref;
-    TRY(importer_add_file(r->t, r->importer, source_of_bytes(&content), NULL, &ref));
-    return tree_put(tree, name, &ref);
-}
-
-static err_t add_numbered(run_t *r, tsv_t *v, tree_t *tree)
-{
-    int count = atoi(tsv_get(v, "count")), extra = atoi(tsv_get(v, "extra_x"));
-    for (int i = 0; i < count; i++) {
-        char name[128];
-        size_t n = (size_t)snprintf(name, sizeof name, "file-%05d", i);
-        for (int x = 0; i == count - 1 && x < extra; x++)
-            name[n++] = 'x';
-        TRY(add_small(r, tree, bytes_of(name, n), bytes_of(name, n)));
-    }
-    return OK;
-}
-
-static err_t add_ipip499(run_t *r, tsv_t *v, tree_t *tree)
-{
-    static const char letters[] = "abcdefghijklmnopqrstuvwxyz01234567890-_";
-    AUTO(buf_t) stream = {0};
-    char spec[256];
-    snprintf(spec, sizeof spec, "cc20:%s:1048576", tsv_get(v, "seed"));
-    input_make(spec, &stream);
-    size_t count = (size_t)atoi(tsv_get(v, "count")), at = 0;
-    for (size_t i = 0; i < count; i++) {
-        char name[64];
-        size_t len = (size_t)atoi(tsv_get(v, i == count - 1 ? "last_name_len" : "name_len"));
-        for (size_t k = 0; k < len; k++)
-            name[k] = letters[stream.data[at++] % 39];
-        TRY(add_small(r, tree, bytes_of(name, len), bytes_str("x")));
-    }
-    return OK;
+        TRY(add_input(r, entry->data, &meta, &ref));
+    return tree_put(tree, buf_bytes(&path), &ref);
 }
 
 static err_t add_dir(run_t *r, dag_ref_t *ret)
 {
-    const char *dir = r->row->input + strlen("dir:");
+    inputs_dir_t *dir = inputs_dir_open(r->row->input);
+    const char *prefix = r->row->wraps ? r->row->input + strlen("dir:") : "";
     tree_t *tree = tree_new();
-    tsv_t *v = tsv_open("unixfs-dirs.tsv");
-    bool found = false;
-    err_t e = OK;
-    while (!e && tsv_next(v)) {
-        if (strcmp(tsv_get(v, "dir"), dir))
-            continue;
-        found = true;
-        const char *generator = tsv_get(v, "generator");
-        if (!strcmp(generator, "list"))
-            e = add_listed(r, v, tree, r->row->wraps ? dir : "");
-        else
-            e = !strcmp(generator, "numbered") ? add_numbered(r, v, tree) : add_ipip499(r, v, tree);
-    }
-    tsv_close(v);
-    assert_true(found);
+    inputs_entry_t entry;
+    inputs_dir_root(dir, &entry);
+    entry.kind = INPUTS_DIR;
+    entry.path = BYTES_NONE;
+    err_t e = add_entry(r, &entry, tree, prefix);
+    while (!e && inputs_dir_next(dir, &entry))
+        e = add_entry(r, &entry, tree, prefix);
+    inputs_dir_close(dir);
     if (!e)
         e = tree_write(r->t, tree, r->importer, NULL, NULL, ret);
     tree_free(tree);
@@ -405,8 +358,8 @@ static err_t run_all(task_t *t, void *arg)
 static void test_golden(void **state)
 {
     counts_t counts = {0};
-    map_init(&inputs, 4096);
-    assert_ok(run_task(run_all, &counts));
+    map_init(&inputs, 1 << 17);
+    assert_ok(test_run(run_all, &counts));
     free_inputs();
     print_message("%zu rows gave the same CID, %zu the same refusal; skipped: %zu that need other options "
                   "(%zu of them blake3), %zu of 1 GiB (GOLDEN_LARGE=1 runs them)\n",
