@@ -1,0 +1,232 @@
+/* net_peer: a libp2p node without anything above net/, over the real driver: to try other peers, and to
+ * measure bulk transfer between two processes.
+ *
+ *   net_peer listen [IP [PORT]]        prints its address, serves until it is killed
+ *   net_peer dial ADDR [SECONDS]       identifies and pings the peer once a second
+ *   net_peer send ADDR MIB [STREAMS]   sends to a listening net_peer; prints MB/s
+ *   net_peer fetch ADDR MIB [STREAMS]  receives from it */
+#include "loop/uv_driver.h"
+#include "net/host.h"
+#include <inttypes.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <sys/resource.h>
+
+#define SINK "/bench/sink/1.0.0"
+#define SOURCE "/bench/source/1.0.0"
+enum { BLOCK = 256 * 1024 };
+
+static int arg_count;
+static char **args;
+
+static err_t serve_sink(task_t *t, stream_t *s, conn_t *from, const char *protocol, void *arg)
+{
+    uint8_t *block = xmalloc(BLOCK);
+    size_t n;
+    err_t e;
+    while (!(e = stream_read(t, s, block, BLOCK, &n)) && n)
+        ;
+    free(block);
+    if (!e)
+        e = stream_write(t, s, BYTES_LIT("k")); /* all of it has arrived */
+    TRY(e);
+    stream_close(s);
+    return OK;
+}
+
+static err_t send_zeros(task_t *t, stream_t *s, uint64_t bytes)
+{
+    uint8_t *block = xcalloc(1, BLOCK);
+    err_t e = OK;
+    for (uint64_t left = bytes; !e && left;) {
+        size_t n = left < BLOCK ? (size_t)left : BLOCK;
+        e = stream_write(t, s, bytes_of(block, n));
+        left -= n;
+    }
+    free(block);
+    return e ? e : stream_close_write(s);
+}
+
+static err_t serve_source(task_t *t, stream_t *s, conn_t *from, const char *protocol, void *arg)
+{
+    uint64_t bytes;
+    TRY(stream_read_full(t, s, (uint8_t *)&bytes, sizeof bytes));
+    TRY(send_zeros(t, s, bytes));
+    stream_close(s);
+    return OK;
+}
+
+static void print_connected(void *arg, conn_t *c)
+{
+    char id[PEER_ID_TEXT_MAX], addr[MULTIADDR_TEXT_MAX];
+    printf("%s %s %s\n", conn_is_inbound(c) ? "inbound" : "outbound", peer_id_print(conn_peer(c), id),
+           multiaddr_print(conn_remote_addr(c), addr));
+}
+
+static void print_disconnected(void *arg, const peer_id_t *peer)
+{
+    char id[PEER_ID_TEXT_MAX];
+    printf("gone %s\n", peer_id_print(peer, id));
+}
+
+static void print_identified(void *arg, conn_t *c)
+{
+    peerstore_t *ps = host_peerstore(arg);
+    const char *names[64];
+    multiaddr_t addrs[16];
+    char text[MULTIADDR_TEXT_MAX];
+    printf("agent %s\n", peerstore_agent(ps, conn_peer(c)));
+    size_t n = peerstore_protocols(ps, conn_peer(c), names, 64);
+    for (size_t i = 0; i < n; i++)
+        printf("protocol %s\n", names[i]);
+    n = peerstore_addrs(ps, conn_peer(c), addrs, 16);
+    for (size_t i = 0; i < n; i++)
+        printf("address %s\n", multiaddr_print(&addrs[i], text));
+}
+
+static err_t run_listen(task_t *t, host_t *h)
+{
+    char text[MULTIADDR_TEXT_MAX];
+    multiaddr_t at, addrs[8], full;
+    snprintf(text, sizeof text, "/ip4/%s/tcp/%s", arg_count > 2 ? args[2] : "127.0.0.1",
+             arg_count > 3 ? args[3] : "0");
+    TRY(multiaddr_parse(text, &at));
+    TRY(host_listen(t, h, &at));
+    size_t n = host_listen_addrs(h, addrs, 8);
+    for (size_t i = 0; i < n; i++) {
+        TRY(multiaddr_with_peer(&addrs[i], host_id(h), &full));
+        printf("%s\n", multiaddr_print(&full, text));
+    }
+    return task_sleep(t, TIME_NEVER / 4);
+}
+
+static err_t run_dial(task_t *t, host_t *h, conn_t *c)
+{
+    int seconds = arg_count > 3 ? atoi(args[3]) : 3;
+    TRY(conn_wait_identified(t, c));
+    for (int i = 0; i < seconds; i++) {
+        double rtt_ms;
+        TRY(host_ping(t, h, conn_peer(c), &rtt_ms));
+        printf("ping %.3f ms, connection %" PRIu32 " ms\n", rtt_ms, conn_rtt_ms(c));
+        TRY(task_sleep(t, 1000));
+        if (!conn_is_open(c))
+            return fail(ERR_CLOSED, "the peer has left");
+    }
+    return OK;
+}
+
+typedef struct transfer {
+    conn_t *conn;
+    uint64_t bytes;
+    bool is_fetch;
+} transfer_t;
+
+static err_t run_transfer(task_t *t, void *arg)
+{
+    transfer_t *x = arg;
+    const char *const protocols[] = {x->is_fetch ? SOURCE : SINK};
+    stream_t *s;
+    TRY(conn_open_stream(t, x->conn, protocols, 1, &s, NULL));
+    uint8_t *block = xmalloc(BLOCK);
+    uint64_t got = 0;
+    err_t e;
+    if (x->is_fetch) {
+        size_t n;
+        e = stream_write(t, s, bytes_of(&x->bytes, sizeof x->bytes));
+        while (!e && !(e = stream_read(t, s, block, BLOCK, &n)) && n)
+            got += n;
+        if (!e && got != x->bytes)
+            e = fail(ERR_EOF, "%" PRIu64 " bytes came", got);
+    } else {
+        e = send_zeros(t, s, x->bytes);
+        if (!e)
+            e = stream_read_full(t, s, block, 1);
+    }
+    free(block);
+    stream_close(s);
+    return e;
+}
+
+static err_t run_bench(task_t *t, conn_t *c, bool is_fetch)
+{
+    size_t streams = arg_count > 4 ? (size_t)atoi(args[4]) : 1;
+    transfer_t x = {c, (uint64_t)atoi(args[3]) << 20, is_fetch};
+    x.bytes /= streams;
+    uint64_t began_ms = task_now_ms(t);
+    group_t g;
+    group_init(&g, task_sched(t));
+    for (size_t i = 0; i < streams; i++)
+        TRY(group_spawn(&g, "transfer", run_transfer, &x, NULL));
+    TRY(group_join(t, &g));
+    double seconds = (double)(task_now_ms(t) - began_ms) / 1000;
+    struct rusage use;
+    getrusage(RUSAGE_SELF, &use);
+    printf("%.1f MB/s; %.2f s user, %.2f s system, %ld KiB at most\n",
+           (double)(x.bytes * streams) / 1e6 / seconds, use.ru_utime.tv_sec + use.ru_utime.tv_usec / 1e6,
+           use.ru_stime.tv_sec + use.ru_stime.tv_usec / 1e6, use.ru_maxrss);
+    return OK;
+}
+
+static err_t run(task_t *t, host_t *h)
+{
+    if (!strcmp(args[1], "listen"))
+        return run_listen(t, h);
+    multiaddr_t addr;
+    conn_t *c;
+    TRY(multiaddr_parse(args[2], &addr));
+    TRY(host_connect_addr(t, h, &addr, &c));
+    err_t e = !strcmp(args[1], "dial") ? run_dial(t, h, c) : run_bench(t, c, !strcmp(args[1], "fetch"));
+    conn_release(c);
+    return e;
+}
+
+static task_t *main_task;
+
+static void on_interrupt(void *arg)
+{
+    task_cancel(main_task);
+}
+
+static err_t run_host(task_t *t, void *arg)
+{
+    main_task = t;
+    uv_driver_on_signal(task_driver(t), 15, on_interrupt, NULL);
+    private_key_t *key;
+    host_t *h;
+    TRY(private_key_generate(KEY_ED25519, NULL, 0, &key));
+    host_config_t c = {.key = key, .may_use_loopback = true};
+    host_limits_default(&c.limits);
+    TRY(host_new(task_sched(t), &c, &h));
+    TRY(host_handle(h, SINK, NULL, serve_sink, NULL));
+    TRY(host_handle(h, SOURCE, NULL, serve_source, NULL));
+    host_listener_t news = {.connected = print_connected,
+                            .disconnected = print_disconnected,
+                            .identified = print_identified,
+                            .arg = h};
+    if (strcmp(args[1], "send") && strcmp(args[1], "fetch"))
+        host_add_listener(h, &news);
+    err_t e = run(t, h);
+    if (e && e != ERR_CANCELED)
+        fprintf(stderr, "error: %s\n", error_text(e));
+    host_close(t, h);
+    uv_driver_on_signal(task_driver(t), 15, NULL, NULL);
+    private_key_free(key);
+    return e;
+}
+
+int main(int argc, char **argv)
+{
+    if (argc < 2 || (strcmp(argv[1], "listen") && argc < 3)) {
+        fprintf(stderr, "usage: net_peer listen [IP [PORT]] | dial ADDR [SECONDS] | send|fetch ADDR MIB [STREAMS]\n");
+        return 2;
+    }
+    arg_count = argc;
+    args = argv;
+    setvbuf(stdout, NULL, _IOLBF, 0);
+    driver_t *d = uv_driver_new(1);
+    sched_t *s = sched_new(d);
+    err_t e = sched_run(s, "net_peer", run_host, NULL);
+    sched_free(s);
+    uv_driver_free(d);
+    return e && e != ERR_CANCELED;
+}
