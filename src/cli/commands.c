@@ -296,7 +296,7 @@ const cli_command_t cli_commands[] = {
     {"commands", "", "all commands of the RPC", CLI_RPC, "commands", 0, 0, false, NULL, NULL, print_commands,
      false},
     {"log level", "[SUBSYSTEM] LEVEL", "change the level of the running node's log", CLI_RPC, "log/level", 1,
-     2, true, NULL, NULL, print_message, false},
+     2, true, NULL, NULL, print_said, false},
     {"shutdown", "", "stop the running node", CLI_RPC, "shutdown", 0, 0, true, NULL, NULL, NULL, false},
 };
 const size_t cli_command_count = ARRAY_LEN(cli_commands);

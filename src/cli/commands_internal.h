@@ -37,7 +37,7 @@ err_t print_peer_list(task_t *t, cli_t *c, json_t *o);
 err_t print_bitswap_stat(task_t *t, cli_t *c, json_t *o);
 err_t print_wantlist(task_t *t, cli_t *c, json_t *o);
 err_t print_ledger(task_t *t, cli_t *c, json_t *o);
-err_t print_message(task_t *t, cli_t *c, json_t *o);
+err_t print_said(task_t *t, cli_t *c, json_t *o);
 err_t print_path(task_t *t, cli_t *c, json_t *o);
 err_t print_commands(task_t *t, cli_t *c, json_t *o);
 err_t print_gateway(task_t *t, cli_t *c, json_t *o);

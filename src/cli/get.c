@@ -83,6 +83,11 @@ static err_t begin_entry(extraction_t *x)
         break;
     }
     struct stat st;
+    bool is_root = !strchr(entry->name, '/');
+    if (is_root && !stat(x->path, &st) && S_ISDIR(st.st_mode)) { /* a file into a folder that is there */
+        size_t n = strlen(x->path);
+        snprintf(x->path + n, sizeof x->path - n, "/%s", x->root);
+    }
     if (!lstat(x->path, &st) && S_ISLNK(st.st_mode))
         unlink(x->path);
     x->fd = open(x->path, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC | O_NOFOLLOW,

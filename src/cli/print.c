@@ -437,7 +437,7 @@ err_t cli_version(task_t *t, cli_t *c, const cli_command_t *command)
     return e;
 }
 
-err_t print_message(task_t *t, cli_t *c, json_t *o)
+err_t print_said(task_t *t, cli_t *c, json_t *o)
 {
     return cli_out("%s", field(o, "Message"));
 }
