@@ -69,7 +69,7 @@ void host_unhandle(host_t *h, const char *protocol); /* running handlers go on *
 /* An open connection to the peer, dialing its known addresses (and `extra`, may be NULL) if needed: several
  * in parallel with a stagger, best first; concurrent dials to one peer are merged; back-off after failures.
  * ERR_UNREACHABLE with the reasons; ERR_NOT_FOUND no address known; ERR_INVALID the peer is ourselves;
- * ERR_CRYPTO another peer answered. */
+ * ERR_CRYPTO another peer answered. The caller releases the connection (conn_release). */
 MUST_CHECK err_t host_connect(task_t *t, host_t *h, const peer_id_t *peer, const multiaddr_t *extra,
                               size_t n_extra, conn_t **ret_conn);
 MUST_CHECK err_t host_connect_addr(task_t *t, host_t *h, const multiaddr_t *addr,

@@ -242,6 +242,8 @@ static err_t redial_task(task_t *t, void *arg)
     deadline_t limit = deadline_push(t, REDIAL_TIMEOUT_MS);
     err_t e = host_connect(t, r.routing->host, &r.peer, NULL, 0, &conn);
     deadline_pop(t, &limit);
+    if (!e)
+        conn_release(conn);
     return e;
 }
 
