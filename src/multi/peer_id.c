@@ -25,7 +25,8 @@ static err_t from_multihash(multihash_t hash, peer_id_t *ret_id)
 err_t peer_id_decode(bytes_t in, peer_id_t *ret_id)
 {
     multihash_t hash = {0};
-    TRY(multihash_decode(in, &hash));
+    if (multihash_decode(in, &hash))
+        return fail(ERR_INVALID, "%zu bytes are no peer ID", in.len);
     return from_multihash(hash, ret_id);
 }
 
