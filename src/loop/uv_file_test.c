@@ -1,0 +1,235 @@
+#include "loop/loop_testing.h"
+#include <fcntl.h>
+#include <signal.h>
+#include <stdio.h>
+#include <sys/resource.h>
+#include <unistd.h>
+
+#define MIB (1024 * 1024)
+
+/* ── a folder for each test ──────────────────────────────────────────────────────────────────── */
+
+typedef struct scene {
+    err_t (*play)(task_t *t, const char *folder);
+} scene_t;
+
+static err_t run_scene(task_t *t, void *arg)
+{
+    char folder[] = "/tmp/loop-test-XXXXXX";
+    CHECK(mkdtemp(folder));
+    err_t e = ((scene_t *)arg)->play(t, folder);
+    err_t removed = fs_remove_tree(t, folder);
+    if (e)
+        print_error("%s\n", error_text(e));
+    return e ? e : removed;
+}
+
+#define SCENE(name)                                                                                          \
+    static void name(void **state)                                                                           \
+    {                                                                                                        \
+        scene_t scene = {play_##name};                                                                       \
+        run_on_driver(run_scene, &scene);                                                                    \
+    }
+
+static const char *in(const char *folder, const char *name)
+{
+    static char path[256];
+    snprintf(path, sizeof path, "%s/%s", folder, name);
+    return path;
+}
+
+/* ── files ───────────────────────────────────────────────────────────────────────────────────── */
+
+static err_t play_read_and_write(task_t *t, const char *folder)
+{
+    AUTO_PTR(file_t) f = NULL;
+    TRY(file_open(t, in(folder, "a"), FILE_READ | FILE_WRITE | FILE_CREATE | FILE_EXCLUSIVE, 0640, &f));
+    /* more pieces than one system call takes, with empty ones between */
+    static uint8_t data[200][1000];
+    bytes_t pieces[400];
+    for (size_t i = 0; i < 200; i++) {
+        memset(data[i], (int)i, sizeof data[i]);
+        pieces[2 * i] = BYTES_NONE;
+        pieces[2 * i + 1] = bytes_of(data[i], sizeof data[i]);
+    }
+    TRY(file_write_at(t, f, pieces, 400, 5));
+    TRY(file_write_at(t, f, pieces, 0, 5));
+    TRY(file_sync(t, f));
+    uint64_t size;
+    TRY(file_size(t, f, &size));
+    CHECK(size == 200005);
+    uint8_t got[1000];
+    size_t n;
+    for (size_t i = 0; i < 200; i++) {
+        TRY(file_read_exact(t, f, got, sizeof got, 5 + 1000 * i));
+        CHECK(!memcmp(got, data[i], sizeof got));
+    }
+    TRY(file_read_at(t, f, got, sizeof got, size - 10, &n));
+    CHECK(n == 10);
+    TRY(file_read_at(t, f, got, sizeof got, size + 10, &n));
+    CHECK(n == 0);
+    CHECK_ERR(ERR_EOF, file_read_exact(t, f, got, sizeof got, size - 10));
+    err_t e = file_try_read_at(f, got, 100, 5, &n); /* ERR_AGAIN where the file system cannot tell */
+    CHECK(e == ERR_AGAIN || (!e && n == 100));
+    TRY(file_truncate(t, f, 100));
+    TRY(file_size(t, f, &size));
+    CHECK(size == 100);
+    file_t *again;
+    CHECK_ERR(ERR_EXISTS,
+              file_open(t, in(folder, "a"), FILE_WRITE | FILE_CREATE | FILE_EXCLUSIVE, 0600, &again));
+    CHECK_ERR(ERR_NOT_FOUND, file_open(t, in(folder, "b"), FILE_READ, 0, &again));
+    CHECK(strstr(error_text(ERR_NOT_FOUND), "/b"));
+    return OK;
+}
+SCENE(read_and_write)
+
+static err_t play_large_reads(task_t *t, const char *folder)
+{
+    AUTO_PTR(file_t) f = NULL;
+    TRY(file_open(t, in(folder, "large"), FILE_READ | FILE_WRITE | FILE_CREATE | FILE_DIRECT_HINT, 0600, &f));
+    uint8_t *data = xmalloc(MIB);
+    err_t e = OK;
+    for (size_t i = 0; i < 20 && !e; i++) {
+        memset(data, (int)i, MIB);
+        bytes_t piece = bytes_of(data, MIB);
+        e = file_write_at(t, f, &piece, 1, i * MIB);
+    }
+    for (size_t i = 0; i < 20 && !e; i++) {
+        e = file_read_exact(t, f, data, MIB, i * MIB);
+        if (!e && (data[0] != i || data[MIB - 1] != i))
+            e = ERR_CORRUPT;
+    }
+    free(data);
+    return e;
+}
+SCENE(large_reads)
+
+static err_t play_punch(task_t *t, const char *folder)
+{
+    AUTO_PTR(file_t) f = NULL;
+    TRY(file_open(t, in(folder, "p"), FILE_READ | FILE_WRITE | FILE_CREATE, 0600, &f));
+    static uint8_t data[256 * 1024];
+    memset(data, 1, sizeof data);
+    bytes_t piece = bytes_of(data, sizeof data);
+    TRY(file_write_at(t, f, &piece, 1, 0));
+    TRY(file_sync(t, f));
+    TRY(file_punch(t, f, 0, 0));
+    err_t e = file_punch(t, f, 65536, 65536);
+    if (e == ERR_UNSUPPORTED)
+        return OK;
+    TRY(e);
+    TRY(file_read_exact(t, f, data, sizeof data, 0));
+    CHECK(data[65535] == 1 && data[65536] == 0 && data[131071] == 0 && data[131072] == 1);
+    file_info_t info;
+    TRY(fs_stat(t, in(folder, "p"), true, &info));
+    CHECK(info.size_bytes == sizeof data && info.disk_bytes < sizeof data);
+    return OK;
+}
+SCENE(punch)
+
+static err_t play_lock(task_t *t, const char *folder)
+{
+    file_t *a, *b;
+    TRY(file_open(t, in(folder, "lock"), FILE_READ | FILE_WRITE | FILE_CREATE, 0600, &a));
+    TRY(file_open(t, in(folder, "lock"), FILE_READ | FILE_WRITE, 0600, &b));
+    TRY(file_try_lock(a));
+    CHECK_ERR(ERR_IN_USE, file_try_lock(b));
+    CHECK(strstr(error_text(ERR_IN_USE), "/lock"));
+    file_close(a);
+    TRY(file_try_lock(b));
+    file_close(b);
+    return OK;
+}
+SCENE(lock)
+
+/* A disk that is full, and a file over the limit of the process: one error. */
+static err_t play_no_space(task_t *t, const char *folder)
+{
+    AUTO_PTR(file_t) full = NULL;
+    AUTO_PTR(file_t) f = NULL;
+    bytes_t piece = BYTES_LIT("does not fit");
+    TRY(file_open(t, "/dev/full", FILE_WRITE, 0, &full));
+    CHECK_ERR(ERR_NO_SPACE, file_write_at(t, full, &piece, 1, 0));
+    CHECK(strstr(error_text(ERR_NO_SPACE), "/dev/full"));
+    TRY(file_open(t, in(folder, "limited"), FILE_WRITE | FILE_CREATE, 0600, &f));
+    signal(SIGXFSZ, SIG_IGN);
+    struct rlimit before, now;
+    getrlimit(RLIMIT_FSIZE, &before);
+    now = (struct rlimit){8, before.rlim_max};
+    setrlimit(RLIMIT_FSIZE, &now);
+    err_t e = file_write_at(t, f, &piece, 1, 0);
+    setrlimit(RLIMIT_FSIZE, &before);
+    CHECK(e == ERR_NO_SPACE);
+    return OK;
+}
+SCENE(no_space)
+
+/* ── folders ─────────────────────────────────────────────────────────────────────────────────── */
+
+static err_t play_names(task_t *t, const char *folder)
+{
+    TRY(fs_mkdirs(t, in(folder, "x/y/z"), 0700));
+    CHECK_ERR(ERR_EXISTS, fs_mkdir(t, in(folder, "x"), 0700));
+    CHECK_ERR(ERR_NOT_FOUND, fs_mkdir(t, in(folder, "q/r"), 0700));
+    static const char *const names[] = {"b", "B", "a", "\xc3\xa9"};
+    for (size_t i = 0; i < ARRAY_LEN(names); i++)
+        TRY(fs_write_file(t, in(folder, names[i]), 0604, bytes_str(names[i])));
+    AUTO(dir_list_t) list = {0};
+    TRY(fs_list(t, folder, &list));
+    static const char *const sorted[] = {"B", "a", "b", "x", "\xc3\xa9"};
+    CHECK(list.count == ARRAY_LEN(sorted));
+    for (size_t i = 0; i < list.count; i++)
+        CHECK(!strcmp(list.names[i], sorted[i]));
+    dir_list_t none;
+    CHECK_ERR(ERR_NOT_FOUND, fs_list(t, in(folder, "nowhere"), &none));
+    file_info_t info;
+    TRY(fs_stat(t, in(folder, "a"), true, &info));
+    CHECK(info.kind == FILE_KIND_REGULAR && info.size_bytes == 1 && info.mode == 0604 &&
+          info.mtime_s > 1000000000);
+    CHECK_ERR(ERR_NOT_FOUND, fs_stat(t, in(folder, "c"), true, &info));
+    char to[256];
+    snprintf(to, sizeof to, "%s/x/y/moved", folder);
+    TRY(fs_rename(t, in(folder, "a"), to));
+    CHECK_ERR(ERR_NOT_FOUND, fs_unlink(t, in(folder, "a")));
+    TRY(fs_sync_dir(t, in(folder, "x/y")));
+    TRY(fs_rmdir(t, in(folder, "x/y/z")));
+    CHECK_ERR(ERR_EXISTS, fs_rmdir(t, in(folder, "x/y")));
+    TRY(fs_unlink(t, to));
+    uint64_t free_bytes = 0;
+    TRY(fs_free_bytes(t, folder, &free_bytes));
+    CHECK(free_bytes > 0);
+    CHECK_ERR(ERR_NOT_FOUND, fs_free_bytes(t, in(folder, "nowhere"), &free_bytes));
+    return OK;
+}
+SCENE(names)
+
+static err_t play_links(task_t *t, const char *folder)
+{
+    TRY(fs_symlink(t, "the target", in(folder, "link")));
+    CHECK_ERR(ERR_EXISTS, fs_symlink(t, "other", in(folder, "link")));
+    AUTO(buf_t) target;
+    buf_init(&target, 4096);
+    TRY(fs_readlink(t, in(folder, "link"), &target));
+    CHECK(bytes_equal(buf_bytes(&target), BYTES_LIT("the target")));
+    file_info_t info;
+    TRY(fs_stat(t, in(folder, "link"), false, &info));
+    CHECK(info.kind == FILE_KIND_SYMLINK);
+    CHECK_ERR(ERR_NOT_FOUND, fs_stat(t, in(folder, "link"), true, &info));
+    TRY(fs_write_file(t, in(folder, "the target"), 0600, BYTES_LIT("x")));
+    file_t *f;
+    CHECK_ERR(ERR_INVALID, file_open(t, in(folder, "link"), FILE_READ | FILE_NO_FOLLOW, 0, &f));
+    TRY(file_open(t, in(folder, "link"), FILE_READ, 0, &f));
+    file_close(f);
+    return OK;
+}
+SCENE(links)
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(read_and_write), cmocka_unit_test(large_reads), cmocka_unit_test(punch),
+        cmocka_unit_test(lock),           cmocka_unit_test(no_space),    cmocka_unit_test(names),
+        cmocka_unit_test(links),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
