@@ -1,0 +1,39 @@
+#include "base/limit.h"
+#include "tests/support/test.h"
+
+static void test_tree(void **state)
+{
+    limit_t process, peer, other;
+    limit_init(&process, "memory of the process", NULL, 100);
+    limit_init(&peer, "memory of peer X", &process, 60);
+    limit_init(&other, "memory of peer Y", &process, 60);
+    assert_ok(limit_charge(&peer, 50));
+    assert_int_equal(limit_room(&peer), 10);
+    assert_err(limit_charge(&peer, 11), ERR_LIMIT);
+    assert_non_null(strstr(error_text(ERR_LIMIT), "memory of peer X"));
+    assert_int_equal(limit_room(&other), 50);
+    assert_err(limit_charge(&other, 51), ERR_LIMIT);
+    assert_non_null(strstr(error_text(ERR_LIMIT), "memory of the process: 50 of 100 used, 51 more"));
+    assert_int_equal(other.used, 0); /* refused whole */
+    assert_ok(limit_charge(&other, 50));
+    assert_int_equal(limit_room(&peer), 0);
+    limit_release(&peer, 20);
+    limit_release(&peer, 30);
+    assert_int_equal(process.used, 50);
+    assert_int_equal(process.peak, 100);
+    assert_int_equal(peer.peak, 50);
+    assert_err(limit_charge(&peer, UINT64_MAX), ERR_LIMIT);
+    limit_release(&other, 50);
+    process.max = 0;
+    assert_ok(limit_charge(&peer, 0));
+    assert_int_equal(limit_room(&peer), 0);
+    limit_deinit(&other);
+    limit_deinit(&peer);
+    limit_deinit(&process);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {cmocka_unit_test(test_tree)};
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
