@@ -2,6 +2,7 @@
  * at the sizes before OpenSSL sees a byte: its work grows with the cube of the modulus. */
 #include "crypto/der.h"
 #include "crypto/key_type.h"
+#include <openssl/bn.h>
 #include <openssl/rsa.h>
 #include <openssl/x509.h>
 
@@ -80,18 +81,52 @@ static err_t adopt(EVP_PKEY *key, private_key_t *k)
     return OK;
 }
 
+enum { N, E, D, P, Q, DP, DQ, QINV, NUMBERS };
+
+/* n = pq; ed = 1 modulo p-1 and q-1; the rest follows from them. OpenSSL signs with the last five and
+ * would not notice another d. */
+static bool do_numbers_agree(const bytes_t in[NUMBERS], BN_CTX *ctx)
+{
+    BIGNUM *v[NUMBERS], *less[2] = {BN_CTX_get(ctx), BN_CTX_get(ctx)}, *t = BN_CTX_get(ctx);
+    bool is_good = true;
+    for (int i = 0; i < NUMBERS; i++) {
+        v[i] = BN_CTX_get(ctx);
+        is_good = is_good && v[i] && BN_bin2bn(in[i].data, (int)in[i].len, v[i]);
+    }
+    is_good = is_good && BN_mul(t, v[P], v[Q], ctx) && !BN_cmp(t, v[N]);
+    for (int i = 0; i < 2 && is_good; i++) {
+        is_good = BN_sub(less[i], v[P + i], BN_value_one()) && !BN_is_zero(less[i]) &&
+                  !BN_is_negative(less[i]) && BN_mod_mul(t, v[D], v[E], less[i], ctx) && BN_is_one(t) &&
+                  BN_nnmod(t, v[D], less[i], ctx) && !BN_cmp(t, v[DP + i]);
+    }
+    return is_good && BN_mod_mul(t, v[QINV], v[Q], v[P], ctx) && BN_is_one(t);
+}
+
+static err_t check_private(const bytes_t numbers[NUMBERS])
+{
+    BN_CTX *ctx = BN_CTX_secure_new();
+    if (!ctx)
+        return openssl_failed(ERR_NO_MEMORY, "no memory for checking an RSA key");
+    BN_CTX_start(ctx);
+    bool is_good = do_numbers_agree(numbers, ctx);
+    BN_CTX_end(ctx);
+    BN_CTX_free(ctx); /* wipes */
+    return is_good ? OK
+                   : openssl_failed(ERR_INVALID, "the numbers of the RSA private key do not belong together");
+}
+
 static err_t load(bytes_t data, private_key_t *k)
 {
     reader_t r = reader_of(data);
-    reader_t numbers = der_read_nested(&r, DER_SEQUENCE);
-    bytes_t version = der_read_uint(&numbers), n = der_read_uint(&numbers), e = der_read_uint(&numbers);
-    for (int i = 0; i < 6; i++) /* d, p, q, two exponents and a coefficient */
-        if (der_read_uint(&numbers).len > BITS_MAX / 8)
-            reader_fail(&numbers, ERR_INVALID);
-    der_end(&r, &numbers);
+    reader_t inner = der_read_nested(&r, DER_SEQUENCE);
+    bytes_t version = der_read_uint(&inner), numbers[NUMBERS];
+    for (int i = 0; i < NUMBERS; i++)
+        numbers[i] = der_read_uint(&inner);
+    der_end(&r, &inner);
     if (r.err || reader_left(&r) || !bytes_equal(version, bytes_of("", 1)))
         return fail(ERR_INVALID, "the RSA private key is no PKCS #1 structure");
-    TRY(check_numbers(n, e));
+    TRY(check_numbers(numbers[N], numbers[E]));
+    TRY(check_private(numbers));
     const uint8_t *p = data.data;
     EVP_PKEY *key = d2i_PrivateKey(EVP_PKEY_RSA, NULL, &p, (long)data.len);
     if (!key)
