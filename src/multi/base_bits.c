@@ -16,7 +16,8 @@ err_t base_bits_encode(const base_t *b, bytes_t data, buf_t *out)
     }
     if (n)
         out->data[out->len++] = (uint8_t)b->alphabet[held << (b->bits - n) & mask];
-    memset(out->data + out->len, '=', padding);
+    if (padding)
+        memset(out->data + out->len, '=', padding);
     out->len += padding;
     return OK;
 }

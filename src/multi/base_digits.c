@@ -102,7 +102,8 @@ static size_t multiply_add(uint32_t *limbs, size_t n, uint32_t by, uint32_t add)
 static err_t append_number(const uint32_t *limbs, size_t n, size_t zeros, buf_t *out)
 {
     TRY(buf_reserve(out, zeros + n * 4));
-    memset(out->data + out->len, 0, zeros);
+    if (zeros)
+        memset(out->data + out->len, 0, zeros);
     out->len += zeros;
     bool is_leading = true;
     for (size_t i = n * 4; i-- > 0;) {
