@@ -2,19 +2,13 @@
  * change. Spec: libp2p/specs identify. A push waits a moment, so that many changes become one. */
 #include "wire/identify.h"
 #include "base/log.h"
+#include "codec/peer_record.h"
 #include "net/host_internal.h"
 #include <stdlib.h>
 
 enum { PUSH_DELAY_MS = 500, PUSHES_AT_ONCE = 16, INBOUND_STREAMS_MAX = 4 };
 
 /* ── telling ─────────────────────────────────────────────────────────────────────────────────── */
-static void put_addrs(const host_t *h, const conn_t *to, const multiaddr_t *addrs, size_t n, identify_t *m)
-{
-    for (size_t i = 0; i < n && m->n_addrs < IDENTIFY_ADDRS_MAX; i++)
-        if (addr_is_usable(h, &addrs[i], &to->remote))
-            m->addrs[m->n_addrs++] = multiaddr_bytes(&addrs[i]);
-}
-
 static void put_protocols(const host_t *h, identify_t *m)
 {
     const char *names[IDENTIFY_PROTOCOLS_MAX];
@@ -25,9 +19,37 @@ static void put_protocols(const host_t *h, identify_t *m)
 
 typedef struct own_identity {
     multiaddr_t addrs[IDENTIFY_ADDRS_MAX];
+    size_t n_addrs;
     identify_t message;
-    buf_t key;
+    buf_t key, record;
 } own_identity_t;
+
+/* The addresses of the message, signed. Left out when that makes the message longer than peers take. */
+static err_t put_record(host_t *h, own_identity_t *own)
+{
+    identify_t *m = &own->message;
+    size_t rest = 512;
+    for (size_t i = 0; i < m->n_protocols; i++)
+        rest += m->protocols[i].len + 3;
+    for (size_t i = 0; i < m->n_addrs; i++)
+        rest += m->addrs[i].len + 3;
+    TRY(peer_record_seal(h->config.key, ++h->record_seq, own->addrs, own->n_addrs, &own->record));
+    if (rest + own->key.len + own->record.len <= IDENTIFY_SENT_MAX)
+        m->signed_peer_record = buf_bytes(&own->record);
+    return OK;
+}
+
+static void put_addrs(const host_t *h, const conn_t *to, own_identity_t *own)
+{
+    size_t n = host_addrs(h, own->addrs, IDENTIFY_ADDRS_MAX);
+    for (size_t i = 0; i < n; i++) {
+        if (!addr_is_usable(h, &own->addrs[i], &to->remote))
+            continue;
+        own->addrs[own->n_addrs] = own->addrs[i];
+        own->message.addrs[own->n_addrs] = multiaddr_bytes(&own->addrs[own->n_addrs]);
+        own->message.n_addrs = ++own->n_addrs;
+    }
+}
 
 /* Our message for the reader at the other end of `to`. */
 static err_t describe_self(host_t *h, const conn_t *to, buf_t *out)
@@ -40,11 +62,15 @@ static err_t describe_self(host_t *h, const conn_t *to, buf_t *out)
     m->protocol_version = bytes_str(h->config.protocol_version);
     m->agent_version = bytes_str(h->config.agent);
     m->observed_addr = multiaddr_bytes(&to->remote);
-    put_addrs(h, to, own->addrs, host_addrs(h, own->addrs, IDENTIFY_ADDRS_MAX), m);
+    put_addrs(h, to, own);
     put_protocols(h, m);
+    buf_init(&own->record, IDENTIFY_PART_MAX);
+    if (!e)
+        e = put_record(h, own);
     if (!e)
         e = identify_encode(m, out);
     buf_deinit(&own->key);
+    buf_deinit(&own->record);
     free(own);
     return e;
 }
@@ -74,11 +100,30 @@ static err_t read_parts(task_t *t, stream_t *s, buf_t *joined)
     return OK;
 }
 
+/* The addresses that the peer signed; none when it did not, or not properly. */
+static size_t signed_addrs(host_t *h, conn_t *c, bytes_t envelope, multiaddr_t *out)
+{
+    peer_record_t *record = xmalloc(sizeof *record);
+    size_t n = 0;
+    err_t e = peer_record_open(envelope, record);
+    if (e || !peer_id_equal(&record->peer, &c->peer->id))
+        log_debug("a signed peer record was refused",
+                  LOG_STR("error", e ? error_text(e) : "of another peer"));
+    else
+        for (size_t i = 0; n < IDENTIFY_ADDRS_MAX && peer_record_next_address(record, &i, &out[n]);)
+            n += addr_is_usable(h, &out[n], &c->remote);
+    free(record);
+    return n;
+}
+
 static void learn_addrs(host_t *h, conn_t *c, const identify_t *m)
 {
     multiaddr_t *addrs = xmalloc(IDENTIFY_ADDRS_MAX * sizeof *addrs);
     size_t n = 0;
-    for (size_t i = 0; i < m->n_addrs; i++)
+    if (m->signed_peer_record.len)
+        n = signed_addrs(h, c, m->signed_peer_record, addrs);
+    bool has_signed = n > 0;
+    for (size_t i = 0; !has_signed && i < m->n_addrs; i++)
         if (!multiaddr_decode(m->addrs[i], &addrs[n]) && addr_is_usable(h, &addrs[n], &c->remote))
             n++;
     peerstore_add_addrs(h->peerstore, &c->peer->id, addrs, n, ADDR_TTL_CONNECTED_MS);
