@@ -217,7 +217,8 @@ static err_t run_host(task_t *t, void *arg)
 int main(int argc, char **argv)
 {
     if (argc < 2 || (strcmp(argv[1], "listen") && argc < 3)) {
-        fprintf(stderr, "usage: net_peer listen [IP [PORT]] | dial ADDR [SECONDS] | send|fetch ADDR MIB [STREAMS]\n");
+        fprintf(stderr,
+                "usage: net_peer listen [IP [PORT]] | dial ADDR [SECONDS] | send|fetch ADDR MIB [STREAMS]\n");
         return 2;
     }
     arg_count = argc;
