@@ -6,7 +6,7 @@
 
 static const uint64_t START_MS = 1000000, START_WALL_MS = 1767225600000; /* 2026-01-01 */
 static const uint64_t HOUR_MS = 3600000, DAY_MS = 86400000;
-enum { ROUNDS_WITHOUT_TIME_MAX = 100000 };
+enum { ROUNDS_WITHOUT_TIME_MAX = 50000 };
 
 /* ── the hash of the run ─────────────────────────────────────────────────────────────────────── */
 static void mix(sim_t *s, uint64_t v)

@@ -5,15 +5,19 @@
 
 enum { TARGET_MAX_BYTES = 16384, HEADERS_MAX = 64 };
 
-/* Status and headers go to the sink with the first bytes, or when the handler ends: until then the
- * sink need not wait. */
+typedef struct field_list {
+    char *names[HEADERS_MAX], *values[HEADERS_MAX];
+    size_t count;
+} field_list_t;
+
+/* Status and headers go to the sink with the first bytes or when the handler ends, trailers when it
+ * ends: the sink may wait, and the operations that set them may not. */
 typedef struct memory_exchange {
     exchange_t base;
     const header_pair_t *headers;
     size_t n_headers;
     memory_exchange_sink_t sink;
-    char *set_names[HEADERS_MAX], *set_values[HEADERS_MAX];
-    size_t n_set;
+    field_list_t set, trailers;
     bool is_begin_sent;
 } memory_exchange_t;
 
@@ -35,14 +39,34 @@ static err_t memory_read(task_t *t, exchange_t *x, uint8_t *out, size_t cap, siz
     return OK;
 }
 
+static err_t add_field(field_list_t *l, const char *name, const char *value)
+{
+    if (l->count == HEADERS_MAX)
+        return fail(ERR_LIMIT, "over %d headers", HEADERS_MAX);
+    l->names[l->count] = xstrdup(name);
+    l->values[l->count++] = xstrdup(value);
+    return OK;
+}
+
+static void free_fields(field_list_t *l)
+{
+    for (size_t i = 0; i < l->count; i++) {
+        free(l->names[i]);
+        free(l->values[i]);
+    }
+}
+
+static err_t send_fields(memory_exchange_t *m, const field_list_t *l,
+                         err_t (*send)(void *, const char *, const char *))
+{
+    for (size_t i = 0; i < l->count && send; i++)
+        TRY(send(m->sink.arg, l->names[i], l->values[i]));
+    return OK;
+}
+
 static err_t memory_set_header(exchange_t *x, const char *name, const char *value)
 {
-    memory_exchange_t *m = (memory_exchange_t *)x;
-    if (m->n_set == HEADERS_MAX)
-        return fail(ERR_LIMIT, "over %d headers", HEADERS_MAX);
-    m->set_names[m->n_set] = xstrdup(name);
-    m->set_values[m->n_set++] = xstrdup(value);
-    return OK;
+    return add_field(&((memory_exchange_t *)x)->set, name, value);
 }
 
 static err_t memory_begin(exchange_t *x, int status, int64_t content_length)
@@ -60,9 +84,7 @@ static err_t send_begin(task_t *t, memory_exchange_t *m)
     m->is_begin_sent = true;
     if (m->sink.begin)
         TRY(m->sink.begin(t, m->sink.arg, m->base.status));
-    for (size_t i = 0; i < m->n_set && m->sink.header; i++)
-        TRY(m->sink.header(m->sink.arg, m->set_names[i], m->set_values[i]));
-    return OK;
+    return send_fields(m, &m->set, m->sink.header);
 }
 
 static err_t memory_write(task_t *t, exchange_t *x, bytes_t data)
@@ -74,8 +96,7 @@ static err_t memory_write(task_t *t, exchange_t *x, bytes_t data)
 
 static err_t memory_trailer(exchange_t *x, const char *name, const char *value)
 {
-    memory_exchange_t *m = (memory_exchange_t *)x;
-    return m->sink.trailer ? m->sink.trailer(m->sink.arg, name, value) : OK;
+    return add_field(&((memory_exchange_t *)x)->trailers, name, value);
 }
 
 static bool memory_is_gone(exchange_t *x)
@@ -117,10 +138,10 @@ err_t exchange_run_in_memory(task_t *t, const char *method, const char *target, 
     m->sink = sink;
     err_t e = handler(t, &m->base, arg);
     err_t flushed = send_begin(t, m);
-    for (size_t i = 0; i < m->n_set; i++) {
-        free(m->set_names[i]);
-        free(m->set_values[i]);
-    }
+    if (!flushed)
+        flushed = send_fields(m, &m->trailers, m->sink.trailer);
+    free_fields(&m->set);
+    free_fields(&m->trailers);
     free(path);
     free(m);
     return e ? e : flushed;
