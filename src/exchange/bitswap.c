@@ -147,7 +147,10 @@ err_t bs_open_stream(task_t *t, bs_peer_t *p, stream_t **ret_stream, bitswap_ver
     conn_ref(c);
     deadline_t d = deadline_push(t, BITSWAP_OPEN_TIMEOUT_MS);
     const char *protocol = NULL;
-    err_t e = conn_open_stream(t, c, bitswap_protocols, BITSWAP_PROTOCOL_COUNT, ret_stream, &protocol);
+    /* To a peer that is known to speak the newest version, it alone is proposed: no round trip. */
+    bool knows = peerstore_speaks(host_peerstore(p->b->config.host), &p->id, bitswap_protocols[0]);
+    err_t e =
+        conn_open_stream(t, c, bitswap_protocols, knows ? 1 : BITSWAP_PROTOCOL_COUNT, ret_stream, &protocol);
     deadline_pop(t, &d);
     conn_release(c);
     if (!e)

@@ -124,7 +124,6 @@ static err_t visit_task(task_t *t, void *arg)
     routed_peer_t *r = &v.search->found[v.index];
     conn_t *c = NULL;
     TRY(host_connect(t, b->config.host, &r->id, r->addrs, r->n_addrs, &c));
-    conn_ref(c);
     err_t e = conn_wait_identified(t, c);
     conn_release(c);
     TRY(e);

@@ -1,0 +1,660 @@
+/* Nodes with bitswap in the simulator; and peers that behave badly, made from the codec alone. */
+#include "exchange/bitswap.h"
+#include "tests/support/net.h"
+#include "wire/bitswap.h"
+
+enum { BLOCKS_MAX = 600 };
+typedef struct node {
+    bitswap_t *bitswap;
+    blockstore_t *store;
+} node_t;
+typedef struct world {
+    net_world_t *net;
+    node_t nodes[NET_NODES_MAX];
+    cid_t cids[BLOCKS_MAX];
+    size_t n_blocks, block_bytes;
+    size_t served; /* by bad peers */
+} world_t;
+
+static void fill_block(size_t i, uint8_t *out, size_t len)
+{
+    prng_t rng;
+    prng_seed(&rng, i + 1);
+    prng_fill(&rng, out, len);
+}
+
+static block_t *make_block(size_t i, size_t len)
+{
+    block_t *b;
+    assert_ok(block_new(len, &b));
+    fill_block(i, b->data, len);
+    assert_ok(cid_of(1, CODEC_RAW, MH_SHA2_256, block_bytes(b), &b->cid));
+    return b;
+}
+
+static void make_blocks(world_t *w, size_t n, size_t bytes)
+{
+    w->n_blocks = n;
+    w->block_bytes = bytes;
+    for (size_t i = 0; i < n; i++) {
+        block_t *b = make_block(i, bytes);
+        w->cids[i] = b->cid;
+        block_release(b);
+    }
+}
+
+static void put_blocks(task_t *t, world_t *w, size_t node, size_t from, size_t until)
+{
+    for (size_t i = from; i < until; i++) {
+        block_t *b = make_block(i, w->block_bytes);
+        assert_ok(blockstore_put(t, w->nodes[node].store, b));
+        block_release(b);
+    }
+}
+
+static void start(task_t *t, world_t *w, size_t i)
+{
+    bitswap_config_t c;
+    bitswap_config_default(&c);
+    net_start(t, w->net, i);
+    assert_ok(memory_store_new(1u << 30, &w->nodes[i].store));
+    c.host = w->net->nodes[i].host;
+    c.blocks = w->nodes[i].store;
+    assert_ok(bitswap_start(t, &c, &w->nodes[i].bitswap));
+}
+
+static void stop(task_t *t, world_t *w, size_t i)
+{
+    bitswap_close(t, w->nodes[i].bitswap);
+    w->nodes[i].bitswap = NULL;
+    if (w->net->nodes[i].host)
+        net_stop(t, w->net, i);
+    blockstore_close(t, w->nodes[i].store);
+    w->nodes[i].store = NULL;
+}
+
+static void start_all(task_t *t, world_t *w)
+{
+    for (size_t i = 0; i < w->net->n; i++)
+        start(t, w, i);
+}
+
+static void stop_all(task_t *t, world_t *w)
+{
+    for (size_t i = 0; i < w->net->n; i++)
+        if (w->nodes[i].store)
+            stop(t, w, i);
+}
+
+static void connect(task_t *t, world_t *w, size_t from, size_t to)
+{
+    conn_t *c = net_connect(t, w->net, from, to);
+    assert_ok(conn_wait_identified(t, c));
+    conn_release(c);
+}
+
+static err_t get_one(task_t *t, bitswap_session_t *s, const cid_t *cid, uint64_t within_ms)
+{
+    AUTO_PTR(block_t) b = NULL;
+    deadline_t d = deadline_push(t, within_ms);
+    err_t e = bitswap_get(t, s, cid, &b);
+    deadline_pop(t, &d);
+    if (!e) {
+        assert_true(cid_equal(&b->cid, cid));
+        assert_ok(cid_verify(cid, block_bytes(b)));
+    }
+    return e;
+}
+
+/* Gets blocks in order with hints ahead, as a DAG reader does. */
+static void get_all(task_t *t, world_t *w, bitswap_session_t *s, size_t from, size_t until)
+{
+    for (size_t i = from; i < until; i++) {
+        if (i % 32 == 0)
+            bitswap_prefetch(s, &w->cids[i], until - i < 64 ? until - i : 64);
+        assert_ok(get_one(t, s, &w->cids[i], 300000));
+    }
+}
+
+typedef void (*scenario_fn)(task_t *t, world_t *w);
+static err_t run_world(task_t *t, void *arg)
+{
+    net_world_t *net = arg;
+    world_t *w = xcalloc(1, sizeof *w);
+    w->net = net;
+    (*(scenario_fn *)net->arg)(t, w);
+    stop_all(t, w);
+    for (size_t i = 0; i < net->n; i++)
+        if (net->nodes[i].host)
+            net_stop(t, net, i);
+    free(w);
+    return OK;
+}
+
+static void run_scenario(uint64_t seed, size_t n, scenario_fn fn, uint64_t *ret_hash)
+{
+    assert_ok(net_run(seed, n, run_world, &fn, ret_hash));
+}
+
+/* ── good peers ──────────────────────────────────────────────────────────────────────────────── */
+static bool count_peer(void *arg, const peer_id_t *peer)
+{
+    (*(size_t *)arg)++;
+    assert_true(peer->len > 0);
+    return true;
+}
+
+static void one_source(task_t *t, world_t *w)
+{
+    make_blocks(w, 300, 50000);
+    start_all(t, w);
+    put_blocks(t, w, 1, 0, 300);
+    connect(t, w, 0, 1);
+    bitswap_session_t *s;
+    assert_ok(bitswap_session_open(w->nodes[0].bitswap, &s));
+    peer_id_t best;
+    assert_false(bitswap_session_best_peer(s, &best));
+    get_all(t, w, s, 0, 300);
+    assert_true(bitswap_session_best_peer(s, &best));
+    assert_true(peer_id_equal(&best, host_id(w->net->nodes[1].host)));
+    bitswap_stat_t got, gave;
+    bitswap_stat(w->nodes[0].bitswap, &got);
+    bitswap_stat(w->nodes[1].bitswap, &gave);
+    assert_int_equal(got.blocks_received, 300);
+    assert_int_equal(got.data_received, 300 * 50000);
+    assert_int_equal(got.dup_blocks_received + got.bad_blocks, 0);
+    assert_int_equal(got.wantlist_size, 0);
+    assert_int_equal(gave.blocks_sent, 300);
+    assert_true(gave.messages_received > 0);
+    for (size_t i = 0; i < 300; i++)
+        assert_true(blockstore_has(t, w->nodes[0].store, &w->cids[i]));
+    bitswap_ledger_t l;
+    assert_ok(bitswap_ledger(w->nodes[1].bitswap, host_id(w->net->nodes[0].host), &l));
+    assert_true(l.sent_bytes >= 300 * 50000);
+    assert_int_equal(l.wants, 0);
+    assert_err(bitswap_ledger(w->nodes[1].bitswap, host_id(w->net->nodes[1].host), &l), ERR_NOT_FOUND);
+    size_t peers = 0;
+    bitswap_each_peer(w->nodes[1].bitswap, count_peer, &peers);
+    assert_int_equal(peers, 1);
+    bitswap_session_close(s);
+}
+
+static void test_one_source(void **state)
+{
+    uint64_t first, second;
+    run_scenario(1, 2, one_source, &first);
+    run_scenario(1, 2, one_source, &second);
+    assert_int_equal(first, second); /* same seed, same run */
+}
+
+static void many_sources(task_t *t, world_t *w)
+{
+    make_blocks(w, 400, 60000);
+    sim_set_default_link(w->net->sim, (sim_link_t){.latency_ms = 10, .jitter_ms = 3, .bytes_per_s = 2000000});
+    start_all(t, w);
+    for (size_t i = 1; i < w->net->n; i++) {
+        put_blocks(t, w, i, 0, 400);
+        connect(t, w, 0, i);
+    }
+    bitswap_session_t *s;
+    assert_ok(bitswap_session_open(w->nodes[0].bitswap, &s));
+    get_all(t, w, s, 0, 400);
+    bitswap_stat_t got, gave;
+    bitswap_stat(w->nodes[0].bitswap, &got);
+    assert_int_equal(got.blocks_received, 400);
+    assert_true(got.dup_blocks_received < 40);
+    for (size_t i = 1; i < w->net->n; i++) {
+        bitswap_stat(w->nodes[i].bitswap, &gave);
+        assert_true(gave.blocks_sent > 400 / w->net->n / 3);
+    }
+    bitswap_session_close(s);
+}
+
+static void test_many_sources(void **state)
+{
+    run_scenario(2, 3, many_sources, NULL);
+    run_scenario(3, 6, many_sources, NULL);
+}
+
+typedef struct fetch {
+    world_t *w;
+    bitswap_session_t *s;
+    size_t from, until, done;
+    bool is_over;
+} fetch_t;
+
+static err_t fetch_task(task_t *t, void *arg)
+{
+    fetch_t *f = arg;
+    for (size_t i = f->from; i < f->until; i++) {
+        if (i % 32 == 0)
+            bitswap_prefetch(f->s, &f->w->cids[i], f->until - i < 64 ? f->until - i : 64);
+        assert_ok(get_one(t, f->s, &f->w->cids[i], 900000));
+        f->done++;
+    }
+    f->is_over = true;
+    return OK;
+}
+
+static void source_dies(task_t *t, world_t *w)
+{
+    make_blocks(w, 400, 60000);
+    sim_set_default_link(w->net->sim, (sim_link_t){.latency_ms = 10, .bytes_per_s = 2000000});
+    start_all(t, w);
+    for (size_t i = 1; i < 3; i++) {
+        put_blocks(t, w, i, 0, 400);
+        connect(t, w, 0, i);
+    }
+    fetch_t f = {.w = w, .until = 400};
+    assert_ok(bitswap_session_open(w->nodes[0].bitswap, &f.s));
+    group_t g;
+    group_init(&g, task_sched(t));
+    assert_ok(group_spawn(&g, "fetch", fetch_task, &f, NULL));
+    assert_ok(task_sleep(t, 2000));
+    assert_in_range(f.done, 5, 350);
+    stop(t, w, 1);
+    assert_ok(group_join(t, &g));
+    group_deinit(&g);
+    assert_int_equal(f.done, 400);
+    bitswap_session_close(f.s);
+}
+
+static void test_source_dies(void **state)
+{
+    for (uint64_t seed = 1; seed <= 5; seed++)
+        run_scenario(seed, 3, source_dies, NULL);
+}
+
+static void slow_link(task_t *t, world_t *w)
+{
+    make_blocks(w, 12, 250000);
+    sim_set_default_link(
+        w->net->sim, (sim_link_t){.latency_ms = 300, .jitter_ms = 50, .bytes_per_s = 60000, .stall = 0.01});
+    start_all(t, w);
+    put_blocks(t, w, 1, 0, 12);
+    connect(t, w, 0, 1);
+    bitswap_session_t *s;
+    assert_ok(bitswap_session_open(w->nodes[0].bitswap, &s));
+    get_all(t, w, s, 0, 12);
+    bitswap_stat_t got;
+    bitswap_stat(w->nodes[0].bitswap, &got);
+    assert_int_equal(got.blocks_received, 12);
+    assert_true(got.dup_blocks_received <= 2);
+    assert_int_equal(got.bad_blocks, 0);
+    bitswap_session_close(s);
+}
+
+static void test_slow_link(void **state)
+{
+    run_scenario(4, 2, slow_link, NULL);
+}
+
+static void old_versions(task_t *t, world_t *w)
+{
+    make_blocks(w, 60, 3000);
+    start_all(t, w);
+    for (size_t i = 1; i < 4; i++) { /* 1: 1.1.0 and older, 2: 1.0.0 and older, 3: the oldest name */
+        for (size_t k = 0; k < i; k++)
+            host_unhandle(w->net->nodes[i].host, bitswap_protocols[k]);
+        put_blocks(t, w, i, (i - 1) * 20, i * 20);
+        connect(t, w, 0, i);
+    }
+    bitswap_session_t *s;
+    assert_ok(bitswap_session_open(w->nodes[0].bitswap, &s));
+    for (size_t i = 0; i < 40; i++)
+        assert_ok(get_one(t, s, &w->cids[i], 300000));
+    bitswap_session_close(s);
+    /* And the other way round: an old one asks us. CIDv0 only, since bare blocks have no prefix. */
+    block_t *b = make_block(1000, 5000);
+    assert_ok(cid_of(0, CODEC_DAG_PB, MH_SHA2_256, block_bytes(b), &b->cid));
+    assert_ok(blockstore_put(t, w->nodes[0].store, b));
+    assert_ok(bitswap_session_open(w->nodes[3].bitswap, &s));
+    assert_ok(get_one(t, s, &b->cid, 60000));
+    bitswap_session_close(s);
+    block_release(b);
+}
+
+static void test_old_versions(void **state)
+{
+    run_scenario(5, 4, old_versions, NULL);
+}
+
+/* ── having, waiting, giving up ──────────────────────────────────────────────────────────────── */
+static void comes_later(task_t *t, world_t *w)
+{
+    make_blocks(w, 3, 20000);
+    start_all(t, w);
+    connect(t, w, 0, 1);
+    fetch_t f = {.w = w, .until = 1}, g = {.w = w, .until = 1};
+    assert_ok(bitswap_session_open(w->nodes[0].bitswap, &f.s));
+    assert_ok(bitswap_session_open(w->nodes[0].bitswap, &g.s));
+    group_t group;
+    group_init(&group, task_sched(t));
+    assert_ok(group_spawn(&group, "fetch", fetch_task, &f, NULL));
+    assert_ok(group_spawn(&group, "fetch", fetch_task, &g, NULL));
+    assert_ok(task_sleep(t, 5000));
+    size_t wants = 0;
+    bitswap_each_want(w->nodes[0].bitswap, (bool (*)(void *, const cid_t *))count_peer, &wants);
+    assert_int_equal(wants, 1);
+    put_blocks(t, w, 1, 0, 1); /* the peer gets it and tells */
+    bitswap_have(w->nodes[1].bitswap, &w->cids[0], 1);
+    uint64_t before = task_now_ms(t);
+    assert_ok(group_join(t, &group));
+    assert_true(task_now_ms(t) - before < 1000);
+    /* It comes into our own store by another way. */
+    f = (fetch_t){.w = w, .s = f.s, .from = 1, .until = 2};
+    assert_ok(group_spawn(&group, "fetch", fetch_task, &f, NULL));
+    assert_ok(task_sleep(t, 3000));
+    block_t *b = make_block(1, w->block_bytes);
+    blocks_t *view = bitswap_session_blocks(g.s);
+    assert_false(blocks_has(t, view, &b->cid));
+    assert_ok(blocks_put_many(t, view, &b, 1));
+    assert_true(blocks_has(t, view, &b->cid));
+    block_release(b);
+    assert_ok(group_join(t, &group));
+    assert_true(f.is_over);
+    group_deinit(&group);
+    bitswap_session_close(f.s);
+    bitswap_session_close(g.s);
+}
+
+static void test_comes_later(void **state)
+{
+    run_scenario(6, 2, comes_later, NULL);
+}
+
+static err_t get_closed(task_t *t, void *arg)
+{
+    fetch_t *f = arg;
+    assert_err(get_one(t, f->s, &f->w->cids[2], 900000), ERR_CLOSED);
+    f->is_over = true;
+    return OK;
+}
+
+static void gives_up(task_t *t, world_t *w)
+{
+    make_blocks(w, 3, 20000);
+    start_all(t, w);
+    connect(t, w, 0, 1);
+    bitswap_session_t *s;
+    assert_ok(bitswap_session_open(w->nodes[0].bitswap, &s));
+    assert_err(get_one(t, s, &w->cids[0], 3000), ERR_TIMEOUT);
+    assert_ok(task_sleep(t, 1000));
+    bitswap_stat_t st;
+    bitswap_stat(w->nodes[0].bitswap, &st);
+    assert_int_equal(st.wantlist_size, 0);
+    bitswap_ledger_t l;
+    assert_ok(bitswap_ledger(w->nodes[1].bitswap, host_id(w->net->nodes[0].host), &l));
+    assert_int_equal(l.wants, 0); /* the cancel has arrived */
+    cid_t identity;
+    assert_ok(cid_of(1, CODEC_RAW, MH_IDENTITY, BYTES_LIT("inside"), &identity));
+    assert_ok(get_one(t, s, &identity, 10));
+    fetch_t f = {.w = w, .s = s};
+    group_t g;
+    group_init(&g, task_sched(t));
+    assert_ok(group_spawn(&g, "closed", get_closed, &f, NULL));
+    assert_ok(task_sleep(t, 1000));
+    bitswap_prefetch(s, w->cids, 3);
+    bitswap_session_close(s);
+    assert_ok(group_join(t, &g));
+    assert_true(f.is_over);
+    group_deinit(&g);
+}
+
+static void test_gives_up(void **state)
+{
+    run_scenario(7, 2, gives_up, NULL);
+}
+
+/* ── bad peers ───────────────────────────────────────────────────────────────────────────────── */
+typedef enum { CORRUPT, LIAR, NONSENSE } manners_t;
+typedef struct bad {
+    world_t *w;
+    host_t *host;
+    manners_t manners;
+} bad_t;
+
+static err_t bad_answer(task_t *t, bad_t *bad, conn_t *c, const bitswap_want_t *want, stream_t **out)
+{
+    const char *protocol;
+    if (!*out)
+        TRY(conn_open_stream(t, c, bitswap_protocols, 1, out, &protocol));
+    AUTO(bitswap_message_t) m;
+    bitswap_message_init(&m, BITSWAP_V1_2);
+    AUTO_PTR(block_t) b = NULL;
+    if (bad->manners == NONSENSE)
+        return stream_write(t, *out, BYTES_LIT("\x05\xff\xff\xff\xff\xff"));
+    if (want->is_have) {
+        TRY(bitswap_message_add_presence(&m, &want->cid, true));
+    } else if (bad->manners == CORRUPT) {
+        b = make_block(77777 + bad->w->served++, bad->w->block_bytes);
+        TRY(bitswap_message_add_block(&m, b));
+    } else {
+        bad->w->served++;
+        return OK;
+    }
+    TRY(bitswap_message_finish(&m, 0));
+    bytes_t pieces[8];
+    size_t n = bitswap_message_pieces(&m, pieces, 8);
+    return stream_write_pieces(t, *out, pieces, n);
+}
+
+static err_t bad_stream(task_t *t, stream_t *s, conn_t *c, const char *protocol, void *arg)
+{
+    bad_t *bad = arg;
+    AUTO(bitswap_decoder_t) d;
+    bitswap_decoder_init(&d);
+    stream_t *out = NULL;
+    err_t e = OK;
+    while (!e) {
+        bitswap_item_t item;
+        while (!e && bitswap_decoder_next(&d, &item))
+            if (item.kind == BITSWAP_ITEM_WANT && !item.want.is_cancel)
+                e = bad_answer(t, bad, c, &item.want, &out);
+        size_t room, n = 0;
+        uint8_t *area = bitswap_decoder_area(&d, &room);
+        if (!e)
+            e = stream_read(t, s, area, room, &n);
+        if (!e && !n)
+            break;
+        if (!e)
+            e = bitswap_decoder_fed(&d, n);
+    }
+    if (out)
+        stream_reset(out);
+    stream_close(out);
+    stream_close(s);
+    return e;
+}
+
+static void with_bad_peer(task_t *t, world_t *w, manners_t manners)
+{
+    make_blocks(w, 60, 30000);
+    start(t, w, 0);
+    start(t, w, 1);
+    bad_t bad = {w, net_start(t, w->net, 2), manners};
+    assert_ok(host_handle(bad.host, bitswap_protocols[0], NULL, bad_stream, &bad));
+    put_blocks(t, w, 1, 0, 60);
+    sim_set_link(w->net->nodes[0].machine, w->net->nodes[1].machine, (sim_link_t){.latency_ms = 60});
+    connect(t, w, 0, 2);
+    connect(t, w, 0, 1);
+    bitswap_session_t *s;
+    assert_ok(bitswap_session_open(w->nodes[0].bitswap, &s));
+    uint64_t before = task_now_ms(t);
+    get_all(t, w, s, 0, 60);
+    assert_true(task_now_ms(t) - before < 30000);
+    bitswap_stat_t st;
+    bitswap_stat(w->nodes[0].bitswap, &st);
+    assert_int_equal(st.blocks_received, 60);
+    if (manners == CORRUPT)
+        assert_in_range(st.bad_blocks, 1, 64);
+    if (manners != NONSENSE)
+        assert_true(w->served > 0);
+    bitswap_session_close(s);
+    net_stop(t, w->net, 2);
+}
+
+static void corrupt(task_t *t, world_t *w)
+{
+    with_bad_peer(t, w, CORRUPT);
+}
+static void liar(task_t *t, world_t *w)
+{
+    with_bad_peer(t, w, LIAR);
+}
+static void nonsense(task_t *t, world_t *w)
+{
+    with_bad_peer(t, w, NONSENSE);
+}
+
+static void test_bad_peers(void **state)
+{
+    for (uint64_t seed = 1; seed <= 3; seed++) {
+        run_scenario(seed, 3, corrupt, NULL);
+        run_scenario(seed, 3, liar, NULL);
+        run_scenario(seed, 3, nonsense, NULL);
+    }
+}
+
+/* Sends a want-list of n blocks from `from` on a stream of its own. */
+static stream_t *send_wants(task_t *t, world_t *w, size_t node, size_t to, size_t from, size_t n)
+{
+    const char *protocol;
+    stream_t *s;
+    assert_ok(host_open_stream(t, w->net->nodes[node].host, host_id(w->net->nodes[to].host),
+                               bitswap_protocols, 1, &s, &protocol));
+    AUTO(bitswap_message_t) m;
+    bitswap_message_init(&m, BITSWAP_V1_2);
+    for (size_t i = from; i < from + n; i++) {
+        bitswap_want_t want = {.cid = w->cids[0], .priority = 1, .send_dont_have = true};
+        if (i < w->n_blocks)
+            want.cid = w->cids[i];
+        else
+            memcpy(want.cid.digest, &i, sizeof i);
+        assert_ok(bitswap_message_add_want(&m, &want));
+    }
+    assert_ok(bitswap_message_finish(&m, 0));
+    bytes_t pieces[3];
+    size_t count = bitswap_message_pieces(&m, pieces, 3);
+    assert_ok(stream_write_pieces(t, s, pieces, count));
+    return s;
+}
+
+/* A peer that takes our answers and never reads them. */
+static err_t never_read(task_t *t, stream_t *s, conn_t *c, const char *protocol, void *arg)
+{
+    return task_sleep(t, 3600000);
+}
+
+/* Many peers with more wants than are taken: bounded, and gone when they leave. */
+static void full_want_lists(task_t *t, world_t *w)
+{
+    make_blocks(w, 1, 1000);
+    start(t, w, 0);
+    stream_t *streams[NET_NODES_MAX];
+    for (size_t i = 1; i < w->net->n; i++) {
+        net_start(t, w->net, i);
+        assert_ok(host_handle(w->net->nodes[i].host, bitswap_protocols[0], NULL, never_read, NULL));
+        conn_t *c = net_connect(t, w->net, i, 0);
+        assert_ok(conn_wait_identified(t, c));
+        conn_release(c);
+        streams[i] = send_wants(t, w, i, 0, 10, 3000);
+    }
+    assert_ok(task_sleep(t, 5000));
+    for (size_t i = 1; i < w->net->n; i++) {
+        bitswap_ledger_t l;
+        assert_ok(bitswap_ledger(w->nodes[0].bitswap, host_id(w->net->nodes[i].host), &l));
+        assert_in_range(l.wants, 1, 1024);
+        stream_close(streams[i]);
+        peer_id_t id = *host_id(w->net->nodes[i].host);
+        net_stop(t, w->net, i);
+        assert_ok(task_sleep(t, 500));
+        assert_err(bitswap_ledger(w->nodes[0].bitswap, &id, &l), ERR_NOT_FOUND);
+    }
+}
+
+static void test_full_want_lists(void **state)
+{
+    run_scenario(8, 21, full_want_lists, NULL);
+}
+
+/* A greedy peer that asks for all at once does not starve one that asks for a block at a time. */
+static void fairness(task_t *t, world_t *w)
+{
+    make_blocks(w, 500, 100000);
+    sim_set_default_link(w->net->sim, (sim_link_t){.latency_ms = 5, .bytes_per_s = 5000000});
+    start(t, w, 0);
+    start(t, w, 1);
+    start(t, w, 2);
+    put_blocks(t, w, 0, 0, 500);
+    connect(t, w, 1, 0);
+    connect(t, w, 2, 0);
+    fetch_t greedy = {.w = w, .until = 500};
+    assert_ok(bitswap_session_open(w->nodes[1].bitswap, &greedy.s));
+    group_t g;
+    group_init(&g, task_sched(t));
+    assert_ok(group_spawn(&g, "greedy", fetch_task, &greedy, NULL));
+    assert_ok(task_sleep(t, 1000));
+    bitswap_session_t *s;
+    assert_ok(bitswap_session_open(w->nodes[2].bitswap, &s));
+    for (size_t i = 400; i < 430; i++) {
+        uint64_t before = task_now_ms(t);
+        assert_ok(get_one(t, s, &w->cids[i], 60000));
+        assert_true(task_now_ms(t) - before < 2500);
+    }
+    assert_false(greedy.is_over);
+    bitswap_session_close(s);
+    assert_ok(group_join(t, &g));
+    group_deinit(&g);
+    bitswap_session_close(greedy.s);
+}
+
+static void test_fairness(void **state)
+{
+    run_scenario(9, 3, fairness, NULL);
+}
+
+/* The connection breaks again and again; each time it is made anew. */
+static void broken_connections(task_t *t, world_t *w)
+{
+    make_blocks(w, 200, 40000);
+    sim_set_default_link(w->net->sim, (sim_link_t){.latency_ms = 10, .bytes_per_s = 1000000});
+    start_all(t, w);
+    put_blocks(t, w, 1, 0, 200);
+    connect(t, w, 0, 1);
+    fetch_t f = {.w = w, .until = 200};
+    assert_ok(bitswap_session_open(w->nodes[0].bitswap, &f.s));
+    group_t g;
+    group_init(&g, task_sched(t));
+    assert_ok(group_spawn(&g, "fetch", fetch_task, &f, NULL));
+    for (int i = 0; i < 6; i++) {
+        assert_ok(task_sleep(t, 900));
+        sim_reset_streams(w->net->nodes[0].machine, w->net->nodes[1].machine);
+        assert_ok(task_sleep(t, 300));
+        if (!host_is_connected(w->net->nodes[0].host, host_id(w->net->nodes[1].host)))
+            connect(t, w, 0, 1);
+    }
+    assert_ok(group_join(t, &g));
+    assert_int_equal(f.done, 200);
+    group_deinit(&g);
+    bitswap_session_close(f.s);
+}
+
+static void test_broken_connections(void **state)
+{
+    for (uint64_t seed = 1; seed <= 5; seed++)
+        run_scenario(seed, 2, broken_connections, NULL);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_one_source),         cmocka_unit_test(test_many_sources),
+        cmocka_unit_test(test_source_dies),        cmocka_unit_test(test_slow_link),
+        cmocka_unit_test(test_old_versions),       cmocka_unit_test(test_comes_later),
+        cmocka_unit_test(test_gives_up),           cmocka_unit_test(test_bad_peers),
+        cmocka_unit_test(test_full_want_lists),    cmocka_unit_test(test_fairness),
+        cmocka_unit_test(test_broken_connections),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
