@@ -245,9 +245,9 @@ void disk_sync_folder(sim_disk_t *d, inode_t *folder)
 
 static void expand_symlink(char *path, size_t rest_at, const char *target)
 {
-    char expanded[2 * PATH_MAX_LEN + 2];
-    snprintf(expanded, sizeof expanded, "%s%s%s", target, path[rest_at] ? "/" : "", path + rest_at);
-    snprintf(path, PATH_MAX_LEN + 1, "%.*s", PATH_MAX_LEN, expanded);
+    char *rest = xstrdup(path + rest_at);
+    snprintf(path, PATH_MAX_LEN + 1, "%s%s%s", target, *rest ? "/" : "", rest);
+    free(rest);
 }
 
 err_t disk_resolve(sim_disk_t *d, const char *path, bool follow, inode_t **ret_folder,

@@ -45,10 +45,10 @@ static void test_switching(void **state)
     fiber_pool_deinit(&pool);
 }
 
-static void deep(void *arg)
+__attribute__((noinline)) static void deep(void *arg)
 {
-    volatile char frame[8192];
-    frame[0] = frame[8191] = 1;
+    volatile char frame[4096];
+    frame[0] = frame[4095] = 1;
     int left = *(int *)arg;
     if (left)
         deep(&(int){left - 1});
@@ -66,12 +66,12 @@ static void test_stack_use(void **state)
 {
     fiber_pool_t pool;
     fiber_pool_init(&pool);
-    counter_t shallow = {.until = 0}, tall = {.until = 15};
+    counter_t shallow = {.until = 0}, tall = {.until = 30};
     assert_ok(fiber_new(&pool, deep_then_leave, &shallow, &shallow.fiber));
     assert_ok(fiber_new(&pool, deep_then_leave, &tall, &tall.fiber));
     fiber_enter(shallow.fiber);
     fiber_enter(tall.fiber);
-    assert_true(fiber_stack_used(tall.fiber) >= 15 * 8192);
+    assert_true(fiber_stack_used(tall.fiber) >= 30 * 4096);
     assert_true(fiber_stack_used(shallow.fiber) < fiber_stack_used(tall.fiber));
     fiber_enter(shallow.fiber);
     fiber_enter(tall.fiber);
@@ -111,7 +111,7 @@ static void test_overflow_faults(void **state)
         signal(SIGSEGV, SIG_DFL);
         fiber_pool_t pool;
         fiber_pool_init(&pool);
-        counter_t c = {.until = 1000};
+        counter_t c = {.until = 2000};
         if (fiber_new(&pool, deep_then_leave, &c, &c.fiber))
             _exit(1);
         fiber_enter(c.fiber);
