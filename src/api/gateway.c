@@ -1,0 +1,248 @@
+#include "api/gateway.h"
+#include "base/log.h"
+#include "base/metrics.h"
+#include <stdlib.h>
+#include <strings.h>
+
+enum { RETRIEVAL_TIMEOUT_MS = 30000, PATH_MAX_BYTES = 16 << 10, HEADER_MAX_BYTES = 8 << 10 };
+
+static const char immutable[] = "public, max-age=29030400, immutable";
+
+/* ── answers ─────────────────────────────────────────────────────────────────────────────────── */
+
+static err_t set_cors(exchange_t *x)
+{
+    TRY(exchange_set_header(x, "Access-Control-Allow-Origin", "*"));
+    TRY(exchange_set_header(x, "Access-Control-Allow-Methods", "GET, HEAD, OPTIONS"));
+    TRY(exchange_set_header(x, "Access-Control-Allow-Headers",
+                            "Content-Type, Range, User-Agent, X-Requested-With"));
+    return exchange_set_header(
+        x, "Access-Control-Expose-Headers",
+        "Content-Length, Content-Range, X-Chunked-Output, X-Ipfs-Path, X-Ipfs-Roots, X-Stream-Output");
+}
+
+err_t gateway_fail(task_t *t, gateway_request_t *r, int status, const char *text)
+{
+    AUTO(buf_t) body = {0};
+    buf_init(&body, 4096);
+    TRY(buf_printf(&body, "%s\n", text));
+    TRY(set_cors(r->x));
+    TRY(exchange_set_header(r->x, "Cache-Control", "no-cache"));
+    TRY(exchange_set_header(r->x, "X-Content-Type-Options", "nosniff"));
+    return exchange_reply(t, r->x, status, "text/plain; charset=utf-8", buf_bytes(&body));
+}
+
+/* What an error of the parts means over HTTP. */
+static int status_of(err_t e)
+{
+    switch (e) {
+    case ERR_NOT_FOUND:
+        return 404;
+    case ERR_INVALID:
+    case ERR_USAGE:
+    case ERR_LIMIT:
+        return 400;
+    case ERR_TIMEOUT:
+        return 504;
+    case ERR_UNSUPPORTED:
+        return 501;
+    case ERR_DENIED:
+        return 403;
+    default:
+        return 500;
+    }
+}
+
+/* The path as it was asked for may hold bytes that a header must not. */
+static bool is_header_safe(const char *text)
+{
+    for (; *text; text++)
+        if ((unsigned char)*text < 0x20 || *text == 0x7f)
+            return false;
+    return true;
+}
+
+err_t gateway_set_headers(gateway_request_t *r, const char *etag, const char *cache_control)
+{
+    char roots[CID_TEXT_MAX * 2 + 2], cid[CID_TEXT_MAX];
+    exchange_t *x = r->x;
+    TRY(set_cors(x));
+    TRY(exchange_set_header(x, "Etag", etag));
+    TRY(exchange_set_header(x, "Cache-Control", cache_control ? cache_control : immutable));
+    if (is_header_safe(x->path))
+        TRY(exchange_set_header(x, "X-Ipfs-Path", x->path));
+    cid_print(&r->path.root, cid);
+    snprintf(roots, sizeof roots, "%s", cid);
+    if (r->path.count) {
+        size_t n = strlen(roots);
+        snprintf(roots + n, sizeof roots - n, ",%s", cid_print(&r->cid, cid));
+    }
+    return exchange_set_header(x, "X-Ipfs-Roots", roots);
+}
+
+bool gateway_is_unchanged(exchange_t *x, const char *etag)
+{
+    const char *p = exchange_header(x, "If-None-Match");
+    size_t len = strlen(etag);
+    while (p && *p) {
+        p += strspn(p, " \t,");
+        if (*p == '*')
+            return true;
+        if (!strncmp(p, "W/", 2))
+            p += 2;
+        if (!strncmp(p, etag, len) && (!p[len] || strchr(" \t,", p[len])))
+            return true;
+        p = strchr(p, ',');
+    }
+    return false;
+}
+
+/* ── reading the request ─────────────────────────────────────────────────────────────────────── */
+
+static err_t parse_path(gateway_request_t *r)
+{
+    const char *rest = r->x->path + sizeof "/ipfs/" - 1;
+    TRY(percent_decode(bytes_str(rest), false, &r->decoded));
+    bytes_t text = buf_bytes(&r->decoded);
+    if (!text.len)
+        return fail(ERR_INVALID, "invalid path \"/ipfs/\": path does not have enough components");
+    r->ends_in_slash = text.data[text.len - 1] == '/';
+    return dag_path_parse(text, &r->path);
+}
+
+/* raw by ?format=raw or the Accept header; other formats are not made here. ?format= beats Accept
+ * (IPIP-0523). */
+static err_t wanted_format(exchange_t *x, bool *ret_raw)
+{
+    AUTO(buf_t) format = {0};
+    buf_init(&format, 64);
+    *ret_raw = false;
+    if (x->query[0] && !exchange_query(x, "format", 0, &format)) {
+        *ret_raw = bytes_equal(buf_bytes(&format), BYTES_LIT("raw"));
+        return *ret_raw ? OK
+                        : fail(ERR_UNSUPPORTED, "this format is not served here: raw blocks and files are");
+    }
+    const char *accept = exchange_header(x, "Accept");
+    *ret_raw = accept && strstr(accept, "application/vnd.ipld.raw");
+    return OK;
+}
+
+/* Everything that may be waited for gets the time for retrieval anew: a large file may take as long as it
+ * comes. */
+static err_t resolve(task_t *t, gateway_request_t *r)
+{
+    TRY(dag_path_resolve_cid(t, r->blocks, &r->path, &r->cid));
+    return dag_node_get(t, r->blocks, &r->cid, &r->node);
+}
+
+static err_t resolve_anywhere(task_t *t, gateway_request_t *r, bool raw)
+{
+    r->blocks = node_local_blocks(r->api->node);
+    err_t e = raw ? dag_path_resolve_cid(t, r->blocks, &r->path, &r->cid) : resolve(t, r);
+    bool is_missing_block = e == ERR_NOT_FOUND && strstr(error_text(e), "no link named") == NULL;
+    if (!is_missing_block || !node_is_online(r->api->node))
+        return e;
+    const char *cache = exchange_header(r->x, "Cache-Control");
+    if (cache && strstr(cache, "only-if-cached"))
+        return fail(ERR_OFFLINE, "not in the local store");
+    TRY(node_session_open(r->api->node, false, &r->session));
+    r->blocks = r->session.blocks;
+    deadline_t d = deadline_push(t, RETRIEVAL_TIMEOUT_MS);
+    e = raw ? dag_path_resolve_cid(t, r->blocks, &r->path, &r->cid) : resolve(t, r);
+    deadline_pop(t, &d);
+    return e;
+}
+
+/* The name that the content type goes by: ?filename=, else the last name of the path. */
+static void name_of(gateway_request_t *r, char *out, size_t cap)
+{
+    AUTO(buf_t) value = {0};
+    buf_init(&value, 1024);
+    bytes_t name = r->path.count ? r->path.segments[r->path.count - 1] : BYTES_NONE;
+    if (r->x->query[0] && !exchange_query(r->x, "filename", 0, &value))
+        name = buf_bytes(&value);
+    snprintf(out, cap, "%.*s", (int)(name.len < cap ? name.len : cap - 1),
+             name.len ? (const char *)name.data : "");
+}
+
+static err_t serve(task_t *t, gateway_request_t *r)
+{
+    bool raw;
+    char name[1024], etag[CID_TEXT_MAX + 8], cid[CID_TEXT_MAX];
+    TRY(wanted_format(r->x, &raw));
+    TRY(parse_path(r));
+    TRY(resolve_anywhere(t, r, raw));
+    if (raw)
+        return gateway_serve_raw(t, r);
+    if (dag_node_is_dir(&r->node))
+        return gateway_serve_directory(t, r);
+    snprintf(etag, sizeof etag, "\"%s\"", cid_print(&r->cid, cid));
+    name_of(r, name, sizeof name);
+    return gateway_serve_file(t, r, name, etag);
+}
+
+static void request_deinit(gateway_request_t *r)
+{
+    dag_node_deinit(&r->node);
+    node_session_close(&r->session);
+    buf_deinit(&r->decoded);
+}
+
+static err_t serve_ipfs(task_t *t, api_t *api, exchange_t *x)
+{
+    gateway_request_t *r = xcalloc(1, sizeof *r);
+    r->api = api;
+    r->x = x;
+    buf_init(&r->decoded, PATH_MAX_BYTES);
+    err_t e = serve(t, r);
+    if (e && !x->has_begun && !exchange_is_gone(x)) {
+        char text[ERROR_TEXT_MAX];
+        snprintf(text, sizeof text, "%s", error_text(e));
+        e = gateway_fail(t, r, e == ERR_OFFLINE ? 412 : status_of(e), text);
+    }
+    request_deinit(r);
+    free(r);
+    return e;
+}
+
+/* ── the face ────────────────────────────────────────────────────────────────────────────────── */
+
+static void count_request(const exchange_t *x)
+{
+    static metric_t *counters[6];
+    static const char *const labels[] = {"code=\"other\"", "code=\"1xx\"", "code=\"2xx\"",
+                                         "code=\"3xx\"",   "code=\"4xx\"", "code=\"5xx\""};
+    size_t class = x->status >= 100 && x->status < 600 ? (size_t)x->status / 100 : 0;
+    if (!counters[class])
+        counters[class] =
+            metric_counter("gateway_requests_total", labels[class], "Requests that the gateway answered.");
+    metric_add(counters[class], 1);
+}
+
+static err_t answer(task_t *t, api_t *api, exchange_t *x)
+{
+    if (!strcmp(x->method, "OPTIONS")) {
+        TRY(set_cors(x));
+        TRY(exchange_set_header(x, "Allow", "GET, HEAD, OPTIONS"));
+        return exchange_reply(t, x, 204, "text/plain", BYTES_NONE);
+    }
+    if (strcmp(x->method, "GET") && strcmp(x->method, "HEAD")) {
+        TRY(exchange_set_header(x, "Allow", "GET, HEAD, OPTIONS"));
+        return exchange_reply(t, x, 405, "text/plain; charset=utf-8",
+                              BYTES_LIT("405 - Method Not Allowed\n"));
+    }
+    if (!strncmp(x->path, "/ipfs/", 6))
+        return serve_ipfs(t, api, x);
+    if (!strncmp(x->path, "/ipns/", 6))
+        return exchange_reply(t, x, 501, "text/plain; charset=utf-8",
+                              BYTES_LIT("names under /ipns/ are not served here yet\n"));
+    return exchange_reply(t, x, 404, "text/plain; charset=utf-8",
+                          BYTES_LIT("404 page not found: content is below /ipfs/CID\n"));
+}
+
+err_t api_gateway(task_t *t, exchange_t *x, void *arg)
+{
+    err_t e = answer(t, arg, x);
+    count_request(x);
+    return e;
+}
