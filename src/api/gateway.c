@@ -1,6 +1,7 @@
 #include "api/gateway.h"
 #include "base/log.h"
 #include "base/metrics.h"
+#include <stdio.h>
 #include <stdlib.h>
 #include <strings.h>
 
@@ -165,6 +166,17 @@ static void name_of(gateway_request_t *r, char *out, size_t cap)
              name.len ? (const char *)name.data : "");
 }
 
+/* What lies below a node that is here may not be: it is read through a session, which asks the network for what is
+ * missing. A file of one block, the common case, needs none. */
+static err_t widen(gateway_request_t *r)
+{
+    if (r->session.session || !node_is_online(r->api->node) || !r->node.pb.link_count)
+        return OK;
+    TRY(node_session_open(r->api->node, false, &r->session));
+    r->blocks = r->session.blocks;
+    return OK;
+}
+
 static err_t serve(task_t *t, gateway_request_t *r)
 {
     bool raw;
@@ -174,6 +186,7 @@ static err_t serve(task_t *t, gateway_request_t *r)
     TRY(resolve_anywhere(t, r, raw));
     if (raw)
         return gateway_serve_raw(t, r);
+    TRY(widen(r));
     if (dag_node_is_dir(&r->node))
         return gateway_serve_directory(t, r);
     snprintf(etag, sizeof etag, "\"%s\"", cid_print(&r->cid, cid));

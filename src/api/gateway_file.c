@@ -167,12 +167,7 @@ err_t gateway_serve_file(task_t *t, gateway_request_t *r, const char *name, cons
     bool needs_sniff = !strcmp(type, content_type_of("", BYTES_NONE));
     if (needs_sniff && file.size) {
         file_reader_seek(&file, 0, 512);
-        err_t e = next_piece(t, &file, &first);
-        if (e == ERR_NOT_FOUND && !r->session.session && node_is_online(r->api->node)) {
-            e = OK; /* the type is told by what comes; below, the same piece is fetched from the network */
-            first = BYTES_NONE;
-        }
-        TRY(e);
+        TRY(next_piece(t, &file, &first));
         type = content_type_of(name, first);
     }
     content_t c = {.file = &file, .size = file.size};
