@@ -45,6 +45,16 @@ pins_t *repo_pins(repo_t *r);
 gc_t *repo_gc(repo_t *r);
 keystore_t *repo_keystore(repo_t *r);
 
+/* An import: a hold of the collector and a writer of the store. What is put through repo_import_blocks is
+ * readable at once, but durable only when repo_import_sync has returned OK; pin the root after that, then
+ * end. The blocks_t is valid until the end. */
+typedef struct repo_import repo_import_t;
+repo_import_t *repo_import_begin(repo_t *r);
+blocks_t *repo_import_blocks(repo_import_t *i);
+MUST_CHECK err_t repo_import_sync(task_t *t, repo_import_t *i);
+void repo_import_end(repo_import_t *i); /* NULL is fine */
+AUTO_PTR_DEFINE(repo_import_t, repo_import_end)
+
 /* Changes the config and its file; the running parts read it again when they want to. */
 MUST_CHECK err_t repo_config_set(task_t *t, repo_t *r, const char *path, const char *value_json);
 MUST_CHECK err_t repo_config_unset(task_t *t, repo_t *r, const char *path);

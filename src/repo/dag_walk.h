@@ -1,0 +1,32 @@
+/* dag_walk: goes through DAGs of any codec whose links are known, each block once, parents before children,
+ * without recursion. Memory: the CIDs that are still to be visited and a set of those that were. Next ones
+ * are asked for ahead of their turn. */
+#ifndef REPO_DAG_WALK_H
+#define REPO_DAG_WALK_H
+#include "dag/blocks.h"
+#include "repo/cid_set.h"
+
+typedef struct dag_walker {
+    blocks_t *from;
+    bool skips_raw;  /* raw leaves are visited without being read */
+    bool is_stopped; /* set by a visitor: the run ends with OK */
+    /* For each block once; block NULL: a raw leaf that was not read. */
+    err_t (*visit)(task_t *t, void *arg, const cid_t *cid, block_t *block);
+    /* A block that cannot be read (e), or whose links cannot (ERR_UNSUPPORTED, ERR_CORRUPT; then it has been
+     * visited). OK: go on without it. NULL: e ends the run. */
+    err_t (*missing)(task_t *t, void *arg, const cid_t *cid, err_t e);
+    void *arg;
+    cid_set_t seen; /* over all runs */
+    buf_t todo;     /* CIDs, each followed by its length; the next one last */
+    size_t since_ahead;
+} dag_walker_t;
+#define DAG_WALK_TODO_MAX_BYTES (64u << 20)
+void dag_walker_init(dag_walker_t *w, blocks_t *from);
+void dag_walker_deinit(dag_walker_t *w); /* idempotent */
+AUTO_DEFINE(dag_walker_t, dag_walker_deinit)
+MUST_CHECK err_t dag_walker_run(task_t *t, dag_walker_t *w, const cid_t *root);
+
+/* Calls fn for each link of a block. ERR_UNSUPPORTED: a codec whose links are not known; ERR_CORRUPT. */
+typedef err_t (*block_link_fn)(void *arg, const cid_t *link);
+MUST_CHECK err_t block_each_link(const cid_t *cid, bytes_t data, block_link_fn fn, void *arg);
+#endif

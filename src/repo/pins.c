@@ -1,0 +1,400 @@
+/* Pins in the state database: space "pins", key the binary CID, value the mode and the name. */
+#include "repo/pins.h"
+#include "repo/dag_walk.h"
+#include "repo/gc_impl.h"
+#include <stdlib.h>
+
+#define SPACE "pins"
+
+struct pins {
+    kv_t *state;
+    gc_t *gc;
+};
+
+pins_t *pins_new(kv_t *state, gc_t *gc)
+{
+    pins_t *p = xcalloc(1, sizeof *p);
+    p->state = state;
+    p->gc = gc;
+    return p;
+}
+
+void pins_free(pins_t *p)
+{
+    free(p);
+}
+
+const char *pin_mode_name(pin_mode_t mode)
+{
+    return mode == PIN_RECURSIVE  ? "recursive"
+           : mode == PIN_DIRECT   ? "direct"
+           : mode == PIN_INDIRECT ? "indirect"
+                                  : "all";
+}
+
+err_t pin_mode_parse(const char *text, pin_mode_t *ret_mode)
+{
+    static const pin_mode_t modes[] = {PIN_RECURSIVE, PIN_DIRECT, PIN_INDIRECT, PIN_ANY};
+    for (size_t i = 0; i < ARRAY_LEN(modes); i++)
+        if (strcmp(text, pin_mode_name(modes[i])) == 0) {
+            *ret_mode = modes[i];
+            return OK;
+        }
+    return fail(ERR_USAGE, "invalid type '%.40s', must be one of {direct, indirect, recursive, all}", text);
+}
+
+/* ── records ─────────────────────────────────────────────────────────────────────────────────── */
+static bytes_t key_of(const cid_t *cid, uint8_t out[CID_BINARY_MAX])
+{
+    return bytes_of(out, cid_encode(cid, out));
+}
+
+static err_t decode(bytes_t key, bytes_t value, pin_t *ret)
+{
+    pin_t pin = {0};
+    if (cid_decode(key, &pin.cid) || value.len < 1 || value.len > 1 + PIN_NAME_MAX_BYTES ||
+        (value.data[0] != PIN_RECURSIVE && value.data[0] != PIN_DIRECT))
+        return fail(ERR_CORRUPT, "the state database holds a pin that is none");
+    pin.mode = value.data[0];
+    memcpy(pin.name, value.data + 1, value.len - 1);
+    *ret = pin;
+    return OK;
+}
+
+/* Length of the UTF-8 character at p, 0 when it is none: no overlong forms, surrogates or above 10ffff. */
+static size_t utf8_len(const uint8_t *p)
+{
+    size_t n = p[0] < 0x80 ? 1 : p[0] < 0xc2 ? 0 : p[0] < 0xe0 ? 2 : p[0] < 0xf0 ? 3 : p[0] < 0xf5 ? 4 : 0;
+    for (size_t i = 1; i < n; i++)
+        if ((p[i] & 0xc0) != 0x80)
+            return 0;
+    if ((p[0] == 0xe0 && p[1] < 0xa0) || (p[0] == 0xed && p[1] > 0x9f) || (p[0] == 0xf0 && p[1] < 0x90) ||
+        (p[0] == 0xf4 && p[1] > 0x8f))
+        return 0;
+    return n;
+}
+
+static err_t check_name(const char *name)
+{
+    if (strlen(name) > PIN_NAME_MAX_BYTES)
+        return fail(ERR_USAGE, "pin name is %zu bytes (max %d bytes)", strlen(name), PIN_NAME_MAX_BYTES);
+    for (const uint8_t *p = (const uint8_t *)name; *p;) {
+        size_t n = utf8_len(p);
+        if (!n)
+            return fail(ERR_USAGE, "the name of a pin must be UTF-8");
+        p += n;
+    }
+    return OK;
+}
+
+err_t pins_find(task_t *t, pins_t *p, const cid_t *cid, pin_t *ret_pin)
+{
+    uint8_t key[CID_BINARY_MAX];
+    char text[CID_TEXT_MAX];
+    AUTO(buf_t) value;
+    buf_init(&value, 1 + PIN_NAME_MAX_BYTES);
+    bytes_t k = key_of(cid, key);
+    err_t e = kv_get(t, p->state, SPACE, k, &value);
+    if (e == ERR_NOT_FOUND)
+        return fail(e, "path '%s' is not pinned", cid_print(cid, text));
+    TRY(e);
+    return decode(k, buf_bytes(&value), ret_pin);
+}
+
+/* ── adding and removing ─────────────────────────────────────────────────────────────────────── */
+/* Before the walk, so that a refusal costs nothing. */
+static err_t check_add(task_t *t, pins_t *p, const cid_t *cid, pin_mode_t mode, const char *name)
+{
+    char text[CID_TEXT_MAX];
+    pin_t old;
+    TRY(check_name(name ? name : ""));
+    if (mode == PIN_RECURSIVE)
+        return OK;
+    if (mode != PIN_DIRECT)
+        return fail(ERR_USAGE, "a pin is recursive or direct");
+    if (!pins_find(t, p, cid, &old) && old.mode == PIN_RECURSIVE)
+        return fail(ERR_EXISTS, "%s already pinned recursively", cid_print(cid, text));
+    return OK;
+}
+
+err_t pins_add_present(task_t *t, pins_t *p, const cid_t *cid, pin_mode_t mode, const char *name)
+{
+    uint8_t key[CID_BINARY_MAX], value[1 + PIN_NAME_MAX_BYTES];
+    name = name ? name : "";
+    TRY(check_add(t, p, cid, mode, name));
+    size_t len = strlen(name);
+    value[0] = (uint8_t)mode;
+    memcpy(value + 1, name, len);
+    gc_touch(p->gc, cid);
+    return kv_put(t, p->state, SPACE, key_of(cid, key), bytes_of(value, 1 + len));
+}
+
+typedef struct pin_walk {
+    gc_t *gc;
+    pins_progress_fn progress;
+    void *arg;
+} pin_walk_t;
+
+static err_t visit_added(task_t *t, void *arg, const cid_t *cid, block_t *block)
+{
+    pin_walk_t *w = arg;
+    gc_touch(w->gc, cid);
+    if (w->progress)
+        w->progress(w->arg, cid, block->len);
+    return OK;
+}
+
+static err_t load(task_t *t, pins_t *p, blocks_t *from, const cid_t *cid, pin_mode_t mode,
+                  pins_progress_fn progress, void *arg)
+{
+    pin_walk_t walk = {p->gc, progress, arg};
+    if (mode == PIN_DIRECT) {
+        AUTO_PTR(block_t) block = NULL;
+        TRY(blocks_get(t, from, cid, &block));
+        return visit_added(t, &walk, cid, block);
+    }
+    AUTO(dag_walker_t) w;
+    dag_walker_init(&w, from);
+    w.visit = visit_added;
+    w.arg = &walk;
+    return dag_walker_run(t, &w, cid);
+}
+
+err_t pins_add(task_t *t, pins_t *p, blocks_t *from, const cid_t *cid, pin_mode_t mode, const char *name,
+               pins_progress_fn progress, void *arg)
+{
+    TRY(check_add(t, p, cid, mode, name));
+    AUTO(gc_hold_t) hold = gc_hold(p->gc);
+    TRY(load(t, p, from, cid, mode, progress, arg));
+    return pins_add_present(t, p, cid, mode, name);
+}
+
+err_t pins_remove(task_t *t, pins_t *p, const cid_t *cid, pin_mode_t mode)
+{
+    pin_t old;
+    char text[CID_TEXT_MAX];
+    uint8_t key[CID_BINARY_MAX];
+    err_t e = pins_find(t, p, cid, &old);
+    if (e == ERR_NOT_FOUND || (!e && !(old.mode & mode) && old.mode == PIN_DIRECT))
+        return fail(ERR_NOT_FOUND, "not pinned or pinned indirectly");
+    TRY(e);
+    if (!(old.mode & mode))
+        return fail(ERR_INVALID, "%s is pinned recursively", cid_print(cid, text));
+    return kv_delete(t, p->state, SPACE, key_of(cid, key));
+}
+
+err_t pins_update(task_t *t, pins_t *p, blocks_t *from, const cid_t *old_cid, const cid_t *new_cid,
+                  bool keep_old)
+{
+    pin_t old;
+    uint8_t old_key[CID_BINARY_MAX], new_key[CID_BINARY_MAX], value[1 + PIN_NAME_MAX_BYTES];
+    err_t e = pins_find(t, p, old_cid, &old);
+    if (e == ERR_NOT_FOUND || (!e && old.mode != PIN_RECURSIVE))
+        return fail(ERR_NOT_FOUND, "'from' cid was not recursively pinned already");
+    TRY(e);
+    if (cid_equal(old_cid, new_cid))
+        return OK;
+    AUTO(gc_hold_t) hold = gc_hold(p->gc);
+    TRY(load(t, p, from, new_cid, PIN_RECURSIVE, NULL, NULL));
+    size_t len = strlen(old.name);
+    value[0] = PIN_RECURSIVE;
+    memcpy(value + 1, old.name, len);
+    AUTO(kv_batch_t) b;
+    kv_batch_init(&b);
+    TRY(kv_batch_put(&b, SPACE, key_of(new_cid, new_key), bytes_of(value, 1 + len)));
+    if (!keep_old)
+        TRY(kv_batch_delete(&b, SPACE, key_of(old_cid, old_key)));
+    return kv_commit(t, p->state, &b);
+}
+
+/* ── listing ─────────────────────────────────────────────────────────────────────────────────── */
+typedef struct list_run {
+    unsigned modes;
+    const char *name_part;
+    pins_visit_fn visit;
+    void *arg;
+} list_run_t;
+
+static err_t list_record(task_t *t, void *arg, bytes_t key, bytes_t value)
+{
+    list_run_t *run = arg;
+    pin_t pin;
+    TRY(decode(key, value, &pin));
+    if (!(pin.mode & run->modes) || (run->name_part && !strstr(pin.name, run->name_part)))
+        return OK;
+    return run->visit(t, run->arg, &pin);
+}
+
+static err_t each_recorded(task_t *t, pins_t *p, unsigned modes, const char *name_part, pins_visit_fn visit,
+                           void *arg)
+{
+    list_run_t run = {modes, name_part, visit, arg};
+    return kv_scan(t, p->state, SPACE, NULL, list_record, &run);
+}
+
+/* Walks what recursive pins reach; what is missing is passed over. */
+typedef struct indirect_run {
+    pins_t *pins;
+    dag_walker_t walker;
+    const pin_t *root;
+    pins_visit_fn visit;
+    void *arg;
+} indirect_run_t;
+
+static err_t visit_indirect(task_t *t, void *arg, const cid_t *cid, block_t *block)
+{
+    indirect_run_t *run = arg;
+    pin_t pin = {.cid = *cid, .mode = PIN_INDIRECT}, recorded;
+    if (cid_equal(cid, &run->root->cid) ||
+        (!pins_find(t, run->pins, cid, &recorded) && recorded.mode == PIN_RECURSIVE))
+        return OK;
+    return run->visit(t, run->arg, &pin);
+}
+
+static err_t pass_over(task_t *t, void *arg, const cid_t *cid, err_t e)
+{
+    return e == ERR_NOT_FOUND || e == ERR_CORRUPT || e == ERR_UNSUPPORTED ? OK : e;
+}
+
+static err_t walk_pin(task_t *t, void *arg, const pin_t *pin)
+{
+    indirect_run_t *run = arg;
+    run->root = pin;
+    return dag_walker_run(t, &run->walker, &pin->cid);
+}
+
+err_t pins_each(task_t *t, pins_t *p, blocks_t *local, unsigned modes, const char *name_part,
+                pins_visit_fn visit, void *arg)
+{
+    if (modes & (PIN_RECURSIVE | PIN_DIRECT))
+        TRY(each_recorded(t, p, modes, name_part, visit, arg));
+    if (!(modes & PIN_INDIRECT) || name_part)
+        return OK;
+    indirect_run_t run = {.pins = p, .visit = visit, .arg = arg};
+    dag_walker_init(&run.walker, local);
+    run.walker.skips_raw = true;
+    run.walker.visit = visit_indirect;
+    run.walker.missing = pass_over;
+    run.walker.arg = &run;
+    err_t e = each_recorded(t, p, PIN_RECURSIVE, NULL, walk_pin, &run);
+    dag_walker_deinit(&run.walker);
+    return e;
+}
+
+err_t pins_count(task_t *t, pins_t *p, uint64_t *ret_count)
+{
+    return kv_count(t, p->state, SPACE, BYTES_NONE, ret_count);
+}
+
+/* ── searching ───────────────────────────────────────────────────────────────────────────────── */
+typedef struct search {
+    dag_walker_t walker;
+    const cid_t *wanted;
+    cid_t through;
+    bool is_found;
+} search_t;
+
+static bool is_same(const cid_t *a, const cid_t *b)
+{
+    return a->codec == b->codec && cid_same_multihash(a, b);
+}
+
+static err_t visit_searched(task_t *t, void *arg, const cid_t *cid, block_t *block)
+{
+    search_t *s = arg;
+    s->is_found = is_same(cid, s->wanted);
+    s->walker.is_stopped = s->is_found;
+    return OK;
+}
+
+static err_t search_pin(task_t *t, void *arg, const pin_t *pin)
+{
+    search_t *s = arg;
+    s->through = pin->cid;
+    TRY(dag_walker_run(t, &s->walker, &pin->cid));
+    return s->is_found ? ERR_EXISTS : OK; /* ends the listing */
+}
+
+err_t pins_find_any(task_t *t, pins_t *p, blocks_t *local, const cid_t *cid, pin_t *ret_pin,
+                    cid_t *ret_through)
+{
+    char text[CID_TEXT_MAX];
+    err_t e = pins_find(t, p, cid, ret_pin);
+    if (e != ERR_NOT_FOUND)
+        return e;
+    search_t s = {.wanted = cid};
+    dag_walker_init(&s.walker, local);
+    s.walker.skips_raw = true;
+    s.walker.visit = visit_searched;
+    s.walker.missing = pass_over;
+    s.walker.arg = &s;
+    e = each_recorded(t, p, PIN_RECURSIVE, NULL, search_pin, &s);
+    dag_walker_deinit(&s.walker);
+    if (!s.is_found)
+        return e ? e : fail(ERR_NOT_FOUND, "path '%s' is not pinned", cid_print(cid, text));
+    *ret_pin = (pin_t){.cid = *cid, .mode = PIN_INDIRECT};
+    if (ret_through)
+        *ret_through = s.through;
+    return OK;
+}
+
+/* ── verifying ───────────────────────────────────────────────────────────────────────────────── */
+typedef struct verify_run {
+    blocks_t *local;
+    pins_verify_fn visit;
+    void *arg;
+    cid_t bad;
+    err_t why;
+} verify_run_t;
+
+static err_t visit_sound(task_t *t, void *arg, const cid_t *cid, block_t *block)
+{
+    return OK;
+}
+
+static err_t note_bad(task_t *t, void *arg, const cid_t *cid, err_t e)
+{
+    verify_run_t *run = arg;
+    run->bad = *cid;
+    run->why = e;
+    return e;
+}
+
+static err_t verify_pin(task_t *t, void *arg, const pin_t *pin)
+{
+    verify_run_t *run = arg;
+    AUTO(dag_walker_t) w; /* one for each: a block that is bad breaks every pin above it */
+    dag_walker_init(&w, run->local);
+    w.visit = visit_sound;
+    w.missing = note_bad;
+    w.arg = run;
+    run->why = OK;
+    err_t e = dag_walker_run(t, &w, &pin->cid);
+    if (e && !run->why)
+        return e;
+    return run->visit(t, run->arg, pin, run->why ? &run->bad : NULL, run->why);
+}
+
+err_t pins_verify(task_t *t, pins_t *p, blocks_t *local, pins_verify_fn visit, void *arg)
+{
+    verify_run_t run = {.local = local, .visit = visit, .arg = arg};
+    return each_recorded(t, p, PIN_RECURSIVE, NULL, verify_pin, &run);
+}
+
+/* ── roots ───────────────────────────────────────────────────────────────────────────────────── */
+typedef struct roots_run {
+    gc_keep_fn keep;
+    void *arg;
+} roots_run_t;
+
+static err_t keep_pin(task_t *t, void *arg, const pin_t *pin)
+{
+    roots_run_t *run = arg;
+    return run->keep(t, run->arg, &pin->cid, pin->mode == PIN_RECURSIVE);
+}
+
+err_t pins_roots(task_t *t, void *pins, gc_keep_fn keep, void *keep_arg)
+{
+    roots_run_t run = {keep, keep_arg};
+    return each_recorded(t, pins, PIN_RECURSIVE | PIN_DIRECT, NULL, keep_pin, &run);
+}

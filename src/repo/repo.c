@@ -1,0 +1,374 @@
+#include "repo/repo.h"
+#include "base/log.h"
+#include "repo/config_impl.h"
+#include "repo/repo_impl.h"
+#include "store/flat_store.h"
+#include "store/pack_store.h"
+#include <stdio.h>
+#include <stdlib.h>
+
+#define STORAGE_MAX_DEFAULT ((uint64_t)10 * 1000 * 1000 * 1000)
+#define ADDRESS_MAX_BYTES 1024
+
+/* ── opening and closing ─────────────────────────────────────────────────────────────────────── */
+static err_t open_store(task_t *t, repo_t *r)
+{
+    char folder[REPO_PATH_MAX + 64];
+    const char *kind = config_str(r->config, "Datastore.Store", "pack");
+    repo_file(r->path, "blocks", folder);
+    if (strcmp(kind, "pack") == 0)
+        return pack_store_open(t, folder, NULL, &r->store);
+    if (strcmp(kind, "flatfs") == 0)
+        return flat_store_open(t, folder, &r->store);
+    return fail(ERR_INVALID, "Datastore.Store in the config is \"%.40s\": pack and flatfs are known", kind);
+}
+
+static err_t open_config(task_t *t, repo_t *r)
+{
+    char file[REPO_PATH_MAX + 64];
+    err_t e = config_load(t, repo_file(r->path, "config", file), &r->config);
+    if (e == ERR_NOT_FOUND)
+        return fail(ERR_CORRUPT, "the repository %s has no config", r->path);
+    TRY(e);
+    TRY(config_identity(r->config, &r->identity));
+    return peer_id_of(private_key_public(r->identity), &r->peer_id);
+}
+
+static err_t open_parts(task_t *t, repo_t *r)
+{
+    char file[REPO_PATH_MAX + 64];
+    TRY(repo_lock(t, r->path, &r->lock));
+    TRY(open_config(t, r));
+    TRY(open_store(t, r));
+    TRY(kv_open(t, repo_file(r->path, "state.db", file), &r->state));
+    TRY(keystore_open(t, repo_file(r->path, "keystore", file), &r->keystore));
+    r->gc = gc_new(r->store);
+    r->guard = guard_new(r->store, r->gc);
+    r->blocks = store_blocks_new(r->guard);
+    r->pins = pins_new(r->state, r->gc);
+    gc_add_roots(r->gc, pins_roots, r->pins);
+    return OK;
+}
+
+err_t repo_open(task_t *t, const char *path, repo_t **ret_repo)
+{
+    TRY(repo_check(t, path));
+    repo_t *r = xcalloc(1, sizeof *r);
+    r->path = xstrdup(path);
+    gate_init(&r->config_gate, 1);
+    err_t e = open_parts(t, r);
+    if (e) {
+        error_slot_t saved = *error_slot();
+        repo_close(t, r);
+        *error_slot() = saved;
+        return e;
+    }
+    *ret_repo = r;
+    return OK;
+}
+
+void repo_close(task_t *t, repo_t *r)
+{
+    if (!r)
+        return;
+    if (r->gc)
+        gc_stop(t, r->gc);
+    pins_free(r->pins);
+    store_blocks_free(r->blocks);
+    blockstore_close(t, r->guard);
+    gc_free(r->gc);
+    keystore_close(r->keystore);
+    kv_close(t, r->state);
+    blockstore_close(t, r->store);
+    private_key_free(r->identity);
+    config_free(r->config);
+    file_close(r->lock);
+    free(r->path);
+    free(r);
+}
+
+/* ── parts ───────────────────────────────────────────────────────────────────────────────────── */
+const char *repo_path(const repo_t *r)
+{
+    return r->path;
+}
+
+const config_t *repo_config(const repo_t *r)
+{
+    return r->config;
+}
+
+const private_key_t *repo_identity(const repo_t *r)
+{
+    return r->identity;
+}
+
+const peer_id_t *repo_peer_id(const repo_t *r)
+{
+    return &r->peer_id;
+}
+
+blockstore_t *repo_blockstore(repo_t *r)
+{
+    return r->guard;
+}
+
+blocks_t *repo_blocks(repo_t *r)
+{
+    return r->blocks;
+}
+
+kv_t *repo_state(repo_t *r)
+{
+    return r->state;
+}
+
+pins_t *repo_pins(repo_t *r)
+{
+    return r->pins;
+}
+
+gc_t *repo_gc(repo_t *r)
+{
+    return r->gc;
+}
+
+keystore_t *repo_keystore(repo_t *r)
+{
+    return r->keystore;
+}
+
+/* ── config ──────────────────────────────────────────────────────────────────────────────────── */
+/* A change is made on a copy and becomes the config when its file is written; what was
+ * borrowed from the former one is gone. */
+typedef err_t (*config_change_fn)(task_t *t, repo_t *r, config_t *c, const void *arg);
+
+static err_t copy_config(const config_t *c, config_t **ret)
+{
+    AUTO(buf_t) text;
+    buf_init(&text, CONFIG_MAX_BYTES);
+    err_t e = config_print(c, &text);
+    if (!e)
+        e = config_parse(buf_bytes(&text), ret);
+    secret_wipe(text.data, text.len);
+    return e;
+}
+
+static err_t change_config(task_t *t, repo_t *r, config_change_fn change, const void *arg)
+{
+    char file[REPO_PATH_MAX + 64];
+    AUTO_PTR(config_t) copy = NULL;
+    TRY(gate_enter(t, &r->config_gate));
+    err_t e = copy_config(r->config, &copy);
+    if (!e)
+        e = change(t, r, copy, arg);
+    if (!e)
+        e = config_save(t, copy, repo_file(r->path, "config", file));
+    if (!e)
+        config_swap(r->config, copy);
+    gate_leave(&r->config_gate);
+    return e;
+}
+
+static err_t change_set(task_t *t, repo_t *r, config_t *c, const void *arg)
+{
+    const char *const *pair = arg;
+    return config_set(c, pair[0], pair[1]);
+}
+
+err_t repo_config_set(task_t *t, repo_t *r, const char *path, const char *value_json)
+{
+    const char *pair[2] = {path, value_json};
+    return change_config(t, r, change_set, pair);
+}
+
+static err_t change_unset(task_t *t, repo_t *r, config_t *c, const void *arg)
+{
+    return config_unset(c, arg);
+}
+
+err_t repo_config_unset(task_t *t, repo_t *r, const char *path)
+{
+    return change_config(t, r, change_unset, path);
+}
+
+static err_t change_replace(task_t *t, repo_t *r, config_t *c, const void *arg)
+{
+    return config_replace(c, *(const bytes_t *)arg);
+}
+
+err_t repo_config_replace(task_t *t, repo_t *r, bytes_t text)
+{
+    return change_config(t, r, change_replace, &text);
+}
+
+static err_t change_profile(task_t *t, repo_t *r, config_t *c, const void *arg)
+{
+    char name[320], file[REPO_PATH_MAX + 64];
+    const char *profile = arg;
+    const char *store = config_str(c, "Datastore.Store", "pack");
+    char *before = xstrdup(store);
+    err_t e = config_apply_profile(c, profile);
+    if (!e && strcmp(before, config_str(c, "Datastore.Store", "pack")) != 0)
+        e = fail(ERR_INVALID, "the profile %.40s can only be applied when the repository is made", profile);
+    free(before);
+    TRY(e);
+    snprintf(name, sizeof name, "config.pre-%.200s.bak", profile);
+    return config_save(t, r->config, repo_file(r->path, name, file));
+}
+
+err_t repo_config_apply_profile(task_t *t, repo_t *r, const char *profile)
+{
+    return change_config(t, r, change_profile, profile);
+}
+
+/* ── addresses ───────────────────────────────────────────────────────────────────────────────── */
+static const char *const face_files[] = {[REPO_API] = "api", [REPO_GATEWAY] = "gateway"};
+
+err_t repo_write_address(task_t *t, repo_t *r, repo_face_t face, const char *multiaddr)
+{
+    char file[REPO_PATH_MAX + 64];
+    return fs_write_file(t, repo_file(r->path, face_files[face], file), 0600, bytes_str(multiaddr));
+}
+
+void repo_remove_addresses(task_t *t, repo_t *r)
+{
+    char file[REPO_PATH_MAX + 64];
+    for (size_t i = 0; i < ARRAY_LEN(face_files); i++)
+        (void)!fs_unlink(t, repo_file(r->path, face_files[i], file));
+}
+
+err_t repo_read_address(task_t *t, const char *path, repo_face_t face, buf_t *out)
+{
+    char file[REPO_PATH_MAX + 64];
+    TRY(fs_read_file(t, repo_file(path, face_files[face], file), ADDRESS_MAX_BYTES, out));
+    while (out->len && (out->data[out->len - 1] == '\n' || out->data[out->len - 1] == ' '))
+        out->len--;
+    return OK;
+}
+
+/* ── imports ─────────────────────────────────────────────────────────────────────────────────── */
+struct repo_import {
+    blocks_t base;
+    repo_t *repo;
+    blockstore_writer_t writer;
+    gc_hold_t hold;
+};
+
+static repo_import_t *import_of(blocks_t *b)
+{
+    return CONTAINER_OF(b, repo_import_t, base);
+}
+
+static err_t import_get(task_t *t, blocks_t *b, const cid_t *cid, block_t **ret_block)
+{
+    return blocks_get(t, import_of(b)->repo->blocks, cid, ret_block);
+}
+
+static void import_prefetch(task_t *t, blocks_t *b, const cid_t *cids, size_t n) {}
+
+static err_t import_put(task_t *t, blocks_t *b, block_t *const *list, size_t n)
+{
+    return blockstore_write(t, &import_of(b)->writer, list, n);
+}
+
+static bool import_has(task_t *t, blocks_t *b, const cid_t *cid)
+{
+    return blocks_has(t, import_of(b)->repo->blocks, cid);
+}
+
+static const blocks_ops_t import_ops = {import_get, import_prefetch, import_put, import_has};
+
+repo_import_t *repo_import_begin(repo_t *r)
+{
+    repo_import_t *i = xcalloc(1, sizeof *i);
+    i->base.ops = &import_ops;
+    i->repo = r;
+    i->hold = gc_hold(r->gc);
+    blockstore_writer_init(&i->writer, r->guard);
+    return i;
+}
+
+blocks_t *repo_import_blocks(repo_import_t *i)
+{
+    return &i->base;
+}
+
+err_t repo_import_sync(task_t *t, repo_import_t *i)
+{
+    return blockstore_flush(t, &i->writer);
+}
+
+void repo_import_end(repo_import_t *i)
+{
+    if (!i)
+        return;
+    blockstore_writer_deinit(&i->writer);
+    gc_release(&i->hold);
+    free(i);
+}
+
+/* ── figures and checks ──────────────────────────────────────────────────────────────────────── */
+static void add_file(task_t *t, repo_t *r, const char *name, uint64_t *sum)
+{
+    char file[REPO_PATH_MAX + 64];
+    file_info_t info;
+    if (!fs_stat(t, repo_file(r->path, name, file), true, &info))
+        *sum += info.disk_bytes;
+}
+
+err_t repo_stat(task_t *t, repo_t *r, repo_stat_t *ret)
+{
+    static const char *const files[] = {"config", "version", "state.db", "state.db-wal", "state.db-shm"};
+    blockstore_stat_t s;
+    TRY(blockstore_stat(t, r->store, &s));
+    for (size_t i = 0; i < ARRAY_LEN(files); i++)
+        add_file(t, r, files[i], &s.disk_bytes);
+    *ret = (repo_stat_t){.blocks = s.blocks,
+                         .block_bytes = s.bytes,
+                         .disk_bytes = s.disk_bytes,
+                         .max_bytes = config_size(r->config, "Datastore.StorageMax", STORAGE_MAX_DEFAULT)};
+    return OK;
+}
+
+typedef struct verify_run {
+    repo_t *repo;
+    bool drop;
+    repo_verify_fn bad;
+    void *arg;
+    repo_verify_result_t result;
+} verify_run_t;
+
+static err_t verify_block(task_t *t, void *arg, const cid_t *cid, uint64_t size_bytes)
+{
+    verify_run_t *run = arg;
+    AUTO_PTR(block_t) block = NULL;
+    TRY(task_check(t));
+    run->result.checked++;
+    err_t e = blockstore_get(t, run->repo->store, cid, &block);
+    if (!e)
+        return OK;
+    if (e == ERR_NOT_FOUND && !blockstore_has(t, run->repo->store, cid)) {
+        run->result.checked--; /* removed meanwhile */
+        return OK;
+    }
+    if (e != ERR_CORRUPT && e != ERR_NOT_FOUND && e != ERR_IO)
+        return e;
+    run->result.bad++;
+    log_error("a block is damaged", LOG_ERR(e));
+    if (run->bad)
+        TRY(run->bad(t, run->arg, cid, e));
+    if (!run->drop)
+        return OK;
+    TRY(blockstore_remove(t, run->repo->store, cid, 1));
+    run->result.dropped++;
+    return OK;
+}
+
+err_t repo_verify(task_t *t, repo_t *r, bool drop, repo_verify_fn bad, void *arg, repo_verify_result_t *ret)
+{
+    verify_run_t run = {.repo = r, .drop = drop, .bad = bad, .arg = arg};
+    TRY(blockstore_each(t, r->store, verify_block, &run));
+    *ret = run.result;
+    return OK;
+}

@@ -1,0 +1,25 @@
+/* repo_impl: what the files of the repository share. */
+#ifndef REPO_REPO_IMPL_H
+#define REPO_REPO_IMPL_H
+#include "repo/gc_impl.h"
+#include "repo/repo.h"
+#include "task/driver.h"
+
+struct repo {
+    char *path;
+    file_t *lock;
+    config_t *config;
+    private_key_t *identity;
+    peer_id_t peer_id;
+    blockstore_t *store, *guard;
+    blocks_t *blocks;
+    kv_t *state;
+    pins_t *pins;
+    gc_t *gc;
+    keystore_t *keystore;
+    gate_t config_gate;
+};
+/* PATH/NAME; both are short enough by repo_find_path. */
+const char *repo_file(const char *path, const char *name, char out[REPO_PATH_MAX + 64]);
+MUST_CHECK err_t repo_lock(task_t *t, const char *path, file_t **ret_lock);
+#endif
