@@ -8,10 +8,10 @@
 
 #define SWEEP_MS 500
 #define BLOCK_BYTES (64 * 1024) /* of an answer with a length */
-#define HEAD_BYTES_DEFAULT (32 * 1024)
+#define HEAD_BYTES_DEFAULT (24 * 1024)
 #define HEAD_BYTES_MIN (4 * 1024)
 /* A connection's memory holds the request's head, then the answer's head and chunks. */
-#define CONNECTION_EXTRA_BYTES (32 * 1024)
+#define CONNECTION_EXTRA_BYTES (8 * 1024)
 
 /* ── driving libmicrohttpd ───────────────────────────────────────────────────────────────────── */
 
