@@ -2,6 +2,7 @@
 #ifndef API_RPC_UTIL_H
 #define API_RPC_UTIL_H
 #include "api/rpc.h"
+#include "dag/dag_node.h"
 
 extern const rpc_command_t rpc_routing_commands[];
 
@@ -13,6 +14,14 @@ MUST_CHECK err_t rpc_dag_presence(task_t *t, rpc_t *r, const cid_t *root, bool *
                                   uint64_t *ret_bytes);
 /* The first file of a multipart upload, whole, into out (its max is the limit). */
 MUST_CHECK err_t rpc_read_upload(task_t *t, rpc_t *r, buf_t *out);
+/* Has `copies` nodes hold the root, saying step by step what happens; with `quiet` only the end. ERR_OFFLINE. */
+MUST_CHECK err_t rpc_replicate(task_t *t, rpc_t *r, const cid_t *root, uint64_t copies, bool quiet);
+MUST_CHECK err_t rpc_add(task_t *t, rpc_t *r);
+MUST_CHECK err_t rpc_get(task_t *t, rpc_t *r);
+/* A path to its node, its blocks from the session. The path is "CID", "/ipfs/CID/…". */
+MUST_CHECK err_t rpc_resolve_node(task_t *t, blocks_t *blocks, const char *text, dag_node_t *ret_node);
+/* JSON text of any bytes: what is not UTF-8 becomes U+FFFD. New reference. */
+json_t *rpc_bytes_json(bytes_t text);
 /* A connection to the peer, looking its addresses up when none is known. The caller releases it. */
 MUST_CHECK err_t rpc_connect_peer(task_t *t, rpc_t *r, const peer_id_t *peer, conn_t **ret_conn);
 /* New references. With a peer, each address ends in /p2p/PEER. */

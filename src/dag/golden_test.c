@@ -207,7 +207,7 @@ static err_t add_files(run_t *r, dag_ref_t *ret)
         p = next;
     }
     if (!e)
-        e = tree_write(r->t, tree, r->importer, NULL, NULL, ret);
+        e = tree_write(r->t, tree, r->importer, true, NULL, NULL, ret);
     tree_free(tree);
     return e;
 }
@@ -267,7 +267,7 @@ static err_t add_dir(run_t *r, dag_ref_t *ret)
         e = add_entry(r, &entry, tree, prefix);
     inputs_dir_close(dir);
     if (!e)
-        e = tree_write(r->t, tree, r->importer, NULL, NULL, ret);
+        e = tree_write(r->t, tree, r->importer, true, NULL, NULL, ret);
     tree_free(tree);
     return e;
 }

@@ -173,8 +173,8 @@ static err_t enter(tree_frame_t *frames, size_t *depth, tree_entry_t *entry, buf
     return OK;
 }
 
-static err_t write_all(task_t *t, tree_t *tr, importer_t *im, tree_frame_t *frames, tree_dir_fn each,
-                       void *arg, dag_ref_t *ret_root)
+static err_t write_all(task_t *t, tree_t *tr, importer_t *im, bool with_root, tree_frame_t *frames,
+                       tree_dir_fn each, void *arg, dag_ref_t *ret_root)
 {
     AUTO(buf_t) path = {0};
     buf_init(&path, (size_t)TREE_MAX_DEPTH * (TREE_MAX_NAME + 1));
@@ -188,6 +188,8 @@ static err_t write_all(task_t *t, tree_t *tr, importer_t *im, tree_frame_t *fram
                 TRY(enter(frames, &depth, value, &path));
             continue;
         }
+        if (!f->entry && !with_root)
+            return OK;
         dag_ref_t *ret = f->entry ? &f->entry->ref : ret_root;
         TRY(write_dir(t, im, f->dir, ret));
         if (each)
@@ -198,10 +200,11 @@ static err_t write_all(task_t *t, tree_t *tr, importer_t *im, tree_frame_t *fram
     return OK;
 }
 
-err_t tree_write(task_t *t, tree_t *tr, importer_t *im, tree_dir_fn each, void *arg, dag_ref_t *ret_root)
+err_t tree_write(task_t *t, tree_t *tr, importer_t *im, bool with_root, tree_dir_fn each, void *arg,
+                 dag_ref_t *ret_root)
 {
     tree_frame_t *frames = xcalloc(TREE_MAX_DEPTH + 2, sizeof *frames);
-    err_t e = write_all(t, tr, im, frames, each, arg, ret_root);
+    err_t e = write_all(t, tr, im, with_root, frames, each, arg, ret_root);
     free(frames);
     return e;
 }

@@ -1,0 +1,248 @@
+/* rpc_pin: pin/… Reference: ipfs/kubo core/commands/pin. */
+#include "api/rpc_util.h"
+#include <stdio.h>
+#include <stdlib.h>
+
+enum { PROGRESS_MS = 500 };
+
+static const char *print_cid(const cid_t *cid, char text[CID_TEXT_MAX])
+{
+    return cid_print(cid, text);
+}
+
+/* ── replication ─────────────────────────────────────────────────────────────────────────────── */
+typedef struct replication {
+    task_t *t;
+    rpc_t *r;
+    bool is_quiet;
+    err_t emit_error;
+} replication_t;
+
+static void on_replica_step(void *arg, const replica_progress_t *p)
+{
+    static const char *const texts[] = {
+        [REPLICA_FETCHING_LOCALLY] = "completing the content here",
+        [REPLICA_ASKED] = "asked",
+        [REPLICA_ACCEPTED] = "accepted, fetching:",
+        [REPLICA_HOLDS] = "holds a copy:",
+        [REPLICA_REFUSED] = "refused:",
+        [REPLICA_FAILED] = "did not answer:",
+    };
+    replication_t *x = arg;
+    char peer[PEER_ID_TEXT_MAX] = "", step[256];
+    if (x->is_quiet || x->emit_error)
+        return;
+    if (p->peer.len)
+        peer_id_print(&p->peer, peer);
+    snprintf(step, sizeof step, "%s%s%s%s%s (%u of %u)", texts[p->step], peer[0] ? " " : "", peer,
+             p->reason && *p->reason ? ": " : "", p->reason ? p->reason : "", p->have, p->target);
+    x->emit_error = rpc_emit(x->t, x->r, json_pack("{s:o}", "Step", rpc_bytes_json(bytes_str(step))));
+}
+
+err_t rpc_replicate(task_t *t, rpc_t *r, const cid_t *root, uint64_t copies, bool quiet)
+{
+    char text[CID_TEXT_MAX];
+    uint32_t have = 0;
+    TRY(rpc_need_online(r));
+    if (!copies || copies > REPLICA_TARGET_MAX)
+        return fail(ERR_USAGE, "option replicas: 1 to %d", REPLICA_TARGET_MAX);
+    replication_t x = {.t = t, .r = r, .is_quiet = quiet};
+    TRY(replica_pin(t, node_replica(r->node), root, (uint32_t)copies, on_replica_step, &x, &have));
+    TRY(x.emit_error);
+    return rpc_emit(t, r,
+                    json_pack("{s:[s], s:I, s:I}", "Pins", print_cid(root, text), "Copies", (json_int_t)have,
+                              "Target", (json_int_t)copies));
+}
+
+/* ── add ─────────────────────────────────────────────────────────────────────────────────────── */
+typedef struct pin_add {
+    task_t *t;
+    rpc_t *r;
+    uint64_t blocks, bytes, reported_ms;
+    err_t emit_error;
+} pin_add_t;
+
+static void on_pin_progress(void *arg, const cid_t *cid, uint64_t size_bytes)
+{
+    pin_add_t *x = arg;
+    x->blocks++;
+    x->bytes += size_bytes;
+    uint64_t now = task_now_ms(x->t);
+    if (x->emit_error || now - x->reported_ms < PROGRESS_MS)
+        return;
+    x->reported_ms = now;
+    x->emit_error = rpc_emit(
+        x->t, x->r, json_pack("{s:I, s:I}", "Progress", (json_int_t)x->blocks, "Bytes", (json_int_t)x->bytes));
+}
+
+static err_t pin_one(task_t *t, rpc_t *r, const cid_t *cid, bool shows_progress)
+{
+    AUTO(node_session_t) session = {0};
+    pin_add_t x = {.t = t, .r = r, .reported_ms = task_now_ms(t)};
+    pin_mode_t mode = rpc_bool(r, "recursive", true) ? PIN_RECURSIVE : PIN_DIRECT;
+    TRY(node_session_open(r->node, rpc_bool(r, "offline", false), &session));
+    TRY(pins_add(t, repo_pins(node_repo(r->node)), session.blocks, cid, mode, rpc_option(r, "name"),
+                 shows_progress ? on_pin_progress : NULL, &x));
+    return x.emit_error;
+}
+
+static err_t rpc_pin_add(task_t *t, rpc_t *r)
+{
+    json_t *pins = json_array();
+    uint64_t copies = 0;
+    err_t e = rpc_u64(r, "replicas", 0, &copies);
+    bool quiet = rpc_bool(r, "quiet", false);
+    for (size_t i = 0; i < r->n_args && !e; i++) {
+        char text[CID_TEXT_MAX];
+        cid_t cid;
+        e = rpc_resolve_cid(t, r, r->args[i], &cid);
+        if (!e && copies)
+            e = rpc_replicate(t, r, &cid, copies, quiet);
+        if (!e)
+            e = pin_one(t, r, &cid, rpc_bool(r, "progress", false) && !copies);
+        if (!e)
+            node_announce(r->node, &cid);
+        if (!e && !copies)
+            json_array_append_new(pins, json_string(print_cid(&cid, text)));
+    }
+    if (!e && !copies)
+        return rpc_emit(t, r, json_pack("{s:o}", "Pins", pins));
+    json_decref(pins);
+    return e;
+}
+
+/* ── rm, update ──────────────────────────────────────────────────────────────────────────────── */
+static err_t rpc_pin_rm(task_t *t, rpc_t *r)
+{
+    json_t *pins = json_array();
+    pin_mode_t mode = rpc_bool(r, "recursive", true) ? PIN_ANY : PIN_DIRECT;
+    err_t e = OK;
+    for (size_t i = 0; i < r->n_args && !e; i++) {
+        char text[CID_TEXT_MAX];
+        cid_t cid;
+        e = rpc_resolve_cid(t, r, r->args[i], &cid);
+        if (!e)
+            e = pins_remove(t, repo_pins(node_repo(r->node)), &cid, mode);
+        if (!e)
+            json_array_append_new(pins, json_string(print_cid(&cid, text)));
+    }
+    if (!e)
+        return rpc_emit(t, r, json_pack("{s:o}", "Pins", pins));
+    json_decref(pins);
+    return e;
+}
+
+static err_t rpc_pin_update(task_t *t, rpc_t *r)
+{
+    AUTO(node_session_t) session = {0};
+    char from_text[CID_TEXT_MAX], to_text[CID_TEXT_MAX];
+    cid_t from, to;
+    TRY(rpc_resolve_cid(t, r, r->args[0], &from));
+    TRY(rpc_resolve_cid(t, r, r->args[1], &to));
+    TRY(node_session_open(r->node, rpc_bool(r, "offline", false), &session));
+    TRY(pins_update(t, repo_pins(node_repo(r->node)), session.blocks, &from, &to, !rpc_bool(r, "unpin", true)));
+    return rpc_emit(
+        t, r, json_pack("{s:[s,s]}", "Pins", print_cid(&from, from_text), print_cid(&to, to_text)));
+}
+
+/* ── ls ──────────────────────────────────────────────────────────────────────────────────────── */
+typedef struct pin_list {
+    rpc_t *r;
+    bool streams, has_any, wants_names;
+} pin_list_t;
+
+/* Kubo's whole answer is one object; it is written pin by pin, so that a million pins cost no memory. */
+static err_t emit_pin(task_t *t, void *arg, const pin_t *pin)
+{
+    pin_list_t *l = arg;
+    char cid[CID_TEXT_MAX];
+    AUTO(buf_t) line = {0};
+    buf_init(&line, 8 << 10);
+    print_cid(&pin->cid, cid);
+    if (l->streams) {
+        TRY(buf_printf(&line, "{\"Cid\":\"%s\",\"Type\":\"%s\"", cid, pin_mode_name(pin->mode)));
+        if (pin->name[0] && l->wants_names) {
+            TRY(buf_printf(&line, ",\"Name\":"));
+            TRY(json_quote(bytes_str(pin->name), &line));
+        }
+        TRY(buf_printf(&line, "}\n"));
+    } else {
+        TRY(buf_printf(&line, "%s\"%s\":{\"Type\":\"%s\",\"Name\":", l->has_any ? "," : "{\"Keys\":{", cid,
+                       pin_mode_name(pin->mode)));
+        TRY(json_quote(bytes_str(l->wants_names ? pin->name : ""), &line));
+        TRY(buf_printf(&line, "}"));
+    }
+    l->has_any = true;
+    return rpc_emit_text(t, l->r, buf_bytes(&line));
+}
+
+static err_t list_named(task_t *t, rpc_t *r, pin_list_t *l, pin_mode_t modes)
+{
+    for (size_t i = 0; i < r->n_args; i++) {
+        cid_t cid, through;
+        pin_t *pin = xcalloc(1, sizeof *pin);
+        char text[CID_TEXT_MAX];
+        err_t e = rpc_resolve_cid(t, r, r->args[i], &cid);
+        if (!e)
+            e = modes & PIN_INDIRECT ? pins_find_any(t, repo_pins(node_repo(r->node)),
+                                                     node_local_blocks(r->node), &cid, pin, &through)
+                                     : pins_find(t, repo_pins(node_repo(r->node)), &cid, pin);
+        if (e == ERR_NOT_FOUND || (!e && !(pin->mode & modes)))
+            e = fail(ERR_NOT_FOUND, "path '%s' is not pinned", r->args[i]);
+        if (!e) {
+            pin->cid = cid;
+            e = emit_pin(t, l, pin);
+        }
+        free(pin);
+        TRY(e);
+    }
+    return OK;
+}
+
+static err_t rpc_pin_ls(task_t *t, rpc_t *r)
+{
+    const char *type = rpc_option(r, "type"), *part = rpc_option(r, "name");
+    pin_mode_t modes = PIN_ANY;
+    pin_list_t l = {.r = r,
+                    .streams = rpc_bool(r, "stream", false),
+                    .wants_names = rpc_bool(r, "names", false) || (part && *part)};
+    if (type && *type)
+        TRY(pin_mode_parse(type, &modes));
+    if (r->n_args)
+        TRY(list_named(t, r, &l, modes));
+    else
+        TRY(pins_each(t, repo_pins(node_repo(r->node)), node_local_blocks(r->node), modes,
+                      part && *part ? part : NULL, emit_pin, &l));
+    if (l.streams)
+        return OK;
+    return rpc_emit_text(t, r, l.has_any ? BYTES_LIT("}}\n") : BYTES_LIT("{\"Keys\":{}}\n"));
+}
+
+/* ── verify ──────────────────────────────────────────────────────────────────────────────────── */
+static err_t emit_verified(task_t *t, void *arg, const pin_t *pin, const cid_t *bad, err_t why)
+{
+    rpc_t *r = arg;
+    char text[CID_TEXT_MAX], bad_text[CID_TEXT_MAX];
+    if (!why)
+        return rpc_bool(r, "verbose", false)
+                   ? rpc_emit(t, r, json_pack("{s:s, s:b}", "Cid", print_cid(&pin->cid, text), "Ok", 1))
+                   : OK;
+    return rpc_emit(t, r,
+                    json_pack("{s:s, s:b, s:[{s:s, s:o}]}", "Cid", print_cid(&pin->cid, text), "Ok", 0,
+                              "BadNodes", "Cid", print_cid(bad, bad_text), "Err",
+                              rpc_bytes_json(bytes_str(error_text(why)))));
+}
+
+static err_t rpc_pin_verify(task_t *t, rpc_t *r)
+{
+    return pins_verify(t, repo_pins(node_repo(r->node)), node_local_blocks(r->node), emit_verified, r);
+}
+
+const rpc_command_t rpc_pin_commands[] = {
+    {"pin/add", rpc_pin_add, 1, RPC_MAX_ARGS, "ipfs-path"},
+    {"pin/rm", rpc_pin_rm, 1, RPC_MAX_ARGS, "ipfs-path"},
+    {"pin/update", rpc_pin_update, 2, 2, "to-path"},
+    {"pin/ls", rpc_pin_ls, 0, RPC_MAX_ARGS, NULL},
+    {"pin/verify", rpc_pin_verify, 0, 0, NULL},
+    {NULL, NULL, 0, 0, NULL},
+};
