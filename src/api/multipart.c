@@ -15,7 +15,8 @@ static bool find_parameter(const char *header, size_t len, const char *name, cha
         i++;
         while (i < len && isspace((unsigned char)header[i]))
             i++;
-        bool is_it = len - i > name_len && !strncasecmp(header + i, name, name_len) && header[i + name_len] == '=';
+        bool is_it =
+            len - i > name_len && !strncasecmp(header + i, name, name_len) && header[i + name_len] == '=';
         while (i < len && header[i] != '=' && header[i] != ';')
             i++;
         if (i >= len || header[i] == ';')
@@ -135,8 +136,7 @@ static multipart_event_t next_headers(multipart_t *m)
     /* A part without headers begins with the empty line, whose CR LF is then at the front. */
     const char *end = len >= 2 && !memcmp(text, "\r\n", 2) ? text : memmem(text, len, "\r\n\r\n", 4);
     if ((end ? (size_t)(end - text) : len) > MULTIPART_HEADERS_MAX)
-        return broken(m,
-                      fail(ERR_LIMIT, "multipart body: headers over %u bytes", MULTIPART_HEADERS_MAX));
+        return broken(m, fail(ERR_LIMIT, "multipart body: headers over %u bytes", MULTIPART_HEADERS_MAX));
     if (!end)
         return MULTIPART_MORE;
     m->part.name[0] = m->part.filename[0] = m->part.content_type[0] = 0;

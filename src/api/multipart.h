@@ -15,9 +15,9 @@
 #define MULTIPART_BOUNDARY_MAX 70 /* RFC 2046, 5.1.1 */
 
 typedef enum {
-    MULTIPART_MORE,  /* needs more input */
-    MULTIPART_PART,  /* m->part: a new part begins */
-    MULTIPART_DATA,  /* bytes of it */
+    MULTIPART_MORE, /* needs more input */
+    MULTIPART_PART, /* m->part: a new part begins */
+    MULTIPART_DATA, /* bytes of it */
     MULTIPART_PART_END,
     MULTIPART_END,   /* the closing boundary was read; what follows is ignored */
     MULTIPART_ERROR, /* m->error; final */
@@ -32,11 +32,17 @@ typedef struct multipart_part {
 
 typedef struct multipart {
     uint8_t *buffer;
-    size_t start, end; /* what of the buffer is not read yet */
+    size_t start, end;                          /* what of the buffer is not read yet */
     char delimiter[MULTIPART_BOUNDARY_MAX + 5]; /* CR LF - - boundary */
     size_t delimiter_len;
-    enum { MULTIPART_PREAMBLE, MULTIPART_BOUNDARY, MULTIPART_HEADERS, MULTIPART_BODY, MULTIPART_DONE,
-           MULTIPART_FAILED } state;
+    enum {
+        MULTIPART_PREAMBLE,
+        MULTIPART_BOUNDARY,
+        MULTIPART_HEADERS,
+        MULTIPART_BODY,
+        MULTIPART_DONE,
+        MULTIPART_FAILED
+    } state;
     multipart_part_t part;
     err_t error;
 } multipart_t;

@@ -14,7 +14,8 @@ static void drain(multipart_t *m, heard_t *h, bool *in_error)
         case MULTIPART_MORE:
             return;
         case MULTIPART_PART:
-            assert_ok(buf_printf(&h->text, "[%s|%s|%s]", m->part.name, m->part.filename, m->part.content_type));
+            assert_ok(
+                buf_printf(&h->text, "[%s|%s|%s]", m->part.name, m->part.filename, m->part.content_type));
             break;
         case MULTIPART_DATA:
             assert_ok(buf_append(&h->text, data));
@@ -55,12 +56,13 @@ static void parse(bytes_t in, size_t step, uint64_t seed, heard_t *h)
     }
 }
 
-static const char body[] = "preamble\r\n--X-y\r\n"
-                           "Content-Disposition: form-data; name=\"file?mode=0644\"; filename=\"a%2Fb.txt\"\r\n"
-                           "Content-Type: Application/Octet-Stream; charset=x\r\n\r\n"
-                           "hello\r\n--X-\r\n--X-z\r\r\n\r\n--X-y  \r\n"
-                           "content-disposition: form-data; filename=\"q\\\"uo\\\\te\"; name=plain \r\n\r\n"
-                           "\r\n--X-y\r\n\r\nno headers\r\n--X-y--\r\nepilogue";
+static const char body[] =
+    "preamble\r\n--X-y\r\n"
+    "Content-Disposition: form-data; name=\"file?mode=0644\"; filename=\"a%2Fb.txt\"\r\n"
+    "Content-Type: Application/Octet-Stream; charset=x\r\n\r\n"
+    "hello\r\n--X-\r\n--X-z\r\r\n\r\n--X-y  \r\n"
+    "content-disposition: form-data; filename=\"q\\\"uo\\\\te\"; name=plain \r\n\r\n"
+    "\r\n--X-y\r\n\r\nno headers\r\n--X-y--\r\nepilogue";
 static const char want[] = "[file?mode=0644|a%2Fb.txt|application/octet-stream]hello\r\n--X-\r\n--X-z\r\r\n;"
                            "[plain|q\"uo\\te|];[||]no headers;.";
 
@@ -100,8 +102,8 @@ static void test_refused(void **state)
     parse(buf_bytes(&long_header), 1000, 0, &h);
     assert_bytes(buf_bytes(&h.text), BYTES_LIT("!"));
     buf_deinit(&h.text);
-    static const char *const bad[] = {"text/plain", "multipart/form-data", "multipart/form-data; boundary=",
-                                      "multipart/form-data; boundary=\"\"",
+    static const char *const bad[] = {"text/plain", "multipart/form-data",
+                                      "multipart/form-data; boundary=", "multipart/form-data; boundary=\"\"",
                                       "multipart/form-data; xboundary=a; y"};
     for (size_t i = 0; i < ARRAY_LEN(bad); i++)
         assert_err(multipart_init(&m, bad[i]), ERR_USAGE);

@@ -11,7 +11,8 @@
 #include <stdlib.h>
 
 static const rpc_command_t *const tables[] = {
-    rpc_content_commands, rpc_repo_commands, rpc_network_commands, rpc_routing_commands, rpc_node_commands,
+    rpc_content_commands, rpc_block_commands,   rpc_pin_commands,  rpc_repo_commands,
+    rpc_network_commands, rpc_routing_commands, rpc_node_commands,
 };
 
 void rpc_each_command(void (*visit)(void *arg, const char *path), void *arg)
@@ -69,17 +70,35 @@ err_t rpc_begin_bytes(task_t *t, rpc_t *r, const char *content_type, int64_t len
     return begin_stream(r, content_type, "X-Stream-Output", length);
 }
 
+/* Bytes of the UTF-8 sequence at the front (RFC 3629); 0 when it is none. */
+static size_t utf8_length(bytes_t text)
+{
+    uint8_t c = text.data[0];
+    size_t n = c < 0x80 ? 1 : c < 0xc2 ? 0 : c < 0xe0 ? 2 : c < 0xf0 ? 3 : c < 0xf5 ? 4 : 0;
+    if (n > text.len)
+        return 0;
+    for (size_t i = 1; i < n; i++)
+        if ((text.data[i] & 0xc0) != 0x80)
+            return 0;
+    if ((c == 0xe0 && text.data[1] < 0xa0) || (c == 0xed && text.data[1] > 0x9f) ||
+        (c == 0xf0 && text.data[1] < 0x90) || (c == 0xf4 && text.data[1] > 0x8f))
+        return 0;
+    return n;
+}
+
 err_t json_quote(bytes_t text, buf_t *out)
 {
     TRY(buf_append_u8(out, '"'));
-    for (size_t i = 0; i < text.len; i++) {
-        uint8_t c = text.data[i];
+    while (text.len) {
+        uint8_t c = text.data[0];
+        size_t n = utf8_length(text);
         if (c == '"' || c == '\\')
             TRY(buf_printf(out, "\\%c", c));
         else if (c < 0x20 || c == 0x7f)
             TRY(buf_printf(out, "\\u%04x", c));
         else
-            TRY(buf_append_u8(out, c));
+            TRY(buf_append(out, n ? bytes_slice(text, 0, n) : BYTES_LIT("\xef\xbf\xbd")));
+        text = bytes_slice(text, n ? n : 1, text.len);
     }
     return buf_append_u8(out, '"');
 }

@@ -26,9 +26,10 @@ typedef struct rpc_command {
     const char *arg_name;      /* as Kubo names the argument in `argument "ipfs-path" is required` */
 } rpc_command_t;
 /* Tables, each closed by a row with path NULL; a new group of commands is a new table and a line in rpc.c. */
-extern const rpc_command_t
-    rpc_content_commands[]; /* add cat get ls refs block/…: rpc_content.c, rpc_add.c … */
-extern const rpc_command_t rpc_repo_commands[]; /* pin/… repo/… */
+extern const rpc_command_t rpc_content_commands[]; /* add cat get ls refs resolve */
+extern const rpc_command_t rpc_block_commands[];   /* block/… */
+extern const rpc_command_t rpc_pin_commands[];     /* pin/… */
+extern const rpc_command_t rpc_repo_commands[];    /* repo/… refs/local */
 extern const rpc_command_t rpc_network_commands[]; /* id swarm/… dht … routing/… bootstrap/… ping bitswap/… */
 extern const rpc_command_t
     rpc_node_commands[]; /* version config/… status commands shutdown log stats diag … */
@@ -47,6 +48,6 @@ MUST_CHECK err_t rpc_u64(rpc_t *r, const char *name, uint64_t otherwise, uint64_
 /* Kubo durations: "300ms", "1m30s". ERR_USAGE. 0 when absent. */
 MUST_CHECK err_t rpc_duration_ms(rpc_t *r, const char *name, uint64_t *ret_ms);
 MUST_CHECK err_t rpc_need_online(rpc_t *r); /* ERR_OFFLINE with Kubo's text */
-/* JSON string escaping for hand-made output, with the quotes. */
+/* JSON string escaping for hand-made output, with the quotes; what is not UTF-8 becomes U+FFFD. */
 MUST_CHECK err_t json_quote(bytes_t text, buf_t *out);
 #endif

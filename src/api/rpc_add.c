@@ -1,5 +1,5 @@
-/* rpc_add: `add`: a multipart upload becomes files and directories. Reference: ipfs/kubo core/commands/add.go,
- * core/coreunix/add.go. */
+/* rpc_add: `add`: a multipart upload becomes files and directories. Reference: ipfs/kubo
+ * core/commands/add.go, core/coreunix/add.go. */
 #include "api/rpc_util.h"
 #include "api/upload.h"
 #include "dag/tree.h"
@@ -67,7 +67,8 @@ static err_t shard_options(rpc_t *r, import_options_t *o)
 static err_t meta_options(add_t *a)
 {
     rpc_t *r = a->r;
-    const char *mode = rpc_option(r, "mode"), *mtime = rpc_option(r, "mtime"), *ns = rpc_option(r, "mtime-nsecs");
+    const char *mode = rpc_option(r, "mode"), *mtime = rpc_option(r, "mtime"),
+               *ns = rpc_option(r, "mtime-nsecs");
     if (mode && *mode) {
         a->meta.has_mode = true;
         a->meta.mode = (uint32_t)strtoul(mode, NULL, 8) & 0777;
@@ -118,7 +119,8 @@ static err_t read_options(add_t *a)
     const char *chunker = rpc_option(r, "chunker");
     TRY(import_parse_chunker(chunker && *chunker ? chunker : config_str(c, "Import.UnixFSChunker", ""),
                              &o->chunk_bytes));
-    TRY(size_option(r, "max-file-links", "Import.UnixFSFileMaxLinks", IMPORT_MAX_LINKS_DEFAULT, &o->max_links));
+    TRY(size_option(r, "max-file-links", "Import.UnixFSFileMaxLinks", IMPORT_MAX_LINKS_DEFAULT,
+                    &o->max_links));
     TRY(rpc_u64(r, "inline-limit", IMPORT_INLINE_DEFAULT, &limit));
     if (rpc_bool(r, "inline", false))
         o->inline_limit = limit > IMPORT_INLINE_MAX ? IMPORT_INLINE_MAX + 1 : (size_t)limit;
@@ -231,7 +233,8 @@ static err_t add_entry(add_t *a)
     return emit_added(a, path, &ref);
 }
 
-/* Durable first, then pinned, then acknowledged: the client may see lines before, but no end without an error. */
+/* Durable first, then pinned, then acknowledged: the client may see lines before, but no end without an
+ * error. */
 static err_t finish(add_t *a)
 {
     dag_ref_t root;
@@ -240,7 +243,8 @@ static err_t finish(add_t *a)
     TRY(a->emit_error);
     TRY(importer_flush(a->t, a->importer));
     for (size_t i = 0; i < a->n_roots && a->pins; i++)
-        TRY(pins_add_present(a->t, repo_pins(node_repo(a->r->node)), &a->roots[i], PIN_RECURSIVE, a->pin_name));
+        TRY(pins_add_present(a->t, repo_pins(node_repo(a->r->node)), &a->roots[i], PIN_RECURSIVE,
+                             a->pin_name));
     for (size_t i = 0; i < a->n_roots && !rpc_bool(a->r, "only-hash", false); i++)
         node_announce(a->r->node, &a->roots[i]);
     return OK;

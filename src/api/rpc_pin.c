@@ -71,8 +71,9 @@ static void on_pin_progress(void *arg, const cid_t *cid, uint64_t size_bytes)
     if (x->emit_error || now - x->reported_ms < PROGRESS_MS)
         return;
     x->reported_ms = now;
-    x->emit_error = rpc_emit(
-        x->t, x->r, json_pack("{s:I, s:I}", "Progress", (json_int_t)x->blocks, "Bytes", (json_int_t)x->bytes));
+    x->emit_error =
+        rpc_emit(x->t, x->r,
+                 json_pack("{s:I, s:I}", "Progress", (json_int_t)x->blocks, "Bytes", (json_int_t)x->bytes));
 }
 
 static err_t pin_one(task_t *t, rpc_t *r, const cid_t *cid, bool shows_progress)
@@ -140,9 +141,10 @@ static err_t rpc_pin_update(task_t *t, rpc_t *r)
     TRY(rpc_resolve_cid(t, r, r->args[0], &from));
     TRY(rpc_resolve_cid(t, r, r->args[1], &to));
     TRY(node_session_open(r->node, rpc_bool(r, "offline", false), &session));
-    TRY(pins_update(t, repo_pins(node_repo(r->node)), session.blocks, &from, &to, !rpc_bool(r, "unpin", true)));
-    return rpc_emit(
-        t, r, json_pack("{s:[s,s]}", "Pins", print_cid(&from, from_text), print_cid(&to, to_text)));
+    TRY(pins_update(t, repo_pins(node_repo(r->node)), session.blocks, &from, &to,
+                    !rpc_bool(r, "unpin", true)));
+    return rpc_emit(t, r,
+                    json_pack("{s:[s,s]}", "Pins", print_cid(&from, from_text), print_cid(&to, to_text)));
 }
 
 /* ── ls ──────────────────────────────────────────────────────────────────────────────────────── */
@@ -181,7 +183,6 @@ static err_t list_named(task_t *t, rpc_t *r, pin_list_t *l, pin_mode_t modes)
     for (size_t i = 0; i < r->n_args; i++) {
         cid_t cid, through;
         pin_t *pin = xcalloc(1, sizeof *pin);
-        char text[CID_TEXT_MAX];
         err_t e = rpc_resolve_cid(t, r, r->args[i], &cid);
         if (!e)
             e = modes & PIN_INDIRECT ? pins_find_any(t, repo_pins(node_repo(r->node)),

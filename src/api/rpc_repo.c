@@ -8,8 +8,8 @@ static err_t rpc_repo_stat(task_t *t, rpc_t *r)
     repo_stat_t s;
     repo_t *repo = node_repo(r->node);
     TRY(repo_stat(t, repo, &s));
-    json_t *o = json_pack("{s:I, s:I}", "RepoSize", (json_int_t)s.disk_bytes, "StorageMax",
-                          (json_int_t)s.max_bytes);
+    json_t *o =
+        json_pack("{s:I, s:I}", "RepoSize", (json_int_t)s.disk_bytes, "StorageMax", (json_int_t)s.max_bytes);
     if (!rpc_bool(r, "size-only", false)) {
         json_object_set_new(o, "NumObjects", json_integer((json_int_t)s.blocks));
         json_object_set_new(o, "RepoPath", rpc_bytes_json(bytes_str(repo_path(repo))));
@@ -47,7 +47,8 @@ static err_t emit_damaged(task_t *t, void *arg, const cid_t *cid, err_t why)
 {
     char text[CID_TEXT_MAX], message[CID_TEXT_MAX + ERROR_TEXT_MAX + 64];
     snprintf(message, sizeof message, "block %s was corrupt (%s)", cid_print(cid, text), error_text(why));
-    return rpc_emit(t, arg, json_pack("{s:o, s:i}", "Msg", rpc_bytes_json(bytes_str(message)), "Progress", 0));
+    return rpc_emit(t, arg,
+                    json_pack("{s:o, s:i}", "Msg", rpc_bytes_json(bytes_str(message)), "Progress", 0));
 }
 
 static err_t rpc_repo_verify(task_t *t, rpc_t *r)
@@ -75,8 +76,11 @@ static err_t rpc_refs_local(task_t *t, rpc_t *r)
 }
 
 const rpc_command_t rpc_repo_commands[] = {
-    {"repo/stat", rpc_repo_stat, 0, 0, NULL},       {"stats/repo", rpc_repo_stat, 0, 0, NULL},
-    {"repo/version", rpc_repo_version, 0, 0, NULL}, {"repo/gc", rpc_repo_gc, 0, 0, NULL},
-    {"repo/verify", rpc_repo_verify, 0, 0, NULL},   {"refs/local", rpc_refs_local, 0, 0, NULL},
+    {"repo/stat", rpc_repo_stat, 0, 0, NULL},
+    {"stats/repo", rpc_repo_stat, 0, 0, NULL},
+    {"repo/version", rpc_repo_version, 0, 0, NULL},
+    {"repo/gc", rpc_repo_gc, 0, 0, NULL},
+    {"repo/verify", rpc_repo_verify, 0, 0, NULL},
+    {"refs/local", rpc_refs_local, 0, 0, NULL},
     {NULL, NULL, 0, 0, NULL},
 };

@@ -14,7 +14,8 @@ MUST_CHECK err_t rpc_dag_presence(task_t *t, rpc_t *r, const cid_t *root, bool *
                                   uint64_t *ret_bytes);
 /* The first file of a multipart upload, whole, into out (its max is the limit). */
 MUST_CHECK err_t rpc_read_upload(task_t *t, rpc_t *r, buf_t *out);
-/* Has `copies` nodes hold the root, saying step by step what happens; with `quiet` only the end. ERR_OFFLINE. */
+/* Has `copies` nodes hold the root, saying step by step what happens; with `quiet` only the end. ERR_OFFLINE.
+ */
 MUST_CHECK err_t rpc_replicate(task_t *t, rpc_t *r, const cid_t *root, uint64_t copies, bool quiet);
 MUST_CHECK err_t rpc_add(task_t *t, rpc_t *r);
 MUST_CHECK err_t rpc_get(task_t *t, rpc_t *r);

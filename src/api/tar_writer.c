@@ -99,5 +99,8 @@ err_t tar_put_header(const tar_item_t *item, buf_t *out)
     TRY(put_pax(item, buf_bytes(&name), out));
     static const char *const types[] = {"0", "5", "2"};
     return put_block(types[item->kind], buf_bytes(&name), item->target, item->size,
-                     item->mode ? item->mode : is_dir ? 0755 : 0644, item->mtime_s, out);
+                     item->mode ? item->mode
+                     : is_dir   ? 0755
+                                : 0644,
+                     item->mtime_s, out);
 }

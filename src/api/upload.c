@@ -64,7 +64,7 @@ static err_t begin_part(upload_t *u)
     parse_meta(p->name, &u->meta);
     u->kind = !strcmp(p->content_type, "application/x-directory") ? UPLOAD_DIR
               : !strcmp(p->content_type, "application/symlink")   ? UPLOAD_SYMLINK
-                                                                   : UPLOAD_FILE;
+                                                                  : UPLOAD_FILE;
     u->data = BYTES_NONE;
     u->in_part = true;
     return OK;

@@ -5,8 +5,8 @@
 #include "dag/tree.h"
 #include "dag/walk.h"
 #include "multi/multicodec.h"
-#include "tests/support/run.h"
 #include "tests/support/inputs.h"
+#include "tests/support/run.h"
 #include "tests/support/test.h"
 #include "tests/support/tsv.h"
 

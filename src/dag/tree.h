@@ -21,6 +21,6 @@ size_t tree_count(const tree_t *tr);
 /* Writes all directories, children first, calling `each` (may be NULL) for each with its path, "" for the
  * root. Without with_root the root is not written: what stands in it are several roots. */
 typedef void (*tree_dir_fn)(void *arg, bytes_t path, const dag_ref_t *ref);
-MUST_CHECK err_t tree_write(task_t *t, tree_t *tr, importer_t *im, bool with_root, tree_dir_fn each, void *arg,
-                            dag_ref_t *ret_root);
+MUST_CHECK err_t tree_write(task_t *t, tree_t *tr, importer_t *im, bool with_root, tree_dir_fn each,
+                            void *arg, dag_ref_t *ret_root);
 #endif

@@ -1,6 +1,6 @@
 #include "codec/dag_pb.h"
-#include "dag/hamt.h"
 #include "dag/dag_node.h"
+#include "dag/hamt.h"
 #include "dag/unixfs.h"
 #include "tests/support/test.h"
 #include "tests/support/tsv.h"
