@@ -9,39 +9,40 @@ static const uint64_t round_constants[ROUNDS] = {
     0x8000000000008003, 0x8000000000008002, 0x8000000000000080, 0x000000000000800a, 0x800000008000000a,
     0x8000000080008081, 0x8000000000008080, 0x0000000080000001, 0x8000000080008008};
 
-/* rho and pi in one walk: from lane 1, each lane moves to pi_lanes[i], turned by rho_turns[i]. */
-static const uint8_t pi_lanes[LANES - 1] = {10, 7,  11, 17, 18, 3, 5,  16, 8,  21, 24, 4,
-                                            15, 23, 19, 13, 12, 2, 20, 14, 22, 9,  6,  1};
-static const uint8_t rho_turns[LANES - 1] = {1,  3,  6,  10, 15, 21, 28, 36, 45, 55, 2,  14,
-                                             27, 41, 56, 8,  25, 43, 62, 18, 39, 61, 20, 44};
-
 static uint64_t turn(uint64_t v, unsigned n)
 {
     return v << n | v >> (64 - n);
 }
 
+/* chi of one row. */
+static inline void put_row(uint64_t out[5], uint64_t r0, uint64_t r1, uint64_t r2, uint64_t r3, uint64_t r4)
+{
+    out[0] = r0 ^ (~r1 & r2);
+    out[1] = r1 ^ (~r2 & r3);
+    out[2] = r2 ^ (~r3 & r4);
+    out[3] = r3 ^ (~r4 & r0);
+    out[4] = r4 ^ (~r0 & r1);
+}
+
+/* rho and pi stand written out, each lane with where it comes from and how far it is turned: loops over
+ * tables run at half the speed. */
 static void permute(uint64_t a[LANES])
 {
+    uint64_t b[LANES], c[5];
     for (int round = 0; round < ROUNDS; round++) {
-        uint64_t c[5];
         for (int x = 0; x < 5; x++)
             c[x] = a[x] ^ a[x + 5] ^ a[x + 10] ^ a[x + 15] ^ a[x + 20];
-        for (int x = 0; x < 5; x++) {
-            uint64_t d = c[(x + 4) % 5] ^ turn(c[(x + 1) % 5], 1);
+        const uint64_t d[5] = {c[4] ^ turn(c[1], 1), c[0] ^ turn(c[2], 1), c[1] ^ turn(c[3], 1),
+                               c[2] ^ turn(c[4], 1), c[3] ^ turn(c[0], 1)};
+        for (int x = 0; x < 5; x++)
             for (int y = 0; y < LANES; y += 5)
-                a[y + x] ^= d;
-        }
-        uint64_t moving = a[1];
-        for (int i = 0; i < LANES - 1; i++) {
-            uint64_t next = a[pi_lanes[i]];
-            a[pi_lanes[i]] = turn(moving, rho_turns[i]);
-            moving = next;
-        }
-        for (int y = 0; y < LANES; y += 5) {
-            memcpy(c, a + y, sizeof c);
-            for (int x = 0; x < 5; x++)
-                a[y + x] ^= ~c[(x + 1) % 5] & c[(x + 2) % 5];
-        }
+                a[y + x] ^= d[x];
+        put_row(b + 0, a[0], turn(a[6], 44), turn(a[12], 43), turn(a[18], 21), turn(a[24], 14));
+        put_row(b + 5, turn(a[3], 28), turn(a[9], 20), turn(a[10], 3), turn(a[16], 45), turn(a[22], 61));
+        put_row(b + 10, turn(a[1], 1), turn(a[7], 6), turn(a[13], 25), turn(a[19], 8), turn(a[20], 18));
+        put_row(b + 15, turn(a[4], 27), turn(a[5], 36), turn(a[11], 10), turn(a[17], 15), turn(a[23], 56));
+        put_row(b + 20, turn(a[2], 62), turn(a[8], 55), turn(a[14], 39), turn(a[15], 41), turn(a[21], 2));
+        memcpy(a, b, sizeof b);
         a[0] ^= round_constants[round];
     }
 }

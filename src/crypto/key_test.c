@@ -129,6 +129,59 @@ static void test_secp256k1(void **state)
     assert_err(public_key_from_data(KEY_SECP256K1, bytes_of(point, 33), &public_key), ERR_INVALID);
 }
 
+/* The same key as SEC 1 inside PKCS #8, with and without the curve inside; and what is refused. */
+static void wrap_pkcs8(bytes_t sec1, bytes_t curve_oid, buf_t *out)
+{
+    static const uint8_t ec_public_key[] = {0x2a, 0x86, 0x48, 0xce, 0x3d, 0x02, 0x01};
+    buf_clear(out);
+    writer_t w = writer_to(out);
+    size_t key = der_begin(&w, DER_SEQUENCE);
+    der_put(&w, DER_INTEGER, BYTES_LIT("\0"));
+    size_t algorithm = der_begin(&w, DER_SEQUENCE);
+    der_put(&w, DER_OID, bytes_of(ec_public_key, sizeof ec_public_key));
+    der_put(&w, DER_OID, curve_oid);
+    der_end_put(&w, algorithm);
+    der_put(&w, DER_OCTET_STRING, sec1);
+    der_end_put(&w, key);
+    assert_ok(w.err);
+}
+
+static void test_ecdsa_forms(void **state)
+{
+    bytes_t p256 = BYTES_LIT("\x2a\x86\x48\xce\x3d\x03\x01\x07"), p384 = BYTES_LIT("\x2b\x81\x04\x00\x22");
+    bytes_t secp256k1 = BYTES_LIT("\x2b\x81\x04\x00\x0a");
+    AUTO_PTR(private_key_t) k = fresh(KEY_ECDSA);
+    AUTO_PTR(private_key_t) loaded = NULL;
+    AUTO_PTR(private_key_t) bare = NULL;
+    AUTO(buf_t) sec1, pkcs8, small;
+    buf_init(&sec1, 512);
+    buf_init(&pkcs8, 512);
+    buf_init(&small, 512);
+    assert_ok(private_key_data(k, &sec1));
+    wrap_pkcs8(buf_bytes(&sec1), p256, &pkcs8);
+    assert_ok(private_key_from_data(KEY_ECDSA, buf_bytes(&pkcs8), &loaded));
+    assert_true(public_key_equal(private_key_public(k), private_key_public(loaded)));
+    writer_t w = writer_to(&small); /* the scalar alone */
+    size_t key = der_begin(&w, DER_SEQUENCE);
+    der_put(&w, DER_INTEGER, BYTES_LIT("\1"));
+    der_put(&w, DER_OCTET_STRING, bytes_of(sec1.data + 7, 32));
+    der_end_put(&w, key);
+    assert_ok(w.err);
+    wrap_pkcs8(buf_bytes(&small), p256, &pkcs8);
+    assert_ok(private_key_from_data(KEY_ECDSA, buf_bytes(&pkcs8), &bare));
+    assert_true(public_key_equal(private_key_public(k), private_key_public(bare)));
+    private_key_t *none = NULL;
+    assert_err(private_key_from_data(KEY_ECDSA, buf_bytes(&small), &none),
+               ERR_UNSUPPORTED);                /* on which curve? */
+    wrap_pkcs8(buf_bytes(&sec1), p384, &pkcs8); /* two curves */
+    assert_err(private_key_from_data(KEY_ECDSA, buf_bytes(&pkcs8), &none), ERR_INVALID);
+    wrap_pkcs8(buf_bytes(&small), p384, &pkcs8); /* too short for it */
+    assert_err(private_key_from_data(KEY_ECDSA, buf_bytes(&pkcs8), &none), ERR_INVALID);
+    wrap_pkcs8(buf_bytes(&small), secp256k1, &pkcs8);
+    assert_int_not_equal(private_key_from_data(KEY_ECDSA, buf_bytes(&pkcs8), &none), OK);
+    assert_null(none);
+}
+
 /* PKIX around a modulus of this many bytes and an exponent. */
 static err_t rsa_public(size_t modulus_bytes, bytes_t exponent, public_key_t *ret)
 {
@@ -289,6 +342,7 @@ int main(void)
         cmocka_unit_test(test_types_and_limits),
         cmocka_unit_test(test_x25519),
         cmocka_unit_test(test_randomness),
+        cmocka_unit_test(test_ecdsa_forms),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
