@@ -42,23 +42,35 @@ static err_t check_task(task_t *t, void *arg)
     return lookup_check_peer(t, c.dht, &c.peer);
 }
 
-/* All checks that the table asks for. */
-static err_t run_checks(task_t *t, dht_t *d)
+static bool next_to_check(dht_t *d, peer_id_t *ret_peer)
+{
+    return kbucket_next_check(&d->table, ret_peer) || dht_next_candidate(d, ret_peer);
+}
+
+/* Asks those whose life the table doubts and those who want into it; a slow one holds up nobody. */
+static err_t run_checks(task_t *t, dht_t *d, group_t *g)
+{
+    for (;;) {
+        peer_id_t peer;
+        while (next_to_check(d, &peer)) {
+            check_t *c = xcalloc(1, sizeof *c);
+            *c = (check_t){d, peer};
+            if (group_spawn(g, "dht-check", check_task, c, NULL))
+                free(c);
+            TRY(group_wait_below(t, g, PARALLEL_CHECKS));
+        }
+        TRY(event_wait(t, &d->wake));
+    }
+}
+
+err_t dht_check_task(task_t *t, void *dht)
 {
     group_t g;
-    group_init(&g, d->sched);
-    peer_id_t peer;
-    err_t e = OK;
-    while (!e && kbucket_next_check(&d->table, &peer)) {
-        check_t *c = xcalloc(1, sizeof *c);
-        *c = (check_t){d, peer};
-        if (group_spawn(&g, "dht-check", check_task, c, NULL))
-            free(c);
-        e = group_wait_below(t, &g, PARALLEL_CHECKS);
-    }
-    err_t joined = group_join(t, &g);
+    group_init(&g, task_sched(t));
+    err_t e = run_checks(t, dht, &g);
+    group_stop(t, &g);
     group_deinit(&g);
-    return e == ERR_CANCELED || joined == ERR_CANCELED ? ERR_CANCELED : OK; /* peers may fail */
+    return e;
 }
 
 /* ── refresh ─────────────────────────────────────────────────────────────────────────────────── */
@@ -110,7 +122,7 @@ static err_t remember_peers(task_t *t, dht_t *d);
 static err_t refresh(task_t *t, dht_t *d)
 {
     kbucket_tick(&d->table, task_now_ms(t));
-    TRY(run_checks(t, d));
+    event_fire(&d->wake);
     err_t e = look_up(t, d, peer_id_bytes(&d->self));
     if (!e)
         e = refresh_buckets(t, d);
@@ -170,7 +182,6 @@ static err_t maintain(task_t *t, dht_t *d)
         if (kbucket_count(&d->table) < LOW_PEERS && until_ms > task_now_ms(t) + RECOVER_EVERY_MS)
             until_ms = task_now_ms(t) + RECOVER_EVERY_MS;
         TRY(wait_for_work(t, d, until_ms));
-        TRY(run_checks(t, d));
         if (kbucket_count(&d->table) < LOW_PEERS)
             bootstrap_meet_all(d->routing);
     }

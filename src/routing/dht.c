@@ -3,7 +3,7 @@
 #include "routing/routing_internal.h"
 #include <stdlib.h>
 
-enum { TABLE_TAG_SCORE = 5, KNOWN_ADDRS = 32, MAX_RATES = 4096 };
+enum { TABLE_TAG_SCORE = 5, KNOWN_ADDRS = 32, MAX_RATES = 4096, MAX_CANDIDATES = 256 };
 static const char TABLE_TAG[] = "dht";
 
 void dht_init(dht_t *d, routing_t *r, host_t *h, bool is_lan, bool takes_loopback)
@@ -25,6 +25,7 @@ void dht_init(dht_t *d, routing_t *r, host_t *h, bool is_lan, bool takes_loopbac
         config.group_max = config.group_bucket_max = 0;
     kbucket_init(&d->table, &config, &d->self);
     dht_client_init(&d->client, h, d->protocol);
+    map_init(&d->candidates, MAX_CANDIDATES);
     event_init(&d->wake);
     list_init(&d->serving);
     event_init(&d->served);
@@ -35,6 +36,7 @@ void dht_deinit(dht_t *d)
 {
     dht_client_close(&d->client);
     kbucket_deinit(&d->table);
+    map_deinit(&d->candidates);
     void *rate;
     for (size_t i = 0; map_next(&d->rates, &i, NULL, &rate);)
         free(rate);
@@ -93,6 +95,8 @@ static bool is_in_reach(dht_t *d, const peer_id_t *peer, conn_t *conn)
     return has_public;
 }
 
+/* A peer that says it speaks the protocol is only believed when it has answered: else it could come back into
+ * the table with each identify push. */
 void dht_meet(dht_t *d, const peer_id_t *peer, conn_t *conn)
 {
     peerstore_t *ps = host_peerstore(d->host);
@@ -101,8 +105,32 @@ void dht_meet(dht_t *d, const peer_id_t *peer, conn_t *conn)
             dht_lose(d, peer);
         return;
     }
-    if (!is_in_reach(d, peer, conn))
+    bytes_t key = peer_id_bytes(peer);
+    if (kbucket_get(&d->table, peer) || !is_in_reach(d, peer, conn) || map_has(&d->candidates, key))
         return;
+    if (!map_put(&d->candidates, key, d, NULL)) /* when full: it will be met again */
+        event_fire(&d->wake);
+}
+
+bool dht_next_candidate(dht_t *d, peer_id_t *ret_peer)
+{
+    bytes_t key;
+    size_t i = 0;
+    if (!map_next(&d->candidates, &i, &key, NULL))
+        return false;
+    *ret_peer = (peer_id_t){.len = (uint8_t)key.len};
+    memcpy(ret_peer->data, key.data, key.len);
+    map_remove(&d->candidates, peer_id_bytes(ret_peer));
+    return true;
+}
+
+void dht_admit(dht_t *d, const peer_id_t *peer)
+{
+    conn_t *conn = host_conn(d->host, peer);
+    if (kbucket_get(&d->table, peer) || !peerstore_speaks(host_peerstore(d->host), peer, d->protocol) ||
+        !is_in_reach(d, peer, conn))
+        return;
+    map_remove(&d->candidates, peer_id_bytes(peer));
     uint64_t group = !d->is_lan && conn ? kbucket_group(conn_remote_addr(conn)) : 0;
     kbucket_result_t result = kbucket_add(&d->table, peer, group, !d->is_filled, sched_now_ms(d->sched));
     if (result == KBUCKET_ADDED) {

@@ -28,6 +28,7 @@ typedef struct dht {
     provider_store_t *providers; /* borrowed, as is values */
     value_store_t *values;
     routing_stats_t *stats;
+    map_t candidates;    /* peer id -> marker: met, to be asked before they enter the table */
     bool is_filled;      /* its first refresh has ended */
     event_t wake;        /* of its maintenance: peers came, checks are wanted */
     uint64_t refresh_at; /* monotonic ms of the next refresh */
@@ -45,8 +46,12 @@ bool dht_takes_addr(const dht_t *d, const multiaddr_t *addr);
 size_t dht_filter_addrs(const dht_t *d, multiaddr_t *addrs, size_t n);
 /* The addresses of a peer (ours for self) that belong into messages of this DHT. */
 size_t dht_addrs_of(dht_t *d, const peer_id_t *peer, multiaddr_t *out, size_t cap);
-/* A connected peer has been identified or has changed its protocols: into the table, or out of it. */
+/* A connected peer has been identified or has changed its protocols: it becomes a candidate for the table, or
+ * leaves the table. */
 void dht_meet(dht_t *d, const peer_id_t *peer, conn_t *conn);
+bool dht_next_candidate(dht_t *d, peer_id_t *ret_peer); /* takes it */
+/* It has answered a request: into the table, when it serves this DHT and there is room. */
+void dht_admit(dht_t *d, const peer_id_t *peer);
 void dht_lose(dht_t *d, const peer_id_t *peer); /* it failed a request */
 
 /* Serves or stops serving requests (stopping: the protocol is no longer told to others). */

@@ -4,8 +4,12 @@
 #include <stdlib.h>
 
 enum {
-    RATE_BURST = 500,      /* requests of a peer at once */
-    RATE_PER_SECOND = 100, /* and then; more are slowed down, so that a sweep of announcements gets through */
+    /* Requests of a peer at once, and a second after that; more are slowed down. Announcements are counted
+     * apart, since nodes with much content send thousands in a row and still want to ask. */
+    ASK_BURST = 500,
+    ASKS_PER_SECOND = 100,
+    TELL_BURST = 2000,
+    TELLS_PER_SECOND = 500,
     MAX_RATES = 4096,
     STREAMS_PER_PEER = 16,
     KEEP_BUFFER_BYTES = 4096,
@@ -13,9 +17,12 @@ enum {
 };
 
 /* ── rate ────────────────────────────────────────────────────────────────────────────────────── */
-typedef struct rate {
+typedef struct bucket {
     uint64_t since_ms;
     uint32_t tokens;
+} bucket_t;
+typedef struct rate {
+    bucket_t asks, tells;
 } rate_t;
 
 static void forget_rates(dht_t *d)
@@ -35,28 +42,35 @@ static rate_t *rate_of(dht_t *d, const peer_id_t *peer, uint64_t now_ms)
     if (map_count(&d->rates) >= MAX_RATES)
         forget_rates(d);
     r = xcalloc(1, sizeof *r);
-    *r = (rate_t){now_ms, RATE_BURST};
+    *r = (rate_t){{now_ms, ASK_BURST}, {now_ms, TELL_BURST}};
     if (map_put(&d->rates, peer_id_bytes(peer), r, NULL))
         assert(!"there is room");
     return r;
 }
 
+static bool take_from(bucket_t *b, uint32_t burst, uint32_t per_second, uint64_t now_ms)
+{
+    uint64_t earned = (now_ms - b->since_ms) * per_second / 1000;
+    if (earned) {
+        b->tokens = (uint32_t)(b->tokens + earned > burst ? burst : b->tokens + earned);
+        b->since_ms = now_ms;
+    }
+    if (!b->tokens)
+        return false;
+    b->tokens--;
+    return true;
+}
+
 /* Waits until the peer may be served again. */
-static err_t take_token(task_t *t, dht_t *d, const peer_id_t *peer)
+static err_t take_token(task_t *t, dht_t *d, const peer_id_t *peer, kad_type_t type)
 {
     for (;;) {
         uint64_t now_ms = task_now_ms(t);
         rate_t *r = rate_of(d, peer, now_ms);
-        uint64_t earned = (now_ms - r->since_ms) * RATE_PER_SECOND / 1000;
-        if (earned) {
-            r->tokens = (uint32_t)(r->tokens + earned > RATE_BURST ? RATE_BURST : r->tokens + earned);
-            r->since_ms = now_ms;
-        }
-        if (r->tokens) {
-            r->tokens--;
+        if (type == KAD_ADD_PROVIDER ? take_from(&r->tells, TELL_BURST, TELLS_PER_SECOND, now_ms)
+                                     : take_from(&r->asks, ASK_BURST, ASKS_PER_SECOND, now_ms))
             return OK;
-        }
-        TRY(task_sleep(t, 1000 / RATE_PER_SECOND + 1));
+        TRY(task_sleep(t, 1000 / ASKS_PER_SECOND + 1));
     }
 }
 
@@ -219,7 +233,7 @@ static err_t serve_one(task_t *t, dht_t *d, const peer_id_t *from, bytes_t reque
     kad_message_t m;
     TRY(kad_decode(request, &m));
     d->stats->messages_in++;
-    TRY(take_token(t, d, from));
+    TRY(take_token(t, d, from, m.type));
     AUTO(buf_t) out;
     buf_init(&out, KAD_MESSAGE_MAX_BYTES);
     serving_t s = {d, from, writer_to(&out), xcalloc(DHT_ADDRS_PER_PEER, sizeof(multiaddr_t))};

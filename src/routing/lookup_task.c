@@ -80,6 +80,15 @@ static void take_answer(run_t *run, const peer_id_t *from, const kad_message_t *
         lookup_stop(&run->engine);
 }
 
+/* Limits of ours say nothing about the peer; being cut off because the lookup has ended does only when the
+ * peer had its time. */
+static bool is_its_fault(task_t *t, const run_t *run, err_t e, uint64_t took_ms)
+{
+    if (task_is_canceled(t))
+        return took_ms >= run->engine.config.peer_timeout_ms;
+    return e != ERR_LIMIT && e != ERR_NO_MEMORY;
+}
+
 static err_t ask_task(task_t *t, void *arg)
 {
     ask_t *ask = arg;
@@ -97,13 +106,13 @@ static err_t ask_task(task_t *t, void *arg)
     uint64_t took_ms = task_now_ms(t) - began_ms;
     if (e) {
         lookup_fail(&run->engine, &peer);
-        if (!task_is_canceled(t)) {
-            if (e != ERR_LIMIT && e != ERR_NO_MEMORY) /* limits of ours say nothing about the peer */
-                dht_lose(run->dht, &peer);
+        if (is_its_fault(t, run, e, took_ms))
+            dht_lose(run->dht, &peer);
+        if (!task_is_canceled(t))
             tell_hop(run, HOP_FAIL, &peer, NULL, took_ms);
-        }
     } else {
         kbucket_useful(&run->dht->table, &peer, task_now_ms(t));
+        dht_admit(run->dht, &peer);
         tell_hop(run, HOP_ANSWER, &peer, &m, took_ms);
         take_answer(run, &peer, &m);
     }
@@ -200,5 +209,7 @@ err_t lookup_check_peer(task_t *t, dht_t *d, const peer_id_t *peer)
     d->stats->messages_out++;
     if (!e || !task_is_canceled(t))
         kbucket_checked(&d->table, peer, !e, task_now_ms(t));
+    if (!e)
+        dht_admit(d, peer);
     return e;
 }

@@ -29,6 +29,6 @@ typedef struct lookup_result {
 MUST_CHECK err_t lookup_run(task_t *t, const lookup_job_t *job, lookup_result_t *ret);
 /* Bytes of a request that is a type and a key alone. */
 MUST_CHECK err_t lookup_request(kad_type_t type, bytes_t key, buf_t *out);
-/* Asks one peer for itself: does it live and answer? Updates the table. */
+/* Asks one peer for who is close to us: does it live and answer? It enters, keeps or loses its place. */
 MUST_CHECK err_t lookup_check_peer(task_t *t, dht_t *d, const peer_id_t *peer);
 #endif

@@ -246,14 +246,27 @@ static void take_batch(provide_t *p, key_batch_t *b)
     }
 }
 
+/* Nobody took the record: the network is away, or we have no address. Tried again, less and less often. */
+static void put_off(provide_t *p, bytes_t key, uint64_t now_ms)
+{
+    provide_enqueue(p, key);
+    uint64_t doubled = p->backoff_ms ? p->backoff_ms * 2 : PROVIDE_RETRY_MIN_MS;
+    p->backoff_ms = doubled < PROVIDE_RETRY_MAX_MS ? doubled : PROVIDE_RETRY_MAX_MS;
+    p->retry_at_ms = now_ms + p->backoff_ms;
+}
+
 static err_t batch_task(task_t *t, void *arg)
 {
     provide_t *p = arg;
     key_batch_t *b = xcalloc(1, sizeof *b);
     take_batch(p, b);
     err_t e = b->n ? announce_batch(t, p, b) : OK;
-    if (e)
+    if (!e) {
+        p->backoff_ms = 0;
+    } else if (!task_is_canceled(t)) {
         log_debug("not announced", LOG_ERR(e));
+        put_off(p, batch_key(b, 0), task_now_ms(t));
+    }
     free(b);
     p->n_active--;
     event_fire(&p->changed);
@@ -274,6 +287,11 @@ static err_t serve_queue(task_t *t, provide_t *p, group_t *g)
         while (!map_count(&p->queue) || p->n_active >= PROVIDE_PARALLEL)
             TRY(event_wait(t, &p->changed));
         TRY(wait_until_ready(t, p->routing));
+        uint64_t now_ms = task_now_ms(t);
+        if (p->retry_at_ms > now_ms) {
+            TRY(task_sleep(t, p->retry_at_ms - now_ms));
+            continue;
+        }
         p->n_active++;
         if (group_spawn(g, "provide", batch_task, p, NULL)) {
             p->n_active--;

@@ -10,7 +10,9 @@ enum {
     PROVIDE_QUEUE_MAX = 16384,
     PROVIDE_SLICE_KEYS = 8192, /* what one pass over the source collects */
     PROVIDE_BATCH_MAX = 1024,  /* keys announced with one lookup */
-    PROVIDE_PARALLEL = 4       /* lookups at a time */
+    PROVIDE_PARALLEL = 4,      /* lookups at a time */
+    PROVIDE_RETRY_MIN_MS = 5000,
+    PROVIDE_RETRY_MAX_MS = 600 * 1000
 };
 
 typedef struct provide {
@@ -20,6 +22,7 @@ typedef struct provide {
     provide_source_fn source; /* NULL: none yet */
     void *source_arg;
     size_t n_active;
+    uint64_t retry_at_ms, backoff_ms; /* after nobody took a record */
 } provide_t;
 
 void provide_init(provide_t *p, routing_t *r);

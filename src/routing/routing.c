@@ -45,10 +45,12 @@ err_t routing_for_each_dht(task_t *t, routing_t *r, per_dht_fn fn, void *arg)
     bool is_any_ok = false;
     for (size_t i = 0; i < r->n_dhts; i++)
         is_any_ok |= branches[i].result == OK;
-    /* the error of the DHT that has peers says more than that of an empty one */
-    for (size_t i = 0; !e && !is_any_ok && i < r->n_dhts; i++)
-        if (i + 1 == r->n_dhts || branches[i].result != ERR_NOT_FOUND)
-            e = fail(branches[i].result, "%s", branches[i].why.text);
+    const branch_t *says = NULL; /* the error of a DHT that has peers says more than that of an empty one */
+    for (size_t i = 0; i < r->n_dhts; i++)
+        if (!says || kbucket_count(&branches[i].dht->table))
+            says = &branches[i];
+    if (!e && !is_any_ok && says)
+        e = fail(says->result, "%s", says->why.text[0] ? says->why.text : error_text(says->result));
     free(branches);
     if (!e && !r->n_dhts)
         return fail(ERR_OFFLINE, "no DHT is enabled");
@@ -142,9 +144,11 @@ static err_t start_tasks(routing_t *r)
 {
     TRY(group_spawn(&r->tasks, "dht-providers", provider_store_task, &r->providers, NULL));
     TRY(group_spawn(&r->tasks, "dht-remembered", remembered_peers_task, r, NULL));
-    for (size_t i = 0; i < r->n_dhts; i++)
-        TRY(group_spawn(&r->tasks, r->dhts[i].is_lan ? "dht-lan" : "dht-wan", dht_maintain_task, &r->dhts[i],
-                        NULL));
+    for (size_t i = 0; i < r->n_dhts; i++) {
+        dht_t *d = &r->dhts[i];
+        TRY(group_spawn(&r->tasks, d->is_lan ? "dht-lan" : "dht-wan", dht_maintain_task, d, NULL));
+        TRY(group_spawn(&r->tasks, "dht-check", dht_check_task, d, NULL));
+    }
     TRY(group_spawn(&r->tasks, "provide-queue", provide_queue_task, &r->provide, NULL));
     return group_spawn(&r->tasks, "provide-cycle", provide_cycle_task, &r->provide, NULL);
 }

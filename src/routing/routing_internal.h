@@ -28,6 +28,7 @@ bool routing_has_peers(const routing_t *r);
 
 /* bootstrap.c: tasks for the life of routing; arg is a dht_t, or the routing_t. */
 err_t dht_maintain_task(task_t *t, void *dht);
+err_t dht_check_task(task_t *t, void *dht);
 err_t remembered_peers_task(task_t *t, void *routing);
 void bootstrap_meet_all(routing_t *r);
 #endif

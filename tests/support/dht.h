@@ -20,6 +20,7 @@ typedef struct world_node {
     routing_t *routing; /* NULL: a bare host, whose protocols the test serves */
     bool is_bare, is_up, must_stop;
     task_fn setup; /* of bare hosts: arg is the node */
+    int kind;      /* of bare hosts: what the test makes of it */
 } world_node_t;
 
 typedef struct world {
