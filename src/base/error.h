@@ -59,12 +59,13 @@ typedef struct error_slot {
 
 /* Records code and text and returns code. The text says what failed, with what, and, if the user
  * can do something, what; it never holds a secret. Control bytes in it are escaped. */
-#define fail(code, ...) error_record(__FILE__, __LINE__, (code), __VA_ARGS__)
-MUST_CHECK err_t error_record(const char *file, int line, err_t code, const char *fmt, ...)
+/* A comma expression, so that the compiler sees that the result is the code. */
+#define fail(code, ...) (error_record(__FILE__, __LINE__, (code), __VA_ARGS__), (code))
+err_t error_record(const char *file, int line, err_t code, const char *fmt, ...)
     __attribute__((format(printf, 4, 5)));
 /* As fail(), with ": " and the text recorded so far (when its code is `code`) behind the new text. */
-#define fail_also(code, ...) error_wrap(__FILE__, __LINE__, (code), __VA_ARGS__)
-MUST_CHECK err_t error_wrap(const char *file, int line, err_t code, const char *fmt, ...)
+#define fail_also(code, ...) (error_wrap(__FILE__, __LINE__, (code), __VA_ARGS__), (code))
+err_t error_wrap(const char *file, int line, err_t code, const char *fmt, ...)
     __attribute__((format(printf, 4, 5)));
 /* Turns an errno value (positive) into an err_t: ENOENT -> ERR_NOT_FOUND, ENOSPC -> ERR_NO_SPACE … */
 err_t error_from_errno(int errno_value);

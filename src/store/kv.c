@@ -106,7 +106,7 @@ typedef struct commit_request {
 static void apply_pending(task_t *t, kv_t *kv)
 {
     commit_request_t *group[GROUP_MAX_BATCHES];
-    bytes_t batches[GROUP_MAX_BATCHES];
+    bytes_t batches[GROUP_MAX_BATCHES] = {0};
     size_t n = 0, total = 0;
     while (n < GROUP_MAX_BATCHES && !list_is_empty(&kv->pending)) {
         commit_request_t *next = LIST_FIRST(&kv->pending, commit_request_t, node);

@@ -10,7 +10,7 @@
 #undef fail
 #include <cmocka.h>
 #undef fail
-#define fail(code, ...) error_record(__FILE__, __LINE__, (code), __VA_ARGS__)
+#define fail(code, ...) (error_record(__FILE__, __LINE__, (code), __VA_ARGS__), (code))
 
 #undef fail_msg
 #define fail_msg(...)                                                                                        \
