@@ -106,14 +106,28 @@ static void deliver_news(conn_t *c)
     }
 }
 
-/* Writes; what the socket does not take waits in c->unsent. */
+/* Sealed bytes that the socket does not take now wait with us, in the peer's budget. */
+static err_t keep_unsent(conn_t *c, bytes_t sealed)
+{
+    TRY(limit_charge(&c->peer->limit, sealed.len));
+    c->unsent_charged += sealed.len;
+    return buf_append(&c->unsent, sealed);
+}
+
+static void drop_unsent(conn_t *c)
+{
+    buf_deinit(&c->unsent);
+    limit_release(&c->peer->limit, c->unsent_charged);
+    c->unsent_charged = 0;
+}
+
 static err_t write_sealed(conn_t *c, bytes_t sealed)
 {
     while (sealed.len) {
         size_t n = 0;
         err_t e = stream_try_write(c->raw, &sealed, 1, &n);
         if (e == ERR_AGAIN)
-            return buf_append(&c->unsent, sealed);
+            return keep_unsent(c, sealed);
         TRY(e);
         c->bytes_out += n;
         sealed = bytes_slice(sealed, n, SIZE_MAX);
@@ -133,7 +147,7 @@ static err_t write_unsent(conn_t *c)
         c->bytes_out += n;
         buf_consume(&c->unsent, n);
     }
-    buf_deinit(&c->unsent);
+    drop_unsent(c);
     return OK;
 }
 
@@ -239,7 +253,7 @@ void conn_pump_soon(conn_t *c)
 void conn_flush(conn_t *c)
 {
     if (send_output(c))
-        buf_deinit(&c->unsent);
+        drop_unsent(c);
 }
 
 void conn_pump_stop(conn_t *c)
@@ -249,5 +263,5 @@ void conn_pump_stop(conn_t *c)
     event_unwatch(&c->readable);
     event_unwatch(&c->writable);
     drop_rest(c);
-    buf_deinit(&c->unsent);
+    drop_unsent(c);
 }

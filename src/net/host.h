@@ -52,8 +52,9 @@ size_t host_addrs(const host_t *h, multiaddr_t *out, size_t cap);
 void host_set_announce(host_t *h, const multiaddr_t *addrs, size_t n, bool replace);
 
 /* ── protocols ───────────────────────────────────────────────────────────────────────────────── */
-/* Runs in a task of its own; owns the stream (closes or resets it). The connection outlives the call.
- * An error return resets the stream and is logged at debug level. */
+/* Runs in a task of its own. The handler may close the stream or leave that to the host: when it returns an
+ * error, a stream that is still open is reset and the error is logged at debug level. The connection and the
+ * stream outlive the call; after stream_close, operations on it give ERR_CLOSED. */
 typedef err_t (*protocol_fn)(task_t *t, stream_t *s, conn_t *from, const char *protocol, void *arg);
 typedef struct protocol_options {
     size_t max_inbound_per_peer; /* 0: the host's default */
@@ -76,7 +77,9 @@ MUST_CHECK err_t host_connect_addr(task_t *t, host_t *h, const multiaddr_t *addr
                                    conn_t **ret_conn);              /* with /p2p/ID */
 MUST_CHECK err_t host_disconnect(host_t *h, const peer_id_t *peer); /* ERR_NOT_FOUND */
 /* Opens a stream and agrees on the first of `protocols` that the peer speaks. Dials when not connected.
- * ERR_UNSUPPORTED: none. ret_protocol points into `protocols`. */
+ * ERR_UNSUPPORTED: none. ret_protocol (may be NULL) points into `protocols`. With one protocol that identify
+ * said the peer speaks, nothing is waited for: the proposal goes out before the first data, and a refusal
+ * comes as ERR_UNSUPPORTED from the first read. */
 MUST_CHECK err_t host_open_stream(task_t *t, host_t *h, const peer_id_t *peer, const char *const *protocols,
                                   size_t n, stream_t **ret_stream, const char **ret_protocol);
 MUST_CHECK err_t conn_open_stream(task_t *t, conn_t *c, const char *const *protocols, size_t n,

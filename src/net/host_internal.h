@@ -72,8 +72,8 @@ struct conn {
     runnable_t pump;
     sched_alarm_t alarm;
     buf_t carry;  /* the beginning of a frame; charged */
-    buf_t unsent; /* sealed, and not taken by the socket yet */
-    uint64_t carry_charged;
+    buf_t unsent; /* sealed, and not taken by the socket yet; charged */
+    uint64_t carry_charged, unsent_charged;
     list_t streams; /* conn_stream_t */
     size_t n_streams;
     event_t may_open, identified;

@@ -54,7 +54,7 @@ static void take_inbound(host_t *h, stream_t *raw, const net_addr_t *from)
 static err_t accept_all(task_t *t, void *arg)
 {
     listen_t *l = arg;
-    for (;;) {
+    while (!l->host->is_closing) { /* closing frees the listener, perhaps before this task first runs */
         stream_t *raw;
         net_addr_t from;
         err_t e = listener_accept(t, l->listener, &raw, &from);
@@ -67,6 +67,7 @@ static err_t accept_all(task_t *t, void *arg)
         }
         take_inbound(l->host, raw, &from);
     }
+    return OK;
 }
 
 err_t host_listen(task_t *t, host_t *h, const multiaddr_t *at)
