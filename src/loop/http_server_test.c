@@ -429,6 +429,17 @@ static err_t play_endless_rest(task_t *t, world_t *w, buf_t *out)
 }
 SCENE(endless_rest)
 
+/* A handler that never reads, and whose answer is too large to wait for the end of the body. */
+static err_t play_ignored_body(task_t *t, world_t *w, buf_t *out)
+{
+    TRY(talk_text(t, w, "POST /big HTTP/1.1\r\nHost: h\r\nContent-Length: 1000\r\n\r\nhello", out));
+    CHECK(out->len > BIG_BYTES && ends_with(out, "\r\n0\r\nX-End: yes\r\n\r\n"));
+    TRY(talk_text(t, w, "POST /hello HTTP/1.1\r\nHost: h\r\nContent-Length: 1000\r\n\r\nhello", out));
+    CHECK(has(out, "Connection: close\r\n") && ends_with(out, "\r\n\r\nhello\n"));
+    return OK;
+}
+SCENE(ignored_body)
+
 /* The handler answers while it reads; the answer is over the memory of the spool. */
 static err_t play_spool(task_t *t, world_t *w, buf_t *out)
 {
@@ -721,23 +732,15 @@ static void stop(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(simple),
-        cmocka_unit_test(head),
-        cmocka_unit_test(keep_alive),
-        cmocka_unit_test(upload),
-        cmocka_unit_test(expect_continue),
-        cmocka_unit_test(rest_of_a_body),
-        cmocka_unit_test(endless_rest),
-        cmocka_unit_test(spool),
-        cmocka_unit_test(slow_client),
-        cmocka_unit_test(with_length),
-        cmocka_unit_test(cut_answers),
-        cmocka_unit_test(client_leaves),
-        cmocka_unit_test(nonsense),
-        cmocka_unit_test(big_head),
-        cmocka_unit_test(per_ip),
-        cmocka_unit_test(idle_timeout),
-        cmocka_unit_test(stop),
+        cmocka_unit_test(simple),          cmocka_unit_test(head),
+        cmocka_unit_test(keep_alive),      cmocka_unit_test(upload),
+        cmocka_unit_test(expect_continue), cmocka_unit_test(rest_of_a_body),
+        cmocka_unit_test(endless_rest),    cmocka_unit_test(spool),
+        cmocka_unit_test(ignored_body),    cmocka_unit_test(slow_client),
+        cmocka_unit_test(with_length),     cmocka_unit_test(cut_answers),
+        cmocka_unit_test(client_leaves),   cmocka_unit_test(nonsense),
+        cmocka_unit_test(big_head),        cmocka_unit_test(per_ip),
+        cmocka_unit_test(idle_timeout),    cmocka_unit_test(stop),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
