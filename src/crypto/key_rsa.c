@@ -3,6 +3,7 @@
 #include "crypto/der.h"
 #include "crypto/key_type.h"
 #include <openssl/bn.h>
+#include <openssl/core_names.h>
 #include <openssl/rsa.h>
 #include <openssl/x509.h>
 
@@ -30,7 +31,15 @@ static err_t check_numbers(bytes_t n, bytes_t e)
     return OK;
 }
 
-static err_t check_public(bytes_t data)
+/* OpenSSL's parameters carry numbers in the machine's order. */
+static void to_native(bytes_t big_endian, uint8_t *out)
+{
+    for (size_t i = 0; i < big_endian.len; i++)
+        out[i] = big_endian.data[__BYTE_ORDER__ == __ORDER_LITTLE_ENDIAN__ ? big_endian.len - 1 - i : i];
+}
+
+/* The two numbers of a PKIX structure, checked. */
+static err_t read_public(bytes_t data, bytes_t *ret_n, bytes_t *ret_e)
 {
     reader_t r = reader_of(data);
     reader_t info = der_read_nested(&r, DER_SEQUENCE);
@@ -47,19 +56,46 @@ static err_t check_public(bytes_t data)
     der_end(&r, &info);
     if (r.err || reader_left(&r) || !bytes_equal(oid, bytes_of(rsa_encryption, sizeof rsa_encryption)))
         return fail(ERR_INVALID, "the RSA public key is no PKIX structure");
-    return check_numbers(n, e);
+    TRY(check_numbers(n, e));
+    *ret_n = n;
+    *ret_e = e;
+    return OK;
+}
+
+static err_t check_public(bytes_t data)
+{
+    bytes_t n, e;
+    return read_public(data, &n, &e);
+}
+
+/* OpenSSL's own reader would take several times as long as verifying. */
+static EVP_PKEY *public_key_of(bytes_t n, bytes_t e)
+{
+    uint8_t native_n[BITS_MAX / 8], native_e[EXPONENT_MAX_BYTES];
+    to_native(n, native_n);
+    to_native(e, native_e);
+    OSSL_PARAM params[] = {OSSL_PARAM_construct_BN(OSSL_PKEY_PARAM_RSA_N, native_n, n.len),
+                           OSSL_PARAM_construct_BN(OSSL_PKEY_PARAM_RSA_E, native_e, e.len),
+                           OSSL_PARAM_construct_end()};
+    EVP_PKEY_CTX *ctx = EVP_PKEY_CTX_new_from_name(NULL, "RSA", NULL);
+    EVP_PKEY *key = NULL;
+    if (!ctx || EVP_PKEY_fromdata_init(ctx) != 1 ||
+        EVP_PKEY_fromdata(ctx, &key, EVP_PKEY_PUBLIC_KEY, params) != 1)
+        key = NULL;
+    EVP_PKEY_CTX_free(ctx);
+    return key;
 }
 
 static err_t verify(bytes_t data, bytes_t message, bytes_t signature)
 {
-    TRY(check_public(data));
-    const uint8_t *p = data.data;
-    EVP_PKEY *key = d2i_PUBKEY(NULL, &p, (long)data.len);
+    bytes_t n = BYTES_NONE, e = BYTES_NONE;
+    TRY(read_public(data, &n, &e));
+    EVP_PKEY *key = public_key_of(n, e);
     if (!key)
-        return openssl_failed(ERR_CRYPTO, "OpenSSL cannot read the RSA public key");
-    err_t e = openssl_verify(key, name, message, signature);
+        return openssl_failed(ERR_CRYPTO, "OpenSSL does not take the RSA public key");
+    err_t result = openssl_verify(key, name, message, signature);
     EVP_PKEY_free(key);
-    return e;
+    return result;
 }
 
 /* Fills in the public half, and tries the pair once: halves that do not belong together would sign
