@@ -101,9 +101,9 @@ static void test_base45(void **state)
 
 static void test_strict_padding(void **state)
 {
-    static const char *const bad[] = {"cme",       "cme=====", "cme=======", "c========", "c=",   "cmf======",
-                                      "CME=====A", "M=",       "M====",      "MAA=",
-                                     "MAAA==="};
+    static const char *const bad[] = {
+        "cme",       "cme=====", "cme=======", "c========", "c=",     "cmf======",
+        "CME=====A", "M=",       "M====",      "MAA=",      "MAAA==="};
     AUTO(buf_t) out;
     multibase_t base;
     buf_init(&out, 64);
