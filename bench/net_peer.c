@@ -4,13 +4,15 @@
  *   net_peer listen [IP [PORT]]        prints its address, serves until it is killed
  *   net_peer dial ADDR [SECONDS]       identifies and pings the peer once a second
  *   net_peer send ADDR MIB [STREAMS]   sends to a listening net_peer; prints MB/s
- *   net_peer fetch ADDR MIB [STREAMS]  receives from it */
+ *   net_peer fetch ADDR MIB [STREAMS]  receives from it
+ *   net_peer crowd ADDR N [SECONDS]    N hosts with a connection each; prints what an idle one costs */
 #include "loop/uv_driver.h"
 #include "net/host.h"
 #include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <sys/resource.h>
+#include <unistd.h>
 
 #define SINK "/bench/sink/1.0.0"
 #define SOURCE "/bench/source/1.0.0"
@@ -167,6 +169,53 @@ static err_t run_bench(task_t *t, conn_t *c, bool is_fetch)
     return OK;
 }
 
+static long resident_kib(void)
+{
+    long pages = 0, all;
+    FILE *f = fopen("/proc/self/statm", "r");
+    if (f && fscanf(f, "%ld %ld", &all, &pages) != 2)
+        pages = 0;
+    if (f)
+        fclose(f);
+    return pages * (sysconf(_SC_PAGESIZE) / 1024);
+}
+
+/* Connections to the same peer, which a host refuses beyond a few: so each has a host of its own. */
+static err_t run_crowd(task_t *t, const multiaddr_t *addr)
+{
+    size_t n = (size_t)atoi(args[3]);
+    host_t **hosts = xcalloc(n, sizeof *hosts);
+    private_key_t **keys = xcalloc(n, sizeof *keys);
+    err_t e = OK;
+    for (size_t i = 0; !e && i < n; i++) {
+        host_config_t c = {.may_use_loopback = true};
+        host_limits_default(&c.limits);
+        TRY(private_key_generate(KEY_ED25519, NULL, 0, &keys[i]));
+        c.key = keys[i];
+        TRY(host_new(task_sched(t), &c, &hosts[i]));
+    }
+    long before = resident_kib();
+    for (size_t i = 0; !e && i < n; i++) {
+        conn_t *conn;
+        e = host_connect_addr(t, hosts[i], addr, &conn);
+        if (!e)
+            e = conn_wait_identified(t, conn);
+        if (!e)
+            conn_release(conn);
+    }
+    if (!e)
+        e = task_sleep(t, arg_count > 4 ? (uint64_t)atoi(args[4]) * 1000 : 1000);
+    printf("%.1f KiB resident for each connection on this side\n",
+           (double)(resident_kib() - before) / (double)n);
+    for (size_t i = 0; i < n; i++) {
+        host_close(t, hosts[i]);
+        private_key_free(keys[i]);
+    }
+    free(hosts);
+    free(keys);
+    return e;
+}
+
 static err_t run(task_t *t, host_t *h)
 {
     if (!strcmp(args[1], "listen"))
@@ -174,6 +223,8 @@ static err_t run(task_t *t, host_t *h)
     multiaddr_t addr;
     conn_t *c;
     TRY(multiaddr_parse(args[2], &addr));
+    if (!strcmp(args[1], "crowd"))
+        return run_crowd(t, &addr);
     TRY(host_connect_addr(t, h, &addr, &c));
     err_t e = !strcmp(args[1], "dial") ? run_dial(t, h, c) : run_bench(t, c, !strcmp(args[1], "fetch"));
     conn_release(c);
@@ -203,7 +254,7 @@ static err_t run_host(task_t *t, void *arg)
                             .disconnected = print_disconnected,
                             .identified = print_identified,
                             .arg = h};
-    if (strcmp(args[1], "send") && strcmp(args[1], "fetch"))
+    if (!strcmp(args[1], "listen") || !strcmp(args[1], "dial"))
         host_add_listener(h, &news);
     err_t e = run(t, h);
     if (e && e != ERR_CANCELED)
@@ -218,7 +269,8 @@ int main(int argc, char **argv)
 {
     if (argc < 2 || (strcmp(argv[1], "listen") && argc < 3)) {
         fprintf(stderr,
-                "usage: net_peer listen [IP [PORT]] | dial ADDR [SECONDS] | send|fetch ADDR MIB [STREAMS]\n");
+                "usage: net_peer listen [IP [PORT]] | dial ADDR [SECONDS] | send|fetch ADDR MIB [STREAMS] | "
+                "crowd ADDR N [SECONDS]\n");
         return 2;
     }
     arg_count = argc;
