@@ -144,12 +144,12 @@ static err_t put_time(buf_t *out)
 
 static err_t put_json(buf_t *out, log_level_t level, const char *msg, const log_field_t *fields, size_t n)
 {
-    TRY(buf_append(out, BYTES_LIT("{\"time\":\"")));
+    TRY(buf_printf(out, "{\"level\":\"%s\",\"ts\":\"", level_names[level]));
     TRY(put_time(out));
-    TRY(buf_printf(out, "\",\"level\":\"%s\",\"msg\":", level_names[level]));
+    TRY(buf_append(out, BYTES_LIT("\",\"msg\":")));
     TRY(put_string(out, msg));
     if (trace) {
-        TRY(buf_append(out, BYTES_LIT(",\"trace\":")));
+        TRY(buf_append(out, BYTES_LIT(",\"trace_id\":")));
         TRY(put_string(out, trace));
     }
     for (size_t i = 1; i < n; i++) {
@@ -171,7 +171,7 @@ static err_t put_text(buf_t *out, log_level_t level, const char *msg, const log_
         TRY(put_value(out, &fields[i]));
     }
     if (trace) {
-        TRY(buf_append(out, BYTES_LIT(" trace=")));
+        TRY(buf_append(out, BYTES_LIT(" trace_id=")));
         TRY(put_string(out, trace));
     }
     return buf_append_u8(out, '\n');

@@ -53,13 +53,13 @@ static void test_json(void **state)
              LOG_STR("none", NULL));
     assert_string_equal(
         caught_text(),
-        "{\"time\":\"2026-01-01T00:00:00.123Z\",\"level\":\"info\",\"msg\":\"block added\",\"cid\":\"Qm\","
+        "{\"level\":\"info\",\"ts\":\"2026-01-01T00:00:00.123Z\",\"msg\":\"block added\",\"cid\":\"Qm\","
         "\"n\":-5,\"u\":18446744073709551615,\"d\":0.5,\"inf\":null,\"yes\":true,\"no\":false,\"none\":null}"
         "\n");
     log_set_trace("t-1");
     assert_string_equal(log_trace(), "t-1");
     log_error("plain");
-    assert_non_null(strstr(caught_text(), "\"msg\":\"plain\",\"trace\":\"t-1\"}"));
+    assert_non_null(strstr(caught_text(), "\"msg\":\"plain\",\"trace_id\":\"t-1\"}"));
     assert_int_equal(last_level, LOG_ERROR);
     log_set_trace(NULL);
 }
@@ -93,7 +93,7 @@ static void test_text_format(void **state)
     log_set_trace("t 2");
     log_info("hello\x1b", LOG_STR("who", "you"), LOG_INT("n", 1));
     assert_string_equal(caught_text(),
-                        "2026-01-01T00:00:00.123Z info  hello\\u001b who=\"you\" n=1 trace=\"t 2\"\n");
+                        "2026-01-01T00:00:00.123Z info  hello\\u001b who=\"you\" n=1 trace_id=\"t 2\"\n");
     log_set_trace(NULL);
 }
 

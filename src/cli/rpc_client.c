@@ -47,7 +47,7 @@ static err_t upload_task(task_t *t, void *arg)
 {
     http_call_t *c = arg;
     err_t e = flush_output(t, c);
-    if (!e && http_client_is_sending(&c->http))
+    if (!e && c->sink->read_body)
         e = send_body(t, c);
     c->upload_error = e;
     if (e && e != ERR_RESET &&
@@ -157,6 +157,8 @@ err_t cli_call_http(task_t *t, void *arg, const char *target, const header_pair_
                                               .fields = fields,
                                               .n_fields = n,
                                               .body = sink.read_body ? HTTP_BODY_CHUNKED : HTTP_BODY_LENGTH});
+    if (!e && !sink.read_body)
+        e = http_client_end_body(&c.http);
     if (!e)
         e = exchange_bytes(t, &c);
     http_client_deinit(&c.http);
