@@ -3,6 +3,13 @@
 #include "tests/support/test.h"
 #include "tests/support/tsv.h"
 
+/* The rows of 300 MiB and more take most of a minute under sanitizers, and are checked without them. */
+#ifdef __SANITIZE_ADDRESS__
+static const uint64_t bytes_max = 64 << 20;
+#else
+static const uint64_t bytes_max = UINT64_MAX;
+#endif
+
 static void test_every_input(void **state)
 {
     tsv_t *v = tsv_open("unixfs-inputs.tsv");
@@ -13,6 +20,10 @@ static void test_every_input(void **state)
     size_t rows = 0;
     for (; tsv_next(v); rows++) {
         inputs_t *in = inputs_open(tsv_get(v, "input"));
+        if (inputs_size(in) > bytes_max) {
+            inputs_close(in);
+            continue;
+        }
         hash_ctx_t *h = NULL;
         assert_ok(hash_new(HASH_SHA256, &h));
         assert_int_equal(inputs_size(in), strtoull(tsv_get(v, "bytes"), NULL, 10));
