@@ -46,7 +46,8 @@ struct fiber {
     size_t map_len;
     void (*fn)(void *);
     void *arg;
-    bool is_started, is_done;
+    bool is_entered, is_done;
+    bool is_running; /* its trampoline stands on the stack, for this function or the next */
     void *own_fake_stack, *enterer_fake_stack; /* ASan */
     const void *enterer_stack;
     size_t enterer_stack_len;
@@ -138,7 +139,7 @@ static fiber_t *map_new(void)
 void fiber_pool_init(fiber_pool_t *p)
 {
     list_init(&p->idle);
-    p->idle_count = 0;
+    p->idle_count = p->warm_count = 0;
 }
 
 void fiber_pool_deinit(fiber_pool_t *p)
@@ -147,7 +148,7 @@ void fiber_pool_deinit(fiber_pool_t *p)
         list_remove(&f->node);
         unmap(f);
     }
-    p->idle_count = 0;
+    p->idle_count = p->warm_count = 0;
 }
 
 err_t fiber_new(fiber_pool_t *p, void (*fn)(void *arg), void *arg, fiber_t **ret_fiber)
@@ -156,14 +157,12 @@ err_t fiber_new(fiber_pool_t *p, void (*fn)(void *arg), void *arg, fiber_t **ret
     if (f) {
         list_remove(&f->node);
         p->idle_count--;
+        p->warm_count -= p->warm_count > 0;
     } else if (!(f = map_new()))
         return fail(ERR_NO_MEMORY, "no memory for the stack of a task: %s", strerror(errno));
     f->fn = fn;
     f->arg = arg;
-    f->is_started = f->is_done = false;
-#if HAS_ASAN
-    __asan_unpoison_memory_region(f->map + page_size(), f->map_len - page_size());
-#endif
+    f->is_entered = f->is_done = false;
 #if HAS_TSAN
     f->tsan_fiber = __tsan_create_fiber(0);
 #endif
@@ -171,36 +170,53 @@ err_t fiber_new(fiber_pool_t *p, void (*fn)(void *arg), void *arg, fiber_t **ret
     return OK;
 }
 
-/* The first in the list are the last used, so the warm ones are taken first. */
+/* Without its pages a stack has no trampoline to go on with; TSan knows a fiber by its history. */
+static void make_cold(fiber_t *f)
+{
+    f->is_running = false;
+#if HAS_ASAN
+    __asan_unpoison_memory_region(f->map + page_size(), f->map_len - page_size());
+#endif
+    madvise(f->map + page_size(), f->map_len - page_size(), MADV_DONTNEED);
+}
+
 void fiber_free(fiber_pool_t *p, fiber_t *f)
 {
-    assert(f->is_done || !f->is_started);
+    assert(f->is_done || !f->is_entered);
 #if HAS_TSAN
     __tsan_destroy_fiber(f->tsan_fiber);
+    f->is_running = false;
 #endif
     if (p->idle_count >= IDLE_MAX) {
         unmap(f);
         return;
     }
-    if (p->idle_count >= IDLE_WARM_MAX) {
-        madvise(f->map + page_size(), f->map_len - page_size(), MADV_DONTNEED);
-        list_push_back(&p->idle, &f->node);
-    } else
-        list_push_front(&p->idle, &f->node);
     p->idle_count++;
+    if (p->warm_count < IDLE_WARM_MAX) {
+        p->warm_count++;
+        list_push_front(&p->idle, &f->node);
+    } else {
+        make_cold(f);
+        list_push_back(&p->idle, &f->node);
+    }
 }
 
 /* ── switching ───────────────────────────────────────────────────────────────────────────────── */
-/* makecontext passes ints, so the pointer comes in halves. */
+/* makecontext passes ints, so the pointer comes in halves. A warm stack runs the next function from
+ * here: that saves making a context, which costs two system calls. */
 static void trampoline(unsigned high, unsigned low)
 {
     fiber_t *f = (fiber_t *)(((uintptr_t)high << 32) | low);
-    f->own_fake_stack = NULL;
-    after_leave(f);
-    f->fn(f->arg);
-    f->is_done = true;
-    before_leave(f, true);
-    longjmp_unchecked(f->back, 1);
+    for (;;) {
+        f->own_fake_stack = NULL;
+        after_leave(f);
+        f->fn(f->arg);
+        f->is_done = true;
+        if (!_setjmp(f->here)) {
+            before_leave(f, true);
+            longjmp_unchecked(f->back, 1);
+        }
+    }
 }
 
 /* The context is not on the stack: this frame is left by a jump, which ASan would not see. */
@@ -221,10 +237,10 @@ void fiber_enter(fiber_t *f)
 {
     assert(!f->is_done);
     if (!_setjmp(f->back)) {
-        bool is_started = f->is_started;
-        f->is_started = true;
+        bool is_running = f->is_running;
+        f->is_running = f->is_entered = true;
         before_enter(f);
-        if (is_started)
+        if (is_running)
             longjmp_unchecked(f->here, 1);
         start(f);
     }

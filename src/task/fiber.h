@@ -11,8 +11,8 @@
 typedef struct fiber fiber_t;
 /* Stacks of ended fibers, for the next ones. A few keep their pages, the others give them back. */
 typedef struct fiber_pool {
-    list_t idle;
-    size_t idle_count;
+    list_t idle; /* the warm ones first */
+    size_t idle_count, warm_count;
 } fiber_pool_t;
 
 void fiber_pool_init(fiber_pool_t *p);

@@ -3,10 +3,15 @@
 #include "task/driver.h"
 #include "task/task_impl.h"
 #include <inttypes.h>
+#include <pthread.h>
 #include <stdio.h>
 #include <stdlib.h>
 
 enum { TASK_MAX_DEFAULT = 16384, ROUNDS_PER_TURN = 64 };
+
+/* All schedulers of the process: tools/fiber_gdb.py starts from here. */
+static list_t all_scheds = {&all_scheds, &all_scheds};
+static pthread_mutex_t all_scheds_lock = PTHREAD_MUTEX_INITIALIZER;
 
 sched_t *sched_new(driver_t *driver)
 {
@@ -17,12 +22,18 @@ sched_t *sched_new(driver_t *driver)
     list_init(&s->batch);
     list_init(&s->tasks);
     fiber_pool_init(&s->fibers);
+    pthread_mutex_lock(&all_scheds_lock);
+    list_push_back(&all_scheds, &s->node);
+    pthread_mutex_unlock(&all_scheds_lock);
     return s;
 }
 
 void sched_free(sched_t *s)
 {
     assert(!s->task_count && !s->current);
+    pthread_mutex_lock(&all_scheds_lock);
+    list_remove(&s->node);
+    pthread_mutex_unlock(&all_scheds_lock);
     while (!list_is_empty(&s->ready)) /* leaves no runnable that points into freed memory */
         list_remove(s->ready.next);
     for (size_t i = 0; i < s->alarms.len; i++)

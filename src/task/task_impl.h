@@ -32,6 +32,7 @@ struct task {
 };
 
 struct sched {
+    list_t node; /* in the process's list, for the debugger */
     driver_t *driver;
     list_t ready, batch; /* runnables; batch: those of the running round */
     list_t tasks;
