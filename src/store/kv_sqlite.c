@@ -145,7 +145,7 @@ static err_t read_pragma(connection_t *c, const char *sql, int *ret)
 /* Brings the schema to SCHEMA_VERSION, each step in a transaction. */
 static err_t migrate(connection_t *c, const char *path)
 {
-    int version, application;
+    int version = 0, application = 0;
     TRY(read_pragma(c, "PRAGMA user_version", &version));
     TRY(read_pragma(c, "PRAGMA application_id", &application));
     if (version > SCHEMA_VERSION)
