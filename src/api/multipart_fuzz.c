@@ -31,6 +31,7 @@ static uint64_t hear(bytes_t in, size_t step)
     return hash;
 }
 
+int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
     if (!size)

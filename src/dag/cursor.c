@@ -93,6 +93,16 @@ bool ahead_is_inner(const ahead_t *a, const cursor_step_t *step)
            (step->size > BLOCK_MAX_BYTES || step->depth <= a->inner_depth);
 }
 
+void ahead_learn(ahead_t *a, size_t depth, bool was_foreseen, uint64_t consumed)
+{
+    if (!was_foreseen) {
+        ahead_deinit(a);
+        *a = (ahead_t){.inner_depth = a->inner_depth, .asked = consumed};
+    }
+    if (a->inner_depth < depth)
+        a->inner_depth = depth;
+}
+
 void ahead_run(task_t *t, ahead_t *a, blocks_t *b, const cursor_t *from, uint64_t until, uint64_t end_offset)
 {
     cid_t batch[PREFETCH_BATCH];

@@ -46,9 +46,13 @@ typedef struct ahead {
     bool has_begun, has_stalled;
     cursor_step_t stalled; /* an inner node that is not here yet */
     uint64_t asked;        /* leaves asked for, in the order of the first cursor */
-    size_t inner_depth;    /* nodes down to here were inner so far; set by the first cursor's owner */
+    size_t inner_depth;    /* nodes down to here were inner so far */
 } ahead_t;
 bool ahead_is_inner(const ahead_t *a, const cursor_step_t *step);
+/* The first cursor enters an inner node at this depth. When that was not foreseen (ahead_is_inner said no),
+ * it begins anew from there: the leaves below were not asked for. `consumed`: leaves that the first cursor
+ * has passed. */
+void ahead_learn(ahead_t *a, size_t depth, bool was_foreseen, uint64_t consumed);
 void ahead_deinit(ahead_t *a);
 /* Asks until `until` leaves have been asked for in total, or content beyond end_offset comes (files).
  * `from`: where the first cursor stands, copied at the first call. Never fails: what cannot be read here

@@ -84,8 +84,7 @@ static err_t enter(task_t *t, file_reader_t *r, const cursor_step_t *step)
     take_data(r, child.fs.data, step->offset);
     if (!child.pb.link_count)
         return OK;
-    if (r->ahead.inner_depth < step->depth)
-        r->ahead.inner_depth = step->depth;
+    ahead_learn(&r->ahead, step->depth, !is_leaf, r->consumed);
     return cursor_push_file(&r->cursor, &child, step->offset);
 }
 

@@ -17,8 +17,9 @@ void walk_deinit(walk_t *w)
     w->leaf = NULL;
 }
 
-/* Loads what the step names, unless it is a leaf that is not wanted, and goes down into it. */
-static err_t enter(task_t *t, walk_t *w, walk_step_t *step)
+/* Loads what the step names, unless it is a leaf that is not wanted, and goes down into it. is_inner: as it
+ * was taken for when blocks were asked for ahead. */
+static err_t enter(task_t *t, walk_t *w, bool is_inner, walk_step_t *step)
 {
     bool is_raw = step->cid.codec == CODEC_RAW;
     bool is_last = step->depth >= w->options.max_depth;
@@ -37,8 +38,8 @@ static err_t enter(task_t *t, walk_t *w, walk_step_t *step)
         return fail(ERR_CORRUPT, "%s is not a dag-pb node", cid_print(&step->cid, text));
     if (!pb.link_count)
         return OK;
-    if (w->ahead.inner_depth < step->depth)
-        w->ahead.inner_depth = step->depth;
+    if (step->depth)
+        ahead_learn(&w->ahead, step->depth, is_inner, w->consumed);
     return cursor_push(&w->cursor, w->leaf, &pb);
 }
 
@@ -65,14 +66,14 @@ static void look_ahead(task_t *t, walk_t *w)
 
 err_t walk_next(task_t *t, walk_t *w, walk_step_t *ret_step, bool *ret_has)
 {
-    bool is_new = false;
+    bool is_new = false, is_inner = false;
     block_release(w->leaf);
     w->leaf = NULL;
     if (!w->has_begun) {
         w->has_begun = true;
         *ret_step = (walk_step_t){.cid = w->root, .parent = w->root};
         TRY(visit(w, &w->root, &is_new));
-        TRY(enter(t, w, ret_step));
+        TRY(enter(t, w, true, ret_step));
         *ret_has = true;
         return OK;
     }
@@ -84,7 +85,8 @@ err_t walk_next(task_t *t, walk_t *w, walk_step_t *ret_step, bool *ret_has)
             return OK;
         }
         look_ahead(t, w);
-        w->consumed += !ahead_is_inner(&w->ahead, &step);
+        is_inner = ahead_is_inner(&w->ahead, &step);
+        w->consumed += !is_inner;
         TRY(visit(w, &step.link.cid, &is_new));
         if (is_new)
             break;
@@ -94,7 +96,7 @@ err_t walk_next(task_t *t, walk_t *w, walk_step_t *ret_step, bool *ret_has)
                               .name = step.link.name,
                               .depth = step.depth,
                               .tsize = step.link.tsize};
-    TRY(enter(t, w, ret_step));
+    TRY(enter(t, w, is_inner, ret_step));
     *ret_has = true;
     return OK;
 }
