@@ -1,0 +1,134 @@
+/* replica_planner: the decisions of replication as an engine: who holds what, who is lost, who asks whom to
+ * hold a DAG, who lets go. Each node runs one; nobody leads. Events in, actions out; no clock, no I/O.
+ *
+ * A root has a head (target, release) that its owner alone changes, under a growing version, and an entry
+ * per peer that this peer alone changes, under a growing sequence number. So news merge in any order.
+ * Whether a peer is alive is never in a record: each node judges for itself (failure_detector).
+ *
+ * Healing. Holders that are alive or about to be (FETCHING, or just asked) are counted. Below the target for
+ * lost_grace_ms, the living holder that is nearest to the root (XOR of SHA-256) asks the nearest candidate;
+ * the n-th nearest holder waits n x fallback_ms more. All choose in the same order, so that two that heal
+ * at once ask the same peer. Pruning. Above the target for prune_grace_ms, the farthest living holder (the
+ * owner never) asks the `target` nearest ones to stay, each proving that it holds the root and promising
+ * to keep it for a minute; if all do, it lets go. Nobody promises while it asks: so two can never count on
+ * each other, and the number of copies does not fall below the target. */
+#ifndef LOGIC_REPLICA_PLANNER_H
+#define LOGIC_REPLICA_PLANNER_H
+#include "multi/cid.h"
+#include "multi/peer_id.h"
+
+typedef struct replica_planner replica_planner_t;
+typedef struct replica_plan_config {
+    peer_id_t self;
+    uint32_t heartbeat_ms;     /* 5000 */
+    double phi_lost;           /* 8 */
+    uint32_t lost_grace_ms;    /* 15000 */
+    uint32_t fallback_ms;      /* 10000 */
+    uint32_t prune_grace_ms;   /* 60000 */
+    uint32_t fetch_timeout_ms; /* how long FETCHING counts as about to hold; 600000 */
+    uint32_t ask_again_ms;     /* after a refusal; 60000 */
+    uint32_t promise_ms;       /* 60000 */
+    size_t max_roots;          /* 65536 */
+    size_t max_holders;        /* entries per root; 64 */
+} replica_plan_config_t;
+void replica_plan_config_default(replica_plan_config_t *ret);
+
+replica_planner_t *replica_planner_new(const replica_plan_config_t *c);
+void replica_planner_free(replica_planner_t *p); /* NULL is fine */
+
+/* ── what is known about a root ──────────────────────────────────────────────────────────────── */
+typedef enum { PLAN_FETCHING = 1, PLAN_HOLDS = 2, PLAN_LEFT = 3 } plan_state_t;
+typedef struct plan_entry {
+    peer_id_t peer;
+    uint64_t seq;
+    plan_state_t state;
+    uint64_t since_ms; /* wall clock, for people */
+} plan_entry_t;
+typedef struct plan_head {
+    cid_t root;
+    peer_id_t owner;
+    uint64_t version;
+    uint32_t target;
+    bool is_released;
+    uint64_t size_bytes;
+} plan_head_t;
+typedef struct plan_root plan_root_t; /* borrowed, valid until the next event */
+plan_root_t *replica_planner_root(replica_planner_t *p, const cid_t *root); /* NULL: no record */
+size_t replica_planner_count(const replica_planner_t *p);
+/* In any order. i starts at 0. NULL: the end. */
+plan_root_t *replica_planner_next_root(replica_planner_t *p, size_t *i);
+const plan_head_t *plan_root_head(const plan_root_t *r);
+size_t plan_root_entries(const plan_root_t *r);
+plan_entry_t plan_root_entry(const plan_root_t *r, size_t i); /* in the order of peer ids */
+/* What this node believes about it now: holds the root, is alive, was not caught without it. */
+bool plan_root_is_live(const replica_planner_t *p, const plan_root_t *r, const peer_id_t *peer);
+size_t plan_root_live(const replica_planner_t *p, const plan_root_t *r);
+plan_state_t plan_root_self(const replica_planner_t *p, const plan_root_t *r); /* 0: no entry */
+uint64_t plan_root_digest(const plan_root_t *r); /* equal for equal records; never 0 */
+/* When the peer last proved that it has it; 0: never. */
+uint64_t plan_root_verified_ms(const plan_root_t *r, const peer_id_t *peer);
+
+/* ── events ──────────────────────────────────────────────────────────────────────────────────── */
+/* News of a record: from disk, from a peer. Unknown roots are taken when may_add. head_is_trusted: it comes
+ * from the owner or from our disk, or the root is new. Returns true when something changed. ERR_LIMIT is
+ * silent: the root is not taken. A record with an entry of this node is believed only when the root is new:
+ * look before (replica_planner_root) whether this node really held it. */
+bool replica_planner_merge(replica_planner_t *p, const plan_head_t *head, const plan_entry_t *entries,
+                           size_t n, bool may_add, bool head_is_trusted, uint64_t now_ms);
+/* This node pins it: it is the owner, holds it, and asks at once. Again: changes the target. ERR_LIMIT. */
+MUST_CHECK err_t replica_planner_pin(replica_planner_t *p, const cid_t *root, uint32_t target,
+                                     uint64_t size_bytes, uint64_t wall_ms, uint64_t now_ms);
+/* The owner lets go everywhere. */
+void replica_planner_release(replica_planner_t *p, const cid_t *root, uint64_t wall_ms, uint64_t now_ms);
+/* This node's own entry: FETCHING after an accepted offer, HOLDS when complete, LEFT when it failed. */
+void replica_planner_self(replica_planner_t *p, const cid_t *root, plan_state_t state, uint64_t wall_ms,
+                          uint64_t now_ms);
+void replica_planner_heard(replica_planner_t *p, const peer_id_t *peer, uint64_t now_ms);
+/* The peer may be asked to hold (allowed, reachable, speaks the protocol), or may not any more. */
+void replica_planner_candidate(replica_planner_t *p, const peer_id_t *peer, bool may_be_asked,
+                               uint64_t now_ms);
+typedef enum { PLAN_ACCEPTED, PLAN_REFUSED, PLAN_FAILED } plan_answer_t;
+void replica_planner_offered(replica_planner_t *p, const cid_t *root, const peer_id_t *peer,
+                             plan_answer_t answer, uint64_t now_ms);
+/* It proved to hold the root, or could not although its entry says so. */
+void replica_planner_verified(replica_planner_t *p, const cid_t *root, const peer_id_t *peer, bool holds,
+                              uint64_t now_ms);
+/* Another holder wants to leave and counts on us. True: promised. */
+bool replica_planner_promise(replica_planner_t *p, const cid_t *root, uint64_t now_ms);
+/* The answers to PLAN_LEAVE_ASK: did all stay? */
+void replica_planner_leave(replica_planner_t *p, const cid_t *root, bool all_stay, uint64_t wall_ms,
+                           uint64_t now_ms);
+/* After the last news of it were told: this node has LEFT, and the root is not released. The record of a
+ * released root stays a day, so that late offers are recognised; the planner removes it by itself. */
+void replica_planner_forget(replica_planner_t *p, const cid_t *root);
+
+/* ── actions ─────────────────────────────────────────────────────────────────────────────────── */
+typedef struct plan_action {
+    enum {
+        PLAN_SAVE,      /* the record changed: make it durable, then tell the others */
+        PLAN_OFFER,     /* ask `peer`; answer with replica_planner_offered */
+        PLAN_LEAVE_ASK, /* ask `stayers`; answer with replica_planner_leave */
+        PLAN_DROP,      /* let go of the copy here */
+        PLAN_HEARTBEAT, /* tell `peer` that we are here, with the digests of what we share */
+    } kind;
+    cid_t root;
+    peer_id_t peer;
+    peer_id_t stayers[32];
+    size_t n_stayers;
+} plan_action_t;
+bool replica_planner_next(replica_planner_t *p, plan_action_t *ret);
+uint64_t replica_planner_deadline_ms(const replica_planner_t *p);
+void replica_planner_tick(replica_planner_t *p, uint64_t now_ms);
+
+/* Peers that share a root with us, and whether they seem alive. */
+bool replica_planner_is_alive(const replica_planner_t *p, const peer_id_t *peer, uint64_t now_ms);
+/* How many candidates for this root are left to be asked now, those that were asked not counted. */
+size_t replica_planner_askable(const replica_planner_t *p, const plan_root_t *r, uint64_t now_ms);
+/* an offer or a fetch elsewhere is under way */
+bool replica_planner_is_asking(const replica_planner_t *p, const plan_root_t *r);
+typedef struct replica_plan_stat {
+    size_t roots, owned, below, above;
+    uint64_t heals, prunes;
+} replica_plan_stat_t;
+replica_plan_stat_t replica_planner_stat(const replica_planner_t *p);
+#endif

@@ -1,0 +1,81 @@
+/* replica: the messages of /distribute/replica/1.0.0, our own protocol. Described with examples in
+ * docs/protocols/replica.md. A stream carries requests one way and one answer for each the other way, in
+ * order; every message is a protobuf behind a uvarint length.
+ *
+ * A record says who holds a DAG. Its head (target, release) is written by the owner alone, under a growing
+ * version; each entry by its own peer alone, under a growing sequence number. So any two records of a root
+ * merge without conflict, in any order: the higher version, and for each peer the higher number. */
+#ifndef WIRE_REPLICA_H
+#define WIRE_REPLICA_H
+#include "base/writer.h"
+#include "multi/cid.h"
+#include "multi/peer_id.h"
+
+#define REPLICA_MESSAGE_MAX_BYTES (64u << 10)
+#define REPLICA_ENTRIES_MAX 64
+#define REPLICA_DIGESTS_MAX 256
+#define REPLICA_REASON_MAX 128
+#define REPLICA_NONCE_BYTES 32
+#define REPLICA_TARGET_LIMIT 32
+
+typedef enum {
+    REPLICA_ENTRY_FETCHING = 1,
+    REPLICA_ENTRY_HOLDS = 2, /* all of it, durably */
+    REPLICA_ENTRY_LEFT = 3,  /* lets go; kept so that older news of it is recognised */
+} replica_entry_state_t;
+typedef struct replica_entry {
+    peer_id_t peer;
+    uint64_t seq;
+    replica_entry_state_t state;
+    uint64_t since_ms; /* wall clock of the peer itself; for people only */
+} replica_entry_t;
+typedef struct replica_record {
+    cid_t root;
+    peer_id_t owner;
+    uint64_t version;
+    uint32_t target; /* 1 to REPLICA_TARGET_LIMIT */
+    bool is_released;
+    uint64_t size_bytes; /* of the DAG; 0: not known */
+    size_t n_entries;
+    replica_entry_t entries[REPLICA_ENTRIES_MAX]; /* in the order of peer ids */
+} replica_record_t;                               /* large: on the heap */
+/* NULL when the peer has none. */
+replica_entry_t *replica_record_entry(replica_record_t *r, const peer_id_t *peer);
+/* Puts or replaces the peer's entry. ERR_LIMIT: REPLICA_ENTRIES_MAX others are there that have not left. */
+MUST_CHECK err_t replica_record_put(replica_record_t *r, const replica_entry_t *e);
+MUST_CHECK err_t replica_record_encode(const replica_record_t *r, buf_t *out);
+MUST_CHECK err_t replica_record_decode(bytes_t in, replica_record_t *ret);
+
+typedef enum {
+    REPLICA_OFFER = 1,     /* record: please hold this                            -> ACCEPT, REFUSE */
+    REPLICA_UPDATE = 2,    /* record: news about it                               -> ACCEPT, REFUSE */
+    REPLICA_STATUS = 3,    /* root [, nonce, block] [, stay]: do you hold it?     -> STATE */
+    REPLICA_HEARTBEAT = 4, /* digests: I am here, and hold these                  -> STATE with the digests
+                              that the answering side sees otherwise or does not know */
+    REPLICA_RELEASE = 5,   /* record, from its owner: let go                      -> ACCEPT, REFUSE */
+    REPLICA_ACCEPT = 6,
+    REPLICA_REFUSE = 7, /* reason */
+    REPLICA_STATE = 8,  /* [record, proof, stays] */
+} replica_message_kind_t;
+typedef struct replica_digest {
+    cid_t root;
+    uint64_t digest; /* 0: not known, not held */
+} replica_digest_t;
+typedef struct replica_message {
+    replica_message_kind_t kind;
+    bool has_record, has_nonce, has_block, has_proof;
+    bool stay; /* STATUS: promise to keep it for a minute; STATE: promised */
+    replica_record_t record;
+    cid_t root, block; /* STATUS: prove that you have this block of it */
+    bool has_root;
+    uint8_t nonce[REPLICA_NONCE_BYTES];
+    uint8_t proof[32]; /* SHA-256 of nonce and block bytes */
+    char reason[REPLICA_REASON_MAX + 1];
+    size_t n_digests;
+    replica_digest_t digests[REPLICA_DIGESTS_MAX];
+} replica_message_t; /* large: on the heap */
+/* Without the length prefix. */
+MUST_CHECK err_t replica_message_encode(const replica_message_t *m, buf_t *out);
+/* ERR_INVALID, ERR_LIMIT, ERR_EOF. *ret is overwritten even on failure. */
+MUST_CHECK err_t replica_message_decode(bytes_t in, replica_message_t *ret);
+#endif
