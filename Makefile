@@ -25,11 +25,11 @@ $(DEBUG)/build.ninja: | deps
 	@meson setup $(DEBUG) -Db_sanitize=address,undefined -Doptimization=1 -Db_lundef=false $(MESON_FLAGS) >/dev/null
 	@ln -sf $(DEBUG)/compile_commands.json compile_commands.json
 
-build: deps $(RELEASE)/build.ninja ## the optimized program: build/release/distribute (and dfs, ipfs beside it)
-	@ninja -C $(RELEASE) -j$(JOBS) distribute
+build: deps $(RELEASE)/build.ninja ## the optimized program: build/release/src/distribute (and dfs, ipfs beside it)
+	@ninja -C $(RELEASE) -j$(JOBS) src/distribute src/dfs src/ipfs
 
 run: build ## three nodes: store a real file on two, lose a holder, heal onto the third, get the bytes back
-	@tools/demo.py $(RELEASE)/distribute
+	@tools/demo.py $(RELEASE)/src/distribute
 
 test: deps $(DEBUG)/build.ninja ## all tests under ASan and UBSan, fuzz corpora replayed
 	@ninja -C $(DEBUG) -j$(JOBS)
@@ -46,13 +46,13 @@ sim: deps $(DEBUG)/build.ninja ## 100 simulated nodes: join, publish, fetch, los
 	@tools/run_sim.py $(BUILD)/sim --seeds $(SIM_SEEDS) --jobs $(JOBS)
 
 test-interop: build ## against Kubo 0.42 (built from the Go module proxy into a cache folder; skipped without Go)
-	@tests/interop/run.sh $(RELEASE)/distribute
+	@tests/interop/run.sh $(RELEASE)/src/distribute
 
 test-integration: build ## real processes: crash, full disk, ports, bad repositories
-	@tests/cli/run.sh $(RELEASE)/distribute
+	@tests/cli/run.sh $(RELEASE)/src/distribute
 
 test-chaos: build ## real processes killed at random while they work
-	@tests/chaos/run.sh $(RELEASE)/distribute
+	@tests/chaos/run.sh $(RELEASE)/src/distribute
 
 fuzz: deps ## explore with libFuzzer, FUZZ_SECONDS for each target
 	@tools/deps.sh fuzz
@@ -67,7 +67,7 @@ coverage: deps ## line coverage; fails below 90% in the critical folders
 	@tools/coverage.py $(BUILD)/coverage
 
 bench: build ## speed and memory, as ratios against Kubo (where it is built) and the machine's limits
-	@bench/run.sh $(RELEASE)/distribute
+	@bench/run.sh $(RELEASE)/src/distribute
 
 lint: deps ## layers, formatting, clang-tidy
 	@tools/deps.sh lint
@@ -80,7 +80,7 @@ hooks: ## install the pre-commit hook of this clone
 	@git config core.hooksPath tools/hooks && echo "pre-commit hook installed"
 
 install: build ## install to PREFIX (/usr/local)
-	@install -Dm755 $(RELEASE)/distribute $(DESTDIR)$(PREFIX)/bin/distribute
+	@install -Dm755 $(RELEASE)/src/distribute $(DESTDIR)$(PREFIX)/bin/distribute
 	@ln -sf distribute $(DESTDIR)$(PREFIX)/bin/dfs
 
 clean: ## remove what was built

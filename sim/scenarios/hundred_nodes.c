@@ -186,7 +186,8 @@ static err_t publish(task_t *t, member_t *m, void *arg)
     import_options_t options;
     importer_t *im;
     dag_ref_t ref;
-    import_options_default(&options);
+
+    import_options_init(&options);
     TRY(importer_new(t, node_local_blocks(m->node), &options, &im));
     err_t e = importer_add_file(t, im, (source_t){read_content, &content}, NULL, &ref);
     if (!e)

@@ -94,7 +94,8 @@ static err_t fill(task_t *t, fixture_t *f)
     import_options_t options;
     importer_t *im;
     dag_ref_t text, big, odd, index, site, root;
-    import_options_default(&options);
+
+    import_options_init(&options);
     TRY(importer_new(t, node_local_blocks(f->node), &options, &im));
     TRY(add(t, im, BYTES_LIT("hello\n"), &text));
     TRY(add(t, im, bytes_of(f->big_bytes, BIG_BYTES), &big));
