@@ -685,6 +685,35 @@ static void test_replay(void **state)
     }
 }
 
+/* A scheduler of a host may be run on its own: its driver's turn moves the world. */
+static err_t ping_other_host(task_t *t, void *arg)
+{
+    world_t *w = arg;
+    net_addr_t at = sim_host_addr(w->b, 7);
+    stream_t *s;
+    TRY(task_sleep(t, 5000));
+    TRY(net_dial(t, &at, &s));
+    TRY(say(t, s, "hello"));
+    stream_close(s);
+    return fail(ERR_EXISTS, "carried out");
+}
+
+static void test_single_scheduler(void **state)
+{
+    world_t w = {.sim = sim_new(13), .echo = {.port = 7}};
+    w.a = sim_add_host(w.sim, "10.0.0.1");
+    w.b = sim_add_host(w.sim, "10.0.0.2");
+    assert_ok(sim_host_start(w.b, "server", echo_main, &w.echo));
+    assert_err(sched_run(sim_host_sched(w.a), "main", ping_other_host, &w), ERR_EXISTS);
+    assert_string_equal(error_text(ERR_EXISTS), "carried out");
+    assert_int_equal(w.echo.accepted, 1);
+    sim_crash(w.b, SIM_KILL);
+    sim_dump(w.sim);
+    for (int i = 0; i < 100 && sched_task_count(sim_host_sched(w.b)); i++)
+        sched_run_ready(sim_host_sched(w.b));
+    sim_free(w.sim);
+}
+
 /* ── what cannot go on ── */
 static err_t wait_for_nothing(task_t *t, void *arg)
 {
@@ -741,13 +770,21 @@ static void test_aborts(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_streams),    cmocka_unit_test(test_back_pressure),
-        cmocka_unit_test(test_bandwidth),  cmocka_unit_test(test_stalls_and_resets),
-        cmocka_unit_test(test_partitions), cmocka_unit_test(test_dialled_then_left),
-        cmocka_unit_test(test_loopback),   cmocka_unit_test(test_datagrams),
-        cmocka_unit_test(test_names),      cmocka_unit_test(test_clocks),
-        cmocka_unit_test(test_crashes),    cmocka_unit_test(test_dead_hosts),
-        cmocka_unit_test(test_work),       cmocka_unit_test(test_replay),
+        cmocka_unit_test(test_streams),
+        cmocka_unit_test(test_back_pressure),
+        cmocka_unit_test(test_bandwidth),
+        cmocka_unit_test(test_stalls_and_resets),
+        cmocka_unit_test(test_partitions),
+        cmocka_unit_test(test_dialled_then_left),
+        cmocka_unit_test(test_loopback),
+        cmocka_unit_test(test_datagrams),
+        cmocka_unit_test(test_names),
+        cmocka_unit_test(test_clocks),
+        cmocka_unit_test(test_crashes),
+        cmocka_unit_test(test_dead_hosts),
+        cmocka_unit_test(test_work),
+        cmocka_unit_test(test_replay),
+        cmocka_unit_test(test_single_scheduler),
         cmocka_unit_test(test_aborts),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

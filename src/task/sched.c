@@ -157,7 +157,7 @@ err_t sched_run(sched_t *s, const char *name, task_fn main_fn, void *arg)
             break;
         bool is_alive = s->driver->ops->turn(s->driver, is_ready ? 0 : sched_next_ms(s));
         sched_fire_due(s);
-        if (!is_alive && list_is_empty(&s->ready)) {
+        if (!is_alive && s->task_count && list_is_empty(&s->ready)) {
             fputs("deadlock: these tasks wait, and nothing can happen any more\n", stderr);
             sched_dump(s);
             abort();

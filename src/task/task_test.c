@@ -1,6 +1,9 @@
 #include "base/log.h"
 #include "task/driver.h"
 #include "tests/support/test.h"
+#include <sys/resource.h>
+#include <sys/wait.h>
+#include <unistd.h>
 
 /* A driver with nothing but a clock, which jumps to the next alarm. */
 static uint64_t clock_ms;
@@ -616,6 +619,145 @@ static void test_parks(void **state)
     assert_ok(run(parks, NULL));
 }
 
+static err_t parked_shielded(task_t *t, void *arg)
+{
+    park_t *p = arg;
+    park_init(t, p);
+    deadline_t d = deadline_push(t, 5);
+    park_wait_shielded(t, p); /* neither the deadline nor the cancellation ends it */
+    assert_true(task_now_ms(t) >= 1050);
+    assert_err(task_check(t), ERR_CANCELED);
+    deadline_pop(t, &d);
+    return p->result;
+}
+
+static err_t shielded_parks(task_t *t, void *arg)
+{
+    group_t g;
+    group_init(&g, task_sched(t));
+    park_t p;
+    task_t *child;
+    assert_ok(group_spawn(&g, "p", parked_shielded, &p, &child));
+    assert_ok(task_sleep(t, 1));
+    task_cancel(child);
+    assert_ok(task_sleep(t, 49));
+    park_done(&p, ERR_EXISTS);
+    assert_err(group_join(t, &g), ERR_EXISTS);
+    return OK;
+}
+
+static void test_shielded_parks(void **state)
+{
+    assert_ok(run(shielded_parks, NULL));
+}
+
+/* ── a task that runs before its turn ── */
+typedef struct early {
+    runnable_t runnable;
+    group_t group;
+    shared_t *shared;
+    uint64_t sleep_ms;
+} early_t;
+
+static err_t early_task(task_t *t, void *arg)
+{
+    early_t *e = arg;
+    mark(e->shared, '1');
+    if (e->sleep_ms)
+        TRY(task_sleep(t, e->sleep_ms));
+    mark(e->shared, '3');
+    return OK;
+}
+
+static void start_early(void *arg)
+{
+    early_t *e = arg;
+    task_t *child;
+    assert_ok(group_spawn(&e->group, "early", early_task, e, &child));
+    task_run_now(child);
+    mark(e->shared, '2');
+}
+
+static err_t run_now(task_t *t, void *arg)
+{
+    shared_t s = {0};
+    early_t e = {.shared = &s};
+    group_init(&e.group, task_sched(t));
+    runnable_init(&e.runnable, start_early, &e);
+    sched_post(task_sched(t), &e.runnable);
+    assert_ok(task_sleep(t, 1));
+    assert_string_equal(s.trail, "132"); /* it ended at once */
+    assert_int_equal(e.group.count, 0);
+    e.sleep_ms = 5;
+    sched_post(task_sched(t), &e.runnable);
+    assert_ok(task_sleep(t, 1));
+    assert_ok(group_join(t, &e.group));
+    assert_string_equal(s.trail, "132123");
+    return OK;
+}
+
+static void test_run_now(void **state)
+{
+    assert_ok(run(run_now, NULL));
+}
+
+/* ── misuse is a bug of ours, and ends the process ── */
+static err_t pop_out_of_order(task_t *t, void *arg)
+{
+    deadline_t outer = deadline_push(t, 10), inner = deadline_push(t, 5);
+    deadline_pop(t, &outer);
+    deadline_pop(t, &inner);
+    return OK;
+}
+
+static err_t pop_inside_shield(task_t *t, void *arg)
+{
+    deadline_t d = deadline_push(t, 10);
+    task_shield(t);
+    deadline_pop(t, &d);
+    task_unshield(t);
+    return OK;
+}
+
+static err_t leave_children(task_t *t, void *arg)
+{
+    child_t c = {.sleep_ms = 10};
+    group_t g;
+    group_init(&g, task_sched(t));
+    assert_ok(group_spawn(&g, "child", child_main, &c, NULL));
+    group_deinit(&g);
+    return group_join(t, &g);
+}
+
+static err_t wait_for_ever(task_t *t, void *arg)
+{
+    event_t e;
+    event_init(&e);
+    task_set_trace(t, "trace-7");
+    deadline_t d = deadline_push(t, 7);
+    assert_err(event_wait(t, &e), ERR_TIMEOUT);
+    deadline_pop(t, &d);
+    sched_dump(task_sched(t));
+    return event_wait(t, &e);
+}
+
+static void test_misuse_aborts(void **state)
+{
+    static const task_fn cases[] = {pop_out_of_order, pop_inside_shield, leave_children, wait_for_ever};
+    for (size_t i = 0; i < ARRAY_LEN(cases); i++) {
+        pid_t pid = fork();
+        if (!pid) {
+            setrlimit(RLIMIT_CORE, &(struct rlimit){0, 0});
+            (void)!freopen("/dev/null", "w", stderr);
+            (void)!run(cases[i], NULL);
+            _exit(0);
+        }
+        int status;
+        assert_int_equal(waitpid(pid, &status, 0), pid);
+        assert_true(WIFSIGNALED(status));
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -635,6 +777,9 @@ int main(void)
         cmocka_unit_test(test_fairness),
         cmocka_unit_test(test_error_texts),
         cmocka_unit_test(test_parks),
+        cmocka_unit_test(test_shielded_parks),
+        cmocka_unit_test(test_run_now),
+        cmocka_unit_test(test_misuse_aborts),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
