@@ -68,6 +68,24 @@ err_t aead_seal(aead_t *a, const uint8_t nonce[12], bytes_t ad, bytes_t plain, u
     return OK;
 }
 
+err_t aead_seal_pieces(aead_t *a, const uint8_t nonce[12], bytes_t ad, const bytes_t *pieces, size_t n,
+                       uint8_t *out)
+{
+    int used;
+    bool is_ok = ad.len <= INT_MAX && run(a->ctx, true, nonce, ad, BYTES_NONE, out);
+    for (size_t i = 0; is_ok && i < n; i++) {
+        if (pieces[i].len > INT_MAX - AEAD_TAG_BYTES)
+            return fail(ERR_LIMIT, "%zu bytes are too many for one seal", pieces[i].len);
+        is_ok =
+            !pieces[i].len || EVP_CipherUpdate(a->ctx, out, &used, pieces[i].data, (int)pieces[i].len) == 1;
+        out += pieces[i].len;
+    }
+    if (!is_ok || EVP_CipherFinal_ex(a->ctx, out, &used) != 1 ||
+        EVP_CIPHER_CTX_ctrl(a->ctx, EVP_CTRL_AEAD_GET_TAG, AEAD_TAG_BYTES, out) != 1)
+        return fail(ERR_CRYPTO, "OpenSSL refused to encrypt");
+    return OK;
+}
+
 err_t aead_open(aead_t *a, const uint8_t nonce[12], bytes_t ad, bytes_t sealed, uint8_t *out)
 {
     if (sealed.len < AEAD_TAG_BYTES)

@@ -75,9 +75,33 @@ static void test_in_place_and_tampering(void **state)
     aead_free(NULL);
 }
 
+/* Pieces of odd sizes give what the joined text gives. */
+static void test_pieces(void **state)
+{
+    uint8_t key[32] = {7}, nonce[12] = {1}, text[1000], joined[1016], out[1016];
+    for (size_t i = 0; i < sizeof text; i++)
+        text[i] = (uint8_t)(i * 7);
+    aead_t *a;
+    assert_ok(aead_new_chacha20_poly1305(key, &a));
+    assert_ok(aead_seal(a, nonce, BYTES_LIT("ad"), bytes_of(text, sizeof text), joined));
+    static const size_t cuts[][4] = {{0, 12, 76, 1000}, {1, 1, 64, 999}, {0, 0, 0, 0}, {500, 513, 514, 1000}};
+    for (size_t i = 0; i < ARRAY_LEN(cuts); i++) {
+        bytes_t pieces[5];
+        size_t at = 0;
+        for (size_t k = 0; k < 5; k++) {
+            size_t end = k < 4 ? cuts[i][k] : sizeof text;
+            pieces[k] = bytes_of(text + at, end - at);
+            at = end;
+        }
+        assert_ok(aead_seal_pieces(a, nonce, BYTES_LIT("ad"), pieces, 5, out));
+        assert_bytes(bytes_of(out, sizeof out), bytes_of(joined, sizeof joined));
+    }
+    aead_free(a);
+}
+
 int main(void)
 {
-    const struct CMUnitTest tests[] = {cmocka_unit_test(test_rfc8439),
+    const struct CMUnitTest tests[] = {cmocka_unit_test(test_pieces), cmocka_unit_test(test_rfc8439),
                                        cmocka_unit_test(test_in_place_and_tampering)};
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

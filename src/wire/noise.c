@@ -197,57 +197,43 @@ err_t noise_feed(noise_t *n, uint8_t *in, size_t len, size_t *ret_used, bytes_t 
     return OK;
 }
 
-/* Cursor over the pieces to seal. */
-typedef struct gather {
-    const bytes_t *piece;
-    size_t left, offset; /* pieces left, offset into the first */
-} gather_t;
-
-/* Seals the next `len` bytes as one frame. */
-static err_t seal_frame(noise_t *n, gather_t *g, size_t len, uint8_t *out)
+/* A run of pieces as one frame, len bytes in sum. */
+static err_t seal_frame(noise_t *n, const bytes_t *pieces, size_t n_pieces, size_t len, uint8_t *out)
 {
     if (n->send_nonce == UINT64_MAX)
         return fail(ERR_LIMIT, "noise: the nonces are used up");
     size_t sealed = len + AEAD_TAG_BYTES;
     out[0] = (uint8_t)(sealed >> 8);
     out[1] = (uint8_t)sealed;
-    uint8_t nonce[12], *body = out + NOISE_PREFIX_BYTES;
+    uint8_t nonce[12];
     nonce_bytes(n->send_nonce, nonce);
-    bytes_t plain = BYTES_NONE;
-    for (size_t done = 0; done < len;) {
-        bytes_t rest = bytes_slice(*g->piece, g->offset, len - done);
-        if (rest.len == len) {
-            plain = rest; /* one piece: sealed without a copy */
-        } else {
-            memcpy(body + done, rest.data, rest.len);
-            plain = bytes_of(body, len);
-        }
-        done += rest.len;
-        g->offset += rest.len;
-        if (g->offset == g->piece->len) {
-            g->piece++;
-            g->left--;
-            g->offset = 0;
-        }
-    }
-    TRY(aead_seal(n->send, nonce, BYTES_NONE, plain, body));
+    TRY(aead_seal_pieces(n->send, nonce, BYTES_NONE, pieces, n_pieces, out + NOISE_PREFIX_BYTES));
     n->send_nonce++;
     return OK;
 }
 
 err_t noise_seal(noise_t *n, const bytes_t *pieces, size_t n_pieces, uint8_t *out, size_t *ret_len)
 {
-    assert(n->state == NOISE_OPEN);
-    size_t left = 0, len = 0;
-    for (size_t i = 0; i < n_pieces; i++)
-        left += pieces[i].len;
-    gather_t g = {pieces, n_pieces, 0};
-    while (left) {
-        size_t plain = left < NOISE_PLAIN_MAX ? left : NOISE_PLAIN_MAX;
-        TRY(seal_frame(n, &g, plain, out + len));
-        len += plain + NOISE_FRAME_OVERHEAD;
-        left -= plain;
+    assert(n->state == NOISE_OPEN && n_pieces <= NOISE_PIECES_MAX);
+    bytes_t run[NOISE_PIECES_MAX];
+    size_t written = 0, at = 0, offset = 0; /* pieces[at] from offset on is next */
+    while (at < n_pieces) {
+        size_t n_run = 0, len = 0;
+        while (at < n_pieces && len < NOISE_PLAIN_MAX) {
+            bytes_t part = bytes_slice(pieces[at], offset, NOISE_PLAIN_MAX - len);
+            run[n_run++] = part;
+            len += part.len;
+            offset += part.len;
+            if (offset == pieces[at].len) {
+                at++;
+                offset = 0;
+            }
+        }
+        if (!len)
+            continue; /* empty pieces alone make no frame */
+        TRY(seal_frame(n, run, n_run, len, out + written));
+        written += len + NOISE_FRAME_OVERHEAD;
     }
-    *ret_len = len;
+    *ret_len = written;
     return OK;
 }

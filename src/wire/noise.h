@@ -17,7 +17,7 @@
 #define NOISE_PLAIN_MAX (NOISE_FRAME_MAX - AEAD_TAG_BYTES)
 #define NOISE_FRAME_OVERHEAD (NOISE_PREFIX_BYTES + AEAD_TAG_BYTES)
 #define NOISE_HANDSHAKE_MAX 16384
-#define NOISE_MUXERS_MAX 16
+#define NOISE_PIECES_MAX 64 /* sealed by one call */
 
 typedef enum { NOISE_HANDSHAKE, NOISE_OPEN, NOISE_FAILED } noise_state_t;
 
@@ -64,8 +64,9 @@ static inline size_t noise_sealed_size(size_t plain_len)
 {
     return plain_len + (plain_len + NOISE_PLAIN_MAX - 1) / NOISE_PLAIN_MAX * NOISE_FRAME_OVERHEAD;
 }
-/* Seals the joined pieces into as many frames as they take; out has room for noise_sealed_size of their sum
- * and overlaps none of them. *ret_len: bytes of out. ERR_LIMIT: the nonces are used up. */
+/* Seals the joined pieces, at most NOISE_PIECES_MAX, into as many frames as they take; out has room for
+ * noise_sealed_size of their sum and overlaps none of them. *ret_len: bytes of out. ERR_LIMIT: the nonces are
+ * used up. */
 MUST_CHECK err_t noise_seal(noise_t *n, const bytes_t *pieces, size_t n_pieces, uint8_t *out,
                             size_t *ret_len);
 
