@@ -29,11 +29,27 @@ static err_t store_put(task_t *t, blocks_t *b, block_t *const *list, size_t n)
 {
     return blockstore_put_many(t, ((store_blocks_t *)b)->bs, list, n);
 }
+static err_t store_write(task_t *t, blocks_t *b, block_t *const *list, size_t n, void **state)
+{
+    blockstore_writer_t w = {((store_blocks_t *)b)->bs, *state};
+    err_t e = blockstore_write(t, &w, list, n);
+    *state = w.state;
+    return e;
+}
+static err_t store_settle(task_t *t, blocks_t *b, void **state)
+{
+    blockstore_t *bs = ((store_blocks_t *)b)->bs;
+    return bs->ops->settle(t, bs, state);
+}
 static bool store_has(task_t *t, blocks_t *b, const cid_t *cid)
 {
     return blockstore_has(t, ((store_blocks_t *)b)->bs, cid);
 }
-static const blocks_ops_t store_ops = {.get = store_get, .put_many = store_put, .has = store_has};
+static const blocks_ops_t store_ops = {.get = store_get,
+                                       .put_many = store_put,
+                                       .has = store_has,
+                                       .write_many = store_write,
+                                       .settle = store_settle};
 
 static double wall_s(void)
 {

@@ -27,6 +27,26 @@ bool blocks_has(task_t *t, blocks_t *b, const cid_t *cid)
     return cid_is_identity(cid) || b->ops->has(t, b, cid);
 }
 
+err_t blocks_write(task_t *t, blocks_writer_t *w, block_t *const *list, size_t n)
+{
+    if (!n)
+        return OK;
+    if (w->blocks->ops->write_many)
+        return w->blocks->ops->write_many(t, w->blocks, list, n, &w->state);
+    return w->blocks->ops->put_many(t, w->blocks, list, n);
+}
+
+err_t blocks_flush(task_t *t, blocks_writer_t *w)
+{
+    return w->state ? w->blocks->ops->settle(t, w->blocks, &w->state) : OK;
+}
+
+void blocks_writer_deinit(blocks_writer_t *w)
+{
+    if (w->state)
+        (void)!w->blocks->ops->settle(NULL, w->blocks, &w->state);
+}
+
 struct blocks_map {
     blocks_t base;
     map_t by_multihash; /* block_t*, or the map itself where only presence is kept */

@@ -8,7 +8,7 @@ enum {
     SLOT_MAX_LEAVES = 512,
     SLOTS = 4,
     HASH_INLINE_BYTES = 32 << 10, /* below it a thread switch costs more than the hash */
-    PUT_BATCH_BYTES = 8 << 20,
+    PUT_BATCH_BYTES = 4 << 20,
     PUT_BATCHES = 2,
 };
 

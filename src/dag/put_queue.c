@@ -12,7 +12,7 @@ struct put_batch {
 void put_queue_init(put_queue_t *q, sched_t *s, blocks_t *blocks, size_t batch_bytes, size_t max_batches)
 {
     assert(batch_bytes > 0 && max_batches > 0);
-    *q = (put_queue_t){.blocks = blocks, .batch_bytes = batch_bytes, .max_batches = max_batches};
+    *q = (put_queue_t){.writer = {.blocks = blocks}, .batch_bytes = batch_bytes, .max_batches = max_batches};
     group_init(&q->writers, s);
 }
 
@@ -29,13 +29,14 @@ static void batch_free(put_batch_t *b)
 
 void put_queue_deinit(task_t *t, put_queue_t *q)
 {
-    if (!q->blocks)
+    if (!q->writer.blocks)
         return;
     group_stop(t, &q->writers);
     group_deinit(&q->writers);
     batch_free(q->filling);
     q->filling = NULL;
-    q->blocks = NULL;
+    blocks_writer_deinit(&q->writer);
+    q->writer.blocks = NULL;
 }
 
 /* The text belongs to the task that failed: it is carried over to the one that asks. */
@@ -44,15 +45,21 @@ static err_t reported(const put_queue_t *q)
     return q->first_error.code ? fail(q->first_error.code, "%s", q->first_error.text) : OK;
 }
 
+static void record(put_queue_t *q, err_t e)
+{
+    if (q->first_error.code)
+        return;
+    q->first_error.code = e;
+    strncpy(q->first_error.text, error_text(e), sizeof q->first_error.text - 1);
+}
+
 static err_t batch_write(task_t *t, void *arg)
 {
     put_batch_t *b = arg;
     put_queue_t *q = b->queue;
-    err_t e = blocks_put_many(t, q->blocks, b->list, b->count);
-    if (e && !q->first_error.code) {
-        q->first_error.code = e;
-        strncpy(q->first_error.text, error_text(e), sizeof q->first_error.text - 1);
-    }
+    err_t e = blocks_write(t, &q->writer, b->list, b->count);
+    if (e)
+        record(q, e);
     batch_free(b);
     return OK; /* reported through the queue */
 }
@@ -104,5 +111,9 @@ err_t put_queue_flush(task_t *t, put_queue_t *q)
     if (q->filling)
         TRY(start_write(t, q));
     TRY(group_join(t, &q->writers));
-    return reported(q);
+    TRY(reported(q));
+    err_t e = blocks_flush(t, &q->writer);
+    if (e) /* not to be asked for again */
+        record(q, e);
+    return e;
 }

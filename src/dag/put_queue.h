@@ -9,7 +9,7 @@
 
 typedef struct put_batch put_batch_t;
 typedef struct put_queue {
-    blocks_t *blocks;
+    blocks_writer_t writer;
     size_t batch_bytes, max_batches;
     group_t writers;
     put_batch_t *filling;     /* NULL when empty */

@@ -129,12 +129,30 @@ static err_t blocks_put(task_t *t, blocks_t *b, block_t *const *list, size_t n)
     return blockstore_put_many(t, store_of(b), list, n);
 }
 
+static err_t blocks_write_many(task_t *t, blocks_t *b, block_t *const *list, size_t n, void **state)
+{
+    blockstore_writer_t w = {store_of(b), *state};
+    err_t e = blockstore_write(t, &w, list, n);
+    *state = w.state;
+    return e;
+}
+
+static err_t blocks_settle(task_t *t, blocks_t *b, void **state)
+{
+    return store_of(b)->ops->settle(t, store_of(b), state);
+}
+
 static bool blocks_has_one(task_t *t, blocks_t *b, const cid_t *cid)
 {
     return blockstore_has(t, store_of(b), cid);
 }
 
-static const blocks_ops_t store_blocks_ops = {blocks_get_one, blocks_ask, blocks_put, blocks_has_one};
+static const blocks_ops_t store_blocks_ops = {.get = blocks_get_one,
+                                              .prefetch = blocks_ask,
+                                              .put_many = blocks_put,
+                                              .has = blocks_has_one,
+                                              .write_many = blocks_write_many,
+                                              .settle = blocks_settle};
 
 blocks_t *store_blocks_new(blockstore_t *store)
 {
