@@ -8,6 +8,7 @@ void lookup_config_default(lookup_config_t *ret)
                              .beta = 3,
                              .max_peers = 512,
                              .max_requests = 300,
+                             .max_per_group = 4,
                              .peer_timeout_ms = 5000,
                              .has_follow_up = true};
 }
@@ -139,6 +140,20 @@ void lookup_answer(lookup_t *l, const peer_id_t *from, const peer_id_t *closer, 
     hear_closest(l, closer, n, (uint16_t)(hops + (hops < UINT16_MAX)));
 }
 
+void lookup_set_group(lookup_t *l, const peer_id_t *peer, uint64_t group)
+{
+    lookup_peer_t *p = find_peer(l, peer);
+    if (p)
+        p->group = group;
+}
+
+void lookup_claim_group(lookup_t *l, const peer_id_t *peer, uint64_t group)
+{
+    lookup_peer_t *p = find_peer(l, peer);
+    if (p && !p->group)
+        p->group = group;
+}
+
 void lookup_fail(lookup_t *l, const peer_id_t *peer)
 {
     lookup_peer_t *p = find_peer(l, peer);
@@ -178,35 +193,67 @@ uint64_t lookup_deadline_ms(const lookup_t *l)
     return at;
 }
 
-static bool is_usable(const lookup_peer_t *p)
+/* ── the closest that count ──────────────────────────────────────────────────────────────────── */
+enum { PICK_GROUPS = 64 };
+typedef struct pick {
+    size_t next, n_groups;
+    struct {
+        uint64_t group;
+        size_t count;
+    } groups[PICK_GROUPS];
+} pick_t;
+
+static bool has_room_for(const lookup_t *l, pick_t *p, uint64_t group)
 {
-    return p->state != LOOKUP_UNREACHABLE && p->state != LOOKUP_LATE;
+    if (!group || !l->config.max_per_group)
+        return true;
+    size_t i = 0;
+    while (i < p->n_groups && p->groups[i].group != group)
+        i++;
+    if (i == PICK_GROUPS)
+        return true; /* as diverse as one could wish */
+    if (i == p->n_groups) {
+        p->groups[i].group = group;
+        p->groups[p->n_groups++].count = 0;
+    }
+    return p->groups[i].count++ < l->config.max_per_group;
 }
 
-/* The closest n usable peers: have all answered? Fewer than n is fine when there are no more. */
+/* The next peer, by distance, that is not known to be out of reach and whose group is not over its limit;
+ * only_queried: that has answered. */
+static const lookup_peer_t *pick_next(const lookup_t *l, pick_t *p, bool only_queried)
+{
+    while (p->next < l->count) {
+        const lookup_peer_t *peer = &l->peers[p->next++];
+        bool is_usable = peer->state != LOOKUP_UNREACHABLE && peer->state != LOOKUP_LATE;
+        if (is_usable && (!only_queried || peer->state == LOOKUP_QUERIED) && has_room_for(l, p, peer->group))
+            return peer;
+    }
+    return NULL;
+}
+
+/* The closest n that count: have all answered? Fewer than n is fine when there are no more. */
 static bool are_closest_queried(const lookup_t *l, size_t n)
 {
-    for (size_t i = 0; i < l->count && n; i++) {
-        if (!is_usable(&l->peers[i]))
-            continue;
-        if (l->peers[i].state != LOOKUP_QUERIED)
+    pick_t pick = {0};
+    const lookup_peer_t *p;
+    while (n-- && (p = pick_next(l, &pick, false)))
+        if (p->state != LOOKUP_QUERIED)
             return false;
-        n--;
-    }
     return true;
 }
 
-/* The closest peer to ask; in the follow-up only among the k closest. */
+/* The closest peer to ask; in the follow-up only among the k closest that count. */
 static lookup_peer_t *next_heard(lookup_t *l)
 {
-    size_t n = 0;
-    for (size_t i = 0; i < l->count; i++) {
+    pick_t pick = {0};
+    const lookup_peer_t *p;
+    for (size_t n = 0; n < l->config.k && (p = pick_next(l, &pick, false)); n++)
+        if (p->state == LOOKUP_HEARD)
+            return &l->peers[p - l->peers];
+    for (size_t i = 0; l->phase == LOOKUP_WALK && i < l->count; i++)
         if (l->peers[i].state == LOOKUP_HEARD)
             return &l->peers[i];
-        n += is_usable(&l->peers[i]);
-        if (l->phase == LOOKUP_FOLLOW_UP && n >= l->config.k)
-            return NULL;
-    }
     return NULL;
 }
 
@@ -250,20 +297,20 @@ bool lookup_next_event(lookup_t *l, uint64_t now_ms, lookup_event_t *ret)
 
 size_t lookup_closest(const lookup_t *l, bool only_queried, peer_id_t *out, size_t cap)
 {
+    pick_t pick = {0};
+    const lookup_peer_t *p;
     size_t n = 0;
-    for (size_t i = 0; i < l->count && n < cap; i++)
-        if (l->peers[i].state == LOOKUP_QUERIED || (!only_queried && is_usable(&l->peers[i])))
-            out[n++] = l->peers[i].peer;
+    while (n < cap && (p = pick_next(l, &pick, only_queried)))
+        out[n++] = p->peer;
     return n;
 }
 
 size_t lookup_known_prefix_len(const lookup_t *l)
 {
-    size_t n = 0;
-    for (size_t i = 0; i < l->count; i++) {
-        n += l->peers[i].state == LOOKUP_QUERIED;
-        if (n == l->config.k)
-            return kad_common_prefix_len(&l->target, &l->peers[i].key);
-    }
-    return 0;
+    pick_t pick = {0};
+    const lookup_peer_t *p = NULL;
+    for (size_t n = 0; n < l->config.k; n++)
+        if (!(p = pick_next(l, &pick, true)))
+            return 0;
+    return p ? kad_common_prefix_len(&l->target, &p->key) : 0;
 }

@@ -13,6 +13,10 @@
  * alpha = 10 requests in parallel, beta = 3. The follow-up asks the rest of the k closest, so that what is
  * stored there is found and they are known to live.
  *
+ * Sybils: of one IP group (see kbucket_group) at most max_per_group count among the closest, whether for the
+ * end of the lookup or in its result, so that one network that crowds around a key cannot keep a lookup from
+ * the peers behind it (CVE-2023-26248). The others are asked all the same.
+ *
  * Bounds against hostile answers: of each answer only the closest 2 k peers count; at most max_peers are
  * remembered (a closer one displaces the farthest that was not asked); at most max_requests are made. So
  * whatever the answers say, the lookup ends. Deterministic: same inputs, same events. */
@@ -23,6 +27,7 @@
 typedef struct lookup_config {
     size_t k, alpha, beta;
     size_t max_peers, max_requests;
+    size_t max_per_group;     /* 0: no limit */
     uint32_t peer_timeout_ms; /* frees the slot of a slow peer; a late answer still counts */
     bool has_follow_up;
 } lookup_config_t;
@@ -32,6 +37,7 @@ typedef enum { LOOKUP_HEARD, LOOKUP_WAITING, LOOKUP_LATE, LOOKUP_QUERIED, LOOKUP
 typedef struct lookup_peer {
     kad_key_t key;
     peer_id_t peer;
+    uint64_t group; /* 0: under no limit */
     lookup_state_t state;
     uint16_t hops; /* 1 for the peers that it started from */
     uint64_t timeout_ms;
@@ -70,6 +76,10 @@ void lookup_deinit(lookup_t *l); /* idempotent */
 void lookup_start(lookup_t *l, const peer_id_t *seeds, size_t n);
 /* from answered with peers that it thinks are closer. Ignored when from was not asked. */
 void lookup_answer(lookup_t *l, const peer_id_t *from, const peer_id_t *closer, size_t n);
+/* The IP group of a peer that was heard of: as others claim (never changes what is known), or as its
+ * connection shows. */
+void lookup_claim_group(lookup_t *l, const peer_id_t *peer, uint64_t group);
+void lookup_set_group(lookup_t *l, const peer_id_t *peer, uint64_t group);
 void lookup_fail(lookup_t *l, const peer_id_t *peer);
 void lookup_stop(lookup_t *l); /* enough was found */
 void lookup_tick(lookup_t *l, uint64_t now_ms);

@@ -74,6 +74,9 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
             for (size_t i = 0; i < n; i++)
                 list[i] = peer_of((uint16_t)(next_byte(&in) | next_byte(&in) << 8));
             lookup_answer(&l, who, list, n);
+            if (n)
+                lookup_claim_group(&l, &list[0], what & 0x40);
+            lookup_set_group(&l, who, what & 0x80);
         }
         if (what == 0xff)
             lookup_stop(&l);

@@ -248,6 +248,32 @@ static void test_budget_of_requests(void **state)
     lookup_deinit(&l);
 }
 
+/* 30 peers of one network are closer to the key than all others: four of them count, and the lookup goes on
+ * to those behind. */
+static void test_one_network_cannot_crowd_around_a_key(void **state)
+{
+    peer_id_t p[60], got[20];
+    sorted_peers("x", p, 60);
+    lookup_t l = new_lookup(20, 10, "x");
+    lookup_start(&l, p, 31); /* one honest peer of the table among them */
+    for (int i = 0; i < 30; i++)
+        lookup_set_group(&l, &p[i], 77);
+    lookup_claim_group(&l, &p[30], 5);
+    lookup_claim_group(&l, &p[30], 77); /* a lie that comes too late */
+    lookup_event_t e;
+    while (lookup_next_event(&l, 0, &e) && e.kind == LOOKUP_EVENT_ASK) {
+        bool is_honest = peer_id_equal(&e.peer, &p[30]);
+        lookup_answer(&l, &e.peer, is_honest ? &p[31] : p,
+                      is_honest ? 29 : 30); /* the others name each other */
+        assert_true(l.n_requests < 100);
+    }
+    assert_int_equal(e.kind, LOOKUP_EVENT_DONE);
+    assert_int_equal(lookup_closest(&l, true, got, 20), 20);
+    for (int i = 0; i < 20; i++)
+        assert_true(peer_id_equal(&got[i], i < 4 ? &p[i] : &p[26 + i]));
+    lookup_deinit(&l);
+}
+
 /* ── a network of 1,000 nodes, by the engines alone ──────────────────────────────────────────── */
 enum { NODES = 1000, K = 20 };
 typedef struct model {
@@ -428,6 +454,7 @@ int main(void)
         cmocka_unit_test(test_made_up_peers_are_bounded),
         cmocka_unit_test(test_loops_end),
         cmocka_unit_test(test_budget_of_requests),
+        cmocka_unit_test(test_one_network_cannot_crowd_around_a_key),
         cmocka_unit_test(test_thousand_nodes),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

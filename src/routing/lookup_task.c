@@ -43,25 +43,31 @@ static size_t usable_addrs(const dht_t *d, const kad_peer_t *p, multiaddr_t *out
     return n;
 }
 
+typedef struct closer {
+    peer_id_t peers[KAD_MAX_CLOSER];
+    uint64_t groups[KAD_MAX_CLOSER];
+    size_t n;
+} closer_t;
+
 /* The closer peers of an answer that have addresses (in the message, or known), for the engine. */
-static size_t take_closer(run_t *run, const kad_message_t *m, peer_id_t *out)
+static void take_closer(run_t *run, const kad_message_t *m, closer_t *out)
 {
     dht_t *d = run->dht;
     peerstore_t *ps = host_peerstore(d->host);
     multiaddr_t *addrs = xcalloc(DHT_ADDRS_PER_PEER, sizeof *addrs);
-    size_t n = 0;
     kad_peer_t p;
-    for (size_t i = 0; n < KAD_MAX_CLOSER && kad_next_peer(m, KAD_CLOSER, &i, &p);) {
+    for (size_t i = 0; out->n < KAD_MAX_CLOSER && kad_next_peer(m, KAD_CLOSER, &i, &p);) {
         if (peer_id_equal(&p.id, &d->self))
             continue;
         size_t n_addrs = usable_addrs(d, &p, addrs, DHT_ADDRS_PER_PEER);
         if (n_addrs)
             peerstore_add_addrs(ps, &p.id, addrs, n_addrs, ADDR_TTL_TEMP_MS);
-        if (n_addrs || host_is_connected(d->host, &p.id))
-            out[n++] = p.id;
+        if (!n_addrs && !host_is_connected(d->host, &p.id))
+            continue;
+        out->groups[out->n] = d->is_lan || !n_addrs ? 0 : kbucket_group(&addrs[0]);
+        out->peers[out->n++] = p.id;
     }
     free(addrs);
-    return n;
 }
 
 static bool is_wanted_found(const run_t *run)
@@ -71,12 +77,17 @@ static bool is_wanted_found(const run_t *run)
 
 static void take_answer(run_t *run, const peer_id_t *from, const kad_message_t *m)
 {
-    peer_id_t *closer = xcalloc(KAD_MAX_CLOSER, sizeof *closer);
-    size_t n = take_closer(run, m, closer);
-    lookup_answer(&run->engine, from, closer, n);
+    closer_t *closer = xcalloc(1, sizeof *closer);
+    take_closer(run, m, closer);
+    bool was_over = run->engine.phase == LOOKUP_DONE;
+    lookup_answer(&run->engine, from, closer->peers, closer->n);
+    for (size_t i = 0; i < closer->n; i++)
+        lookup_claim_group(&run->engine, &closer->peers[i], closer->groups[i]);
+    conn_t *conn = host_conn(run->dht->host, from);
+    if (conn && !run->dht->is_lan) /* where it is beats what was said of it */
+        lookup_set_group(&run->engine, from, kbucket_group(conn_remote_addr(conn)));
     free(closer);
-    bool is_over = run->engine.phase == LOOKUP_DONE;
-    if (!is_over && run->job->on_answer && !run->job->on_answer(run->job->arg, run->dht, from, m))
+    if (!was_over && run->job->on_answer && !run->job->on_answer(run->job->arg, run->dht, from, m))
         lookup_stop(&run->engine);
 }
 
