@@ -194,7 +194,7 @@ static void set_alarm(conn_t *c)
 /* e: what has gone wrong already. */
 static void run_pump(conn_t *c, err_t e)
 {
-    if (!e)
+    if (!e && c->must_read_on)
         e = take_input(c);
     deliver_news(c); /* what came before an error is still told */
     if (!e && c->is_open)
@@ -223,6 +223,13 @@ static void on_pump(void *arg)
     conn_release(c);
 }
 
+static void on_readable(void *arg)
+{
+    conn_t *c = arg;
+    c->must_read_on = true;
+    on_pump(c);
+}
+
 static void on_alarm(void *arg)
 {
     conn_t *c = conn_ref(arg);
@@ -234,13 +241,15 @@ void conn_pump_start(conn_t *c, bytes_t early)
 {
     sched_t *s = c->host->sched;
     runnable_init(&c->pump, on_pump, c);
+    runnable_init(&c->input, on_readable, c);
     alarm_init(&c->alarm, s, on_alarm, c);
     buf_init(&c->carry, NOISE_FRAME_MAX + NOISE_PREFIX_BYTES);
     buf_init(&c->unsent, SEND_AREA);
-    event_watch(&c->raw->readable, s, &c->readable, &c->pump);
+    event_watch(&c->raw->readable, s, &c->readable, &c->input);
     event_watch(&c->raw->writable, s, &c->writable, &c->pump);
     if (early.len && yamux_feed(&c->yamux, early, now_ms(c)))
         c->yamux.state = YAMUX_CLOSED; /* the pump's next feed says so */
+    c->must_read_on = true;
     sched_post(s, &c->pump);
 }
 
@@ -259,6 +268,7 @@ void conn_flush(conn_t *c)
 void conn_pump_stop(conn_t *c)
 {
     runnable_cancel(&c->pump);
+    runnable_cancel(&c->input);
     alarm_clear(&c->alarm);
     event_unwatch(&c->readable);
     event_unwatch(&c->writable);

@@ -179,6 +179,7 @@ static err_t serve(task_t *t, void *arg)
         stream_reset_op(&s->base);
     }
     s->is_served = false;
+    s->conn->host->n_served--;
     free_stream(s);
     return OK; /* a stream's failure is not the host's */
 }
@@ -189,8 +190,14 @@ void conn_stream_inbound(conn_t *c, yamux_stream_t *mux)
     s->mux = mux;
     s->is_served = true;
     yamux_accept(mux, s);
-    err_t e = group_spawn(&c->host->tasks, "inbound stream", serve, s, NULL);
-    if (e) {
+    err_t e = OK;
+    if (c->host->n_served >= SERVED_MAX)
+        e = fail(ERR_LIMIT, "%d inbound streams are being served, the limit", SERVED_MAX);
+    if (!e)
+        e = group_spawn(&c->host->tasks, "inbound stream", serve, s, NULL);
+    if (!e) {
+        c->host->n_served++;
+    } else {
         log_debug("an inbound stream was refused", LOG_ERR(e));
         stream_reset_op(&s->base);
         s->is_served = false;

@@ -27,6 +27,10 @@ enum {
     SEND_AREA = 320 * 1024,
 };
 
+/* Inbound streams that have a task at a time: half of what the scheduler takes, so that our own work goes on.
+ */
+enum { SERVED_MAX = 8192 };
+
 typedef struct handler {
     char *protocol; /* owned; lives as long as the host, for streams that name it */
     protocol_fn fn; /* NULL: not handled (any more) */
@@ -69,7 +73,7 @@ struct conn {
     noise_t noise;
     yamux_t yamux;
     watch_t readable, writable;
-    runnable_t pump;
+    runnable_t pump, input; /* input: there is something to read */
     sched_alarm_t alarm;
     buf_t carry;  /* the beginning of a frame; charged */
     buf_t unsent; /* sealed, and not taken by the socket yet; charged */
@@ -114,13 +118,13 @@ struct host {
     limit_t limit;
     group_t tasks;
     bool is_closing;
-    map_t peers;    /* peer id -> peer_t */
-    map_t handlers; /* protocol -> handler_t */
-    list_t conns;   /* open ones, oldest first */
-    size_t n_conns, n_pending;
-    list_t news;    /* host_listener_t */
-    list_t listens; /* listen_t */
-    list_t keeps;   /* keep_t */
+    map_t peers;                         /* peer id -> peer_t */
+    map_t handlers;                      /* protocol -> handler_t */
+    list_t conns;                        /* open ones, oldest first */
+    size_t n_conns, n_pending, n_served; /* served: inbound streams with a task */
+    list_t news;                         /* host_listener_t */
+    list_t listens;                      /* listen_t */
+    list_t keeps;                        /* keep_t */
     size_t n_keeps;
     peerstore_t *peerstore;
     multiaddr_t *announce; /* n_announce of them */
