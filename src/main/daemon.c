@@ -2,6 +2,7 @@
 #include "api/api.h"
 #include "base/log.h"
 #include "base/version.h"
+#include "loop/memory.h"
 #include "loop/uv_driver.h"
 #include "main/faces.h"
 #include "node/setup.h"
@@ -161,7 +162,13 @@ static err_t serve_until_end(task_t *t, node_t *n, const cli_t *c, const node_op
         e = announce_faces(t, n, &faces);
     if (!e) {
         log_info("node is ready", LOG_UINT("ms", task_now_ms(t) - node_started_ms(n)));
-        e = wait_for_end(t, api);
+        group_t keepers;
+        group_init(&keepers, task_sched(t));
+        e = group_spawn(&keepers, "memory", memory_keeper, NULL, NULL);
+        if (!e)
+            e = wait_for_end(t, api);
+        group_stop(t, &keepers);
+        group_deinit(&keepers);
         log_info("node is stopping");
     }
     repo_remove_addresses(t, node_repo(n));

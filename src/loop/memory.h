@@ -1,0 +1,12 @@
+/* memory: gives memory back to the machine while the process is idle. */
+#ifndef LOOP_MEMORY_H
+#define LOOP_MEMORY_H
+#include "task/driver.h"
+
+/* Frees what the allocator keeps, and lets go of code pages of the program and its libraries: most were
+ * touched by starting alone, and those that are needed come back from the page cache at the first use. */
+void memory_give_back(void);
+/* A task for the life of a node: gives memory back a moment after the start, then whenever the process has
+ * been idle for a while after work. arg is not used. */
+err_t memory_keeper(task_t *t, void *arg);
+#endif
