@@ -14,7 +14,7 @@ static uint8_t byte_at(uint64_t i)
 /* Reads to the end, slowly when asked to; checks each byte. */
 static err_t read_bulk(task_t *t, stream_t *s, uint32_t pause_ms, uint64_t *ret_total)
 {
-    uint8_t block[16384];
+    uint8_t block[4096];
     uint64_t total = 0;
     for (size_t n;; total += n) {
         TRY(stream_read(t, s, block, sizeof block, &n));
@@ -31,7 +31,7 @@ static err_t read_bulk(task_t *t, stream_t *s, uint32_t pause_ms, uint64_t *ret_
 
 static err_t write_bulk(task_t *t, stream_t *s, uint64_t total)
 {
-    uint8_t block[10000];
+    uint8_t block[5000];
     for (uint64_t done = 0; done < total;) {
         size_t n = total - done < sizeof block ? (size_t)(total - done) : sizeof block;
         for (size_t i = 0; i < n; i++)
@@ -90,7 +90,7 @@ static stream_t *open_one(task_t *t, host_t *from, host_t *to, const char *proto
 static err_t bulk_both_ways(task_t *t, void *arg)
 {
     net_world_t *w = arg;
-    sink_t sink = {.pause_ms = 3};
+    sink_t sink = {.pause_ms = 1};
     net_start_all(t, w);
     host_t *a = w->nodes[0].host, *b = w->nodes[1].host;
     assert_ok(host_handle(b, SINK, NULL, serve_sink, &sink));

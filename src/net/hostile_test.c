@@ -271,7 +271,7 @@ static err_t push_flood(task_t *t, void *arg)
     assert_ok(task_sleep(t, 5000));
     peerstore_t *ps = host_peerstore(w->nodes[1].host);
     const char *names[300];
-    multiaddr_t addrs[100];
+    static multiaddr_t addrs[100];
     assert_in_range(peerstore_protocols(ps, host_id(w->nodes[0].host), names, 300), 1, 96);
     assert_in_range(peerstore_addrs(ps, host_id(w->nodes[0].host), addrs, 100), 1, 16);
     conn_release(c);

@@ -27,7 +27,8 @@ static err_t addresses(task_t *t, void *arg)
     net_world_t *w = arg;
     peerstore_t *ps = host_peerstore(net_start(t, w, 0));
     peer_id_t p = peer_no(1);
-    multiaddr_t a = addr_no(1), b = addr_no(2), with_peer, of_other, out[40];
+    multiaddr_t a = addr_no(1), b = addr_no(2), with_peer, of_other;
+    static multiaddr_t out[40];
     assert_int_equal(peerstore_addrs(ps, &p, out, 40), 0);
     peerstore_add_addrs(ps, &p, &a, 1, ADDR_TTL_TEMP_MS);
     peerstore_add_addrs(ps, &p, &b, 1, ADDR_TTL_PERMANENT);

@@ -629,7 +629,7 @@ static void test_random_traffic(void **state)
             open_pair(&p, &a[i], &b[i]);
         for (size_t done = 0; done < N;) {
             size_t i = prng_below(&rng, N), n = 0;
-            uint8_t block[20000];
+            static uint8_t block[20000];
             size_t len = prng_below(&rng, sizeof block);
             len = len < TOTAL - sent[i] ? len : TOTAL - sent[i];
             for (size_t k = 0; k < len; k++)
