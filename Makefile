@@ -42,7 +42,7 @@ test-tsan: deps ## the tests of tasks, loop and workers under ThreadSanitizer
 
 sim: deps $(DEBUG)/build.ninja ## 100 simulated nodes: join, publish, fetch, lose a third, heal (SIM_SEEDS seeds)
 	@[ -f $(BUILD)/sim/build.ninja ] || meson setup $(BUILD)/sim -Doptimization=2 -Db_ndebug=false $(MESON_FLAGS) >/dev/null
-	@ninja -C $(BUILD)/sim -j$(JOBS) scenarios
+	@ninja -C $(BUILD)/sim -j$(JOBS) sim/scenarios/scenarios
 	@tools/run_sim.py $(BUILD)/sim --seeds $(SIM_SEEDS) --jobs $(JOBS)
 
 test-interop: build ## against Kubo 0.42 (built from the Go module proxy into a cache folder; skipped without Go)

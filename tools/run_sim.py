@@ -27,7 +27,7 @@ def main():
     parser.add_argument("--first", type=int, default=1)
     parser.add_argument("--jobs", type=int, default=2)
     options = parser.parse_args()
-    program = f"{options.build}/sim/scenarios"
+    program = f"{options.build}/sim/scenarios/scenarios"
     seeds = [options.first, *range(options.first, options.first + options.seeds)]
     passed = failed = 0
     hashes = {}

@@ -41,6 +41,11 @@ err_t replica_each(task_t *t, replica_t *r, replica_visit_fn visit, void *arg)
     return absent();
 }
 
+bool replica_holds(const replica_t *r, const cid_t *root)
+{
+    return false;
+}
+
 void replica_stat(const replica_t *r, replica_stat_t *ret)
 {
     *ret = (replica_stat_t){0};

@@ -99,6 +99,9 @@ MUST_CHECK err_t replica_status(task_t *t, replica_t *r, const cid_t *root, uint
 typedef err_t (*replica_visit_fn)(task_t *t, void *arg, const replica_status_t *s);
 MUST_CHECK err_t replica_each(task_t *t, replica_t *r, replica_visit_fn visit, void *arg);
 
+/* Does this node hold all of the root now, as its own record says? Asks nobody, never waits. */
+bool replica_holds(const replica_t *r, const cid_t *root);
+
 typedef struct replica_stat {
     size_t roots, roots_owned, roots_below_target, roots_above_target;
     uint64_t held_bytes, max_bytes; /* for others */
