@@ -5,6 +5,7 @@
  *   scenarios --seed N [--nodes N]     prints the hash of the run and what it cost
  */
 #include "base/log.h"
+#include "base/map.h"
 #include "crypto/key.h"
 #include "dag/file_reader.h"
 #include "dag/importer.h"
