@@ -93,14 +93,14 @@ void error_set_slot(error_slot_t *slot);
 
 /* AUTO(buf_t) b = …; calls buf_deinit(&b) when b leaves its scope. The type's prefix names the
  * function: buf_t -> buf_t_auto, defined next to it with AUTO_DEFINE(buf_t, buf_deinit). */
-#define AUTO(type) __attribute__((cleanup(type##_auto))) type
+#define AUTO(type) __attribute__((cleanup(type##_auto), unused)) type
 #define AUTO_DEFINE(type, deinit)                                                                            \
     static inline void type##_auto(type *p)                                                                  \
     {                                                                                                        \
         deinit(p);                                                                                           \
     }
 /* AUTO_PTR(block_t) b = …; calls block_t_auto_ptr, which releases a non-NULL pointer. */
-#define AUTO_PTR(type) __attribute__((cleanup(type##_auto_ptr))) type *
+#define AUTO_PTR(type) __attribute__((cleanup(type##_auto_ptr), unused)) type *
 #define AUTO_PTR_DEFINE(type, release)                                                                       \
     static inline void type##_auto_ptr(type **p)                                                             \
     {                                                                                                        \

@@ -35,10 +35,7 @@ static void test_decode(void **state)
 
 static void test_sizes_packed_or_not(void **state)
 {
-    static const char *const forms[] = {"080220012080022003",
-                                        "08022204018002"
-                                        "03",
-                                        "080220012203800203"};
+    static const char *const forms[] = {"080220012080022003", "0802220401800203", "080220012203800203"};
     for (size_t i = 0; i < ARRAY_LEN(forms); i++) {
         AUTO(buf_t) room = {0};
         unixfs_t u;

@@ -14,7 +14,7 @@ void value_limits_default(value_limits_t *ret)
 }
 
 /* ── /pk/ ────────────────────────────────────────────────────────────────────────────────────── */
-static const char PK_PREFIX[] = "/pk/";
+#define PK_PREFIX "/pk/"
 
 static err_t validate_public_key(void *arg, bytes_t key, bytes_t value)
 {

@@ -143,7 +143,6 @@ static void test_payload_vectors(void **state)
             const json_t *who = json_object_get(v, roles[r]);
             AUTO(buf_t) in;
             AUTO(buf_t) public;
-            AUTO(buf_t) secret;
             noise_payload_t p;
             peer_id_t peer;
             char text[PEER_ID_TEXT_MAX];
