@@ -288,7 +288,7 @@ static err_t join_all(task_t *t, world_t *w)
         member_t *m = &w->members[i];
         *m = (member_t){.world = w, .index = i};
         char ip[32];
-        snprintf(ip, sizeof ip, "5.%zu.%zu.1", 1 + i / 200, 1 + i % 200);
+        snprintf(ip, sizeof ip, "%zu.%zu.0.1", 20 + i % 80, 1 + i / 80); /* a network of its own for each */
         event_init(&m->changed);
         m->host = sim_add_host(w->sim, ip);
         TRY(start_member(t, m));
