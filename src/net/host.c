@@ -23,6 +23,8 @@ void host_limits_default(host_limits_t *ret)
         .dial_timeout_ms = 15000,
         .identify_timeout_ms = 5000,
         .idle_conn_timeout_ms = 0,
+        .max_inbound_per_ip = 128,
+        .max_pending_per_ip = 16,
     };
 }
 
@@ -49,6 +51,7 @@ err_t host_new(sched_t *s, const host_config_t *config, host_t **ret)
     list_init(&h->conns);
     list_init(&h->news);
     list_init(&h->listens);
+    list_init(&h->pending);
     list_init(&h->keeps);
     h->rng = xmalloc(sizeof *h->rng);
     prng_seed(h->rng, driver_random_u64(sched_driver(s)));

@@ -25,7 +25,9 @@ typedef struct host_limits {
     size_t max_streams_per_conn, max_inbound_streams_per_protocol_per_peer;
     uint64_t max_bytes, max_bytes_per_peer; /* of windows, queues, buffers */
     uint32_t grace_ms;                      /* a connection younger than this is not trimmed */
-    uint32_t upgrade_timeout_ms, dial_timeout_ms, identify_timeout_ms, idle_conn_timeout_ms;
+    uint32_t upgrade_timeout_ms, dial_timeout_ms, identify_timeout_ms,
+        idle_conn_timeout_ms;                      /* idle: 0 never */
+    size_t max_inbound_per_ip, max_pending_per_ip; /* of an IPv4 address or IPv6 /64; loopback is exempt */
 } host_limits_t;
 void host_limits_default(host_limits_t *ret);
 
@@ -37,7 +39,9 @@ typedef struct host_config {
     bool may_use_loopback; /* put loopback and private addresses into identify and the peerstore */
 } host_config_t;
 MUST_CHECK err_t host_new(sched_t *s, const host_config_t *config, host_t **ret);
-void host_close(task_t *t, host_t *h); /* closes listeners and connections, joins its tasks, frees */
+/* Closes listeners and connections, joins its tasks, frees. Not from a task of the host's (a handler); all
+ * references to its connections are released by the time its own tasks have ended. */
+void host_close(task_t *t, host_t *h);
 const peer_id_t *host_id(const host_t *h);
 sched_t *host_sched(host_t *h);
 peerstore_t *host_peerstore(host_t *h);

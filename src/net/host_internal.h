@@ -124,6 +124,7 @@ struct host {
     size_t n_conns, n_pending, n_served; /* served: inbound streams with a task */
     list_t news;                         /* host_listener_t */
     list_t listens;                      /* listen_t */
+    list_t pending;                      /* inbound connections whose upgrade is under way */
     list_t keeps;                        /* keep_t */
     size_t n_keeps;
     peerstore_t *peerstore;

@@ -101,6 +101,26 @@ static err_t pending_limit(task_t *t, void *arg)
     return OK;
 }
 
+/* One address may take some of the places, not all; those from elsewhere get in. */
+static err_t address_limit(task_t *t, void *arg)
+{
+    net_world_t *w = arg;
+    w->limits.max_pending_per_ip = 3;
+    net_start(t, w, 1);
+    net_start(t, w, 2);
+    stream_t *s[6];
+    for (int i = 0; i < 6; i++) {
+        s[i] = raw_dial(t, w, 1);
+        assert_ok(task_sleep(t, 20));
+    }
+    assert_in_range(wait_end(t, s[5]), 0, 50);
+    conn_release(net_connect(t, w, 2, 1));
+    for (int i = 0; i < 6; i++)
+        stream_close(s[i]);
+    net_stop_all(t, w);
+    return OK;
+}
+
 static err_t serve_hold(task_t *t, stream_t *s, conn_t *from, const char *protocol, void *arg)
 {
     uint8_t byte;
@@ -288,6 +308,7 @@ static err_t push_flood(task_t *t, void *arg)
 TEST(garbage, 2)
 TEST(stalls, 2)
 TEST(pending_limit, 2)
+TEST(address_limit, 3)
 TEST(stream_flood, 2)
 TEST(memory_flood, 2)
 TEST(identify_flood, 2)
@@ -296,10 +317,10 @@ TEST(push_flood, 2)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_garbage),       cmocka_unit_test(test_stalls),
-        cmocka_unit_test(test_pending_limit), cmocka_unit_test(test_stream_flood),
-        cmocka_unit_test(test_memory_flood),  cmocka_unit_test(test_identify_flood),
-        cmocka_unit_test(test_push_flood),
+        cmocka_unit_test(test_garbage),        cmocka_unit_test(test_stalls),
+        cmocka_unit_test(test_pending_limit),  cmocka_unit_test(test_address_limit),
+        cmocka_unit_test(test_stream_flood),   cmocka_unit_test(test_memory_flood),
+        cmocka_unit_test(test_identify_flood), cmocka_unit_test(test_push_flood),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

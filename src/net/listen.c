@@ -4,23 +4,30 @@
 #include <stdlib.h>
 
 typedef struct inbound {
+    list_t node; /* in host->pending */
     host_t *host;
     stream_t *raw;
     net_addr_t from;
 } inbound_t;
 
+static void inbound_free(inbound_t *in)
+{
+    list_remove(&in->node);
+    in->host->n_pending--;
+    free(in);
+}
+
 static err_t upgrade_inbound(task_t *t, void *arg)
 {
-    inbound_t in = *(inbound_t *)arg;
-    free(arg);
+    inbound_t *in = arg;
     multiaddr_t remote;
     conn_t *c;
-    err_t e = multiaddr_from_tcp(in.from.family, in.from.ip, in.from.port, &remote);
+    err_t e = multiaddr_from_tcp(in->from.family, in->from.ip, in->from.port, &remote);
     if (e)
-        stream_close(in.raw);
+        stream_close(in->raw);
     else
-        e = upgrade(t, in.host, in.raw, NULL, &remote, &c);
-    in.host->n_pending--;
+        e = upgrade(t, in->host, in->raw, NULL, &remote, &c);
+    inbound_free(in);
     if (e)
         log_debug("an inbound connection failed", LOG_ERR(e));
     else
@@ -28,20 +35,54 @@ static err_t upgrade_inbound(task_t *t, void *arg)
     return OK;
 }
 
-static void take_inbound(host_t *h, stream_t *raw, const net_addr_t *from)
+/* Who shares this much of an address is taken for one: a home gets a whole IPv6 /64. */
+static bool is_same_place(const net_addr_t *a, const net_addr_t *b)
+{
+    return a->family == b->family && !memcmp(a->ip, b->ip, a->family == 4 ? 4 : 8);
+}
+
+static err_t check_place(const host_t *h, const net_addr_t *from)
 {
     const host_limits_t *limits = &h->config.limits;
-    err_t e = OK;
+    size_t n_pending = 0, n_open = 0;
+    if (net_addr_is_loopback(from))
+        return OK;
+    LIST_EACH (in, &h->pending, const inbound_t, node)
+        n_pending += is_same_place(&in->from, from);
+    LIST_EACH (c, &h->conns, const conn_t, node) {
+        net_addr_t at;
+        n_open += c->is_inbound && !net_addr_of_multiaddr(&c->remote, &at) && is_same_place(&at, from);
+    }
+    if (n_pending >= limits->max_pending_per_ip)
+        return fail(ERR_LIMIT,
+                    "%zu connections from one address are being set up (limits.max_pending_per_ip)",
+                    n_pending);
+    if (n_open >= limits->max_inbound_per_ip)
+        return fail(ERR_LIMIT, "%zu connections from one address are open (limits.max_inbound_per_ip)",
+                    n_open);
+    return OK;
+}
+
+static err_t check_inbound(const host_t *h, const net_addr_t *from)
+{
+    const host_limits_t *limits = &h->config.limits;
     if (h->n_pending >= limits->max_inbound_pending)
-        e = fail(ERR_LIMIT, "%zu inbound connections are being set up (limits.max_inbound_pending)",
-                 h->n_pending);
-    else if (h->n_conns >= limits->max_conns)
-        e = fail(ERR_LIMIT, "%zu connections are open (limits.max_conns)", h->n_conns);
-    inbound_t *in = xmalloc(sizeof *in);
-    *in = (inbound_t){h, raw, *from};
+        return fail(ERR_LIMIT, "%zu inbound connections are being set up (limits.max_inbound_pending)",
+                    h->n_pending);
+    if (h->n_conns >= limits->max_conns)
+        return fail(ERR_LIMIT, "%zu connections are open (limits.max_conns)", h->n_conns);
+    return check_place(h, from);
+}
+
+static void take_inbound(host_t *h, stream_t *raw, const net_addr_t *from)
+{
+    inbound_t *in = xcalloc(1, sizeof *in);
+    *in = (inbound_t){.host = h, .raw = raw, .from = *from};
+    err_t e = check_inbound(h, from);
     if (!e)
         e = group_spawn(&h->tasks, "inbound connection", upgrade_inbound, in, NULL);
     if (!e) {
+        list_push_back(&h->pending, &in->node);
         h->n_pending++;
         return;
     }
