@@ -1,4 +1,4 @@
-#include "base/log.h"
+#include "base/metrics.h"
 #include "net/host_internal.h"
 #include <stdlib.h>
 
@@ -22,6 +22,7 @@ static void join_host(conn_t *c)
     list_push_back(&h->conns, &c->node);
     h->n_conns++;
     c->is_open = true;
+    metric_add(net_metrics()->opened[c->is_inbound], 1);
     peerstore_dial_succeeded(h->peerstore, &c->peer->id);
     multiaddr_t bare;
     multiaddr_without_peer(&c->remote, &bare);
@@ -92,6 +93,7 @@ static void leave_host(conn_t *c)
     list_remove(&c->node);
     list_remove(&c->peer_node);
     h->n_conns--;
+    metric_add(net_metrics()->closed[c->is_inbound], 1);
     bool was_last = !--c->peer->n_conns;
     event_fire(&c->may_open);
     event_fire(&c->identified);

@@ -3,6 +3,7 @@
  * Received bytes go from the socket into the host's shared area, are opened there, and are copied once, into
  * the queue of their stream. Frames to send are sealed into a shared area and written in one call. */
 #include "base/log.h"
+#include "base/metrics.h"
 #include "net/host_internal.h"
 #include <stdlib.h>
 
@@ -70,6 +71,7 @@ static err_t take_input(conn_t *c)
         if (kept)
             memcpy(h->receive_area, c->carry.data, kept);
         c->bytes_in += n;
+        metric_add(net_metrics()->bytes_in, (double)n);
         TRY(take_frames(c, h->receive_area, kept + n));
     }
     c->must_read_on = true;
@@ -130,6 +132,7 @@ static err_t write_sealed(conn_t *c, bytes_t sealed)
             return keep_unsent(c, sealed);
         TRY(e);
         c->bytes_out += n;
+        metric_add(net_metrics()->bytes_out, (double)n);
         sealed = bytes_slice(sealed, n, SIZE_MAX);
     }
     return OK;
@@ -145,6 +148,7 @@ static err_t write_unsent(conn_t *c)
             return OK;
         TRY(e);
         c->bytes_out += n;
+        metric_add(net_metrics()->bytes_out, (double)n);
         buf_consume(&c->unsent, n);
     }
     drop_unsent(c);

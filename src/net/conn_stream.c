@@ -1,5 +1,6 @@
 /* conn_stream: streams of a connection as stream_t, and the tasks that serve inbound ones. */
 #include "base/log.h"
+#include "base/metrics.h"
 #include "net/host_internal.h"
 #include <stdlib.h>
 
@@ -152,6 +153,8 @@ static err_t check_count(const conn_stream_t *s, const handler_t *handler)
     LIST_EACH (c, &s->conn->peer->conns, const conn_t, peer_node)
         n += conn_streams_of(c, handler);
     if (n >= max)
+        metric_add(net_metrics()->refused, 1);
+    if (n >= max)
         return fail(ERR_LIMIT, "%zu streams of %s from one peer, the limit", n, handler->protocol);
     return OK;
 }
@@ -198,6 +201,7 @@ void conn_stream_inbound(conn_t *c, yamux_stream_t *mux)
     if (!e) {
         c->host->n_served++;
     } else {
+        metric_add(net_metrics()->refused, 1);
         log_debug("an inbound stream was refused", LOG_ERR(e));
         stream_reset_op(&s->base);
         s->is_served = false;

@@ -1,6 +1,6 @@
 /* dial: one dial per peer at a time, whoever asks: addresses best first, a new one every STAGGER_MS or as
  * soon as one fails, a few at once; the first that proves to be the peer wins and ends the others. */
-#include "base/log.h"
+#include "base/metrics.h"
 #include "net/host_internal.h"
 #include <stdio.h>
 #include <stdlib.h>
@@ -178,6 +178,8 @@ static err_t dial_task(task_t *t, void *arg)
     d->result = run_dial(t, d);
     if (d->result) {
         snprintf(d->reasons, sizeof d->reasons, "%.*s", REASONS_MAX - 1, error_text(d->result));
+        if (d->result != ERR_CANCELED)
+            metric_add(net_metrics()->dial_errors, 1);
         if (d->result != ERR_CANCELED)
             peerstore_dial_failed(d->host->peerstore, &d->peer->id);
     }

@@ -205,6 +205,11 @@ MUST_CHECK err_t ping_start(host_t *h);
 void keep_peer_connected(host_t *h, const peer_id_t *peer);
 void keep_peer_disconnected(host_t *h, const peer_id_t *peer);
 void keep_stop_all(host_t *h);
+/* net_metrics.c: counters of the process; [0]: outbound, [1]: inbound */
+typedef struct net_metrics {
+    struct metric *opened[2], *closed[2], *dial_errors, *refused, *bytes_in, *bytes_out;
+} net_metrics_t;
+const net_metrics_t *net_metrics(void);
 /* addrs.c */
 bool addr_is_usable(const host_t *h, const multiaddr_t *addr, const multiaddr_t *seen_from);
 void addrs_observed(host_t *h, conn_t *c, bytes_t binary);

@@ -1,3 +1,4 @@
+#include "base/metrics.h"
 #include "net/host.h"
 #include "tests/support/net.h"
 
@@ -73,6 +74,13 @@ static err_t two_hosts(task_t *t, void *arg)
     assert_false(host_is_connected(a, host_id(b)));
     assert_ok(task_sleep(t, 1000));
     assert_false(host_is_connected(b, host_id(a)));
+    AUTO(buf_t) metrics;
+    buf_init(&metrics, 65536);
+    const char *text;
+    assert_ok(metrics_print(&metrics));
+    assert_ok(buf_cstr(&metrics, &text));
+    assert_non_null(strstr(text, "libp2p_swarm_connections_opened_total{dir=\"inbound\"} 1\n"));
+    assert_non_null(strstr(text, "libp2p_swarm_connections_closed_total{dir=\"outbound\"} 1\n"));
     net_stop_all(t, w);
     return OK;
 }

@@ -1,5 +1,6 @@
 /* listen: TCP listeners, and inbound connections up to their upgrade. */
 #include "base/log.h"
+#include "base/metrics.h"
 #include "net/host_internal.h"
 #include <stdlib.h>
 
@@ -86,6 +87,7 @@ static void take_inbound(host_t *h, stream_t *raw, const net_addr_t *from)
         h->n_pending++;
         return;
     }
+    metric_add(net_metrics()->refused, 1);
     log_debug("an inbound connection was refused", LOG_ERR(e));
     free(in);
     stream_reset(raw);
