@@ -93,11 +93,14 @@ static void search_preimage(void *arg)
     } while (kad_common_prefix_len(&s->self, &key) != s->prefix_len);
 }
 
-static err_t look_up(task_t *t, dht_t *d, bytes_t key)
+/* ret_is_all (may be NULL): the lookup has met the whole network. */
+static err_t look_up(task_t *t, dht_t *d, bytes_t key, bool *ret_is_all)
 {
     lookup_result_t *result = xcalloc(1, sizeof *result);
     lookup_job_t job = {.dht = d, .type = KAD_FIND_NODE, .key = key};
     err_t e = lookup_run(t, &job, result);
+    if (ret_is_all)
+        *ret_is_all = result->end == LOOKUP_STARVED && result->n_closest < DHT_K;
     free(result);
     return e;
 }
@@ -110,7 +113,7 @@ static err_t refresh_buckets(task_t *t, dht_t *d)
         search_t s = {.self = d->table.self, .prefix_len = prefix_len};
         prng_seed(&s.rng, driver_random_u64(task_driver(t)));
         work(t, search_preimage, &s);
-        err_t e = look_up(t, d, peer_id_bytes(&s.found));
+        err_t e = look_up(t, d, peer_id_bytes(&s.found), NULL);
         if (e)
             return e;
     }
@@ -123,8 +126,9 @@ static err_t refresh(task_t *t, dht_t *d)
 {
     kbucket_tick(&d->table, task_now_ms(t));
     event_fire(&d->wake);
-    err_t e = look_up(t, d, peer_id_bytes(&d->self));
-    if (!e)
+    bool is_all = false;
+    err_t e = look_up(t, d, peer_id_bytes(&d->self), &is_all);
+    if (!e && !is_all) /* else there is nobody left to be found */
         e = refresh_buckets(t, d);
     TRY(task_check(t));
     if (e)

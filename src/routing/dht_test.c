@@ -305,6 +305,44 @@ static err_t check_provide_cycle(task_t *t, void *arg)
     return OK;
 }
 
+static err_t flood_queue_call(task_t *t, void *arg)
+{
+    world_node_t *n = arg;
+    for (int i = 0; i < PROVIDE_QUEUE_MAX + 100; i++) {
+        char text[32];
+        snprintf(text, sizeof text, "block %d", i);
+        cid_t cid = world_cid(text);
+        routing_provide_later(n->routing, &cid);
+    }
+    routing_stats_t stats;
+    routing_stats(n->routing, &stats);
+    assert_int_equal(stats.provide_queue, PROVIDE_QUEUE_MAX);
+    return OK;
+}
+
+/* More at once than the queue holds: the cycle that follows announces what was dropped. */
+static err_t check_provide_overflow(task_t *t, void *arg)
+{
+    world_t *w = arg;
+    world_node_t *n = world_add(w, "10.0.9.1"), *other = world_add(w, "10.0.9.2");
+    n->config.reprovide_interval_ms = 22u * 3600 * 1000;
+    source_t source = {.n = 0};
+    world_start(t, n);
+    world_start(t, other);
+    routing_set_provide_source(n->routing, emit_all, &source);
+    world_connect(t, n, other);
+    assert_ok(task_sleep(t, 60 * 1000));
+    assert_int_equal(source.passes, 2); /* there was nothing */
+    source.n = PROVIDE_QUEUE_MAX + 100;
+    assert_ok(world_on(t, n, flood_queue_call, n));
+    assert_ok(task_sleep(t, 30 * 60 * 1000));
+    assert_true(source.passes > 2);
+    char text[32];
+    snprintf(text, sizeof text, "block %d", PROVIDE_QUEUE_MAX + 50);
+    assert_int_equal(world_find(t, other, text, 0, NULL), 1);
+    return OK;
+}
+
 #define WORLD_TEST(name)                                                                                     \
     static void test_##name(void **state)                                                                    \
     {                                                                                                        \
@@ -320,15 +358,22 @@ WORLD_TEST(restart)
 WORLD_TEST(lost_table)
 WORLD_TEST(wan_groups)
 WORLD_TEST(provide_cycle)
+WORLD_TEST(provide_overflow)
 
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_alone),        cmocka_unit_test(test_find_peers),
-        cmocka_unit_test(test_thirty_nodes), cmocka_unit_test(test_records_expire),
-        cmocka_unit_test(test_nodes_leave),  cmocka_unit_test(test_clients),
-        cmocka_unit_test(test_restart),      cmocka_unit_test(test_lost_table),
-        cmocka_unit_test(test_wan_groups),   cmocka_unit_test(test_provide_cycle),
+        cmocka_unit_test(test_alone),
+        cmocka_unit_test(test_find_peers),
+        cmocka_unit_test(test_thirty_nodes),
+        cmocka_unit_test(test_records_expire),
+        cmocka_unit_test(test_nodes_leave),
+        cmocka_unit_test(test_clients),
+        cmocka_unit_test(test_restart),
+        cmocka_unit_test(test_lost_table),
+        cmocka_unit_test(test_wan_groups),
+        cmocka_unit_test(test_provide_cycle),
+        cmocka_unit_test(test_provide_overflow),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

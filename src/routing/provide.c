@@ -28,8 +28,7 @@ void provide_enqueue(provide_t *p, bytes_t multihash)
 {
     if (!multihash.len || multihash.len > KAD_PROVIDER_KEY_MAX_BYTES || map_has(&p->queue, multihash))
         return;
-    if (map_put(&p->queue, multihash, p, NULL))
-        return;
+    p->has_missed |= map_put(&p->queue, multihash, p, NULL) != OK;
     event_fire(&p->changed);
 }
 
@@ -405,13 +404,31 @@ static err_t run_cycle(task_t *t, provide_t *p, cursor_t *c)
 
 static uint64_t until_next_cycle_ms(task_t *t, const provide_t *p, const cursor_t *c)
 {
-    if (c->next < c->n_slices)
+    if (c->next < c->n_slices || p->has_missed)
         return 0;
     uint64_t due_ms = c->began_wall_ms + p->routing->config.reprovide_interval_ms;
     uint64_t now_ms = driver_wall_ms(task_driver(t));
     uint64_t wait_ms = due_ms > now_ms ? due_ms - now_ms : 0;
     /* a clock that went back must not put it off */
     return wait_ms > p->routing->config.reprovide_interval_ms ? 0 : wait_ms;
+}
+
+static err_t wait_for_cycle(task_t *t, provide_t *p, const cursor_t *c)
+{
+    for (;;) {
+        uint64_t wait_ms = until_next_cycle_ms(t, p, c);
+        if (!wait_ms)
+            break;
+        deadline_t d = deadline_push(t, wait_ms);
+        err_t e = event_wait(t, &p->changed);
+        deadline_pop(t, &d);
+        TRY(e == ERR_TIMEOUT ? task_check(t) : e);
+    }
+    if (p->has_missed) /* let what is queued go first: then there is room for what was missed */
+        while (map_count(&p->queue) || p->n_active)
+            TRY(event_wait(t, &p->changed));
+    p->has_missed = false;
+    return OK;
 }
 
 err_t provide_cycle_task(task_t *t, void *provide)
@@ -426,7 +443,7 @@ err_t provide_cycle_task(task_t *t, void *provide)
             TRY(event_wait(t, &p->changed));
         TRY(wait_until_ready(t, p->routing));
         if (is_known)
-            TRY(task_sleep(t, until_next_cycle_ms(t, p, &c)));
+            TRY(wait_for_cycle(t, p, &c));
         is_known = true;
         err_t e = run_cycle(t, p, &c);
         TRY(task_check(t));

@@ -21,13 +21,15 @@ typedef struct provide {
     event_t changed;
     provide_source_fn source; /* NULL: none yet */
     void *source_arg;
+    bool has_missed; /* something found no room in the queue: the next cycle begins at once */
     size_t n_active;
     uint64_t retry_at_ms, backoff_ms; /* after nobody took a record */
 } provide_t;
 
 void provide_init(provide_t *p, routing_t *r);
 void provide_deinit(provide_t *p);
-void provide_enqueue(provide_t *p, bytes_t multihash); /* dropped when the queue is full: the cycle has it */
+/* When the queue is full it is dropped, and a cycle begins as soon as may be. */
+void provide_enqueue(provide_t *p, bytes_t multihash);
 /* Announces one key now. ERR_UNREACHABLE: nobody took it. */
 MUST_CHECK err_t provide_now(task_t *t, provide_t *p, bytes_t multihash);
 /* Tasks for the life of routing; arg: the provide_t. */
