@@ -68,7 +68,7 @@ size_t dht_filter_addrs(const dht_t *d, multiaddr_t *addrs, size_t n)
 
 size_t dht_addrs_of(dht_t *d, const peer_id_t *peer, multiaddr_t *out, size_t cap)
 {
-    multiaddr_t *all = xcalloc(KNOWN_ADDRS, sizeof *all);
+    multiaddr_t *all = xmalloc(KNOWN_ADDRS * sizeof *all);
     size_t n = peer_id_equal(peer, &d->self)
                    ? host_addrs(d->host, all, KNOWN_ADDRS)
                    : peerstore_addrs(host_peerstore(d->host), peer, all, KNOWN_ADDRS);
@@ -89,7 +89,7 @@ static bool is_in_reach(dht_t *d, const peer_id_t *peer, conn_t *conn)
         return true;
     if (d->is_lan)
         return false;
-    multiaddr_t *one = xcalloc(1, sizeof *one);
+    multiaddr_t *one = xmalloc(sizeof *one);
     bool has_public = dht_addrs_of(d, peer, one, 1) > 0;
     free(one);
     return has_public;

@@ -236,7 +236,7 @@ static err_t serve_one(task_t *t, dht_t *d, const peer_id_t *from, bytes_t reque
     TRY(take_token(t, d, from, m.type));
     AUTO(buf_t) out;
     buf_init(&out, KAD_MESSAGE_MAX_BYTES);
-    serving_t s = {d, from, writer_to(&out), xcalloc(DHT_ADDRS_PER_PEER, sizeof(multiaddr_t))};
+    serving_t s = {d, from, writer_to(&out), xmalloc(DHT_ADDRS_PER_PEER * sizeof(multiaddr_t))};
     err_t e = answer(t, &s, &m);
     free(s.addrs);
     TRY(e);

@@ -31,11 +31,13 @@ static err_t check_thirty_nodes(task_t *t, void *arg)
 static err_t check_records_expire(task_t *t, void *arg)
 {
     world_t *w = arg;
+    assert_int_equal(w->config.provider_ttl_ms, 48 * 3600 * 1000);
+    w->config.provider_ttl_ms = 4 * 3600 * 1000;
     world_join(t, w, 8);
     assert_ok(world_provide(t, &w->nodes[1], "short-lived"));
-    assert_ok(task_sleep(t, UINT64_C(47) * 3600 * 1000));
+    assert_ok(task_sleep(t, 235 * 60 * 1000));
     assert_int_equal(world_find(t, &w->nodes[4], "short-lived", 0, NULL), 1);
-    assert_ok(task_sleep(t, UINT64_C(2) * 3600 * 1000));
+    assert_ok(task_sleep(t, 10 * 60 * 1000));
     assert_int_equal(world_find(t, &w->nodes[4], "short-lived", 0, NULL), 0);
     return OK;
 }
@@ -266,9 +268,10 @@ static err_t later_call(task_t *t, void *arg)
 static err_t check_provide_cycle(task_t *t, void *arg)
 {
     world_t *w = arg;
+    w->config.provider_ttl_ms = 4 * 3600 * 1000;
     world_join(t, w, 5);
     world_node_t *n = world_add(w, "10.0.9.1");
-    n->config.reprovide_interval_ms = 22u * 3600 * 1000;
+    n->config.reprovide_interval_ms = 110 * 60 * 1000;
     source_t source = {.n = 3000};
     world_start(t, n);
     routing_set_provide_source(n->routing, emit_all, &source);
@@ -296,11 +299,11 @@ static err_t check_provide_cycle(task_t *t, void *arg)
     world_start(t, n);
     routing_set_provide_source(n->routing, emit_all, &source);
     world_connect(t, n, &w->nodes[0]);
-    assert_ok(task_sleep(t, UINT64_C(21) * 3600 * 1000));
+    assert_ok(task_sleep(t, 95 * 60 * 1000));
     assert_int_equal(source.passes, 2);
-    assert_ok(task_sleep(t, UINT64_C(2) * 3600 * 1000));
+    assert_ok(task_sleep(t, 20 * 60 * 1000));
     assert_int_equal(source.passes, 4);
-    assert_ok(task_sleep(t, UINT64_C(40) * 3600 * 1000)); /* announced again and again, so never expired */
+    assert_ok(task_sleep(t, 6 * 3600 * 1000)); /* announced again and again, so never expired */
     assert_int_equal(world_find(t, &w->nodes[3], "block 77", 0, NULL), 1);
     return OK;
 }

@@ -54,7 +54,7 @@ static void take_closer(run_t *run, const kad_message_t *m, closer_t *out)
 {
     dht_t *d = run->dht;
     peerstore_t *ps = host_peerstore(d->host);
-    multiaddr_t *addrs = xcalloc(DHT_ADDRS_PER_PEER, sizeof *addrs);
+    multiaddr_t *addrs = xmalloc(DHT_ADDRS_PER_PEER * sizeof *addrs);
     kad_peer_t p;
     for (size_t i = 0; out->n < KAD_MAX_CLOSER && kad_next_peer(m, KAD_CLOSER, &i, &p);) {
         if (peer_id_equal(&p.id, &d->self))
@@ -77,7 +77,8 @@ static bool is_wanted_found(const run_t *run)
 
 static void take_answer(run_t *run, const peer_id_t *from, const kad_message_t *m)
 {
-    closer_t *closer = xcalloc(1, sizeof *closer);
+    closer_t *closer = xmalloc(sizeof *closer); /* large: only what is used is written */
+    closer->n = 0;
     take_closer(run, m, closer);
     bool was_over = run->engine.phase == LOOKUP_DONE;
     lookup_answer(&run->engine, from, closer->peers, closer->n);

@@ -28,6 +28,7 @@ typedef struct world {
     world_node_t nodes[WORLD_MAX_NODES];
     size_t n;
     event_t changed;
+    routing_config_t config; /* of nodes that are added */
 } world_t;
 
 static inline world_t *world_new(uint64_t seed)
@@ -35,6 +36,8 @@ static inline world_t *world_new(uint64_t seed)
     world_t *w = xcalloc(1, sizeof *w);
     w->sim = sim_new(seed);
     event_init(&w->changed);
+    routing_config_default(&w->config);
+    w->config.reprovide_interval_ms = 0;
     sim_add_host(w->sim, "10.9.9.9"); /* of the scenario itself */
     return w;
 }
@@ -62,8 +65,7 @@ static inline world_node_t *world_add(world_t *w, const char *ip)
     multiaddr_t bare;
     assert_ok(multiaddr_parse(text, &bare));
     assert_ok(multiaddr_with_peer(&bare, &n->id, &n->addr));
-    routing_config_default(&n->config);
-    n->config.reprovide_interval_ms = 0;
+    n->config = w->config;
     return n;
 }
 
