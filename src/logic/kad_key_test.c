@@ -48,8 +48,8 @@ static void test_prefix_lengths(void **state)
         key_from_hex(v, "xor_hex", &distance);
         kad_key_t got = kad_distance(&a, &b);
         assert_true(kad_key_equal(&got, &distance));
-        assert_int_equal(kad_common_prefix_len(&a, &b), atoi(tsv_get(v, "common_prefix_len")));
-        assert_int_equal(kad_common_prefix_len(&b, &a), atoi(tsv_get(v, "common_prefix_len")));
+        assert_int_equal(kad_common_prefix_len(&a, &b), strtol(tsv_get(v, "common_prefix_len"), NULL, 10));
+        assert_int_equal(kad_common_prefix_len(&b, &a), strtol(tsv_get(v, "common_prefix_len"), NULL, 10));
     }
     assert_true(rows > 50);
     tsv_close(v);
@@ -78,7 +78,7 @@ static void test_ranking(void **state)
         key_from_hex(v, "distance_hex", &distance);
         kad_key_t got = kad_distance(&target, &key);
         assert_true(kad_key_equal(&got, &distance));
-        if (atoi(tsv_get(v, "rank")) > 0)
+        if (strtol(tsv_get(v, "rank"), NULL, 10) > 0)
             assert_true(kad_compare_distance(&target, &previous, &key) < 0);
         previous = key;
     }

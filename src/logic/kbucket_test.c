@@ -258,7 +258,7 @@ static void test_closest_vectors(void **state)
         assert_int_equal(kbucket_closest(&kb, &target, NULL, got, 40), 40);
         peer_id_t want;
         assert_ok(peer_id_parse(tsv_get(v, "peer_id"), &want));
-        assert_true(peer_id_equal(&got[atoi(tsv_get(v, "rank"))], &want));
+        assert_true(peer_id_equal(&got[strtol(tsv_get(v, "rank"), NULL, 10)], &want));
     }
     tsv_close(v);
     kbucket_deinit(&kb);

@@ -57,7 +57,7 @@ err_t value_store_set_validator(value_store_t *s, const char *name_space, const 
         i++;
     if (i == VALUE_MAX_NAMESPACES || strlen(name_space) >= VALUE_NAMESPACE_CHARS)
         return fail(ERR_LIMIT, "no room for a validator of /%s/", name_space);
-    strcpy(s->spaces[i].name, name_space);
+    memcpy(s->spaces[i].name, name_space, strlen(name_space) + 1);
     s->spaces[i].validator = *v;
     s->n_spaces += i == s->n_spaces;
     return OK;
