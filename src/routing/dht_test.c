@@ -125,6 +125,49 @@ static err_t check_find_peers(task_t *t, void *arg)
     return OK;
 }
 
+typedef struct with_addrs {
+    world_node_t *node;
+    cid_t cid;
+    size_t n, n_addrs;
+} with_addrs_t;
+
+static bool count_addrs(void *arg, const routed_peer_t *p)
+{
+    with_addrs_t *c = arg;
+    c->n++;
+    c->n_addrs += p->n_addrs;
+    return true;
+}
+
+static err_t with_addrs_call(task_t *t, void *arg)
+{
+    with_addrs_t *c = arg;
+    return routing_find_providers(t, c->node->routing, &c->cid, 0, count_addrs, NULL, c);
+}
+
+/* A record whose addresses are too old: the provider is found by its id. */
+static err_t check_provider_without_addrs(task_t *t, void *arg)
+{
+    world_t *w = arg;
+    world_join(t, w, 5);
+    cid_t cid = world_cid("x");
+    uint8_t mh[CID_BINARY_MAX];
+    world_node_t *late = world_add(w, "10.0.9.1");
+    assert_ok(provider_store_add(t, &w->nodes[1].routing->providers,
+                                 bytes_of(mh, cid_encode_multihash(&cid, mh)), &late->id, NULL, 0));
+    late->config.mode = DHT_MODE_CLIENT; /* in no table, so that only those who met it know where it is: */
+    for (size_t i = 1; i <= 2; i++)
+        sim_partition(w->nodes[i].machine, late->machine, true); /* not the asker, not who has the record */
+    world_start(t, late);
+    world_connect(t, late, &w->nodes[3]);
+    assert_ok(task_sleep(t, 5000));
+    with_addrs_t c = {.node = &w->nodes[2], .cid = cid};
+    assert_ok(world_on(t, c.node, with_addrs_call, &c));
+    assert_int_equal(c.n, 1);
+    assert_true(c.n_addrs >= 1);
+    return OK;
+}
+
 /* Clients ask, are never asked, and are in no table; they are found by their id all the same. */
 static err_t check_clients(task_t *t, void *arg)
 {
@@ -356,6 +399,7 @@ WORLD_TEST(records_expire)
 WORLD_TEST(nodes_leave)
 WORLD_TEST(find_peers)
 WORLD_TEST(clients)
+WORLD_TEST(provider_without_addrs)
 WORLD_TEST(alone)
 WORLD_TEST(restart)
 WORLD_TEST(lost_table)
@@ -372,6 +416,7 @@ int main(void)
         cmocka_unit_test(test_records_expire),
         cmocka_unit_test(test_nodes_leave),
         cmocka_unit_test(test_clients),
+        cmocka_unit_test(test_provider_without_addrs),
         cmocka_unit_test(test_restart),
         cmocka_unit_test(test_lost_table),
         cmocka_unit_test(test_wan_groups),

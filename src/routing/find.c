@@ -2,7 +2,7 @@
 #include "routing/routing_internal.h"
 #include <stdlib.h>
 
-enum { SEEN_MAX = 10000, OWN_ADDRS = 16 };
+enum { SEEN_MAX = 10000, HOMELESS_MAX = 16 };
 
 /* ── providers ───────────────────────────────────────────────────────────────────────────────── */
 typedef struct provider_search {
@@ -15,6 +15,9 @@ typedef struct provider_search {
     map_t seen;
     routed_peer_t *found; /* scratch: too large for a frame */
     bool is_over;
+    size_t n_given;
+    peer_id_t homeless[HOMELESS_MAX]; /* providers whose addresses nobody told: looked for at the end */
+    size_t n_homeless;
 } provider_search_t;
 
 /* Is the address of a provider of any use to us? Loopback ones only when they are wanted. */
@@ -32,6 +35,13 @@ static void add_known_addrs(provider_search_t *s)
         p->n_addrs = peerstore_addrs(host_peerstore(s->routing->host), &p->id, p->addrs, ARRAY_LEN(p->addrs));
 }
 
+static bool hand_over(provider_search_t *s)
+{
+    s->n_given++;
+    s->is_over = !s->fn(s->arg, s->found) || (s->max && s->n_given >= s->max);
+    return !s->is_over;
+}
+
 /* Gives s->found, unless that provider was given before. False: enough. */
 static bool give_provider(provider_search_t *s)
 {
@@ -43,8 +53,11 @@ static bool give_provider(provider_search_t *s)
     if (map_put(&s->seen, id, s, NULL))
         return !(s->is_over = true);
     add_known_addrs(s);
-    s->is_over = !s->fn(s->arg, s->found) || (s->max && map_count(&s->seen) >= s->max);
-    return !s->is_over;
+    if (!s->found->n_addrs && s->n_homeless < HOMELESS_MAX) {
+        s->homeless[s->n_homeless++] = s->found->id;
+        return true;
+    }
+    return hand_over(s);
 }
 
 static bool on_own_record(void *arg, const provider_t *p)
@@ -99,6 +112,21 @@ static err_t search_providers(task_t *t, dht_t *d, size_t index, void *arg)
     return e;
 }
 
+/* Records outlive the addresses in them (24 h): then the DHT is asked where the provider is. */
+static err_t find_homeless(task_t *t, provider_search_t *s)
+{
+    for (size_t i = 0; i < s->n_homeless && !s->is_over; i++) {
+        err_t e = routing_find_peer(t, s->routing, &s->homeless[i], s->found);
+        if (e == ERR_CANCELED || e == ERR_TIMEOUT)
+            return e;
+        s->found->id = s->homeless[i];
+        if (e)
+            s->found->n_addrs = 0;
+        hand_over(s);
+    }
+    return OK;
+}
+
 err_t routing_find_providers(task_t *t, routing_t *r, const cid_t *cid, size_t max, provider_fn fn,
                              hop_fn hop, void *arg)
 {
@@ -116,6 +144,8 @@ err_t routing_find_providers(task_t *t, routing_t *r, const cid_t *cid, size_t m
     err_t e = provider_store_get(t, &r->providers, s.key, on_own_record, &s);
     if (!e && !s.is_over)
         e = routing_for_each_dht(t, r, search_providers, &s);
+    if (e != ERR_CANCELED && e != ERR_TIMEOUT && !s.is_over)
+        e = find_homeless(t, &s);
     map_deinit(&s.seen);
     free(s.found);
     /* no table, or nobody answered: nothing was found, which is no failure of the search */
