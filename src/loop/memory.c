@@ -1,4 +1,5 @@
 #include "loop/memory.h"
+#include "loop/uv_direct.h"
 #include <malloc.h>
 #include <stdio.h>
 #include <sys/mman.h>
@@ -25,6 +26,7 @@ static void drop_code_pages(void)
 
 void memory_give_back(void)
 {
+    direct_give_back();
     malloc_trim(0);
     drop_code_pages();
 }

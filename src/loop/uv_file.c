@@ -1,4 +1,5 @@
 /* Files. What the page cache has is read at once; all else runs on a worker. */
+#include "loop/uv_direct.h"
 #include "loop/uv_internal.h"
 #include <errno.h>
 #include <fcntl.h>
@@ -9,14 +10,15 @@
 #include <unistd.h>
 
 #define PIECES_PER_WRITE 64
-#define INLINE_READ_BYTES (256 * 1024)     /* a copy of this size costs no more than the way to a worker */
-#define CACHE_DROP_LAG (8 * 1024 * 1024UL) /* how far behind the writes the cache is dropped */
+#define INLINE_READ_BYTES (256 * 1024) /* a copy of this size costs no more than the way to a worker */
 
 typedef struct uv_file {
     file_t base;
     uv_driver_t *d;
     int fd;
     int flags;
+    direct_t direct; /* with FILE_DIRECT_HINT */
+    uint64_t id;
     char path[];
 } uv_file_t;
 
@@ -31,6 +33,7 @@ typedef struct file_op {
     size_t len; /* bytes, or pieces */
     uint64_t offset, size;
     int fd;
+    bool is_direct;
     err_t e;
 } file_op_t;
 
@@ -80,20 +83,14 @@ static int pread_all(int fd, uint8_t *out, size_t len, uint64_t offset, int how,
     return 0;
 }
 
-static void drop_from_cache(uv_file_t *f, uint64_t offset, size_t len)
-{
-    if (f->flags & FILE_DIRECT_HINT)
-        posix_fadvise(f->fd, (off_t)offset, (off_t)len, POSIX_FADV_DONTNEED);
-}
-
 static void read_worker(void *arg)
 {
     file_op_t *op = arg;
     size_t n = 0;
-    int errnum = pread_all(op->f->fd, op->out, op->len, op->offset, 0, &n);
+    int errnum = op->is_direct ? direct_read(&op->f->direct, op->f->fd, op->out, op->len, op->offset, &n)
+                               : pread_all(op->f->fd, op->out, op->len, op->offset, 0, &n);
     op->size = n;
     op->e = errnum ? fail_file(op->f, errnum, "read") : OK;
-    drop_from_cache(op->f, op->offset, n);
 }
 
 static err_t try_read_at(file_t *base, uint8_t *out, size_t len, uint64_t offset, size_t *ret_n)
@@ -109,12 +106,14 @@ static err_t try_read_at(file_t *base, uint8_t *out, size_t len, uint64_t offset
 static err_t read_at(task_t *t, file_t *base, uint8_t *out, size_t len, uint64_t offset, size_t *ret_n)
 {
     uv_file_t *f = (uv_file_t *)base;
-    if (len <= INLINE_READ_BYTES && !(f->flags & FILE_DIRECT_HINT)) {
+    bool goes_past_cache = (f->flags & FILE_DIRECT_HINT) && len >= DIRECT_MIN_BYTES;
+    if (len <= INLINE_READ_BYTES && !goes_past_cache) {
         err_t e = try_read_at(base, out, len, offset, ret_n);
         if (e != ERR_AGAIN)
             return e;
     }
     file_op_t op = {.out = out, .len = len, .offset = offset};
+    op.is_direct = goes_past_cache && !misses_note(&f->d->misses, f->id, offset);
     TRY(run(t, f, read_worker, &op));
     *ret_n = op.size;
     return OK;
@@ -134,13 +133,12 @@ static ssize_t write_pieces(int fd, const bytes_t *pieces, size_t n, size_t skip
     return pwritev(fd, iov, (int)used, (off_t)offset);
 }
 
-static void write_behind(uv_file_t *f, uint64_t offset, uint64_t end)
+static bool is_large(const bytes_t *pieces, size_t n)
 {
-    if (!(f->flags & FILE_DIRECT_HINT))
-        return;
-    sync_file_range(f->fd, (off_t)offset, (off_t)(end - offset), SYNC_FILE_RANGE_WRITE);
-    if (end > CACHE_DROP_LAG)
-        posix_fadvise(f->fd, 0, (off_t)(end - CACHE_DROP_LAG), POSIX_FADV_DONTNEED);
+    size_t len = 0;
+    for (size_t i = 0; i < n && len < DIRECT_MIN_BYTES; i++)
+        len += pieces[i].len;
+    return len >= DIRECT_MIN_BYTES;
 }
 
 static void write_worker(void *arg)
@@ -148,6 +146,11 @@ static void write_worker(void *arg)
     file_op_t *op = arg;
     uint64_t at = op->offset;
     size_t i = 0, skip = 0;
+    if ((op->f->flags & FILE_DIRECT_HINT) && is_large(op->pieces, op->len)) {
+        int errnum = direct_write(&op->f->direct, op->f->fd, op->pieces, op->len, op->offset);
+        op->e = errnum ? fail_file(op->f, errnum, "write") : OK;
+        return;
+    }
     for (;;) {
         while (i < op->len && skip == op->pieces[i].len) {
             skip = 0;
@@ -174,7 +177,6 @@ static void write_worker(void *arg)
         }
     }
     op->e = OK;
-    write_behind(op->f, op->offset, at);
 }
 
 static err_t write_at(task_t *t, file_t *base, const bytes_t *pieces, size_t n, uint64_t offset)
@@ -248,6 +250,7 @@ static void close_file(file_t *base)
 {
     uv_file_t *f = (uv_file_t *)base;
     f->d->open_count--;
+    direct_deinit(&f->direct);
     close(f->fd);
     free(f);
 }
@@ -289,13 +292,13 @@ err_t uv_file_open_at(task_t *t, driver_t *base, const char *path, int flags, ui
     file_op_t op = {.path = path, .open_flags = open_flags_of(flags), .mode = mode};
     uv_work_wait(t, d, open_worker, &op);
     TRY(op.e);
-    if (flags & FILE_DIRECT_HINT)
-        posix_fadvise(op.fd, 0, 0, POSIX_FADV_SEQUENTIAL);
     uv_file_t *f = xmalloc(sizeof *f + strlen(path) + 1);
     f->base.ops = &file_ops;
     f->d = d;
     f->fd = op.fd;
     f->flags = flags;
+    f->id = ++d->file_ids << 40; /* above any offset */
+    direct_init(&f->direct);
     memcpy(f->path, path, strlen(path) + 1);
     d->open_count++;
     *ret = &f->base;

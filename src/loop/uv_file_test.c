@@ -1,4 +1,5 @@
 #include "loop/loop_testing.h"
+#include "loop/uv_direct.h"
 #include <fcntl.h>
 #include <signal.h>
 #include <stdio.h>
@@ -103,6 +104,58 @@ static err_t play_large_reads(task_t *t, const char *folder)
     return e;
 }
 SCENE(large_reads)
+
+/* Odd offsets and lengths around pages, small writes between large ones, reads of every kind: the bytes are
+ * those that were written, whichever way they went. */
+static err_t play_odd_places(task_t *t, const char *folder)
+{
+    AUTO_PTR(file_t) f = NULL;
+    TRY(file_open(t, in(folder, "odd"), FILE_READ | FILE_WRITE | FILE_CREATE | FILE_DIRECT_HINT, 0600, &f));
+    static const size_t lengths[] = {1,       4095,           300 * 1024 + 7, 4096, 17,         MIB + 4097,
+                                     2 * MIB, 128 * 1024 - 1, 128 * 1024,     5,    600 * 1024, 4091};
+    static uint8_t data[8 * MIB], got[8 * MIB];
+    for (size_t i = 0; i < sizeof data; i++)
+        data[i] = (uint8_t)(i * 2654435761u >> 13);
+    size_t at = 0, n;
+    for (size_t i = 0; i < ARRAY_LEN(lengths); i++) {
+        size_t third = lengths[i] / 3;
+        bytes_t pieces[] = {bytes_of(data + at, third), BYTES_NONE,
+                            bytes_of(data + at + third, lengths[i] - third)};
+        TRY(file_write_at(t, f, pieces, ARRAY_LEN(pieces), at));
+        at += lengths[i];
+    }
+    TRY(file_sync(t, f));
+    uint64_t size;
+    TRY(file_size(t, f, &size));
+    CHECK(size == at);
+    for (int round = 0; round < 3; round++) /* past the cache, into the cache, from the cache */
+        for (size_t from = 0; from < at; from += 700 * 1024 + 13) {
+            size_t len = at - from < 500 * 1024 ? at - from : 500 * 1024;
+            TRY(file_read_exact(t, f, got, len, from));
+            CHECK(!memcmp(got, data + from, len));
+        }
+    TRY(file_read_at(t, f, got, 300 * 1024, at - 1000, &n));
+    CHECK(n == 1000 && !memcmp(got, data + at - 1000, n));
+    TRY(file_read_at(t, f, got, 300 * 1024, at + 5000, &n));
+    CHECK(n == 0);
+    bytes_t over = bytes_of(data + 99, MIB); /* over what is there */
+    TRY(file_write_at(t, f, &over, 1, 12345));
+    TRY(file_read_exact(t, f, got, MIB, 12345));
+    CHECK(!memcmp(got, data + 99, MIB));
+    return OK;
+}
+SCENE(odd_places)
+
+static void misses_are_noted(void **state)
+{
+    misses_t *m = xcalloc(1, sizeof *m);
+    assert_false(misses_note(m, 1, 4096));
+    assert_true(misses_note(m, 1, 4096));
+    assert_false(misses_note(m, 2, 4096));
+    assert_false(misses_note(m, 1, 8192));
+    assert_true(misses_note(m, 1, 8192));
+    free(m);
+}
 
 static err_t play_punch(task_t *t, const char *folder)
 {
@@ -229,7 +282,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(read_and_write), cmocka_unit_test(large_reads), cmocka_unit_test(punch),
         cmocka_unit_test(lock),           cmocka_unit_test(no_space),    cmocka_unit_test(names),
-        cmocka_unit_test(links),
+        cmocka_unit_test(links),          cmocka_unit_test(odd_places),  cmocka_unit_test(misses_are_noted),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -2,6 +2,7 @@
 #ifndef LOOP_UV_INTERNAL_H
 #define LOOP_UV_INTERNAL_H
 #include "loop/pool.h"
+#include "loop/uv_direct.h"
 #include "loop/uv_driver.h"
 #include <pthread.h>
 #include <sys/socket.h>
@@ -23,6 +24,8 @@ typedef struct uv_driver {
     uv_dns_t *dns;     /* NULL until the first lookup */
     char *dns_servers; /* NULL: the system's */
     size_t open_count; /* streams, listeners, sockets, files: must be 0 at the end */
+    uint64_t file_ids;
+    misses_t misses;
 } uv_driver_t;
 
 static inline uv_driver_t *uv_driver_of(driver_t *d)

@@ -92,7 +92,7 @@ err_t pack_segment_use(task_t *t, pack_store_t *s, uint32_t number, pack_segment
         if (s->open_files >= PACK_OPEN_FILES_MAX)
             close_least_used(s);
         file_t *file;
-        err_t e = file_open(t, path, FILE_READ | FILE_WRITE | FILE_NO_FOLLOW, 0, &file);
+        err_t e = file_open(t, path, FILE_READ | FILE_WRITE | FILE_NO_FOLLOW | FILE_DIRECT_HINT, 0, &file);
         if (e) {
             pack_segment_release(s, segment);
             return e;
@@ -149,8 +149,9 @@ static err_t make_segment(task_t *t, pack_store_t *s)
     pack_segment_encode(&header, raw);
     pack_segment_path(s, s->next_number, path);
     file_t *file;
-    TRY(file_open(t, path, FILE_READ | FILE_WRITE | FILE_CREATE | FILE_EXCLUSIVE | FILE_NO_FOLLOW, 0600,
-                  &file));
+    TRY(file_open(t, path,
+                  FILE_READ | FILE_WRITE | FILE_CREATE | FILE_EXCLUSIVE | FILE_NO_FOLLOW | FILE_DIRECT_HINT,
+                  0600, &file));
     bytes_t piece = bytes_of(raw, sizeof raw);
     err_t e = file_write_at(t, file, &piece, 1, 0);
     if (e) {

@@ -47,7 +47,7 @@ typedef enum {
     FILE_EXCLUSIVE = 8, /* with CREATE: ERR_EXISTS when it is there */
     FILE_TRUNCATE = 16,
     FILE_NO_FOLLOW = 32,
-    FILE_DIRECT_HINT = 64, /* drop from the page cache behind large sequential use */
+    FILE_DIRECT_HINT = 64, /* large reads and writes may go past the page cache */
 } file_flags_t;
 typedef struct file_info {
     enum { FILE_KIND_NONE, FILE_KIND_REGULAR, FILE_KIND_DIR, FILE_KIND_SYMLINK, FILE_KIND_OTHER } kind;

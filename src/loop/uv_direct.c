@@ -1,0 +1,209 @@
+#include "loop/uv_direct.h"
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <sys/mman.h>
+#include <unistd.h>
+
+enum {
+    PAGE = 4096, /* what every file system and disk is content with */
+    STAGING_BYTES = 1 << 20,
+    SPARES = 2,
+    FD_UNKNOWN = -1,
+    FD_REFUSED = -2,
+};
+
+/* ── the descriptor ──────────────────────────────────────────────────────────────────────────── */
+void direct_init(direct_t *d)
+{
+    atomic_init(&d->fd, FD_UNKNOWN);
+}
+
+void direct_deinit(direct_t *d)
+{
+    int fd = atomic_exchange(&d->fd, FD_REFUSED);
+    if (fd >= 0)
+        close(fd);
+}
+
+/* Through /proc, so that it is the same file whatever its name is now. */
+static int reopen(int fd)
+{
+    char path[40];
+    snprintf(path, sizeof path, "/proc/self/fd/%d", fd);
+    int how = fcntl(fd, F_GETFL);
+    int again = how < 0 ? -1 : open(path, (how & O_ACCMODE) | O_DIRECT | O_CLOEXEC);
+    return again < 0 ? FD_REFUSED : again;
+}
+
+static int direct_fd(direct_t *d, int fd)
+{
+    int have = atomic_load(&d->fd), unknown = FD_UNKNOWN;
+    if (have != FD_UNKNOWN)
+        return have;
+    int opened = reopen(fd);
+    if (atomic_compare_exchange_strong(&d->fd, &unknown, opened))
+        return opened;
+    if (opened >= 0) /* another thread was faster */
+        close(opened);
+    return unknown;
+}
+
+/* ── buffers ─────────────────────────────────────────────────────────────────────────────────── */
+static _Atomic(uint8_t *) spares[SPARES];
+
+static uint8_t *staging_take(void)
+{
+    for (size_t i = 0; i < SPARES; i++) {
+        uint8_t *kept = atomic_exchange(&spares[i], NULL);
+        if (kept)
+            return kept;
+    }
+    void *fresh = mmap(NULL, STAGING_BYTES, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+    return fresh == MAP_FAILED ? NULL : fresh;
+}
+
+static void staging_put(uint8_t *staging)
+{
+    for (size_t i = 0; i < SPARES; i++) {
+        uint8_t *none = NULL;
+        if (atomic_compare_exchange_strong(&spares[i], &none, staging))
+            return;
+    }
+    munmap(staging, STAGING_BYTES);
+}
+
+void direct_give_back(void)
+{
+    for (size_t i = 0; i < SPARES; i++) {
+        uint8_t *kept = atomic_exchange(&spares[i], NULL);
+        if (kept)
+            munmap(kept, STAGING_BYTES);
+    }
+}
+
+/* ── transfers ───────────────────────────────────────────────────────────────────────────────── */
+static int write_all(int fd, const uint8_t *data, size_t len, uint64_t offset)
+{
+    while (len) {
+        ssize_t n = pwrite(fd, data, len, (off_t)offset);
+        if (n < 0 && errno == EINTR)
+            continue;
+        if (n <= 0)
+            return n < 0 ? errno : ENOSPC;
+        data += n;
+        offset += (uint64_t)n;
+        len -= (size_t)n;
+    }
+    return 0;
+}
+
+/* Whole pages; where the file system does not want them directly after all, the other way. */
+static int write_pages(direct_t *d, int fd, const uint8_t *data, size_t len, uint64_t offset)
+{
+    int direct = direct_fd(d, fd);
+    if (direct < 0)
+        return write_all(fd, data, len, offset);
+    ssize_t n = pwrite(direct, data, len, (off_t)offset);
+    if (n < 0 && errno != EINVAL && errno != EINTR)
+        return errno;
+    size_t done = n > 0 ? (size_t)n : 0;
+    return done == len ? 0 : write_all(fd, data + done, len - done, offset + done);
+}
+
+typedef struct cursor {
+    const bytes_t *piece;
+    size_t skip;
+} cursor_t;
+
+static void copy_out(cursor_t *c, uint8_t *out, size_t len)
+{
+    while (len) {
+        size_t left = c->piece->len - c->skip, n = left < len ? left : len;
+        if (n)
+            memcpy(out, c->piece->data + c->skip, n);
+        out += n;
+        len -= n;
+        c->skip += n;
+        if (c->skip == c->piece->len) {
+            c->piece++;
+            c->skip = 0;
+        }
+    }
+}
+
+int direct_write(direct_t *d, int fd, const bytes_t *pieces, size_t n, uint64_t offset)
+{
+    uint8_t *staging = staging_take();
+    if (!staging)
+        return ENOMEM;
+    cursor_t c = {.piece = pieces};
+    uint64_t at = offset, end = offset;
+    for (size_t i = 0; i < n; i++)
+        end += pieces[i].len;
+    int e = 0;
+    while (at < end && !e) {
+        size_t into_page = at % PAGE;
+        size_t len = into_page ? PAGE - into_page : STAGING_BYTES;
+        if (len > end - at)
+            len = (size_t)(end - at);
+        bool is_pages = !into_page && len >= PAGE;
+        if (is_pages)
+            len -= len % PAGE;
+        copy_out(&c, staging, len);
+        e = is_pages ? write_pages(d, fd, staging, len, at) : write_all(fd, staging, len, at);
+        at += len;
+    }
+    staging_put(staging);
+    return e;
+}
+
+/* The count, -1 with an errno. */
+static ssize_t read_pages(direct_t *d, int fd, uint8_t *out, size_t len, uint64_t offset)
+{
+    int direct = direct_fd(d, fd);
+    ssize_t n = direct < 0 ? -1 : pread(direct, out, len, (off_t)offset);
+    if (direct >= 0 && (n >= 0 || (errno != EINVAL && errno != EINTR)))
+        return n;
+    do
+        n = pread(fd, out, len, (off_t)offset);
+    while (n < 0 && errno == EINTR);
+    return n;
+}
+
+int direct_read(direct_t *d, int fd, uint8_t *out, size_t len, uint64_t offset, size_t *ret_n)
+{
+    uint8_t *staging = staging_take();
+    if (!staging)
+        return ENOMEM;
+    size_t done = 0;
+    int e = 0;
+    while (done < len) {
+        uint64_t from = (offset + done) / PAGE * PAGE, to = (offset + len + PAGE - 1) / PAGE * PAGE;
+        size_t skip = (size_t)(offset + done - from);
+        size_t want = to - from < STAGING_BYTES ? (size_t)(to - from) : STAGING_BYTES;
+        ssize_t n = read_pages(d, fd, staging, want, from);
+        if (n < 0)
+            e = errno;
+        if (n <= (ssize_t)skip)
+            break;
+        size_t got = (size_t)n - skip < len - done ? (size_t)n - skip : len - done;
+        memcpy(out + done, staging + skip, got);
+        done += got;
+    }
+    staging_put(staging);
+    *ret_n = done;
+    return e;
+}
+
+/* ── what was asked for ──────────────────────────────────────────────────────────────────────── */
+bool misses_note(misses_t *m, uint64_t file_id, uint64_t offset)
+{
+    uint64_t hash = (file_id + offset) * 0x9e3779b97f4a7c15u;
+    hash ^= hash >> 32;
+    uint16_t tag = (uint16_t)(hash >> 16) | 1; /* 0: nothing is noted there */
+    uint16_t *place = &m->tags[hash % MISSES_KEPT];
+    bool was_noted = *place == tag;
+    *place = tag;
+    return was_noted;
+}
