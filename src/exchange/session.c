@@ -242,8 +242,13 @@ static err_t wait_for(task_t *t, bitswap_session_t *s, const cid_t *cid, waiter_
 
 static err_t find_or_wait(task_t *t, bitswap_session_t *s, const cid_t *cid, waiter_t *w, block_t **ret_block)
 {
+    bs_key_t k;
     for (;;) {
-        err_t e = blockstore_get(t, s->b->config.blocks, cid, ret_block);
+        /* What is being stored is delivered when it is durable. The store may have it already, but to take it
+         * there would cost a read and leave the delivered one in the cache for nobody. */
+        err_t e = ERR_NOT_FOUND;
+        if (!map_has(&s->b->storing, bs_key(cid, &k)))
+            e = blockstore_get(t, s->b->config.blocks, cid, ret_block);
         if (e == ERR_CORRUPT) { /* what is here is damaged: fetched anew */
             log_warn("a stored block is damaged and fetched again", LOG_ERR(e));
             TRY(blockstore_remove(t, s->b->config.blocks, cid, 1));

@@ -197,13 +197,26 @@ int direct_read(direct_t *d, int fd, uint8_t *out, size_t len, uint64_t offset, 
 }
 
 /* ── what was asked for ──────────────────────────────────────────────────────────────────────── */
-bool misses_note(misses_t *m, uint64_t file_id, uint64_t offset)
+static size_t place_of(uint64_t file_id, uint64_t offset, uint16_t *ret_tag)
 {
     uint64_t hash = (file_id + offset) * 0x9e3779b97f4a7c15u;
     hash ^= hash >> 32;
-    uint16_t tag = (uint16_t)(hash >> 16) | 1; /* 0: nothing is noted there */
-    uint16_t *place = &m->tags[hash % MISSES_KEPT];
-    bool was_noted = *place == tag;
-    *place = tag;
+    *ret_tag = (uint16_t)(hash >> 16) | 1; /* 0: nothing is noted there */
+    return hash % MISSES_KEPT;
+}
+
+bool misses_has(const misses_t *m, uint64_t file_id, uint64_t offset)
+{
+    uint16_t tag;
+    size_t place = place_of(file_id, offset, &tag);
+    return m->tags[place] == tag;
+}
+
+bool misses_note(misses_t *m, uint64_t file_id, uint64_t offset)
+{
+    uint16_t tag;
+    size_t place = place_of(file_id, offset, &tag);
+    bool was_noted = m->tags[place] == tag;
+    m->tags[place] = tag;
     return was_noted;
 }

@@ -22,11 +22,12 @@ int direct_read(direct_t *d, int fd, uint8_t *out, size_t len, uint64_t offset, 
 /* Frees the buffers that are kept for the next use. Any thread. */
 void direct_give_back(void);
 
-/* Remembers which places of files were asked for and not found in memory, a bounded number of them by their
- * hashes: a place that is asked for again is worth a place in the page cache. */
+/* Remembers which places of files were read past the cache, a bounded number of them by their hashes: a place
+ * that is asked for again is worth a place in the page cache. */
 #define MISSES_KEPT 16384
 typedef struct misses {
     uint16_t tags[MISSES_KEPT];
 } misses_t;
 bool misses_note(misses_t *m, uint64_t file_id, uint64_t offset); /* true: it was noted before */
+bool misses_has(const misses_t *m, uint64_t file_id, uint64_t offset);
 #endif

@@ -93,9 +93,17 @@ static void read_worker(void *arg)
     op->e = errnum ? fail_file(op->f, errnum, "read") : OK;
 }
 
+static bool goes_past_cache(const uv_file_t *f, size_t len)
+{
+    return (f->flags & FILE_DIRECT_HINT) && len >= DIRECT_MIN_BYTES;
+}
+
 static err_t try_read_at(file_t *base, uint8_t *out, size_t len, uint64_t offset, size_t *ret_n)
 {
     uv_file_t *f = (uv_file_t *)base;
+    /* Even a read that does not wait has the kernel fill its cache, with what lies ahead too. */
+    if (goes_past_cache(f, len) && !misses_has(&f->d->misses, f->id, offset))
+        return ERR_AGAIN;
     int errnum = pread_all(f->fd, out, len, offset, RWF_NOWAIT, ret_n);
     /* File systems without RWF_NOWAIT: nothing can be said without waiting. */
     if (errnum == EAGAIN || errnum == EOPNOTSUPP)
@@ -106,14 +114,13 @@ static err_t try_read_at(file_t *base, uint8_t *out, size_t len, uint64_t offset
 static err_t read_at(task_t *t, file_t *base, uint8_t *out, size_t len, uint64_t offset, size_t *ret_n)
 {
     uv_file_t *f = (uv_file_t *)base;
-    bool goes_past_cache = (f->flags & FILE_DIRECT_HINT) && len >= DIRECT_MIN_BYTES;
-    if (len <= INLINE_READ_BYTES && !goes_past_cache) {
+    if (len <= INLINE_READ_BYTES && !goes_past_cache(f, len)) {
         err_t e = try_read_at(base, out, len, offset, ret_n);
         if (e != ERR_AGAIN)
             return e;
     }
     file_op_t op = {.out = out, .len = len, .offset = offset};
-    op.is_direct = goes_past_cache && !misses_note(&f->d->misses, f->id, offset);
+    op.is_direct = goes_past_cache(f, len) && !misses_note(&f->d->misses, f->id, offset);
     TRY(run(t, f, read_worker, &op));
     *ret_n = op.size;
     return OK;

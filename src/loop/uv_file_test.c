@@ -151,6 +151,8 @@ static void misses_are_noted(void **state)
     misses_t *m = xcalloc(1, sizeof *m);
     assert_false(misses_note(m, 1, 4096));
     assert_true(misses_note(m, 1, 4096));
+    assert_true(misses_has(m, 1, 4096));
+    assert_false(misses_has(m, 2, 4096));
     assert_false(misses_note(m, 2, 4096));
     assert_false(misses_note(m, 1, 8192));
     assert_true(misses_note(m, 1, 8192));

@@ -10,6 +10,7 @@ typedef struct block {
     size_t len;
     uint8_t *data; /* len bytes, in the same allocation unless taken from a buf_t */
     bool is_separate;
+    bool is_checked; /* its store has compared the bytes with their checksum and the CID with their record */
 } block_t;
 /* Uninitialised room for len bytes; the caller fills data and cid before anyone else sees it. */
 MUST_CHECK err_t block_new(size_t len, block_t **ret_block); /* ERR_LIMIT over BLOCK_MAX_BYTES */

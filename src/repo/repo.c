@@ -342,10 +342,9 @@ typedef struct verify_run {
 static err_t verify_block(task_t *t, void *arg, const cid_t *cid, uint64_t size_bytes)
 {
     verify_run_t *run = arg;
-    AUTO_PTR(block_t) block = NULL;
     TRY(task_check(t));
     run->result.checked++;
-    err_t e = blockstore_get(t, run->repo->store, cid, &block);
+    err_t e = blockstore_verify(t, run->repo->store, cid);
     if (!e)
         return OK;
     if (e == ERR_NOT_FOUND && !blockstore_has(t, run->repo->store, cid)) {

@@ -90,7 +90,8 @@ static err_t get_verified(task_t *t, blockstore_t *bs, const cid_t *cid, block_t
 {
     AUTO_PTR(block_t) block = NULL;
     TRY(bs->ops->get(t, bs, cid, &block));
-    TRY(verify(t, cid, block_bytes(block)));
+    if (!block->is_checked)
+        TRY(verify(t, cid, block_bytes(block)));
     *ret_block = block;
     block = NULL;
     return OK;
@@ -114,6 +115,16 @@ err_t blockstore_get(task_t *t, blockstore_t *bs, const cid_t *cid, block_t **re
                     cid_print(cid, text));
     }
     return e;
+}
+
+err_t blockstore_verify(task_t *t, blockstore_t *bs, const cid_t *cid)
+{
+    AUTO_PTR(block_t) block = NULL;
+    TRY(blockstore_get(t, bs, cid, &block));
+    char text[CID_TEXT_MAX];
+    if (block->is_checked && verify(t, cid, block_bytes(block)))
+        return fail(ERR_CORRUPT, "block %s does not hash to its CID", cid_print(cid, text));
+    return OK;
 }
 
 err_t blockstore_size(task_t *t, blockstore_t *bs, const cid_t *cid, uint64_t *ret_size)

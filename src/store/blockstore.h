@@ -49,10 +49,13 @@ MUST_CHECK err_t blockstore_write(task_t *t, blockstore_writer_t *w, block_t *co
 MUST_CHECK err_t blockstore_flush(task_t *t, blockstore_writer_t *w);
 void blockstore_writer_deinit(blockstore_writer_t *w); /* idempotent; before the store is closed */
 AUTO_DEFINE(blockstore_writer_t, blockstore_writer_deinit)
-/* Verified on read: ERR_CORRUPT when the bytes on disk do not hash to the CID. ERR_NOT_FOUND. The block
+/* Verified on read: ERR_CORRUPT when the bytes on disk are not those that were put, which a store tells by
+ * the checksum that it keeps beside them (block_t.is_checked) or else by hashing. ERR_NOT_FOUND. The block
  * carries the CID that was asked for. Suspends when the data is not in memory, and for larger blocks
  * while a worker hashes them. */
 MUST_CHECK err_t blockstore_get(task_t *t, blockstore_t *bs, const cid_t *cid, block_t **ret_block);
+/* The same without giving the block, and always by hashing. */
+MUST_CHECK err_t blockstore_verify(task_t *t, blockstore_t *bs, const cid_t *cid);
 MUST_CHECK err_t blockstore_size(task_t *t, blockstore_t *bs, const cid_t *cid,
                                  uint64_t *ret_size); /* ERR_NOT_FOUND */
 bool blockstore_has(task_t *t, blockstore_t *bs, const cid_t *cid);

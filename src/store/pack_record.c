@@ -99,6 +99,19 @@ err_t pack_record_check_data(const pack_record_t *r, bytes_t data)
     return OK;
 }
 
+bool pack_record_matches(bytes_t header, bytes_t multihash, bytes_t data)
+{
+    reader_t r = reader_of(header);
+    uint32_t magic = read_u32le(&r), data_len = read_u32le(&r);
+    uint8_t multihash_len = read_u8(&r);
+    (void)read_bytes(&r, 7);
+    uint64_t checksum = read_u64le(&r);
+    (void)read_bytes(&r, 8);
+    bytes_t found = read_bytes(&r, multihash_len);
+    return !r.err && magic == RECORD_MAGIC && data_len == data.len && bytes_equal(found, multihash) &&
+           checksum == checksum_of(data, 0);
+}
+
 size_t pack_record_search(bytes_t in, size_t from, const uint8_t key[16], uint64_t offset)
 {
     uint8_t magic[4];

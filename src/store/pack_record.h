@@ -45,6 +45,9 @@ MUST_CHECK err_t pack_record_decode(bytes_t in, const uint8_t key[16], uint64_t 
                                     pack_record_t *ret_record);
 /* ERR_CORRUPT when these are not the bytes that the header speaks of. Runs on any thread. */
 MUST_CHECK err_t pack_record_check_data(const pack_record_t *r, bytes_t data);
+/* True when `header` (PACK_RECORD_HEADER_BYTES and the multihash) belongs to this multihash and these bytes,
+ * which match its checksum. The seal is not looked at: the place is known from the index. */
+bool pack_record_matches(bytes_t header, bytes_t multihash, bytes_t data);
 /* The next place in `in` (whose first byte stands at `offset`, a multiple of 8) where a record's header may
  * begin, as an index from `from` on; in.len when there is none. */
 size_t pack_record_search(bytes_t in, size_t from, const uint8_t key[16], uint64_t offset);
