@@ -29,13 +29,13 @@ typedef struct replica_config {
     const peer_id_t *allow_from;
     size_t n_allow_from;
     bool allow_any;
-    uint64_t max_bytes;             /* of what is held for others; 0: hold nothing for anybody */
-    uint32_t heartbeat_ms;          /* 5000 */
-    double phi_lost;                /* suspicion above which a holder counts as lost; 8 */
-    uint32_t lost_grace_ms;         /* how long it stays so before healing begins; 15000 */
-    uint32_t prune_grace_ms;        /* how long over-replication lasts before pruning; 60000 */
-    uint32_t fetch_timeout_ms;      /* a fetch without progress for so long is given up; 60000 */
-    uint32_t max_parallel_fetches;  /* 2 */
+    uint64_t max_bytes;            /* of what is held for others; 0: hold nothing for anybody */
+    uint32_t heartbeat_ms;         /* 5000 */
+    double phi_lost;               /* suspicion above which a holder counts as lost; 8 */
+    uint32_t lost_grace_ms;        /* how long it stays so before healing begins; 15000 */
+    uint32_t prune_grace_ms;       /* how long over-replication lasts before pruning; 60000 */
+    uint32_t fetch_timeout_ms;     /* a fetch without progress for so long is given up; 60000 */
+    uint32_t max_parallel_fetches; /* 2 */
     /* Pins a DAG that is complete here against garbage collection, or lets it go; durable when OK. The kind
      * is replication's own: it must not touch the user's pins. */
     err_t (*pin)(task_t *t, void *arg, const cid_t *root);
@@ -58,24 +58,24 @@ typedef enum {
 } replica_step_t;
 typedef struct replica_progress {
     replica_step_t step;
-    peer_id_t peer;       /* len 0: this node */
-    const char *reason;   /* "" or why; valid during the call */
+    peer_id_t peer;        /* len 0: this node */
+    const char *reason;    /* "" or why; valid during the call */
     uint32_t have, target; /* holders now, this node included, and how many are wanted */
 } replica_progress_t;
 typedef void (*replica_progress_fn)(void *arg, const replica_progress_t *p); /* must not wait */
 
 /* Holds the root here and on n - 1 others. Completes the DAG locally (bitswap), records it, asks peers, and
- * returns OK as soon as min(n, nodes that exist and are allowed) hold it. *ret_have (may be NULL) says how many.
- * When fewer could be won before the deadline: ERR_TIMEOUT; the record stays and healing goes on. n is 1 to
- * REPLICA_TARGET_MAX (ERR_INVALID); called again for the same root it changes the target. */
-MUST_CHECK err_t replica_pin(task_t *t, replica_t *r, const cid_t *root, uint32_t n, replica_progress_fn progress,
-                             void *arg, uint32_t *ret_have);
+ * returns OK as soon as min(n, nodes that exist and are allowed) hold it. *ret_have (may be NULL) says how
+ * many. When fewer could be won before the deadline: ERR_TIMEOUT; the record stays and healing goes on. n is
+ * 1 to REPLICA_TARGET_MAX (ERR_INVALID); called again for the same root it changes the target. */
+MUST_CHECK err_t replica_pin(task_t *t, replica_t *r, const cid_t *root, uint32_t n,
+                             replica_progress_fn progress, void *arg, uint32_t *ret_have);
 /* Lets go everywhere: this node no longer owns it, and the holders are told to release it. Blocks stay until
  * garbage collection. ERR_NOT_FOUND; ERR_DENIED: held for another owner (use forget). */
 MUST_CHECK err_t replica_unpin(task_t *t, replica_t *r, const cid_t *root);
 
 typedef struct replica_holder {
-    peer_id_t peer;          /* this node too, when it holds it */
+    peer_id_t peer;           /* this node too, when it holds it */
     uint64_t verified_ms_ago; /* since it last proved to hold it */
     bool is_connected;
 } replica_holder_t;

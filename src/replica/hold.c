@@ -1,0 +1,269 @@
+/* Fetching what is to be held, and proving that it is. */
+#include "base/log.h"
+#include "codec/dag_pb.h"
+#include "crypto/hash.h"
+#include "dag/walk.h"
+#include "replica/internal.h"
+#include <stdlib.h>
+
+/* ── this node's blocks alone ────────────────────────────────────────────────────────────────── */
+static err_t local_get(task_t *t, blocks_t *b, const cid_t *cid, block_t **ret_block)
+{
+    return blockstore_get(t, CONTAINER_OF(b, replica_t, local)->config.blocks, cid, ret_block);
+}
+
+static err_t local_put(task_t *t, blocks_t *b, block_t *const *list, size_t n)
+{
+    return blockstore_put_many(t, CONTAINER_OF(b, replica_t, local)->config.blocks, list, n);
+}
+
+static bool local_has(task_t *t, blocks_t *b, const cid_t *cid)
+{
+    return blockstore_has(t, CONTAINER_OF(b, replica_t, local)->config.blocks, cid);
+}
+
+static const blocks_ops_t local_ops = {.get = local_get, .put_many = local_put, .has = local_has};
+
+void rep_local_init(replica_t *r)
+{
+    r->local.ops = &local_ops;
+}
+
+/* ── walks ───────────────────────────────────────────────────────────────────────────────────── */
+err_t rep_walk(task_t *t, blocks_t *blocks, const cid_t *root, uint32_t stall_ms, uint64_t max_bytes,
+               uint64_t *ret_bytes)
+{
+    AUTO(walk_t) w;
+    walk_init(&w, blocks, root,
+              (walk_options_t){.max_depth = SIZE_MAX,
+                               .is_unique = true,
+                               .loads_leaves = true,
+                               .max_visited = REPLICA_FETCH_MAX_BLOCKS});
+    uint64_t bytes = 0;
+    for (;;) {
+        walk_step_t step;
+        bool has;
+        deadline_t d = deadline_push(t, stall_ms);
+        err_t e = walk_next(t, &w, &step, &has);
+        deadline_pop(t, &d);
+        TRY(e);
+        if (!has)
+            break;
+        bytes += step.block->len;
+        if (bytes > max_bytes)
+            return fail(ERR_LIMIT, "the DAG is larger than the %llu bytes that are left for it",
+                        (unsigned long long)max_bytes);
+    }
+    *ret_bytes = bytes;
+    return OK;
+}
+
+/* Is all of it here, and how large is it? Leaves are looked up, not read. */
+err_t rep_local_size(task_t *t, replica_t *r, const cid_t *root, bool *ret_is_local, uint64_t *ret_bytes)
+{
+    AUTO(walk_t) w;
+    walk_init(
+        &w, &r->local, root,
+        (walk_options_t){.max_depth = SIZE_MAX, .is_unique = true, .max_visited = REPLICA_FETCH_MAX_BLOCKS});
+    uint64_t bytes = 0;
+    for (;;) {
+        walk_step_t step;
+        bool has;
+        err_t e = walk_next(t, &w, &step, &has);
+        uint64_t size = 0;
+        if (!e && !has)
+            break;
+        if (!e && step.block)
+            size = step.block->len;
+        else if (!e && !cid_is_identity(&step.cid))
+            e = blockstore_size(t, r->config.blocks, &step.cid, &size);
+        if (e == ERR_NOT_FOUND || e == ERR_CORRUPT) {
+            *ret_is_local = false;
+            *ret_bytes = 0;
+            return OK;
+        }
+        TRY(e);
+        bytes += size;
+    }
+    *ret_is_local = true;
+    *ret_bytes = bytes;
+    return OK;
+}
+
+/* ── fetching ────────────────────────────────────────────────────────────────────────────────── */
+typedef struct fetch {
+    replica_t *r;
+    cid_t root;
+} fetch_t;
+
+static void add_holders(replica_t *r, bitswap_session_t *s, const cid_t *root)
+{
+    plan_root_t *p = replica_planner_root(r->planner, root);
+    for (size_t i = 0; p && i < plan_root_entries(p); i++) {
+        plan_entry_t e = plan_root_entry(p, i);
+        if (e.state == PLAN_HOLDS)
+            bitswap_add_peer(s, &e.peer);
+    }
+}
+
+static err_t fetch_dag(task_t *t, replica_t *r, const cid_t *root, uint64_t max_bytes, uint64_t *ret_bytes)
+{
+    bitswap_session_t *s;
+    TRY(bitswap_session_open(r->config.bitswap, &s));
+    add_holders(r, s, root);
+    err_t e = rep_walk(t, bitswap_session_blocks(s), root, r->config.fetch_timeout_ms, max_bytes, ret_bytes);
+    bitswap_session_close(s);
+    return e;
+}
+
+static bool is_still_wanted(replica_t *r, const cid_t *root)
+{
+    plan_root_t *p = replica_planner_root(r->planner, root);
+    return p && plan_root_self(r->planner, p) == PLAN_FETCHING;
+}
+
+/* Pinned before its first block comes: the collector leaves alone what is here of it. */
+static err_t fetch_and_hold(task_t *t, replica_t *r, const cid_t *root)
+{
+    TRY(gate_enter(t, &r->fetch_gate));
+    uint64_t bytes = 0, others = rep_held_bytes(r);
+    plan_root_t *p = replica_planner_root(r->planner, root);
+    uint64_t own = p ? plan_root_head(p)->size_bytes : 0;
+    others = others > own ? others - own : 0;
+    err_t e = is_still_wanted(r, root) ? OK : ERR_CANCELED;
+    if (!e)
+        e = r->config.pin(t, r->config.arg, root);
+    if (!e)
+        e = fetch_dag(t, r, root, r->config.max_bytes > others ? r->config.max_bytes - others : 0, &bytes);
+    gate_leave(&r->fetch_gate);
+    TRY(e);
+    p = replica_planner_root(r->planner, root);
+    if (!is_still_wanted(r, root))
+        return ERR_CANCELED;
+    if (!plan_root_head(p)->size_bytes) { /* nobody had said it */
+        plan_head_t head = *plan_root_head(p);
+        head.size_bytes = bytes;
+        replica_planner_merge(r->planner, &head, NULL, 0, false, false, task_now_ms(t));
+    }
+    return OK;
+}
+
+static err_t fetch_task(task_t *t, void *arg)
+{
+    fetch_t f = *(fetch_t *)arg;
+    free(arg);
+    replica_t *r = f.r;
+    char text[CID_TEXT_MAX];
+    err_t e = fetch_and_hold(t, r, &f.root);
+    uint8_t key[CID_BINARY_MAX];
+    map_remove(&r->fetching, bytes_of(key, cid_encode_multihash(&f.root, key)));
+    if (r->is_closing)
+        return OK; /* goes on at the next start */
+    if (e && is_still_wanted(r, &f.root)) {
+        r->fetches_failed++;
+        log_warn("replica: a DAG that was to be held did not come", LOG_STR("cid", cid_print(&f.root, text)),
+                 LOG_ERR(e));
+        replica_planner_self(r->planner, &f.root, PLAN_LEFT, rep_wall_ms(r), task_now_ms(t));
+    } else if (!e) {
+        log_info("replica: holding a DAG", LOG_STR("cid", cid_print(&f.root, text)));
+        replica_planner_self(r->planner, &f.root, PLAN_HOLDS, rep_wall_ms(r), task_now_ms(t));
+    }
+    event_fire(&r->changed);
+    rep_pump(r);
+    return OK;
+}
+
+void rep_start_fetch(replica_t *r, const cid_t *root)
+{
+    uint8_t key[CID_BINARY_MAX];
+    bytes_t k = bytes_of(key, cid_encode_multihash(root, key));
+    if (map_has(&r->fetching, k) || map_put(&r->fetching, k, r, NULL))
+        return;
+    fetch_t *f = xcalloc(1, sizeof *f);
+    *f = (fetch_t){r, *root};
+    if (group_spawn(&r->group, "replica-fetch", fetch_task, f, NULL)) {
+        map_remove(&r->fetching, k);
+        free(f);
+    }
+}
+
+/* ── proofs ──────────────────────────────────────────────────────────────────────────────────── */
+typedef struct proof_work {
+    bytes_t pieces[2];
+    uint8_t *out;
+    err_t err;
+} proof_work_t;
+
+static void compute_proof(void *arg)
+{
+    proof_work_t *w = arg;
+    w->err = hash_of_pieces(HASH_SHA256, w->pieces, 2, w->out, 32);
+}
+
+err_t rep_proof(task_t *t, replica_t *r, const cid_t *block, const uint8_t nonce[REPLICA_NONCE_BYTES],
+                uint8_t ret_proof[32])
+{
+    AUTO_PTR(block_t) b = NULL;
+    TRY(blocks_get(t, &r->local, block, &b));
+    proof_work_t w = {{bytes_of(nonce, REPLICA_NONCE_BYTES), block_bytes(b)}, ret_proof, OK};
+    work(t, compute_proof, &w);
+    return w.err;
+}
+
+/* A block of the DAG by a random way down from the root, so that nobody can keep the root alone. */
+static err_t pick_block(task_t *t, replica_t *r, const cid_t *root, cid_t *ret)
+{
+    cid_t at = *root;
+    for (int depth = 0; depth < 64; depth++) {
+        if (at.codec != CODEC_DAG_PB)
+            break;
+        AUTO_PTR(block_t) b = NULL;
+        TRY(blocks_get(t, &r->local, &at, &b));
+        dag_pb_t node;
+        if (dag_pb_decode(block_bytes(b), &node) || !node.link_count)
+            break;
+        uint64_t n = driver_random_u64(task_driver(t)) % (node.link_count + 1);
+        dag_pb_links_t links = dag_pb_links(&node);
+        dag_pb_link_t link;
+        if (n == node.link_count)
+            break; /* this one */
+        do {
+            if (!dag_pb_next_link(&links, &link))
+                return ERR_CORRUPT;
+        } while (n--);
+        if (cid_is_identity(&link.cid))
+            break;
+        at = link.cid;
+    }
+    *ret = at;
+    return OK;
+}
+
+err_t rep_challenge(task_t *t, replica_t *r, const cid_t *root, const peer_id_t *peer, bool stay,
+                    bool *ret_holds)
+{
+    replica_message_t *m = xcalloc(1, sizeof *m), *answer = xcalloc(1, sizeof *answer);
+    m->kind = REPLICA_STATUS;
+    m->has_root = true;
+    m->root = *root;
+    m->stay = stay;
+    uint8_t want[32];
+    driver_random(task_driver(t), m->nonce, sizeof m->nonce);
+    /* What is not here cannot be checked: then the peer's word counts. */
+    m->has_block =
+        pick_block(t, r, root, &m->block) == OK && rep_proof(t, r, &m->block, m->nonce, want) == OK;
+    m->has_nonce = m->has_block;
+    err_t e = rep_ask(t, r, peer, m, answer);
+    if (!e) {
+        bool says = false;
+        for (size_t i = 0; answer->has_record && i < answer->record.n_entries; i++)
+            says = says || (peer_id_equal(&answer->record.entries[i].peer, peer) &&
+                            answer->record.entries[i].state == REPLICA_ENTRY_HOLDS);
+        bool proves = !m->has_block || (answer->has_proof &&
+                                        bytes_equal_secret(bytes_of(answer->proof, 32), bytes_of(want, 32)));
+        *ret_holds = answer->kind == REPLICA_STATE && says && proves && (!stay || answer->stay);
+    }
+    free(m);
+    free(answer);
+    return e;
+}

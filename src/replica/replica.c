@@ -1,0 +1,411 @@
+/* Start, close, who may be asked, and the pump that carries out what the planner decides. */
+#include "replica/replica.h"
+#include "base/log.h"
+#include "replica/internal.h"
+#include <stdlib.h>
+
+void replica_config_default(replica_config_t *ret)
+{
+    *ret = (replica_config_t){.max_bytes = 10ull << 30,
+                              .heartbeat_ms = 5000,
+                              .phi_lost = 8,
+                              .lost_grace_ms = 15000,
+                              .prune_grace_ms = 60000,
+                              .fetch_timeout_ms = 60000,
+                              .max_parallel_fetches = 2};
+}
+
+uint64_t rep_wall_ms(const replica_t *r)
+{
+    return driver_wall_ms(sched_driver(r->sched));
+}
+
+bool rep_is_allowed(const replica_t *r, const peer_id_t *peer)
+{
+    for (size_t i = 0; i < r->n_allowed; i++)
+        if (peer_id_equal(&r->allowed[i], peer))
+            return true;
+    return r->allow_any;
+}
+
+uint64_t rep_held_bytes(const replica_t *r)
+{
+    uint64_t bytes = 0;
+    size_t i = 0;
+    for (plan_root_t *p; (p = replica_planner_next_root(r->planner, &i));) {
+        plan_state_t own = plan_root_self(r->planner, p);
+        if ((own == PLAN_HOLDS || own == PLAN_FETCHING) &&
+            !peer_id_equal(&plan_root_head(p)->owner, host_id(r->config.host)))
+            bytes += plan_root_head(p)->size_bytes;
+    }
+    return bytes;
+}
+
+void rep_step(replica_t *r, const cid_t *root, replica_step_t step, const peer_id_t *peer, const char *reason)
+{
+    plan_root_t *p = replica_planner_root(r->planner, root);
+    replica_progress_t progress = {.step = step, .reason = reason ? reason : ""};
+    if (peer)
+        progress.peer = *peer;
+    if (p) {
+        progress.have = (uint32_t)plan_root_live(r->planner, p);
+        progress.target = plan_root_head(p)->target;
+    }
+    LIST_EACH (w, &r->watches, replica_watch_t, node)
+        if (w->fn && cid_same_multihash(&w->root, root))
+            w->fn(w->arg, &progress);
+    event_fire(&r->changed);
+}
+
+/* ── who may be asked ────────────────────────────────────────────────────────────────────────── */
+static void judge_candidate(replica_t *r, const peer_id_t *peer)
+{
+    bool may = rep_is_allowed(r, peer) && host_is_connected(r->config.host, peer) &&
+               peerstore_speaks(host_peerstore(r->config.host), peer, REPLICA_PROTOCOL);
+    replica_planner_candidate(r->planner, peer, may, sched_now_ms(r->sched));
+    event_fire(&r->changed);
+    rep_pump(r);
+}
+
+static void on_identified(void *arg, conn_t *c)
+{
+    replica_planner_heard(((replica_t *)arg)->planner, conn_peer(c), sched_now_ms(((replica_t *)arg)->sched));
+    judge_candidate(arg, conn_peer(c));
+}
+
+static void on_peer(void *arg, const peer_id_t *peer)
+{
+    judge_candidate(arg, peer);
+}
+
+static void judge_connected(replica_t *r)
+{
+    size_t n = host_conn_count(r->config.host);
+    conn_t **conns = xcalloc(n + 1, sizeof *conns);
+    n = host_conns(r->config.host, conns, n);
+    for (size_t i = 0; i < n; i++)
+        judge_candidate(r, conn_peer(conns[i]));
+    free(conns);
+}
+
+typedef struct peer_job {
+    replica_t *r;
+    peer_id_t peer;
+    cid_t root;
+} peer_job_t;
+
+static err_t connect_one(task_t *t, void *arg)
+{
+    peer_job_t j = *(peer_job_t *)arg;
+    free(arg);
+    host_t *h = j.r->config.host;
+    conn_t *c = NULL;
+    deadline_t d = deadline_push(t, REPLICA_CONNECT_TIMEOUT_MS);
+    err_t e = host_connect(t, h, &j.peer, NULL, 0, &c);
+    if (e == ERR_NOT_FOUND && j.r->config.routing) {
+        routed_peer_t *found = xcalloc(1, sizeof *found);
+        e = routing_find_peer(t, j.r->config.routing, &j.peer, found);
+        if (!e)
+            e = host_connect(t, h, &j.peer, found->addrs, found->n_addrs, &c);
+        free(found);
+    }
+    if (!e) {
+        e = conn_wait_identified(t, c);
+        conn_release(c);
+    }
+    deadline_pop(t, &d);
+    if (!e)
+        judge_candidate(j.r, &j.peer);
+    return OK;
+}
+
+/* Tries all allowed peers that are not connected, at once; OK however many were reached. */
+err_t rep_connect_allowed(task_t *t, replica_t *r)
+{
+    group_t g;
+    group_init(&g, r->sched);
+    for (size_t i = 0; i < r->n_allowed; i++) {
+        if (host_is_connected(r->config.host, &r->allowed[i]) ||
+            peer_id_equal(&r->allowed[i], host_id(r->config.host)))
+            continue;
+        peer_job_t *j = xcalloc(1, sizeof *j);
+        *j = (peer_job_t){.r = r, .peer = r->allowed[i]};
+        if (group_spawn(&g, "replica-connect", connect_one, j, NULL))
+            free(j);
+    }
+    err_t e = group_join(t, &g);
+    group_deinit(&g);
+    return e;
+}
+
+static err_t keep_connected_task(task_t *t, void *arg)
+{
+    replica_t *r = arg;
+    for (;;) {
+        TRY(rep_connect_allowed(t, r));
+        TRY(task_sleep(t, 2 * (uint64_t)r->config.heartbeat_ms));
+    }
+}
+
+/* ── actions ─────────────────────────────────────────────────────────────────────────────────── */
+typedef struct action_job {
+    replica_t *r;
+    plan_action_t action;
+} action_job_t;
+
+/* Durable first, then told. When this node has left, the last news are told before the record goes. */
+static void do_save(task_t *t, replica_t *r, const cid_t *root)
+{
+    err_t e = rep_save(t, r, root);
+    if (e) {
+        log_error("replica: a record cannot be stored", LOG_ERR(e));
+        return;
+    }
+    event_fire(&r->changed);
+    if (rep_tell(t, r, root))
+        return;
+    plan_root_t *p = replica_planner_root(r->planner, root);
+    if (p && plan_root_self(r->planner, p) == PLAN_LEFT && !plan_root_head(p)->is_released) {
+        replica_planner_forget(r->planner, root);
+        if (rep_save(t, r, root))
+            log_error("replica: a record cannot be removed", LOG_ERR(e));
+    }
+}
+
+static void do_offer(task_t *t, replica_t *r, const cid_t *root, const peer_id_t *peer)
+{
+    plan_root_t *p = replica_planner_root(r->planner, root);
+    if (!p)
+        return;
+    rep_step(r, root, REPLICA_ASKED, peer, NULL);
+    replica_message_t *m = xcalloc(1, sizeof *m), *answer = xcalloc(1, sizeof *answer);
+    m->kind = REPLICA_OFFER;
+    m->has_record = true;
+    rep_to_wire(p, &m->record);
+    err_t e = rep_ask(t, r, peer, m, answer);
+    if (e) {
+        replica_planner_offered(r->planner, root, peer, PLAN_FAILED, task_now_ms(t));
+        rep_step(r, root, REPLICA_FAILED, peer, error_text(e));
+    } else if (answer->kind == REPLICA_ACCEPT) {
+        replica_planner_offered(r->planner, root, peer, PLAN_ACCEPTED, task_now_ms(t));
+        rep_step(r, root, REPLICA_ACCEPTED, peer, NULL);
+    } else {
+        replica_planner_offered(r->planner, root, peer, PLAN_REFUSED, task_now_ms(t));
+        rep_step(r, root, REPLICA_REFUSED, peer, answer->reason);
+    }
+    free(m);
+    free(answer);
+}
+
+static void do_leave(task_t *t, replica_t *r, const plan_action_t *a)
+{
+    bool all = a->n_stayers > 0;
+    for (size_t i = 0; all && i < a->n_stayers; i++) {
+        bool holds = false;
+        all = rep_challenge(t, r, &a->root, &a->stayers[i], true, &holds) == OK && holds;
+    }
+    replica_planner_leave(r->planner, &a->root, all, rep_wall_ms(r), task_now_ms(t));
+}
+
+static void do_drop(task_t *t, replica_t *r, const cid_t *root)
+{
+    char text[CID_TEXT_MAX];
+    err_t e = r->config.unpin(t, r->config.arg, root);
+    if (e && e != ERR_NOT_FOUND)
+        log_error("replica: a DAG cannot be let go", LOG_STR("cid", cid_print(root, text)), LOG_ERR(e));
+    else
+        log_info("replica: let go of a DAG", LOG_STR("cid", cid_print(root, text)));
+    if (!replica_planner_root(r->planner, root) && rep_save(t, r, root))
+        log_error("replica: a record cannot be removed", LOG_ERR(e));
+}
+
+static err_t action_task(task_t *t, void *arg)
+{
+    action_job_t *j = arg;
+    replica_t *r = j->r;
+    const plan_action_t *a = &j->action;
+    bool is_gated = a->kind != PLAN_HEARTBEAT;
+    if (is_gated && gate_enter(t, &r->request_gate)) {
+        free(j);
+        return OK;
+    }
+    switch (a->kind) {
+    case PLAN_SAVE:
+        do_save(t, r, &a->root);
+        break;
+    case PLAN_OFFER:
+        do_offer(t, r, &a->root, &a->peer);
+        break;
+    case PLAN_LEAVE_ASK:
+        do_leave(t, r, a);
+        break;
+    case PLAN_DROP:
+        do_drop(t, r, &a->root);
+        break;
+    case PLAN_HEARTBEAT: {
+        err_t e = rep_heartbeat(t, r, &a->peer);
+        if (e)
+            log_debug("replica: a heartbeat was not answered", LOG_ERR(e));
+    }
+    }
+    if (is_gated)
+        gate_leave(&r->request_gate);
+    free(j);
+    rep_pump(r);
+    return OK;
+}
+
+static void pump(void *arg)
+{
+    replica_t *r = arg;
+    if (r->is_closing)
+        return;
+    if (replica_planner_deadline_ms(r->planner) <= sched_now_ms(r->sched))
+        replica_planner_tick(r->planner, sched_now_ms(r->sched));
+    plan_action_t a;
+    while (replica_planner_next(r->planner, &a)) {
+        action_job_t *j = xcalloc(1, sizeof *j);
+        *j = (action_job_t){r, a};
+        if (group_spawn(&r->group, "replica-action", action_task, j, NULL)) {
+            free(j);
+            if (a.kind == PLAN_OFFER)
+                replica_planner_offered(r->planner, &a.root, &a.peer, PLAN_FAILED, sched_now_ms(r->sched));
+            else if (a.kind == PLAN_LEAVE_ASK)
+                replica_planner_leave(r->planner, &a.root, false, 0, sched_now_ms(r->sched));
+        }
+    }
+    alarm_set(&r->alarm, replica_planner_deadline_ms(r->planner));
+}
+
+void rep_pump(replica_t *r)
+{
+    if (!r->is_closing)
+        sched_post(r->sched, &r->pump);
+}
+
+/* ── start and close ─────────────────────────────────────────────────────────────────────────── */
+static void set_allowed(replica_t *r, const peer_id_t *peers, size_t n, bool any, uint64_t max_bytes)
+{
+    free(r->allowed);
+    r->allowed = xcalloc(n ? n : 1, sizeof *peers);
+    if (n)
+        memcpy(r->allowed, peers, n * sizeof *peers);
+    r->n_allowed = n;
+    r->allow_any = any;
+    r->config.max_bytes = max_bytes;
+    r->config.allow_from = r->allowed;
+    if (any)
+        log_warn("replica: this node holds copies for anybody (Replication.AllowFrom is \"*\")");
+}
+
+static replica_t *make(task_t *t, const replica_config_t *c)
+{
+    replica_t *r = xcalloc(1, sizeof *r);
+    r->config = *c;
+    r->sched = task_sched(t);
+    group_init(&r->group, r->sched);
+    list_init(&r->links);
+    list_init(&r->inbound);
+    list_init(&r->watches);
+    event_init(&r->inbound_gone);
+    event_init(&r->changed);
+    gate_init(&r->fetch_gate, c->max_parallel_fetches ? c->max_parallel_fetches : 1);
+    gate_init(&r->request_gate, REPLICA_MAX_REQUESTS);
+    map_init(&r->fetching, 65536);
+    runnable_init(&r->pump, pump, r);
+    alarm_init(&r->alarm, r->sched, pump, r);
+    rep_local_init(r);
+    set_allowed(r, c->allow_from, c->n_allow_from, c->allow_any, c->max_bytes);
+    replica_plan_config_t plan;
+    replica_plan_config_default(&plan);
+    plan.self = *host_id(c->host);
+    plan.heartbeat_ms = c->heartbeat_ms;
+    plan.phi_lost = c->phi_lost;
+    plan.lost_grace_ms = c->lost_grace_ms;
+    plan.fallback_ms = 2 * c->heartbeat_ms;
+    plan.prune_grace_ms = c->prune_grace_ms;
+    r->planner = replica_planner_new(&plan);
+    return r;
+}
+
+static void stop(task_t *t, replica_t *r)
+{
+    r->is_closing = true;
+    host_unhandle(r->config.host, REPLICA_PROTOCOL);
+    host_remove_listener(r->config.host, &r->listener);
+    runnable_cancel(&r->pump);
+    alarm_clear(&r->alarm);
+    LIST_EACH (in, &r->inbound, replica_inbound_t, node)
+        stream_reset(in->stream);
+    event_fire(&r->changed);
+    task_shield(t);
+    while (!list_is_empty(&r->inbound) && !event_wait(t, &r->inbound_gone))
+        ;
+    task_unshield(t);
+    group_stop(t, &r->group);
+    rep_links_deinit(r);
+    replica_planner_free(r->planner);
+    map_deinit(&r->fetching);
+    group_deinit(&r->group);
+    free(r->allowed);
+    free(r);
+}
+
+static void resume_fetches(replica_t *r)
+{
+    size_t i = 0;
+    for (plan_root_t *p; (p = replica_planner_next_root(r->planner, &i));)
+        if (plan_root_self(r->planner, p) == PLAN_FETCHING)
+            rep_start_fetch(r, &plan_root_head(p)->root);
+}
+
+err_t replica_start(task_t *t, const replica_config_t *c, replica_t **ret)
+{
+    replica_t *r = make(t, c);
+    err_t e = rep_load(t, r);
+    protocol_options_t options = {.max_inbound_per_peer = REPLICA_MAX_INBOUND};
+    if (!e)
+        e = host_handle(c->host, REPLICA_PROTOCOL, &options, rep_on_stream, r);
+    r->listener = (host_listener_t){
+        .identified = on_identified, .protocols_changed = on_peer, .disconnected = on_peer, .arg = r};
+    host_add_listener(c->host, &r->listener);
+    if (!e)
+        e = group_spawn(&r->group, "replica-connect", keep_connected_task, r, NULL);
+    if (e) {
+        stop(t, r);
+        return e;
+    }
+    resume_fetches(r);
+    judge_connected(r);
+    *ret = r;
+    return OK;
+}
+
+void replica_close(task_t *t, replica_t *r)
+{
+    if (r)
+        stop(t, r);
+}
+
+err_t replica_allow(replica_t *r, const peer_id_t *peers, size_t n, bool any, uint64_t max_bytes)
+{
+    set_allowed(r, peers, n, any, max_bytes);
+    judge_connected(r);
+    return OK;
+}
+
+void replica_stat(const replica_t *r, replica_stat_t *ret)
+{
+    replica_plan_stat_t s = replica_planner_stat(r->planner);
+    *ret = (replica_stat_t){.roots = s.roots,
+                            .roots_owned = s.owned,
+                            .roots_below_target = s.below,
+                            .roots_above_target = s.above,
+                            .held_bytes = rep_held_bytes(r),
+                            .max_bytes = r->config.max_bytes,
+                            .heals = s.heals,
+                            .prunes = s.prunes,
+                            .offers_in = r->offers_in,
+                            .offers_refused = r->offers_refused,
+                            .fetches_failed = r->fetches_failed};
+}

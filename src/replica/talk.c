@@ -1,0 +1,427 @@
+/* Requests to peers, and the answers to theirs. */
+#include "base/log.h"
+#include "replica/internal.h"
+#include <stdio.h>
+#include <stdlib.h>
+
+static replica_message_t *new_message(replica_message_kind_t kind)
+{
+    replica_message_t *m = xcalloc(1, sizeof *m);
+    m->kind = kind;
+    return m;
+}
+
+static err_t send_message(task_t *t, stream_t *s, const replica_message_t *m)
+{
+    AUTO(buf_t) out;
+    buf_init(&out, REPLICA_MESSAGE_MAX_BYTES);
+    TRY(replica_message_encode(m, &out));
+    return stream_write_message(t, s, buf_bytes(&out));
+}
+
+/* ── asking ──────────────────────────────────────────────────────────────────────────────────── */
+replica_link_t *rep_link(replica_t *r, const peer_id_t *peer)
+{
+    LIST_EACH (l, &r->links, replica_link_t, node)
+        if (peer_id_equal(&l->id, peer))
+            return l;
+    replica_link_t *l = xcalloc(1, sizeof *l);
+    l->id = *peer;
+    gate_init(&l->gate, 1);
+    list_push_back(&r->links, &l->node);
+    return l;
+}
+
+static void drop_stream(replica_link_t *l)
+{
+    if (l->stream)
+        stream_reset(l->stream);
+    stream_close(l->stream);
+    l->stream = NULL;
+}
+
+void rep_links_deinit(replica_t *r)
+{
+    LIST_EACH (l, &r->links, replica_link_t, node) {
+        assert(!l->refs);
+        drop_stream(l);
+        list_remove(&l->node);
+        free(l);
+    }
+}
+
+static err_t exchange(task_t *t, replica_link_t *l, const replica_message_t *request,
+                      replica_message_t *ret_answer)
+{
+    TRY(send_message(t, l->stream, request));
+    AUTO(buf_t) in;
+    buf_init(&in, REPLICA_MESSAGE_MAX_BYTES);
+    TRY(stream_read_message(t, l->stream, REPLICA_MESSAGE_MAX_BYTES, &in));
+    return replica_message_decode(buf_bytes(&in), ret_answer);
+}
+
+/* In the link's gate. A stream that was kept may have died meanwhile: then once more on a new one. */
+static err_t ask_in_gate(task_t *t, replica_t *r, replica_link_t *l, const replica_message_t *request,
+                         replica_message_t *ret_answer)
+{
+    static const char *const protocols[] = {REPLICA_PROTOCOL};
+    const char *protocol;
+    if (l->stream) {
+        err_t e = exchange(t, l, request, ret_answer);
+        if (!e)
+            return OK;
+        drop_stream(l);
+        if (e == ERR_CANCELED || e == ERR_TIMEOUT)
+            return e;
+    }
+    TRY(host_open_stream(t, r->config.host, &l->id, protocols, 1, &l->stream, &protocol));
+    err_t e = exchange(t, l, request, ret_answer);
+    if (e)
+        drop_stream(l);
+    return e;
+}
+
+err_t rep_ask(task_t *t, replica_t *r, const peer_id_t *peer, const replica_message_t *request,
+              replica_message_t *ret_answer)
+{
+    replica_link_t *l = rep_link(r, peer);
+    l->refs++;
+    deadline_t d = deadline_push(t, REPLICA_REQUEST_TIMEOUT_MS);
+    err_t e = gate_enter(t, &l->gate);
+    if (!e) {
+        e = ask_in_gate(t, r, l, request, ret_answer);
+        gate_leave(&l->gate);
+    }
+    deadline_pop(t, &d);
+    l->refs--;
+    if (!e) {
+        replica_planner_heard(r->planner, peer, task_now_ms(t));
+        rep_pump(r);
+    }
+    return e;
+}
+
+/* ── heartbeats ──────────────────────────────────────────────────────────────────────────────── */
+static bool is_shared_with(const replica_t *r, const plan_root_t *root, const peer_id_t *peer)
+{
+    plan_state_t own = plan_root_self(r->planner, root);
+    if (own != PLAN_HOLDS && own != PLAN_FETCHING)
+        return false;
+    for (size_t i = 0; i < plan_root_entries(root); i++) {
+        plan_entry_t e = plan_root_entry(root, i);
+        if (e.state != PLAN_LEFT && peer_id_equal(&e.peer, peer))
+            return true;
+    }
+    return false;
+}
+
+static void put_digests(replica_t *r, replica_link_t *l, replica_message_t *m)
+{
+    size_t i = l->beat_at;
+    for (plan_root_t *root;
+         m->n_digests < REPLICA_DIGESTS_MAX && (root = replica_planner_next_root(r->planner, &i));)
+        if (is_shared_with(r, root, &l->id))
+            m->digests[m->n_digests++] =
+                (replica_digest_t){plan_root_head(root)->root, plan_root_digest(root)};
+    l->beat_at = m->n_digests == REPLICA_DIGESTS_MAX ? i : 0; /* the rest with the next ones */
+}
+
+/* Sends our record; what comes back is merged. */
+static err_t update_one(task_t *t, replica_t *r, const cid_t *root, const peer_id_t *peer)
+{
+    plan_root_t *p = replica_planner_root(r->planner, root);
+    if (!p)
+        return OK;
+    bool is_release =
+        plan_root_head(p)->is_released && peer_id_equal(&plan_root_head(p)->owner, host_id(r->config.host));
+    replica_message_t *m = new_message(is_release ? REPLICA_RELEASE : REPLICA_UPDATE),
+                      *answer = new_message(0);
+    m->has_record = true;
+    rep_to_wire(p, &m->record);
+    err_t e = rep_ask(t, r, peer, m, answer);
+    if (!e && answer->kind == REPLICA_ACCEPT && answer->has_record &&
+        cid_same_multihash(&answer->record.root, root))
+        rep_merge(r, &answer->record, false, peer_id_equal(&answer->record.owner, peer));
+    free(m);
+    free(answer);
+    return e;
+}
+
+static void take_differences(task_t *t, replica_t *r, const peer_id_t *peer, const replica_message_t *answer)
+{
+    for (size_t i = 0; i < answer->n_digests; i++) {
+        const replica_digest_t *d = &answer->digests[i];
+        if (!d->digest) {
+            replica_planner_verified(r->planner, &d->root, peer, false, task_now_ms(t));
+        } else if (update_one(t, r, &d->root, peer)) {
+            return;
+        }
+    }
+}
+
+/* One of the shared roots in turn is audited: does it really have it? */
+static void audit(task_t *t, replica_t *r, replica_link_t *l)
+{
+    for (int rounds = 0; rounds < 2; rounds++) {
+        for (plan_root_t *root; (root = replica_planner_next_root(r->planner, &l->audit_at));) {
+            if (!is_shared_with(r, root, &l->id) || plan_root_self(r->planner, root) != PLAN_HOLDS ||
+                !plan_root_is_live(r->planner, root, &l->id))
+                continue;
+            cid_t cid = plan_root_head(root)->root;
+            bool holds;
+            if (!rep_challenge(t, r, &cid, &l->id, false, &holds))
+                replica_planner_verified(r->planner, &cid, &l->id, holds, task_now_ms(t));
+            return;
+        }
+        l->audit_at = 0;
+    }
+}
+
+err_t rep_heartbeat(task_t *t, replica_t *r, const peer_id_t *peer)
+{
+    replica_link_t *l = rep_link(r, peer);
+    if (l->is_beating)
+        return OK;
+    l->is_beating = true;
+    l->refs++;
+    replica_message_t *m = new_message(REPLICA_HEARTBEAT), *answer = new_message(0);
+    put_digests(r, l, m);
+    err_t e = rep_ask(t, r, peer, m, answer);
+    if (!e) {
+        take_differences(t, r, peer, answer);
+        audit(t, r, l);
+    }
+    free(m);
+    free(answer);
+    l->is_beating = false;
+    l->refs--;
+    rep_pump(r);
+    return e;
+}
+
+err_t rep_tell(task_t *t, replica_t *r, const cid_t *root)
+{
+    plan_root_t *p = replica_planner_root(r->planner, root);
+    if (!p)
+        return OK;
+    peer_id_t *peers = xcalloc(REPLICA_ENTRIES_MAX + 1, sizeof *peers);
+    size_t n = 0;
+    for (size_t i = 0; i < plan_root_entries(p) && n < REPLICA_ENTRIES_MAX; i++) {
+        plan_entry_t e = plan_root_entry(p, i);
+        if (e.state != PLAN_LEFT && !peer_id_equal(&e.peer, host_id(r->config.host)))
+            peers[n++] = e.peer;
+    }
+    for (size_t i = 0; i < n && task_check(t) == OK; i++)
+        if (host_is_connected(r->config.host, &peers[i])) { /* others learn it by heartbeats */
+            err_t e = update_one(t, r, root, &peers[i]);
+            if (e)
+                log_debug("replica: news were not told", LOG_ERR(e));
+        }
+    free(peers);
+    return OK;
+}
+
+/* ── answering ───────────────────────────────────────────────────────────────────────────────── */
+static bool is_member(replica_t *r, const cid_t *root, const peer_id_t *peer)
+{
+    plan_root_t *p = replica_planner_root(r->planner, root);
+    if (!p)
+        return false;
+    if (peer_id_equal(&plan_root_head(p)->owner, peer))
+        return true;
+    for (size_t i = 0; i < plan_root_entries(p); i++) {
+        plan_entry_t e = plan_root_entry(p, i);
+        if (peer_id_equal(&e.peer, peer))
+            return true;
+    }
+    return false;
+}
+
+static void refuse(replica_message_t *answer, const char *why)
+{
+    answer->kind = REPLICA_REFUSE;
+    snprintf(answer->reason, sizeof answer->reason, "%s", why);
+}
+
+/* NULL: it is taken. */
+static const char *why_not(replica_t *r, const peer_id_t *from, const replica_record_t *record)
+{
+    if (!rep_is_allowed(r, from))
+        return "this node holds nothing for you (Replication.AllowFrom)";
+    if (!r->config.max_bytes)
+        return "this node holds nothing for others (Replication.MaxBytes)";
+    if (rep_held_bytes(r) + record->size_bytes > r->config.max_bytes)
+        return "no room left (Replication.MaxBytes)";
+    if (record->is_released)
+        return "released by its owner";
+    return NULL;
+}
+
+static void answer_offer(task_t *t, replica_t *r, const peer_id_t *from, const replica_message_t *m,
+                         replica_message_t *answer)
+{
+    const cid_t *root = &m->record.root;
+    plan_root_t *p = replica_planner_root(r->planner, root);
+    bool was_holding = p && plan_root_self(r->planner, p) == PLAN_HOLDS;
+    bool was_fetching = p && plan_root_self(r->planner, p) == PLAN_FETCHING;
+    r->offers_in++;
+    const char *why = was_holding || was_fetching ? NULL : why_not(r, from, &m->record);
+    if (!why && !rep_is_allowed(r, from) && !is_member(r, root, from))
+        why = "not allowed";
+    if (!why) {
+        rep_merge(r, &m->record, true, peer_id_equal(&m->record.owner, from));
+        p = replica_planner_root(r->planner, root);
+        why = !p ? "too many roots" : plan_root_head(p)->is_released ? "released by its owner" : NULL;
+    }
+    if (!why && !was_holding && !was_fetching) {
+        uint64_t now_ms = task_now_ms(t);
+        replica_planner_self(r->planner, root, PLAN_FETCHING, rep_wall_ms(r), now_ms);
+        replica_planner_heard(r->planner, from, now_ms);
+        if (rep_save(t, r, root)) {
+            replica_planner_self(r->planner, root, PLAN_LEFT, rep_wall_ms(r), now_ms);
+            why = "the record cannot be stored";
+        } else {
+            rep_start_fetch(r, root);
+        }
+    }
+    if (why) {
+        r->offers_refused++;
+        refuse(answer, why);
+        return;
+    }
+    answer->kind = REPLICA_ACCEPT;
+}
+
+static void answer_news(replica_t *r, const peer_id_t *from, const replica_message_t *m,
+                        replica_message_t *answer)
+{
+    const cid_t *root = &m->record.root;
+    plan_root_t *p = replica_planner_root(r->planner, root);
+    if (!p) {
+        answer->kind = REPLICA_ACCEPT; /* nothing here that it could change */
+        return;
+    }
+    if (!rep_is_allowed(r, from) && !is_member(r, root, from)) {
+        refuse(answer, "not a holder of this root");
+        return;
+    }
+    /* The head is its owner's alone to change; another owner is taken from those that may use this node. */
+    bool is_owner = peer_id_equal(&m->record.owner, from) &&
+                    (peer_id_equal(&plan_root_head(p)->owner, from) || rep_is_allowed(r, from));
+    rep_merge(r, &m->record, false, is_owner);
+    p = replica_planner_root(r->planner, root);
+    answer->kind = REPLICA_ACCEPT;
+    if (p) {
+        answer->has_record = true;
+        rep_to_wire(p, &answer->record);
+    }
+}
+
+static void answer_status(task_t *t, replica_t *r, const peer_id_t *from, const replica_message_t *m,
+                          replica_message_t *answer)
+{
+    if (!rep_is_allowed(r, from) && !is_member(r, &m->root, from)) {
+        refuse(answer, "not a holder of this root");
+        return;
+    }
+    plan_root_t *p = replica_planner_root(r->planner, &m->root);
+    answer->kind = REPLICA_STATE;
+    if (!p)
+        return;
+    answer->has_record = true;
+    rep_to_wire(p, &answer->record);
+    if (plan_root_self(r->planner, p) != PLAN_HOLDS)
+        return;
+    if (m->has_block)
+        answer->has_proof = rep_proof(t, r, &m->block, m->nonce, answer->proof) == OK;
+    if (m->has_block && !answer->has_proof) { /* blocks were lost here: they are fetched again */
+        replica_planner_self(r->planner, &m->root, PLAN_FETCHING, rep_wall_ms(r), task_now_ms(t));
+        rep_start_fetch(r, &m->root);
+        return;
+    }
+    answer->stay = m->stay && (answer->has_proof || !m->has_block) &&
+                   replica_planner_promise(r->planner, &m->root, task_now_ms(t));
+}
+
+static void answer_heartbeat(replica_t *r, const peer_id_t *from, const replica_message_t *m,
+                             replica_message_t *answer)
+{
+    answer->kind = REPLICA_STATE;
+    for (size_t i = 0; i < m->n_digests; i++) {
+        const replica_digest_t *d = &m->digests[i];
+        plan_root_t *p = replica_planner_root(r->planner, &d->root);
+        if (p && !is_member(r, &d->root, from))
+            continue;
+        plan_state_t own = p ? plan_root_self(r->planner, p) : 0;
+        uint64_t digest = p && (own != PLAN_LEFT || plan_root_head(p)->is_released) ? plan_root_digest(p) : 0;
+        if (digest != d->digest)
+            answer->digests[answer->n_digests++] = (replica_digest_t){d->root, digest};
+    }
+}
+
+static void answer_message(task_t *t, replica_t *r, const peer_id_t *from, const replica_message_t *m,
+                           replica_message_t *answer)
+{
+    replica_planner_heard(r->planner, from, task_now_ms(t));
+    switch (m->kind) {
+    case REPLICA_OFFER:
+        answer_offer(t, r, from, m, answer);
+        break;
+    case REPLICA_UPDATE:
+    case REPLICA_RELEASE:
+        answer_news(r, from, m, answer);
+        break;
+    case REPLICA_STATUS:
+        answer_status(t, r, from, m, answer);
+        break;
+    case REPLICA_HEARTBEAT:
+        answer_heartbeat(r, from, m, answer);
+        break;
+    default:
+        refuse(answer, "not a request");
+    }
+    rep_pump(r);
+}
+
+static err_t answer_one(task_t *t, replica_t *r, const peer_id_t *from, stream_t *s, bool *ret_is_over)
+{
+    AUTO(buf_t) in;
+    buf_init(&in, REPLICA_MESSAGE_MAX_BYTES);
+    err_t e = stream_read_message(t, s, REPLICA_MESSAGE_MAX_BYTES, &in);
+    if (e == ERR_EOF && !in.len) {
+        *ret_is_over = true;
+        return OK;
+    }
+    TRY(e);
+    replica_message_t *m = new_message(0), *answer = new_message(0);
+    e = replica_message_decode(buf_bytes(&in), m);
+    if (!e && r->is_closing)
+        e = ERR_CLOSED;
+    if (!e) {
+        answer_message(t, r, from, m, answer);
+        e = send_message(t, s, answer);
+    }
+    free(m);
+    free(answer);
+    return e;
+}
+
+err_t rep_on_stream(task_t *t, stream_t *s, conn_t *from, const char *protocol, void *arg)
+{
+    (void)protocol;
+    replica_t *r = arg;
+    if (r->is_closing)
+        return ERR_CLOSED;
+    peer_id_t peer = *conn_peer(from);
+    replica_inbound_t in = {.stream = s};
+    list_push_back(&r->inbound, &in.node);
+    bool is_over = false;
+    err_t e = OK;
+    while (!e && !is_over)
+        e = answer_one(t, r, &peer, s, &is_over);
+    list_remove(&in.node);
+    event_fire(&r->inbound_gone);
+    if (!e)
+        stream_close(s);
+    return e;
+}
