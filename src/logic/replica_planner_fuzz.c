@@ -1,0 +1,105 @@
+/* Any sequence of events: time never stands still, limits hold, nobody promises while it asks to leave. Each
+ * five bytes are an event. */
+#include "logic/replica_planner.h"
+#include <stdlib.h>
+
+int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
+
+enum { MAX_ROOTS = 4, MAX_HOLDERS = 6 };
+
+static cid_t root_of(uint8_t n)
+{
+    return (cid_t){
+        .version = 1, .codec = CODEC_RAW, .hash_code = MH_SHA2_256, .digest_len = 32, .digest = {n % 6}};
+}
+
+static peer_id_t peer_of(uint8_t n)
+{
+    return (peer_id_t){.len = 34, .data = {0x12, 0x20, n % 10}};
+}
+
+static void drain(replica_planner_t *p, cid_t *leaving, bool *is_leaving)
+{
+    plan_action_t a;
+    for (int n = 0; replica_planner_next(p, &a); n++) {
+        if (n > 1000)
+            abort();
+        if (a.kind == PLAN_LEAVE_ASK) {
+            *leaving = a.root;
+            *is_leaving = true;
+            if (replica_planner_promise(p, &a.root, 0))
+                abort();
+        }
+    }
+}
+
+int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
+{
+    replica_plan_config_t c;
+    replica_plan_config_default(&c);
+    c.self = peer_of(0);
+    c.max_roots = MAX_ROOTS;
+    c.max_holders = MAX_HOLDERS;
+    replica_planner_t *p = replica_planner_new(&c);
+    uint64_t now = 1000;
+    cid_t leaving = {0};
+    bool is_leaving = false;
+    for (size_t i = 0; i + 5 <= size; i += 5) {
+        const uint8_t *in = data + i;
+        cid_t root = root_of(in[1]);
+        peer_id_t peer = peer_of(in[2]);
+        plan_head_t head = {root, peer_of(in[3]), in[4], 1 + in[3] % 5, in[4] & 1, in[4]};
+        plan_entry_t entries[2] = {{peer, in[3], 1 + in[4] % 3, 0},
+                                   {peer_of(in[4]), in[2], 1 + in[3] % 3, 0}};
+        switch (in[0] % 11) {
+        case 0:
+            if (!replica_planner_pin(p, &root, 1 + in[3] % 5, in[4], now, now) &&
+                !replica_planner_root(p, &root))
+                abort();
+            break;
+        case 1:
+        case 2:
+            replica_planner_merge(p, &head, entries, 2, in[0] & 16, in[0] & 32, now);
+            break;
+        case 3:
+            replica_planner_release(p, &root, now, now);
+            break;
+        case 4:
+            replica_planner_self(p, &root, 1 + in[3] % 3, now, now);
+            break;
+        case 5:
+            replica_planner_heard(p, &peer, now);
+            break;
+        case 6:
+            replica_planner_candidate(p, &peer, in[3] & 1, now);
+            break;
+        case 7:
+            replica_planner_offered(p, &root, &peer, in[3] % 3, now);
+            break;
+        case 8:
+            replica_planner_verified(p, &root, &peer, in[3] & 1, now);
+            break;
+        case 9:
+            if (is_leaving)
+                replica_planner_leave(p, &leaving, in[3] & 1, now, now);
+            is_leaving = false;
+            break;
+        default:
+            now += (uint64_t)in[3] << (in[4] % 14);
+        }
+        for (int n = 0; replica_planner_deadline_ms(p) <= now; n++) {
+            if (n > 100)
+                abort(); /* it would spin */
+            replica_planner_tick(p, now);
+        }
+        drain(p, &leaving, &is_leaving);
+        size_t k = 0;
+        for (plan_root_t *r; (r = replica_planner_next_root(p, &k));)
+            if (plan_root_entries(r) > MAX_HOLDERS || !plan_root_digest(r))
+                abort();
+        if (replica_planner_count(p) > MAX_ROOTS)
+            abort();
+    }
+    replica_planner_free(p);
+    return 0;
+}
