@@ -118,6 +118,14 @@ static void test_messages(void **state)
 static const char *const documented[] = {
     "0804",                   /* a heartbeat that shares nothing */
     "080722076e6f20726f6f6d", /* REFUSE "no room" */
+    /* OFFER, STATUS, HEARTBEAT */
+    "08011283010a2401551220aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa122600240801122011"
+    "111111111111111111111111111111111111111111111111111111111111111801200230e8073a2c0a2600240801122011111111"
+    "1111111111111111111111111111111111111111111111111111111110011802",
+    "08031a2401551220aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa322077777777777777777777"
+    "777777777777777777777777777777777777777777773a2401551220aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa"
+    "aaaaaaaaaaaaaaaa4801",
+    "08042a2f0a2401551220aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa11efcdab8967452301",
 };
 
 static void test_documented(void **state)
