@@ -170,28 +170,28 @@ typedef struct put_run {
     block_t *const *blocks;
     size_t n, next;
     map_t *shards; /* folders to sync */
-    bool is_new_shard;
 } put_run_t;
 
 static err_t note_shard(task_t *t, put_run_t *run, const char *shard)
 {
     bytes_t key = bytes_of(shard, strlen(shard) + 1);
+    if (map_has(run->shards, key))
+        return OK;
     err_t e = fs_mkdir(t, shard, 0700);
     if (e && e != ERR_EXISTS)
         return e;
-    run->is_new_shard |= e == OK;
     return map_put(run->shards, key, run, NULL);
 }
 
 static err_t put_one(task_t *t, put_run_t *run, const block_t *block, block_path_t *path)
 {
     flat_store_t *f = run->store;
-    if (is_stored(t, f, block))
-        return OK;
+    path_of(f, &block->cid, path);
+    if (is_stored(t, f, block)) /* its name may come from a put that could not sync the folder */
+        return note_shard(t, run, path->shard);
     char temporary[PATH_LEN_MAX];
     snprintf(temporary, sizeof temporary, "%s/.temp/put-%llu", f->folder,
              (unsigned long long)f->next_temporary++);
-    path_of(f, &block->cid, path);
     err_t e = write_temporary(t, temporary, block_bytes(block));
     if (!e)
         e = note_shard(t, run, path->shard);
@@ -219,9 +219,12 @@ static err_t put_next(task_t *t, void *arg)
 static err_t sync_shards(task_t *t, put_run_t *run)
 {
     bytes_t shard;
-    for (size_t i = 0; map_next(run->shards, &i, &shard, NULL);)
-        TRY(fs_sync_dir(t, (const char *)shard.data));
-    return run->is_new_shard ? fs_sync_dir(t, run->store->folder) : OK;
+    for (size_t i = 0; map_next(run->shards, &i, &shard, NULL);) {
+        err_t e = fs_sync_dir(t, (const char *)shard.data);
+        if (e && e != ERR_NOT_FOUND) /* nothing was ever in it */
+            return e;
+    }
+    return fs_sync_dir(t, run->store->folder);
 }
 
 static err_t put_files(task_t *t, put_run_t *run)
@@ -265,10 +268,8 @@ static err_t remove_files(task_t *t, flat_store_t *f, const cid_t *cids, size_t 
     for (size_t i = 0; i < n && !e; i++) {
         path_of(f, &cids[i], path);
         e = fs_unlink(t, path->file);
-        if (!e)
+        if (!e || e == ERR_NOT_FOUND) /* an earlier removal may not be durable yet */
             e = map_put(shards, bytes_of(path->shard, strlen(path->shard) + 1), f, NULL);
-        else if (e == ERR_NOT_FOUND)
-            e = OK;
     }
     free(path);
     return e;

@@ -97,10 +97,17 @@ static err_t remove_from_index(task_t *t, pack_store_t *s, pack_change_t *change
 {
     TRY(gate_enter(t, &s->pen));
     AUTO(pack_commit_t) c = {.changes = changes, .n_changes = n};
+    pack_row_change_t *disowned = NULL;
     err_t e = pack_drain(t, s);
     if (!e)
+        e = pack_confirm(t, s);
+    if (!e) {
+        c.n_row_changes = pack_disown(s, &disowned);
+        c.row_changes = disowned;
         e = pack_commit_to_index(t, s, &c);
+    }
     gate_leave(&s->pen);
+    free(disowned);
     return e;
 }
 

@@ -69,7 +69,8 @@ typedef struct pack_store {
     gate_t pen;              /* who may write records, or must keep others from it */
     gate_t index_gate;       /* who commits to the index */
     gate_t compact_gate;
-    map_t overlay; /* multihash -> pack_pending_t of kind PACK_PUT */
+    bool is_in_doubt; /* a commit to the index failed: what the disk has of it is not known */
+    map_t overlay;    /* multihash -> pack_pending_t of kind PACK_PUT */
     pack_epoch_t *open, *committing;
     bool is_committer_running;
     event_t changed; /* an epoch has ended, a commit is wanted */
@@ -117,6 +118,13 @@ void pack_epoch_release(pack_epoch_t *e); /* NULL is fine */
 MUST_CHECK err_t pack_epoch_wait(task_t *t, pack_store_t *s, pack_epoch_t *e);
 /* Commits all that is written. With the pen: nothing is pending after OK. */
 MUST_CHECK err_t pack_drain(task_t *t, pack_store_t *s);
+/* With the pen. After a failed commit the disk may hold either state of the index, and nothing may be
+ * acknowledged because of what the index says, until a commit has succeeded: this makes one. */
+MUST_CHECK err_t pack_confirm(task_t *t, pack_store_t *s);
+/* With the pen, and nothing pending: what stands in segments behind their indexed part was never
+ * acknowledged. These changes make the index pass over it, so that the next opening does not bring back a
+ * block that is removed now. Owned by the caller (free); returns how many. */
+size_t pack_disown(pack_store_t *s, pack_row_change_t **ret_changes);
 /* pack_index_commit, one at a time, and the segments' rows brought up to date. */
 MUST_CHECK err_t pack_commit_to_index(task_t *t, pack_store_t *s, pack_commit_t *c);
 err_t pack_put_many(task_t *t, blockstore_t *bs, block_t *const *blocks, size_t n);

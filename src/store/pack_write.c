@@ -133,9 +133,21 @@ err_t pack_commit_to_index(task_t *t, pack_store_t *s, pack_commit_t *c)
     err_t e = pack_index_commit(t, s->index, c);
     if (!e)
         update_rows(s, c);
+    s->is_in_doubt = e != OK;
     gate_leave(&s->index_gate);
     task_unshield(t);
     return e;
+}
+
+err_t pack_confirm(task_t *t, pack_store_t *s)
+{
+    if (!s->is_in_doubt || !s->n_segments)
+        return OK;
+    /* A row as it is, written again. */
+    pack_segment_t *any = s->segments[0];
+    pack_row_change_t change = {.segment = any->number, .kind = PACK_ROW_INDEXED, .tag = any->row.tag};
+    AUTO(pack_commit_t) c = {.row_changes = &change, .n_row_changes = 1};
+    return pack_commit_to_index(t, s, &c);
 }
 
 static err_t index_epoch(task_t *t, pack_store_t *s, pack_epoch_t *e)
@@ -286,17 +298,45 @@ static err_t write_records(task_t *t, pack_store_t *s, append_job_t *job)
     return e;
 }
 
+/* Gives back what a failed write took. Where that fails too, the segment counts it in and is left alone, so
+ * that pack_disown can tell the index to pass over it. */
+static void cut_failed_write(task_t *t, pack_segment_t *segment, const append_job_t *job)
+{
+    error_slot_t saved = *error_slot();
+    if (file_truncate(t, segment->file, segment->size_bytes)) {
+        segment->is_sealed = true;
+        if (job->end > segment->size_bytes)
+            segment->size_bytes = job->end;
+    }
+    *error_slot() = saved;
+}
+
+size_t pack_disown(pack_store_t *s, pack_row_change_t **ret_changes)
+{
+    pack_row_change_t *changes = NULL;
+    size_t n = 0;
+    for (size_t i = 0; i < s->n_segments; i++) {
+        pack_segment_t *segment = s->segments[i];
+        if (!segment->has_key || segment->row.is_dead || segment->size_bytes <= segment->row.indexed_bytes)
+            continue;
+        changes = xrealloc(changes, (n + 1) * sizeof *changes);
+        changes[n++] = (pack_row_change_t){.segment = segment->number,
+                                           .kind = PACK_ROW_INDEXED,
+                                           .indexed_bytes = segment->size_bytes,
+                                           .tag = pack_segment_tag(segment)};
+    }
+    *ret_changes = changes;
+    return n;
+}
+
 err_t pack_append(task_t *t, pack_store_t *s, pack_item_t *items, size_t n)
 {
     append_job_t job = {.items = items, .n = n};
     err_t e = pack_segment_for_write(t, s);
     if (!e) {
         e = write_records(t, s, &job);
-        if (e) { /* gives back what the failed write took; the next one writes over it anyway */
-            error_slot_t saved = *error_slot();
-            (void)!file_truncate(t, s->current->file, s->current->size_bytes);
-            *error_slot() = saved;
-        }
+        if (e)
+            cut_failed_write(t, s->current, &job);
     }
     if (e) {
         for (size_t i = 0; i < n; i++)
@@ -397,6 +437,7 @@ static err_t put_chunk(task_t *t, pack_store_t *s, block_t *const *blocks, size_
         TRY(start_committer(s));
         TRY(event_wait(t, &s->changed));
     }
+    TRY(pack_confirm(t, s));
     pack_item_t *items = xcalloc(n, sizeof *items);
     size_t n_items = 0;
     task_shield(t);
