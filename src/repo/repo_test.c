@@ -1,0 +1,353 @@
+#include "repo/repo.h"
+#include "repo/repo_impl.h"
+#include "store/blockstore_suite.h"
+#include "tests/support/run.h"
+#include "tests/support/test.h"
+
+#define REPO "/tmp/repo"
+
+static private_key_t *fixed_key(void)
+{
+    uint8_t seed[32] = {7};
+    private_key_t *key;
+    assert_ok(private_key_generate(KEY_ED25519, seed, 0, &key));
+    return key;
+}
+
+static repo_t *open_repo(task_t *t)
+{
+    repo_t *r;
+    assert_ok(repo_open(t, REPO, &r));
+    return r;
+}
+
+static void test_find_path(void **state)
+{
+    char out[REPO_PATH_MAX];
+    char longer[REPO_PATH_MAX + 10];
+    memset(longer, 'x', sizeof longer);
+    longer[sizeof longer - 1] = 0;
+    setenv("HOME", "/home/me", 1);
+    unsetenv("DISTRIBUTE_PATH");
+    unsetenv("IPFS_PATH");
+    assert_ok(repo_find_path(NULL, out));
+    assert_string_equal(out, "/home/me/.distribute");
+    setenv("IPFS_PATH", "/ipfs/", 1);
+    assert_ok(repo_find_path("", out));
+    assert_string_equal(out, "/ipfs");
+    setenv("DISTRIBUTE_PATH", "~", 1);
+    assert_ok(repo_find_path(NULL, out));
+    assert_string_equal(out, "/home/me");
+    assert_ok(repo_find_path("relative", out));
+    assert_string_equal(out, "relative");
+    assert_err(repo_find_path(longer, out), ERR_USAGE);
+    unsetenv("HOME");
+    assert_err(repo_find_path(NULL, out), ERR_USAGE);
+    setenv("HOME", "/home/me", 1);
+}
+
+static err_t init_and_open(task_t *t, void *arg)
+{
+    AUTO_PTR(private_key_t) key = fixed_key();
+    peer_id_t id;
+    file_info_t info;
+    repo_t *r, *second;
+    assert_err(repo_check(t, REPO), ERR_NOT_FOUND);
+    assert_err(repo_open(t, REPO, &r), ERR_NOT_FOUND);
+    assert_non_null(strstr(error_text(ERR_NOT_FOUND), "init"));
+    assert_err(repo_init(t, REPO, "nonsense", key), ERR_USAGE);
+    assert_ok(repo_init(t, REPO, "test", key));
+    assert_err(repo_init(t, REPO, NULL, NULL), ERR_EXISTS);
+    assert_ok(fs_stat(t, REPO "/config", true, &info));
+    assert_int_equal(info.mode & 0777, 0600);
+    r = open_repo(t);
+    assert_ok(peer_id_of(private_key_public(key), &id));
+    assert_true(peer_id_equal(repo_peer_id(r), &id));
+    assert_string_equal(repo_path(r), REPO);
+    assert_true(public_key_equal(private_key_public(repo_identity(r)), private_key_public(key)));
+    /* Two nodes never share a repository; the refusal names it. */
+    assert_err(repo_open(t, REPO, &second), ERR_IN_USE);
+    assert_non_null(strstr(error_text(ERR_IN_USE), REPO));
+    assert_ok(suite_put(t, repo_blockstore(r), 1, 1000));
+    assert_ok(kv_put(t, repo_state(r), "things", BYTES_LIT("k"), BYTES_LIT("v")));
+    assert_ok(keystore_put(t, repo_keystore(r), "name", key));
+    repo_close(t, r);
+    r = open_repo(t);
+    assert_ok(suite_expect(t, repo_blockstore(r), 1, 1000));
+    assert_true(kv_has(t, repo_state(r), "things", BYTES_LIT("k")));
+    assert_true(keystore_has(t, repo_keystore(r), "name"));
+    assert_false(gc_is_running(repo_gc(r)));
+    repo_close(t, r);
+    repo_close(t, NULL);
+    return OK;
+}
+
+static void test_init_and_open(void **state)
+{
+    assert_ok(test_run(init_and_open, NULL));
+}
+
+/* One clear line for each kind of wrong repository. */
+static err_t refusals(task_t *t, void *arg)
+{
+    repo_t *r;
+    AUTO_PTR(private_key_t) key = fixed_key();
+    assert_ok(fs_mkdirs(t, "/tmp/kubo", 0700));
+    assert_ok(fs_write_file(t, "/tmp/kubo/version", 0600, BYTES_LIT("18\n")));
+    assert_err(repo_open(t, "/tmp/kubo", &r), ERR_UNSUPPORTED);
+    assert_non_null(strstr(error_text(ERR_UNSUPPORTED), "import-kubo"));
+    assert_err(repo_init(t, "/tmp/kubo", NULL, key), ERR_UNSUPPORTED);
+    assert_ok(fs_mkdirs(t, "/tmp/old", 0700));
+    assert_ok(fs_write_file(t, "/tmp/old/datastore_spec", 0600, BYTES_LIT("{}")));
+    assert_err(repo_check(t, "/tmp/old"), ERR_UNSUPPORTED);
+    assert_ok(fs_write_file(t, "/tmp/old/version", 0600, BYTES_LIT("odd")));
+    assert_err(repo_check(t, "/tmp/old"), ERR_UNSUPPORTED);
+
+    assert_ok(repo_init(t, REPO, "test", key));
+    static const struct {
+        const char *text;
+        err_t e;
+    } versions[] = {{"distribute-2", ERR_UNSUPPORTED}, {"hello", ERR_CORRUPT}, {"", ERR_CORRUPT}};
+    for (size_t i = 0; i < ARRAY_LEN(versions); i++) {
+        assert_ok(fs_write_file(t, REPO "/version", 0600, bytes_str(versions[i].text)));
+        assert_err(repo_open(t, REPO, &r), versions[i].e);
+        assert_non_null(strstr(error_text(versions[i].e), REPO));
+    }
+    char longer[200];
+    memset(longer, 'x', sizeof longer);
+    assert_ok(fs_write_file(t, REPO "/version", 0600, bytes_of(longer, sizeof longer)));
+    assert_err(repo_check(t, REPO), ERR_CORRUPT);
+    assert_ok(fs_write_file(t, REPO "/version", 0600, BYTES_LIT(REPO_VERSION "\n")));
+
+    AUTO(buf_t) good;
+    buf_init(&good, CONFIG_MAX_BYTES);
+    assert_ok(fs_read_file(t, REPO "/config", CONFIG_MAX_BYTES, &good));
+    assert_ok(fs_write_file(t, REPO "/config", 0600, BYTES_LIT("{\"Identity\": tru")));
+    assert_err(repo_open(t, REPO, &r), ERR_CORRUPT);
+    assert_non_null(strstr(error_text(ERR_CORRUPT), "/config"));
+    assert_ok(fs_write_file(t, REPO "/config", 0600, BYTES_LIT("{}")));
+    assert_err(repo_open(t, REPO, &r), ERR_CORRUPT);
+    assert_ok(fs_unlink(t, REPO "/config"));
+    assert_err(repo_open(t, REPO, &r), ERR_CORRUPT);
+    assert_ok(fs_write_file(t, REPO "/config", 0600, buf_bytes(&good)));
+    sim_disk_set_unreadable(sim_host_of(t), REPO "/version", ERR_DENIED);
+    assert_err(repo_open(t, REPO, &r), ERR_DENIED);
+    sim_disk_set_unreadable(sim_host_of(t), REPO "/version", OK);
+    sim_disk_set_unreadable(sim_host_of(t), REPO "/config", ERR_DENIED);
+    assert_err(repo_open(t, REPO, &r), ERR_DENIED);
+    sim_disk_set_unreadable(sim_host_of(t), REPO "/config", OK);
+    r = open_repo(t);
+    assert_ok(repo_config_set(t, r, "Datastore.Store", "\"s3\""));
+    repo_close(t, r);
+    assert_err(repo_open(t, REPO, &r), ERR_INVALID);
+    return OK;
+}
+
+static void test_refusals(void **state)
+{
+    assert_ok(test_run(refusals, NULL));
+}
+
+/* A crash at any step of init leaves a repository, or a folder where init works. */
+static err_t init_fails(task_t *t, void *arg)
+{
+    AUTO_PTR(private_key_t) key = fixed_key();
+    bool did_fail = true;
+    size_t failures = 0;
+    for (uint64_t n = 1; did_fail; n++) {
+        sim_disk_fail_nth(sim_host_of(t), n, ERR_NO_SPACE, true);
+        did_fail = repo_init(t, REPO, "test", key) != OK;
+        sim_disk_fail_nth(sim_host_of(t), 0, OK, false);
+        failures += did_fail;
+        err_t e = repo_check(t, REPO);
+        assert_true(e == ERR_NOT_FOUND || e == OK);
+        if (e)
+            assert_ok(repo_init(t, REPO, "test", key));
+        repo_close(t, open_repo(t));
+        assert_ok(fs_remove_tree(t, REPO));
+    }
+    assert_true(failures > 5);
+    return OK;
+}
+
+static void test_init_fails(void **state)
+{
+    assert_ok(test_run(init_fails, NULL));
+}
+
+/* Opening with each change of the disk failing once: refused or not, nothing leaks, and it opens after. */
+static err_t open_fails(task_t *t, void *arg)
+{
+    AUTO_PTR(private_key_t) key = fixed_key();
+    assert_ok(repo_init(t, REPO, "test", key));
+    for (uint64_t n = 1; n < 40; n++) {
+        repo_t *r = NULL;
+        sim_disk_fail_nth(sim_host_of(t), n, ERR_IO, true);
+        if (!repo_open(t, REPO, &r))
+            repo_close(t, r);
+        sim_disk_fail_nth(sim_host_of(t), 0, OK, false);
+        repo_close(t, open_repo(t));
+    }
+    return OK;
+}
+
+static void test_open_fails(void **state)
+{
+    assert_ok(test_run(open_fails, NULL));
+}
+
+static err_t config_changes(task_t *t, void *arg)
+{
+    AUTO_PTR(private_key_t) key = fixed_key();
+    file_info_t info;
+    assert_ok(repo_init(t, REPO, "test", key));
+    repo_t *r = open_repo(t);
+    const config_t *c = repo_config(r);
+    assert_ok(repo_config_set(t, r, "Replication.MaxBytes", "\"5GB\""));
+    assert_int_equal(config_size(c, "Replication.MaxBytes", 0), 5000000000);
+    assert_ok(repo_config_unset(t, r, "Replication.MaxBytes"));
+    assert_false(config_has(c, "Replication.MaxBytes"));
+    assert_err(repo_config_set(t, r, "Identity.PrivKey", "1"), ERR_DENIED);
+    assert_ok(repo_config_apply_profile(t, r, "lowpower"));
+    assert_ok(fs_stat(t, REPO "/config.pre-lowpower.bak", true, &info));
+    assert_int_equal(info.mode & 0777, 0600);
+    assert_err(repo_config_apply_profile(t, r, "flatfs"), ERR_INVALID);
+    /* A change that cannot be written is no change. */
+    sim_disk_fail_nth(sim_host_of(t), 1, ERR_NO_SPACE, false);
+    assert_err(repo_config_set(t, r, "New", "1"), ERR_NO_SPACE);
+    assert_false(config_has(repo_config(r), "New"));
+    assert_ok(repo_config_replace(t, r, BYTES_LIT("{\"Other\": 1}")));
+    repo_close(t, r);
+    r = open_repo(t);
+    assert_true(config_has(repo_config(r), "Other") && !config_has(repo_config(r), "Addresses"));
+    repo_close(t, r);
+    return OK;
+}
+
+static void test_config_changes(void **state)
+{
+    assert_ok(test_run(config_changes, NULL));
+}
+
+static err_t addresses(task_t *t, void *arg)
+{
+    AUTO_PTR(private_key_t) key = fixed_key();
+    AUTO(buf_t) text;
+    buf_init(&text, 2000);
+    assert_ok(repo_init(t, REPO, "test", key));
+    repo_t *r = open_repo(t);
+    assert_err(repo_read_address(t, REPO, REPO_API, &text), ERR_NOT_FOUND);
+    assert_ok(repo_write_address(t, r, REPO_API, "/ip4/127.0.0.1/tcp/5001\n"));
+    assert_ok(repo_write_address(t, r, REPO_GATEWAY, "http://127.0.0.1:8080"));
+    assert_ok(repo_read_address(t, REPO, REPO_API, &text));
+    assert_bytes(buf_bytes(&text), BYTES_LIT("/ip4/127.0.0.1/tcp/5001"));
+    repo_remove_addresses(t, r);
+    assert_err(repo_read_address(t, REPO, REPO_GATEWAY, &text), ERR_NOT_FOUND);
+    repo_close(t, r);
+    return OK;
+}
+
+static void test_addresses(void **state)
+{
+    assert_ok(test_run(addresses, NULL));
+}
+
+static err_t count_bad(task_t *t, void *arg, const cid_t *cid, err_t why)
+{
+    ++*(size_t *)arg;
+    return OK;
+}
+
+static err_t stat_and_verify(task_t *t, void *arg)
+{
+    static const char *const profiles[] = {"test", "test,flatfs"};
+    AUTO_PTR(private_key_t) key = fixed_key();
+    for (size_t i = 0; i < ARRAY_LEN(profiles); i++) {
+        repo_stat_t s;
+        repo_verify_result_t v;
+        size_t bad = 0;
+        assert_ok(repo_init(t, REPO, profiles[i], key));
+        repo_t *r = open_repo(t);
+        assert_ok(suite_put_range(t, repo_blockstore(r), 0, 20, 10000));
+        assert_ok(repo_stat(t, r, &s));
+        assert_int_equal(s.blocks, 20);
+        assert_int_equal(s.block_bytes, 200000);
+        assert_true(s.disk_bytes > 200000 && s.max_bytes == 10000000000);
+        assert_ok(repo_verify(t, r, false, count_bad, &bad, &v));
+        assert_true(v.checked == 20 && v.bad == 0 && bad == 0);
+        if (i == 0) {
+            sim_disk_corrupt(sim_host_of(t), REPO "/blocks/pack/00000001.seg", 5000, 1);
+            sim_disk_corrupt(sim_host_of(t), REPO "/blocks/pack/00000001.seg", 105000, 1);
+            assert_ok(repo_verify(t, r, false, count_bad, &bad, &v));
+            assert_true(v.checked == 20 && v.bad == 2 && bad == 2 && v.dropped == 0);
+            assert_ok(repo_verify(t, r, true, NULL, NULL, &v));
+            assert_true(v.bad == 2 && v.dropped == 2);
+            assert_ok(repo_verify(t, r, true, NULL, NULL, &v));
+            assert_true(v.checked == 18 && v.bad == 0);
+            assert_ok(suite_put_range(t, repo_blockstore(r), 0, 20, 10000));
+            assert_ok(suite_expect(t, repo_blockstore(r), 0, 10000));
+        }
+        repo_close(t, r);
+        assert_ok(fs_remove_tree(t, REPO));
+    }
+    return OK;
+}
+
+static void test_stat_and_verify(void **state)
+{
+    assert_ok(test_run(stat_and_verify, NULL));
+}
+
+/* The repository's blocks_t, and imports: readable before they are durable, durable after the sync. */
+static err_t blocks_and_imports(task_t *t, void *arg)
+{
+    AUTO_PTR(private_key_t) key = fixed_key();
+    assert_ok(repo_init(t, REPO, "test", key));
+    repo_t *r = open_repo(t);
+    repo_import_t *import = repo_import_begin(r);
+    for (uint64_t i = 0; i < 30; i++) {
+        block_t *b = suite_block(i, 4000);
+        AUTO_PTR(block_t) got = NULL;
+        assert_ok(blocks_put_many(t, repo_import_blocks(import), &b, 1));
+        assert_ok(blocks_get(t, repo_import_blocks(import), &b->cid, &got));
+        assert_true(blocks_has(t, repo_import_blocks(import), &b->cid));
+        block_release(b);
+    }
+    blocks_prefetch(t, repo_import_blocks(import), NULL, 0);
+    assert_ok(repo_import_sync(t, import));
+    repo_import_end(import);
+    repo_import_end(NULL);
+    block_t *b = suite_block(100, 10);
+    assert_ok(blocks_put_many(t, repo_blocks(r), &b, 1));
+    assert_true(blocks_has(t, repo_blocks(r), &b->cid));
+    block_release(b);
+    blocks_prefetch(t, repo_blocks(r), NULL, 0);
+    import = repo_import_begin(r); /* given up */
+    b = suite_block(101, 10);
+    assert_ok(blocks_put_many(t, repo_import_blocks(import), &b, 1));
+    block_release(b);
+    repo_import_end(import);
+    repo_close(t, r);
+    r = open_repo(t);
+    for (uint64_t i = 0; i < 30; i++)
+        assert_ok(suite_expect(t, repo_blockstore(r), i, 4000));
+    repo_close(t, r);
+    return OK;
+}
+
+static void test_blocks_and_imports(void **state)
+{
+    assert_ok(test_run(blocks_and_imports, NULL));
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_find_path),          cmocka_unit_test(test_init_and_open),
+        cmocka_unit_test(test_refusals),           cmocka_unit_test(test_init_fails),
+        cmocka_unit_test(test_open_fails),         cmocka_unit_test(test_config_changes),
+        cmocka_unit_test(test_addresses),          cmocka_unit_test(test_stat_and_verify),
+        cmocka_unit_test(test_blocks_and_imports),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
