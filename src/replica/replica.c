@@ -409,3 +409,9 @@ void replica_stat(const replica_t *r, replica_stat_t *ret)
                             .offers_refused = r->offers_refused,
                             .fetches_failed = r->fetches_failed};
 }
+
+bool replica_holds(const replica_t *r, const cid_t *root)
+{
+    const plan_root_t *found = replica_planner_root(r->planner, root);
+    return found && plan_root_self(r->planner, found) == PLAN_HOLDS;
+}
