@@ -149,13 +149,8 @@ static err_t emit_added(add_t *a, bytes_t path, const dag_ref_t *ref)
     return rpc_emit_text(a->t, a->r, buf_bytes(&a->line));
 }
 
-static void on_progress(void *arg, uint64_t total)
+static void emit_progress(add_t *a, uint64_t total)
 {
-    add_t *a = arg;
-    if (total < a->reported)
-        a->reported = 0; /* the next file */
-    if (a->emit_error || !a->shows_progress || total - a->reported < PROGRESS_STEP)
-        return;
     a->reported = total;
     buf_clear(&a->line);
     err_t e = buf_printf(&a->line, "{\"Name\":");
@@ -164,6 +159,13 @@ static void on_progress(void *arg, uint64_t total)
     if (!e)
         e = buf_printf(&a->line, ",\"Bytes\":%" PRIu64 "}\n", total);
     a->emit_error = e ? e : rpc_emit_text(a->t, a->r, buf_bytes(&a->line));
+}
+
+static void on_progress(void *arg, uint64_t total)
+{
+    add_t *a = arg;
+    if (a->shows_progress && !a->emit_error && total - a->reported >= PROGRESS_STEP)
+        emit_progress(a, total);
 }
 
 static void add_root(add_t *a, const dag_ref_t *ref)
@@ -221,6 +223,8 @@ static err_t add_entry(add_t *a)
     char cid[CID_TEXT_MAX];
     a->reported = 0;
     TRY(import_entry(a, &meta, &ref));
+    if (a->shows_progress && !a->emit_error && ref.size > a->reported)
+        emit_progress(a, ref.size);
     TRY(a->emit_error);
     if (!path.len)
         path = bytes_str(cid_print(&ref.cid, cid));
@@ -253,7 +257,8 @@ static err_t finish(add_t *a)
 static err_t run_add(add_t *a)
 {
     bool only_hash = rpc_bool(a->r, "only-hash", false), has;
-    TRY(upload_init(&a->upload, a->r->x));
+    if (upload_init(&a->upload, a->r->x))
+        return fail(ERR_USAGE, "file argument 'path' is required");
     TRY(read_options(a));
     if (!only_hash)
         a->hold = gc_hold(repo_gc(node_repo(a->r->node)));

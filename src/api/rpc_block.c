@@ -62,7 +62,7 @@ static err_t put_options(rpc_t *r, put_format_t *ret)
             f.version = 1;
     }
     if (codec && *codec && multicodec_from_name(codec, &f.codec))
-        return fail(ERR_USAGE, "unrecognized codec: %s", codec);
+        return fail(ERR_USAGE, "unknown multicodec: \"%s\"", codec);
     *ret = f;
     return OK;
 }
@@ -93,7 +93,8 @@ static err_t rpc_block_put(task_t *t, rpc_t *r)
     put_format_t f;
     size_t count = 0;
     TRY(put_options(r, &f));
-    TRY(upload_init(&u, r->x));
+    if (upload_init(&u, r->x))
+        return fail(ERR_USAGE, "file argument 'data' is required");
     for (;; count++) {
         bool has;
         TRY(upload_next(t, &u, &has));

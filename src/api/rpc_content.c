@@ -6,6 +6,7 @@
 #include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <time.h>
 
 enum { REFS_MAX_VISITED = 16 << 20 };
 
@@ -93,6 +94,24 @@ typedef struct ls {
     json_t *links; /* when the answer is one object */
 } ls_t;
 
+/* As Go prints a time: the year 1 when there is none. */
+static json_t *time_json(const unixfs_t *u)
+{
+    char text[64] = "0001-01-01T00:00:00";
+    time_t seconds = u->mtime.seconds;
+    struct tm tm;
+    if (u->has_mtime && gmtime_r(&seconds, &tm))
+        strftime(text, sizeof text, "%Y-%m-%dT%H:%M:%S", &tm);
+    size_t n = strlen(text);
+    if (u->has_mtime && u->mtime.nanoseconds) {
+        n += (size_t)snprintf(text + n, sizeof text - n, ".%09u", u->mtime.nanoseconds);
+        while (text[n - 1] == '0')
+            n--;
+    }
+    text[n] = 'Z';
+    return json_stringn(text, n + 1);
+}
+
 static err_t describe(task_t *t, ls_t *l, const dir_entry_t *entry, json_t *link)
 {
     uint64_t size = 0;
@@ -104,18 +123,14 @@ static err_t describe(task_t *t, ls_t *l, const dir_entry_t *entry, json_t *link
     } else if (entry->cid.codec == CODEC_DAG_PB && (l->resolves || l->sizes)) {
         TRY(dag_node_get(t, l->blocks, &entry->cid, &n));
         type = dag_node_is_file(&n) ? UNIXFS_FILE : dag_node_is_dir(&n) ? UNIXFS_DIRECTORY : UNIXFS_SYMLINK;
-        size = n.size;
+        size = type == UNIXFS_SYMLINK ? n.fs.data.len : n.size;
         if (type == UNIXFS_SYMLINK)
             json_object_set_new(link, "Target", rpc_bytes_json(n.fs.data));
-        if (n.fs.has_mode)
-            json_object_set_new(link, "Mode", json_sprintf("%04o", n.fs.mode & 07777));
-        if (n.fs.has_mtime) {
-            json_object_set_new(link, "Mtime", json_integer(n.fs.mtime.seconds));
-            json_object_set_new(link, "MtimeNsecs", json_integer(n.fs.mtime.nanoseconds));
-        }
     }
-    json_object_set_new(link, "Size", json_integer(l->sizes ? (json_int_t)size : 0));
+    json_object_set_new(link, "Size", json_integer((json_int_t)size));
     json_object_set_new(link, "Type", json_integer(type));
+    json_object_set_new(link, "Mode", json_integer(n.fs.has_mode ? n.fs.mode & 07777 : 0));
+    json_object_set_new(link, "ModTime", time_json(&n.fs));
     return OK;
 }
 

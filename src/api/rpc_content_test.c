@@ -178,7 +178,7 @@ static void add_refusals(client_t *c)
     ask(c, "add",
         FILE_PART("x", "hello\n") "--BB\r\nContent-Disposition: form-data; name=f; filename=y\r\n\r\nzz");
     assert_true(c->a.trailers.len && memmem(c->a.trailers.data, c->a.trailers.len, "X-Stream-Error", 14));
-    EXPECT("pin/ls", NULL, 200, "{\"Keys\":{}}\n");
+    EXPECT("pin/ls", NULL, 200, "{}\n");
     EXPECT("add?only-hash=true", hello, 200,
            "{\"Name\":\"hello.txt\",\"Hash\":\"" HELLO_CID "\",\"Size\":\"14\"}\n");
     EXPECT_PART("block/stat?arg=" ABSENT_CID, 500, "Message");
@@ -200,9 +200,10 @@ static void folders(client_t *c)
     EXPECT(target, NULL, 200, "b\n");
     snprintf(target, sizeof target, "ls?arg=%s", root);
     EXPECT_PART(target, 200, "\"Name\":\"link\"");
-    EXPECT_PART(target, 200, "\"Type\":4,\"Target\":\"a.txt\"");
+    EXPECT_PART(target, 200, "\"Size\":5,\"Type\":4,\"Target\":\"a.txt\"");
     EXPECT_PART(target, 200,
-                "{\"Name\":\"a.txt\",\"Hash\":\"" A_CID "\",\"Size\":6,\"Type\":2,\"Target\":\"\"}");
+                "{\"Name\":\"a.txt\",\"Hash\":\"" A_CID
+                "\",\"Size\":6,\"Type\":2,\"Target\":\"\",\"Mode\":0,\"ModTime\":\"0001-01-01T00:00:00Z\"}");
     snprintf(target, sizeof target, "ls?arg=%s&stream=true", root);
     text = ask(c, target, NULL);
     size_t lines = 0;
@@ -278,7 +279,7 @@ static void pins(client_t *c)
            "{\"Keys\":{\"" HELLO_CID "\":{\"Type\":\"recursive\",\"Name\":\"greeting\"}}}\n");
     EXPECT("pin/ls?stream=true&names=true", NULL, 200,
            "{\"Cid\":\"" HELLO_CID "\",\"Type\":\"recursive\",\"Name\":\"greeting\"}\n");
-    EXPECT("pin/ls?type=direct", NULL, 200, "{\"Keys\":{}}\n");
+    EXPECT("pin/ls?type=direct", NULL, 200, "{}\n");
     EXPECT("pin/ls?arg=" HELLO_CID, NULL, 200,
            "{\"Keys\":{\"" HELLO_CID "\":{\"Type\":\"recursive\",\"Name\":\"\"}}}\n");
     EXPECT_PART("pin/ls?arg=" ABSENT_CID, 500, "is not pinned");

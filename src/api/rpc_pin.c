@@ -62,18 +62,21 @@ typedef struct pin_add {
     err_t emit_error;
 } pin_add_t;
 
+static void emit_pin_progress(pin_add_t *x)
+{
+    x->reported_ms = task_now_ms(x->t);
+    x->emit_error =
+        rpc_emit(x->t, x->r,
+                 json_pack("{s:I, s:I}", "Progress", (json_int_t)x->blocks, "Bytes", (json_int_t)x->bytes));
+}
+
 static void on_pin_progress(void *arg, const cid_t *cid, uint64_t size_bytes)
 {
     pin_add_t *x = arg;
     x->blocks++;
     x->bytes += size_bytes;
-    uint64_t now = task_now_ms(x->t);
-    if (x->emit_error || now - x->reported_ms < PROGRESS_MS)
-        return;
-    x->reported_ms = now;
-    x->emit_error =
-        rpc_emit(x->t, x->r,
-                 json_pack("{s:I, s:I}", "Progress", (json_int_t)x->blocks, "Bytes", (json_int_t)x->bytes));
+    if (!x->emit_error && task_now_ms(x->t) - x->reported_ms >= PROGRESS_MS)
+        emit_pin_progress(x);
 }
 
 static err_t pin_one(task_t *t, rpc_t *r, const cid_t *cid, bool shows_progress)
@@ -84,6 +87,8 @@ static err_t pin_one(task_t *t, rpc_t *r, const cid_t *cid, bool shows_progress)
     TRY(node_session_open(r->node, rpc_bool(r, "offline", false), &session));
     TRY(pins_add(t, repo_pins(node_repo(r->node)), session.blocks, cid, mode, rpc_option(r, "name"),
                  shows_progress ? on_pin_progress : NULL, &x));
+    if (shows_progress && !x.emit_error)
+        emit_pin_progress(&x);
     return x.emit_error;
 }
 
@@ -216,7 +221,7 @@ static err_t rpc_pin_ls(task_t *t, rpc_t *r)
                       part && *part ? part : NULL, emit_pin, &l));
     if (l.streams)
         return OK;
-    return rpc_emit_text(t, r, l.has_any ? BYTES_LIT("}}\n") : BYTES_LIT("{\"Keys\":{}}\n"));
+    return rpc_emit_text(t, r, l.has_any ? BYTES_LIT("}}\n") : BYTES_LIT("{}\n"));
 }
 
 /* ── verify ──────────────────────────────────────────────────────────────────────────────────── */

@@ -8,14 +8,12 @@ static err_t rpc_repo_stat(task_t *t, rpc_t *r)
     repo_stat_t s;
     repo_t *repo = node_repo(r->node);
     TRY(repo_stat(t, repo, &s));
-    json_t *o =
-        json_pack("{s:I, s:I}", "RepoSize", (json_int_t)s.disk_bytes, "StorageMax", (json_int_t)s.max_bytes);
-    if (!rpc_bool(r, "size-only", false)) {
-        json_object_set_new(o, "NumObjects", json_integer((json_int_t)s.blocks));
-        json_object_set_new(o, "RepoPath", rpc_bytes_json(bytes_str(repo_path(repo))));
-        json_object_set_new(o, "Version", json_string(REPO_VERSION));
-    }
-    return rpc_emit(t, r, o);
+    bool is_short = rpc_bool(r, "size-only", false);
+    return rpc_emit(t, r,
+                    json_pack("{s:I, s:I, s:I, s:o, s:s}", "RepoSize", (json_int_t)s.disk_bytes, "StorageMax",
+                              (json_int_t)s.max_bytes, "NumObjects", (json_int_t)(is_short ? 0 : s.blocks),
+                              "RepoPath", rpc_bytes_json(bytes_str(is_short ? "" : repo_path(repo))),
+                              "Version", is_short ? "" : REPO_VERSION));
 }
 
 static err_t rpc_repo_version(task_t *t, rpc_t *r)

@@ -96,10 +96,11 @@ err_t dir_reader_next(task_t *t, dir_reader_t *r, dir_entry_t *ret_entry, bool *
 }
 
 /* ── one name ────────────────────────────────────────────────────────────────────────────────── */
-static err_t not_found(bytes_t name)
+static err_t not_found(const dag_node_t *dir, bytes_t name)
 {
-    return fail(ERR_NOT_FOUND, "no link named \"%.*s\"", name.len < 200 ? (int)name.len : 200,
-                (const char *)name.data);
+    char text[CID_TEXT_MAX];
+    return fail(ERR_NOT_FOUND, "no link named \"%.*s\" under %s", name.len < 120 ? (int)name.len : 120,
+                (const char *)name.data, cid_print(&dir->block->cid, text));
 }
 
 static bool find_link(const dag_node_t *n, bytes_t prefix, bytes_t name, dag_pb_link_t *ret)
@@ -126,7 +127,7 @@ err_t dir_lookup(task_t *t, blocks_t *blocks, const dag_node_t *dir, bytes_t nam
     for (size_t depth = 0;; depth++) {
         if (is_sharded) {
             if (depth >= hamt_max_depth(fanout))
-                return not_found(name);
+                return not_found(dir, name);
             hamt_print_prefix(hamt_slot(hash, fanout, depth), fanout, prefix);
         }
         if (name.len && find_link(&n, bytes_str(prefix), name, &link)) {
@@ -134,7 +135,7 @@ err_t dir_lookup(task_t *t, blocks_t *blocks, const dag_node_t *dir, bytes_t nam
             return OK;
         }
         if (!is_sharded || !find_link(&n, bytes_str(prefix), BYTES_NONE, &link))
-            return not_found(name);
+            return not_found(dir, name);
         dag_node_t below = {0};
         TRY(dag_node_get(t, blocks, &link.cid, &below));
         dag_node_deinit(&n);

@@ -73,7 +73,9 @@ err_t import_parse_chunker(const char *text, size_t *ret_chunk_bytes)
     char *end;
     errno = 0;
     unsigned long long n = strtoull(text + 5, &end, 10);
-    if (*end || errno || !n || n > IMPORT_CHUNK_MAX)
+    if (!*end && !n)
+        return fail(ERR_USAGE, "chunker size must be greater than 0");
+    if (*end || errno || n > IMPORT_CHUNK_MAX)
         return fail(ERR_USAGE, "chunker %s: the size must be a number from 1 to %u", text, IMPORT_CHUNK_MAX);
     *ret_chunk_bytes = (size_t)n;
     return OK;

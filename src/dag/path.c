@@ -47,6 +47,9 @@ err_t dag_path_parse(bytes_t text, dag_path_t *ret_path)
                     text.len < 150 ? (int)text.len : 150, (const char *)text.data);
     if (cid_parse(cid, &root)) {
         error_slot_t inner = *error_slot();
+        if (text.data[0] != '/')
+            return fail(ERR_INVALID, "invalid path \"%.*s\": path does not have enough components",
+                        text.len < 150 ? (int)text.len : 150, (const char *)text.data);
         return fail(ERR_INVALID, "invalid path \"%.*s\": invalid CID: %s",
                     text.len < 100 ? (int)text.len : 100, (const char *)text.data, inner.text);
     }
