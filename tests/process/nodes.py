@@ -64,7 +64,7 @@ class Daemon:
         self.program = str(program)
         self.name = name
         self.repo = pathlib.Path(folder) / name
-        self.process = None
+        self.process = self.out_file = self.err_file = None
         self.out_path = pathlib.Path(folder) / f"{name}.out"
         self.err_path = pathlib.Path(folder) / f"{name}.err"
         self.api_port = self.gateway_port = 0
@@ -143,8 +143,9 @@ class Daemon:
 
     def close_files(self):
         self.process = None
-        self.out_file.close()
-        self.err_file.close()
+        for file in (self.out_file, self.err_file):
+            if file:
+                file.close()
 
     # ── asking ──
     def rpc_raw(self, command, args=(), options=None, body=None, content_type=None, timeout=300):
@@ -192,7 +193,7 @@ class Node(Daemon):
         super().__init__(program, folder, name)
         self.environment = {"DISTRIBUTE_PATH": str(self.repo)}
         self.text("init", f"--profile={profile}")
-        self.configure(**{"Bootstrap": [], **(config or {})})
+        self.configure(**{"Bootstrap": [], "Routing__LoopbackAddressesOnLanDHT": True, **(config or {})})
 
     def configure(self, **settings):
         """Keys use __ for the dot."""
@@ -213,21 +214,18 @@ class Kubo(Daemon):
         self.text("init", "--profile=test")
         path = self.repo / "config"
         settings = json.loads(path.read_text())
-        settings["Addresses"].update({"Swarm": ["/ip4/127.0.0.1/tcp/0"], "API": "/ip4/127.0.0.1/tcp/0",
-                                      "Gateway": "/ip4/127.0.0.1/tcp/0"})
-        settings["Routing"] = {"Type": "dht", "LoopbackAddressesOnLanDHT": True}
-        settings["Bootstrap"] = []
-        settings.setdefault("AutoConf", {})["Enabled"] = False
-        settings.setdefault("DNS", {})["Resolvers"] = {}
-        settings.setdefault("Ipns", {})["DelegatedPublishers"] = []
-        settings.setdefault("Routing", {})["DelegatedRouters"] = []
-        settings.setdefault("AutoTLS", {})["Enabled"] = False
-        settings.setdefault("Plugins", {}).setdefault("Plugins", {})["telemetry"] = {"Disabled": True}
-        for key, value in (config or {}).items():
-            place = settings
+        loopback = "/ip4/127.0.0.1/tcp/0"
+        for key, value in {"Addresses.Swarm": [loopback], "Addresses.API": loopback, "Addresses.Gateway": loopback,
+                           "Routing.Type": "dht", "Routing.LoopbackAddressesOnLanDHT": True, "Routing.DelegatedRouters": [],
+                           "Bootstrap": [], "AutoConf.Enabled": False, "AutoTLS.Enabled": False, "DNS.Resolvers": {},
+                           "Ipns.DelegatedPublishers": [], "Plugins.Plugins.telemetry": {"Disabled": True},
+                           **(config or {})}.items():
             *above, last = key.split(".")
+            place = settings
             for part in above:
-                place = place.setdefault(part, {})
+                if not isinstance(place.get(part), dict):
+                    place[part] = {}
+                place = place[part]
             place[last] = value
         path.write_text(json.dumps(settings, indent=2))
 
