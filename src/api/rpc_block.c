@@ -118,7 +118,7 @@ static err_t remove_one(task_t *t, rpc_t *r, const cid_t *cid)
     pin_mode_t mode = pin->mode;
     free(pin);
     if (!e)
-        return fail(ERR_IN_USE, "pinned: %s",
+        return fail(ERR_IN_USE, mode == PIN_INDIRECT ? "pinned via %s" : "pinned: %s",
                     mode == PIN_INDIRECT ? cid_print(&through, text) : pin_mode_name(mode));
     if (e != ERR_NOT_FOUND)
         return e;

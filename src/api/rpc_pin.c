@@ -85,8 +85,10 @@ static err_t pin_one(task_t *t, rpc_t *r, const cid_t *cid, bool shows_progress)
     pin_add_t x = {.t = t, .r = r, .reported_ms = task_now_ms(t)};
     pin_mode_t mode = rpc_bool(r, "recursive", true) ? PIN_RECURSIVE : PIN_DIRECT;
     TRY(node_session_open(r->node, rpc_bool(r, "offline", false), &session));
-    TRY(pins_add(t, repo_pins(node_repo(r->node)), session.blocks, cid, mode, rpc_option(r, "name"),
-                 shows_progress ? on_pin_progress : NULL, &x));
+    err_t e = pins_add(t, repo_pins(node_repo(r->node)), session.blocks, cid, mode, rpc_option(r, "name"),
+                       shows_progress ? on_pin_progress : NULL, &x);
+    if (e)
+        return fail_also(e, "pin");
     if (shows_progress && !x.emit_error)
         emit_pin_progress(&x);
     return x.emit_error;
@@ -159,15 +161,14 @@ typedef struct pin_list {
 } pin_list_t;
 
 /* Kubo's whole answer is one object; it is written pin by pin, so that a million pins cost no memory. */
-static err_t emit_pin(task_t *t, void *arg, const pin_t *pin)
+static err_t emit_pin_of_type(task_t *t, pin_list_t *l, const pin_t *pin, const char *type)
 {
-    pin_list_t *l = arg;
     char cid[CID_TEXT_MAX];
     AUTO(buf_t) line = {0};
     buf_init(&line, 8 << 10);
     print_cid(&pin->cid, cid);
     if (l->streams) {
-        TRY(buf_printf(&line, "{\"Cid\":\"%s\",\"Type\":\"%s\"", cid, pin_mode_name(pin->mode)));
+        TRY(buf_printf(&line, "{\"Cid\":\"%s\",\"Type\":\"%s\"", cid, type));
         if (pin->name[0] && l->wants_names) {
             TRY(buf_printf(&line, ",\"Name\":"));
             TRY(json_quote(bytes_str(pin->name), &line));
@@ -175,12 +176,27 @@ static err_t emit_pin(task_t *t, void *arg, const pin_t *pin)
         TRY(buf_printf(&line, "}\n"));
     } else {
         TRY(buf_printf(&line, "%s\"%s\":{\"Type\":\"%s\",\"Name\":", l->has_any ? "," : "{\"Keys\":{", cid,
-                       pin_mode_name(pin->mode)));
+                       type));
         TRY(json_quote(bytes_str(l->wants_names ? pin->name : ""), &line));
         TRY(buf_printf(&line, "}"));
     }
     l->has_any = true;
     return rpc_emit_text(t, l->r, buf_bytes(&line));
+}
+
+static err_t emit_pin(task_t *t, void *arg, const pin_t *pin)
+{
+    return emit_pin_of_type(t, arg, pin, pin_mode_name(pin->mode));
+}
+
+/* A pin that was asked for by name: an indirect one says what reaches it. */
+static err_t emit_named(task_t *t, pin_list_t *l, const pin_t *pin, const cid_t *through)
+{
+    char type[CID_TEXT_MAX + 32], cid[CID_TEXT_MAX];
+    if (pin->mode != PIN_INDIRECT)
+        return emit_pin(t, l, pin);
+    snprintf(type, sizeof type, "indirect through %s", print_cid(through, cid));
+    return emit_pin_of_type(t, l, pin, type);
 }
 
 static err_t list_named(task_t *t, rpc_t *r, pin_list_t *l, pin_mode_t modes)
@@ -197,7 +213,7 @@ static err_t list_named(task_t *t, rpc_t *r, pin_list_t *l, pin_mode_t modes)
             e = fail(ERR_NOT_FOUND, "path '%s' is not pinned", r->args[i]);
         if (!e) {
             pin->cid = cid;
-            e = emit_pin(t, l, pin);
+            e = emit_named(t, l, pin, &through);
         }
         free(pin);
         TRY(e);

@@ -1,6 +1,7 @@
 /* add: sends files and folders as multipart/form-data, as Kubo's clients do, and prints what became of them.
  */
 #include "cli/commands_internal.h"
+#include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <unistd.h>
@@ -63,7 +64,8 @@ static err_t end_part(upload_t *u)
 static err_t open_folder(task_t *t, upload_t *u, const file_info_t *info)
 {
     if (!u->is_recursive)
-        return fail(ERR_USAGE, "'%s' is a directory, use the '-r' flag to specify directories", u->path);
+        return fail(ERR_USAGE, "'%s' is a directory, use the '-r' flag to specify directories",
+                    u->c->args[u->next_arg - 1]);
     if (u->depth == MAX_DEPTH)
         return fail(ERR_LIMIT, "%s: folders are nested deeper than %d", u->path, MAX_DEPTH);
     level_t *l = &u->levels[u->depth];
@@ -110,7 +112,8 @@ static err_t set_top_name(upload_t *u, const char *arg)
 {
     char *full = realpath(arg, NULL);
     if (!full)
-        return fail(ERR_NOT_FOUND, "%s: no such file or directory", arg);
+        return fail(error_from_errno(errno), "lstat %s: %s", arg,
+                    errno == ENOENT ? "no such file or directory" : strerror(errno));
     const char *slash = strrchr(full, '/');
     int n = snprintf(u->name, sizeof u->name, "%s", slash && slash[1] ? slash + 1 : "root");
     int m = snprintf(u->path, sizeof u->path, "%s", full);
@@ -227,8 +230,7 @@ static err_t print_added(task_t *t, cli_t *c, json_t *o)
         return OK;
     if (cli_flag(c, "quiet", false))
         return cli_out("%s\n", hash);
-    const char *name = json_text(o, "Name");
-    return cli_out("added %s %s\n", hash, cli_escape(*name ? name : hash));
+    return cli_out("added %s %s\n", hash, cli_escape(json_text(o, "Name")));
 }
 
 static uint64_t size_of_args(task_t *t, const cli_t *c)

@@ -1,6 +1,6 @@
 #include "cli/cli.h"
 #include "base/version.h"
-#include "cli/command.h"
+#include "cli/commands_internal.h"
 #include <stdio.h>
 #include <stdlib.h>
 #include <unistd.h>
@@ -16,6 +16,7 @@ static const cli_spec_t global_specs[] = {
     {"timeout", 0, true, NULL, "give up after this long (30s, 1m30s)"},
     {"offline", 0, false, NULL, "do not use the network"},
     {"help", 'h', false, "", "show help"},
+    {"version", 0, false, "", "print the version"},
     {"log-level", 0, true, "", "error, warn, info or debug"},
     {"log-format", 0, true, "", "json or text"},
     {"cid-base", 0, true, NULL, "multibase of printed CIDs"},
@@ -106,11 +107,13 @@ typedef struct words {
     int argc, at;
 } words_t;
 
-static err_t read_long(cli_t *c, words_t *w, const cli_command_t *command, const char *word)
+static err_t read_long(cli_t *c, words_t *w, const cli_command_t *command, const char *word, bool is_before)
 {
     const char *equals = strchr(word, '=');
     size_t len = equals ? (size_t)(equals - word) : strlen(word);
-    const cli_spec_t *s = any_spec(command, word, len, 0);
+    const cli_spec_t *s = is_before ? find_spec(global_specs, word, len, 0) : NULL;
+    if (!s)
+        s = any_spec(command, word, len, 0);
     if (!s)
         return fail(ERR_USAGE, "unknown option --%.*s: see '%s %s --help'", (int)len, word, c->program,
                     command ? command->name : "");
@@ -130,6 +133,8 @@ static err_t read_short(cli_t *c, words_t *w, const cli_command_t *command, cons
         if (!s)
             return fail(ERR_USAGE, "unknown option -%c: see '%s %s --help'", *letters, c->program,
                         command ? command->name : "");
+        if (!s->takes_value && letters[1] == '=')
+            return add_option(c, s->name, letters + 2);
         if (!s->takes_value) {
             TRY(add_option(c, s->name, "true"));
             continue;
@@ -151,7 +156,7 @@ static err_t read_words(cli_t *c, words_t *w, const cli_command_t *command, size
         if (!only_args && !strcmp(word, "--"))
             only_args = true;
         else if (!only_args && !strncmp(word, "--", 2))
-            TRY(read_long(c, w, command, word + 2));
+            TRY(read_long(c, w, command, word + 2, skip > 0));
         else if (!only_args && word[0] == '-' && word[1])
             TRY(read_short(c, w, command, word + 1));
         else if (skip)
@@ -190,14 +195,40 @@ static void print_specs(const cli_spec_t *specs)
     }
 }
 
+static bool is_below(const cli_command_t *command, const char *group)
+{
+    size_t len = strlen(group);
+    return !strncmp(command->name, group, len) && command->name[len] == ' ';
+}
+
+static bool is_group(const char *word)
+{
+    for (size_t i = 0; i < cli_command_count; i++)
+        if (is_below(&cli_commands[i], word))
+            return true;
+    return false;
+}
+
+static void print_below(const char *group)
+{
+    for (size_t i = 0; i < cli_command_count; i++)
+        if (is_below(&cli_commands[i], group) && !cli_commands[i].is_alias) {
+            char left[64];
+            snprintf(left, sizeof left, "%s %s", cli_commands[i].name, cli_commands[i].usage);
+            printf("  %-38s %s\n", left, cli_commands[i].help);
+        }
+}
+
+static void print_group_help(const cli_t *c, const char *group)
+{
+    printf("usage: %s %s COMMAND [options] [arguments]\n\ncommands\n", c->program, group);
+    print_below(group);
+}
+
 static void print_command_help(const cli_t *c, const cli_command_t *command)
 {
     printf("usage: %s %s [options] %s\n\n%s\n", c->program, command->name, command->usage, command->help);
-    size_t len = strlen(command->name);
-    for (size_t i = 0; i < cli_command_count; i++)
-        if (!strncmp(cli_commands[i].name, command->name, len) && cli_commands[i].name[len] == ' ' &&
-            !cli_commands[i].is_alias)
-            printf("  %s %s  %s\n", cli_commands[i].name, cli_commands[i].usage, cli_commands[i].help);
+    print_below(command->name);
     if (command->specs && command->specs->name) {
         printf("\noptions\n");
         print_specs(command->specs);
@@ -224,7 +255,7 @@ static void print_help(const cli_t *c)
 
 /* ── the whole line ──────────────────────────────────────────────────────────────────────────── */
 
-static void read_globals(cli_t *c)
+static err_t read_globals(cli_t *c, const cli_command_t *command)
 {
     const char *enc = cli_option(c, "enc", 0);
     if (!enc)
@@ -233,12 +264,16 @@ static void read_globals(cli_t *c)
     if (!c->repo_option)
         c->repo_option = cli_option(c, "repo-dir", 0);
     c->api_option = cli_option(c, "api", 0);
-    c->wants_json = cli_flag(c, "json", false) || (enc && !strcmp(enc, "json"));
+    if (enc && strcmp(enc, "json") && strcmp(enc, "text"))
+        return fail(ERR_USAGE, "invalid encoding: %s", enc);
+    bool has_own_json = command && find_spec(command->specs, "json", 4, 0); /* config --json KEY VALUE */
+    c->wants_json = (!has_own_json && cli_flag(c, "json", false)) || (enc && !strcmp(enc, "json"));
     c->is_terminal_out = isatty(STDOUT_FILENO);
     c->is_terminal_err = isatty(STDERR_FILENO);
+    return OK;
 }
 
-static err_t check_args(const cli_t *c, const cli_command_t *command)
+err_t cli_check_args(const cli_t *c, const cli_command_t *command)
 {
     if (c->n_args < command->min_args)
         return fail(ERR_USAGE, "%s needs %s: see '%s %s --help'", command->name, command->usage, c->program,
@@ -250,6 +285,59 @@ static err_t check_args(const cli_t *c, const cli_command_t *command)
 
 static const cli_command_t help_command = {.name = "help", .kind = CLI_HELP};
 
+static const cli_command_t *version_command(void)
+{
+    size_t used = 0;
+    char *words[] = {(char *)"version"};
+    return find_command(words, 1, &used);
+}
+
+/* No command: help, of all commands or of the group that was named, or the version. */
+static err_t without_command(cli_t *c, char **plain, size_t n_plain, bool asks_help,
+                             const cli_command_t **ret_command)
+{
+    *ret_command = &help_command;
+    const char *group = n_plain > asks_help ? plain[asks_help] : NULL;
+    if (group && is_group(group) && n_plain == asks_help + 1u) {
+        print_group_help(c, group);
+        return OK;
+    }
+    if (group && is_group(group))
+        return fail(ERR_USAGE, "unknown command \"%s %s\": see '%s %s --help'", group, plain[asks_help + 1],
+                    c->program, group);
+    if (group && !asks_help)
+        return fail(ERR_USAGE, "unknown command \"%s\": see '%s --help'", group, c->program);
+    if (cli_flag(c, "version", false)) {
+        *ret_command = version_command();
+        return OK;
+    }
+    print_help(c);
+    return asks_help || cli_flag(c, "help", false) ? OK : fail(ERR_USAGE, "no command given");
+}
+
+static err_t parse_command(cli_t *c, words_t *w, char **plain, size_t n_plain,
+                           const cli_command_t **ret_command)
+{
+    size_t used = 0;
+    bool asks_help = n_plain && !strcmp(plain[0], "help");
+    const cli_command_t *command = find_command(plain + asks_help, n_plain - asks_help, &used);
+    if (!command && n_plain && !is_group(plain[asks_help && n_plain > 1]) && !asks_help)
+        return fail(ERR_USAGE, "unknown command \"%s\": see '%s --help'", plain[0], c->program);
+    TRY(read_words(c, w, command, used + asks_help));
+    TRY(read_globals(c, command));
+    if (!command)
+        return without_command(c, plain, n_plain, asks_help, ret_command);
+    if (asks_help || cli_flag(c, "help", false)) {
+        print_command_help(c, command);
+        *ret_command = &help_command;
+        return OK;
+    }
+    if (!command->reads_stdin || isatty(STDIN_FILENO) || c->n_args >= command->min_args)
+        TRY(cli_check_args(c, command));
+    *ret_command = command;
+    return OK;
+}
+
 err_t cli_parse(int argc, char **argv, cli_t *ret_cli, const cli_command_t **ret_command)
 {
     const char *slash = argc ? strrchr(argv[0], '/') : NULL;
@@ -258,33 +346,18 @@ err_t cli_parse(int argc, char **argv, cli_t *ret_cli, const cli_command_t **ret
     c->is_kubo = !strcmp(c->program, "ipfs");
     c->args = xcalloc((size_t)argc + 1, sizeof *c->args);
     char **plain = xcalloc((size_t)argc + 1, sizeof *plain);
-    size_t n_plain = plain_words(argc, argv, plain), used = 0;
-    bool asks_help = n_plain && !strcmp(plain[0], "help");
-    const cli_command_t *command = find_command(plain + asks_help, n_plain - asks_help, &used);
-    err_t e = OK;
-    if (!command && n_plain && !asks_help)
-        e = fail(ERR_USAGE, "unknown command \"%s\": see '%s --help'", plain[0], c->program);
+    size_t n_plain = plain_words(argc, argv, plain);
+    err_t e = parse_command(c, &(words_t){argv, argc, 0}, plain, n_plain, ret_command);
     free(plain);
-    TRY(e);
-    TRY(read_words(c, &(words_t){argv, argc, 0}, command, used + asks_help));
-    read_globals(c);
-    if (asks_help || cli_flag(c, "help", false) || !command) {
-        if (command)
-            print_command_help(c, command);
-        else
-            print_help(c);
-        *ret_command = &help_command;
-        return argc > 1 ? OK : fail(ERR_USAGE, "no command given");
-    }
-    TRY(check_args(c, command));
-    *ret_command = command;
-    return OK;
+    return e;
 }
 
 void cli_deinit(cli_t *c)
 {
     free(c->args);
+    free(c->words);
     c->args = NULL;
+    c->words = NULL;
 }
 
 void cli_print_error(const cli_t *c, err_t e)
@@ -292,8 +365,15 @@ void cli_print_error(const cli_t *c, err_t e)
     fprintf(stderr, "%s: %s\n", c->is_kubo ? "Error" : "error", cli_escape(error_text(e)));
 }
 
+int cli_exit_code(const cli_t *c, err_t e)
+{
+    return c->is_kubo && e ? 1 : error_exit_code(e);
+}
+
 err_t cli_run(task_t *t, cli_t *c, const cli_command_t *command)
 {
+    if (command->reads_stdin)
+        TRY(cli_read_stdin_args(c, command));
     return command->run ? command->run(t, c, command) : cli_run_generic(t, c, command);
 }
 

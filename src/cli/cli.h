@@ -31,7 +31,7 @@ typedef struct cli {
     size_t n_args;
     cli_call_fn call;
     void *call_arg;
-    char *words; /* internal */
+    char *words; /* owned: arguments that came from standard input */
 } cli_t;
 
 /* Commands that main runs itself, for they need a repository or a node rather than the RPC. */
@@ -58,6 +58,8 @@ const char *cli_option(const cli_t *c, const char *name, size_t n);
 bool cli_flag(const cli_t *c, const char *name, bool otherwise);
 /* `error: …` on stderr as the contract has it (or `Error: …` as Kubo prints). */
 void cli_print_error(const cli_t *c, err_t e);
+/* 1 for a failure and 2 for wrong usage; as ipfs 1 for both, as Kubo has it. */
+int cli_exit_code(const cli_t *c, err_t e);
 
 /* The call over HTTP: arg is a net_addr_t. ERR_OFFLINE when nobody listens there. */
 MUST_CHECK err_t cli_call_http(task_t *t, void *arg, const char *target, const header_pair_t *headers,

@@ -26,6 +26,7 @@ struct cli_command {
     err_t (*run)(task_t *t, cli_t *c, const cli_command_t *command); /* NULL: cli_run_generic */
     cli_print_fn print; /* NULL: bytes go to stdout as they come */
     bool is_alias;      /* not shown in help */
+    bool reads_stdin;   /* missing arguments come from standard input, one a line */
 };
 extern const cli_command_t cli_commands[];
 extern const size_t cli_command_count;

@@ -5,14 +5,19 @@
 
 err_t cli_add(task_t *t, cli_t *c, const cli_command_t *command);
 err_t cli_upload_files(task_t *t, cli_t *c, const cli_command_t *command);
+err_t cli_block_rm(task_t *t, cli_t *c, const cli_command_t *command);
 err_t cli_version(task_t *t, cli_t *c, const cli_command_t *command);
 err_t cli_get(task_t *t, cli_t *c, const cli_command_t *command);
+/* Reads the arguments that are missing from standard input. ERR_USAGE when there are none either. */
+err_t cli_read_stdin_args(cli_t *c, const cli_command_t *command);
+err_t cli_check_args(const cli_t *c, const cli_command_t *command);
 /* print.c: one answer object as text */
 err_t print_id(task_t *t, cli_t *c, json_t *o);
 err_t print_ls(task_t *t, cli_t *c, json_t *o);
 err_t print_refs(task_t *t, cli_t *c, json_t *o);
 err_t print_pins(task_t *t, cli_t *c, json_t *o);
 err_t print_pin_added(task_t *t, cli_t *c, json_t *o);
+err_t print_pin_updated(task_t *t, cli_t *c, json_t *o);
 err_t print_pin_removed(task_t *t, cli_t *c, json_t *o);
 err_t print_pin_list(task_t *t, cli_t *c, json_t *o);
 err_t print_pin_verified(task_t *t, cli_t *c, json_t *o);
@@ -28,12 +33,15 @@ err_t print_block_stat(task_t *t, cli_t *c, json_t *o);
 err_t print_block_key(task_t *t, cli_t *c, json_t *o);
 err_t print_block_removed(task_t *t, cli_t *c, json_t *o);
 err_t print_repo_stat(task_t *t, cli_t *c, json_t *o);
+err_t print_repo_version(task_t *t, cli_t *c, json_t *o);
 err_t print_repo_gc(task_t *t, cli_t *c, json_t *o);
 err_t print_repo_verify(task_t *t, cli_t *c, json_t *o);
 err_t print_version_field(task_t *t, cli_t *c, json_t *o);
 err_t print_config(task_t *t, cli_t *c, json_t *o);
 err_t print_json(task_t *t, cli_t *c, json_t *o);
 err_t print_peer_list(task_t *t, cli_t *c, json_t *o);
+err_t print_bootstrap_added(task_t *t, cli_t *c, json_t *o);
+err_t print_bootstrap_removed(task_t *t, cli_t *c, json_t *o);
 err_t print_bitswap_stat(task_t *t, cli_t *c, json_t *o);
 err_t print_wantlist(task_t *t, cli_t *c, json_t *o);
 err_t print_ledger(task_t *t, cli_t *c, json_t *o);

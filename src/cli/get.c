@@ -171,7 +171,8 @@ static err_t run_get(task_t *t, cli_t *c, extraction_t *x, const char *target)
         return cli_out("{\"Path\":\"%s\",\"Bytes\":%llu,\"Seconds\":%.3f}\n", x->out,
                        (unsigned long long)x->bytes, seconds);
     if (c->is_kubo)
-        return cli_out("Saving file(s) to %s\n", x->out);
+        return cli_out("Saving %s to %s\n", x->archive ? "archive" : "file(s)",
+                       x->archive ? x->path : x->out);
     return cli_out("fetching from %s... done (%s in %.1fs)\n", x->peer[0] ? x->peer : "the local store",
                    cli_size(x->bytes), seconds);
 }

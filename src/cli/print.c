@@ -55,31 +55,6 @@ err_t print_id(task_t *t, cli_t *c, json_t *o)
     return OK;
 }
 
-err_t print_ls(task_t *t, cli_t *c, json_t *o)
-{
-    size_t i, k;
-    json_t *object, *link;
-    json_t *objects = json_object_get(o, "Objects");
-    bool several = json_array_size(objects) > 1;
-    json_array_foreach(objects, i, object)
-    {
-        if (several)
-            TRY(cli_out("%s%s:\n", i ? "\n" : "", field(object, "Hash")));
-        if (cli_flag(c, "headers", false))
-            TRY(cli_out("Hash Size Name\n"));
-        json_array_foreach(json_object_get(object, "Links"), k, link)
-        {
-            bool is_dir = json_number(link, "Type") == 1 || json_number(link, "Type") == 5;
-            if (is_dir)
-                TRY(cli_out("%s - %s/\n", field(link, "Hash"), field(link, "Name")));
-            else
-                TRY(cli_out("%s %" PRId64 " %s\n", field(link, "Hash"), json_number(link, "Size"),
-                            field(link, "Name")));
-        }
-    }
-    return OK;
-}
-
 err_t print_refs(task_t *t, cli_t *c, json_t *o)
 {
     const char *why = json_text(o, "Err");
@@ -103,6 +78,13 @@ err_t print_pin_added(task_t *t, cli_t *c, json_t *o)
             fprintf(stderr, "%s\n", cli_escape(step));
         return OK;
     }
+    if (json_object_get(o, "Progress") && !json_object_get(o, "Pins")) {
+        fprintf(stderr, "Fetched/Processed %" PRId64 " nodes (%s)\r", json_number(o, "Progress"),
+                cli_size((uint64_t)json_number(o, "Bytes")));
+        return OK;
+    }
+    if (cli_flag(c, "progress", false))
+        fprintf(stderr, "\n");
     size_t i;
     json_t *pin;
     json_array_foreach(json_object_get(o, "Pins"), i, pin)
@@ -112,6 +94,13 @@ err_t print_pin_added(task_t *t, cli_t *c, json_t *o)
         TRY(cli_out("replicas: %" PRId64 " of %" PRId64 "\n", json_number(o, "Copies"),
                     json_number(o, "Target")));
     return OK;
+}
+
+err_t print_pin_updated(task_t *t, cli_t *c, json_t *o)
+{
+    json_t *pins = json_object_get(o, "Pins");
+    return cli_out("updated %s to %s\n", cli_escape(json_string_value(json_array_get(pins, 0))),
+                   cli_escape(json_string_value(json_array_get(pins, 1))));
 }
 
 err_t print_pin_removed(task_t *t, cli_t *c, json_t *o)
@@ -145,6 +134,8 @@ err_t print_pin_verified(task_t *t, cli_t *c, json_t *o)
 {
     if (json_is_true(json_object_get(o, "Ok")))
         return cli_flag(c, "verbose", false) ? cli_out("%s ok\n", field(o, "Cid")) : OK;
+    if (cli_flag(c, "quiet", false))
+        return cli_out("%s\n", field(o, "Cid"));
     TRY(cli_out("%s broken\n", field(o, "Cid")));
     size_t i;
     json_t *bad;
@@ -192,6 +183,25 @@ err_t print_peer_list(task_t *t, cli_t *c, json_t *o)
     json_array_foreach(json_object_get(o, "Peers"), i, line)
         TRY(cli_out("%s\n", cli_escape(json_string_value(line))));
     return OK;
+}
+
+static err_t print_changed(json_t *o, const char *what)
+{
+    size_t i;
+    json_t *line;
+    json_array_foreach(json_object_get(o, "Peers"), i, line)
+        TRY(cli_out("%s %s\n", what, cli_escape(json_string_value(line))));
+    return OK;
+}
+
+err_t print_bootstrap_added(task_t *t, cli_t *c, json_t *o)
+{
+    return print_changed(o, "added");
+}
+
+err_t print_bootstrap_removed(task_t *t, cli_t *c, json_t *o)
+{
+    return print_changed(o, "removed");
 }
 
 err_t print_addrs(task_t *t, cli_t *c, json_t *o)
@@ -358,29 +368,43 @@ err_t print_block_key(task_t *t, cli_t *c, json_t *o)
     return cli_out("%s\n", field(o, "Key"));
 }
 
+static bool some_not_removed;
+
 err_t print_block_removed(task_t *t, cli_t *c, json_t *o)
 {
     const char *why = json_text(o, "Error");
     if (*why) {
         fprintf(stderr, "cannot remove %s: %s\n", field(o, "Hash"), cli_escape(why));
-        return fail(ERR_IO, "some blocks could not be removed");
+        some_not_removed = true;
+        return OK;
     }
     return cli_flag(c, "quiet", false) ? OK : cli_out("removed %s\n", field(o, "Hash"));
 }
 
+err_t cli_block_rm(task_t *t, cli_t *c, const cli_command_t *command)
+{
+    some_not_removed = false;
+    TRY(cli_run_generic(t, c, command));
+    return some_not_removed ? fail(ERR_IO, "some blocks not removed") : OK;
+}
+
 err_t print_repo_stat(task_t *t, cli_t *c, json_t *o)
 {
-    if (cli_flag(c, "human", false)) {
-        TRY(cli_out("NumObjects: %" PRId64 "\nRepoSize:   %s\nStorageMax: %s\n", json_number(o, "NumObjects"),
-                    cli_size((uint64_t)json_number(o, "RepoSize")),
-                    cli_size((uint64_t)json_number(o, "StorageMax"))));
-    } else {
-        TRY(cli_out("NumObjects: %" PRId64 "\nRepoSize:   %" PRId64 "\nStorageMax: %" PRId64 "\n",
-                    json_number(o, "NumObjects"), json_number(o, "RepoSize"), json_number(o, "StorageMax")));
-    }
-    return cli_flag(c, "size-only", false)
-               ? OK
-               : cli_out("RepoPath:   %s\nVersion:    %s\n", field(o, "RepoPath"), field(o, "Version"));
+    bool is_human = cli_flag(c, "human", false), is_short = cli_flag(c, "size-only", false);
+    uint64_t size = (uint64_t)json_number(o, "RepoSize"), max = (uint64_t)json_number(o, "StorageMax");
+    if (!is_short)
+        TRY(cli_out("NumObjects: %" PRId64 "\n", json_number(o, "NumObjects")));
+    TRY(is_human ? cli_out("RepoSize:   %s\nStorageMax: %s\n", cli_size(size), cli_size(max))
+                 : cli_out("RepoSize:   %" PRIu64 "\nStorageMax: %" PRIu64 "\n", size, max));
+    return is_short ? OK
+                    : cli_out("RepoPath:   %s\nVersion:    %s\n", field(o, "RepoPath"), field(o, "Version"));
+}
+
+err_t print_repo_version(task_t *t, cli_t *c, json_t *o)
+{
+    const char *version = field(o, "Version");
+    return cli_flag(c, "quiet", false) ? cli_out("%s\n", version)
+                                       : cli_out("%s repo version %s\n", c->program, version);
 }
 
 err_t print_repo_gc(task_t *t, cli_t *c, json_t *o)
@@ -414,6 +438,9 @@ err_t print_config(task_t *t, cli_t *c, json_t *o)
 
 err_t print_version_field(task_t *t, cli_t *c, json_t *o)
 {
+    if (cli_flag(c, "all", false) && c->is_kubo)
+        return cli_out("Kubo version: %s\nRepo version: %s\nSystem version: %s\nGolang version: %s\n",
+                       field(o, "Version"), field(o, "Repo"), field(o, "System"), field(o, "Golang"));
     if (cli_flag(c, "all", false))
         return cli_out("%s version: %s\nRPC of Kubo version: %s\nRepo version: %s\nSystem version: %s\n",
                        c->program, *json_text(o, "Distribute") ? field(o, "Distribute") : field(o, "Version"),
@@ -430,9 +457,12 @@ err_t print_version_field(task_t *t, cli_t *c, json_t *o)
 /* Needs neither a node nor a repository. */
 err_t cli_version(task_t *t, cli_t *c, const cli_command_t *command)
 {
-    json_t *o = json_pack("{s:s, s:s, s:s, s:s}", "Version", KUBO_RPC_VERSION, "Repo", KUBO_REPO_VERSION,
-                          "System", "amd64/linux", "Distribute", DISTRIBUTE_VERSION);
-    err_t e = c->wants_json ? print_json(t, c, o) : print_version_field(t, c, o);
+    json_t *o = json_pack("{s:s, s:s, s:s, s:s, s:s, s:s}", "Version", KUBO_RPC_VERSION, "Commit", "", "Repo",
+                          KUBO_REPO_VERSION, "System", "amd64/linux", "Golang", "none", "Distribute",
+                          DISTRIBUTE_VERSION);
+    char *line = json_dumps(o, JSON_COMPACT);
+    err_t e = c->wants_json ? cli_out("%s\n", line) : print_version_field(t, c, o);
+    free(line);
     json_decref(o);
     return e;
 }

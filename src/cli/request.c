@@ -68,7 +68,7 @@ static err_t on_header(void *arg, const char *name, const char *value)
     return OK;
 }
 
-static err_t print_line(task_t *t, answer_t *a, bytes_t line)
+static err_t print_value_of(task_t *t, answer_t *a, bytes_t line)
 {
     if (a->c->wants_json) {
         TRY(cli_out_bytes(line));
@@ -85,19 +85,46 @@ static err_t print_line(task_t *t, answer_t *a, bytes_t line)
     return e;
 }
 
-/* Answers are one object a line (ours and Kubo's); a last line may lack its newline. */
-static err_t print_lines(task_t *t, answer_t *a, bool at_end)
+/* Where the JSON value at `from` ends: behind its last bracket, or at a newline outside of brackets.
+ * SIZE_MAX: not yet. */
+static size_t end_of_value(bytes_t text, size_t from)
 {
+    size_t depth = 0;
+    bool in_string = false;
+    for (size_t i = from; i < text.len; i++) {
+        uint8_t byte = text.data[i];
+        if (in_string && byte == '\\')
+            i++;
+        else if (byte == '"')
+            in_string = !in_string;
+        else if (in_string)
+            continue;
+        else if (byte == '{' || byte == '[')
+            depth++;
+        else if ((byte == '}' || byte == ']') && depth && !--depth)
+            return i + 1;
+        else if (byte == '\n' && !depth)
+            return i;
+    }
+    return SIZE_MAX;
+}
+
+/* Prints the values that are whole; at the end of the answer also a last one without a newline. */
+static err_t print_values(task_t *t, answer_t *a, bool at_end)
+{
+    bytes_t text = buf_bytes(&a->pending);
     size_t from = 0;
-    while (from < a->pending.len) {
-        const uint8_t *start = a->pending.data + from;
-        const uint8_t *newline = memchr(start, '\n', a->pending.len - from);
-        if (!newline && !at_end)
+    while (from < text.len) {
+        if (text.data[from] == '\n') {
+            from++;
+            continue;
+        }
+        size_t end = end_of_value(text, from);
+        if (end == SIZE_MAX && !at_end)
             break;
-        size_t len = newline ? (size_t)(newline - start) : a->pending.len - from;
-        if (len)
-            TRY(print_line(t, a, bytes_of(start, len)));
-        from += len + (newline != NULL);
+        end = end < text.len ? end : text.len;
+        TRY(print_value_of(t, a, bytes_slice(text, from, end - from)));
+        from = end;
     }
     buf_consume(&a->pending, from);
     return OK;
@@ -115,7 +142,7 @@ static err_t on_write(task_t *t, void *arg, bytes_t data)
     if (a->is_bytes || (!a->print && !a->c->wants_json))
         return cli_out_bytes(data);
     TRY(buf_append(&a->pending, data));
-    return memchr(data.data, '\n', data.len) ? print_lines(t, a, false) : OK;
+    return memchr(data.data, '\n', data.len) ? print_values(t, a, false) : OK;
 }
 
 static err_t on_trailer(void *arg, const char *name, const char *value)
@@ -166,7 +193,7 @@ static err_t call(task_t *t, answer_t *a, const char *target, const char *conten
     if (!e && a->status >= 400)
         e = error_of_answer(a);
     if (!e)
-        e = print_lines(t, a, true);
+        e = print_values(t, a, true);
     if (!e && a->stream_error[0])
         e = fail(ERR_IO, "%s", a->stream_error);
     buf_deinit(&a->pending);

@@ -62,8 +62,11 @@ static err_t run_rpc(task_t *t, invocation_t *v)
         return found;
     }
     if (cli_command_needs_daemon(v->command))
-        return fail(ERR_OFFLINE, "%s needs a running node: start one with '%s node'",
-                    cli_command_name(v->command), v->cli.program);
+        return v->cli.is_kubo
+                   ? fail(ERR_OFFLINE,
+                          "this command must be run in online mode. Try running 'ipfs daemon' first")
+                   : fail(ERR_OFFLINE, "%s needs a running node: start one with '%s node'",
+                          cli_command_name(v->command), v->cli.program);
     return run_in_process(t, v, path);
 }
 
@@ -92,9 +95,8 @@ static uint64_t wall_clock(void *driver)
     return driver_wall_ms(driver);
 }
 
-static err_t set_up_log(const cli_t *c)
+static err_t set_up_log(const cli_t *c, bool is_node)
 {
-    bool is_node = c->n_args == 0;
     log_threshold = is_node ? LOG_INFO : LOG_WARN;
     const char *level = cli_option(c, "log-level", 0), *format = cli_option(c, "log-format", 0);
     if (level)
@@ -110,7 +112,8 @@ int main(int argc, char **argv)
     invocation_t v = {0};
     err_t e = cli_parse(argc, argv, &v.cli, &v.command);
     if (!e)
-        e = set_up_log(&v.cli);
+        e = set_up_log(&v.cli,
+                       cli_command_kind(v.command) == CLI_NODE || cli_command_kind(v.command) == CLI_GATEWAY);
     if (!e && cli_command_kind(v.command) != CLI_HELP) {
         driver_t *driver = uv_driver_new(0);
         sched_t *sched = sched_new(driver);
@@ -125,5 +128,5 @@ int main(int argc, char **argv)
         cli_print_error(&v.cli, e);
     }
     cli_deinit(&v.cli);
-    return error_exit_code(e);
+    return cli_exit_code(&v.cli, e);
 }

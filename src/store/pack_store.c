@@ -27,7 +27,7 @@ static err_t find_cid(task_t *t, pack_store_t *s, const cid_t *cid, pack_loc_t *
     if (e != ERR_NOT_FOUND)
         return e;
     char text[CID_TEXT_MAX];
-    return fail(ERR_NOT_FOUND, "block %s is not here", cid_print(cid, text));
+    return fail(ERR_NOT_FOUND, "block was not found locally (offline): ipld: could not find %s", cid_print(cid, text));
 }
 
 /* From the page cache when it has all of it. ERR_EOF: the file ends before. */
