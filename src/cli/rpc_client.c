@@ -12,6 +12,7 @@ typedef struct http_call {
     memory_exchange_sink_t *sink;
     bool is_done;
     err_t upload_error;
+    error_slot_t upload_why; /* its text: that of another task */
 } http_call_t;
 
 static err_t flush_output(task_t *t, http_call_t *c)
@@ -50,6 +51,7 @@ static err_t upload_task(task_t *t, void *arg)
     if (!e && c->sink->read_body)
         e = send_body(t, c);
     c->upload_error = e;
+    c->upload_why = *error_slot();
     if (e && e != ERR_RESET &&
         e != ERR_CLOSED) /* a local failure: the node must not take half a body for whole */
         stream_reset(c->stream);
@@ -130,7 +132,10 @@ static err_t exchange_bytes(task_t *t, http_call_t *c)
     free(piece);
     bool is_local_failure = c->upload_error && c->upload_error != ERR_CANCELED &&
                             c->upload_error != ERR_RESET && c->upload_error != ERR_CLOSED;
-    return e && is_local_failure ? c->upload_error : e;
+    if (!e || !is_local_failure)
+        return e;
+    *error_slot() = c->upload_why;
+    return c->upload_error;
 }
 
 err_t cli_call_http(task_t *t, void *arg, const char *target, const header_pair_t *headers, size_t n_headers,

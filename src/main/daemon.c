@@ -171,9 +171,11 @@ static err_t serve_until_end(task_t *t, node_t *n, const cli_t *c, const node_op
         group_deinit(&keepers);
         log_info("node is stopping");
     }
+    error_slot_t why = *error_slot(); /* tidying up may fail, too, and must not hide it */
     repo_remove_addresses(t, node_repo(n));
     faces_close(t, &faces);
     api_free(api);
+    *error_slot() = why;
     return e;
 }
 
@@ -193,7 +195,9 @@ err_t run_node(task_t *t, const cli_t *c)
     node_t *n;
     TRY(node_open(t, &o, &n));
     e = serve_until_end(t, n, c, &o);
+    error_slot_t why = *error_slot();
     node_close(t, n);
+    *error_slot() = why;
     return e;
 }
 
@@ -217,9 +221,11 @@ static err_t gateway_alone(task_t *t, const cli_t *c, const char *path)
         fflush(stdout);
         e = wait_for_end(t, api);
     }
+    error_slot_t why = *error_slot();
     faces_close(t, &faces);
     api_free(api);
     node_close(t, n);
+    *error_slot() = why;
     return e;
 }
 

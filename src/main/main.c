@@ -39,9 +39,11 @@ static err_t run_in_process(task_t *t, invocation_t *v, const char *path)
     v->cli.call = call_in_process;
     v->cli.call_arg = &p;
     err_t e = cli_run(t, &v->cli, v->command);
+    error_slot_t why = *error_slot();
     if (p.api)
         api_free(p.api);
     node_close(t, p.node);
+    *error_slot() = why;
     return e;
 }
 

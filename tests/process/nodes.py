@@ -1,5 +1,6 @@
 """Real processes for tests, the demonstration and the benchmarks: our node and Kubo, each with a repository of its own
 below a temporary folder, free ports on loopback, and an end that is always reached."""
+import base64
 import hashlib
 import http.client
 import json
@@ -55,6 +56,16 @@ def sha256_file(path):
         while piece := f.read(1 << 20):
             digest.update(piece)
     return digest.hexdigest()
+
+
+def raw_cid(qm):
+    """The CIDv1 with codec raw of a CIDv0: the collector knows blocks by their multihash alone and prints them so."""
+    digits = "123456789ABCDEFGHJKLMNPQRSTUVWXYZabcdefghijkmnopqrstuvwxyz"
+    number = 0
+    for character in qm:
+        number = number * 58 + digits.index(character)
+    binary = b"\x01\x55" + number.to_bytes(34, "big")
+    return "b" + base64.b32encode(binary).decode().lower().rstrip("=")
 
 
 class Daemon:
