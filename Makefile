@@ -69,7 +69,7 @@ coverage: deps ## line coverage; fails below 90% in the critical folders
 bench: build ## speed and memory, as ratios against Kubo (where it is built) and the machine's limits
 	@bench/run.sh $(RELEASE)/src/distribute
 
-lint: deps ## layers, formatting, clang-tidy
+lint: deps $(DEBUG)/build.ninja ## layers, formatting, sizes, clang-tidy
 	@tools/deps.sh lint
 	@tools/lint.sh $(DEBUG)
 

@@ -428,7 +428,7 @@ void sim_disk_corrupt(sim_host_t *h, const char *path, uint64_t offset, uint64_t
 {
     inode_t *i = must_find(h, path);
     for (; len-- && offset < i->size; offset++) {
-        uint8_t b;
+        uint8_t b = 0;
         inode_read(i, &b, 1, offset);
         b = (uint8_t)~b;
         if (inode_write(h->disk, i, bytes_of(&b, 1), offset))

@@ -166,8 +166,8 @@ static void name_of(gateway_request_t *r, char *out, size_t cap)
              name.len ? (const char *)name.data : "");
 }
 
-/* What lies below a node that is here may not be: it is read through a session, which asks the network for what is
- * missing. A file of one block, the common case, needs none. */
+/* What lies below a node that is here may not be: it is read through a session, which asks the network for
+ * what is missing. A file of one block, the common case, needs none. */
 static err_t widen(gateway_request_t *r)
 {
     if (r->session.session || !node_is_online(r->api->node) || !r->node.pb.link_count)

@@ -4,6 +4,9 @@
 #include "base/metrics.h"
 #include <malloc.h>
 #include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
 
 enum { METRICS_MAX_BYTES = 4 << 20 };
 
@@ -69,11 +72,12 @@ static void read_replica(replica_t *r)
 
 static void read_process(node_t *n)
 {
-    unsigned long pages = 0, ignored;
-    FILE *f = fopen("/proc/self/statm", "r");
+    char line[128], *end;
+    FILE *f = fopen("/proc/self/statm", "re");
     if (f) {
-        if (fscanf(f, "%lu %lu", &ignored, &pages) == 2)
-            set("process_resident_memory_bytes", "Resident memory.", (double)pages * 4096);
+        if (fgets(line, sizeof line, f) && (end = strchr(line, ' '))) /* total, then resident pages */
+            set("process_resident_memory_bytes", "Resident memory.",
+                (double)strtoul(end, NULL, 10) * (double)sysconf(_SC_PAGESIZE));
         fclose(f);
     }
     set("distribute_tasks", "Tasks alive.", (double)sched_task_count(node_sched(n)));

@@ -48,7 +48,7 @@ static err_t put_block(const char *type_and_name, bytes_t name, bytes_t target, 
 /* "LEN key=value\n", where LEN counts its own digits. */
 static err_t put_record(const char *key, bytes_t value, buf_t *out)
 {
-    size_t rest = 1 + strlen(key) + 1 + value.len + 1, len = rest;
+    size_t rest = 1 + strlen(key) + 1 + value.len + 1, len;
     for (size_t digits = 1;; digits++) {
         len = rest + digits;
         if ((size_t)snprintf(NULL, 0, "%zu", len) == digits)

@@ -128,7 +128,7 @@ source_t upload_source(upload_t *u)
 err_t upload_read_all(task_t *t, upload_t *u, buf_t *out)
 {
     for (;;) {
-        size_t n;
+        size_t n = 0;
         uint8_t part[4096];
         TRY(read_part(t, u, part, sizeof part, &n));
         if (!n)
@@ -140,7 +140,7 @@ err_t upload_read_all(task_t *t, upload_t *u, buf_t *out)
 err_t rpc_read_upload(task_t *t, rpc_t *r, buf_t *out)
 {
     AUTO(upload_t) u = {0};
-    bool has;
+    bool has = false;
     TRY(upload_init(&u, r->x));
     TRY(upload_next(t, &u, &has));
     if (!has)

@@ -113,6 +113,7 @@ err_t queue_push(queue_t *q, bytes_t data)
     queue_chunk_t *at = q->tail;
     while (data.len) {
         if (!at || at->end == at->cap) {
+            assert(fresh); /* the room was counted above */
             at = fresh;
             fresh = fresh->next;
             at->next = NULL;
@@ -169,6 +170,7 @@ void queue_drop(queue_t *q, size_t n)
     q->len -= n;
     while (n) {
         queue_chunk_t *c = q->head;
+        assert(c);
         size_t here = c->end - c->start;
         if (n < here) {
             c->start += n;

@@ -264,7 +264,7 @@ static void test_get_refuses_half_an_archive(void **state)
 static void test_tar_is_checked(void **state)
 {
     tar_reader_t r;
-    uint8_t h[512];
+    uint8_t h[512] = {0};
     bytes_t in = bytes_of(h, sizeof h), data;
     tar_event_t event;
     memset(h, 'A', sizeof h);

@@ -9,6 +9,7 @@ enum { HASH_BATCH_BYTES = 2 << 20, HASH_BATCH_MAX = 64, STORE_BATCH_MAX = 512, S
 
 static void free_arrival(bitswap_t *b, arrival_t *a)
 {
+    assert(a);
     list_remove(&a->node);
     b->ingest_bytes -= a->block->len;
     event_fire(&b->has_room);

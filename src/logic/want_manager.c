@@ -312,6 +312,7 @@ static void leave_want(want_manager_t *m, want_t *w, want_session_t *s)
 void want_session_close(want_manager_t *m, want_session_t *s, uint64_t now_ms)
 {
     void *value;
+    assert(s);
     for (size_t i = 0; s->n_wants && map_next(&m->wants, &i, NULL, &value);)
         if (has_session(value, s))
             leave_want(m, value, s);

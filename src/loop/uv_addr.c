@@ -82,7 +82,7 @@ err_t socket_bound(const net_addr_t *at, int type, bool is_shared, int *ret_fd, 
         setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &on, sizeof on);
     if (at->family == 6)
         setsockopt(fd, IPPROTO_IPV6, IPV6_V6ONLY, &on, sizeof on);
-    struct sockaddr_storage got;
+    struct sockaddr_storage got = {0};
     socklen_t got_len = sizeof got;
     if (bind(fd, (struct sockaddr *)&addr, len) || getsockname(fd, (struct sockaddr *)&got, &got_len)) {
         int errnum = errno;
@@ -96,7 +96,7 @@ err_t socket_bound(const net_addr_t *at, int type, bool is_shared, int *ret_fd, 
 
 err_t socket_listening(const net_addr_t *at, int *ret_fd, net_addr_t *ret_at)
 {
-    int fd;
+    int fd = -1;
     net_addr_t bound;
     TRY(socket_bound(at, SOCK_STREAM, true, &fd, &bound));
     if (listen(fd, LISTEN_BACKLOG)) {

@@ -280,7 +280,7 @@ static err_t hanging_dial_body(task_t *t, void *arg)
           !getsockname(fd, (struct sockaddr *)&addr, &len));
     for (size_t i = 0; i < ARRAY_LEN(fill); i++) {
         fill[i] = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
-        connect(fill[i], (struct sockaddr *)&addr, len);
+        (void)!connect(fill[i], (struct sockaddr *)&addr, len);
     }
     net_addr_t at = loopback(ntohs(addr.sin_port));
     deadline_t d = deadline_push(t, 30);

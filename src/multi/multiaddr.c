@@ -38,7 +38,7 @@ err_t multiaddr_decode(bytes_t in, multiaddr_t *ret)
         bytes_t value = read_part(&r, &p);
         if (r.err == ERR_UNSUPPORTED)
             return fail(ERR_INVALID, "the multiaddr has an unknown protocol");
-        if (r.err)
+        if (r.err || !p)
             return fail(ERR_INVALID, "%zu bytes are no multiaddr", in.len);
         if (p->check)
             TRY(p->check(value));
@@ -144,7 +144,7 @@ bool multiaddr_next(const multiaddr_t *m, size_t *iter, multiaddr_part_t *ret_pa
     reader_t r = reader_of(bytes_of(m->data + *iter, m->len - *iter));
     const ma_protocol_t *p = NULL;
     bytes_t value = read_part(&r, &p);
-    assert(!r.err); /* it was checked when it was made */
+    assert(!r.err && p); /* it was checked when it was made */
     *iter = m->len - reader_left(&r);
     *ret_part = (multiaddr_part_t){p->code, value};
     return true;

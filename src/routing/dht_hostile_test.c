@@ -209,6 +209,19 @@ static uint64_t count_records(task_t *t, world_node_t *n, const char *space)
     return left;
 }
 
+static void expect_to_find(task_t *t, raw_t *r, const peer_id_t *id, buf_t *out)
+{
+    writer_t w = writer_to(out);
+    kad_put_head(&w, KAD_FIND_NODE, peer_id_bytes(id));
+    assert_ok(send_written(t, r, out));
+    kad_message_t m;
+    assert_ok(kad_decode(buf_bytes(&r->answer), &m));
+    kad_peer_t p;
+    size_t i = 0;
+    assert_true(kad_next_peer(&m, KAD_CLOSER, &i, &p));
+    assert_true(peer_id_equal(&p.id, id));
+}
+
 static err_t check_bad_requests(task_t *t, void *arg)
 {
     world_t *w = arg;
@@ -219,7 +232,6 @@ static err_t check_bad_requests(task_t *t, void *arg)
     AUTO(buf_t) out;
     buf_init(&out, 1 << 20);
     writer_t wr = writer_to(&out);
-    kad_message_t m;
     multiaddr_t addr;
     multiaddr_without_peer(&attacker->addr, &addr);
     static uint8_t big[KAD_REQUEST_MAX_BYTES];
@@ -280,20 +292,9 @@ static err_t check_bad_requests(task_t *t, void *arg)
     assert_true(is_refusal(send_raw(t, &r, BYTES_LIT("\x81\x80\x04"))));
     r.is_unframed = false;
 
-    /* and after all that it still answers */
-    kad_put_head(&wr, KAD_FIND_NODE, peer_id_bytes(&w->nodes[1].id));
-    assert_ok(send_written(t, &r, &out));
-    assert_ok(kad_decode(buf_bytes(&r.answer), &m));
-    kad_peer_t p;
-    size_t i = 0;
-    assert_true(kad_next_peer(&m, KAD_CLOSER, &i, &p));
-    assert_true(peer_id_equal(&p.id, &w->nodes[1].id));
-    kad_put_head(&wr, KAD_FIND_NODE, peer_id_bytes(&r.to->id)); /* of itself */
-    assert_ok(send_written(t, &r, &out));
-    assert_ok(kad_decode(buf_bytes(&r.answer), &m));
-    i = 0;
-    assert_true(kad_next_peer(&m, KAD_CLOSER, &i, &p));
-    assert_true(peer_id_equal(&p.id, &r.to->id));
+    /* and after all that it still answers, also when asked for itself */
+    expect_to_find(t, &r, &w->nodes[1].id, &out);
+    expect_to_find(t, &r, &r.to->id, &out);
     buf_deinit(&r.answer);
     return OK;
 }

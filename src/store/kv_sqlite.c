@@ -131,7 +131,7 @@ static err_t open_connection(connection_t *c, const char *path)
 
 static err_t read_pragma(connection_t *c, const char *sql, int *ret)
 {
-    sqlite3_stmt *s;
+    sqlite3_stmt *s = NULL;
     int rc = sqlite3_prepare_v2(c->db, sql, -1, &s, NULL);
     if (rc)
         return sql_fail(c, rc, sql);
@@ -230,7 +230,7 @@ static err_t step_to_end(connection_t *c, sqlite3_stmt *s)
 /* ── commits ─────────────────────────────────────────────────────────────────────────────────── */
 static err_t put_row(connection_t *c, const kv_op_t *op)
 {
-    sqlite3_stmt *s;
+    sqlite3_stmt *s = NULL;
     err_t e = statement(c, op->space, STMT_PUT, &s);
     if (e == ERR_NOT_FOUND) {
         char sql[SQL_MAX];
@@ -252,7 +252,7 @@ static err_t delete_rows(connection_t *c, const kv_op_t *op)
     stmt_kind_t kind = STMT_DELETE;
     if (op->kind == KV_OP_DELETE_PREFIX)
         kind = kv_prefix_end(op->key, &end) ? STMT_DELETE_RANGE : STMT_DELETE_FROM;
-    sqlite3_stmt *s;
+    sqlite3_stmt *s = NULL;
     err_t e = statement(c, op->space, kind, &s);
     if (e)
         return e == ERR_NOT_FOUND ? OK : e;
@@ -327,7 +327,7 @@ static err_t run_read(task_t *t, kv_sqlite_t *kv, work_fn fn, read_job_t *job)
 static void get_run(void *arg)
 {
     read_job_t *job = arg;
-    sqlite3_stmt *s;
+    sqlite3_stmt *s = NULL;
     job->result = statement(job->c, job->space, STMT_GET, &s);
     if (job->result)
         return;
@@ -394,7 +394,7 @@ static err_t fill_page(read_job_t *job, sqlite3_stmt *s)
 static void page_run(void *arg)
 {
     read_job_t *job = arg;
-    sqlite3_stmt *s;
+    sqlite3_stmt *s = NULL;
     AUTO(buf_t) start;
     buf_init(&start, KV_KEY_MAX_BYTES + 1);
     job->result = scan_start(job->range, &start);
@@ -418,7 +418,7 @@ static err_t page(task_t *t, kv_t *kv, const char *space, const kv_range_t *rang
 static void count_run(void *arg)
 {
     read_job_t *job = arg;
-    sqlite3_stmt *s;
+    sqlite3_stmt *s = NULL;
     AUTO(buf_t) end;
     buf_init(&end, KV_KEY_MAX_BYTES);
     bool has_end = kv_prefix_end(job->key, &end);

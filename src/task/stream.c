@@ -71,6 +71,7 @@ err_t stream_write_pieces(task_t *t, stream_t *s, const bytes_t *pieces, size_t 
         }
         TRY(e);
         while (written) {
+            assert(n); /* no more than was given */
             size_t here = pieces->len - first_done;
             if (written < here) {
                 first_done += written;

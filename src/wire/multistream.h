@@ -45,8 +45,8 @@ void multistream_init_listener(multistream_t *m); /* the header waits in the out
  * ERR_PROTOCOL: no header, a malformed or wrong line. ERR_LIMIT: a line or proposals over the limits.
  * After an error the state is FAILED and further input is ignored. */
 MUST_CHECK err_t multistream_feed(multistream_t *m, bytes_t in, size_t *ret_used);
-/* While BUSY: how many of the next bytes are the agreement's for certain, at least 1. Who reads no more than that
- * from a stream leaves to the protocol what follows. */
+/* While BUSY: how many of the next bytes are the agreement's for certain, at least 1. Who reads no more than
+ * that from a stream leaves to the protocol what follows. */
 size_t multistream_wants(const multistream_t *m);
 /* Listener in PROPOSED: the name, borrowed until the next call. It may hold any byte but the newline at
  * its end is gone. */
