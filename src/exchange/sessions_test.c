@@ -7,6 +7,11 @@ enum { BLOCKS_MAX = 600 };
 typedef struct node {
     bitswap_t *bitswap;
     blockstore_t *store;
+    routing_t *routing;
+    kv_t *state;
+    uint64_t max_bytes;
+    bool (*may_serve)(void *arg, const peer_id_t *peer, const cid_t *cid);
+    size_t received;
 } node_t;
 typedef struct world {
     net_world_t *net;
@@ -14,6 +19,7 @@ typedef struct world {
     cid_t cids[BLOCKS_MAX];
     size_t n_blocks, block_bytes;
     size_t served; /* by bad peers */
+    bool with_routing;
 } world_t;
 
 static void fill_block(size_t i, uint8_t *out, size_t len)
@@ -52,12 +58,28 @@ static void put_blocks(task_t *t, world_t *w, size_t node, size_t from, size_t u
     }
 }
 
+static void count_received(void *arg, const cid_t *cid)
+{
+    ((node_t *)arg)->received++;
+}
+
 static void start(task_t *t, world_t *w, size_t i)
 {
     bitswap_config_t c;
     bitswap_config_default(&c);
     net_start(t, w->net, i);
-    assert_ok(memory_store_new(1u << 30, &w->nodes[i].store));
+    if (w->with_routing) {
+        routing_config_t rc;
+        routing_config_default(&rc);
+        rc.mode = DHT_MODE_SERVER;
+        rc.state = w->nodes[i].state = kv_memory_new();
+        assert_ok(routing_start(t, w->net->nodes[i].host, &rc, &w->nodes[i].routing));
+        c.routing = w->nodes[i].routing;
+    }
+    assert_ok(memory_store_new(w->nodes[i].max_bytes ? w->nodes[i].max_bytes : 1u << 30, &w->nodes[i].store));
+    c.received = count_received;
+    c.may_serve = w->nodes[i].may_serve;
+    c.arg = &w->nodes[i];
     c.host = w->net->nodes[i].host;
     c.blocks = w->nodes[i].store;
     assert_ok(bitswap_start(t, &c, &w->nodes[i].bitswap));
@@ -67,10 +89,14 @@ static void stop(task_t *t, world_t *w, size_t i)
 {
     bitswap_close(t, w->nodes[i].bitswap);
     w->nodes[i].bitswap = NULL;
+    routing_close(t, w->nodes[i].routing);
+    w->nodes[i].routing = NULL;
     if (w->net->nodes[i].host)
         net_stop(t, w->net, i);
     blockstore_close(t, w->nodes[i].store);
     w->nodes[i].store = NULL;
+    kv_close(t, w->nodes[i].state);
+    w->nodes[i].state = NULL;
 }
 
 static void start_all(task_t *t, world_t *w)
@@ -646,6 +672,131 @@ static void test_broken_connections(void **state)
         run_scenario(seed, 2, broken_connections, NULL);
 }
 
+/* Nobody who is connected has it: a provider is found through the DHT, connected to and asked. */
+static void providers(task_t *t, world_t *w)
+{
+    make_blocks(w, 40, 30000);
+    w->with_routing = true;
+    start_all(t, w);
+    for (size_t i = 1; i < w->net->n; i++)
+        connect(t, w, i, 0);
+    assert_ok(task_sleep(t, 10000));
+    put_blocks(t, w, 3, 0, 40);
+    assert_ok(routing_provide(t, w->nodes[3].routing, &w->cids[0]));
+    host_t *h = w->net->nodes[1].host;
+    (void)!host_disconnect(h, host_id(w->net->nodes[3].host));
+    assert_ok(task_sleep(t, 1000));
+    bitswap_session_t *s;
+    assert_ok(bitswap_session_open(w->nodes[1].bitswap, &s));
+    get_all(t, w, s, 0, 40);
+    assert_int_equal(w->nodes[1].received, 40);
+    peer_id_t best;
+    assert_true(bitswap_session_best_peer(s, &best));
+    assert_true(peer_id_equal(&best, host_id(w->net->nodes[3].host)));
+    /* What nobody has: searched for, and given up at the deadline; a provider that cannot be reached hurts
+     * nobody. */
+    assert_ok(routing_provide(
+        t, w->nodes[3].routing,
+        &(cid_t){.version = 1, .codec = CODEC_RAW, .hash_code = MH_SHA2_256, .digest_len = 32}));
+    cid_t nobody = {.version = 1, .codec = CODEC_RAW, .hash_code = MH_SHA2_256, .digest_len = 32};
+    assert_err(get_one(t, s, &nobody, 50000), ERR_TIMEOUT);
+    stop(t, w, 3);
+    assert_err(get_one(t, s, &nobody, 50000), ERR_TIMEOUT);
+    bitswap_session_close(s);
+}
+
+static void test_providers(void **state)
+{
+    run_scenario(10, 5, providers, NULL);
+}
+
+/* The store is full: whoever waits hears of it, and nothing is handed out that is not durable. */
+static void full_store(task_t *t, world_t *w)
+{
+    make_blocks(w, 10, 30000);
+    w->nodes[0].max_bytes = 100000;
+    start_all(t, w);
+    put_blocks(t, w, 1, 0, 10);
+    connect(t, w, 0, 1);
+    bitswap_session_t *s;
+    assert_ok(bitswap_session_open(w->nodes[0].bitswap, &s));
+    size_t stored = 0;
+    for (size_t i = 0; i < 10; i++) {
+        err_t e = get_one(t, s, &w->cids[i], 30000);
+        if (e)
+            assert_int_equal(e, ERR_NO_SPACE);
+        stored += !e;
+    }
+    assert_int_equal(stored, 3);
+    assert_int_equal(w->nodes[0].received, 3);
+    bitswap_session_close(s);
+}
+
+static void test_full_store(void **state)
+{
+    run_scenario(11, 2, full_store, NULL);
+}
+
+/* Rights: the peer gets DONT_HAVE for what it may not have. */
+static bool serves_even(void *arg, const peer_id_t *peer, const cid_t *cid)
+{
+    return cid->digest[0] % 2 == 0;
+}
+
+static void rights(task_t *t, world_t *w)
+{
+    make_blocks(w, 20, 3000);
+    w->nodes[1].may_serve = serves_even;
+    start_all(t, w);
+    put_blocks(t, w, 1, 0, 20);
+    connect(t, w, 0, 1);
+    bitswap_session_t *s;
+    assert_ok(bitswap_session_open(w->nodes[0].bitswap, &s));
+    for (size_t i = 0; i < 20; i++)
+        assert_int_equal(get_one(t, s, &w->cids[i], 3000), w->cids[i].digest[0] % 2 ? ERR_TIMEOUT : OK);
+    bitswap_session_close(s);
+}
+
+static void test_rights(void **state)
+{
+    run_scenario(12, 2, rights, NULL);
+}
+
+/* The same bytes may be asked for under two codecs. */
+static void two_codecs(task_t *t, world_t *w)
+{
+    make_blocks(w, 2, 500);
+    start_all(t, w);
+    put_blocks(t, w, 1, 0, 2);
+    connect(t, w, 0, 1);
+    cid_t other = w->cids[0];
+    other.codec = CODEC_CBOR;
+    fetch_t f = {.w = w, .until = 1};
+    assert_ok(bitswap_session_open(w->nodes[0].bitswap, &f.s));
+    group_t g;
+    group_init(&g, task_sched(t));
+    assert_ok(group_spawn(&g, "fetch", fetch_task, &f, NULL));
+    assert_ok(get_one(t, f.s, &other, 30000));
+    assert_ok(group_join(t, &g));
+    group_deinit(&g);
+    bitswap_stat_t st;
+    bitswap_stat(w->nodes[0].bitswap, &st);
+    assert_int_equal(st.blocks_received, 1);
+    /* Prefetched and never taken: it is in the store all the same. */
+    bitswap_prefetch(f.s, &w->cids[1], 1);
+    assert_ok(task_sleep(t, 3000));
+    assert_true(blockstore_has(t, w->nodes[0].store, &w->cids[1]));
+    other = w->cids[1];
+    other.codec = CODEC_CBOR;
+    assert_ok(get_one(t, f.s, &other, 10)); /* from the session's cache */
+    bitswap_session_close(f.s);
+}
+
+static void test_two_codecs(void **state)
+{
+    run_scenario(13, 2, two_codecs, NULL);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -654,7 +805,9 @@ int main(void)
         cmocka_unit_test(test_old_versions),       cmocka_unit_test(test_comes_later),
         cmocka_unit_test(test_gives_up),           cmocka_unit_test(test_bad_peers),
         cmocka_unit_test(test_full_want_lists),    cmocka_unit_test(test_fairness),
-        cmocka_unit_test(test_broken_connections),
+        cmocka_unit_test(test_broken_connections), cmocka_unit_test(test_providers),
+        cmocka_unit_test(test_full_store),         cmocka_unit_test(test_rights),
+        cmocka_unit_test(test_two_codecs),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
