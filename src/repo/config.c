@@ -179,12 +179,13 @@ err_t config_put(config_t *c, const char *path, json_t *value)
     while (!e && next_part(&rest, part) && *rest) {
         json_t *next = json_object_get(at, part);
         if (!next || json_is_null(next)) {
-            next = json_object();
-            json_object_set_new(at, part, next);
+            if (json_object_set_new(at, part, json_object()))
+                e = fail(ERR_INVALID, "the path is not UTF-8");
+            next = json_object_get(at, part);
         }
-        at = next;
-        if (!json_is_object(at))
+        if (!e && !json_is_object(next))
             e = fail(ERR_INVALID, "%s: \"%s\" is not an object", path, part);
+        at = next;
     }
     if (e)
         json_decref(value);
