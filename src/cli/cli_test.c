@@ -56,9 +56,9 @@ static void test_options_before_and_behind(void **state)
 
 static void test_wrong_words_are_usage_errors(void **state)
 {
-    static const char *const lines[] = {"distribute nonsense", "distribute add --nonsense x",
-                                        "distribute cat",      "distribute add -Z x",
-                                        "distribute ping a b", "distribute add --chunker"};
+    static const char *const lines[] = {"distribute nonsense",     "distribute add --nonsense x",
+                                        "distribute pin update a", "distribute add -Z x",
+                                        "distribute ping a b",     "distribute add --chunker"};
     for (size_t i = 0; i < ARRAY_LEN(lines); i++) {
         AUTO(cli_t) c;
         const cli_command_t *command;

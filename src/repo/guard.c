@@ -131,10 +131,7 @@ static err_t blocks_put(task_t *t, blocks_t *b, block_t *const *list, size_t n)
 
 static err_t blocks_write_many(task_t *t, blocks_t *b, block_t *const *list, size_t n, void **state)
 {
-    blockstore_writer_t w = {store_of(b), *state};
-    err_t e = blockstore_write(t, &w, list, n);
-    *state = w.state;
-    return e;
+    return blockstore_write_shared(t, store_of(b), list, n, state);
 }
 
 static err_t blocks_settle(task_t *t, blocks_t *b, void **state)

@@ -72,7 +72,12 @@ void blockstore_writer_init(blockstore_writer_t *w, blockstore_t *bs)
 
 err_t blockstore_write(task_t *t, blockstore_writer_t *w, block_t *const *blocks, size_t n)
 {
-    return put_blocks(t, w->bs, blocks, n, w->bs->ops->write_many ? &w->state : NULL);
+    return blockstore_write_shared(t, w->bs, blocks, n, &w->state);
+}
+
+err_t blockstore_write_shared(task_t *t, blockstore_t *bs, block_t *const *blocks, size_t n, void **state)
+{
+    return put_blocks(t, bs, blocks, n, bs->ops->write_many ? state : NULL);
 }
 
 err_t blockstore_flush(task_t *t, blockstore_writer_t *w)

@@ -46,6 +46,10 @@ typedef struct blockstore_writer {
 } blockstore_writer_t;
 void blockstore_writer_init(blockstore_writer_t *w, blockstore_t *bs);
 MUST_CHECK err_t blockstore_write(task_t *t, blockstore_writer_t *w, block_t *const *blocks, size_t n);
+/* The same over a state of the caller's (NULL at first), which several tasks may write through at once: it
+ * must be the one place that holds it, since the first write of any of them makes it. */
+MUST_CHECK err_t blockstore_write_shared(task_t *t, blockstore_t *bs, block_t *const *blocks, size_t n,
+                                         void **state);
 MUST_CHECK err_t blockstore_flush(task_t *t, blockstore_writer_t *w);
 void blockstore_writer_deinit(blockstore_writer_t *w); /* idempotent; before the store is closed */
 AUTO_DEFINE(blockstore_writer_t, blockstore_writer_deinit)
