@@ -46,7 +46,7 @@ static void make_node(maker_t *m, uint8_t kind)
         char name[8];
         hamt_print_prefix(how, 256, name);
         if (how & 1)
-            strcat(name, "x");
+            name[hamt_prefix_len(256)] = 'x', name[hamt_prefix_len(256) + 1] = 0;
         dag_pb_link_t link = {.cid = m->made[m->count ? which % m->count : 0],
                               .name = bytes_str(name),
                               .has_name = true,

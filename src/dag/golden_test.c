@@ -10,7 +10,7 @@
 #include "tests/support/test.h"
 #include "tests/support/tsv.h"
 
-enum { MAX_WORDS = 24, ROWS_RUN = 632, ROWS_REFUSED = 28 };
+enum { MAX_WORDS = 24, COMMAND_MAX = 512, ROWS_RUN = 632, ROWS_REFUSED = 28 };
 
 typedef struct row {
     const char *id, *input, *config, *error;
@@ -119,7 +119,7 @@ static void parse_row(tsv_t *v, row_t *r, char *command)
                  .config = tsv_get(v, "config"),
                  .error = tsv_get(v, "error")};
     import_options_init(&r->options);
-    strcpy(command, tsv_get(v, "command"));
+    snprintf(command, COMMAND_MAX, "%s", tsv_get(v, "command"));
     for (char *save, *word = strtok_r(command, " ", &save); word; word = strtok_r(NULL, " ", &save))
         r->words[r->n_words++] = word;
     for (size_t i = 0; i < r->n_words; i++)
@@ -190,7 +190,7 @@ static err_t add_files(run_t *r, dag_ref_t *ret)
         const char *input = r->row->input;
         return add_input(r, strncmp(input, "stdin=", 6) ? input : input + 6, &r->row->meta, ret);
     }
-    strcpy(text, r->row->input);
+    snprintf(text, sizeof text, "%s", r->row->input);
     tree_t *tree = tree_new();
     err_t e = OK;
     for (char *p = text; p && !e;) {
@@ -322,7 +322,7 @@ static err_t run_all(task_t *t, void *arg)
     const char *only = getenv("GOLDEN_ROW");
     tsv_t *v = tsv_open("unixfs-golden.tsv");
     while (tsv_next(v)) {
-        char command[512];
+        char command[COMMAND_MAX];
         row_t row;
         parse_row(v, &row, command);
         if (!strcmp(row.id, "id") || (only && strcmp(row.id, only)))

@@ -159,13 +159,14 @@ static void test_hamt_hash_and_slots(void **state)
         static const char *const columns[] = {"fanout256_path", "fanout8_path"};
         for (size_t i = 0; i < 2; i++) {
             char path[256] = "";
+            size_t n = 0;
             for (size_t depth = 0; depth < hamt_max_depth(fanouts[i]); depth++) {
                 char prefix[8];
                 size_t slot = hamt_slot(hash, fanouts[i], depth), back;
                 hamt_print_prefix(slot, fanouts[i], prefix);
                 assert_ok(hamt_parse_prefix(bytes_str(prefix), fanouts[i], &back));
                 assert_int_equal(back, slot);
-                sprintf(path + strlen(path), "%s%s", depth ? "," : "", prefix);
+                n += (size_t)snprintf(path + n, sizeof path - n, "%s%s", depth ? "," : "", prefix);
             }
             assert_string_equal(path, tsv_get(v, columns[i]));
         }

@@ -117,7 +117,7 @@ err_t dag_stat(task_t *t, blocks_t *blocks, const cid_t *root,
         if (!has)
             break;
         stat.blocks++;
-        stat.bytes += step.block->len;
+        stat.bytes += step.block ? step.block->len : 0; /* loads_leaves: always there */
         if (progress)
             progress(arg, &stat);
     }
