@@ -382,7 +382,7 @@ static err_t directories(task_t *t, void *arg)
                 break;
             char name[16] = "";
             memcpy(name, entry.name.data, entry.name.len);
-            int i = atoi(name);
+            int i = (int)strtol(name, NULL, 10);
             assert_true(!seen[i] && cid_equal(&entry.cid, &refs[i].cid) && entry.tsize == refs[i].tsize);
             seen[i] = true;
         }

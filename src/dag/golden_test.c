@@ -51,7 +51,7 @@ static void apply_word(row_t *r, const char *word)
     const char *v;
     import_options_t *o = &r->options;
     if (value_of(word, "--cid-version", &v))
-        o->cid_version = atoi(v);
+        o->cid_version = (int)strtol(v, NULL, 10);
     else if (!strcmp(word, "--raw-leaves"))
         o->raw_leaves = 1;
     else if (!strcmp(word, "--raw-leaves=false"))
@@ -59,17 +59,17 @@ static void apply_word(row_t *r, const char *word)
     else if (value_of(word, "--chunker", &v))
         r->skip = import_parse_chunker(v, &o->chunk_bytes) == ERR_UNSUPPORTED ? "chunker" : r->skip;
     else if (value_of(word, "--max-file-links", &v))
-        o->max_links = (size_t)atoi(v);
+        o->max_links = (size_t)(int)strtol(v, NULL, 10);
     else if (value_of(word, "--max-directory-links", &v))
-        o->max_directory_links = (size_t)atoi(v);
+        o->max_directory_links = (size_t)(int)strtol(v, NULL, 10);
     else if (value_of(word, "--max-hamt-fanout", &v))
-        o->shard_fanout = (size_t)atoi(v);
+        o->shard_fanout = (size_t)(int)strtol(v, NULL, 10);
     else if (value_of(word, "--hash", &v))
         apply_hash(r, v);
     else if (!strcmp(word, "--inline"))
         o->inline_limit = o->inline_limit ? o->inline_limit : IMPORT_INLINE_DEFAULT;
     else if (value_of(word, "--inline-limit", &v))
-        o->inline_limit = (size_t)atoi(v);
+        o->inline_limit = (size_t)(int)strtol(v, NULL, 10);
     else if (!strcmp(word, "--trickle"))
         r->options.is_trickle = true;
     else if (value_of(word, "--mode", &v)) {
@@ -77,9 +77,9 @@ static void apply_word(row_t *r, const char *word)
         r->meta.mode = (uint32_t)strtoul(v, NULL, 8) & 0777; /* as the reference's command line does */
     } else if (value_of(word, "--mtime", &v)) {
         r->meta.has_mtime = true;
-        r->meta.mtime.seconds = atoll(v);
+        r->meta.mtime.seconds = strtoll(v, NULL, 10);
     } else if (value_of(word, "--mtime-nsecs", &v))
-        r->meta.mtime.nanoseconds = (uint32_t)atol(v);
+        r->meta.mtime.nanoseconds = (uint32_t)strtol(v, NULL, 10);
     else if (!strcmp(word, "-w"))
         r->wraps = true;
     else if (!strcmp(word, "-H"))
@@ -284,7 +284,7 @@ static void check_result(run_t *r, tsv_t *v, const dag_ref_t *ref)
     AUTO_PTR(block_t) root = NULL;
     assert_ok(blocks_get(r->t, r->blocks, &ref->cid, &root));
     if (*tsv_get(v, "root_bytes"))
-        assert_int_equal(root->len, atoi(tsv_get(v, "root_bytes")));
+        assert_int_equal(root->len, (int)strtol(tsv_get(v, "root_bytes"), NULL, 10));
     if (*tsv_get(v, "root_hex")) {
         AUTO(buf_t) hex = {0};
         buf_init(&hex, 1024);
@@ -295,8 +295,8 @@ static void check_result(run_t *r, tsv_t *v, const dag_ref_t *ref)
         return;
     dag_stat_t stat;
     assert_ok(dag_stat(r->t, r->blocks, &ref->cid, NULL, NULL, &stat));
-    assert_int_equal(stat.blocks, atoi(tsv_get(v, "unique_blocks")));
-    assert_int_equal(stat.bytes, atoll(tsv_get(v, "dag_bytes")));
+    assert_int_equal(stat.blocks, (int)strtol(tsv_get(v, "unique_blocks"), NULL, 10));
+    assert_int_equal(stat.bytes, strtoll(tsv_get(v, "dag_bytes"), NULL, 10));
 }
 
 static err_t run_row(run_t *r, tsv_t *v, bool is_dir, dag_ref_t *ret)
