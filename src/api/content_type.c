@@ -139,12 +139,11 @@ static bool looks_like_html(bytes_t b)
 
 static bool looks_like_text(bytes_t b)
 {
-    for (size_t i = 0; i < b.len; i++) {
-        uint8_t c = b.data[i];
-        if (c < 0x20 && c != '\t' && c != '\n' && c != '\r' && c != '\f' && c != 0x1b)
-            return false;
-    }
-    return true;
+    const uint32_t allowed = 1u << '\t' | 1u << '\n' | 1u << '\r' | 1u << '\f' | 1u << 0x1b;
+    uint32_t seen = 0;
+    for (size_t i = 0; i < b.len; i++)
+        seen |= b.data[i] < 0x20 ? 1u << b.data[i] : 0;
+    return !(seen & ~allowed);
 }
 
 const char *content_type_of(const char *name, bytes_t first)

@@ -63,21 +63,26 @@ static bool is_header_safe(const char *text)
     return true;
 }
 
+const char *gateway_cid_text(gateway_request_t *r)
+{
+    if (!r->cid_text[0])
+        cid_print(&r->cid, r->cid_text);
+    return r->cid_text;
+}
+
 err_t gateway_set_headers(gateway_request_t *r, const char *etag, const char *cache_control)
 {
-    char roots[CID_TEXT_MAX * 2 + 2], cid[CID_TEXT_MAX];
+    char roots[CID_TEXT_MAX * 2 + 2];
     exchange_t *x = r->x;
     TRY(set_cors(x));
     TRY(exchange_set_header(x, "Etag", etag));
     TRY(exchange_set_header(x, "Cache-Control", cache_control ? cache_control : immutable));
     if (is_header_safe(x->path))
         TRY(exchange_set_header(x, "X-Ipfs-Path", x->path));
-    cid_print(&r->path.root, cid);
-    snprintf(roots, sizeof roots, "%s", cid);
-    if (r->path.count) {
-        size_t n = strlen(roots);
-        snprintf(roots + n, sizeof roots - n, ",%s", cid_print(&r->cid, cid));
-    }
+    if (!r->path.count)
+        return exchange_set_header(x, "X-Ipfs-Roots", gateway_cid_text(r));
+    char root[CID_TEXT_MAX];
+    snprintf(roots, sizeof roots, "%s,%s", cid_print(&r->path.root, root), gateway_cid_text(r));
     return exchange_set_header(x, "X-Ipfs-Roots", roots);
 }
 
@@ -180,7 +185,7 @@ static err_t widen(gateway_request_t *r)
 static err_t serve(task_t *t, gateway_request_t *r)
 {
     bool raw;
-    char name[1024], etag[CID_TEXT_MAX + 8], cid[CID_TEXT_MAX];
+    char name[1024], etag[CID_TEXT_MAX + 8];
     TRY(wanted_format(r->x, &raw));
     TRY(parse_path(r));
     TRY(resolve_anywhere(t, r, raw));
@@ -189,7 +194,7 @@ static err_t serve(task_t *t, gateway_request_t *r)
     TRY(widen(r));
     if (dag_node_is_dir(&r->node))
         return gateway_serve_directory(t, r);
-    snprintf(etag, sizeof etag, "\"%s\"", cid_print(&r->cid, cid));
+    snprintf(etag, sizeof etag, "\"%s\"", gateway_cid_text(r));
     name_of(r, name, sizeof name);
     return gateway_serve_file(t, r, name, etag);
 }

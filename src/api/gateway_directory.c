@@ -160,6 +160,7 @@ err_t gateway_serve_directory(task_t *t, gateway_request_t *r)
     dag_node_deinit(&r->node);
     TRY(dag_node_get(t, r->blocks, &index.cid, &r->node));
     r->cid = index.cid;
+    r->cid_text[0] = 0;
     snprintf(etag, sizeof etag, "\"%s\"", cid_print(&index.cid, cid));
     return gateway_serve_file(t, r, "index.html", etag);
 }

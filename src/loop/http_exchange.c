@@ -4,11 +4,13 @@
 #include <stdlib.h>
 #include <strings.h>
 
+enum { FIELDS_ROOM = 1024 }; /* the fields of most answers */
+
 /* ── life ────────────────────────────────────────────────────────────────────────────────────── */
 
 typedef struct kept_header {
     list_t node;
-    char *value; /* NULL: the request does not have it */
+    char *value;
     char name[];
 } kept_header_t;
 
@@ -142,9 +144,11 @@ static const char *request_header(exchange_t *base, const char *name)
     if (!x->connection)
         return NULL;
     const char *value = MHD_lookup_connection_value(x->connection, MHD_HEADER_KIND, name);
+    if (!value)
+        return NULL;
     kept_header_t *h = xmalloc(sizeof *h + strlen(name) + 1);
     memcpy(h->name, name, strlen(name) + 1);
-    h->value = value ? xstrdup(value) : NULL;
+    h->value = xstrdup(value);
     list_push_back(&x->kept_headers, &h->node);
     return h->value;
 }
@@ -218,7 +222,9 @@ static err_t read_body(task_t *t, exchange_t *base, uint8_t *out, size_t cap, si
 static err_t add_field(http_fields_t *f, const char *name, const char *value)
 {
     size_t before = f->text.len;
-    err_t e = buf_append(&f->text, bytes_of(name, strlen(name) + 1));
+    err_t e = before ? OK : buf_reserve(&f->text, FIELDS_ROOM);
+    if (!e)
+        e = buf_append(&f->text, bytes_of(name, strlen(name) + 1));
     if (!e)
         e = buf_append(&f->text, bytes_of(value, strlen(value) + 1));
     if (e)

@@ -5,6 +5,7 @@
 #include <sys/mman.h>
 #include <time.h>
 
+enum { HEAP_MAX_BUFFER = 4 << 20, HEAP_KEEPS = 8 << 20 };
 enum { FIRST_MS = 1500, EVERY_MS = 5000, IDLE_CPU_MS = 50, BUSY_CPU_MS = 200 };
 
 /* Only executable mappings of files: they are never written to, so that dropping a page loses nothing.
@@ -22,6 +23,12 @@ static void drop_code_pages(void)
     }
     if (maps)
         fclose(maps);
+}
+
+void memory_set_up(void)
+{
+    mallopt(M_MMAP_THRESHOLD, HEAP_MAX_BUFFER);
+    mallopt(M_TRIM_THRESHOLD, HEAP_KEEPS); /* memory_give_back takes the rest when the node is idle */
 }
 
 void memory_give_back(void)

@@ -3,6 +3,9 @@
 #define LOOP_MEMORY_H
 #include "task/driver.h"
 
+/* Sets the allocator up for buffers of blocks: they come from the heap and go back to it, instead of being
+ * mapped or trimmed, and cleared again by the kernel, for each block. At the start of the process. */
+void memory_set_up(void);
 /* Frees what the allocator keeps, and lets go of code pages of the program and its libraries: most were
  * touched by starting alone, and those that are needed come back from the page cache at the first use. */
 void memory_give_back(void);

@@ -2,6 +2,7 @@
 #include "api/api.h"
 #include "base/log.h"
 #include "cli/cli.h"
+#include "loop/memory.h"
 #include "loop/uv_driver.h"
 #include "main/daemon.h"
 #include "node/setup.h"
@@ -111,6 +112,7 @@ static err_t set_up_log(const cli_t *c, bool is_node)
 
 int main(int argc, char **argv)
 {
+    memory_set_up();
     invocation_t v = {0};
     err_t e = cli_parse(argc, argv, &v.cli, &v.command);
     if (!e)

@@ -39,7 +39,7 @@ static void reverse(uint8_t *p, size_t len)
     }
 }
 
-static uint32_t divide(uint32_t *limbs, size_t n, uint32_t by)
+static inline uint32_t divide_by(uint32_t *limbs, size_t n, uint32_t by)
 {
     uint64_t rest = 0;
     for (size_t i = n; i-- > 0;) {
@@ -48,6 +48,14 @@ static uint32_t divide(uint32_t *limbs, size_t n, uint32_t by)
         rest %= by;
     }
     return (uint32_t)rest;
+}
+
+static uint32_t divide(uint32_t *limbs, size_t n, uint32_t by)
+{
+    enum {
+        GROUP58 = 58 * 58 * 58 * 58 * 58
+    }; /* CIDs of version 0: known here, it becomes a multiplication */
+    return by == GROUP58 ? divide_by(limbs, n, GROUP58) : divide_by(limbs, n, by);
 }
 
 err_t base_digits_encode(const base_t *b, bytes_t data, buf_t *out)

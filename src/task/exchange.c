@@ -155,7 +155,7 @@ err_t exchange_read_all(task_t *t, exchange_t *x, size_t max_bytes, buf_t *out)
 static err_t check_header(const char *name, const char *value)
 {
     for (const char *p = name; *p; p++)
-        if (!isalnum((unsigned char)*p) && !strchr("!#$%&'*+-.^_`|~", *p))
+        if (!isalnum((unsigned char)*p) && *p != '-' && !strchr("!#$%&'*+-.^_`|~", *p))
             return fail(ERR_INVALID, "\"%.64s\" is no header name", name);
     for (const char *p = value; *p; p++)
         if (((unsigned char)*p < 0x20 && *p != '\t') || *p == 0x7f)
