@@ -8,12 +8,13 @@
 #include <stdio.h>
 #include <stdlib.h>
 
-enum { GET_MAX_DEPTH = 256, GET_NAME_MAX = 16 << 10 };
+enum { GET_MAX_DEPTH = 256, GET_NAME_MAX = 16 << 10, GET_AHEAD = 64 };
 
 typedef struct get_level {
     dag_node_t node;
     dir_reader_t dir;
     size_t name_len; /* of the path to this directory */
+    size_t count;    /* entries so far */
 } get_level_t;
 typedef struct get {
     rpc_t *r;
@@ -61,6 +62,7 @@ static err_t open_dir(task_t *t, get_t *g, dag_node_t *n)
     TRY(put_header(t, g, n, (tar_item_t){.kind = TAR_ITEM_DIR}));
     get_level_t *level = &g->levels[g->depth];
     level->name_len = g->name.len;
+    level->count = 0;
     TRY(dir_reader_init(t, &level->dir, g->blocks, n));
     level->node = *n;
     n->block = NULL;
@@ -106,6 +108,8 @@ static err_t put_tree(task_t *t, get_t *g, dag_node_t *root)
             close_dir(g);
             continue;
         }
+        if (level->count++ % (GET_AHEAD / 2) == 0)
+            dir_reader_prefetch(t, &level->dir, GET_AHEAD);
         TRY(check_name(entry.name));
         TRY(buf_append_u8(&g->name, '/'));
         TRY(buf_append(&g->name, entry.name));

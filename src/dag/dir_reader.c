@@ -95,6 +95,25 @@ err_t dir_reader_next(task_t *t, dir_reader_t *r, dir_entry_t *ret_entry, bool *
     return OK;
 }
 
+void dir_reader_prefetch(task_t *t, const dir_reader_t *r, size_t count)
+{
+    if (!r->cursor.depth)
+        return;
+    dag_pb_links_t links = r->cursor.frames[r->cursor.depth - 1].links; /* a copy: the reader stays */
+    dag_pb_link_t link;
+    cid_t batch[PREFETCH_SHARDS];
+    size_t n = 0;
+    while (count && dag_pb_next_link(&links, &link)) {
+        batch[n++] = link.cid;
+        count--;
+        if (n == PREFETCH_SHARDS || !count) {
+            blocks_prefetch(t, r->blocks, batch, n);
+            n = 0;
+        }
+    }
+    blocks_prefetch(t, r->blocks, batch, n);
+}
+
 /* ── one name ────────────────────────────────────────────────────────────────────────────────── */
 static err_t not_found(const dag_node_t *dir, bytes_t name)
 {

@@ -26,6 +26,10 @@ AUTO_DEFINE(dir_reader_t, dir_reader_deinit)
 /* The next entry, in the order of the blocks. *ret_has is false at the end. */
 MUST_CHECK err_t dir_reader_next(task_t *t, dir_reader_t *r, dir_entry_t *ret_entry, bool *ret_has);
 
+/* A hint that the next entries will be read themselves: asks for up to `count` of their blocks, as far as the
+ * node that the reader stands in goes. */
+void dir_reader_prefetch(task_t *t, const dir_reader_t *r, size_t count);
+
 /* The entry of one name. ERR_NOT_FOUND, ERR_INVALID: not a directory. The name borrows from `name`. */
 MUST_CHECK err_t dir_lookup(task_t *t, blocks_t *blocks, const dag_node_t *dir, bytes_t name,
                             dir_entry_t *ret_entry);
