@@ -15,7 +15,7 @@ typedef struct add {
     upload_t upload;
     importer_t *importer;
     tree_t *tree;
-    gc_hold_t hold;
+    repo_import_t *import; /* NULL: only-hash */
     import_options_t options;
     unixfs_t meta; /* of --mode and --mtime, for every entry */
     bool wraps, pins, is_silent, shows_progress, keeps_mode, keeps_mtime, has_dirs;
@@ -246,6 +246,8 @@ static err_t finish(add_t *a)
         TRY(tree_write(a->t, a->tree, a->importer, a->wraps, on_directory, a, &root));
     TRY(a->emit_error);
     TRY(importer_flush(a->t, a->importer));
+    if (a->import)
+        TRY(repo_import_sync(a->t, a->import));
     for (size_t i = 0; i < a->n_roots && a->pins; i++)
         TRY(pins_add_present(a->t, repo_pins(node_repo(a->r->node)), &a->roots[i], PIN_RECURSIVE,
                              a->pin_name));
@@ -261,8 +263,8 @@ static err_t run_add(add_t *a)
         return fail(ERR_USAGE, "file argument 'path' is required");
     TRY(read_options(a));
     if (!only_hash)
-        a->hold = gc_hold(repo_gc(node_repo(a->r->node)));
-    TRY(importer_new(a->t, only_hash ? blocks_null() : repo_blocks(node_repo(a->r->node)), &a->options,
+        a->import = repo_import_begin(node_repo(a->r->node));
+    TRY(importer_new(a->t, only_hash ? blocks_null() : repo_import_blocks(a->import), &a->options,
                      &a->importer));
     importer_set_progress(a->importer, on_progress, a);
     for (;;) {
@@ -292,7 +294,7 @@ err_t rpc_add(task_t *t, rpc_t *r)
     error_slot_t slot = *error_slot(); /* cleaning up must not overwrite why it failed */
     importer_free(t, a->importer);
     *error_slot() = slot;
-    gc_release(&a->hold);
+    repo_import_end(a->import);
     tree_free(a->tree);
     upload_deinit(&a->upload);
     buf_deinit(&a->line);
