@@ -130,9 +130,13 @@ static err_t remove_batch(task_t *t, pack_store_t *s, const cid_t *cids, size_t 
 
 err_t pack_remove(task_t *t, blockstore_t *bs, const cid_t *cids, size_t n)
 {
+    pack_store_t *s = pack_self(bs);
     while (n) {
         size_t count = n < REMOVE_BATCH ? n : REMOVE_BATCH;
-        TRY(remove_batch(t, pack_self(bs), cids, count));
+        recent_drop(&s->recent, cids, count);
+        err_t e = remove_batch(t, s, cids, count);
+        recent_drop(&s->recent, cids, count); /* read meanwhile */
+        TRY(e);
         cids += count;
         n -= count;
     }

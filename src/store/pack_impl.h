@@ -4,6 +4,7 @@
 #include "base/map.h"
 #include "store/pack_index.h"
 #include "store/pack_store.h"
+#include "store/recent.h"
 #include "task/driver.h"
 
 #define PACK_SEGMENT_MAX_BYTES ((uint64_t)1 << 30) /* places are 32 bits; far above any segment_bytes */
@@ -75,6 +76,7 @@ typedef struct pack_store {
     bool is_committer_running;
     event_t changed; /* an epoch has ended, a commit is wanted */
     group_t group;
+    recent_t recent;
 } pack_store_t;
 
 static inline pack_store_t *pack_self(blockstore_t *bs)

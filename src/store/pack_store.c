@@ -27,7 +27,8 @@ static err_t find_cid(task_t *t, pack_store_t *s, const cid_t *cid, pack_loc_t *
     if (e != ERR_NOT_FOUND)
         return e;
     char text[CID_TEXT_MAX];
-    return fail(ERR_NOT_FOUND, "block was not found locally (offline): ipld: could not find %s", cid_print(cid, text));
+    return fail(ERR_NOT_FOUND, "block was not found locally (offline): ipld: could not find %s",
+                cid_print(cid, text));
 }
 
 /* From the page cache when it has all of it. ERR_EOF: the file ends before. */
@@ -78,9 +79,17 @@ static err_t get(task_t *t, blockstore_t *bs, const cid_t *cid, block_t **ret_bl
     pack_store_t *s = pack_self(bs);
     pack_loc_t loc;
     err_t e = OK;
+    block_t *recent = recent_get(&s->recent, cid);
+    if (recent) {
+        *ret_block = recent;
+        return OK;
+    }
+    uint64_t removals = s->recent.removals;
     for (int i = 0; i < READ_TRIES; i++) {
         TRY(find_cid(t, s, cid, &loc));
         e = read_block(t, s, cid, loc, ret_block);
+        if (!e && (*ret_block)->is_checked)
+            recent_put(&s->recent, *ret_block, removals);
         if (e != ERR_NOT_FOUND && e != ERR_EOF)
             return e;
     }
@@ -165,6 +174,7 @@ static void free_store(task_t *t, pack_store_t *s)
     pack_segments_free(s);
     pack_index_close(t, s->index);
     map_deinit(&s->overlay);
+    recent_deinit(&s->recent);
     free(s->folder);
     free(s);
 }
