@@ -91,8 +91,6 @@ static err_t refuse_unsupported(rpc_t *r)
 {
     if (rpc_bool(r, "nocopy", false) || rpc_bool(r, "fscache", false))
         return fail(ERR_UNSUPPORTED, "nocopy and fscache are not supported: leave them out");
-    if (rpc_bool(r, "trickle", false))
-        return fail(ERR_UNSUPPORTED, "the trickle layout is not supported: leave --trickle out");
     const char *to = rpc_option(r, "to-files");
     if (to && *to)
         return fail(ERR_UNSUPPORTED, "to-files is not supported yet");
@@ -124,6 +122,7 @@ static err_t read_options(add_t *a)
     TRY(rpc_u64(r, "inline-limit", IMPORT_INLINE_DEFAULT, &limit));
     if (rpc_bool(r, "inline", false))
         o->inline_limit = limit > IMPORT_INLINE_MAX ? IMPORT_INLINE_MAX + 1 : (size_t)limit;
+    o->is_trickle = rpc_bool(r, "trickle", !strcmp(config_str(c, "Import.UnixFSDAGLayout", ""), "trickle"));
     TRY(hash_option(r, o));
     TRY(shard_options(r, o));
     TRY(meta_options(a));

@@ -122,14 +122,14 @@ void importer_set_progress(importer_t *im, import_progress_fn fn, void *arg)
 }
 
 /* ── leaves ──────────────────────────────────────────────────────────────────────────────────── */
-static const unixfs_t plain_leaf = {.type = UNIXFS_FILE};
+static const unixfs_t plain_leaf = {.type = UNIXFS_FILE}, trickle_leaf = {.type = UNIXFS_RAW};
 
-/* What stands around a full chunk: raw leaves are the bytes alone. */
+/* What stands around a full chunk: raw leaves are the bytes alone. meta NULL: a leaf below other nodes. */
 static void around(const import_options_t *o, const unixfs_t *meta, size_t len, unixfs_leaf_t *ret)
 {
     ret->prefix_len = ret->suffix_len = 0;
     if (!o->raw_leaves)
-        unixfs_leaf_around(meta, len, ret);
+        unixfs_leaf_around(meta ? meta : o->is_trickle ? &trickle_leaf : &plain_leaf, len, ret);
 }
 
 static err_t fill(task_t *t, source_t source, uint8_t *out, size_t cap, size_t *ret_n)
@@ -168,7 +168,7 @@ static err_t read_leaf(task_t *t, importer_t *im, source_t source, leaf_t *ret_l
 {
     unixfs_leaf_t a;
     size_t chunk = im->options.chunk_bytes, n;
-    around(&im->options, &plain_leaf, chunk, &a);
+    around(&im->options, NULL, chunk, &a);
     if (!im->spare)
         TRY(block_new(a.prefix_len + chunk + a.suffix_len, &im->spare));
     TRY(fill(t, source, im->spare->data + a.prefix_len, chunk, &n));
@@ -181,7 +181,7 @@ static err_t read_leaf(task_t *t, importer_t *im, source_t source, leaf_t *ret_l
         memcpy(ret_leaf->block->data + a.prefix_len + chunk, a.suffix, a.suffix_len);
     } else if (n) {
         bytes_t content = bytes_of(im->spare->data + a.prefix_len, n);
-        TRY(wrap(&im->options, content, &plain_leaf, &ret_leaf->block));
+        TRY(wrap(&im->options, content, NULL, &ret_leaf->block));
     }
     im->read_bytes += n;
     return OK;
@@ -319,7 +319,8 @@ static err_t import(task_t *t, importer_t *im, source_t source, const unixfs_t *
         if (s->count)
             TRY(slot_collect(t, s, &f->layout));
         TRY(slot_fill(t, s, source, f));
-        if (f->has_ended && (!f->leaf_count || (f->leaf_count == 1 && has_meta && s->count == 1)))
+        if (f->has_ended && !im->options.is_trickle &&
+            (!f->leaf_count || (f->leaf_count == 1 && has_meta && s->count == 1)))
             TRY(make_only_leaf(im, s, meta));
         if (s->count)
             TRY(slot_hash(t, s));
@@ -345,10 +346,8 @@ static void drop_slots(task_t *t, importer_t *im)
 
 err_t importer_add_file(task_t *t, importer_t *im, source_t source, const unixfs_t *meta, dag_ref_t *ret_ref)
 {
-    if (im->options.is_trickle)
-        return fail(ERR_UNSUPPORTED, "the trickle layout is not supported: leave --trickle out");
     file_state_t *f = xcalloc(1, sizeof *f);
-    layout_init(&f->layout, &im->writer, im->options.max_links);
+    layout_init(&f->layout, &im->writer);
     err_t e = import(t, im, source, meta, f);
     if (!e)
         e = layout_finish(t, &f->layout, meta, ret_ref);
