@@ -67,6 +67,7 @@ static const cli_spec_t node_specs[] = {
     {"init", 0, false, "", "make the repository when there is none (the default)"},
     {"init-profile", 0, true, "", "profiles for that"},
     {"migrate", 0, false, "", "accepted for Kubo's sake"},
+    {"advertise", 0, true, "", "address that others are told to dial: IP:PORT or a multiaddr, repeatable"},
     {"enable-gc", 0, false, "", "collect garbage when the store is nearly full"},
     {NULL, 0, false, NULL, NULL},
 };

@@ -131,19 +131,28 @@ static err_t open_faces(node_t *n, faces_t *f, const cli_t *c)
     return faces_open_metrics(f, cli_option(c, "metrics-port", 0));
 }
 
-static void read_node_options(const cli_t *c, const char **listen, const char **bootstrap, node_options_t *o)
+/* The words of the command line that node_options_t borrows. */
+typedef struct node_words {
+    const char *listen[MAX_LISTEN], *bootstrap[MAX_BOOTSTRAP], *advertise[MAX_LISTEN];
+} node_words_t;
+
+static void read_node_options(const cli_t *c, node_words_t *w, node_options_t *o)
 {
     const char *value;
     for (size_t i = 0; i < MAX_LISTEN && (value = cli_option(c, "listen", i)); i++)
-        listen[o->n_listen++] = value;
+        w->listen[o->n_listen++] = value;
+    for (size_t i = 0; i < MAX_LISTEN && (value = cli_option(c, "advertise", i)); i++)
+        w->advertise[o->n_advertise++] = value;
     for (size_t i = 0; i < MAX_BOOTSTRAP && (value = cli_option(c, "bootstrap", i)); i++) {
         if (!strcmp(value, "none"))
             o->no_bootstrap = true;
         else
-            bootstrap[o->n_bootstrap++] = value;
+            w->bootstrap[o->n_bootstrap++] = value;
     }
-    o->listen = listen;
-    o->bootstrap = bootstrap;
+    o->listen = w->listen;
+    o->bootstrap = w->bootstrap;
+    o->advertise = w->advertise;
+    o->collects_garbage = cli_flag(c, "enable-gc", false);
 }
 
 static err_t serve_until_end(task_t *t, node_t *n, const cli_t *c, const node_options_t *o)
@@ -182,7 +191,7 @@ static err_t serve_until_end(task_t *t, node_t *n, const cli_t *c, const node_op
 err_t run_node(task_t *t, const cli_t *c)
 {
     char path[NODE_PATH_MAX];
-    const char *listen[MAX_LISTEN], *bootstrap[MAX_BOOTSTRAP];
+    node_words_t words;
     TRY(node_find_repo(c->repo_option, path));
     err_t e = node_check_repo(t, path);
     if (e == ERR_NOT_FOUND) {
@@ -191,7 +200,7 @@ err_t run_node(task_t *t, const cli_t *c)
     }
     TRY(e);
     node_options_t o = {.repo_path = path};
-    read_node_options(c, listen, bootstrap, &o);
+    read_node_options(c, &words, &o);
     node_t *n;
     TRY(node_open(t, &o, &n));
     e = serve_until_end(t, n, c, &o);

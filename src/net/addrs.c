@@ -58,20 +58,29 @@ size_t host_listen_addrs(const host_t *h, multiaddr_t *out, size_t cap)
     return n;
 }
 
+static size_t drop_hidden(const host_t *h, multiaddr_t *addrs, size_t n)
+{
+    size_t kept = 0;
+    for (size_t i = 0; i < n; i++)
+        if (!addr_is_hidden(h, &addrs[i]))
+            addrs[kept++] = addrs[i];
+    return kept;
+}
+
 size_t host_addrs(const host_t *h, multiaddr_t *out, size_t cap)
 {
     size_t n = 0;
     for (size_t i = 0; i < h->n_announce; i++)
         put(out, cap, &n, &h->announce[i]);
     if (h->n_announce && h->announce_replaces)
-        return n;
+        return drop_hidden(h, out, n);
     LIST_EACH (l, &h->listens, const listen_t, node)
         put_expanded(h, l, out, cap, &n);
     uint64_t now_ms = sched_now_ms(h->sched);
     for (size_t i = 0; i < h->n_observed; i++)
         if (h->observed[i].n_peers >= OBSERVED_PEERS_MIN && now_ms - h->observed[i].seen_ms < OBSERVED_TTL_MS)
             put(out, cap, &n, &h->observed[i].addr);
-    return n;
+    return drop_hidden(h, out, n);
 }
 
 void host_set_announce(host_t *h, const multiaddr_t *addrs, size_t n, bool replace)

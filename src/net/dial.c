@@ -128,7 +128,8 @@ static int rank(const multiaddr_t *m)
     return multiaddr_is_loopback(m) ? 0 : multiaddr_is_private(m) ? 1 : 2;
 }
 
-/* Nearest first, as they came within a rank; those that cannot be dialed and doubles are dropped. */
+/* Nearest first, as they came within a rank; those that cannot or must not be dialed and doubles are
+ * dropped. */
 static void rank_addrs(dial_t *d, const multiaddr_t *in, size_t n_in)
 {
     for (int wanted = 0; wanted < 3; wanted++)
@@ -136,7 +137,8 @@ static void rank_addrs(dial_t *d, const multiaddr_t *in, size_t n_in)
             net_addr_t to;
             multiaddr_t bare;
             multiaddr_without_peer(&in[i], &bare);
-            if (rank(&bare) != wanted || net_addr_of_multiaddr(&bare, &to) || !to.port)
+            if (rank(&bare) != wanted || net_addr_of_multiaddr(&bare, &to) || !to.port ||
+                addr_is_filtered(d->host, &to))
                 continue;
             bool is_known = false;
             for (size_t k = 0; k < d->n_addrs; k++)

@@ -92,6 +92,7 @@ void host_close(task_t *t, host_t *h)
     }
     assert(!map_count(&h->peers)); /* else somebody still holds a connection */
     map_deinit(&h->peers);
+    filters_free(h);
     for (size_t i = 0; map_next(&h->handlers, &i, NULL, &p);) {
         free(((handler_t *)p)->protocol);
         free(p);

@@ -54,6 +54,13 @@ size_t host_listen_addrs(const host_t *h, multiaddr_t *out, size_t cap);
 /* What identify tells others: listen addresses, announced ones, observed ones. */
 size_t host_addrs(const host_t *h, multiaddr_t *out, size_t cap);
 void host_set_announce(host_t *h, const multiaddr_t *addrs, size_t n, bool replace);
+/* An address, or all of a network (/ip4/10.0.0.0/ipcidr/8), that host_addrs leaves out. ERR_LIMIT. */
+MUST_CHECK err_t host_hide(host_t *h, const multiaddr_t *addr);
+/* Networks (/ip4/10.0.0.0/ipcidr/8) that are neither dialed nor accepted from; open connections stay.
+ * ERR_INVALID: not a network; ERR_LIMIT; host_unfilter: ERR_NOT_FOUND. */
+MUST_CHECK err_t host_filter(host_t *h, const multiaddr_t *network);
+MUST_CHECK err_t host_unfilter(host_t *h, const multiaddr_t *network);
+size_t host_filters(const host_t *h, multiaddr_t *out, size_t cap);
 
 /* ── protocols ───────────────────────────────────────────────────────────────────────────────── */
 /* Runs in a task of its own. The handler may close the stream or leave that to the host: when it returns an

@@ -6,6 +6,7 @@
  *   upgrade.c, negotiate.c   a driver stream becomes a secured, multiplexed connection
  *   conn.c          connections: life, face; conn_pump.c moves their bytes; conn_stream.c their streams
  *   conn_manager.c  peers: limits, tags, trimming
+ *   filter.c        networks and addresses that are kept away from
  *   peerstore.c, identify.c, ping.c, keep.c, addrs.c */
 #ifndef NET_HOST_INTERNAL_H
 #define NET_HOST_INTERNAL_H
@@ -103,7 +104,15 @@ typedef struct listen {
 } listen_t;
 
 typedef struct keep keep_t;
-enum { ANNOUNCE_MAX = 32, OBSERVED_MAX = 16 };
+enum { ANNOUNCE_MAX = 32, OBSERVED_MAX = 16, NETWORKS_MAX = 1024 };
+typedef struct network {
+    uint8_t family, bits, ip[16];
+    multiaddr_t text;
+} network_t;
+typedef struct networks {
+    network_t *items;
+    size_t n;
+} networks_t;
 typedef struct observed {
     multiaddr_t addr;
     uint64_t seen_ms;
@@ -131,6 +140,9 @@ struct host {
     multiaddr_t *announce; /* n_announce of them */
     size_t n_announce;
     bool announce_replaces;
+    networks_t filters, hidden_networks;
+    multiaddr_t *hidden; /* n_hidden of them */
+    size_t n_hidden;
     observed_t *observed;
     size_t n_observed;
     sched_alarm_t trim_alarm, push_alarm;
@@ -210,6 +222,10 @@ typedef struct net_metrics {
     struct metric *opened[2], *closed[2], *dial_errors, *refused, *bytes_in, *bytes_out;
 } net_metrics_t;
 const net_metrics_t *net_metrics(void);
+/* filter.c */
+bool addr_is_filtered(const host_t *h, const net_addr_t *addr);
+bool addr_is_hidden(const host_t *h, const multiaddr_t *addr);
+void filters_free(host_t *h);
 /* addrs.c */
 bool addr_is_usable(const host_t *h, const multiaddr_t *addr, const multiaddr_t *seen_from);
 void addrs_observed(host_t *h, conn_t *c, bytes_t binary);

@@ -67,6 +67,8 @@ static err_t check_place(const host_t *h, const net_addr_t *from)
 static err_t check_inbound(const host_t *h, const net_addr_t *from)
 {
     const host_limits_t *limits = &h->config.limits;
+    if (addr_is_filtered(h, from))
+        return fail(ERR_DENIED, "its address is filtered (Swarm.AddrFilters)");
     if (h->n_pending >= limits->max_inbound_pending)
         return fail(ERR_LIMIT, "%zu inbound connections are being set up (limits.max_inbound_pending)",
                     h->n_pending);

@@ -1,7 +1,9 @@
 #include "node/node.h"
 #include "base/log.h"
 #include "base/version.h"
+#include "node/garbage.h"
 #include "node/listen.h"
+#include "node/settings.h"
 #include <stdlib.h>
 
 #define HELD_SPACE "replica-held" /* roots that replication holds against the collector; key: binary CID */
@@ -15,7 +17,8 @@ struct node {
     routing_t *routing;
     bitswap_t *bitswap;
     replica_t *replica;
-    uint64_t announced;
+    group_t tasks;
+    bool must_not_provide; /* Provide.Enabled is false */
 };
 
 /* ── opening and closing ─────────────────────────────────────────────────────────────────────── */
@@ -50,6 +53,7 @@ err_t node_open(task_t *t, const node_options_t *o, node_t **ret)
     n->repo = repo;
     n->started_ms = task_now_ms(t);
     n->public_key = *private_key_public(repo_identity(repo));
+    group_init(&n->tasks, n->sched);
     gc_add_roots(repo_gc(repo), each_held_root, n);
     *ret = n;
     return OK;
@@ -60,6 +64,8 @@ void node_close(task_t *t, node_t *n)
     if (!n)
         return;
     task_shield(t);
+    group_stop(t, &n->tasks);
+    group_deinit(&n->tasks);
     replica_close(t, n->replica);
     if (n->bitswap)
         bitswap_close(t, n->bitswap);
@@ -74,7 +80,7 @@ void node_close(task_t *t, node_t *n)
 
 /* ── going online ────────────────────────────────────────────────────────────────────────────── */
 
-static err_t start_host(node_t *n)
+static err_t start_host(node_t *n, const node_options_t *o)
 {
     const config_t *config = repo_config(n->repo);
     host_config_t hc = {
@@ -84,17 +90,9 @@ static err_t start_host(node_t *n)
         .may_use_loopback = true,
     };
     host_limits_default(&hc.limits);
-    int64_t high = config_int(config, "Swarm.ConnMgr.HighWater", (int64_t)hc.limits.high_conns);
-    int64_t low = config_int(config, "Swarm.ConnMgr.LowWater", (int64_t)hc.limits.low_conns);
-    if (high > 0 && low > 0 && low <= high) {
-        hc.limits.high_conns = (size_t)high;
-        hc.limits.low_conns = (size_t)low;
-        if (hc.limits.max_conns < hc.limits.high_conns * 2)
-            hc.limits.max_conns = hc.limits.high_conns * 2;
-    }
-    hc.limits.grace_ms =
-        (uint32_t)config_duration_ms(config, "Swarm.ConnMgr.GracePeriod", hc.limits.grace_ms);
-    return host_new(n->sched, &hc, &n->host);
+    settings_limits(config, &hc.limits);
+    TRY(host_new(n->sched, &hc, &n->host));
+    return settings_addresses(config, o->advertise, o->n_advertise, n->host);
 }
 
 /* Which CIDs the reprovider announces: every block (Kubo's default), or the pinned roots alone. */
@@ -142,10 +140,15 @@ static err_t start_routing(task_t *t, node_t *n)
         rc.mode = DHT_MODE_CLIENT;
     else if (!strcmp(type, "dhtserver"))
         rc.mode = DHT_MODE_SERVER;
+    else if (strcmp(type, "auto") && strcmp(type, "dht"))
+        log_warn("Routing.Type is not known here: \"auto\" is used", LOG_STR("type", type));
     rc.loopback_on_lan = config_bool(config, "Routing.LoopbackAddressesOnLanDHT", rc.loopback_on_lan);
     rc.reprovide_interval_ms = (uint32_t)config_duration_ms(
         config, "Provide.DHT.Interval",
         config_duration_ms(config, "Reprovider.Interval", rc.reprovide_interval_ms));
+    n->must_not_provide = !config_bool(config, "Provide.Enabled", true);
+    if (n->must_not_provide)
+        rc.reprovide_interval_ms = 0;
     TRY(routing_start(t, n->host, &rc, &n->routing));
     routing_set_provide_source(n->routing, provide_source, n);
     return OK;
@@ -225,36 +228,15 @@ static err_t start_replica(task_t *t, node_t *n)
     return e;
 }
 
-static void keep_bootstrap_peers(node_t *n, const node_options_t *o)
-{
-    const config_t *config = repo_config(n->repo);
-    size_t count = o->no_bootstrap ? 0 : o->n_bootstrap ? o->n_bootstrap : config_count(config, "Bootstrap");
-    for (size_t i = 0; i < count; i++) {
-        const char *text = o->n_bootstrap ? o->bootstrap[i] : config_item(config, "Bootstrap", i);
-        multiaddr_t addr;
-        err_t e = multiaddr_parse(text, &addr);
-        if (!e)
-            e = host_keep_connected(n->host, &addr);
-        if (e)
-            log_info("bootstrap peer left out", LOG_STR("address", text), LOG_ERR(e));
-    }
-    for (size_t i = 0, peers = config_count(config, "Peering.Addrs"); i < peers; i++) {
-        multiaddr_t addr;
-        if (!multiaddr_parse(config_item(config, "Peering.Addrs", i), &addr) &&
-            host_keep_connected(n->host, &addr))
-            log_info("peering address left out", LOG_STR("address", config_item(config, "Peering.Addrs", i)));
-    }
-}
-
 err_t node_go_online(task_t *t, node_t *n, const node_options_t *o)
 {
-    TRY(start_host(n));
+    TRY(start_host(n, o));
     TRY(listen_all(t, n->host, repo_config(n->repo), o->listen, o->n_listen));
     TRY(start_routing(t, n));
     TRY(start_bitswap(t, n));
     TRY(start_replica(t, n));
-    keep_bootstrap_peers(n, o);
-    return OK;
+    settings_peers(repo_config(n->repo), o, n->host);
+    return o->collects_garbage ? group_spawn(&n->tasks, "garbage watch", garbage_watch, n->repo, NULL) : OK;
 }
 
 /* ── handles ─────────────────────────────────────────────────────────────────────────────────── */
@@ -341,6 +323,6 @@ void node_announce(node_t *n, const cid_t *root)
 {
     if (n->bitswap)
         bitswap_have(n->bitswap, root, 1);
-    if (n->routing)
+    if (n->routing && !n->must_not_provide)
         routing_provide_later(n->routing, root);
 }

@@ -17,7 +17,10 @@ typedef struct node_options {
     size_t n_listen;
     const char *const *bootstrap; /* multiaddrs with /p2p/; n_bootstrap 0: the config's */
     size_t n_bootstrap;
-    bool no_bootstrap; /* `--bootstrap=none` */
+    bool no_bootstrap;            /* `--bootstrap=none` */
+    const char *const *advertise; /* IP:PORT or multiaddrs told to others beside those listened on */
+    size_t n_advertise;
+    bool collects_garbage; /* each Datastore.GCPeriod, when the repository is nearly full */
 } node_options_t;
 
 /* Opens the repository (which it then locks) without any network. */

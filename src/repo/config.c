@@ -144,12 +144,22 @@ static bool next_part(const char **path, char out[PART_MAX])
     return true;
 }
 
+/* Of an object by name, of an array by its index. */
+static json_t *member(const json_t *of, const char *part)
+{
+    char *end;
+    if (!json_is_array(of))
+        return json_object_get(of, part);
+    size_t index = strtoul(part, &end, 10);
+    return *part >= '0' && *part <= '9' && !*end ? json_array_get(of, index) : NULL;
+}
+
 json_t *config_json(const config_t *c, const char *path)
 {
     json_t *at = c->root;
     char part[PART_MAX];
     while (at && next_part(&path, part))
-        at = json_object_get(at, part);
+        at = member(at, part);
     return at;
 }
 

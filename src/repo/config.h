@@ -2,7 +2,8 @@
  * our own; docs/config.md lists what is used and its defaults. Unknown keys are kept. A key that is absent,
  * null, or of an "omitted means default" kind gives the caller's default.
  *
- * Paths are dotted: "Addresses.API", "Datastore.StorageMax". Values borrowed from a config are valid until
+ * Paths are dotted: "Addresses.API", "Datastore.StorageMax"; for reading, a number in them is the index in an
+ * array: "Peering.Peers.0.ID". Values borrowed from a config are valid until
  * it is changed or freed. */
 #ifndef REPO_CONFIG_H
 #define REPO_CONFIG_H
@@ -36,7 +37,8 @@ double config_double(const config_t *c, const char *path, double otherwise);
 uint64_t config_size(const config_t *c, const char *path, uint64_t otherwise);
 /* "1h", "1h30m", "90s", "300ms"; a number counts nanoseconds, as in Go. */
 uint64_t config_duration_ms(const config_t *c, const char *path, uint64_t otherwise_ms);
-/* Arrays of strings: the n-th, NULL behind the last; other values count as an empty array. */
+/* Arrays of strings: the n-th, NULL behind the last; other values count as an empty array, and what is no
+ * string in an array as "". */
 size_t config_count(const config_t *c, const char *path);
 const char *config_item(const config_t *c, const char *path, size_t n);
 bool config_has(const config_t *c, const char *path);

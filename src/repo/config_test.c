@@ -51,7 +51,8 @@ static void test_typed_values(void **state)
     AUTO_PTR(config_t) c = NULL;
     assert_ok(config_parse(BYTES_LIT("{\"A\":{\"i\":5,\"f\":1.5,\"s\":\"2KiB\",\"t\":\"1m30s\",\"b\":true,"
                                      "\"on\":\"enabled\",\"off\":\"false\",\"n\":null,\"neg\":-1,"
-                                     "\"ns\":3000000000,\"l\":[\"x\",\"y\"],\"bad\":\"many\"}}"),
+                                     "\"ns\":3000000000,\"l\":[\"x\",\"y\"],"
+                                     "\"mixed\":[1,{\"ID\":\"z\"}],\"bad\":\"many\"}}"),
                            &c));
     assert_int_equal(config_int(c, "A.i", 0), 5);
     assert_int_equal(config_int(c, "A.s", 7), 7);
@@ -74,6 +75,11 @@ static void test_typed_values(void **state)
     assert_int_equal(config_count(c, "A.s"), 0);
     assert_string_equal(config_item(c, "A.l", 1), "y");
     assert_null(config_item(c, "A.l", 2));
+    assert_string_equal(config_item(c, "A.mixed", 0), ""); /* no string: no value that could be meant */
+    assert_string_equal(config_str(c, "A.mixed.1.ID", ""), "z");
+    assert_null(config_str(c, "A.mixed.2.ID", NULL));
+    assert_null(config_str(c, "A.mixed.x.ID", NULL));
+    assert_null(config_str(c, "A.l.1.ID", NULL));
     assert_null(config_str(c, "A.l", NULL));
     assert_non_null(config_json(c, ""));
 }

@@ -63,7 +63,8 @@ size_t config_count(const config_t *c, const char *path)
 
 const char *config_item(const config_t *c, const char *path, size_t n)
 {
-    return json_string_value(json_array_get(config_json(c, path), n));
+    json_t *item = json_array_get(config_json(c, path), n);
+    return !item ? NULL : json_is_string(item) ? json_string_value(item) : "";
 }
 
 bool config_has(const config_t *c, const char *path)

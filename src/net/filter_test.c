@@ -1,0 +1,117 @@
+/* Networks that are filtered are neither dialed nor accepted from; what is hidden is not told. */
+#include "tests/support/net.h"
+
+static multiaddr_t parsed(const char *text)
+{
+    multiaddr_t m;
+    assert_ok(multiaddr_parse(text, &m));
+    return m;
+}
+
+static err_t filter(host_t *h, const char *text)
+{
+    multiaddr_t m = parsed(text);
+    return host_filter(h, &m);
+}
+
+static err_t unfilter(host_t *h, const char *text)
+{
+    multiaddr_t m = parsed(text);
+    return host_unfilter(h, &m);
+}
+
+static err_t dialing(task_t *t, void *arg)
+{
+    net_world_t *w = arg;
+    net_start_all(t, w);
+    host_t *a = w->nodes[0].host;
+    conn_t *c;
+    assert_ok(filter(a, "/ip4/10.0.0.2/ipcidr/31")); /* .2 and .3 */
+    assert_err(host_connect_addr(t, a, &w->nodes[1].addr, &c), ERR_UNREACHABLE);
+    assert_err(host_connect_addr(t, a, &w->nodes[2].addr, &c), ERR_UNREACHABLE);
+    conn_release(net_connect(t, w, 0, 3)); /* .4 lies outside */
+    assert_ok(unfilter(a, "/ip4/10.0.0.2/ipcidr/31"));
+    conn_release(net_connect(t, w, 0, 1));
+    net_stop_all(t, w);
+    return OK;
+}
+
+static err_t accepting(task_t *t, void *arg)
+{
+    net_world_t *w = arg;
+    net_start_all(t, w);
+    host_t *a = w->nodes[0].host;
+    conn_t *c;
+    assert_ok(filter(a, "/ip4/10.0.0.2"));
+    assert_err(host_connect_addr(t, w->nodes[1].host, &w->nodes[0].addr, &c), ERR_UNREACHABLE);
+    conn_release(net_connect(t, w, 2, 0));
+    assert_ok(task_sleep(t, 200)); /* until this end has it, too */
+    assert_int_equal(host_conn_count(a), 1);
+    net_stop_all(t, w);
+    return OK;
+}
+
+static err_t forms(task_t *t, void *arg)
+{
+    net_world_t *w = arg;
+    host_t *h = net_start(t, w, 0);
+    multiaddr_t out[4];
+    static const char *const wrong[] = {"/tcp/1", "/ip4/1.2.3.4/tcp/1", "/ip4/1.2.3.4/ipcidr/33",
+                                        "/ip4/1.2.3.4/ipcidr/8/tcp/1", "/dns4/a.example"};
+    for (size_t i = 0; i < ARRAY_LEN(wrong); i++)
+        assert_err(filter(h, wrong[i]), ERR_INVALID);
+    assert_int_equal(host_filters(h, out, 4), 0);
+    assert_ok(filter(h, "/ip6/fc00::/ipcidr/7"));
+    assert_ok(filter(h, "/ip6/fc00::/ipcidr/7")); /* once is enough */
+    assert_ok(filter(h, "/ip4/0.0.0.0/ipcidr/0"));
+    assert_int_equal(host_filters(h, out, 4), 2);
+    assert_int_equal(host_filters(h, out, 1), 1);
+    assert_err(unfilter(h, "/ip4/9.0.0.0/ipcidr/8"), ERR_NOT_FOUND);
+    for (int i = 0; i < 1022; i++) {
+        char text[64];
+        snprintf(text, sizeof text, "/ip4/1.%d.%d.0/ipcidr/24", i / 256, i % 256);
+        assert_ok(filter(h, text));
+    }
+    assert_err(filter(h, "/ip4/2.0.0.0/ipcidr/8"), ERR_LIMIT);
+    net_stop_all(t, w);
+    return OK;
+}
+
+static err_t hiding(task_t *t, void *arg)
+{
+    net_world_t *w = arg;
+    host_t *h = net_start(t, w, 0);
+    multiaddr_t any = parsed("/ip4/0.0.0.0/tcp/5001"), out[8];
+    multiaddr_t network = parsed("/ip4/127.0.0.0/ipcidr/8"), one = parsed("/ip4/10.0.0.1/tcp/4001");
+    assert_ok(host_listen(t, h, &any)); /* 127.0.0.1 and 10.0.0.1 */
+    assert_int_equal(host_addrs(h, out, 8), 3);
+    assert_ok(host_hide(h, &network));
+    assert_ok(host_hide(h, &one));
+    assert_int_equal(host_addrs(h, out, 8), 1);
+    multiaddr_t left = parsed("/ip4/10.0.0.1/tcp/5001");
+    assert_true(multiaddr_equal(&out[0], &left));
+    assert_int_equal(host_listen_addrs(h, out, 8), 3);
+    net_stop_all(t, w);
+    return OK;
+}
+
+#define TEST(name, machines)                                                                                 \
+    static void test_##name(void **state)                                                                    \
+    {                                                                                                        \
+        assert_ok(net_run(1, machines, name, NULL, NULL));                                                   \
+    }
+TEST(dialing, 4)
+TEST(accepting, 3)
+TEST(forms, 1)
+TEST(hiding, 1)
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_dialing),
+        cmocka_unit_test(test_accepting),
+        cmocka_unit_test(test_forms),
+        cmocka_unit_test(test_hiding),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}

@@ -1,0 +1,152 @@
+#include "node/settings.h"
+#include "base/log.h"
+#include "node/listen.h"
+#include <stdio.h>
+#include <stdlib.h>
+
+enum { MAX_ANNOUNCED = 32, MAX_PEERINGS = 256 };
+
+void settings_limits(const config_t *config, host_limits_t *limits)
+{
+    int64_t high = config_int(config, "Swarm.ConnMgr.HighWater", (int64_t)limits->high_conns);
+    int64_t low = config_int(config, "Swarm.ConnMgr.LowWater", (int64_t)limits->low_conns);
+    if (high > 0 && low > 0 && low <= high) {
+        limits->high_conns = (size_t)high;
+        limits->low_conns = (size_t)low;
+        if (limits->max_conns < limits->high_conns * 2)
+            limits->max_conns = limits->high_conns * 2;
+    } else {
+        log_warn("Swarm.ConnMgr: LowWater must be over 0 and not over HighWater; the defaults are used",
+                 LOG_INT("low", low), LOG_INT("high", high));
+    }
+    if (!strcmp(config_str(config, "Swarm.ConnMgr.Type", "basic"), "none"))
+        limits->high_conns = limits->max_conns; /* never trimmed: refused instead */
+    limits->grace_ms = (uint32_t)config_duration_ms(config, "Swarm.ConnMgr.GracePeriod", limits->grace_ms);
+    limits->max_bytes = config_size(config, "Swarm.ResourceMgr.MaxMemory", limits->max_bytes);
+}
+
+/* ── addresses ───────────────────────────────────────────────────────────────────────────────── */
+typedef struct announced {
+    multiaddr_t addrs[MAX_ANNOUNCED];
+    size_t n;
+} announced_t;
+
+static void read_announced(const config_t *config, const char *key, announced_t *a)
+{
+    for (size_t i = 0, n = config_count(config, key); i < n; i++) {
+        const char *text = config_item(config, key, i);
+        err_t e = a->n < MAX_ANNOUNCED ? multiaddr_parse(text, &a->addrs[a->n])
+                                       : fail(ERR_LIMIT, "%d addresses can be announced", MAX_ANNOUNCED);
+        if (e)
+            log_warn("an address is not announced", LOG_STR("key", key), LOG_STR("address", text),
+                     LOG_ERR(e));
+        else
+            a->n++;
+    }
+}
+
+static err_t set_announced(const config_t *config, const char *const *advertise, size_t n_advertise,
+                           host_t *h)
+{
+    announced_t *a = xcalloc(1, sizeof *a);
+    read_announced(config, "Addresses.Announce", a);
+    bool replaces = a->n > 0;
+    read_announced(config, "Addresses.AppendAnnounce", a);
+    err_t e = OK;
+    for (size_t i = 0; !e && i < n_advertise; i++) {
+        e = a->n < MAX_ANNOUNCED ? listen_parse(advertise[i], &a->addrs[a->n])
+                                 : fail(ERR_LIMIT, "%d addresses can be announced", MAX_ANNOUNCED);
+        a->n += !e;
+    }
+    if (!e && a->n)
+        host_set_announce(h, a->addrs, a->n, replaces);
+    free(a);
+    return e;
+}
+
+static void set_hidden(const config_t *config, host_t *h)
+{
+    for (size_t i = 0, n = config_count(config, "Addresses.NoAnnounce"); i < n; i++) {
+        const char *text = config_item(config, "Addresses.NoAnnounce", i);
+        multiaddr_t addr;
+        err_t e = multiaddr_parse(text, &addr);
+        if (!e)
+            e = host_hide(h, &addr);
+        if (e)
+            log_warn("a line of Addresses.NoAnnounce is left out", LOG_STR("address", text), LOG_ERR(e));
+    }
+}
+
+/* A filter that cannot be read is an error: without it this node would talk to whom it must not. */
+static err_t set_filters(const config_t *config, host_t *h)
+{
+    for (size_t i = 0, n = config_count(config, "Swarm.AddrFilters"); i < n; i++) {
+        const char *text = config_item(config, "Swarm.AddrFilters", i);
+        multiaddr_t network;
+        err_t e = multiaddr_parse(text, &network);
+        if (!e)
+            e = host_filter(h, &network);
+        if (e)
+            return fail(ERR_USAGE,
+                        "config Swarm.AddrFilters: \"%.100s\" is not a network such as "
+                        "/ip4/10.0.0.0/ipcidr/8",
+                        text);
+    }
+    return OK;
+}
+
+err_t settings_addresses(const config_t *config, const char *const *advertise, size_t n_advertise, host_t *h)
+{
+    TRY(set_filters(config, h));
+    set_hidden(config, h);
+    return set_announced(config, advertise, n_advertise, h);
+}
+
+/* ── peers ───────────────────────────────────────────────────────────────────────────────────── */
+static void keep_bootstrap(const config_t *config, const node_options_t *o, host_t *h)
+{
+    size_t count = o->no_bootstrap ? 0 : o->n_bootstrap ? o->n_bootstrap : config_count(config, "Bootstrap");
+    for (size_t i = 0; i < count; i++) {
+        const char *text = o->n_bootstrap ? o->bootstrap[i] : config_item(config, "Bootstrap", i);
+        multiaddr_t addr;
+        err_t e = multiaddr_parse(text, &addr);
+        if (!e)
+            e = host_keep_connected(h, &addr);
+        if (e)
+            log_warn("bootstrap peer left out", LOG_STR("address", text), LOG_ERR(e));
+    }
+}
+
+static err_t keep_peering(const config_t *config, size_t n, host_t *h)
+{
+    char key[64];
+    peer_id_t id;
+    snprintf(key, sizeof key, "Peering.Peers.%zu.ID", n);
+    TRY(peer_id_parse(config_str(config, key, ""), &id));
+    snprintf(key, sizeof key, "Peering.Peers.%zu.Addrs", n);
+    size_t count = config_count(config, key);
+    if (!count)
+        return fail(ERR_INVALID, "it has no Addrs");
+    for (size_t i = 0; i < count; i++) {
+        multiaddr_t addr, full;
+        peer_id_t named;
+        TRY(multiaddr_parse(config_item(config, key, i), &addr));
+        if (!multiaddr_peer(&addr, &named) && !peer_id_equal(&named, &id))
+            return fail(ERR_INVALID, "an address of it names another peer");
+        multiaddr_without_peer(&addr, &addr);
+        TRY(multiaddr_with_peer(&addr, &id, &full));
+        TRY(host_keep_connected(h, &full));
+    }
+    return OK;
+}
+
+void settings_peers(const config_t *config, const node_options_t *o, host_t *h)
+{
+    keep_bootstrap(config, o, h);
+    size_t count = config_count(config, "Peering.Peers");
+    for (size_t i = 0; i < count && i < MAX_PEERINGS; i++) {
+        err_t e = keep_peering(config, i, h);
+        if (e)
+            log_warn("a peer of Peering.Peers is left out", LOG_UINT("index", i), LOG_ERR(e));
+    }
+}

@@ -1,0 +1,15 @@
+/* settings: what the config says about the network, handed to the host. docs/config.md lists the keys. Lines
+ * that cannot be read are left out with a warning, unless they decide whom this node talks to. */
+#ifndef NODE_SETTINGS_H
+#define NODE_SETTINGS_H
+#include "node/node.h"
+
+/* Swarm.ConnMgr.Type, LowWater, HighWater, GracePeriod; Swarm.ResourceMgr.MaxMemory. */
+void settings_limits(const config_t *config, host_limits_t *limits);
+/* Addresses.Announce, AppendAnnounce (with those of `advertise`), NoAnnounce; Swarm.AddrFilters. ERR_USAGE: a
+ * filter, or a line of `advertise`, that is not an address. */
+MUST_CHECK err_t settings_addresses(const config_t *config, const char *const *advertise, size_t n_advertise,
+                                    host_t *h);
+/* Starts to keep up connections with the bootstrap peers (of o, else of Bootstrap) and with Peering.Peers. */
+void settings_peers(const config_t *config, const node_options_t *o, host_t *h);
+#endif

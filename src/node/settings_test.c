@@ -1,0 +1,216 @@
+/* What the config says about the network takes effect: a whole node on one machine, hosts on the others. */
+#include "node/listen.h"
+#include "node/node.h"
+#include "node/settings.h"
+#include "tests/support/net.h"
+
+#define REPO "/tmp/repo"
+
+static void configure(task_t *t, repo_t *r, const char *key, const char *format, ...)
+    __attribute__((format(printf, 4, 5)));
+static void configure(task_t *t, repo_t *r, const char *key, const char *format, ...)
+{
+    char text[2048];
+    va_list args;
+    va_start(args, format);
+    vsnprintf(text, sizeof text, format, args);
+    va_end(args);
+    assert_ok(repo_config_set(t, r, key, text));
+}
+
+static node_t *open_node(task_t *t, node_options_t *ret_options)
+{
+    node_t *n;
+    *ret_options = (node_options_t){.repo_path = REPO};
+    assert_ok(repo_init(t, REPO, "test", NULL));
+    assert_ok(node_open(t, ret_options, &n));
+    configure(t, node_repo(n), "Addresses.Swarm", "[\"/ip4/10.0.0.1/tcp/4001\"]");
+    return n;
+}
+
+/* A peer of Peering.Peers is connected to, and again when it was away; lines that are wrong harm nobody. */
+static err_t peering(task_t *t, void *arg)
+{
+    net_world_t *w = arg;
+    node_options_t o;
+    char id[PEER_ID_TEXT_MAX];
+    node_t *n = open_node(t, &o);
+    peer_id_t peer = *host_id(net_start(t, w, 1));
+    configure(
+        t, node_repo(n), "Peering.Peers",
+        "[{\"ID\":\"nonsense\",\"Addrs\":[]}, 7, {\"ID\":\"%s\",\"Addrs\":[\"/ip4/10.0.0.2/tcp/4001\"]}]",
+        peer_id_print(&peer, id));
+    configure(t, node_repo(n), "Bootstrap", "[7, \"nonsense\"]");
+    assert_ok(node_go_online(t, n, &o));
+    assert_ok(task_sleep(t, 2000));
+    assert_true(host_is_connected(node_host(n), &peer));
+    net_stop(t, w, 1);
+    assert_ok(task_sleep(t, 2000));
+    assert_false(host_is_connected(node_host(n), &peer));
+    net_start(t, w, 1);
+    assert_ok(task_sleep(t, 60000));
+    assert_true(host_is_connected(node_host(n), &peer));
+    node_close(t, n);
+    net_stop_all(t, w);
+    return OK;
+}
+
+static err_t bootstrap_comes_back(task_t *t, void *arg)
+{
+    net_world_t *w = arg;
+    node_options_t o;
+    char text[MULTIADDR_TEXT_MAX];
+    node_t *n = open_node(t, &o);
+    peer_id_t peer = *host_id(net_start(t, w, 1));
+    configure(t, node_repo(n), "Bootstrap", "[\"%s\"]", multiaddr_print(&w->nodes[1].addr, text));
+    net_stop(t, w, 1); /* not there yet when the node starts */
+    assert_ok(node_go_online(t, n, &o));
+    assert_ok(task_sleep(t, 3000));
+    assert_false(host_is_connected(node_host(n), &peer));
+    net_start(t, w, 1);
+    assert_ok(task_sleep(t, 60000));
+    assert_true(host_is_connected(node_host(n), &peer));
+    node_close(t, n);
+    net_stop_all(t, w);
+    return OK;
+}
+
+static bool tells(node_t *n, const char *text)
+{
+    multiaddr_t out[16], wanted;
+    assert_ok(multiaddr_parse(text, &wanted));
+    for (size_t i = 0, count = host_addrs(node_host(n), out, 16); i < count; i++)
+        if (multiaddr_equal(&out[i], &wanted))
+            return true;
+    return false;
+}
+
+static err_t addresses(task_t *t, void *arg)
+{
+    node_options_t o;
+    node_t *n = open_node(t, &o);
+    const char *const advertise[] = {"192.0.2.9:7000"};
+    configure(t, node_repo(n), "Addresses.Swarm",
+              "[\"/ip4/0.0.0.0/tcp/4001\", \"/ip4/0.0.0.0/udp/4001/quic-v1\"]");
+    configure(t, node_repo(n), "Addresses.AppendAnnounce", "[\"/dns4/node.example/tcp/443\", \"nonsense\"]");
+    configure(t, node_repo(n), "Addresses.NoAnnounce", "[\"/ip4/127.0.0.0/ipcidr/8\"]");
+    o.advertise = advertise;
+    o.n_advertise = 1;
+    assert_ok(node_go_online(t, n, &o));
+    assert_true(tells(n, "/dns4/node.example/tcp/443"));
+    assert_true(tells(n, "/ip4/192.0.2.9/tcp/7000"));
+    assert_true(tells(n, "/ip4/10.0.0.1/tcp/4001"));
+    assert_false(tells(n, "/ip4/127.0.0.1/tcp/4001"));
+    node_close(t, n);
+    return OK;
+}
+
+static err_t announce_alone(task_t *t, void *arg)
+{
+    node_options_t o;
+    node_t *n = open_node(t, &o);
+    configure(t, node_repo(n), "Addresses.Announce", "[\"/ip4/192.0.2.1/tcp/4001\"]");
+    assert_ok(node_go_online(t, n, &o));
+    assert_true(tells(n, "/ip4/192.0.2.1/tcp/4001"));
+    assert_false(tells(n, "/ip4/10.0.0.1/tcp/4001"));
+    node_close(t, n);
+    return OK;
+}
+
+static err_t filters(task_t *t, void *arg)
+{
+    net_world_t *w = arg;
+    node_options_t o;
+    conn_t *c;
+    node_t *n = open_node(t, &o);
+    net_start(t, w, 1);
+    configure(t, node_repo(n), "Swarm.AddrFilters", "[\"/ip4/10.0.0.2/ipcidr/32\"]");
+    assert_ok(node_go_online(t, n, &o));
+    assert_err(host_connect_addr(t, node_host(n), &w->nodes[1].addr, &c), ERR_UNREACHABLE);
+    node_close(t, n);
+    net_stop_all(t, w);
+    return OK;
+}
+
+/* A filter that cannot be read must not be passed over. */
+static err_t broken_filter(task_t *t, void *arg)
+{
+    node_options_t o;
+    node_t *n = open_node(t, &o);
+    configure(t, node_repo(n), "Swarm.AddrFilters", "[\"10.0.0.2/32\"]");
+    assert_err(node_go_online(t, n, &o), ERR_USAGE);
+    node_close(t, n);
+    return OK;
+}
+
+static void test_limits(void **state)
+{
+    AUTO_PTR(config_t) c = NULL;
+    host_limits_t l, defaults;
+    host_limits_default(&defaults);
+    assert_ok(config_parse(BYTES_LIT("{\"Swarm\":{\"ConnMgr\":{\"LowWater\":10,\"HighWater\":5000,"
+                                     "\"GracePeriod\":\"7s\"},\"ResourceMgr\":{\"MaxMemory\":\"64MiB\"}}}"),
+                           &c));
+    l = defaults;
+    settings_limits(c, &l);
+    assert_int_equal(l.low_conns, 10);
+    assert_int_equal(l.high_conns, 5000);
+    assert_int_equal(l.max_conns, 10000);
+    assert_int_equal(l.grace_ms, 7000);
+    assert_int_equal(l.max_bytes, 64 << 20);
+    assert_ok(config_set(c, "Swarm.ConnMgr.Type", "\"none\""));
+    settings_limits(c, &l);
+    assert_int_equal(l.high_conns, l.max_conns);
+    assert_ok(config_set(c, "Swarm.ConnMgr", "{\"LowWater\":50,\"HighWater\":5}"));
+    l = defaults;
+    settings_limits(c, &l);
+    assert_int_equal(l.low_conns, defaults.low_conns);
+    assert_int_equal(l.high_conns, defaults.high_conns);
+}
+
+/* The default port gives way to who was there first; a port that was asked for does not. */
+static err_t ports(task_t *t, void *arg)
+{
+    net_world_t *w = arg;
+    node_options_t o;
+    multiaddr_t at[2];
+    node_t *n = open_node(t, &o);
+    net_start(t, w, 0); /* takes 10.0.0.1:4001 */
+    const char *const wanted[] = {"10.0.0.1:4001"};
+    o.listen = wanted;
+    o.n_listen = 1;
+    assert_err(node_go_online(t, n, &o), ERR_IN_USE);
+    node_close(t, n);
+    o.n_listen = 0;
+    assert_ok(node_open(t, &o, &n));
+    assert_ok(node_go_online(t, n, &o));
+    assert_int_equal(host_listen_addrs(node_host(n), at, 2), 1);
+    assert_true(tells(n, "/ip4/10.0.0.1/tcp/4002"));
+    node_close(t, n);
+    net_stop_all(t, w);
+    return OK;
+}
+
+#define TEST(name)                                                                                           \
+    static void test_##name(void **state)                                                                    \
+    {                                                                                                        \
+        assert_ok(net_run(1, 2, name, NULL, NULL));                                                          \
+    }
+TEST(peering)
+TEST(bootstrap_comes_back)
+TEST(addresses)
+TEST(announce_alone)
+TEST(filters)
+TEST(broken_filter)
+TEST(ports)
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_peering),   cmocka_unit_test(test_bootstrap_comes_back),
+        cmocka_unit_test(test_addresses), cmocka_unit_test(test_announce_alone),
+        cmocka_unit_test(test_filters),   cmocka_unit_test(test_broken_filter),
+        cmocka_unit_test(test_limits),    cmocka_unit_test(test_ports),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
