@@ -7,7 +7,7 @@
 #include <inttypes.h>
 #include <stdlib.h>
 
-enum { PROGRESS_STEP = 8 << 20 };
+enum { PROGRESS_STEP = 8 << 20, HELD_BYTES = 512 << 10, HELD_MAX_BYTES = 1 << 20 };
 
 typedef struct add {
     task_t *t;
@@ -23,8 +23,8 @@ typedef struct add {
     uint64_t reported;
     cid_t *roots;
     size_t n_roots;
-    dag_ref_t root; /* the last one */
-    buf_t line;
+    dag_ref_t root;   /* the last one */
+    buf_t line, held; /* held: what is acknowledged once it is durable */
     err_t emit_error; /* of lines that callbacks wrote */
 } add_t;
 
@@ -135,6 +135,15 @@ static err_t read_options(add_t *a)
 }
 
 /* ── what the client hears ───────────────────────────────────────────────────────────────────── */
+static err_t emit_held(add_t *a)
+{
+    if (!a->held.len)
+        return OK;
+    TRY(rpc_emit_text(a->t, a->r, buf_bytes(&a->held)));
+    buf_clear(&a->held);
+    return OK;
+}
+
 static err_t emit_added(add_t *a, bytes_t path, const dag_ref_t *ref)
 {
     char cid[CID_TEXT_MAX];
@@ -145,7 +154,11 @@ static err_t emit_added(add_t *a, bytes_t path, const dag_ref_t *ref)
     TRY(buf_printf(&a->line, "{\"Name\":"));
     TRY(json_quote(path, &a->line));
     TRY(buf_printf(&a->line, ",\"Hash\":\"%s\",\"Size\":\"%" PRIu64 "\"}\n", cid, ref->tsize));
-    return rpc_emit_text(a->t, a->r, buf_bytes(&a->line));
+    if (a->held.len + a->line.len > HELD_BYTES) {
+        TRY(importer_flush(a->t, a->importer));
+        TRY(emit_held(a));
+    }
+    return buf_append(&a->held, buf_bytes(&a->line));
 }
 
 static void emit_progress(add_t *a, uint64_t total)
@@ -236,8 +249,7 @@ static err_t add_entry(add_t *a)
     return emit_added(a, path, &ref);
 }
 
-/* Durable first, then pinned, then acknowledged: the client may see lines before, but no end without an
- * error. */
+/* Durable first, then pinned, then acknowledged. */
 static err_t finish(add_t *a)
 {
     dag_ref_t root;
@@ -252,7 +264,7 @@ static err_t finish(add_t *a)
                              a->pin_name));
     for (size_t i = 0; i < a->n_roots && !rpc_bool(a->r, "only-hash", false); i++)
         node_announce(a->r->node, &a->roots[i]);
-    return OK;
+    return emit_held(a);
 }
 
 static err_t run_add(add_t *a)
@@ -289,6 +301,7 @@ err_t rpc_add(task_t *t, rpc_t *r)
     a->r = r;
     a->tree = tree_new();
     buf_init(&a->line, 64 << 10);
+    buf_init(&a->held, HELD_MAX_BYTES);
     err_t e = run_add(a);
     error_slot_t slot = *error_slot(); /* cleaning up must not overwrite why it failed */
     importer_free(t, a->importer);
@@ -297,6 +310,7 @@ err_t rpc_add(task_t *t, rpc_t *r)
     tree_free(a->tree);
     upload_deinit(&a->upload);
     buf_deinit(&a->line);
+    buf_deinit(&a->held);
     free(a->roots);
     free(a);
     return e;
