@@ -390,7 +390,7 @@ typedef struct scene {
     repo_t *repo;
     bool is_over;
     size_t runs;
-    cid_t roots[40];
+    cid_t roots[5]; /* of this round */
     size_t n;
     uint64_t base;
 } scene_t;
@@ -411,20 +411,20 @@ static err_t keep_collecting(task_t *t, void *arg)
 static err_t keep_adding(task_t *t, void *arg)
 {
     scene_t *s = arg;
-    for (s->n = 0; s->n < ARRAY_LEN(s->roots); s->n++) {
+    for (s->n = 0; s->n < 40; s->n++) {
         repo_import_t *import = repo_import_begin(s->repo);
         cid_t root = put_tree(t, repo_import_blocks(import), s->base + 20 * (s->n % 5), 8);
         TRY(repo_import_sync(t, import));
         TRY(task_sleep(t, s->n % 7));
         TRY(pins_add_present(t, repo_pins(s->repo), &root, PIN_RECURSIVE, ""));
         repo_import_end(import);
-        s->roots[s->n] = root;
+        s->roots[s->n % 5] = root;
         verified_t v = {0};
         TRY(pins_verify(t, repo_pins(s->repo), repo_blocks(s->repo), see_verified, &v));
         SUITE_CHECK(v.bad == 0);
         if (s->n % 5 == 4) /* the next round adds the same blocks, while they are being collected */
             for (size_t i = 0; i < 5; i++)
-                TRY(pins_remove(t, repo_pins(s->repo), &s->roots[s->n - i], PIN_ANY));
+                TRY(pins_remove(t, repo_pins(s->repo), &s->roots[i], PIN_ANY));
     }
     return OK;
 }

@@ -340,6 +340,7 @@ err_t pins_find_any(task_t *t, pins_t *p, blocks_t *local, const cid_t *cid, pin
 
 /* ── verifying ───────────────────────────────────────────────────────────────────────────────── */
 typedef struct verify_run {
+    pins_t *pins;
     blocks_t *local;
     pins_verify_fn visit;
     void *arg;
@@ -372,12 +373,15 @@ static err_t verify_pin(task_t *t, void *arg, const pin_t *pin)
     err_t e = dag_walker_run(t, &w, &pin->cid);
     if (e && !run->why)
         return e;
+    pin_t now;
+    if (run->why && pins_find(t, run->pins, &pin->cid, &now) == ERR_NOT_FOUND)
+        return OK; /* unpinned and collected meanwhile */
     return run->visit(t, run->arg, pin, run->why ? &run->bad : NULL, run->why);
 }
 
 err_t pins_verify(task_t *t, pins_t *p, blocks_t *local, pins_verify_fn visit, void *arg)
 {
-    verify_run_t run = {.local = local, .visit = visit, .arg = arg};
+    verify_run_t run = {.pins = p, .local = local, .visit = visit, .arg = arg};
     return each_recorded(t, p, PIN_RECURSIVE, NULL, verify_pin, &run);
 }
 
