@@ -167,10 +167,16 @@ typedef struct pair {
 
 static inline err_t connect_call(task_t *t, void *arg)
 {
+    enum { TRIES = 5, PAUSE_MS = 20000 }; /* on a bad network a dial may fail, and backs off */
     pair_t *p = arg;
     conn_t *conn;
-    TRY(host_connect_addr(t, p->from->host, &p->to->addr, &conn));
-    err_t e = conn_wait_identified(t, conn);
+    err_t e = host_connect_addr(t, p->from->host, &p->to->addr, &conn);
+    for (int i = 1; e && i < TRIES; i++) {
+        TRY(task_sleep(t, PAUSE_MS));
+        e = host_connect_addr(t, p->from->host, &p->to->addr, &conn);
+    }
+    TRY(e);
+    e = conn_wait_identified(t, conn);
     conn_release(conn);
     return e;
 }
