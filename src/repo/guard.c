@@ -47,6 +47,11 @@ static err_t settle(task_t *t, blockstore_t *bs, void **state)
     return self(bs)->store->ops->settle(t, self(bs)->store, state);
 }
 
+static err_t sync_store(task_t *t, blockstore_t *bs)
+{
+    return self(bs)->store->ops->sync(t, self(bs)->store);
+}
+
 static err_t get(task_t *t, blockstore_t *bs, const cid_t *cid, block_t **ret_block)
 {
     TRY(pass(t, self(bs), cid));
@@ -98,6 +103,7 @@ blockstore_t *guard_new(blockstore_t *store, gc_t *gc)
         .close = close_guard,
         .write_many = store->ops->write_many ? write_many : NULL,
         .settle = store->ops->settle ? settle : NULL,
+        .sync = store->ops->sync ? sync_store : NULL,
         .wrong_is_absent = store->ops->wrong_is_absent,
     };
     g->base.ops = &g->ops;

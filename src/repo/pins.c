@@ -126,6 +126,7 @@ err_t pins_add_present(task_t *t, pins_t *p, const cid_t *cid, pin_mode_t mode, 
     value[0] = (uint8_t)mode;
     memcpy(value + 1, name, len);
     gc_touch(p->gc, cid);
+    TRY(blockstore_sync(t, p->gc->store)); /* an add that is still under way may have written the blocks */
     return kv_put(t, p->state, SPACE, key_of(cid, key), bytes_of(value, 1 + len));
 }
 
@@ -196,6 +197,7 @@ err_t pins_update(task_t *t, pins_t *p, blocks_t *from, const cid_t *old_cid, co
         return OK;
     AUTO(gc_hold_t) hold = gc_hold(p->gc);
     TRY(load(t, p, from, new_cid, PIN_RECURSIVE, NULL, NULL));
+    TRY(blockstore_sync(t, p->gc->store));
     size_t len = strlen(old.name);
     value[0] = PIN_RECURSIVE;
     memcpy(value + 1, old.name, len);

@@ -315,6 +315,7 @@ static err_t blocks_and_imports(task_t *t, void *arg)
     }
     blocks_prefetch(t, repo_import_blocks(import), NULL, 0);
     assert_ok(repo_import_sync(t, import));
+    assert_ok(blockstore_sync(t, repo_blockstore(r)));
     repo_import_end(import);
     repo_import_end(NULL);
     block_t *b = suite_block(100, 10);

@@ -85,6 +85,11 @@ err_t blockstore_flush(task_t *t, blockstore_writer_t *w)
     return w->state ? w->bs->ops->settle(t, w->bs, &w->state) : OK;
 }
 
+err_t blockstore_sync(task_t *t, blockstore_t *bs)
+{
+    return bs->ops->sync ? bs->ops->sync(t, bs) : OK;
+}
+
 void blockstore_writer_deinit(blockstore_writer_t *w)
 {
     if (w->state)

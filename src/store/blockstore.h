@@ -26,6 +26,7 @@ typedef struct blockstore_ops {
     /* For blockstore_writer; NULL: put_many does it. t NULL in settle: forget without waiting. */
     err_t (*write_many)(task_t *t, blockstore_t *bs, block_t *const *blocks, size_t n, void **state);
     err_t (*settle)(task_t *t, blockstore_t *bs, void **state);
+    err_t (*sync)(task_t *t, blockstore_t *bs); /* NULL: all that can be read is durable */
     bool wrong_is_absent; /* bytes that do not hash to the CID count as no block: the next put writes it */
 } blockstore_ops_t;
 struct blockstore {
@@ -51,6 +52,9 @@ MUST_CHECK err_t blockstore_write(task_t *t, blockstore_writer_t *w, block_t *co
 MUST_CHECK err_t blockstore_write_shared(task_t *t, blockstore_t *bs, block_t *const *blocks, size_t n,
                                          void **state);
 MUST_CHECK err_t blockstore_flush(task_t *t, blockstore_writer_t *w);
+/* Makes durable what any writer has written so far: before something else is stored that relies on blocks
+ * which were found here. */
+MUST_CHECK err_t blockstore_sync(task_t *t, blockstore_t *bs);
 void blockstore_writer_deinit(blockstore_writer_t *w); /* idempotent; before the store is closed */
 AUTO_DEFINE(blockstore_writer_t, blockstore_writer_deinit)
 /* Verified on read: ERR_CORRUPT when the bytes on disk are not those that were put, which a store tells by

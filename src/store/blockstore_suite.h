@@ -285,8 +285,10 @@ static inline err_t suite_writer(task_t *t, suite_t *s, blockstore_t *bs)
         if (i % 50 == 0)
             TRY(suite_expect(t, bs, i, 9000)); /* before it is durable */
     }
+    SUITE_ERR(OK, blockstore_sync(t, bs));
     SUITE_ERR(OK, blockstore_flush(t, &w));
     SUITE_ERR(OK, blockstore_flush(t, &w));
+    SUITE_ERR(OK, blockstore_sync(t, bs));
     for (uint64_t i = 0; i < 300; i++)
         TRY(suite_expect(t, bs, i, 9000));
     return OK;

@@ -102,7 +102,8 @@ static err_t cid_of_name(const char *name, cid_t *ret_cid)
 static err_t absent(const cid_t *cid)
 {
     char text[CID_TEXT_MAX];
-    return fail(ERR_NOT_FOUND, "block was not found locally (offline): ipld: could not find %s", cid_print(cid, text));
+    return fail(ERR_NOT_FOUND, "block was not found locally (offline): ipld: could not find %s",
+                cid_print(cid, text));
 }
 
 static err_t open_block(task_t *t, flat_store_t *f, const cid_t *cid, file_t **ret_file, uint64_t *ret_size)

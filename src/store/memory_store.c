@@ -55,7 +55,8 @@ static err_t find(blockstore_t *bs, const cid_t *cid, block_t **ret_block)
     block_t *block = map_get(&self(bs)->blocks, key_of(cid, &k));
     if (!block) {
         char text[CID_TEXT_MAX];
-        return fail(ERR_NOT_FOUND, "block was not found locally (offline): ipld: could not find %s", cid_print(cid, text));
+        return fail(ERR_NOT_FOUND, "block was not found locally (offline): ipld: could not find %s",
+                    cid_print(cid, text));
     }
     *ret_block = block;
     return OK;

@@ -132,6 +132,7 @@ MUST_CHECK err_t pack_commit_to_index(task_t *t, pack_store_t *s, pack_commit_t 
 err_t pack_put_many(task_t *t, blockstore_t *bs, block_t *const *blocks, size_t n);
 err_t pack_write_many(task_t *t, blockstore_t *bs, block_t *const *blocks, size_t n, void **state);
 err_t pack_settle(task_t *t, blockstore_t *bs, void **state);
+err_t pack_sync(task_t *t, blockstore_t *bs);
 
 /* ── pack_recover.c ──────────────────────────────────────────────────────────────────────────── */
 /* Brings segments, folder and index into agreement after opening. ERR_CORRUPT: the index is of no use. */

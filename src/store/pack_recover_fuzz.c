@@ -51,9 +51,7 @@ static err_t run(task_t *t, void *arg)
     return OK;
 }
 
-static void ignore_line(void *arg, log_level_t level, bytes_t line)
-{
-}
+static void ignore_line(void *arg, log_level_t level, bytes_t line) {}
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {

@@ -196,6 +196,7 @@ static const blockstore_ops_t pack_ops = {
     .put_many = pack_put_many,
     .write_many = pack_write_many,
     .settle = pack_settle,
+    .sync = pack_sync,
     .get = get,
     .size = size,
     .remove = pack_remove,

@@ -488,6 +488,19 @@ err_t pack_put_many(task_t *t, blockstore_t *bs, block_t *const *blocks, size_t 
     return e;
 }
 
+err_t pack_sync(task_t *t, blockstore_t *bs)
+{
+    pack_store_t *s = pack_self(bs);
+    wait_list_t w = {0};
+    if (s->committing)
+        wait_list_add(&w, s->committing);
+    if (s->open)
+        wait_list_add(&w, s->open);
+    err_t e = wait_list_wait(t, s, &w);
+    wait_list_free(&w);
+    return e;
+}
+
 err_t pack_write_many(task_t *t, blockstore_t *bs, block_t *const *blocks, size_t n, void **state)
 {
     if (!*state)
