@@ -1,4 +1,8 @@
 #include "api/api_internal.h"
+#include "task/driver.h"
+#include <ctype.h>
+#include <inttypes.h>
+#include <stdio.h>
 #include <stdlib.h>
 
 api_t *api_new(node_t *n)
@@ -6,6 +10,7 @@ api_t *api_new(node_t *n)
     api_t *a = xcalloc(1, sizeof *a);
     a->node = n;
     event_init(&a->shutdown);
+    gateway_metrics_start();
     return a;
 }
 
@@ -33,4 +38,28 @@ void api_set_gateway_opener(api_t *a, api_open_gateway_fn fn, void *arg)
 {
     a->open_gateway = fn;
     a->open_gateway_arg = arg;
+}
+
+/* The trace id of a W3C traceparent ("00-TRACE-PARENT-FLAGS"); false when there is none. */
+static bool read_traceparent(const char *header, char out[TRACE_ID_MAX])
+{
+    if (!header || strlen(header) < 55 || strncmp(header, "00-", 3) || header[35] != '-')
+        return false;
+    for (size_t i = 0; i < 32; i++) {
+        if (!isxdigit((unsigned char)header[3 + i]))
+            return false;
+        out[i] = header[3 + i];
+    }
+    out[32] = 0;
+    return true;
+}
+
+void api_begin_trace(task_t *t, exchange_t *x)
+{
+    char id[TRACE_ID_MAX];
+    if (!read_traceparent(exchange_header(x, "traceparent"), id)) {
+        uint64_t high = driver_random_u64(task_driver(t)), low = driver_random_u64(task_driver(t));
+        snprintf(id, sizeof id, "%016" PRIx64 "%016" PRIx64, high, low);
+    }
+    task_set_trace(t, id);
 }

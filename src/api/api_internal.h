@@ -10,5 +10,11 @@ struct api {
     api_open_gateway_fn open_gateway;
     void *open_gateway_arg;
 };
+
+enum { TRACE_ID_MAX = 33 };
+/* Gives the request an id that all log lines of its task, and of tasks that it starts, carry as trace_id: the
+ * client's (traceparent, W3C Trace Context level 1), or a fresh one. */
+void api_begin_trace(task_t *t, exchange_t *x);
+void gateway_metrics_start(void); /* its counters are there from the beginning, at 0 */
 void rpc_each_command(void (*visit)(void *arg, const char *path), void *arg);
 #endif

@@ -1,4 +1,5 @@
 #include "api/gateway.h"
+#include "api/api_internal.h"
 #include "base/log.h"
 #include "base/metrics.h"
 #include <stdio.h>
@@ -133,6 +134,12 @@ static err_t wanted_format(exchange_t *x, bool *ret_raw)
     return OK;
 }
 
+static bool may_fetch(const gateway_request_t *r)
+{
+    const config_t *config = repo_config(node_repo(r->api->node));
+    return node_is_online(r->api->node) && !config_bool(config, "Gateway.NoFetch", false);
+}
+
 /* Everything that may be waited for gets the time for retrieval anew: a large file may take as long as it
  * comes. */
 static err_t resolve(task_t *t, gateway_request_t *r)
@@ -146,7 +153,7 @@ static err_t resolve_anywhere(task_t *t, gateway_request_t *r, bool raw)
     r->blocks = node_local_blocks(r->api->node);
     err_t e = raw ? dag_path_resolve_cid(t, r->blocks, &r->path, &r->cid) : resolve(t, r);
     bool is_missing_block = e == ERR_NOT_FOUND && strstr(error_text(e), "no link named") == NULL;
-    if (!is_missing_block || !node_is_online(r->api->node))
+    if (!is_missing_block || !may_fetch(r))
         return e;
     const char *cache = exchange_header(r->x, "Cache-Control");
     if (cache && strstr(cache, "only-if-cached"))
@@ -175,7 +182,7 @@ static void name_of(gateway_request_t *r, char *out, size_t cap)
  * what is missing. A file of one block, the common case, needs none. */
 static err_t widen(gateway_request_t *r)
 {
-    if (r->session.session || !node_is_online(r->api->node) || !r->node.pb.link_count)
+    if (r->session.session || !r->node.pb.link_count || !may_fetch(r))
         return OK;
     TRY(node_session_open(r->api->node, false, &r->session));
     r->blocks = r->session.blocks;
@@ -225,16 +232,37 @@ static err_t serve_ipfs(task_t *t, api_t *api, exchange_t *x)
 
 /* ── the face ────────────────────────────────────────────────────────────────────────────────── */
 
-static void count_request(const exchange_t *x)
+static metric_t *request_counter(size_t class)
 {
-    static metric_t *counters[6];
     static const char *const labels[] = {"code=\"other\"", "code=\"1xx\"", "code=\"2xx\"",
                                          "code=\"3xx\"",   "code=\"4xx\"", "code=\"5xx\""};
-    size_t class = x->status >= 100 && x->status < 600 ? (size_t)x->status / 100 : 0;
-    if (!counters[class])
-        counters[class] =
-            metric_counter("gateway_requests_total", labels[class], "Requests that the gateway answered.");
-    metric_add(counters[class], 1);
+    return metric_counter("gateway_requests_total", labels[class], "Requests that the gateway answered.");
+}
+
+enum { STATUS_CLASSES = 6 };
+static metric_t *request_counters[STATUS_CLASSES];
+
+void gateway_metrics_start(void)
+{
+    for (size_t i = 0; i < STATUS_CLASSES; i++)
+        request_counters[i] = request_counter(i);
+}
+
+static void count_request(const exchange_t *x)
+{
+    bool is_known = x->status >= 100 && x->status < 600;
+    metric_add(request_counters[is_known ? (size_t)x->status / 100 : 0], 1);
+}
+
+/* Gateway.RootRedirect: where the bare host leads. */
+static err_t serve_root(task_t *t, api_t *api, exchange_t *x)
+{
+    const char *to = config_str(repo_config(node_repo(api->node)), "Gateway.RootRedirect", "");
+    if (!*to || !is_header_safe(to))
+        return exchange_reply(t, x, 404, "text/plain; charset=utf-8",
+                              BYTES_LIT("404 page not found: content is below /ipfs/CID\n"));
+    TRY(exchange_set_header(x, "Location", to));
+    return exchange_reply(t, x, 302, "text/plain; charset=utf-8", BYTES_NONE);
 }
 
 static err_t answer(task_t *t, api_t *api, exchange_t *x)
@@ -251,6 +279,8 @@ static err_t answer(task_t *t, api_t *api, exchange_t *x)
     }
     if (!strncmp(x->path, "/ipfs/", 6))
         return serve_ipfs(t, api, x);
+    if (!strcmp(x->path, "/"))
+        return serve_root(t, api, x);
     if (!strncmp(x->path, "/ipns/", 6))
         return exchange_reply(t, x, 501, "text/plain; charset=utf-8",
                               BYTES_LIT("names under /ipns/ are not served here yet\n"));
@@ -260,6 +290,7 @@ static err_t answer(task_t *t, api_t *api, exchange_t *x)
 
 err_t api_gateway(task_t *t, exchange_t *x, void *arg)
 {
+    api_begin_trace(t, x);
     err_t e = answer(t, arg, x);
     count_request(x);
     return e;

@@ -314,6 +314,7 @@ err_t api_rpc(task_t *t, exchange_t *x, void *arg)
 {
     api_t *api = arg;
     static const char prefix[] = "/api/v0/";
+    api_begin_trace(t, x);
     if (strncmp(x->path, prefix, sizeof prefix - 1))
         return reply_plain(t, x, 404, "404 page not found\n");
     TRY(exchange_set_header(x, "Server", DISTRIBUTE_AGENT));

@@ -2,6 +2,7 @@
  * core/commands/add.go, core/coreunix/add.go. */
 #include "api/rpc_util.h"
 #include "api/upload.h"
+#include "base/log.h"
 #include "dag/tree.h"
 #include "multi/multicodec.h"
 #include <inttypes.h>
@@ -249,6 +250,13 @@ static err_t add_entry(add_t *a)
     return emit_added(a, path, &ref);
 }
 
+static void announce(add_t *a, const cid_t *root)
+{
+    char text[CID_TEXT_MAX];
+    node_announce(a->r->node, root);
+    log_info("content added", LOG_STR("cid", cid_print(root, text)));
+}
+
 /* Durable first, then pinned, then acknowledged. */
 static err_t finish(add_t *a)
 {
@@ -263,7 +271,7 @@ static err_t finish(add_t *a)
         TRY(pins_add_present(a->t, repo_pins(node_repo(a->r->node)), &a->roots[i], PIN_RECURSIVE,
                              a->pin_name));
     for (size_t i = 0; i < a->n_roots && !rpc_bool(a->r, "only-hash", false); i++)
-        node_announce(a->r->node, &a->roots[i]);
+        announce(a, &a->roots[i]);
     return emit_held(a);
 }
 

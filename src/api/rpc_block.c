@@ -1,6 +1,7 @@
 /* rpc_block: block/… Reference: ipfs/kubo core/commands/block.go. */
 #include "api/rpc_util.h"
 #include "api/upload.h"
+#include "base/log.h"
 #include "multi/multicodec.h"
 #include <stdlib.h>
 
@@ -83,6 +84,8 @@ static err_t put_one(task_t *t, rpc_t *r, put_format_t f, bytes_t data)
     if (rpc_bool(r, "pin", false))
         TRY(pins_add_present(t, repo_pins(node_repo(r->node)), &cid, PIN_RECURSIVE, NULL));
     node_announce(r->node, &cid);
+    char text[CID_TEXT_MAX];
+    log_info("block added", LOG_STR("cid", cid_print(&cid, text)), LOG_UINT("size", data.len));
     return emit_key(t, r, &cid, data.len);
 }
 

@@ -3,6 +3,7 @@
 #include "api/rpc_util.h"
 #include <inttypes.h>
 #include <stdio.h>
+#include <stdlib.h>
 
 enum { MAX_SHOWN_CONNS = 4096, MAX_SHOWN_PROTOCOLS = 256, MAX_SHOWN_ADDRS = 64 };
 
@@ -269,6 +270,108 @@ static err_t rpc_swarm_addrs_listen(task_t *t, rpc_t *r)
     return emit_own_addrs(t, r, host_listen_addrs, false);
 }
 
+/* ── filters and resources ───────────────────────────────────────────────────────────────────── */
+static const char FILTERS_KEY[] = "Swarm.AddrFilters";
+
+static err_t rpc_swarm_filters(task_t *t, rpc_t *r)
+{
+    const config_t *config = repo_config(node_repo(r->node));
+    json_t *list = json_array();
+    for (size_t i = 0, n = config_count(config, FILTERS_KEY); i < n; i++)
+        json_array_append_new(list, json_string(config_item(config, FILTERS_KEY, i)));
+    return emit_strings(t, r, list);
+}
+
+/* The configured filters without those of `changed`, and with them when they are added. */
+static err_t save_filters(task_t *t, rpc_t *r, json_t *changed, bool add)
+{
+    const config_t *config = repo_config(node_repo(r->node));
+    json_t *list = json_array(), *line;
+    for (size_t i = 0, n = config_count(config, FILTERS_KEY); i < n; i++) {
+        const char *text = config_item(config, FILTERS_KEY, i);
+        bool is_changed = false;
+        size_t k;
+        json_array_foreach(changed, k, line) is_changed |= !strcmp(json_string_value(line), text);
+        if (!is_changed)
+            json_array_append_new(list, json_string(text));
+    }
+    if (add)
+        json_array_extend(list, changed);
+    char *text = json_dumps(list, JSON_COMPACT);
+    json_decref(list);
+    err_t e = repo_config_set(t, node_repo(r->node), FILTERS_KEY, text);
+    free(text);
+    return e;
+}
+
+static err_t filter_one(rpc_t *r, const char *text, bool add, json_t *changed)
+{
+    multiaddr_t network;
+    char printed[MULTIADDR_TEXT_MAX];
+    TRY(multiaddr_parse(text, &network));
+    TRY(add ? host_filter(node_host(r->node), &network) : host_unfilter(node_host(r->node), &network));
+    json_array_append_new(changed, json_string(multiaddr_print(&network, printed)));
+    return OK;
+}
+
+static err_t change_filters(task_t *t, rpc_t *r, bool add)
+{
+    TRY(rpc_need_online(r));
+    json_t *changed = json_array();
+    err_t e = OK;
+    for (size_t i = 0; !e && i < r->n_args; i++)
+        e = filter_one(r, r->args[i], add, changed);
+    if (!e)
+        e = save_filters(t, r, changed, add);
+    if (e) {
+        json_decref(changed);
+        return e;
+    }
+    return emit_strings(t, r, changed);
+}
+
+static err_t rpc_swarm_filters_add(task_t *t, rpc_t *r)
+{
+    return change_filters(t, r, true);
+}
+
+static err_t rpc_swarm_filters_rm(task_t *t, rpc_t *r)
+{
+    return change_filters(t, r, false);
+}
+
+static json_t *resource_json(const char *scope, const char *name, uint64_t max, uint64_t used)
+{
+    return json_pack("{s:s, s:s, s:I, s:I}", "ScopeName", scope, "LimitName", name, "LimitValue",
+                     (json_int_t)max, "CurrentUsage", (json_int_t)used);
+}
+
+/* What the node and each connected peer may use, and do. */
+static err_t rpc_swarm_resources(task_t *t, rpc_t *r)
+{
+    TRY(rpc_need_online(r));
+    host_t *host = node_host(r->node);
+    const host_limits_t *limits = host_limits(host);
+    conn_t **conns = xcalloc(MAX_SHOWN_CONNS, sizeof(conn_t *));
+    size_t n = host_conns(host, conns, MAX_SHOWN_CONNS);
+    json_t *list = json_array();
+    json_array_append_new(list,
+                          resource_json("system", "Memory", host_limit(host)->max, host_limit(host)->used));
+    json_array_append_new(list, resource_json("system", "Conns", limits->max_conns, host_conn_count(host)));
+    for (size_t i = 0; i < n; i++) {
+        char id[PEER_ID_TEXT_MAX], scope[PEER_ID_TEXT_MAX + 8];
+        if (host_conn(host, conn_peer(conns[i])) != conns[i])
+            continue; /* a peer with several connections is shown once */
+        snprintf(scope, sizeof scope, "peer:%s", peer_id_print(conn_peer(conns[i]), id));
+        json_array_append_new(
+            list, resource_json(scope, "Memory", conn_limit(conns[i])->max, conn_limit(conns[i])->used));
+        json_array_append_new(
+            list, resource_json(scope, "Streams", limits->max_streams_per_conn, conn_stream_count(conns[i])));
+    }
+    free(conns);
+    return rpc_emit(t, r, list);
+}
+
 /* ── ping ────────────────────────────────────────────────────────────────────────────────────── */
 
 static err_t emit_ping(task_t *t, rpc_t *r, bool ok, double ms, const char *text)
@@ -394,6 +497,10 @@ const rpc_command_t rpc_network_commands[] = {
     {"swarm/addrs", rpc_swarm_addrs, 0, 0, NULL},
     {"swarm/addrs/local", rpc_swarm_addrs_local, 0, 0, NULL},
     {"swarm/addrs/listen", rpc_swarm_addrs_listen, 0, 0, NULL},
+    {"swarm/filters", rpc_swarm_filters, 0, 0, NULL},
+    {"swarm/filters/add", rpc_swarm_filters_add, 1, 64, "address"},
+    {"swarm/filters/rm", rpc_swarm_filters_rm, 1, 64, "address"},
+    {"swarm/resources", rpc_swarm_resources, 0, 0, NULL},
     {"ping", rpc_ping, 1, 1, "peer ID"},
     {"bitswap/stat", rpc_bitswap_stat, 0, 0, NULL},
     {"bitswap/wantlist", rpc_bitswap_wantlist, 0, 0, NULL},

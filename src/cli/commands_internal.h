@@ -23,6 +23,7 @@ err_t print_pin_list(task_t *t, cli_t *c, json_t *o);
 err_t print_pin_verified(task_t *t, cli_t *c, json_t *o);
 err_t print_peers(task_t *t, cli_t *c, json_t *o);
 err_t print_strings(task_t *t, cli_t *c, json_t *o);
+err_t print_resources(task_t *t, cli_t *c, json_t *o);
 err_t print_addrs(task_t *t, cli_t *c, json_t *o);
 err_t print_ping(task_t *t, cli_t *c, json_t *o);
 err_t print_status(task_t *t, cli_t *c, json_t *o);

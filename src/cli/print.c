@@ -167,6 +167,17 @@ err_t print_peers(task_t *t, cli_t *c, json_t *o)
     return OK;
 }
 
+err_t print_resources(task_t *t, cli_t *c, json_t *list)
+{
+    size_t i;
+    json_t *o;
+    TRY(cli_out("%-60s %-8s %14s %14s\n", "Scope", "Limit", "Value", "Used"));
+    json_array_foreach(list, i, o)
+        TRY(cli_out("%-60s %-8s %14" PRId64 " %14" PRId64 "\n", field(o, "ScopeName"), field(o, "LimitName"),
+                    json_number(o, "LimitValue"), json_number(o, "CurrentUsage")));
+    return OK;
+}
+
 err_t print_strings(task_t *t, cli_t *c, json_t *o)
 {
     size_t i;

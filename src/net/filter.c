@@ -70,14 +70,6 @@ err_t host_unfilter(host_t *h, const multiaddr_t *network)
     return fail(ERR_NOT_FOUND, "there is no such filter");
 }
 
-size_t host_filters(const host_t *h, multiaddr_t *out, size_t cap)
-{
-    size_t n = h->filters.n < cap ? h->filters.n : cap;
-    for (size_t i = 0; i < n; i++)
-        out[i] = h->filters.items[i].text;
-    return n;
-}
-
 err_t host_hide(host_t *h, const multiaddr_t *addr)
 {
     network_t network;

@@ -108,6 +108,11 @@ void host_close(task_t *t, host_t *h)
     free(h);
 }
 
+const host_limits_t *host_limits(const host_t *h)
+{
+    return &h->config.limits;
+}
+
 const peer_id_t *host_id(const host_t *h)
 {
     return &h->id;

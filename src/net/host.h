@@ -46,6 +46,7 @@ const peer_id_t *host_id(const host_t *h);
 sched_t *host_sched(host_t *h);
 peerstore_t *host_peerstore(host_t *h);
 limit_t *host_limit(host_t *h); /* the budget that its protocols charge too */
+const host_limits_t *host_limits(const host_t *h);
 
 /* /ip4|ip6/…/tcp/PORT. ERR_IN_USE: the port is taken. */
 MUST_CHECK err_t host_listen(task_t *t, host_t *h, const multiaddr_t *at);
@@ -60,7 +61,6 @@ MUST_CHECK err_t host_hide(host_t *h, const multiaddr_t *addr);
  * ERR_INVALID: not a network; ERR_LIMIT; host_unfilter: ERR_NOT_FOUND. */
 MUST_CHECK err_t host_filter(host_t *h, const multiaddr_t *network);
 MUST_CHECK err_t host_unfilter(host_t *h, const multiaddr_t *network);
-size_t host_filters(const host_t *h, multiaddr_t *out, size_t cap);
 
 /* ── protocols ───────────────────────────────────────────────────────────────────────────────── */
 /* Runs in a task of its own. The handler may close the stream or leave that to the host: when it returns an

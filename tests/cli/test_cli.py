@@ -126,6 +126,46 @@ def test_status_and_peers(shop):
     check(a.text("swarm", "disconnect", b.addresses[0]).endswith("success"), "disconnect")
 
 
+def test_filters_and_resources(shop):
+    a, b = shop.node("r1"), shop.node("r2")
+    network = "/ip4/127.0.0.0/ipcidr/8"
+    check(a.text("swarm", "filters", "add", network) == network, "filters add")
+    check(a.text("swarm", "filters") == network, "filters")
+    fails(a, "swarm", "connect", b.addresses[0], saying="dialed|failure")
+    check(json.loads((a.repo / "config").read_text())["Swarm"]["AddrFilters"] == [network], "filters are not kept")
+    check(a.text("swarm", "filters", "rm", network) == network and not a.text("swarm", "filters"), "filters rm")
+    fails(a, "swarm", "filters", "add", "/ip4/127.0.0.1/tcp/1", saying="ipcidr")
+    a.connect(b)
+    text = a.text("swarm", "resources")
+    check(re.search(r"^system +Conns +\d+ +1$", text, re.M) and f"peer:{b.peer_id}" in text, text)
+
+
+def test_requests_have_trace_ids(shop):
+    node = shop.node("traced")
+    node.stop()
+    node.start("--log-level=debug")
+    trace = "0af7651916cd43dd8448eb211c80319c"
+    http_get(node, f"/api/v0/cat?arg=not-a-cid", {"traceparent": f"00-{trace}-b7ad6b7169203331-01"}, "POST", node.api_port)
+    http_get(node, "/api/v0/cat?arg=not-a-cid", None, "POST", node.api_port)
+    node.text("add", "-Q", stdin=b"traced")
+    node.stop()
+    entries = [json.loads(line) for line in node.err_path.read_text().splitlines()]
+    failed = [e["trace_id"] for e in entries if e["msg"] == "rpc failed"]
+    check(len(failed) == 2 and failed[0] == trace and re.fullmatch("[0-9a-f]{32}", failed[1]), f"trace ids: {failed}")
+    check([e for e in entries if e["msg"] == "content added" and e.get("trace_id")], "no line about the added content")
+
+
+def test_gateway_settings(shop):
+    node = shop.node("gwset", start=False)
+    node.configure(Gateway__NoFetch=True, Gateway__RootRedirect="https://example.com/start")
+    node.start()
+    began = time.monotonic()
+    r, _ = http_get(node, f"/ipfs/{NOBODY_HAS}")
+    check(r.status == 404 and time.monotonic() - began < 5, f"NoFetch: {r.status}")
+    r, _ = http_get(node, "/")
+    check(r.status == 302 and r.getheader("Location") == "https://example.com/start", f"RootRedirect: {r.status}")
+
+
 def test_fetch_between_nodes(shop):
     a, b = shop.node("f1"), shop.node("f2")
     path = shop.file("f", 20 * MIB)
@@ -135,7 +175,8 @@ def test_fetch_between_nodes(shop):
     said = b.text("get", cid, "-o", out)
     check(a.peer_id in said, f"get does not name the peer: {said}")
     check(out.read_bytes() == path.read_bytes(), "other bytes")
-    check(a.peer_id in b.text("findprovs", cid) or True, "findprovs runs")
+    wait_until(lambda: a.peer_id in b.text("findprovs", cid), 30, "findprovs names the one who has it")
+    check(b.text("findprovs", "--verbose", cid).count("\n") >= 1, "findprovs --verbose shows no hop")
 
 
 def test_daemon_lines_and_clean_stop(shop):
