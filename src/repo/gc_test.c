@@ -53,9 +53,9 @@ static cid_t put_leaf(task_t *t, blocks_t *to, uint64_t seed)
 }
 
 /* A root, two nodes below it, `leaves` leaves below each; the leaf seeds begin at `seed`. */
-static cid_t put_tree(task_t *t, blocks_t *to, uint64_t seed, size_t leaves)
+__attribute__((noinline)) static cid_t put_tree(task_t *t, blocks_t *to, uint64_t seed, size_t leaves)
 {
-    cid_t nodes[2], list[64];
+    cid_t nodes[2], list[32];
     char name[40];
     for (uint64_t k = 0; k < 2; k++) {
         for (size_t i = 0; i < leaves; i++)
