@@ -120,6 +120,16 @@ static err_t rpc_pin_add(task_t *t, rpc_t *r)
 }
 
 /* ── rm, update ──────────────────────────────────────────────────────────────────────────────── */
+/* Copies that were asked for with --replicas are let go with the pin. Those that this node holds for another
+ * are that node's to release. */
+static err_t release_copies(task_t *t, rpc_t *r, const cid_t *cid)
+{
+    if (!node_replica(r->node))
+        return OK;
+    err_t e = replica_unpin(t, node_replica(r->node), cid);
+    return e == ERR_NOT_FOUND || e == ERR_DENIED ? OK : e;
+}
+
 static err_t rpc_pin_rm(task_t *t, rpc_t *r)
 {
     json_t *pins = json_array();
@@ -131,6 +141,8 @@ static err_t rpc_pin_rm(task_t *t, rpc_t *r)
         e = rpc_resolve_cid(t, r, r->args[i], &cid);
         if (!e)
             e = pins_remove(t, repo_pins(node_repo(r->node)), &cid, mode);
+        if (!e)
+            e = release_copies(t, r, &cid);
         if (!e)
             json_array_append_new(pins, json_string(print_cid(&cid, text)));
     }
