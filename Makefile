@@ -67,6 +67,7 @@ coverage: deps ## line coverage; fails below 90% in the critical folders
 	@tools/coverage.py $(BUILD)/coverage
 
 bench: build ## speed and memory, as ratios against Kubo (where it is built) and the machine's limits
+	@ninja -C $(RELEASE) -j$(JOBS) bench/http_constant
 	@bench/run.sh $(RELEASE)/src/distribute
 
 lint: deps $(DEBUG)/build.ninja ## layers, formatting, sizes, clang-tidy

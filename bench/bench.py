@@ -172,6 +172,16 @@ def wrk(port, path_list, script):
     return float(re.search(r"Requests/sec:\s+([\d.]+)", text)[1])
 
 
+def constant_rate(shop, paths, script):
+    """The same requests to the same server with an answer of the same headers and length that is looked up nowhere."""
+    program = pathlib.Path(shop.program).parent.parent / "bench" / "http_constant"
+    with subprocess.Popen([program, "1024", str(3 * GATEWAY_SECONDS)], stdout=subprocess.PIPE, text=True) as server:
+        try:
+            return wrk(int(server.stdout.readline().rsplit(":", 1)[1]), paths, script)
+        finally:
+            server.terminate()
+
+
 def bench_gateway(shop):
     """Requests a second for files of 1 KiB over 32 connections, each request for another of 1,000 files."""
     script = shop.path("paths.lua")
@@ -191,10 +201,7 @@ def bench_gateway(shop):
             paths.write_text("".join(f"/ipfs/{line.split()[1]}\n" for line in lines if line.endswith(".txt")))
             rates.setdefault(who, []).append(wrk(node.gateway_port, paths, script))
             if who == "distribute":
-                constant = shop.path("paths-constant")
-                constant.write_text("/health\n")
-                port = int(re.search(r"Metrics server listening on http://127\.0\.0\.1:(\d+)/", node.out_path.read_text())[1])
-                rates.setdefault("constant answer", []).append(wrk(port, constant, script))
+                rates.setdefault("constant answer", []).append(constant_rate(shop, paths, script))
             node.stop(60)
     medians = report("gateway, 1 KiB files, 32 connections", "requests/s", rates, 0)
     if "constant answer" in medians:

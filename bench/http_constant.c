@@ -1,5 +1,6 @@
-/* http_constant: the HTTP server of loop/ with a handler that answers every request with the same bytes: what the
- * server itself can do, to read the gateway's rate against.
+/* http_constant: the HTTP server of loop/ with a handler that answers every request with the same bytes: what
+ * the server itself can do, to read the gateway's rate against. Paths below /ipfs/ get the headers of a
+ * gateway's answer, in their usual lengths; all others get the body alone.
  *
  *   http_constant [BYTES [SECONDS]]    prints "listening on IP:PORT"; ends by itself (1024 bytes, 60 s) */
 #include "loop/http_server.h"
@@ -12,9 +13,25 @@ typedef struct constant {
     uint64_t seconds;
 } constant_t;
 
+#define CID "QmYwAPJzv5CZsnA625s3Xf2nemtYgPpHdWEz79ojWnPbdG"
+static const char *const headers[][2] = {
+    {"Access-Control-Allow-Origin", "*"},
+    {"Access-Control-Allow-Methods", "GET, HEAD, OPTIONS"},
+    {"Access-Control-Allow-Headers", "Content-Type, Range, User-Agent, X-Requested-With"},
+    {"Access-Control-Expose-Headers",
+     "Content-Length, Content-Range, X-Chunked-Output, X-Ipfs-Path, X-Ipfs-Roots, X-Stream-Output"},
+    {"Etag", "\"" CID "\""},
+    {"Cache-Control", "public, max-age=29030400, immutable"},
+    {"X-Ipfs-Path", "/ipfs/" CID},
+    {"X-Ipfs-Roots", CID},
+    {"Accept-Ranges", "bytes"},
+};
+
 static err_t answer(task_t *t, exchange_t *x, void *arg)
 {
     constant_t *c = arg;
+    for (size_t i = 0; i < ARRAY_LEN(headers) && !strncmp(x->path, "/ipfs/", 6); i++)
+        TRY(exchange_set_header(x, headers[i][0], headers[i][1]));
     return exchange_reply(t, x, 200, "text/plain; charset=utf-8", buf_bytes(&c->body));
 }
 
