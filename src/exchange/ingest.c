@@ -1,11 +1,18 @@
-/* Blocks in: stream -> arrived -> [hashed on a worker] -> verified -> [made durable] -> delivered. Two tasks
- * for the whole node, so that hashing goes on while the store syncs; batches are as large as what has come
- * meanwhile. */
+/* Blocks in: stream -> arrived -> [hashed on a worker] -> verified -> [made durable] -> delivered. One task
+ * hashes and two store, for the whole node, so that hashing and writing go on while the store syncs; batches
+ * are as large as what has come meanwhile. */
 #include "base/log.h"
 #include "exchange/internal.h"
 #include <stdlib.h>
 
-enum { HASH_BATCH_BYTES = 2 << 20, HASH_BATCH_MAX = 64, STORE_BATCH_MAX = 512, STORING_MAX = 65536 };
+enum {
+    HASH_BATCH_BYTES = 2 << 20,
+    HASH_BATCH_MAX = 64,
+    STORE_BATCH_MAX = 512,
+    STORE_BATCH_BYTES = 4 << 20,
+    STORE_TASKS = 2,
+    STORING_MAX = 65536
+};
 
 static void free_arrival(bitswap_t *b, arrival_t *a)
 {
@@ -145,21 +152,37 @@ static void finish(bitswap_t *b, arrival_t *a, err_t err)
     free_arrival(b, a);
 }
 
-static err_t store_batch(task_t *t, bitswap_t *b, block_t **blocks)
+typedef struct store_batch {
+    arrival_t *items[STORE_BATCH_MAX];
+    block_t *blocks[STORE_BATCH_MAX];
+    size_t n;
+} store_batch_t;
+
+static void take_batch(bitswap_t *b, store_batch_t *batch)
 {
-    size_t n = 0;
+    size_t bytes = 0;
+    batch->n = 0;
     LIST_EACH (a, &b->verified, arrival_t, node) {
-        if (n == STORE_BATCH_MAX)
+        if (batch->n == STORE_BATCH_MAX || bytes >= STORE_BATCH_BYTES)
             break;
-        blocks[n++] = a->block;
+        bytes += a->block->len;
+        batch->blocks[batch->n] = a->block;
+        batch->items[batch->n++] = a;
+        list_remove(&a->node);
+        list_push_back(&b->in_store, &a->node);
     }
-    err_t e = blockstore_put_many(t, b->config.blocks, blocks, n);
+}
+
+static err_t store_batch(task_t *t, bitswap_t *b, store_batch_t *batch)
+{
+    take_batch(b, batch);
+    err_t e = blockstore_put_many(t, b->config.blocks, batch->blocks, batch->n);
     if (e == ERR_CANCELED)
         return e;
     if (e)
         log_error("bitswap: received blocks cannot be stored", LOG_ERR(e));
-    while (n--)
-        finish(b, LIST_FIRST(&b->verified, arrival_t, node), e);
+    for (size_t i = 0; i < batch->n; i++)
+        finish(b, batch->items[i], e);
     bs_serve(b);
     return OK;
 }
@@ -167,15 +190,15 @@ static err_t store_batch(task_t *t, bitswap_t *b, block_t **blocks)
 static err_t store_task(task_t *t, void *arg)
 {
     bitswap_t *b = arg;
-    block_t **blocks = xcalloc(STORE_BATCH_MAX, sizeof *blocks);
+    store_batch_t *batch = xcalloc(1, sizeof *batch);
     err_t e = OK;
     while (!e) {
         if (list_is_empty(&b->verified))
             e = event_wait(t, &b->has_verified);
         else
-            e = store_batch(t, b, blocks);
+            e = store_batch(t, b, batch);
     }
-    free(blocks);
+    free(batch);
     return e;
 }
 
@@ -183,13 +206,16 @@ err_t bs_ingest_start(bitswap_t *b)
 {
     list_init(&b->arrived);
     list_init(&b->verified);
+    list_init(&b->in_store);
     event_init(&b->has_arrived);
     event_init(&b->has_verified);
     event_init(&b->has_room);
     map_init(&b->storing, STORING_MAX);
     map_init(&b->waiters, STORING_MAX);
     TRY(group_spawn(&b->group, "bitswap-hash", hash_task, b, NULL));
-    return group_spawn(&b->group, "bitswap-store", store_task, b, NULL);
+    for (int i = 0; i < STORE_TASKS; i++)
+        TRY(group_spawn(&b->group, "bitswap-store", store_task, b, NULL));
+    return OK;
 }
 
 void bs_ingest_stop(bitswap_t *b)
@@ -199,6 +225,9 @@ void bs_ingest_stop(bitswap_t *b)
     }
     LIST_EACH (v, &b->verified, arrival_t, node) {
         free_arrival(b, v);
+    }
+    LIST_EACH (s, &b->in_store, arrival_t, node) {
+        free_arrival(b, s);
     }
     assert(!b->ingest_bytes && !map_count(&b->waiters));
     map_deinit(&b->storing);

@@ -10,7 +10,7 @@
 #include "wire/bitswap.h"
 
 enum {
-    BITSWAP_INGEST_MAX_BYTES = 8 << 20,   /* received and not yet durable; readers wait above it */
+    BITSWAP_INGEST_MAX_BYTES = 12 << 20,  /* received and not yet durable; readers wait above it */
     BITSWAP_CACHE_MAX_BYTES = 8 << 20,    /* per session: prefetched, durable, not yet taken */
     BITSWAP_SERVING_MAX_BYTES = 12 << 20, /* read for peers and not yet written to their streams */
     BITSWAP_SERVING_MAX_TURNS = 128,
@@ -101,7 +101,7 @@ struct bitswap {
     runnable_t pump;
     sched_alarm_t alarm;
     /* ingest */
-    list_t arrived, verified; /* arrival_t */
+    list_t arrived, verified, in_store; /* arrival_t */
     size_t ingest_bytes;
     event_t has_arrived, has_verified, has_room;
     map_t storing; /* multihash -> arrival_t: verified, not yet durable */

@@ -6,7 +6,7 @@
 #include <time.h>
 
 enum { HEAP_MAX_BUFFER = 4 << 20, HEAP_KEEPS = 8 << 20 };
-enum { FIRST_MS = 1500, EVERY_MS = 5000, IDLE_CPU_MS = 50, BUSY_CPU_MS = 200 };
+enum { FIRST_MS = 1500, EVERY_MS = 1000, IDLE_CPU_MS = 20, BUSY_CPU_MS = 50 };
 
 /* Only executable mappings of files: they are never written to, so that dropping a page loses nothing.
  * Read-only data may have been relocated, and is left alone. */

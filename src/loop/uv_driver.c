@@ -229,7 +229,7 @@ static const driver_ops_t uv_ops = {
 static size_t default_workers(void)
 {
     long cores = sysconf(_SC_NPROCESSORS_ONLN);
-    return cores < 2 ? 2 : cores > 4 ? 4 : (size_t)cores;
+    return cores < 2 ? 2 : cores > 4 ? 5 : (size_t)cores + 1; /* one may wait for the disk */
 }
 
 driver_t *uv_driver_new(size_t n_workers)
