@@ -166,6 +166,28 @@ err_t rpc_duration_ms(rpc_t *r, const char *name, uint64_t *ret_ms)
     return OK;
 }
 
+/* Another base than that of CIDv0 wants CIDv1, unless the client says otherwise (ipfs/kubo
+ * core/commands/cmdenv). */
+static err_t read_cid_options(rpc_t *r)
+{
+    const char *base = rpc_option(r, "cid-base");
+    if (base && *base && multibase_from_name(base, &r->cid_base))
+        return fail(ERR_USAGE, "option cid-base: \"%.40s\" is not a multibase such as base32", base);
+    bool is_other = r->cid_base && r->cid_base != MB_BASE58BTC;
+    r->upgrades_cids = rpc_bool(r, "upgrade-cidv0-in-output", is_other);
+    return OK;
+}
+
+const char *rpc_cid(const rpc_t *r, const cid_t *cid, char out[CID_TEXT_MAX])
+{
+    cid_t shown = *cid;
+    if (r->upgrades_cids && cid_to_v1(cid, &shown))
+        shown = *cid;
+    if (!r->cid_base || cid_print_base(&shown, r->cid_base, out))
+        cid_print(&shown, out);
+    return out;
+}
+
 err_t rpc_need_online(rpc_t *r)
 {
     if (node_is_online(r->node))
@@ -283,6 +305,7 @@ static err_t reply_error(task_t *t, rpc_t *r, err_t e)
 static err_t run_command(task_t *t, rpc_t *r, const rpc_command_t *c)
 {
     TRY(collect_args(r, c));
+    TRY(read_cid_options(r));
     uint64_t timeout_ms;
     TRY(rpc_duration_ms(r, "timeout", &timeout_ms));
     if (!timeout_ms)

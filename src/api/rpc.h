@@ -17,6 +17,8 @@ typedef struct rpc {
     bool is_streaming; /* output has begun */
     char *options[64]; /* owned: what rpc_option gave out */
     size_t n_options;
+    multibase_t cid_base; /* of the CIDs in the answer; 0: each version's own */
+    bool upgrades_cids;   /* CIDv0 are printed as CIDv1 */
 } rpc_t;
 typedef err_t (*rpc_fn)(task_t *t, rpc_t *r);
 typedef struct rpc_command {
@@ -48,6 +50,8 @@ MUST_CHECK err_t rpc_u64(rpc_t *r, const char *name, uint64_t otherwise, uint64_
 /* Kubo durations: "300ms", "1m30s". ERR_USAGE. 0 when absent. */
 MUST_CHECK err_t rpc_duration_ms(rpc_t *r, const char *name, uint64_t *ret_ms);
 MUST_CHECK err_t rpc_need_online(rpc_t *r); /* ERR_OFFLINE with Kubo's text */
+/* A CID as the options cid-base and upgrade-cidv0-in-output want it. */
+const char *rpc_cid(const rpc_t *r, const cid_t *cid, char out[CID_TEXT_MAX]);
 /* JSON string escaping for hand-made output, with the quotes; what is not UTF-8 becomes U+FFFD. */
 MUST_CHECK err_t json_quote(bytes_t text, buf_t *out);
 #endif

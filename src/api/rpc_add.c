@@ -151,7 +151,7 @@ static err_t emit_added(add_t *a, bytes_t path, const dag_ref_t *ref)
     if (a->is_silent)
         return OK;
     buf_clear(&a->line);
-    cid_print(&ref->cid, cid);
+    rpc_cid(a->r, &ref->cid, cid);
     TRY(buf_printf(&a->line, "{\"Name\":"));
     TRY(json_quote(path, &a->line));
     TRY(buf_printf(&a->line, ",\"Hash\":\"%s\",\"Size\":\"%" PRIu64 "\"}\n", cid, ref->tsize));
@@ -240,7 +240,7 @@ static err_t add_entry(add_t *a)
         emit_progress(a, ref.size);
     TRY(a->emit_error);
     if (!path.len)
-        path = bytes_str(cid_print(&ref.cid, cid));
+        path = bytes_str(rpc_cid(a->r, &ref.cid, cid));
     bool is_below = memchr(path.data, '/', path.len) != NULL;
     a->has_dirs |= is_below;
     if (a->wraps || is_below)

@@ -22,7 +22,7 @@ static err_t rpc_block_get(task_t *t, rpc_t *r)
 static err_t emit_key(task_t *t, rpc_t *r, const cid_t *cid, size_t size)
 {
     char text[CID_TEXT_MAX];
-    return rpc_emit(t, r, json_pack("{s:s, s:I}", "Key", cid_print(cid, text), "Size", (json_int_t)size));
+    return rpc_emit(t, r, json_pack("{s:s, s:I}", "Key", rpc_cid(r, cid, text), "Size", (json_int_t)size));
 }
 
 static err_t rpc_block_stat(task_t *t, rpc_t *r)
@@ -139,7 +139,7 @@ static err_t rpc_block_rm(task_t *t, rpc_t *r)
         err_t e = remove_one(t, r, &cid);
         if (!e && rpc_bool(r, "quiet", false))
             continue;
-        json_t *o = json_pack("{s:s}", "Hash", cid_print(&cid, text));
+        json_t *o = json_pack("{s:s}", "Hash", rpc_cid(r, &cid, text));
         if (e)
             json_object_set_new(o, "Error", rpc_bytes_json(bytes_str(error_text(e))));
         TRY(rpc_emit(t, r, o));

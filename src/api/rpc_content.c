@@ -138,7 +138,7 @@ static err_t emit_link(task_t *t, ls_t *l, const dir_entry_t *entry)
 {
     char cid[CID_TEXT_MAX];
     json_t *link = json_pack("{s:o, s:s, s:i, s:i, s:s}", "Name", rpc_bytes_json(entry->name), "Hash",
-                             cid_print(&entry->cid, cid), "Size", 0, "Type", 0, "Target", "");
+                             rpc_cid(l->r, &entry->cid, cid), "Size", 0, "Type", 0, "Target", "");
     err_t e = describe(t, l, entry, link);
     if (e) {
         json_decref(link);
@@ -208,11 +208,11 @@ static err_t rpc_ls(task_t *t, rpc_t *r)
 }
 
 /* ── refs ────────────────────────────────────────────────────────────────────────────────────── */
-static err_t print_ref(const char *format, const walk_step_t *step, buf_t *out)
+static err_t print_ref(const rpc_t *r, const char *format, const walk_step_t *step, buf_t *out)
 {
     char source[CID_TEXT_MAX], target[CID_TEXT_MAX];
-    cid_print(&step->parent, source);
-    cid_print(&step->cid, target);
+    rpc_cid(r, &step->parent, source);
+    rpc_cid(r, &step->cid, target);
     buf_clear(out);
     for (const char *p = format; *p;) {
         if (!strncmp(p, "<src>", 5)) {
@@ -246,7 +246,7 @@ static err_t emit_refs(task_t *t, rpc_t *r, blocks_t *blocks, const cid_t *root,
             return OK;
         if (!step.depth)
             continue;
-        TRY(print_ref(format, &step, &text));
+        TRY(print_ref(r, format, &step, &text));
         TRY(rpc_emit(t, r, json_pack("{s:o, s:s}", "Ref", rpc_bytes_json(buf_bytes(&text)), "Err", "")));
     }
 }
@@ -281,7 +281,7 @@ static err_t rpc_resolve(task_t *t, rpc_t *r)
     char cid_text[CID_TEXT_MAX];
     cid_t cid;
     TRY(rpc_resolve_cid(t, r, r->args[0], &cid));
-    return rpc_emit(t, r, json_pack("{s:o}", "Path", json_sprintf("/ipfs/%s", cid_print(&cid, cid_text))));
+    return rpc_emit(t, r, json_pack("{s:o}", "Path", json_sprintf("/ipfs/%s", rpc_cid(r, &cid, cid_text))));
 }
 
 const rpc_command_t rpc_content_commands[] = {

@@ -252,7 +252,7 @@ static err_t rpc_status(task_t *t, rpc_t *r)
                                         "Connected", s->holders[i].is_connected));
     /* Without a replication record the only copy that this node can vouch for is its own. */
     size_t copies = s->target ? s->n_holders : s->is_local;
-    json_t *answer = json_pack("{s:s, s:I, s:b, s:b, s:I, s:I, s:o}", "CID", cid_print(&cid, text), "Size",
+    json_t *answer = json_pack("{s:s, s:I, s:b, s:b, s:I, s:I, s:o}", "CID", rpc_cid(r, &cid, text), "Size",
                                (json_int_t)s->size_bytes, "Local", s->is_local, "Pinned", s->is_pinned,
                                "Copies", (json_int_t)copies, "Target",
                                (json_int_t)(s->target ? s->target : copies > 0), "Holders", holders);
@@ -265,7 +265,7 @@ static err_t emit_record(task_t *t, void *arg, const replica_status_t *s)
     rpc_t *r = arg;
     char text[CID_TEXT_MAX];
     return rpc_emit(t, r,
-                    json_pack("{s:s, s:I, s:b, s:I, s:I}", "CID", cid_print(&s->root, text), "Size",
+                    json_pack("{s:s, s:I, s:b, s:I, s:I}", "CID", rpc_cid(r, &s->root, text), "Size",
                               (json_int_t)s->size_bytes, "Local", s->is_local, "Copies",
                               (json_int_t)s->n_holders, "Target", (json_int_t)s->target));
 }

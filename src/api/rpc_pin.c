@@ -5,11 +5,6 @@
 
 enum { PROGRESS_MS = 500 };
 
-static const char *print_cid(const cid_t *cid, char text[CID_TEXT_MAX])
-{
-    return cid_print(cid, text);
-}
-
 /* ── replication ─────────────────────────────────────────────────────────────────────────────── */
 typedef struct replication {
     task_t *t;
@@ -50,7 +45,7 @@ err_t rpc_replicate(task_t *t, rpc_t *r, const cid_t *root, uint64_t copies, boo
     TRY(replica_pin(t, node_replica(r->node), root, (uint32_t)copies, on_replica_step, &x, &have));
     TRY(x.emit_error);
     return rpc_emit(t, r,
-                    json_pack("{s:[s], s:I, s:I}", "Pins", print_cid(root, text), "Copies", (json_int_t)have,
+                    json_pack("{s:[s], s:I, s:I}", "Pins", rpc_cid(r, root, text), "Copies", (json_int_t)have,
                               "Target", (json_int_t)copies));
 }
 
@@ -111,7 +106,7 @@ static err_t rpc_pin_add(task_t *t, rpc_t *r)
         if (!e)
             node_announce(r->node, &cid);
         if (!e && !copies)
-            json_array_append_new(pins, json_string(print_cid(&cid, text)));
+            json_array_append_new(pins, json_string(rpc_cid(r, &cid, text)));
     }
     if (!e && !copies)
         return rpc_emit(t, r, json_pack("{s:o}", "Pins", pins));
@@ -144,7 +139,7 @@ static err_t rpc_pin_rm(task_t *t, rpc_t *r)
         if (!e)
             e = release_copies(t, r, &cid);
         if (!e)
-            json_array_append_new(pins, json_string(print_cid(&cid, text)));
+            json_array_append_new(pins, json_string(rpc_cid(r, &cid, text)));
     }
     if (!e)
         return rpc_emit(t, r, json_pack("{s:o}", "Pins", pins));
@@ -163,7 +158,7 @@ static err_t rpc_pin_update(task_t *t, rpc_t *r)
     TRY(pins_update(t, repo_pins(node_repo(r->node)), session.blocks, &from, &to,
                     !rpc_bool(r, "unpin", true)));
     return rpc_emit(t, r,
-                    json_pack("{s:[s,s]}", "Pins", print_cid(&from, from_text), print_cid(&to, to_text)));
+                    json_pack("{s:[s,s]}", "Pins", rpc_cid(r, &from, from_text), rpc_cid(r, &to, to_text)));
 }
 
 /* ── ls ──────────────────────────────────────────────────────────────────────────────────────── */
@@ -178,7 +173,7 @@ static err_t emit_pin_of_type(task_t *t, pin_list_t *l, const pin_t *pin, const 
     char cid[CID_TEXT_MAX];
     AUTO(buf_t) line = {0};
     buf_init(&line, 8 << 10);
-    print_cid(&pin->cid, cid);
+    rpc_cid(l->r, &pin->cid, cid);
     if (l->streams) {
         TRY(buf_printf(&line, "{\"Cid\":\"%s\",\"Type\":\"%s\"", cid, type));
         if (pin->name[0] && l->wants_names) {
@@ -207,7 +202,7 @@ static err_t emit_named(task_t *t, pin_list_t *l, const pin_t *pin, const cid_t 
     char type[CID_TEXT_MAX + 32], cid[CID_TEXT_MAX];
     if (pin->mode != PIN_INDIRECT)
         return emit_pin(t, l, pin);
-    snprintf(type, sizeof type, "indirect through %s", print_cid(through, cid));
+    snprintf(type, sizeof type, "indirect through %s", rpc_cid(l->r, through, cid));
     return emit_pin_of_type(t, l, pin, type);
 }
 
@@ -259,11 +254,11 @@ static err_t emit_verified(task_t *t, void *arg, const pin_t *pin, const cid_t *
     char text[CID_TEXT_MAX], bad_text[CID_TEXT_MAX];
     if (!why)
         return rpc_bool(r, "verbose", false)
-                   ? rpc_emit(t, r, json_pack("{s:s, s:b}", "Cid", print_cid(&pin->cid, text), "Ok", 1))
+                   ? rpc_emit(t, r, json_pack("{s:s, s:b}", "Cid", rpc_cid(r, &pin->cid, text), "Ok", 1))
                    : OK;
     return rpc_emit(t, r,
-                    json_pack("{s:s, s:b, s:[{s:s, s:o}]}", "Cid", print_cid(&pin->cid, text), "Ok", 0,
-                              "BadNodes", "Cid", print_cid(bad, bad_text), "Err",
+                    json_pack("{s:s, s:b, s:[{s:s, s:o}]}", "Cid", rpc_cid(r, &pin->cid, text), "Ok", 0,
+                              "BadNodes", "Cid", rpc_cid(r, bad, bad_text), "Err",
                               rpc_bytes_json(bytes_str(error_text(why)))));
 }
 

@@ -126,6 +126,34 @@ def test_status_and_peers(shop):
     check(a.text("swarm", "disconnect", b.addresses[0]).endswith("success"), "disconnect")
 
 
+def test_cid_base(shop):
+    node = shop.node("base", start=False)
+    v0 = node.text("add", "-Q", stdin=b"base")
+    v1 = node.text("add", "-Q", "--cid-base=base32", stdin=b"base")
+    check(v0.startswith("Qm") and v1.startswith("bafybei"), f"{v0} {v1}")
+    check(node.text("add", "-Q", "--upgrade-cidv0-in-output", stdin=b"base") == v1, "upgrade-cidv0-in-output")
+    check(node.text("resolve", "--cid-base", "base36", v0).startswith("/ipfs/k2"), "base36")
+    check(v1 in node.text("pin", "ls", "-q", "--type=recursive", "--cid-base=base32"), "pin ls")
+    check(node.run("cat", v1).stdout == b"base", "the same content by its other name")
+    fails(node, "add", "-Q", "--cid-base=base99", stdin=b"x", code=2, saying="base99")
+
+
+def test_replicas_are_released(shop):
+    a, b = shop.node("rel1", start=False), shop.node("rel2", start=False)
+    for node, other in ((a, b), (b, a)):
+        node.configure(Replication__AllowFrom=[other.identity()])
+        node.start()
+    a.connect(b)
+    path = shop.file("released", 3 * MIB)
+    cid = a.text("add", "-Q", "--replicas=2", path)
+    check("replication factor: 2/2" in a.text("status", cid), a.text("status", cid))
+    b.text("repo", "gc")
+    check(b.run("cat", "--offline", cid).stdout == path.read_bytes(), "a held copy was collected")
+    check(a.text("pin", "rm", cid) == f"unpinned {cid}", "pin rm")
+    wait_until(lambda: "Local: yes" not in b.text("status", cid) or (b.text("repo", "gc"), False)[1], 60,
+               "the holder lets the released content go", every=1)
+
+
 def test_filters_and_resources(shop):
     a, b = shop.node("r1"), shop.node("r2")
     network = "/ip4/127.0.0.0/ipcidr/8"
