@@ -183,6 +183,44 @@ static err_t list_holders(task_t *t, replica_t *r, plan_root_t *p, uint32_t time
     return e;
 }
 
+/* Without a record here: those that may know are asked, and the holders that they name, themselves. */
+static err_t ask_around(task_t *t, replica_t *r, const cid_t *root, uint32_t timeout_ms, replica_status_t *s)
+{
+    replica_message_t *m = xcalloc(1, sizeof *m), *answer = xcalloc(1, sizeof *answer);
+    m->kind = REPLICA_STATUS;
+    m->has_root = true;
+    m->root = *root;
+    deadline_t d = deadline_push(t, timeout_ms);
+    err_t e = OK;
+    for (size_t i = 0; i < r->n_allowed && !e && !s->target; i++) {
+        if (!host_is_connected(r->config.host, &r->allowed[i]) || rep_ask(t, r, &r->allowed[i], m, answer) ||
+            answer->kind != REPLICA_STATE || !answer->has_record || answer->record.is_released ||
+            !cid_same_multihash(&answer->record.root, root)) {
+            e = task_is_canceled(t) ? ERR_CANCELED : OK;
+            continue;
+        }
+        s->target = answer->record.target;
+        s->owner = answer->record.owner;
+        if (!s->size_bytes)
+            s->size_bytes = answer->record.size_bytes;
+    }
+    deadline_pop(t, &d);
+    check_t *checks = xcalloc(REPLICA_HOLDERS_MAX, sizeof *checks);
+    size_t n = 0;
+    for (size_t i = 0; s->target && i < answer->record.n_entries && n < REPLICA_HOLDERS_MAX; i++)
+        if (answer->record.entries[i].state == REPLICA_ENTRY_HOLDS)
+            checks[n++] = (check_t){r, root, answer->record.entries[i].peer, false};
+    if (!e && n)
+        e = check_holders(t, r, root, checks, n, timeout_ms);
+    for (size_t i = 0; i < n; i++)
+        if (checks[i].holds)
+            add_holder(r, s, &checks[i].peer, 0);
+    free(checks);
+    free(m);
+    free(answer);
+    return e;
+}
+
 static void fill_head(replica_t *r, plan_root_t *p, replica_status_t *s)
 {
     const plan_head_t *h = plan_root_head(p);
@@ -210,6 +248,8 @@ err_t replica_status(task_t *t, replica_t *r, const cid_t *root, uint32_t timeou
         fill_head(r, p, s);
         if (s->target)
             e = list_holders(t, r, p, timeout_ms, s);
+    } else if (!e) {
+        e = ask_around(t, r, root, timeout_ms, s);
     }
     if (!e)
         *ret = *s;

@@ -91,8 +91,9 @@ typedef struct replica_status {
     replica_holder_t holders[REPLICA_HOLDERS_MAX]; /* only those verified recently */
 } replica_status_t;
 /* The truth now: asks the known holders (a challenge over a block of the DAG) and counts those that answer
- * within timeout_ms; holders that were verified within two heartbeats are not asked again. Roots without a
- * record give target 0 and the local facts. ret is large: not for the stack. */
+ * within timeout_ms; holders that were verified within two heartbeats are not asked again. Without a
+ * record here the allowed peers that are connected are asked for theirs; when none has one, target is 0. ret
+ * is large: not for the stack. */
 MUST_CHECK err_t replica_status(task_t *t, replica_t *r, const cid_t *root, uint32_t timeout_ms,
                                 replica_status_t *ret);
 /* What the records say, without asking anybody. The visited struct is valid during the call; it may wait. */

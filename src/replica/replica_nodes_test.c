@@ -215,6 +215,8 @@ static void pin_and_status(task_t *t, world_t *w)
     for (size_t i = 0; i < w->net->n; i++) {
         s = status(t, w, i);
         assert_int_equal(s.is_local, w->nodes[i].pinned);
+        assert_int_equal(s.n_holders, 3); /* also where none of it is */
+        assert_int_equal(s.target, 3);
         if (!w->nodes[i].pinned)
             continue;
         assert_true(s.is_pinned);
