@@ -53,6 +53,7 @@ void ranges_parse(const char *header, uint64_t size, ranges_t *ret)
     ranges_t found = {0};
     size_t seen = 0;
     uint64_t total = 0;
+    bool is_more = false; /* than the whole: overlapping ranges ask for the same bytes again and again */
     for (;;) {
         range_t one;
         bool fits;
@@ -61,7 +62,8 @@ void ranges_parse(const char *header, uint64_t size, ranges_t *ret)
             return;
         if (fits) {
             found.list[found.count++] = one;
-            total += one.len;
+            is_more = is_more || one.len > size - total;
+            total += is_more ? 0 : one.len;
         }
         p += strspn(p, " \t");
         if (!*p)
@@ -69,7 +71,7 @@ void ranges_parse(const char *header, uint64_t size, ranges_t *ret)
         if (*p++ != ',')
             return;
     }
-    if (found.count > 1 && total > size) /* overlapping ranges ask for the same bytes again and again */
+    if (found.count > 1 && is_more)
         return;
     found.is_unsatisfiable = !found.count;
     *ret = found;

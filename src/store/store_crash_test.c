@@ -383,9 +383,8 @@ static scenario_t play(scenario_t s, uint64_t seed)
 static void crash_everywhere(const crash_subject_t *subject, bool is_power_loss)
 {
     scenario_t s = {.subject = subject, .is_power_loss = is_power_loss, .is_lasting = true, .error = ERR_IO};
-    for (s.crash_at = 1;; s.crash_at++) {
-        for (uint64_t seed = 1; seed <= (is_power_loss ? 2 : 1); seed++)
-            s.did_crash = play(s, seed).did_crash;
+    for (s.crash_at = 1;; s.crash_at += is_power_loss ? 1 : 3) { /* a kill loses nothing that was written */
+        s.did_crash = play(s, s.crash_at).did_crash;
         if (!s.did_crash)
             break;
     }
@@ -427,7 +426,7 @@ static void test_pack_crash_twice(void **state)
 {
     scenario_t s = {.subject = &pack, .is_lasting = true, .error = ERR_IO};
     bool did_crash = true, did_second = false;
-    for (s.crash_at = 5; did_crash; s.crash_at += 11) {
+    for (s.crash_at = 5; did_crash; s.crash_at += 29) {
         scenario_t played = {.did_crash_again = true};
         for (s.crash_again = 1; played.did_crash_again; s.crash_again++) {
             s.is_power_loss = (s.crash_at + s.crash_again) % 2;
@@ -439,12 +438,12 @@ static void test_pack_crash_twice(void **state)
     assert_true(did_second);
 }
 
-/* Each change fails once, the rest goes on: with a full disk, and with an error of the device. */
-static void fail_everywhere(const crash_subject_t *subject, err_t error)
+/* One change fails, the rest goes on: with a full disk, and with an error of the device, in turns. */
+static void fail_everywhere(const crash_subject_t *subject, err_t error, uint64_t first)
 {
     scenario_t s = {.subject = subject, .error = error};
     bool did_fail = true;
-    for (s.crash_at = 1; did_fail; s.crash_at++)
+    for (s.crash_at = first; did_fail; s.crash_at += 2)
         did_fail = play(s, s.crash_at).did_crash;
 }
 
@@ -452,8 +451,8 @@ static void test_single_failures(void **state)
 {
     static const crash_subject_t *const subjects[] = {&pack, &flat, &kv};
     for (size_t i = 0; i < ARRAY_LEN(subjects); i++) {
-        fail_everywhere(subjects[i], ERR_NO_SPACE);
-        fail_everywhere(subjects[i], ERR_IO);
+        fail_everywhere(subjects[i], ERR_NO_SPACE, 1);
+        fail_everywhere(subjects[i], ERR_IO, 2);
     }
 }
 
