@@ -1,6 +1,7 @@
 /* http_internal: a request on its way between libmicrohttpd and its handler.
  *
  * http_server.c owns the daemon and libmicrohttpd's callbacks; http_exchange.c is what the handler sees;
+ * http_conns.c ends connections that keep a place without a request;
  * http_spool.c keeps what is written while a body still comes in. All run on the loop thread: the one
  * side stores bytes and wakes the task, the other takes them and resumes the connection.
  *
@@ -23,6 +24,14 @@
 #define HTTP_TARGET_MAX_BYTES (16 * 1024)
 #define HTTP_FIELDS_MAX_BYTES (64 * 1024)
 
+/* Connections whose next request has not come yet, those that wait longest first: each has a time to send a
+ * head, and the first one goes when all places are taken. So slow heads keep nobody out. */
+typedef struct http_conns {
+    list_t waiting; /* http_conn_t */
+    size_t count, max;
+    sched_alarm_t check;
+} http_conns_t;
+
 struct http_server {
     uv_driver_t *d;
     sched_t *sched;
@@ -36,6 +45,7 @@ struct http_server {
     void *arg;
     group_t handlers;
     list_t exchanges;
+    http_conns_t conns;
     event_t exchange_freed;
     unsigned idle_timeout_s;
     bool is_stopping;
@@ -98,6 +108,18 @@ void http_fields_each(const http_fields_t *f, void (*fn)(void *arg, const char *
 
 /* http_server.c: lets libmicrohttpd look at the connection again, when it is suspended. */
 void http_resume(http_exchange_t *x);
+
+/* http_conns.c */
+void http_conns_init(http_server_t *s, size_t max);
+void http_conns_deinit(http_server_t *s);
+void http_on_connection(void *arg, struct MHD_Connection *connection, void **context,
+                        enum MHD_ConnectionNotificationCode what);
+/* A target came: the exchange is freed with the connection if its request never starts. */
+void http_conn_target(http_server_t *s, struct MHD_Connection *connection, http_exchange_t *x);
+void http_conn_busy(http_server_t *s, struct MHD_Connection *connection);  /* its head has come */
+void http_conn_waits(http_server_t *s, struct MHD_Connection *connection); /* the request is over */
+/* Sends the text as it is and ends the connection. */
+void http_conn_refuse(http_server_t *s, struct MHD_Connection *connection, const char *text);
 
 /* http_spool.c */
 void http_spool_init(http_spool_t *s);

@@ -11,7 +11,9 @@
 #define HEAD_BYTES_DEFAULT (24 * 1024)
 #define HEAD_BYTES_MIN (4 * 1024)
 /* A connection's memory holds the request's head, then the answer's head and chunks. */
-#define CONNECTION_EXTRA_BYTES (8 * 1024)
+#define CONNECTION_EXTRA_BYTES (16 * 1024)
+/* libmicrohttpd keeps 64 bytes for each; when its memory ends there, it neither answers nor closes. */
+#define QUERY_PARTS_MAX 200
 
 /* ── driving libmicrohttpd ───────────────────────────────────────────────────────────────────── */
 
@@ -173,10 +175,30 @@ static enum MHD_Result start_answer(http_exchange_t *x)
 
 /* ── requests ────────────────────────────────────────────────────────────────────────────────── */
 
-/* The only place that has the target as it was sent: the other callbacks get it decoded. */
+static size_t query_parts(const char *target)
+{
+    size_t n = 0;
+    for (const char *p = strchr(target, '?'); p; p = strchr(p + 1, '&'))
+        n++;
+    return n;
+}
+
+/* The only place that has the target as it was sent: the other callbacks get it decoded. Those are not called
+ * when the rest of the head is refused: then the connection's end frees what was made here. */
 static void *on_target(void *arg, const char *target, struct MHD_Connection *connection)
 {
-    return strlen(target) > HTTP_TARGET_MAX_BYTES ? NULL : http_exchange_new(arg, target);
+    http_server_t *s = arg;
+    if (query_parts(target) > QUERY_PARTS_MAX) {
+        http_conn_refuse(s, connection,
+                         "HTTP/1.1 414 URI Too Long\r\nContent-Type: text/plain; charset=utf-8\r\n"
+                         "Connection: close\r\n\r\nthe request's target has too many parts\n");
+        return NULL;
+    }
+    if (strlen(target) > HTTP_TARGET_MAX_BYTES)
+        return NULL;
+    http_exchange_t *x = http_exchange_new(s, target);
+    http_conn_target(s, connection, x);
+    return x;
 }
 
 static bool has_body(struct MHD_Connection *connection)
@@ -202,6 +224,7 @@ static void learn_request(http_exchange_t *x, struct MHD_Connection *connection,
                           const char *version)
 {
     x->connection = connection;
+    http_conn_busy(x->server, connection);
     x->is_http10 = !strcmp(version, "HTTP/1.0");
     snprintf(x->method, sizeof x->method, "%s", method);
     x->has_body = has_body(connection);
@@ -298,6 +321,7 @@ static void on_completed(void *arg, struct MHD_Connection *connection, void **co
                          enum MHD_RequestTerminationCode how)
 {
     http_exchange_t *x = *context;
+    http_conn_waits(arg, connection);
     if (!x)
         return;
     *context = NULL;
@@ -329,10 +353,11 @@ static struct MHD_Daemon *start_daemon(http_server_t *s, int fd, const http_limi
         MHD_USE_EPOLL | MHD_ALLOW_SUSPEND_RESUME | MHD_USE_TURBO | MHD_USE_ERROR_LOG, 0, NULL, NULL,
         on_request, s, MHD_OPTION_EXTERNAL_LOGGER, on_log, s, MHD_OPTION_LISTEN_SOCKET, fd,
         MHD_OPTION_URI_LOG_CALLBACK, on_target, s, MHD_OPTION_NOTIFY_COMPLETED, on_completed, s,
-        MHD_OPTION_CONNECTION_LIMIT, (unsigned)(limits->max_connections ? limits->max_connections : 1024),
-        MHD_OPTION_PER_IP_CONNECTION_LIMIT, (unsigned)limits->max_per_ip, MHD_OPTION_CONNECTION_TIMEOUT,
-        s->idle_timeout_s, MHD_OPTION_CONNECTION_MEMORY_LIMIT, head + CONNECTION_EXTRA_BYTES,
-        MHD_OPTION_SIGPIPE_HANDLED_BY_APP, 1, MHD_OPTION_STRICT_FOR_CLIENT, 1, MHD_OPTION_END);
+        MHD_OPTION_NOTIFY_CONNECTION, http_on_connection, s, MHD_OPTION_CONNECTION_LIMIT,
+        (unsigned)s->conns.max, MHD_OPTION_PER_IP_CONNECTION_LIMIT, (unsigned)limits->max_per_ip,
+        MHD_OPTION_CONNECTION_TIMEOUT, s->idle_timeout_s, MHD_OPTION_CONNECTION_MEMORY_LIMIT,
+        head + CONNECTION_EXTRA_BYTES, MHD_OPTION_SIGPIPE_HANDLED_BY_APP, 1, MHD_OPTION_STRICT_FOR_CLIENT, 1,
+        MHD_OPTION_END);
 }
 
 static void free_server(uv_handle_t *handle)
@@ -356,10 +381,12 @@ err_t http_server_start(driver_t *driver, sched_t *sched, const net_addr_t *at, 
     s->handler = handler;
     s->arg = arg;
     s->idle_timeout_s = limits && limits->idle_timeout_s ? limits->idle_timeout_s : 120;
+    http_conns_init(s, limits && limits->max_connections ? limits->max_connections : 1024);
     s->daemon = start_daemon(s, fd, limits ? limits : &(http_limits_t){0});
     if (!s->daemon) {
         char text[NET_ADDR_TEXT_MAX];
         close(fd);
+        http_conns_deinit(s);
         free(s);
         return fail(ERR_IO, "start the HTTP server on %s: %s", net_addr_print(&bound, text), strerror(errno));
     }
@@ -413,6 +440,7 @@ void http_server_stop(task_t *t, http_server_t *s, uint64_t grace_ms)
     LIST_EACH (x, &s->exchanges, http_exchange_t, node)
         http_resume(x); /* libmicrohttpd does not stop with suspended connections */
     MHD_stop_daemon(s->daemon);
+    http_conns_deinit(s);
     assert(list_is_empty(&s->exchanges));
     runnable_cancel(&s->run_again);
     alarm_clear(&s->timeout);

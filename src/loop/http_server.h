@@ -25,7 +25,7 @@
 #include "task/exchange.h"
 
 typedef struct http_limits {
-    size_t max_connections;  /* more wait in the kernel's queue; 0: 1024 */
+    size_t max_connections;  /* when taken, those without a request make place; 0: 1024 */
     size_t max_per_ip;       /* more are closed; 0: no limit */
     size_t max_header_bytes; /* request line and headers; over it 431; 0: 24 KiB, at least 4 KiB */
     unsigned idle_timeout_s; /* neither side moves a byte; handlers may take longer; 0: 120 */
