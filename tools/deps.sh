@@ -11,13 +11,23 @@ fuzz=(clang llvm)
 coverage=(gcovr)
 bench=(wrk curl)
 
-declare -n packages="${1:?group of packages}"
-missing=()
-for package in "${packages[@]}"; do
-  dpkg-query -W -f='${db:Status-Status}\n' "$package" 2>/dev/null | grep -qx installed || missing+=("$package")
-done
-[ ${#missing[@]} -eq 0 ] && exit 0
+# need PACKAGE…: installs those that are missing.
+need() {
+  local package missing=() sudo=()
+  for package; do
+    dpkg-query -W -f='${db:Status-Status}\n' "$package" 2>/dev/null | grep -qx installed || missing+=("$package")
+  done
+  [ ${#missing[@]} -eq 0 ] && return
+  if [ "$(id -u)" -ne 0 ]; then
+    command -v sudo >/dev/null || { echo "please install as root: apt-get install ${missing[*]}" >&2; exit 1; }
+    sudo=(sudo)
+  fi
+  echo "installing: ${missing[*]}" >&2
+  "${sudo[@]}" apt-get update -qq
+  "${sudo[@]}" env DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends "${missing[@]}" >/dev/null
+}
 
+declare -n packages="${1:?group of packages}"
 if ! command -v apt-get >/dev/null; then
   # Without dpkg nothing can be looked up: trust pkg-config for the libraries.
   if [ "$1" = build ] && pkg-config --exists libuv libcrypto libsodium lmdb sqlite3 libmicrohttpd jansson libcares libedit cmocka 2>/dev/null \
@@ -27,12 +37,6 @@ if ! command -v apt-get >/dev/null; then
   echo "please install (Debian's names): ${packages[*]}" >&2
   exit 1
 fi
-sudo=()
-if [ "$(id -u)" -ne 0 ]; then
-  command -v sudo >/dev/null || { echo "please install as root: apt-get install ${missing[*]}" >&2; exit 1; }
-  sudo=(sudo)
-fi
-echo "installing: ${missing[*]}" >&2
-export DEBIAN_FRONTEND=noninteractive
-"${sudo[@]}" apt-get update -qq
-"${sudo[@]}" env DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends "${missing[@]}" >/dev/null
+need "${packages[@]}"
+# The sanitizers' and libFuzzer's libraries are a package of each version of clang.
+[ "$1" != fuzz ] || need "libclang-rt-$(clang -dumpversion | cut -d. -f1)-dev"
