@@ -5,6 +5,9 @@
 #include <stdlib.h>
 #include <strings.h>
 
+/* Without a charset, as the reference has it: the page itself says which. */
+#define HTML "text/html"
+
 typedef struct extension_type {
     const char *extension, *type;
 } extension_type_t;
@@ -33,8 +36,8 @@ static const extension_type_t types[] = {
     {"glb", "model/gltf-binary"},
     {"gz", "application/gzip"},
     {"h", "text/plain; charset=utf-8"},
-    {"htm", "text/html; charset=utf-8"},
-    {"html", "text/html; charset=utf-8"},
+    {"htm", HTML},
+    {"html", HTML},
     {"ico", "image/vnd.microsoft.icon"},
     {"ics", "text/calendar; charset=utf-8"},
     {"jar", "application/java-archive"},
@@ -161,6 +164,6 @@ const char *content_type_of(const char *name, bytes_t first)
             !memcmp(first.data + magics[i].offset, magics[i].bytes, magics[i].len))
             return magics[i].type;
     if (looks_like_html(first))
-        return "text/html; charset=utf-8";
+        return HTML;
     return looks_like_text(first) ? "text/plain; charset=utf-8" : "application/octet-stream";
 }

@@ -71,20 +71,22 @@ const char *gateway_cid_text(gateway_request_t *r)
     return r->cid_text;
 }
 
+err_t gateway_set_path_headers(gateway_request_t *r)
+{
+    const char *roots;
+    TRY(set_cors(r->x));
+    if (is_header_safe(r->x->path))
+        TRY(exchange_set_header(r->x, "X-Ipfs-Path", r->x->path));
+    TRY(buf_cstr(&r->roots, &roots));
+    return *roots ? exchange_set_header(r->x, "X-Ipfs-Roots", roots) : OK;
+}
+
 err_t gateway_set_headers(gateway_request_t *r, const char *etag, const char *cache_control)
 {
-    char roots[CID_TEXT_MAX * 2 + 2];
     exchange_t *x = r->x;
-    TRY(set_cors(x));
+    TRY(gateway_set_path_headers(r));
     TRY(exchange_set_header(x, "Etag", etag));
-    TRY(exchange_set_header(x, "Cache-Control", cache_control ? cache_control : immutable));
-    if (is_header_safe(x->path))
-        TRY(exchange_set_header(x, "X-Ipfs-Path", x->path));
-    if (!r->path.count)
-        return exchange_set_header(x, "X-Ipfs-Roots", gateway_cid_text(r));
-    char root[CID_TEXT_MAX];
-    snprintf(roots, sizeof roots, "%s,%s", cid_print(&r->path.root, root), gateway_cid_text(r));
-    return exchange_set_header(x, "X-Ipfs-Roots", roots);
+    return exchange_set_header(x, "Cache-Control", cache_control ? cache_control : immutable);
 }
 
 bool gateway_is_unchanged(exchange_t *x, const char *etag)
@@ -134,26 +136,36 @@ static err_t wanted_format(exchange_t *x, bool *ret_raw)
     return OK;
 }
 
-static bool may_fetch(const gateway_request_t *r)
-{
-    const config_t *config = repo_config(node_repo(r->api->node));
-    return node_is_online(r->api->node) && !config_bool(config, "Gateway.NoFetch", false);
-}
-
 /* Everything that may be waited for gets the time for retrieval anew: a large file may take as long as it
  * comes. */
-static err_t resolve(task_t *t, gateway_request_t *r)
+static void add_root(void *arg, const cid_t *cid)
 {
-    TRY(dag_path_resolve_cid(t, r->blocks, &r->path, &r->cid));
-    return dag_node_get(t, r->blocks, &r->cid, &r->node);
+    gateway_request_t *r = arg;
+    char text[CID_TEXT_MAX];
+    if (buf_printf(&r->roots, "%s%s", r->roots.len ? "," : "", cid_print(cid, text)))
+        buf_clear(&r->roots);
+}
+
+static err_t resolve(task_t *t, gateway_request_t *r, bool raw)
+{
+    buf_clear(&r->roots);
+    TRY(dag_path_follow(t, r->blocks, &r->path, add_root, r, &r->cid));
+    return raw ? OK : dag_node_get(t, r->blocks, &r->cid, &r->node);
+}
+
+/* Gateway.NoFetch: what is not here is not looked for elsewhere. */
+bool gateway_may_fetch(gateway_request_t *r)
+{
+    return node_is_online(r->api->node) &&
+           !config_bool(repo_config(node_repo(r->api->node)), "Gateway.NoFetch", false);
 }
 
 static err_t resolve_anywhere(task_t *t, gateway_request_t *r, bool raw)
 {
     r->blocks = node_local_blocks(r->api->node);
-    err_t e = raw ? dag_path_resolve_cid(t, r->blocks, &r->path, &r->cid) : resolve(t, r);
+    err_t e = resolve(t, r, raw);
     bool is_missing_block = e == ERR_NOT_FOUND && strstr(error_text(e), "no link named") == NULL;
-    if (!is_missing_block || !may_fetch(r))
+    if (!is_missing_block || !gateway_may_fetch(r))
         return e;
     const char *cache = exchange_header(r->x, "Cache-Control");
     if (cache && strstr(cache, "only-if-cached"))
@@ -161,7 +173,7 @@ static err_t resolve_anywhere(task_t *t, gateway_request_t *r, bool raw)
     TRY(node_session_open(r->api->node, false, &r->session));
     r->blocks = r->session.blocks;
     deadline_t d = deadline_push(t, RETRIEVAL_TIMEOUT_MS);
-    e = raw ? dag_path_resolve_cid(t, r->blocks, &r->path, &r->cid) : resolve(t, r);
+    e = resolve(t, r, raw);
     deadline_pop(t, &d);
     return e;
 }
@@ -182,7 +194,7 @@ static void name_of(gateway_request_t *r, char *out, size_t cap)
  * what is missing. A file of one block, the common case, needs none. */
 static err_t widen(gateway_request_t *r)
 {
-    if (r->session.session || !r->node.pb.link_count || !may_fetch(r))
+    if (r->session.session || !r->node.pb.link_count || !gateway_may_fetch(r))
         return OK;
     TRY(node_session_open(r->api->node, false, &r->session));
     r->blocks = r->session.blocks;
@@ -211,6 +223,7 @@ static void request_deinit(gateway_request_t *r)
     dag_node_deinit(&r->node);
     node_session_close(&r->session);
     buf_deinit(&r->decoded);
+    buf_deinit(&r->roots);
 }
 
 static err_t serve_ipfs(task_t *t, api_t *api, exchange_t *x)
@@ -219,6 +232,7 @@ static err_t serve_ipfs(task_t *t, api_t *api, exchange_t *x)
     r->api = api;
     r->x = x;
     buf_init(&r->decoded, PATH_MAX_BYTES);
+    buf_init(&r->roots, HEADER_MAX_BYTES);
     err_t e = serve(t, r);
     if (e && !x->has_begun && !exchange_is_gone(x)) {
         char text[ERROR_TEXT_MAX];
@@ -270,7 +284,7 @@ static err_t answer(task_t *t, api_t *api, exchange_t *x)
     if (!strcmp(x->method, "OPTIONS")) {
         TRY(set_cors(x));
         TRY(exchange_set_header(x, "Allow", "GET, HEAD, OPTIONS"));
-        return exchange_reply(t, x, 204, "text/plain", BYTES_NONE);
+        return exchange_begin(x, 200, 0);
     }
     if (strcmp(x->method, "GET") && strcmp(x->method, "HEAD")) {
         TRY(exchange_set_header(x, "Allow", "GET, HEAD, OPTIONS"));
@@ -281,6 +295,12 @@ static err_t answer(task_t *t, api_t *api, exchange_t *x)
         return serve_ipfs(t, api, x);
     if (!strcmp(x->path, "/"))
         return serve_root(t, api, x);
+    if (!strcmp(x->path, "/ipfs")) {
+        TRY(set_cors(x));
+        TRY(exchange_set_header(x, "Location", "/ipfs/"));
+        return exchange_reply(t, x, 307, "text/html; charset=utf-8",
+                              BYTES_LIT("<a href=\"/ipfs/\">Temporary Redirect</a>.\n\n"));
+    }
     if (!strncmp(x->path, "/ipns/", 6))
         return exchange_reply(t, x, 501, "text/plain; charset=utf-8",
                               BYTES_LIT("names under /ipns/ are not served here yet\n"));

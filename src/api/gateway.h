@@ -33,6 +33,7 @@ typedef struct gateway_request {
     blocks_t *blocks;       /* where this request reads from now */
     dag_path_t path;        /* borrows from decoded */
     buf_t decoded;          /* the path behind "/ipfs/", percent-decoded */
+    buf_t roots;            /* X-Ipfs-Roots: the CIDs on the path, comma-separated; empty when too long */
     dag_node_t node;
     cid_t cid;                   /* of node */
     char cid_text[CID_TEXT_MAX]; /* of cid; empty until gateway_cid_text */
@@ -44,7 +45,9 @@ typedef struct gateway_request {
 MUST_CHECK err_t gateway_fail(task_t *t, gateway_request_t *r, int status, const char *text);
 /* Headers of every good answer: path, roots, CORS, ETag, caching. etag comes with its quotes. */
 MUST_CHECK err_t gateway_set_headers(gateway_request_t *r, const char *etag, const char *cache_control);
-const char *gateway_cid_text(gateway_request_t *r); /* after r->cid is known; printed once */
+MUST_CHECK err_t gateway_set_path_headers(gateway_request_t *r); /* path, roots and CORS alone */
+const char *gateway_cid_text(gateway_request_t *r);              /* after r->cid is known; printed once */
+bool gateway_may_fetch(gateway_request_t *r); /* from the network: online, and Gateway.NoFetch is not set */
 /* Does If-None-Match name this etag? */
 bool gateway_is_unchanged(exchange_t *x, const char *etag);
 /* Blocks that are awaited must come within the time for retrieval; called before each wait. */

@@ -122,7 +122,7 @@ static err_t serve_listing(task_t *t, gateway_request_t *r)
     TRY(gateway_set_headers(r, etag, "public, max-age=604800, stale-while-revalidate=2678400"));
     if (gateway_is_unchanged(x, etag))
         return exchange_begin(x, 304, 0);
-    TRY(exchange_set_header(x, "Content-Type", "text/html; charset=utf-8"));
+    TRY(exchange_set_header(x, "Content-Type", "text/html"));
     TRY(exchange_set_header(x, "Content-Security-Policy", "default-src 'none'; style-src 'unsafe-inline'"));
     TRY(exchange_begin(x, 200, -1));
     return !strcmp(x->method, "HEAD") ? OK : write_listing(t, r);
@@ -141,9 +141,14 @@ static err_t redirect_to_slash(task_t *t, gateway_request_t *r)
     /* One slash at the start: "//host" would lead elsewhere. */
     TRY(buf_printf(&to, "/%s/%s%s", x->path + strspn(x->path, "/"), x->query[0] ? "?" : "", x->query));
     TRY(buf_cstr(&to, &text));
+    TRY(gateway_set_path_headers(r));
     TRY(exchange_set_header(x, "Location", text));
-    return exchange_reply(t, x, 301, "text/html; charset=utf-8",
-                          BYTES_LIT("<a href=\"./\">Moved Permanently</a>.\n"));
+    AUTO(buf_t) body = {0};
+    buf_init(&body, 200 << 10);
+    TRY(buf_printf(&body, "<a href=\""));
+    TRY(html_escape(buf_bytes(&to), &body));
+    TRY(buf_printf(&body, "\">Moved Permanently</a>.\n\n"));
+    return exchange_reply(t, x, 301, "text/html; charset=utf-8", buf_bytes(&body));
 }
 
 err_t gateway_serve_directory(task_t *t, gateway_request_t *r)
@@ -156,11 +161,9 @@ err_t gateway_serve_directory(task_t *t, gateway_request_t *r)
         return redirect_to_slash(t, r);
     if (e)
         return serve_listing(t, r);
-    char etag[CID_TEXT_MAX + 8], cid[CID_TEXT_MAX];
+    char etag[CID_TEXT_MAX + 8];
+    snprintf(etag, sizeof etag, "\"%s\"", gateway_cid_text(r)); /* of the folder, whose page it is */
     dag_node_deinit(&r->node);
     TRY(dag_node_get(t, r->blocks, &index.cid, &r->node));
-    r->cid = index.cid;
-    r->cid_text[0] = 0;
-    snprintf(etag, sizeof etag, "\"%s\"", cid_print(&index.cid, cid));
     return gateway_serve_file(t, r, "index.html", etag);
 }

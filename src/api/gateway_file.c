@@ -176,13 +176,13 @@ err_t gateway_serve_file(task_t *t, gateway_request_t *r, const char *name, cons
 
 err_t gateway_serve_raw(task_t *t, gateway_request_t *r)
 {
-    char etag[CID_TEXT_MAX + 8], cid[CID_TEXT_MAX], name[CID_TEXT_MAX + 48];
+    char etag[CID_TEXT_MAX + 8], cid[CID_TEXT_MAX], name[2 * CID_TEXT_MAX + 64];
     AUTO_PTR(block_t) block = NULL;
     snprintf(etag, sizeof etag, "\"%s.raw\"", cid_print(&r->cid, cid));
     if (gateway_is_unchanged(r->x, etag))
         return reply_unchanged(t, r, etag);
     err_t e = blocks_get(t, r->blocks, &r->cid, &block);
-    if (e == ERR_NOT_FOUND && !r->session.session && node_is_online(r->api->node)) {
+    if (e == ERR_NOT_FOUND && !r->session.session && gateway_may_fetch(r)) {
         TRY(node_session_open(r->api->node, false, &r->session));
         r->blocks = r->session.blocks;
         deadline_t d = deadline_push(t, PIECE_TIMEOUT_MS);
@@ -190,7 +190,7 @@ err_t gateway_serve_raw(task_t *t, gateway_request_t *r)
         deadline_pop(t, &d);
     }
     TRY(e);
-    snprintf(name, sizeof name, "attachment; filename=\"%s.bin\"", cid);
+    snprintf(name, sizeof name, "attachment; filename=\"%s.bin\"; filename*=UTF-8''%s.bin", cid, cid);
     TRY(exchange_set_header(r->x, "Content-Disposition", name));
     TRY(exchange_set_header(r->x, "X-Content-Type-Options", "nosniff"));
     content_t c = {.memory = block_bytes(block), .size = block->len};

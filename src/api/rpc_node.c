@@ -74,16 +74,11 @@ static err_t rpc_log_level(task_t *t, rpc_t *r)
 static err_t emit_config(task_t *t, rpc_t *r, const char *key)
 {
     AUTO(buf_t) value = {0};
-    AUTO(buf_t) answer = {0};
     buf_init(&value, CONFIG_MAX_BYTES);
-    buf_init(&answer, CONFIG_MAX_BYTES + 1024);
     TRY(config_get(repo_config(node_repo(r->node)), key, &value));
-    TRY(buf_printf(&answer, "{\"Key\":"));
-    TRY(json_quote(bytes_str(key), &answer));
-    TRY(buf_printf(&answer, ",\"Value\":"));
-    TRY(buf_append(&answer, buf_bytes(&value)));
-    TRY(buf_printf(&answer, "}\n"));
-    return rpc_emit_text(t, r, buf_bytes(&answer));
+    return rpc_emit(t, r,
+                    json_pack("{s:s, s:o}", "Key", key, "Value",
+                              json_loadb((const char *)value.data, value.len, JSON_DECODE_ANY, NULL)));
 }
 
 static err_t rpc_config(task_t *t, rpc_t *r)
@@ -109,8 +104,7 @@ static err_t rpc_config_show(task_t *t, rpc_t *r)
     AUTO(buf_t) text = {0};
     buf_init(&text, CONFIG_MAX_BYTES);
     TRY(config_print_public(repo_config(node_repo(r->node)), &text));
-    TRY(buf_append_u8(&text, '\n'));
-    return rpc_emit_text(t, r, buf_bytes(&text));
+    return rpc_emit(t, r, json_loadb((const char *)text.data, text.len, JSON_DECODE_ANY, NULL));
 }
 
 static err_t rpc_config_replace(task_t *t, rpc_t *r)

@@ -93,9 +93,7 @@ err_t tar_put_header(const tar_item_t *item, buf_t *out)
         (item->target.len && memchr(item->target.data, 0, item->target.len)))
         return fail(ERR_INVALID, "a name that is empty or holds NUL does not fit into an archive");
     TRY(buf_append(&name, item->name));
-    bool is_dir = item->kind == TAR_ITEM_DIR;
-    if (is_dir)
-        TRY(buf_append_u8(&name, '/'));
+    bool is_dir = item->kind == TAR_ITEM_DIR; /* without a slash behind it: Kubo's client refuses one */
     TRY(put_pax(item, buf_bytes(&name), out));
     static const char *const types[] = {"0", "5", "2"};
     return put_block(types[item->kind], buf_bytes(&name), item->target, item->size,

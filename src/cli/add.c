@@ -4,6 +4,7 @@
 #include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 enum { MAX_DEPTH = 128, NAME_MAX_BYTES = 4096, HEAD_MAX_BYTES = 16 << 10 };
@@ -107,10 +108,34 @@ static err_t open_path(task_t *t, upload_t *u, bool follow)
 
 /* ── walking ─────────────────────────────────────────────────────────────────────────────────── */
 
+/* The absolute path, in which only what leads to the last name is resolved: a symbolic link is added as one.
+ * NULL: errno says why. Freed by the caller. */
+static char *absolute_path(const char *arg, bool follow)
+{
+    size_t len = strlen(arg);
+    while (len > 1 && arg[len - 1] == '/')
+        len--;
+    const char *slash = memrchr(arg, '/', len);
+    const char *name = slash ? slash + 1 : arg;
+    size_t name_len = len - (size_t)(name - arg);
+    bool is_dots = name_len && name_len <= 2 && strspn(name, ".") >= name_len;
+    struct stat st;
+    if (follow || is_dots || !name_len || arg[len] || lstat(arg, &st))
+        return realpath(arg, NULL);
+    char *above = slash ? strndup(arg, (size_t)(slash - arg) + 1) : strdup(".");
+    char *folder = realpath(above, NULL);
+    free(above);
+    char *full = NULL;
+    if (folder && asprintf(&full, "%s/%.*s", strcmp(folder, "/") ? folder : "", (int)name_len, name) < 0)
+        full = NULL;
+    free(folder);
+    return full;
+}
+
 /* The last part of a path, for the name that is sent: "a/b/" gives "b", "." the folder's own name. */
 static err_t set_top_name(upload_t *u, const char *arg)
 {
-    char *full = realpath(arg, NULL);
+    char *full = absolute_path(arg, cli_flag(u->c, "dereference-args", false));
     if (!full)
         return fail(error_from_errno(errno), "lstat %s: %s", arg,
                     errno == ENOENT ? "no such file or directory" : strerror(errno));

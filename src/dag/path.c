@@ -37,9 +37,13 @@ err_t dag_path_parse(bytes_t text, dag_path_t *ret_path)
     bytes_t rest = text;
     if (bytes_starts_with(rest, BYTES_LIT("/ipns/")) || bytes_starts_with(rest, BYTES_LIT("ipns://")))
         return fail(ERR_UNSUPPORTED, "names under /ipns/ cannot be resolved here yet: use /ipfs/CID");
-    if (!skip(&rest, "/ipfs/") && !skip(&rest, "ipfs://") && rest.len && rest.data[0] == '/')
-        return fail(ERR_INVALID, "invalid path \"%.*s\": unknown namespace",
-                    text.len < 150 ? (int)text.len : 150, (const char *)text.data);
+    if (!skip(&rest, "/ipfs/") && !skip(&rest, "ipfs://") && rest.len && rest.data[0] == '/') {
+        const uint8_t *end = memchr(rest.data + 1, '/', rest.len - 1);
+        bytes_t space = bytes_slice(rest, 1, end ? (size_t)(end - rest.data) - 1 : rest.len);
+        return fail(ERR_INVALID, "invalid path \"%.*s\": unknown namespace: \"%.*s\"",
+                    text.len < 100 ? (int)text.len : 100, (const char *)text.data,
+                    space.len < 50 ? (int)space.len : 50, (const char *)space.data);
+    }
     const uint8_t *slash = rest.len ? memchr(rest.data, '/', rest.len) : NULL;
     bytes_t cid = bytes_slice(rest, 0, slash ? (size_t)(slash - rest.data) : rest.len);
     if (!cid.len)
@@ -56,9 +60,12 @@ err_t dag_path_parse(bytes_t text, dag_path_t *ret_path)
     return dag_path_parse_rest(&root, bytes_slice(rest, cid.len, rest.len), ret_path);
 }
 
-err_t dag_path_resolve_cid(task_t *t, blocks_t *blocks, const dag_path_t *path, cid_t *ret_cid)
+err_t dag_path_follow(task_t *t, blocks_t *blocks, const dag_path_t *path, dag_path_visit_fn visit, void *arg,
+                      cid_t *ret_cid)
 {
     cid_t at = path->root;
+    if (visit)
+        visit(arg, &at);
     for (size_t i = 0; i < path->count; i++) {
         AUTO(dag_node_t) n = {0};
         dir_entry_t entry;
@@ -69,9 +76,16 @@ err_t dag_path_resolve_cid(task_t *t, blocks_t *blocks, const dag_path_t *path, 
                         (const char *)path->segments[i].data);
         TRY(dir_lookup(t, blocks, &n, path->segments[i], &entry));
         at = entry.cid;
+        if (visit)
+            visit(arg, &at);
     }
     *ret_cid = at;
     return OK;
+}
+
+err_t dag_path_resolve_cid(task_t *t, blocks_t *blocks, const dag_path_t *path, cid_t *ret_cid)
+{
+    return dag_path_follow(t, blocks, path, NULL, NULL, ret_cid);
 }
 
 err_t dag_path_resolve(task_t *t, blocks_t *blocks, const dag_path_t *path, dag_node_t *ret_node)

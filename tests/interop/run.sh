@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# Exchanges content with Kubo, both ways. usage: run.sh PROGRAM [TEST…]
+# Exchanges content with Kubo, both ways, and compares commands and answers. usage: run.sh PROGRAM [NAME-PART…]
 set -euo pipefail
 here=$(dirname "$0")
 code=0
@@ -10,4 +10,4 @@ if [ $code -eq 3 ]; then
 elif [ $code -ne 0 ]; then
   exit $code
 fi
-exec python3 "$here/test_kubo.py" "$kubo" "$@"
+exec python3 "$here/run.py" "$kubo" "$@"

@@ -1,17 +1,14 @@
-#!/usr/bin/env python3
-"""Our node against Kubo: equal CIDs, content both ways by bitswap, providers through a third node.
-
-test_kubo.py KUBO PROGRAM [NAME-PART…]
-"""
+"""Our node and Kubo in one network: equal CIDs, content both ways by bitswap, providers through a third node. Run by
+run.py."""
 import json
 import pathlib
-import sys
+import time
 
-sys.path.insert(0, str(pathlib.Path(__file__).resolve().parent.parent / "process"))
 import nodes
 from nodes import check, wait_until
 
 MIB = 1 << 20
+IDLE_SECONDS = 120
 # A client is in nobody's routing table, so nobody dials it before it is named as a provider.
 OUR_CLIENT, KUBO_CLIENT = {"Routing__Type": "dhtclient"}, {"Routing.Type": "dhtclient"}
 
@@ -95,25 +92,27 @@ def is_announced(finder, cid, peer):
     return found
 
 
-def through_third(shop, giver, taker, third):
-    """giver and taker know only the third node; the taker finds the giver by its provider record."""
+def through_third(shop, giver, taker, third, size=3 * MIB, files=0):
+    """giver and taker know only the third node; the taker finds the giver by its provider records."""
     giver.connect(third)
     taker.connect(third)
-    path = shop.file(f"third-{giver.name}", 3 * MIB)
-    cid = giver.text("add", "-Q", path)
-    giver.rpc_lines("routing/provide", cid, timeout=120)
-    wait_until(is_announced(third, cid, giver.peer_id), 60, f"{third.name} knows {giver.name} as provider", every=1)
+    paths = [shop.file(f"third-{giver.name}", size)] + ([directory_of(shop, f"tree-{giver.name}", files)] if files else [])
+    cids = [giver.text("add", "-r", "-Q", path) for path in paths]
+    for cid in cids:
+        giver.rpc_lines("routing/provide", cid, timeout=120)
+        wait_until(is_announced(third, cid, giver.peer_id), 60, f"{third.name} knows {giver.name} as provider", every=0.3)
     check(giver.peer_id not in taker.peers(), "the taker must not be connected to the giver yet")
-    fetch_and_compare(giver, taker, path, cid, shop.path(f"got-third-{taker.name}"))
+    for path, cid in zip(paths, cids):
+        fetch_and_compare(giver, taker, path, cid, shop.path(f"got-{taker.name}-{path.name}"))
     check(giver.peer_id in taker.peers(), "the bytes came from somewhere else")
 
 
 def test_kubo_to_us_through_our_dht_server(shop):
-    through_third(shop, shop.kubo("giver-kubo", KUBO_CLIENT), shop.node("taker-ours", OUR_CLIENT), shop.node("third-ours"))
+    through_third(shop, shop.kubo("giver-kubo", KUBO_CLIENT), shop.node("taker-ours", OUR_CLIENT), shop.node("third-ours"), 100 * MIB, 2000)
 
 
 def test_us_to_kubo_through_kubo_dht_server(shop):
-    through_third(shop, shop.node("giver-ours", OUR_CLIENT), shop.kubo("taker-kubo", KUBO_CLIENT), shop.kubo("third-kubo"))
+    through_third(shop, shop.node("giver-ours", OUR_CLIENT), shop.kubo("taker-kubo", KUBO_CLIENT), shop.kubo("third-kubo"), 100 * MIB, 2000)
 
 
 def test_us_to_us_through_kubo(shop):
@@ -152,32 +151,51 @@ def test_find_peer(shop):
         wait_until(lambda: finds_peer(asker, asked), 60, f"{asker.name} finds {asked.name}", every=0.3)
 
 
-def test_kubo_gateway_and_ours_agree(shop):
-    import http.client
-    ours, kubo = shop.node("gw"), shop.kubo("kubo-gw")
-    path = shop.file("page.txt", 300000)
-    cid = ours.text("add", "-Q", path)
-    check(kubo.text("add", "-Q", path) == cid, "CIDs differ")
-    for header in ({}, {"Range": "bytes=5-104"}, {"Range": "bytes=-10"}, {"Range": "bytes=299990-"}):
-        answers = []
-        for node in (ours, kubo):
-            c = http.client.HTTPConnection("127.0.0.1", node.gateway_port, timeout=60)
-            c.request("GET", f"/ipfs/{cid}", headers=header)
-            r = c.getresponse()
-            answers.append((r.status, r.getheader("ETag"), r.getheader("Content-Range"), r.read()))
-            c.close()
-        check(answers[0] == answers[1], f"{header}: {[(a[:3], len(a[3])) for a in answers]}")
+def test_listed_and_connected_for_minutes(shop):
+    """Each lists the other, and the same connection is there after two minutes without traffic."""
+    ours, kubo = shop.node("stays"), shop.kubo("kubo-stays")
+    kubo.connect(ours)
+
+    def connection(node, other):
+        found = [p for p in node.rpc("swarm/peers", verbose="true")["Peers"] or [] if p["Peer"] == other.peer_id]
+        return found and found[0]["Addr"]
+
+    before = connection(kubo, ours), connection(ours, kubo)
+    check(all(before), f"not listed: {before}")
+    check(ours.peer_id in kubo.text("swarm", "peers"), "Kubo's swarm peers does not list us")
+    end = time.monotonic() + IDLE_SECONDS
+    while time.monotonic() < end:
+        now = connection(kubo, ours), connection(ours, kubo)
+        check(now == before, f"the connection was {before} and is {now}")
+        time.sleep(2)
+    ours.run("ping", "-n", "1", kubo.peer_id)
 
 
-def main(argv):
-    kubo, program, *only = argv
-    runner = nodes.Runner()
-    for name, function in nodes.tests_of(sys.modules[__name__], only):
-        with nodes.Workshop(program) as shop:
-            shop.kubo_program = kubo
-            runner.run(name, function, shop)
-    return runner.close()
+def test_reconnects_to_a_bootstrap_peer(shop):
+    """Kubo goes away and comes back on the same port: our node finds it again by itself."""
+    kubo = shop.kubo("kubo-back")
+    address = kubo.addresses[0]
+    ours = shop.node("comes-back", {"Bootstrap": [address]})
+    wait_until(lambda: kubo.peer_id in ours.peers(), 60, "connected to the bootstrap peer")
+    kubo.stop()
+    wait_until(lambda: kubo.peer_id not in ours.peers(), 60, "the loss is noticed")
+    config = json.loads((kubo.repo / "config").read_text())
+    config["Addresses"]["Swarm"] = [address.split("/p2p/")[0]]
+    (kubo.repo / "config").write_text(json.dumps(config))
+    kubo.start()
+    wait_until(lambda: kubo.peer_id in ours.peers(), 120, "connected again")
 
 
-if __name__ == "__main__":
-    sys.exit(main(sys.argv[1:]))
+def test_fetch_survives_a_lost_giver(shop):
+    """Kubo and our node both have the file; the one that gives it is killed half-way: the other gives the rest."""
+    first, second, taker = shop.node("gives-1"), shop.kubo("gives-2"), shop.node("takes")
+    path = shop.file("lost", 200 * MIB)
+    cid = first.text("add", "-Q", path)
+    check(second.text("add", "-Q", path) == cid, "CIDs differ")
+    taker.connect(first)
+    fetch = taker.begin("get", cid, "-o", shop.path("lost-out"))
+    wait_until(lambda: taker.rpc("bitswap/stat")["BlocksReceived"] > 20 or fetch.poll() is not None, 60, "blocks come in", every=0.01)
+    taker.connect(second)
+    first.kill()
+    check(fetch.wait(300) == 0, f"get failed: {fetch.stderr.read()}")
+    check(nodes.sha256_file(shop.path("lost-out")) == nodes.sha256_file(path), "other bytes")

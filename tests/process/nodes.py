@@ -82,6 +82,7 @@ class Daemon:
         self.peer_id = ""
         self.addresses = []
         self.environment = {}
+        self.helpers = []
 
     # ── running ──
     def env(self):
@@ -96,6 +97,12 @@ class Daemon:
             raise Failure(f"{self.name}: {' '.join(map(str, words))}: exit {result.returncode}: "
                           f"{result.stderr.decode(errors='replace').strip()[-500:]}")
         return result
+
+    def begin(self, *words, **options):
+        """Starts a command that is ended with the daemon, at the latest."""
+        self.helpers.append(subprocess.Popen([self.program, *map(str, words)], stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
+                                             stderr=subprocess.PIPE, env=self.env(), **options))
+        return self.helpers[-1]
 
     def text(self, *words, **options):
         return self.run(*words, **options).stdout.decode().strip()
@@ -151,6 +158,13 @@ class Daemon:
             self.process.kill()
             self.process.wait()
         self.close_files()
+
+    def end_all(self):
+        for helper in self.helpers:
+            if helper.poll() is None:
+                helper.kill()
+            helper.communicate()
+        self.kill()
 
     def close_files(self):
         self.process = None
@@ -258,7 +272,7 @@ class Workshop:
     def __exit__(self, *_):
         for daemon in reversed(self.daemons):
             try:
-                daemon.kill()
+                daemon.end_all()
             except Exception as e:  # the others must still be ended
                 print(f"ending {daemon.name}: {e}", file=sys.stderr)
         shutil.rmtree(self.folder, ignore_errors=True)
@@ -280,6 +294,11 @@ class Workshop:
         path = self.path(name)
         path.write_bytes(make_bytes(seed or name, size))
         return path
+
+
+def end_on_signals():
+    """SIGTERM unwinds as Ctrl-C does, so that workshops end their daemons."""
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
 
 
 class Runner:

@@ -1,0 +1,30 @@
+#!/usr/bin/env python3
+"""Runs the tests against Kubo. run.py KUBO PROGRAM [NAME-PART…]"""
+import pathlib
+import sys
+
+here = pathlib.Path(__file__).resolve().parent
+sys.path[:0] = [str(here), str(here.parent / "process")]
+import nodes
+import test_kubo
+import test_rpc
+import test_same
+
+
+def main(argv):
+    kubo, program, *only = argv
+    runner = nodes.Runner()
+    for module in (test_kubo, test_rpc, test_same):
+        for name, function in nodes.tests_of(module, only):
+            with nodes.Workshop(program, kubo) as shop:
+                runner.run(name, getattr(module, "run_test", run_test), function, shop)
+    return runner.close()
+
+
+def run_test(function, shop):
+    function(shop)
+
+
+if __name__ == "__main__":
+    nodes.end_on_signals()
+    sys.exit(main(sys.argv[1:]))
