@@ -122,6 +122,15 @@ static bool is_still_wanted(replica_t *r, const cid_t *root)
     return p && plan_root_self(r->planner, p) == PLAN_FETCHING;
 }
 
+/* What is left of the quota; and no more than the owner said, since that is what was counted. The slack is
+ * for DAGs with blocks that are counted in another way. */
+static uint64_t may_take(const replica_t *r, uint64_t said, uint64_t others)
+{
+    uint64_t left = r->config.max_bytes > others ? r->config.max_bytes - others : 0;
+    uint64_t slack = said / 16 + (64 << 10);
+    return said && said < left && slack < left - said ? said + slack : left;
+}
+
 /* Pinned before its first block comes: the collector leaves alone what is here of it. */
 static err_t fetch_and_hold(task_t *t, replica_t *r, const cid_t *root)
 {
@@ -134,7 +143,7 @@ static err_t fetch_and_hold(task_t *t, replica_t *r, const cid_t *root)
     if (!e)
         e = r->config.pin(t, r->config.arg, root);
     if (!e)
-        e = fetch_dag(t, r, root, r->config.max_bytes > others ? r->config.max_bytes - others : 0, &bytes);
+        e = fetch_dag(t, r, root, may_take(r, own, others), &bytes);
     gate_leave(&r->fetch_gate);
     TRY(e);
     p = replica_planner_root(r->planner, root);

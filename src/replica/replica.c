@@ -28,6 +28,12 @@ bool rep_is_allowed(const replica_t *r, const peer_id_t *peer)
     return r->allow_any;
 }
 
+/* Sizes are what owners say. */
+static uint64_t saturating_add(uint64_t a, uint64_t b)
+{
+    return a > UINT64_MAX - b ? UINT64_MAX : a + b;
+}
+
 uint64_t rep_held_bytes(const replica_t *r)
 {
     uint64_t bytes = 0;
@@ -36,7 +42,7 @@ uint64_t rep_held_bytes(const replica_t *r)
         plan_state_t own = plan_root_self(r->planner, p);
         if ((own == PLAN_HOLDS || own == PLAN_FETCHING) &&
             !peer_id_equal(&plan_root_head(p)->owner, host_id(r->config.host)))
-            bytes += plan_root_head(p)->size_bytes;
+            bytes = saturating_add(bytes, plan_root_head(p)->size_bytes);
     }
     return bytes;
 }

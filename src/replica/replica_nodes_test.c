@@ -2,6 +2,7 @@
 #include "codec/dag_pb.h"
 #include "replica/replica.h"
 #include "tests/support/net.h"
+#include "wire/replica.h"
 
 typedef struct node {
     bool is_up;
@@ -356,6 +357,110 @@ static void test_refusals(void **state)
     run_scenario(2, 4, refusals);
 }
 
+/* ── hostile messages ────────────────────────────────────────────────────────────────────────── */
+static replica_message_kind_t ask_raw(task_t *t, world_t *w, size_t from, size_t to,
+                                      const replica_message_t *m)
+{
+    static const char *const protocols[] = {REPLICA_PROTOCOL};
+    stream_t *s;
+    AUTO(buf_t) out, in;
+    buf_init(&out, REPLICA_MESSAGE_MAX_BYTES);
+    buf_init(&in, REPLICA_MESSAGE_MAX_BYTES);
+    assert_ok(host_open_stream(t, w->net->nodes[from].host, host_id(w->net->nodes[to].host), protocols, 1, &s,
+                               NULL));
+    assert_ok(replica_message_encode(m, &out));
+    assert_ok(stream_write_message(t, s, buf_bytes(&out)));
+    replica_message_t *answer = xcalloc(1, sizeof *answer);
+    err_t e = stream_read_message(t, s, REPLICA_MESSAGE_MAX_BYTES, &in);
+    if (!e)
+        e = replica_message_decode(buf_bytes(&in), answer);
+    replica_message_kind_t kind = e ? 0 : answer->kind;
+    if (kind == REPLICA_STATE) /* of what others hold, nothing is told */
+        assert_false(answer->has_record);
+    free(answer);
+    stream_close(s);
+    return kind;
+}
+
+static replica_message_t *claim(world_t *w, replica_message_kind_t kind, size_t owner, uint64_t size)
+{
+    replica_message_t *m = xcalloc(1, sizeof *m);
+    m->kind = kind;
+    m->has_record = m->has_root = true;
+    m->root = m->record.root = w->root;
+    m->record.owner = *host_id(w->net->nodes[owner].host);
+    m->record.version = 1000;
+    m->record.target = 1;
+    m->record.size_bytes = size;
+    m->record.is_released = kind == REPLICA_RELEASE;
+    assert_ok(
+        replica_record_put(&m->record, &(replica_entry_t){m->record.owner, 1000, REPLICA_ENTRY_HOLDS, 1}));
+    return m;
+}
+
+/* A stranger that knows a root and who owns it: it changes nothing, and learns nothing. */
+static void strangers(task_t *t, world_t *w)
+{
+    w->nodes[3].is_stranger = true;
+    start_all(t, w);
+    add_dag(t, w, 0, 10, 20000);
+    assert_int_equal(pin(t, w, 0, 3), 3);
+    for (replica_message_kind_t kind = REPLICA_OFFER; kind <= REPLICA_STATE; kind++) {
+        for (size_t owner = 0; owner < 4; owner += 3) {
+            replica_message_t *m = claim(w, kind, owner, 1);
+            replica_message_kind_t answer = ask_raw(t, w, 3, 1, m);
+            bool is_heartbeat = kind == REPLICA_HEARTBEAT; /* answered, with nothing in it */
+            if (kind != REPLICA_OFFER)
+                assert_int_equal(answer, is_heartbeat ? REPLICA_STATE : REPLICA_REFUSE);
+            free(m);
+        }
+    }
+    assert_ok(task_sleep(t, 120000));
+    replica_status_t s = status(t, w, 1);
+    assert_int_equal(s.target, 3);
+    assert_int_equal(s.n_holders, 3);
+    assert_int_equal(holders(w), 3);
+    /* What it owns itself is not taken either, nor counted against anybody. */
+    add_dag(t, w, 3, 4, 3000);
+    replica_message_t *m = claim(w, REPLICA_OFFER, 3, 1);
+    assert_int_equal(ask_raw(t, w, 3, 1, m), REPLICA_REFUSE);
+    free(m);
+    replica_stat_t st;
+    replica_stat(w->nodes[1].replica, &st);
+    assert_int_equal(st.roots, 1);
+    assert_in_range(st.offers_refused, 1, 10);
+}
+
+static void test_strangers(void **state)
+{
+    run_scenario(6, 4, strangers);
+}
+
+/* One that may store here lies about sizes: the quota counts all the same. */
+static void size_liars(task_t *t, world_t *w)
+{
+    w->nodes[1].max_bytes = 1 << 20;
+    start_all(t, w);
+    replica_stat_t st;
+    add_dag(t, w, 0, 40, 20000);
+    replica_message_t *m = claim(w, REPLICA_OFFER, 0, UINT64_MAX);
+    assert_int_equal(ask_raw(t, w, 0, 1, m), REPLICA_REFUSE);
+    free(m);
+    m = claim(w, REPLICA_OFFER, 0, 1); /* of 800,000 bytes */
+    assert_int_equal(ask_raw(t, w, 0, 1, m), REPLICA_ACCEPT);
+    free(m);
+    assert_ok(task_sleep(t, 20000));
+    replica_stat(w->nodes[1].replica, &st);
+    assert_int_equal(st.held_bytes, 0);
+    assert_int_equal(st.fetches_failed, 1);
+    assert_false(w->nodes[1].pinned);
+}
+
+static void test_size_liars(void **state)
+{
+    run_scenario(7, 2, size_liars);
+}
+
 /* All stop and start again: the records are as before, and nobody is asked anew. */
 static void restart(task_t *t, world_t *w)
 {
@@ -442,7 +547,8 @@ int main(void)
         cmocka_unit_test(test_pin_and_status), cmocka_unit_test(test_heal),
         cmocka_unit_test(test_partition),      cmocka_unit_test(test_refusals),
         cmocka_unit_test(test_restart),        cmocka_unit_test(test_interrupted_fetch),
-        cmocka_unit_test(test_audits),
+        cmocka_unit_test(test_audits),         cmocka_unit_test(test_strangers),
+        cmocka_unit_test(test_size_liars),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

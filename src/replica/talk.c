@@ -250,7 +250,8 @@ static const char *why_not(replica_t *r, const peer_id_t *from, const replica_re
         return "this node holds nothing for you (Replication.AllowFrom)";
     if (!r->config.max_bytes)
         return "this node holds nothing for others (Replication.MaxBytes)";
-    if (rep_held_bytes(r) + record->size_bytes > r->config.max_bytes)
+    uint64_t held = rep_held_bytes(r);
+    if (held > r->config.max_bytes || record->size_bytes > r->config.max_bytes - held)
         return "no room left (Replication.MaxBytes)";
     if (record->is_released)
         return "released by its owner";
