@@ -6,11 +6,14 @@
 enum { PROGRESS_MS = 500 };
 
 /* ── replication ─────────────────────────────────────────────────────────────────────────────── */
+/* Steps are told by whatever task makes them, which must not wait: they pass through a bounded queue to the
+ * task of the request, which writes them, while a task of its own does the pinning. */
+enum { MAX_QUEUED_STEPS = 64 };
 typedef struct replication {
-    task_t *t;
     rpc_t *r;
-    bool is_quiet;
-    err_t emit_error;
+    const cid_t *root;
+    uint32_t copies, have;
+    chan_t steps; /* of json_t * */
 } replication_t;
 
 static void on_replica_step(void *arg, const replica_progress_t *p)
@@ -24,29 +27,72 @@ static void on_replica_step(void *arg, const replica_progress_t *p)
         [REPLICA_FAILED] = "did not answer:",
     };
     replication_t *x = arg;
-    char peer[PEER_ID_TEXT_MAX] = "", step[256];
-    if (x->is_quiet || x->emit_error)
-        return;
+    char peer[PEER_ID_TEXT_MAX] = "", count[48] = "", step[320];
     if (p->peer.len)
         peer_id_print(&p->peer, peer);
-    snprintf(step, sizeof step, "%s%s%s%s%s (%u of %u)", texts[p->step], peer[0] ? " " : "", peer,
-             p->reason && *p->reason ? ": " : "", p->reason ? p->reason : "", p->have, p->target);
-    x->emit_error = rpc_emit(x->t, x->r, json_pack("{s:o}", "Step", rpc_bytes_json(bytes_str(step))));
+    if (p->target)
+        snprintf(count, sizeof count, " (%u of %u)", p->have, p->target);
+    snprintf(step, sizeof step, "%s%s%s%s%s%s", texts[p->step], peer[0] ? " " : "", peer,
+             p->reason && *p->reason ? ": " : "", p->reason ? p->reason : "", count);
+    json_t *event = json_pack("{s:o}", "Step", rpc_bytes_json(bytes_str(step)));
+    if (chan_try_send(&x->steps, event))
+        json_decref(event); /* a reader too slow for the steps misses one of them */
+}
+
+static err_t replicate_task(task_t *t, void *arg)
+{
+    replication_t *x = arg;
+    err_t e = replica_pin(t, node_replica(x->r->node), x->root, x->copies, on_replica_step, x, &x->have);
+    chan_close(&x->steps);
+    return e;
+}
+
+static err_t write_steps(task_t *t, replication_t *x, bool quiet)
+{
+    void *step;
+    err_t e = OK;
+    while (!e && !chan_recv(t, &x->steps, &step)) {
+        if (quiet)
+            json_decref(step);
+        else
+            e = rpc_emit(t, x->r, step);
+    }
+    return e ? e : task_check(t);
+}
+
+static err_t run_replication(task_t *t, replication_t *x, bool quiet)
+{
+    group_t g;
+    group_init(&g, node_sched(x->r->node));
+    err_t e = group_spawn(&g, "replicate", replicate_task, x, NULL);
+    if (!e) {
+        e = write_steps(t, x, quiet);
+        if (e)
+            group_cancel(&g);
+        err_t joined = group_join(t, &g);
+        e = e ? e : joined;
+    }
+    group_deinit(&g);
+    return e;
 }
 
 err_t rpc_replicate(task_t *t, rpc_t *r, const cid_t *root, uint64_t copies, bool quiet)
 {
     char text[CID_TEXT_MAX];
-    uint32_t have = 0;
     TRY(rpc_need_online(r));
     if (!copies || copies > REPLICA_TARGET_MAX)
         return fail(ERR_USAGE, "option replicas: 1 to %d", REPLICA_TARGET_MAX);
-    replication_t x = {.t = t, .r = r, .is_quiet = quiet};
-    TRY(replica_pin(t, node_replica(r->node), root, (uint32_t)copies, on_replica_step, &x, &have));
-    TRY(x.emit_error);
+    replication_t x = {.r = r, .root = root, .copies = (uint32_t)copies};
+    chan_init(&x.steps, MAX_QUEUED_STEPS);
+    err_t e = run_replication(t, &x, quiet);
+    void *left;
+    while (!chan_try_recv(&x.steps, &left))
+        json_decref(left);
+    chan_deinit(&x.steps);
+    TRY(e);
     return rpc_emit(t, r,
-                    json_pack("{s:[s], s:I, s:I}", "Pins", rpc_cid(r, root, text), "Copies", (json_int_t)have,
-                              "Target", (json_int_t)copies));
+                    json_pack("{s:[s], s:I, s:I}", "Pins", rpc_cid(r, root, text), "Copies",
+                              (json_int_t)x.have, "Target", (json_int_t)copies));
 }
 
 /* ── add ─────────────────────────────────────────────────────────────────────────────────────── */
