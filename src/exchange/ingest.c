@@ -10,6 +10,7 @@ enum {
     HASH_BATCH_MAX = 64,
     STORE_BATCH_MAX = 512,
     STORE_BATCH_BYTES = 4 << 20,
+    STORE_SECOND_BYTES = 2 << 20,
     STORE_TASKS = 2,
     STORING_MAX = 65536
 };
@@ -132,6 +133,7 @@ static err_t hash_task(task_t *t, void *arg)
             a->block->cid = a->cid;
             list_remove(&a->node);
             list_push_back(&b->verified, &a->node);
+            b->verified_bytes += a->block->len;
         }
         event_fire(&b->has_verified);
         bs_pump(b);
@@ -166,6 +168,7 @@ static void take_batch(bitswap_t *b, store_batch_t *batch)
         if (batch->n == STORE_BATCH_MAX || bytes >= STORE_BATCH_BYTES)
             break;
         bytes += a->block->len;
+        b->verified_bytes -= a->block->len;
         batch->blocks[batch->n] = a->block;
         batch->items[batch->n++] = a;
         list_remove(&a->node);
@@ -176,7 +179,9 @@ static void take_batch(bitswap_t *b, store_batch_t *batch)
 static err_t store_batch(task_t *t, bitswap_t *b, store_batch_t *batch)
 {
     take_batch(b, batch);
+    b->batches_in_store++;
     err_t e = blockstore_put_many(t, b->config.blocks, batch->blocks, batch->n);
+    b->batches_in_store--;
     if (e == ERR_CANCELED)
         return e;
     if (e)
@@ -187,13 +192,19 @@ static err_t store_batch(task_t *t, bitswap_t *b, store_batch_t *batch)
     return OK;
 }
 
+/* A batch costs a sync: beside one that is under way, only a large one is worth it. */
+static bool is_worth_a_batch(const bitswap_t *b)
+{
+    return b->batches_in_store ? b->verified_bytes >= STORE_SECOND_BYTES : !list_is_empty(&b->verified);
+}
+
 static err_t store_task(task_t *t, void *arg)
 {
     bitswap_t *b = arg;
     store_batch_t *batch = xcalloc(1, sizeof *batch);
     err_t e = OK;
     while (!e) {
-        if (list_is_empty(&b->verified))
+        if (!is_worth_a_batch(b))
             e = event_wait(t, &b->has_verified);
         else
             e = store_batch(t, b, batch);

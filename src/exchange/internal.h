@@ -103,6 +103,7 @@ struct bitswap {
     /* ingest */
     list_t arrived, verified, in_store; /* arrival_t */
     size_t ingest_bytes;
+    size_t verified_bytes, batches_in_store;
     event_t has_arrived, has_verified, has_room;
     map_t storing; /* multihash -> arrival_t: verified, not yet durable */
     map_t waiters; /* multihash -> list_t of waiter_t, on the heap */
