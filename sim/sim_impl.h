@@ -90,7 +90,6 @@ typedef struct sim_end sim_end_t;
 /* Two connected ends, owned by nobody yet. */
 void sim_stream_new(sim_machine_t *a, sim_machine_t *b, sim_end_t **ret_a, sim_end_t **ret_b);
 stream_t *sim_end_stream(sim_end_t *e);
-sim_end_t *sim_end_of(stream_t *s);
 void sim_streams_die(sim_machine_t *m, sim_crash_t how);
 
 /* sim_udp.c */

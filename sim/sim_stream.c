@@ -49,11 +49,6 @@ stream_t *sim_end_stream(sim_end_t *e)
     return &e->base;
 }
 
-sim_end_t *sim_end_of(stream_t *s)
-{
-    return (sim_end_t *)s;
-}
-
 static void clear_flight(sim_end_t *e)
 {
     LIST_EACH (g, &e->flight, segment_t, node) {

@@ -16,7 +16,7 @@ static err_t rpc_version(task_t *t, rpc_t *r)
      * is. */
     return rpc_emit(t, r,
                     json_pack("{s:s, s:s, s:s, s:s, s:s, s:s}", "Version", KUBO_RPC_VERSION, "Commit", "",
-                              "Repo", KUBO_REPO_VERSION, "System", "amd64/linux", "Golang", "none",
+                              "Repo", KUBO_REPO_VERSION, "System", SYSTEM_NAME, "Golang", "none",
                               "Distribute", DISTRIBUTE_VERSION));
 }
 
@@ -115,11 +115,43 @@ static err_t rpc_config_replace(task_t *t, rpc_t *r)
     return repo_config_replace(t, node_repo(r->node), buf_bytes(&text));
 }
 
+static err_t public_config(const config_t *c, json_t **ret)
+{
+    AUTO(buf_t) text = {0};
+    buf_init(&text, CONFIG_MAX_BYTES);
+    TRY(config_print_public(c, &text));
+    *ret = json_loadb((const char *)text.data, text.len, 0, NULL);
+    return OK;
+}
+
+/* The config with the profile in it, as it is or would be stored. */
+static err_t profiled_config(const config_t *now, const char *profile, json_t **ret)
+{
+    AUTO(buf_t) text = {0};
+    AUTO_PTR(config_t) copy = NULL;
+    buf_init(&text, CONFIG_MAX_BYTES);
+    TRY(config_print_public(now, &text));
+    TRY(config_parse(buf_bytes(&text), &copy));
+    TRY(config_apply_profile(copy, profile));
+    return public_config(copy, ret);
+}
+
 static err_t rpc_config_profile_apply(task_t *t, rpc_t *r)
 {
-    if (rpc_bool(r, "dry-run", false))
-        return rpc_emit(t, r, json_pack("{s:{}, s:{}}", "OldCfg", "NewCfg"));
-    return repo_config_apply_profile(t, node_repo(r->node), r->args[0]);
+    repo_t *repo = node_repo(r->node);
+    bool is_dry = rpc_bool(r, "dry-run", false);
+    json_t *before = NULL, *after = NULL;
+    err_t e = public_config(repo_config(repo), &before);
+    if (!e)
+        e = is_dry ? profiled_config(repo_config(repo), r->args[0], &after)
+                   : repo_config_apply_profile(t, repo, r->args[0]);
+    if (!e && !is_dry)
+        e = public_config(repo_config(repo), &after);
+    if (e) {
+        json_decref(before);
+        return e;
+    }
+    return rpc_emit(t, r, json_pack("{s:o, s:o}", "OldCfg", before, "NewCfg", after));
 }
 
 /* ── bootstrap ───────────────────────────────────────────────────────────────────────────────── */

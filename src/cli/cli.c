@@ -185,13 +185,29 @@ static size_t plain_words(int argc, char **argv, char **out)
 
 /* ── help ────────────────────────────────────────────────────────────────────────────────────── */
 
+/* Two columns; the width counts characters, not bytes of UTF-8. */
+static void print_row(const char *left, int width, const char *right)
+{
+    int shown = 0;
+    for (const char *p = left; *p; p++)
+        shown += (*p & 0xc0) != 0x80;
+    printf("  %s%*s %s\n", left, width > shown ? width - shown : 0, "", right);
+}
+
+static void print_command_row(const cli_command_t *command)
+{
+    char left[64];
+    snprintf(left, sizeof left, "%s %s", command->name, command->usage);
+    print_row(left, 38, command->help);
+}
+
 static void print_specs(const cli_spec_t *specs)
 {
     for (const cli_spec_t *s = specs; s && s->name; s++) {
         char left[64];
         snprintf(left, sizeof left, "%c%c%s --%s%s", s->letter ? '-' : ' ', s->letter ? s->letter : ' ',
                  s->letter ? "," : " ", s->name, s->takes_value ? "=VALUE" : "");
-        printf("  %-34s %s\n", left, s->help);
+        print_row(left, 34, s->help);
     }
 }
 
@@ -212,11 +228,8 @@ static bool is_group(const char *word)
 static void print_below(const char *group)
 {
     for (size_t i = 0; i < cli_command_count; i++)
-        if (is_below(&cli_commands[i], group) && !cli_commands[i].is_alias) {
-            char left[64];
-            snprintf(left, sizeof left, "%s %s", cli_commands[i].name, cli_commands[i].usage);
-            printf("  %-38s %s\n", left, cli_commands[i].help);
-        }
+        if (is_below(&cli_commands[i], group) && !cli_commands[i].is_alias)
+            print_command_row(&cli_commands[i]);
 }
 
 static void print_group_help(const cli_t *c, const char *group)
@@ -243,11 +256,8 @@ static void print_help(const cli_t *c)
            "A content-addressed, peer-to-peer storage node that speaks IPFS.\n\ncommands\n",
            c->program);
     for (size_t i = 0; i < cli_command_count; i++)
-        if (!cli_commands[i].is_alias) {
-            char left[64];
-            snprintf(left, sizeof left, "%s %s", cli_commands[i].name, cli_commands[i].usage);
-            printf("  %-38s %s\n", left, cli_commands[i].help);
-        }
+        if (!cli_commands[i].is_alias)
+            print_command_row(&cli_commands[i]);
     printf("\noptions of every command\n");
     print_specs(global_specs);
     printf("\nThe repository is $DISTRIBUTE_PATH, else $IPFS_PATH, else ~/.distribute.\n");
@@ -311,8 +321,10 @@ static err_t without_command(cli_t *c, char **plain, size_t n_plain, bool asks_h
         *ret_command = version_command();
         return OK;
     }
+    if (!asks_help && !cli_flag(c, "help", false))
+        return fail(ERR_USAGE, "no command given: see '%s --help'", c->program);
     print_help(c);
-    return asks_help || cli_flag(c, "help", false) ? OK : fail(ERR_USAGE, "no command given");
+    return OK;
 }
 
 static err_t parse_command(cli_t *c, words_t *w, char **plain, size_t n_plain,

@@ -307,7 +307,7 @@ const cli_command_t cli_commands[] = {
     {"config replace", "FILE", "take all settings from a file", CLI_RPC, "config/replace", 1, 1, false, NULL,
      cli_upload_files, NULL, false},
     {"config profile apply", "PROFILE", "change settings by a profile", CLI_RPC, "config/profile/apply", 1, 1,
-     false, dry_run_specs, NULL, NULL, false},
+     false, dry_run_specs, NULL, print_config_change, false},
     {"version", "", "versions of this program", CLI_LOCAL, NULL, 0, 0, false, version_specs, cli_version,
      print_version_field, false},
     {"commands", "", "all commands of the RPC", CLI_RPC, "commands", 0, 0, false, NULL, NULL, print_commands,

@@ -447,6 +447,43 @@ err_t print_config(task_t *t, cli_t *c, json_t *o)
     return print_json(t, c, value);
 }
 
+/* A line for each setting that differs: "- " as it was, "+ " as it is. */
+static err_t print_side(char sign, const char *path, json_t *value)
+{
+    char *text = value ? json_dumps(value, JSON_COMPACT | JSON_ENCODE_ANY) : NULL;
+    err_t e = text ? cli_out("%c %s: %s\n", sign, cli_escape(path), cli_escape(text)) : OK;
+    free(text);
+    return e;
+}
+
+enum { CONFIG_DEPTH_MAX = 8 };
+
+static err_t print_differences(const char *above, json_t *before, json_t *after, int depth)
+{
+    const char *key;
+    json_t *old_value, *new_value;
+    char path[512];
+    json_object_foreach(after, key, new_value)
+    {
+        old_value = json_object_get(before, key);
+        snprintf(path, sizeof path, "%s%s%s", above, *above ? "." : "", key);
+        if (json_equal(old_value, new_value))
+            continue;
+        if (json_is_object(old_value) && json_is_object(new_value) && depth < CONFIG_DEPTH_MAX) {
+            TRY(print_differences(path, old_value, new_value, depth + 1));
+            continue;
+        }
+        TRY(print_side('-', path, old_value));
+        TRY(print_side('+', path, new_value));
+    }
+    return OK;
+}
+
+err_t print_config_change(task_t *t, cli_t *c, json_t *o)
+{
+    return print_differences("", json_object_get(o, "OldCfg"), json_object_get(o, "NewCfg"), 0);
+}
+
 err_t print_version_field(task_t *t, cli_t *c, json_t *o)
 {
     if (cli_flag(c, "all", false) && c->is_kubo)
@@ -469,7 +506,7 @@ err_t print_version_field(task_t *t, cli_t *c, json_t *o)
 err_t cli_version(task_t *t, cli_t *c, const cli_command_t *command)
 {
     json_t *o = json_pack("{s:s, s:s, s:s, s:s, s:s, s:s}", "Version", KUBO_RPC_VERSION, "Commit", "", "Repo",
-                          KUBO_REPO_VERSION, "System", "amd64/linux", "Golang", "none", "Distribute",
+                          KUBO_REPO_VERSION, "System", SYSTEM_NAME, "Golang", "none", "Distribute",
                           DISTRIBUTE_VERSION);
     char *line = json_dumps(o, JSON_COMPACT);
     err_t e = c->wants_json ? cli_out("%s\n", line) : print_version_field(t, c, o);

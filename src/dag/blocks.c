@@ -112,11 +112,6 @@ blocks_t *blocks_map_blocks(blocks_map_t *m)
     return &m->base;
 }
 
-size_t blocks_map_count(const blocks_map_t *m)
-{
-    return map_count(&m->by_multihash);
-}
-
 void blocks_map_free(blocks_map_t *m)
 {
     if (!m)

@@ -38,7 +38,6 @@ void blocks_writer_deinit(blocks_writer_t *w); /* idempotent; what is not flushe
 typedef struct blocks_map blocks_map_t;
 blocks_map_t *blocks_map_new(bool keep_data);
 blocks_t *blocks_map_blocks(blocks_map_t *m);
-size_t blocks_map_count(const blocks_map_t *m);
 void blocks_map_free(blocks_map_t *m); /* NULL is fine */
 /* Takes everything and keeps nothing: for computing CIDs alone. */
 blocks_t *blocks_null(void);

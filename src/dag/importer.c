@@ -105,11 +105,6 @@ void importer_free(task_t *t, importer_t *im)
     free(im);
 }
 
-const import_options_t *importer_options(const importer_t *im)
-{
-    return &im->options;
-}
-
 node_writer_t *importer_writer(importer_t *im)
 {
     return &im->writer;

@@ -28,7 +28,6 @@ typedef void (*import_progress_fn)(void *arg, uint64_t total);
 
 /* blocks is borrowed until importer_free. Errors of import_options_resolve. */
 MUST_CHECK err_t importer_new(task_t *t, blocks_t *blocks, const import_options_t *options, importer_t **ret);
-const import_options_t *importer_options(const importer_t *im); /* resolved */
 node_writer_t *importer_writer(importer_t *im);
 void importer_set_progress(importer_t *im, import_progress_fn fn, void *arg);
 

@@ -9,7 +9,6 @@
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
-#include <sys/utsname.h>
 
 enum { MAX_LISTEN = 16, MAX_BOOTSTRAP = 64, MAX_SHOWN_ADDRS = 64 };
 
@@ -75,12 +74,10 @@ static err_t open_gateway_later(task_t *t, void *arg, uint16_t port, buf_t *ret_
 
 static void print_head(node_t *n)
 {
-    struct utsname system;
     char id[PEER_ID_TEXT_MAX];
-    uname(&system);
-    printf("Initializing daemon...\nDistribute version: %s\nKubo version: %s\nRepo version: %s\nSystem "
-           "version: %s/%s\nPeerID: %s\n",
-           DISTRIBUTE_VERSION, KUBO_RPC_VERSION, KUBO_REPO_VERSION, system.machine, "linux",
+    printf("Initializing daemon...\nDistribute version: %s\nKubo version: %s\nRepo version: %s\n"
+           "System version: %s\nPeerID: %s\n",
+           DISTRIBUTE_VERSION, KUBO_RPC_VERSION, KUBO_REPO_VERSION, SYSTEM_NAME,
            peer_id_print(node_id(n), id));
 }
 

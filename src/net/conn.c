@@ -150,11 +150,6 @@ bool conn_is_open(const conn_t *c)
     return c->is_open;
 }
 
-uint64_t conn_opened_ms(const conn_t *c)
-{
-    return c->opened_ms;
-}
-
 size_t conn_stream_count(const conn_t *c)
 {
     return c->n_streams;
@@ -172,11 +167,6 @@ size_t conn_stream_protocols(const conn_t *c, const char **out, size_t cap)
 uint32_t conn_rtt_ms(const conn_t *c)
 {
     return yamux_rtt_ms(&c->yamux);
-}
-
-const char *conn_security(const conn_t *c)
-{
-    return NOISE_PROTOCOL;
 }
 
 const char *conn_muxer(const conn_t *c)

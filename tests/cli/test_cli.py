@@ -113,6 +113,13 @@ def test_config(shop):
     fails(node, "config", "Identity.PrivKey", saying="private|denied|cannot")
     check("PrivKey" not in node.text("config", "show"), "config show prints the private key")
     fails(node, "config", "No.Such.Key", saying="No.Such|no such|not found")
+    before = (node.repo / "config").read_text()
+    said = node.text("config", "profile", "apply", "--dry-run", "lowpower")
+    check("- Swarm.ConnMgr.HighWater: 50\n+ Swarm.ConnMgr.HighWater: 40" in said, said)
+    check((node.repo / "config").read_text() == before, "--dry-run changed the config")
+    check(node.text("config", "profile", "apply", "lowpower") == said, "the change is another one")
+    check(node.text("config", "Swarm.ConnMgr.HighWater") == "40", "the profile had no effect")
+    fails(node, "config", "profile", "apply", "nonsense", code=2, saying="nonsense")
 
 
 def test_status_and_peers(shop):
@@ -307,6 +314,7 @@ def test_log_lines_are_json(shop):
 def test_wrong_words(shop):
     node = shop.node("wrong", start=False)
     fails(node, "nonsense", code=2, saying="unknown command")
+    fails(node, code=2, saying="no command given")
     fails(node, "add", "--nonsense", code=2, saying="nonsense")
     fails(node, "cat", code=2, saying="CID")
     fails(node, "cat", "not-a-cid", saying="not-a-cid|cid")
