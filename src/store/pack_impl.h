@@ -63,6 +63,7 @@ typedef struct pack_store {
     pack_segment_t **segments; /* in order of their numbers */
     size_t n_segments, segments_cap;
     uint32_t next_number;
+    uint32_t newest_row; /* the largest number in the index as it was opened; 0: it is new */
     size_t open_files;
     uint64_t use_clock;
     pack_segment_t *current; /* used; NULL: the next write finds or makes one */

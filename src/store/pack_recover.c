@@ -88,7 +88,8 @@ static err_t set_aside(task_t *t, pack_store_t *s, pack_segment_t *segment, uint
         log_error("the header of a segment is damaged: nothing is added to it", LOG_STR("path", path));
         return OK;
     }
-    if (file_bytes <= PACK_SEGMENT_HEADER_BYTES)
+    bool is_unborn = s->newest_row && segment->number > s->newest_row; /* never committed to */
+    if (is_unborn || file_bytes <= PACK_SEGMENT_HEADER_BYTES)
         return fs_unlink(t, path);
     snprintf(aside, sizeof aside, "%s.bad", path);
     log_error("a segment without a header is put aside", LOG_STR("path", aside));
@@ -197,6 +198,8 @@ static err_t match_row(task_t *t, pack_store_t *s, const pack_row_t *row, bool *
 {
     if (row->segment >= s->next_number)
         s->next_number = row->segment + 1;
+    if (row->segment > s->newest_row)
+        s->newest_row = row->segment;
     if (row->is_dead)
         return pack_segment_drop(t, s, row->segment);
     pack_segment_t *segment = pack_segment_find(s, row->segment);
@@ -242,6 +245,7 @@ err_t pack_recover(task_t *t, pack_store_t *s)
     pack_row_t *rows = NULL;
     size_t n = 0;
     bool has_lost = false;
+    s->newest_row = 0;
     TRY(list_files(t, s));
     TRY(pack_index_rows(t, s->index, &rows, &n));
     err_t e = OK;

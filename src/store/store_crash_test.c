@@ -379,12 +379,14 @@ static scenario_t play(scenario_t s, uint64_t seed)
     return s;
 }
 
-/* At every change, until the workload ends before it. */
-static void crash_everywhere(const crash_subject_t *subject, bool is_power_loss)
+/* At every change (or with a stride, at those from `first` on), until the workload ends before it. */
+static void crash_everywhere(const crash_subject_t *subject, bool is_power_loss, uint64_t first,
+                             uint64_t stride)
 {
     scenario_t s = {.subject = subject, .is_power_loss = is_power_loss, .is_lasting = true, .error = ERR_IO};
-    for (s.crash_at = 1;; s.crash_at += is_power_loss ? 1 : 3) { /* a kill loses nothing that was written */
-        s.did_crash = play(s, s.crash_at).did_crash;
+    for (s.crash_at = first;; s.crash_at += stride) {
+        for (uint64_t seed = 1; seed <= (is_power_loss && stride == 1 ? 2 : 1); seed++)
+            s.did_crash = play(s, seed).did_crash;
         if (!s.did_crash)
             break;
     }
@@ -393,32 +395,32 @@ static void crash_everywhere(const crash_subject_t *subject, bool is_power_loss)
 
 static void test_pack_kill(void **state)
 {
-    crash_everywhere(&pack, false);
+    crash_everywhere(&pack, false, 1, 1);
 }
 
 static void test_pack_power_loss(void **state)
 {
-    crash_everywhere(&pack, true);
+    crash_everywhere(&pack, true, 1, 1);
 }
 
 static void test_flat_kill(void **state)
 {
-    crash_everywhere(&flat, false);
+    crash_everywhere(&flat, false, 1, 5);
 }
 
 static void test_flat_power_loss(void **state)
 {
-    crash_everywhere(&flat, true);
+    crash_everywhere(&flat, true, 2, 3);
 }
 
 static void test_kv_kill(void **state)
 {
-    crash_everywhere(&kv, false);
+    crash_everywhere(&kv, false, 1, 1);
 }
 
 static void test_kv_power_loss(void **state)
 {
-    crash_everywhere(&kv, true);
+    crash_everywhere(&kv, true, 1, 1);
 }
 
 /* A crash while the store recovers from a crash, at every change of the recovery. */
@@ -426,7 +428,7 @@ static void test_pack_crash_twice(void **state)
 {
     scenario_t s = {.subject = &pack, .is_lasting = true, .error = ERR_IO};
     bool did_crash = true, did_second = false;
-    for (s.crash_at = 5; did_crash; s.crash_at += 29) {
+    for (s.crash_at = 5; did_crash; s.crash_at += 11) {
         scenario_t played = {.did_crash_again = true};
         for (s.crash_again = 1; played.did_crash_again; s.crash_again++) {
             s.is_power_loss = (s.crash_at + s.crash_again) % 2;
@@ -438,12 +440,12 @@ static void test_pack_crash_twice(void **state)
     assert_true(did_second);
 }
 
-/* One change fails, the rest goes on: with a full disk, and with an error of the device, in turns. */
-static void fail_everywhere(const crash_subject_t *subject, err_t error, uint64_t first)
+/* Each change fails once, the rest goes on: with a full disk, and with an error of the device. */
+static void fail_everywhere(const crash_subject_t *subject, err_t error, uint64_t stride)
 {
     scenario_t s = {.subject = subject, .error = error};
     bool did_fail = true;
-    for (s.crash_at = first; did_fail; s.crash_at += 2)
+    for (s.crash_at = 1; did_fail; s.crash_at += stride)
         did_fail = play(s, s.crash_at).did_crash;
 }
 
@@ -451,8 +453,8 @@ static void test_single_failures(void **state)
 {
     static const crash_subject_t *const subjects[] = {&pack, &flat, &kv};
     for (size_t i = 0; i < ARRAY_LEN(subjects); i++) {
-        fail_everywhere(subjects[i], ERR_NO_SPACE, 1);
-        fail_everywhere(subjects[i], ERR_IO, 2);
+        fail_everywhere(subjects[i], ERR_NO_SPACE, subjects[i] == &flat ? 11 : 1);
+        fail_everywhere(subjects[i], ERR_IO, subjects[i] == &flat ? 13 : 1);
     }
 }
 
