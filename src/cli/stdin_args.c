@@ -37,7 +37,8 @@ err_t cli_read_stdin_args(cli_t *c, const cli_command_t *command)
     for (const char *p = c->words; *p; p++)
         lines += *p == '\n';
     c->args = xrealloc(c->args, (c->n_args + lines + 1) * sizeof *c->args);
-    for (char *line = strtok(c->words, "\r\n"); line; line = strtok(NULL, "\r\n"))
+    char *rest;
+    for (char *line = strtok_r(c->words, "\r\n", &rest); line; line = strtok_r(NULL, "\r\n", &rest))
         c->args[c->n_args++] = line;
     return cli_check_args(c, command);
 }

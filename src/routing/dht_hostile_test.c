@@ -222,6 +222,14 @@ static void expect_to_find(task_t *t, raw_t *r, const peer_id_t *id, buf_t *out)
     assert_true(peer_id_equal(&p.id, id));
 }
 
+static void refuses_bad_lengths(task_t *t, raw_t *r)
+{
+    r->is_unframed = true;
+    assert_true(is_refusal(send_raw(t, r, BYTES_LIT("\xff\xff\xff\xff\xff\xff\xff\x7f"))));
+    assert_true(is_refusal(send_raw(t, r, BYTES_LIT("\x81\x80\x04"))));
+    r->is_unframed = false;
+}
+
 static err_t check_bad_requests(task_t *t, void *arg)
 {
     world_t *w = arg;
@@ -287,10 +295,7 @@ static err_t check_bad_requests(task_t *t, void *arg)
         assert_true(is_refusal(send_written(t, &r, &out)));
     }
     assert_true(is_refusal(send_raw(t, &r, BYTES_NONE))); /* an empty PUT_VALUE */
-    r.is_unframed = true;
-    assert_true(is_refusal(send_raw(t, &r, BYTES_LIT("\xff\xff\xff\xff\xff\xff\xff\x7f"))));
-    assert_true(is_refusal(send_raw(t, &r, BYTES_LIT("\x81\x80\x04"))));
-    r.is_unframed = false;
+    refuses_bad_lengths(t, &r);
 
     /* and after all that it still answers, also when asked for itself */
     expect_to_find(t, &r, &w->nodes[1].id, &out);
