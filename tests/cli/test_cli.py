@@ -268,6 +268,41 @@ def test_gateway(shop):
     check(r.status == 400, f"wrong CID gave {r.status}: {body[:100]!r}")
 
 
+def test_gateway_command(shop):
+    """`gateway` opens one more in a running node, and serves by itself where none runs."""
+    node = shop.node("gwcmd")
+    cid = node.text("add", "-Q", stdin=b"through the other door")
+    port = int(re.fullmatch(r"Gateway server listening on /ip4/127\.0\.0\.1/tcp/(\d+)", node.text("gateway", "--port=0"))[1])
+    check(port != node.gateway_port, "the same gateway")
+    check(http_get(node, f"/ipfs/{cid}", port=port)[1] == b"through the other door", "the second gateway")
+    node.stop()
+    alone = subprocess.Popen([node.program, "gateway", "--port", "0", "--offline"], env=node.env(),
+                             stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True)
+    try:
+        port = int(re.search(r"tcp/(\d+)$", alone.stdout.readline().strip())[1])
+        check(http_get(node, f"/ipfs/{cid}", port=port)[1] == b"through the other door", "the gateway alone")
+        alone.terminate()
+        check(alone.wait(20) == 0, "the gateway did not leave cleanly")
+    finally:
+        alone.kill()
+        alone.wait()
+        alone.stdout.close()
+
+
+def test_rpc_stays_on_loopback(shop):
+    node = shop.node("open", start=False)
+    node.configure(Addresses__API="/ip4/0.0.0.0/tcp/0")
+    words = [word for word in node.start_words() if not word.startswith("--api-port")]
+    result = subprocess.run([node.program, *words], env=node.env(), capture_output=True, timeout=30)
+    check(result.returncode == 1 and b"loopback" in result.stderr, f"{result.stderr!r}")
+
+
+def test_advertised_addresses(shop):
+    node = shop.node("adv", start=False)
+    node.start("--advertise=192.0.2.7:7000")
+    check(f"/ip4/192.0.2.7/tcp/7000/p2p/{node.peer_id}" in node.rpc("id")["Addresses"], "not told to others")
+
+
 def test_rpc_is_guarded(shop):
     node = shop.node("guard")
     r, _ = http_get(node, "/api/v0/id", port=node.api_port)
