@@ -1,7 +1,7 @@
 /* uv_direct: large reads and writes of a file past the page cache (O_DIRECT), through aligned buffers of our
  * own. A page of the cache has to be found, cleared of its former use, filled and written back; for bytes
  * that are written once and read seldom that costs several times what the disk's part costs
- * (docs/decisions/012). Only whole pages go this way: what stands before and behind them in a request goes
+ * (docs/decisions/011). Only whole pages go this way: what stands before and behind them in a request goes
  * through the page cache, so that a page that is dirty there is never written twice from two sides.
  * File systems without O_DIRECT get ordinary reads and writes. */
 #ifndef LOOP_UV_DIRECT_H
