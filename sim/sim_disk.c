@@ -217,6 +217,7 @@ void disk_set_name(sim_disk_t *d, name_change_t *c, inode_t *folder, const char 
 
 static void forget_change(sim_disk_t *d, name_change_t *c)
 {
+    assert(c);
     list_remove(&c->node);
     for (size_t k = 0; k < c->count; k++) {
         inode_unref(d, c->entries[k].before);
