@@ -107,7 +107,7 @@ bool conn_is_open(const conn_t *c);
 size_t conn_stream_count(const conn_t *c);
 /* The protocols of its open streams (negotiated ones), borrowed until the next wait. */
 size_t conn_stream_protocols(const conn_t *c, const char **out, size_t cap);
-uint32_t conn_rtt_ms(const conn_t *c);      /* 0: not known yet */
+uint32_t conn_rtt_ms(const conn_t *c); /* 0: not known yet */
 const char *conn_muxer(const conn_t *c);
 void conn_bytes(const conn_t *c, uint64_t *ret_in, uint64_t *ret_out);
 conn_t *conn_ref(conn_t *c);
