@@ -171,6 +171,16 @@ static err_t release_copies(task_t *t, rpc_t *r, const cid_t *cid)
     return e == ERR_NOT_FOUND || e == ERR_DENIED ? OK : e;
 }
 
+/* Without a network the holders would go on, and so would this node at its next start. */
+static err_t check_removable(task_t *t, rpc_t *r, const cid_t *cid)
+{
+    char text[CID_TEXT_MAX];
+    if (node_is_online(r->node) || !node_is_replicated(t, r->node, cid))
+        return OK;
+    return fail(ERR_OFFLINE, "%s is replicated: start the node, so that its holders let it go, too",
+                rpc_cid(r, cid, text));
+}
+
 static err_t rpc_pin_rm(task_t *t, rpc_t *r)
 {
     json_t *pins = json_array();
@@ -180,6 +190,8 @@ static err_t rpc_pin_rm(task_t *t, rpc_t *r)
         char text[CID_TEXT_MAX];
         cid_t cid;
         e = rpc_resolve_cid(t, r, r->args[i], &cid);
+        if (!e)
+            e = check_removable(t, r, &cid);
         if (!e)
             e = pins_remove(t, repo_pins(node_repo(r->node)), &cid, mode);
         if (!e)

@@ -296,6 +296,12 @@ replica_t *node_replica(node_t *n)
     return n->replica;
 }
 
+bool node_is_replicated(task_t *t, node_t *n, const cid_t *root)
+{
+    uint8_t key[CID_BINARY_MAX];
+    return kv_has(t, repo_state(n->repo), HELD_SPACE, bytes_of(key, cid_encode(root, key)));
+}
+
 blocks_t *node_local_blocks(node_t *n)
 {
     return repo_blocks(n->repo);

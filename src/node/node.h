@@ -43,6 +43,9 @@ routing_t *node_routing(node_t *n);
 bitswap_t *node_bitswap(node_t *n);
 replica_t *node_replica(node_t *n);
 
+/* Does replication hold the root here, for this node or for another? Answered offline, too. */
+bool node_is_replicated(task_t *t, node_t *n, const cid_t *root);
+
 /* Blocks of this node alone: local store, no network. Valid until node_close. */
 blocks_t *node_local_blocks(node_t *n);
 /* Blocks for one request: local store first, then (online) a bitswap session. With offline: local only. */

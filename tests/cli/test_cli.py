@@ -156,6 +156,11 @@ def test_replicas_are_released(shop):
     check("replication factor: 2/2" in a.text("status", cid), a.text("status", cid))
     b.text("repo", "gc")
     check(b.run("cat", "--offline", cid).stdout == path.read_bytes(), "a held copy was collected")
+    a.stop()
+    fails(a, "pin", "rm", cid, saying="start the node")
+    check(cid in a.text("pin", "ls", "-q", "--type=recursive"), "the pin is gone although pin rm failed")
+    a.start()
+    a.connect(b)
     check(a.text("pin", "rm", cid) == f"unpinned {cid}", "pin rm")
     wait_until(lambda: "Local: yes" not in b.text("status", cid) or (b.text("repo", "gc"), False)[1], 60,
                "the holder lets the released content go", every=1)
