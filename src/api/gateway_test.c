@@ -302,6 +302,45 @@ static err_t door_case(task_t *t, fixture_t *f)
     return OK;
 }
 
+/* As a request that came over HTTP: its origin counts. */
+static err_t rpc_from_outside(task_t *t, exchange_t *x, void *api)
+{
+    x->is_local = false;
+    return api_rpc(t, x, api);
+}
+
+static err_t sites_case(task_t *t, fixture_t *f)
+{
+    static const struct {
+        const char *name, *value;
+        int status;
+    } cases[] = {
+        {NULL, NULL, 200}, /* a program */
+        {"User-Agent", "curl/8.0", 200},
+        {"Origin", "http://evil.example", 403},
+        {"Origin", "http://localhost.evil.example", 403},
+        {"Origin", "http://localhost:80", 200}, /* no Host: the port that HTTP means */
+        {"Origin", "http://localhost:8080", 403},
+        {"Origin", "null", 403},
+        {"Referer", "http://evil.example/page", 403},
+        {"Referer", "nonsense", 403},
+        {"User-Agent", "Mozilla/5.0", 403}, /* a browser that hides where it comes from */
+    };
+    for (size_t i = 0; i < ARRAY_LEN(cases); i++) {
+        AUTO(answer_t)
+        a = ask(t, f->api, rpc_from_outside, "POST", "/api/v0/version", cases[i].name, cases[i].value);
+        if (a.status != cases[i].status)
+            fail_msg("%s: %s gave %d", cases[i].name ? cases[i].name : "nothing", cases[i].value, a.status);
+    }
+    assert_ok(repo_config_set(t, node_repo(api_node(f->api)), "API.HTTPHeaders",
+                              "{\"Access-Control-Allow-Origin\":[\"http://ui.example\"]}"));
+    AUTO(answer_t)
+    allowed = ask(t, f->api, rpc_from_outside, "POST", "/api/v0/version", "Origin", "http://ui.example");
+    EXPECT(allowed, 200);
+    assert_true(has(&allowed.headers, "Access-Control-Allow-Origin: http://ui.example"));
+    return OK;
+}
+
 static err_t all_cases(task_t *t, fixture_t *f)
 {
     TRY(files_case(t, f));
@@ -309,7 +348,8 @@ static err_t all_cases(task_t *t, fixture_t *f)
     TRY(directories_case(t, f));
     TRY(raw_case(t, f));
     TRY(wrong_case(t, f));
-    return door_case(t, f);
+    TRY(door_case(t, f));
+    return sites_case(t, f);
 }
 
 static err_t main_task(task_t *t, void *arg)
