@@ -137,7 +137,7 @@ static err_t set_top_name(upload_t *u, const char *arg)
 {
     char *full = absolute_path(arg, cli_flag(u->c, "dereference-args", false));
     if (!full)
-        return fail(error_from_errno(errno), "lstat %s: %s", arg,
+        return fail(error_from_errno(errno), "lstat %.150s: %s", arg,
                     errno == ENOENT ? "no such file or directory" : strerror(errno));
     const char *slash = strrchr(full, '/');
     int n = snprintf(u->name, sizeof u->name, "%s", slash && slash[1] ? slash + 1 : "root");

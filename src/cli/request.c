@@ -47,6 +47,8 @@ typedef struct answer {
     char stream_error[ERROR_TEXT_MAX];
     cli_body_fn read_body;
     void *body_arg;
+    err_t local_error; /* the first of this side */
+    error_slot_t local_why;
 } answer_t;
 
 static err_t on_begin(task_t *t, void *arg, int status)
@@ -130,9 +132,8 @@ static err_t print_values(task_t *t, answer_t *a, bool at_end)
     return OK;
 }
 
-static err_t on_write(task_t *t, void *arg, bytes_t data)
+static err_t take_answer(task_t *t, answer_t *a, bytes_t data)
 {
-    answer_t *a = arg;
     if (a->status >= 400) {
         size_t room = a->pending.len < ERROR_BODY_MAX ? ERROR_BODY_MAX - a->pending.len : 0;
         return buf_append(&a->pending, bytes_slice(data, 0, room));
@@ -143,6 +144,19 @@ static err_t on_write(task_t *t, void *arg, bytes_t data)
         return cli_out_bytes(data);
     TRY(buf_append(&a->pending, data));
     return memchr(data.data, '\n', data.len) ? print_values(t, a, false) : OK;
+}
+
+/* What fails on this side (a full disk, a reader that left) is the error of the call, not what the other side
+ * makes of it. */
+static err_t on_write(task_t *t, void *arg, bytes_t data)
+{
+    answer_t *a = arg;
+    err_t e = take_answer(t, a, data);
+    if (e && !a->local_error) {
+        a->local_error = e;
+        a->local_why = *error_slot();
+    }
+    return e;
 }
 
 static err_t on_trailer(void *arg, const char *name, const char *value)
@@ -199,6 +213,10 @@ static err_t call(task_t *t, answer_t *a, const char *target, const char *conten
     buf_deinit(&a->pending);
     if (!e && fflush(stdout))
         e = fail(ERR_IO, "cannot write the output");
+    if (a->local_error) {
+        *error_slot() = a->local_why;
+        return a->local_error;
+    }
     return e;
 }
 

@@ -1,8 +1,5 @@
-#!/usr/bin/env python3
-"""The program as a user meets it: commands with and without a running node, and what it says when something is wrong.
-
-test_cli.py PROGRAM [NAME-PART…]
-"""
+"""The program as a user meets it: commands with and without a running node, and what it says when something is wrong. Run by
+run.py."""
 import http.client
 import json
 import os
@@ -10,27 +7,14 @@ import pathlib
 import re
 import socket
 import subprocess
-import sys
 import threading
 import time
 
-sys.path.insert(0, str(pathlib.Path(__file__).resolve().parent.parent / "process"))
 import nodes
-from nodes import check, wait_until
+from nodes import check, fails, wait_until
 
 MIB = 1 << 20
 NOBODY_HAS = "QmYwAPJzv5CZsnA625s3Xf2nemtYgPpHdWEz79ojWnPbdG"
-
-
-def fails(node, *words, code=1, saying=None, **options):
-    """The command must fail with one line of error that names the thing."""
-    result = node.run(*words, check_code=False, **options)
-    text = result.stderr.decode(errors="replace").strip()
-    check(result.returncode == code, f"{words}: exit {result.returncode}, not {code}: {text}")
-    lines = [line for line in text.splitlines() if not line.startswith("{")]
-    check(len(lines) == 1, f"{words}: {len(lines)} lines of error: {text}")
-    check(re.search(saying or ".", lines[0], re.I), f"{words}: said {lines[0]!r}")
-    return lines[0]
 
 
 # ── commands ────────────────────────────────────────────────────────────────────────────────────
@@ -489,17 +473,3 @@ def test_get_writes_nowhere_else(shop):
     out = shop.path("evil-out")
     node.run("get", root, "-o", out)
     check(os.readlink(out / "link") == "/tmp", "a link is written as a link")
-
-
-def main(argv):
-    program, *only = argv
-    runner = nodes.Runner()
-    for name, function in nodes.tests_of(sys.modules[__name__], only):
-        with nodes.Workshop(program) as shop:
-            runner.run(name, function, shop)
-    return runner.close()
-
-
-if __name__ == "__main__":
-    nodes.end_on_signals()
-    sys.exit(main(sys.argv[1:]))

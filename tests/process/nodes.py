@@ -22,6 +22,10 @@ class Failure(Exception):
     """A check that did not hold."""
 
 
+class Skip(Exception):
+    """This machine cannot show it; the text names what is missing."""
+
+
 def check(condition, text):
     if not condition:
         raise Failure(text)
@@ -258,6 +262,17 @@ class Kubo(Daemon):
         return ["daemon"]
 
 
+def fails(node, *words, code=1, saying=None, **options):
+    """The command must fail with one line of error that names the thing."""
+    result = node.run(*words, check_code=False, **options)
+    text = result.stderr.decode(errors="replace").strip()
+    check(result.returncode == code or (code is None and result.returncode), f"{words}: exit {result.returncode}, not {code}: {text}")
+    lines = [line for line in text.splitlines() if not line.startswith("{")]
+    check(len(lines) == 1, f"{words}: {len(lines)} lines of error: {text}")
+    check(re.search(saying or ".", lines[0], re.I), f"{words}: said {lines[0]!r}")
+    return lines[0]
+
+
 class Workshop:
     """A temporary folder and the daemons in it; leaves nothing behind."""
 
@@ -311,6 +326,9 @@ class Runner:
         began = time.monotonic()
         try:
             function(*args)
+        except Skip as e:
+            print(f"skip   {name}: needs {e}", flush=True)
+            return True
         except Exception as e:
             self.failed += 1
             print(f"FAILED {name}: {type(e).__name__}: {e}", flush=True)
