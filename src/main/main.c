@@ -8,6 +8,7 @@
 #include "node/setup.h"
 #include <stdio.h>
 #include <stdlib.h>
+#include <sys/prctl.h>
 
 typedef struct invocation {
     cli_t cli;
@@ -110,8 +111,16 @@ static err_t set_up_log(const cli_t *c, bool is_node)
     return OK;
 }
 
+/* A core file would hold the private key, and any program of this user could read it from our memory. */
+static void keep_secrets_in(void)
+{
+    if (!getenv("DISTRIBUTE_CORE_DUMPS"))
+        prctl(PR_SET_DUMPABLE, 0);
+}
+
 int main(int argc, char **argv)
 {
+    keep_secrets_in();
     memory_set_up();
     invocation_t v = {0};
     err_t e = cli_parse(argc, argv, &v.cli, &v.command);
