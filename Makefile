@@ -48,7 +48,8 @@ sim: deps $(DEBUG)/build.ninja ## 100 simulated nodes: join, publish, fetch, los
 test-interop: build ## against Kubo 0.42 (built from the Go module proxy into a cache folder; skipped without Go)
 	@tests/interop/run.sh $(RELEASE)/src/distribute
 
-test-integration: build ## real processes: crash, full disk, ports, bad repositories
+test-integration: build ## real processes: crash, full disk, ports, bad repositories, hostile peers and clients
+	@ninja -C $(RELEASE) -j$(JOBS) tests/process/attacker
 	@tests/cli/run.sh $(RELEASE)/src/distribute
 
 test-chaos: build ## real processes killed at random while they work

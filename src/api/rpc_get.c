@@ -8,7 +8,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 
-enum { GET_MAX_DEPTH = 256, GET_NAME_MAX = 16 << 10, GET_AHEAD = 64 };
+enum { GET_MAX_DEPTH = 512, GET_NAME_MAX = 16 << 10, GET_AHEAD = 64 };
 
 typedef struct get_level {
     dag_node_t node;

@@ -7,7 +7,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-enum { MAX_DEPTH = 128, NAME_MAX_BYTES = 4096, HEAD_MAX_BYTES = 16 << 10 };
+enum { MAX_DEPTH = 512, NAME_MAX_BYTES = 4096, HEAD_MAX_BYTES = 16 << 10 };
 
 /* A folder that is being sent. */
 typedef struct level {
@@ -68,7 +68,7 @@ static err_t open_folder(task_t *t, upload_t *u, const file_info_t *info)
         return fail(ERR_USAGE, "'%s' is a directory, use the '-r' flag to specify directories",
                     u->c->args[u->next_arg - 1]);
     if (u->depth == MAX_DEPTH)
-        return fail(ERR_LIMIT, "%s: folders are nested deeper than %d", u->path, MAX_DEPTH);
+        return fail(ERR_LIMIT, "folders are nested deeper than %d: %.200s…", MAX_DEPTH, u->path);
     level_t *l = &u->levels[u->depth];
     *l = (level_t){.path_len = strlen(u->path), .name_len = strlen(u->name)};
     TRY(fs_list(t, u->path, &l->list));

@@ -46,6 +46,13 @@ static int put_hex(char *out, unsigned char byte)
     return 4;
 }
 
+/* U+202A to U+202E and U+2066 to U+2069 show a text in another order than it has: "exe.jpg". */
+static bool turns_direction(const unsigned char *p)
+{
+    return p[0] == 0xe2 &&
+           ((p[1] == 0x80 && p[2] >= 0xaa && p[2] <= 0xae) || (p[1] == 0x81 && p[2] >= 0xa6 && p[2] <= 0xa9));
+}
+
 const char *cli_escape(const char *text)
 {
     static char *ring[RING];
@@ -60,7 +67,10 @@ const char *cli_escape(const char *text)
             out += put_hex(out, *p);
         else if (*p == 0xc2 && p[1] >= 0x80 && p[1] < 0xa0)
             out += put_hex(out, *++p);
-        else
+        else if (turns_direction(p)) {
+            out += sprintf(out, "\\u20%02x", (p[1] - 0x80) << 6 | (p[2] - 0x80));
+            p += 2;
+        } else
             *out++ = (char)*p;
     }
     *out = 0;

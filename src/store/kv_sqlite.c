@@ -5,6 +5,7 @@
 #include "base/list.h"
 #include "store/kv_impl.h"
 #include "task/driver.h"
+#include <errno.h>
 #include <sqlite3.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -85,6 +86,10 @@ static err_t sql_fail(connection_t *c, int code, const char *what)
     case SQLITE_PERM:
     case SQLITE_AUTH:
         e = ERR_DENIED;
+        break;
+    case SQLITE_IOERR:
+        if (c->db && sqlite3_system_errno(c->db) == ENOSPC)
+            return fail(ERR_NO_SPACE, "state database: %s: no space left on the disk", what);
         break;
     }
     return fail(e, "state database: %s: %s", what, c->db ? sqlite3_errmsg(c->db) : sqlite3_errstr(code));

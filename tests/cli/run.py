@@ -8,12 +8,13 @@ sys.path[:0] = [str(here), str(here.parent / "process")]
 import nodes
 import test_cli
 import test_faults
+import test_hostile
 
 
 def main(argv):
     program, *only = argv
     runner = nodes.Runner()
-    for module in (test_cli, test_faults):
+    for module in (test_cli, test_faults, test_hostile):
         for name, function in nodes.tests_of(module, only):
             with nodes.Workshop(program) as shop:
                 runner.run(name, function, shop)
