@@ -79,12 +79,12 @@ def test_half_handshakes(shop):
     port = int(node.addresses[0].split("/")[4])
     held, before = [], len(os.listdir(f"/proc/{node.process.pid}/fd"))
     for i in range(600):
-        s = socket.create_connection(("127.0.0.1", port), timeout=20)
         try:
+            s = socket.create_connection(("127.0.0.1", port), timeout=20)
+            held.append(s)
             s.sendall((b"\x13/multistream/1.0.0\n", b"\x13/multistream/1.0.0\n\x07/noise\n", b"\x13", b"")[i % 4])
         except ConnectionError:
-            pass
-        held.append(s)
+            pass  # over the limit: refused at once
     check(node.rpc("id")["ID"] == node.peer_id, "the node does not answer")
     check(len(os.listdir(f"/proc/{node.process.pid}/fd")) - before < 600, "all of them are kept")
     wait_until(lambda: len(os.listdir(f"/proc/{node.process.pid}/fd")) <= before + 2, 40, "their places are free")
@@ -134,12 +134,12 @@ def test_slow_clients(shop):
     for port, method, path in ((node.api_port, "POST", "/api/v0/id"), (metrics_port(node), "GET", "/health")):
         held = []
         for _ in range(700):
-            s = socket.create_connection(("127.0.0.1", port), timeout=20)
             try:
+                s = socket.create_connection(("127.0.0.1", port), timeout=20)
+                held.append(s)
                 s.sendall(b"GET / HTTP/1.1\r\nX-Slow: ")
             except ConnectionError:
                 pass
-            held.append(s)
         c = http.client.HTTPConnection("127.0.0.1", port, timeout=10)
         c.request(method, path)
         check(c.getresponse().status == 200, f"{path} during slow requests")
