@@ -8,9 +8,11 @@
 #include "store/pack_index.h"
 #include "task/driver.h"
 #include <errno.h>
+#include <fcntl.h>
 #include <lmdb.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <unistd.h>
 
 /* Address space, not memory: the file grows as it is used. Tried from the largest down. */
 #define MAP_MAX_BYTES (sizeof(void *) > 4 ? (uint64_t)1 << 40 : (uint64_t)1 << 29)
@@ -93,9 +95,26 @@ static void close_env(pack_index_lmdb_t *x)
     x->env = NULL;
 }
 
+/* LMDB maps its lock file with holes: on a full disk, writing there would be a bus error. */
+static int reserve_lock_file(const pack_index_lmdb_t *x)
+{
+    enum { LOCK_BYTES = 8192 };
+    char path[4096];
+    if (snprintf(path, sizeof path, "%s/lock.mdb", x->folder) >= (int)sizeof path)
+        return ENAMETOOLONG;
+    int fd = open(path, O_RDWR | O_CREAT | O_CLOEXEC, 0600);
+    if (fd < 0)
+        return errno;
+    int rc = posix_fallocate(fd, 0, LOCK_BYTES);
+    close(fd);
+    return rc == ENOSPC ? rc : 0; /* where it is not supported, it is tried without */
+}
+
 static int try_open_env(pack_index_lmdb_t *x, uint64_t map_bytes)
 {
-    int rc = mdb_env_create(&x->env);
+    int rc = reserve_lock_file(x);
+    if (!rc)
+        rc = mdb_env_create(&x->env);
     if (rc)
         return rc;
     rc = mdb_env_set_maxdbs(x->env, 2);

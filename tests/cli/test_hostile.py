@@ -315,6 +315,30 @@ def test_state_damaged(shop):
         check((node.repo / "blocks/pack/00000001.seg").stat().st_size > 3 * MIB, "blocks were touched")
 
 
+def test_no_byte_left(shop):
+    """A disk that is full to the last byte before the repository is used for the first time: an error, no crash."""
+    if os.geteuid() != 0:
+        return
+    mount = shop.path("tiny")
+    mount.mkdir()
+    subprocess.run(["mount", "-t", "tmpfs", "-o", "size=2m", "tmpfs", mount], check=True)
+    try:
+        node = nodes.Node(shop.program, mount, "repo")
+        (mount / "fill").write_bytes(b"")
+        with open(mount / "fill", "ab", buffering=0) as fill:
+            try:
+                while fill.write(bytes(1024)):
+                    pass
+            except OSError:
+                pass
+        result = node.run("pin", "ls", check_code=False)
+        check(result.returncode in (0, 1), f"exit {result.returncode}: {result.stderr!r}")
+        (mount / "fill").unlink()
+        check(node.text("add", "-Q", stdin=b"x"), "room does not help")
+    finally:
+        subprocess.run(["umount", mount], check=True)
+
+
 # ── secrets ─────────────────────────────────────────────────────────────────────────────────────
 
 
