@@ -10,7 +10,7 @@ MESON_FLAGS ?=
 RELEASE := $(BUILD)/release
 DEBUG := $(BUILD)/debug
 .DEFAULT_GOAL := help
-.PHONY: help deps build test test-interop test-integration test-chaos test-tsan sim fuzz coverage bench lint format clean install run hooks
+.PHONY: help deps build test test-interop test-integration test-chaos test-tsan sim fuzz coverage bench lint format clean install uninstall run hooks
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z][a-z-]*:.*## /{printf "  make %-18s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -84,6 +84,9 @@ hooks: ## install the pre-commit hook of this clone
 install: build ## install to PREFIX (/usr/local)
 	@install -Dm755 $(RELEASE)/src/distribute $(DESTDIR)$(PREFIX)/bin/distribute
 	@ln -sf distribute $(DESTDIR)$(PREFIX)/bin/dfs
+
+uninstall: ## remove what install put there; repositories (~/.distribute) stay
+	@rm -f $(DESTDIR)$(PREFIX)/bin/distribute $(DESTDIR)$(PREFIX)/bin/dfs
 
 clean: ## remove what was built
 	@rm -rf $(BUILD) compile_commands.json

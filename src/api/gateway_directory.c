@@ -12,7 +12,8 @@ enum { PAGE_PIECE_BYTES = 64 << 10, LISTING_TIMEOUT_MS = 60000 };
 static const char page_head[] =
     "<!DOCTYPE html>\n<html lang=\"en\"><head><meta charset=\"utf-8\">"
     "<meta name=\"viewport\" content=\"width=device-width, initial-scale=1\">\n<style>"
-    ":root{color-scheme:light dark;--line:#8884;--soft:#8889}"
+    ":root{color-scheme:light dark;--line:#8884;--soft:#666}"
+    "@media(prefers-color-scheme:dark){:root{--soft:#aaa}}"
     "body{font:16px/1.5 system-ui,sans-serif;max-width:60rem;margin:2rem auto;padding:0 1rem}"
     "h1{font-size:1.1rem;word-break:break-all}table{width:100%;border-collapse:collapse}"
     "td{padding:.35rem .5rem;border-bottom:1px solid var(--line);word-break:break-word}"

@@ -278,9 +278,12 @@ static err_t finish(add_t *a)
 static err_t run_add(add_t *a)
 {
     bool only_hash = rpc_bool(a->r, "only-hash", false), has;
+    uint64_t replicas;
     if (upload_init(&a->upload, a->r->x))
         return fail(ERR_USAGE, "file argument 'path' is required");
     TRY(read_options(a));
+    TRY(rpc_u64(a->r, "replicas", 0, &replicas));
+    TRY(replicas ? rpc_check_replicas(a->r, replicas) : OK); /* before anything is stored */
     if (!only_hash)
         a->import = repo_import_begin(node_repo(a->r->node));
     TRY(importer_new(a->t, only_hash ? blocks_null() : repo_import_blocks(a->import), &a->options,
@@ -295,8 +298,6 @@ static err_t run_add(add_t *a)
     if (!a->n_roots && !tree_count(a->tree) && !a->wraps)
         return fail(ERR_USAGE, "file argument 'path' is required");
     TRY(finish(a));
-    uint64_t replicas;
-    TRY(rpc_u64(a->r, "replicas", 0, &replicas));
     for (size_t i = 0; i < a->n_roots && replicas; i++)
         TRY(rpc_replicate(a->t, a->r, &a->roots[i], replicas, false));
     return OK;

@@ -290,6 +290,8 @@ static void pins(client_t *c)
     EXPECT("pin/add?arg=" HELLO_CID, NULL, 200, "{\"Pins\":[\"" HELLO_CID "\"]}\n");
     EXPECT_PART("pin/add?arg=" ABSENT_CID, 500, "Message");
     EXPECT_PART("pin/add?arg=" HELLO_CID "&replicas=3", 500, "online mode");
+    ask(c, "add?replicas=2", FILE_PART("x", "copies") END); /* refused before anything is stored */
+    assert_int_equal(c->a.status, 500);
     /* collection takes what is not pinned and nothing else */
     ask(c, "add?pin=false", FILE_PART("x", "garbage") END);
     const char *removed = ask(c, "repo/gc", NULL), *eol = strchr(removed, '\n');

@@ -76,12 +76,18 @@ static err_t run_replication(task_t *t, replication_t *x, bool quiet)
     return e;
 }
 
+err_t rpc_check_replicas(rpc_t *r, uint64_t copies)
+{
+    TRY(rpc_need_online(r));
+    return copies && copies <= REPLICA_TARGET_MAX
+               ? OK
+               : fail(ERR_USAGE, "option replicas: 1 to %d", REPLICA_TARGET_MAX);
+}
+
 err_t rpc_replicate(task_t *t, rpc_t *r, const cid_t *root, uint64_t copies, bool quiet)
 {
     char text[CID_TEXT_MAX];
-    TRY(rpc_need_online(r));
-    if (!copies || copies > REPLICA_TARGET_MAX)
-        return fail(ERR_USAGE, "option replicas: 1 to %d", REPLICA_TARGET_MAX);
+    TRY(rpc_check_replicas(r, copies));
     replication_t x = {.r = r, .root = root, .copies = (uint32_t)copies};
     chan_init(&x.steps, MAX_QUEUED_STEPS);
     err_t e = run_replication(t, &x, quiet);

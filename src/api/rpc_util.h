@@ -14,6 +14,8 @@ MUST_CHECK err_t rpc_dag_presence(task_t *t, rpc_t *r, const cid_t *root, bool *
                                   uint64_t *ret_bytes);
 /* The first file of a multipart upload, whole, into out (its max is the limit). */
 MUST_CHECK err_t rpc_read_upload(task_t *t, rpc_t *r, buf_t *out);
+/* Whether so many copies can be asked for: ERR_OFFLINE, ERR_USAGE. */
+MUST_CHECK err_t rpc_check_replicas(rpc_t *r, uint64_t copies);
 /* Has `copies` nodes hold the root, saying step by step what happens; with `quiet` only the end. ERR_OFFLINE.
  */
 MUST_CHECK err_t rpc_replicate(task_t *t, rpc_t *r, const cid_t *root, uint64_t copies, bool quiet);

@@ -2,6 +2,7 @@
  */
 #include "cli/commands_internal.h"
 #include <errno.h>
+#include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <sys/stat.h>
@@ -248,6 +249,11 @@ static char last_hash[256];
 static err_t print_added(task_t *t, cli_t *c, json_t *o)
 {
     const char *hash = json_text(o, "Hash");
+    if (json_object_get(o, "Copies") && !cli_flag(c, "quiet", false) && !cli_flag(c, "silent", false)) {
+        fprintf(stderr, "replicas: %" PRId64 " of %" PRId64 "\n", json_number(o, "Copies"),
+                json_number(o, "Target"));
+        cli_hint_replicas(o);
+    }
     if (!*hash)
         return OK; /* a progress line */
     snprintf(last_hash, sizeof last_hash, "%s", hash);

@@ -240,7 +240,8 @@ static void print_group_help(const cli_t *c, const char *group)
 
 static void print_command_help(const cli_t *c, const cli_command_t *command)
 {
-    printf("usage: %s %s [options] %s\n\n%s\n", c->program, command->name, command->usage, command->help);
+    printf("usage: %s %s [options]%s%s\n\n%s\n", c->program, command->name, *command->usage ? " " : "",
+           command->usage, command->help);
     print_below(command->name);
     if (command->specs && command->specs->name) {
         printf("\noptions\n");

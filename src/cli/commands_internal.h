@@ -16,6 +16,7 @@ err_t print_id(task_t *t, cli_t *c, json_t *o);
 err_t print_ls(task_t *t, cli_t *c, json_t *o);
 err_t print_refs(task_t *t, cli_t *c, json_t *o);
 err_t print_pin_added(task_t *t, cli_t *c, json_t *o);
+void cli_hint_replicas(json_t *o); /* on standard error, when fewer nodes hold it than were asked for */
 err_t print_pin_updated(task_t *t, cli_t *c, json_t *o);
 err_t print_pin_removed(task_t *t, cli_t *c, json_t *o);
 err_t print_pin_list(task_t *t, cli_t *c, json_t *o);

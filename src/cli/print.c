@@ -93,7 +93,16 @@ err_t print_pin_added(task_t *t, cli_t *c, json_t *o)
     if (json_object_get(o, "Copies"))
         TRY(cli_out("replicas: %" PRId64 " of %" PRId64 "\n", json_number(o, "Copies"),
                     json_number(o, "Target")));
+    cli_hint_replicas(o);
     return OK;
+}
+
+void cli_hint_replicas(json_t *o)
+{
+    if (json_number(o, "Copies") < json_number(o, "Target"))
+        fprintf(stderr,
+                "the node keeps trying; a peer takes copies when it is connected and names this node in its "
+                "Replication.AllowFrom\n");
 }
 
 err_t print_pin_updated(task_t *t, cli_t *c, json_t *o)

@@ -55,6 +55,24 @@ static err_t peering(task_t *t, void *arg)
     return OK;
 }
 
+/* A limit that cannot be read stops the node: it must not quietly become the default. */
+static err_t replication_values(task_t *t, void *arg)
+{
+    node_options_t o;
+    node_t *n = open_node(t, &o);
+    configure(t, node_repo(n), "Replication.MaxBytes", "\"plenty\"");
+    assert_err(node_go_online(t, n, &o), ERR_USAGE);
+    assert_non_null(strstr(error_text(ERR_USAGE), "Replication.MaxBytes"));
+    node_close(t, n);
+    assert_ok(node_open(t, &o, &n));
+    configure(t, node_repo(n), "Replication.MaxBytes", "\"5GB\"");
+    configure(t, node_repo(n), "Replication.LostGrace", "\"soon\"");
+    assert_err(node_go_online(t, n, &o), ERR_USAGE);
+    assert_non_null(strstr(error_text(ERR_USAGE), "Replication.LostGrace"));
+    node_close(t, n);
+    return OK;
+}
+
 static err_t bootstrap_comes_back(task_t *t, void *arg)
 {
     net_world_t *w = arg;
@@ -197,6 +215,7 @@ static err_t ports(task_t *t, void *arg)
         assert_ok(net_run(1, 2, name, NULL, NULL));                                                          \
     }
 TEST(peering)
+TEST(replication_values)
 TEST(bootstrap_comes_back)
 TEST(addresses)
 TEST(announce_alone)
@@ -207,10 +226,15 @@ TEST(ports)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_peering),   cmocka_unit_test(test_bootstrap_comes_back),
-        cmocka_unit_test(test_addresses), cmocka_unit_test(test_announce_alone),
-        cmocka_unit_test(test_filters),   cmocka_unit_test(test_broken_filter),
-        cmocka_unit_test(test_limits),    cmocka_unit_test(test_ports),
+        cmocka_unit_test(test_peering),
+        cmocka_unit_test(test_replication_values),
+        cmocka_unit_test(test_bootstrap_comes_back),
+        cmocka_unit_test(test_addresses),
+        cmocka_unit_test(test_announce_alone),
+        cmocka_unit_test(test_filters),
+        cmocka_unit_test(test_broken_filter),
+        cmocka_unit_test(test_limits),
+        cmocka_unit_test(test_ports),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
