@@ -17,8 +17,13 @@ def main(argv):
     for module in (test_cli, test_faults, test_hostile):
         for name, function in nodes.tests_of(module, only):
             with nodes.Workshop(program) as shop:
-                runner.run(name, function, shop)
+                runner.run(name, run_test, function, shop)
     return runner.close()
+
+
+def run_test(function, shop):
+    function(shop)
+    shop.finish()
 
 
 if __name__ == "__main__":

@@ -17,12 +17,15 @@ def main(argv):
     for module in (test_kubo, test_rpc, test_same):
         for name, function in nodes.tests_of(module, only):
             with nodes.Workshop(program, kubo) as shop:
-                runner.run(name, getattr(module, "run_test", run_test), function, shop)
+                runner.run(name, run_test, module, function, shop)
     return runner.close()
 
 
-def run_test(function, shop):
+def run_test(module, function, shop):
+    getattr(module, "begin", lambda shop: None)(shop)
     function(shop)
+    getattr(module, "finish", lambda shop: None)(shop)
+    shop.finish()
 
 
 if __name__ == "__main__":

@@ -405,7 +405,9 @@ def test_gateway_failures(shop):
     g.same(f"/ipfs/{g.root}/index.html", method="OPTIONS")
 
 
-def run_test(function, shop):
+def begin(shop):
     shop.differences = []
-    function(shop)
+
+
+def finish(shop):
     check(not shop.differences, f"{len(shop.differences)} differences\n" + "\n".join(shop.differences))

@@ -302,6 +302,17 @@ class Workshop:
         self.daemons.append(kubo)
         return kubo.start() if start else kubo
 
+    def finish(self):
+        """Ends our nodes as a user does: each must end with 0, and none may have met a bug (sanitizers, assertions)."""
+        for daemon in self.daemons:
+            if isinstance(daemon, Node):
+                ended = daemon.process is not None and daemon.process.poll() is None
+                code = daemon.stop() if ended else 0
+                said = daemon.err_path.read_text(errors="replace") if daemon.err_path.exists() else ""
+                found = re.search(r"^.*(Sanitizer|runtime error|Assertion).*$", said, re.M)
+                check(not found, f"{daemon.name}: {said[found.start():][:1500] if found else ''}")
+                check(code == 0, f"{daemon.name} ended with {code}: {said[-600:]}")
+
     def path(self, name):
         return pathlib.Path(self.folder) / name
 
