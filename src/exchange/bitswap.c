@@ -324,6 +324,10 @@ static void stop(task_t *t, bitswap_t *b)
         ;
     task_unshield(t);
     group_stop(t, &b->group);
+    task_shield(t);
+    if (blockstore_sync(t, b->config.blocks))
+        log_error("bitswap: the last blocks could not be made durable", LOG_STR("at", "close"));
+    task_unshield(t);
     assert(list_is_empty(&b->sessions)); /* their owners close them first */
     bs_client_deinit(b);
     bs_server_deinit(b);

@@ -23,13 +23,15 @@ typedef struct bitswap_config {
 } bitswap_config_t;
 void bitswap_config_default(bitswap_config_t *ret);
 MUST_CHECK err_t bitswap_start(task_t *t, const bitswap_config_t *c, bitswap_t **ret);
-void bitswap_close(task_t *t, bitswap_t *b);
+void bitswap_close(task_t *t, bitswap_t *b); /* what was fetched is durable after it */
 
 /* A session keeps the peers that had blocks of one DAG and asks them first. */
 MUST_CHECK err_t bitswap_session_open(bitswap_t *b, bitswap_session_t **ret);
 void bitswap_session_close(bitswap_session_t *s); /* cancels its wants */
 /* Waits for the verified block (from the local store at once when it is there), until the task's deadline:
- * ERR_TIMEOUT. Stored before it is returned. */
+ * ERR_TIMEOUT. In the store before it is returned, but durable only a moment later: who acknowledges that
+ * blocks are here notes blockstore_losses before the session's first get and calls blockstore_sync_since
+ * after the last, as pins_add does. */
 MUST_CHECK err_t bitswap_get(task_t *t, bitswap_session_t *s, const cid_t *cid, block_t **ret_block);
 /* Wants these soon: they are asked for and stored as they come. Never waits; bounded, the rest is dropped. */
 void bitswap_prefetch(bitswap_session_t *s, const cid_t *cids, size_t n);

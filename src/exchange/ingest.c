@@ -1,6 +1,6 @@
-/* Blocks in: stream -> arrived -> [hashed on a worker] -> verified -> [made durable] -> delivered. One task
- * hashes and two store, for the whole node, so that hashing and writing go on while the store syncs; batches
- * are as large as what has come meanwhile. */
+/* Blocks in: stream -> arrived -> [hashed on a worker] -> verified -> [written] -> delivered. One task hashes
+ * and one writes, for the whole node; batches are as large as what has come meanwhile. The store syncs by
+ * itself behind each 64 MiB; what is left is synced a moment after the last block, and at the end. */
 #include "base/log.h"
 #include "exchange/internal.h"
 #include <stdlib.h>
@@ -10,9 +10,8 @@ enum {
     HASH_BATCH_MAX = 64,
     STORE_BATCH_MAX = 512,
     STORE_BATCH_BYTES = 4 << 20,
-    STORE_SECOND_BYTES = 2 << 20,
-    STORE_TASKS = 2,
-    STORING_MAX = 65536
+    STORING_MAX = 65536,
+    SYNC_AFTER_MS = 1000
 };
 
 static void free_arrival(bitswap_t *b, arrival_t *a)
@@ -133,7 +132,6 @@ static err_t hash_task(task_t *t, void *arg)
             a->block->cid = a->cid;
             list_remove(&a->node);
             list_push_back(&b->verified, &a->node);
-            b->verified_bytes += a->block->len;
         }
         event_fire(&b->has_verified);
         bs_pump(b);
@@ -168,7 +166,6 @@ static void take_batch(bitswap_t *b, store_batch_t *batch)
         if (batch->n == STORE_BATCH_MAX || bytes >= STORE_BATCH_BYTES)
             break;
         bytes += a->block->len;
-        b->verified_bytes -= a->block->len;
         batch->blocks[batch->n] = a->block;
         batch->items[batch->n++] = a;
         list_remove(&a->node);
@@ -179,9 +176,11 @@ static void take_batch(bitswap_t *b, store_batch_t *batch)
 static err_t store_batch(task_t *t, bitswap_t *b, store_batch_t *batch)
 {
     take_batch(b, batch);
-    b->batches_in_store++;
-    err_t e = blockstore_put_many(t, b->config.blocks, batch->blocks, batch->n);
-    b->batches_in_store--;
+    AUTO(blockstore_writer_t) w; /* never flushed: who acknowledges blocks syncs the store */
+    blockstore_writer_init(&w, b->config.blocks);
+    err_t e = blockstore_write(t, &w, batch->blocks, batch->n);
+    b->is_unsynced = true;
+    event_fire(&b->has_written);
     if (e == ERR_CANCELED)
         return e;
     if (e)
@@ -192,25 +191,35 @@ static err_t store_batch(task_t *t, bitswap_t *b, store_batch_t *batch)
     return OK;
 }
 
-/* A batch costs a sync: beside one that is under way, only a large one is worth it. */
-static bool is_worth_a_batch(const bitswap_t *b)
-{
-    return b->batches_in_store ? b->verified_bytes >= STORE_SECOND_BYTES : !list_is_empty(&b->verified);
-}
-
 static err_t store_task(task_t *t, void *arg)
 {
     bitswap_t *b = arg;
     store_batch_t *batch = xcalloc(1, sizeof *batch);
     err_t e = OK;
     while (!e) {
-        if (!is_worth_a_batch(b))
+        if (list_is_empty(&b->verified))
             e = event_wait(t, &b->has_verified);
         else
             e = store_batch(t, b, batch);
     }
     free(batch);
     return e;
+}
+
+static err_t sync_task(task_t *t, void *arg)
+{
+    bitswap_t *b = arg;
+    for (;;) {
+        while (!b->is_unsynced)
+            TRY(event_wait(t, &b->has_written));
+        TRY(task_sleep(t, SYNC_AFTER_MS));
+        b->is_unsynced = false;
+        err_t e = blockstore_sync(t, b->config.blocks);
+        if (e == ERR_CANCELED)
+            return e;
+        if (e)
+            log_error("bitswap: received blocks cannot be made durable", LOG_ERR(e));
+    }
 }
 
 err_t bs_ingest_start(bitswap_t *b)
@@ -221,12 +230,12 @@ err_t bs_ingest_start(bitswap_t *b)
     event_init(&b->has_arrived);
     event_init(&b->has_verified);
     event_init(&b->has_room);
+    event_init(&b->has_written);
     map_init(&b->storing, STORING_MAX);
     map_init(&b->waiters, STORING_MAX);
     TRY(group_spawn(&b->group, "bitswap-hash", hash_task, b, NULL));
-    for (int i = 0; i < STORE_TASKS; i++)
-        TRY(group_spawn(&b->group, "bitswap-store", store_task, b, NULL));
-    return OK;
+    TRY(group_spawn(&b->group, "bitswap-store", store_task, b, NULL));
+    return group_spawn(&b->group, "bitswap-sync", sync_task, b, NULL);
 }
 
 void bs_ingest_stop(bitswap_t *b)

@@ -10,8 +10,8 @@
 #include "wire/bitswap.h"
 
 enum {
-    BITSWAP_INGEST_MAX_BYTES = 12 << 20,  /* received and not yet durable; readers wait above it */
-    BITSWAP_CACHE_MAX_BYTES = 8 << 20,    /* per session: prefetched, durable, not yet taken */
+    BITSWAP_INGEST_MAX_BYTES = 12 << 20,  /* received and not yet written; readers wait above it */
+    BITSWAP_CACHE_MAX_BYTES = 8 << 20,    /* per session: prefetched, written, not yet taken */
     BITSWAP_SERVING_MAX_BYTES = 12 << 20, /* read for peers and not yet written to their streams */
     BITSWAP_SERVING_MAX_TURNS = 128,
     BITSWAP_SLOW_TURN_BYTES = 64 << 10,
@@ -103,9 +103,9 @@ struct bitswap {
     /* ingest */
     list_t arrived, verified, in_store; /* arrival_t */
     size_t ingest_bytes;
-    size_t verified_bytes, batches_in_store;
-    event_t has_arrived, has_verified, has_room;
-    map_t storing; /* multihash -> arrival_t: verified, not yet durable */
+    bool is_unsynced; /* blocks were written since the last sync */
+    event_t has_arrived, has_verified, has_room, has_written;
+    map_t storing; /* multihash -> arrival_t: verified, not yet written */
     map_t waiters; /* multihash -> list_t of waiter_t, on the heap */
     /* server */
     runnable_t serve;
@@ -149,7 +149,7 @@ void bs_serve(bitswap_t *b); /* gives turns, soon */
 
 /* session.c */
 bitswap_session_t *bs_session_find(bitswap_t *b, uint64_t serial);
-/* The block of an arrival is durable, or could not be stored (err). */
+/* The block of an arrival is in the store, or could not be stored (err). */
 void bs_deliver(bitswap_t *b, const arrival_t *a, err_t err);
 void bs_look_again(bitswap_t *b, const cid_t *cid); /* it is in the store now */
 #endif

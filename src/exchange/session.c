@@ -244,7 +244,7 @@ static err_t find_or_wait(task_t *t, bitswap_session_t *s, const cid_t *cid, wai
 {
     bs_key_t k;
     for (;;) {
-        /* What is being stored is delivered when it is durable. The store may have it already, but to take it
+        /* What is being stored is delivered when it is written. The store may have it already, but to take it
          * there would cost a read and leave the delivered one in the cache for nobody. */
         err_t e = ERR_NOT_FOUND;
         if (!map_has(&s->b->storing, bs_key(cid, &k)))

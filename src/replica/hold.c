@@ -109,11 +109,12 @@ static void add_holders(replica_t *r, bitswap_session_t *s, const cid_t *root)
 static err_t fetch_dag(task_t *t, replica_t *r, const cid_t *root, uint64_t max_bytes, uint64_t *ret_bytes)
 {
     bitswap_session_t *s;
+    uint64_t losses = blockstore_losses(r->config.blocks);
     TRY(bitswap_session_open(r->config.bitswap, &s));
     add_holders(r, s, root);
     err_t e = rep_walk(t, bitswap_session_blocks(s), root, r->config.fetch_timeout_ms, max_bytes, ret_bytes);
     bitswap_session_close(s);
-    return e;
+    return e ? e : blockstore_sync_since(t, r->config.blocks, losses); /* durable before it is said */
 }
 
 static bool is_still_wanted(replica_t *r, const cid_t *root)

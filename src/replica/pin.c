@@ -8,10 +8,13 @@
 static err_t complete(task_t *t, replica_t *r, const cid_t *root, uint64_t *ret_bytes)
 {
     bitswap_session_t *s;
+    uint64_t losses = blockstore_losses(r->config.blocks);
     TRY(r->config.pin(t, r->config.arg, root));
     TRY(bitswap_session_open(r->config.bitswap, &s));
     err_t e = rep_walk(t, bitswap_session_blocks(s), root, r->config.fetch_timeout_ms, UINT64_MAX, ret_bytes);
     bitswap_session_close(s);
+    if (!e) /* durable before it is said */
+        e = blockstore_sync_since(t, r->config.blocks, losses);
     if (e && !replica_planner_root(r->planner, root)) {
         task_shield(t);
         err_t ignored = r->config.unpin(t, r->config.arg, root);

@@ -52,6 +52,11 @@ static err_t sync_store(task_t *t, blockstore_t *bs)
     return self(bs)->store->ops->sync(t, self(bs)->store);
 }
 
+static uint64_t losses(const blockstore_t *bs)
+{
+    return blockstore_losses(CONTAINER_OF(bs, const guard_t, base)->store);
+}
+
 static err_t get(task_t *t, blockstore_t *bs, const cid_t *cid, block_t **ret_block)
 {
     TRY(pass(t, self(bs), cid));
@@ -104,6 +109,7 @@ blockstore_t *guard_new(blockstore_t *store, gc_t *gc)
         .write_many = store->ops->write_many ? write_many : NULL,
         .settle = store->ops->settle ? settle : NULL,
         .sync = store->ops->sync ? sync_store : NULL,
+        .losses = store->ops->losses ? losses : NULL,
         .wrong_is_absent = store->ops->wrong_is_absent,
     };
     g->base.ops = &g->ops;

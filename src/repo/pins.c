@@ -117,7 +117,8 @@ static err_t check_add(task_t *t, pins_t *p, const cid_t *cid, pin_mode_t mode, 
     return OK;
 }
 
-err_t pins_add_present(task_t *t, pins_t *p, const cid_t *cid, pin_mode_t mode, const char *name)
+static err_t record(task_t *t, pins_t *p, const cid_t *cid, pin_mode_t mode, const char *name,
+                    uint64_t losses)
 {
     uint8_t key[CID_BINARY_MAX], value[1 + PIN_NAME_MAX_BYTES];
     name = name ? name : "";
@@ -126,8 +127,14 @@ err_t pins_add_present(task_t *t, pins_t *p, const cid_t *cid, pin_mode_t mode, 
     value[0] = (uint8_t)mode;
     memcpy(value + 1, name, len);
     gc_touch(p->gc, cid);
-    TRY(blockstore_sync(t, p->gc->store)); /* an add that is still under way may have written the blocks */
+    /* Blocks that were fetched, or that an add which is still under way has written, may not be durable. */
+    TRY(blockstore_sync_since(t, p->gc->store, losses));
     return kv_put(t, p->state, SPACE, key_of(cid, key), bytes_of(value, 1 + len));
+}
+
+err_t pins_add_present(task_t *t, pins_t *p, const cid_t *cid, pin_mode_t mode, const char *name)
+{
+    return record(t, p, cid, mode, name, blockstore_losses(p->gc->store));
 }
 
 typedef struct pin_walk {
@@ -166,8 +173,9 @@ err_t pins_add(task_t *t, pins_t *p, blocks_t *from, const cid_t *cid, pin_mode_
 {
     TRY(check_add(t, p, cid, mode, name));
     AUTO(gc_hold_t) hold = gc_hold(p->gc);
+    uint64_t losses = blockstore_losses(p->gc->store);
     TRY(load(t, p, from, cid, mode, progress, arg));
-    return pins_add_present(t, p, cid, mode, name);
+    return record(t, p, cid, mode, name, losses);
 }
 
 err_t pins_remove(task_t *t, pins_t *p, const cid_t *cid, pin_mode_t mode)
@@ -196,8 +204,9 @@ err_t pins_update(task_t *t, pins_t *p, blocks_t *from, const cid_t *old_cid, co
     if (cid_equal(old_cid, new_cid))
         return OK;
     AUTO(gc_hold_t) hold = gc_hold(p->gc);
+    uint64_t losses = blockstore_losses(p->gc->store);
     TRY(load(t, p, from, new_cid, PIN_RECURSIVE, NULL, NULL));
-    TRY(blockstore_sync(t, p->gc->store));
+    TRY(blockstore_sync_since(t, p->gc->store, losses));
     size_t len = strlen(old.name);
     value[0] = PIN_RECURSIVE;
     memcpy(value + 1, old.name, len);

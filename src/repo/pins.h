@@ -22,10 +22,11 @@ MUST_CHECK err_t pin_mode_parse(const char *text, pin_mode_t *ret_mode); /* also
 typedef void (*pins_progress_fn)(void *arg, const cid_t *cid, uint64_t size_bytes);
 
 /* Walks the DAG through `from` first (so that all of it is here, fetched when `from` fetches), then records
- * the pin, durably. Pinning again changes the name; a recursive pin takes the place of a direct one;
- * a direct pin of what is pinned recursively is ERR_EXISTS, as in Kubo. Blocks that the walk passes are
- * held against garbage collection meanwhile. ERR_NOT_FOUND: a block is missing. ERR_USAGE: the name is too
- * long or not UTF-8. */
+ * the pin, durably: the blocks are made durable before the record. Pinning again changes the name; a
+ * recursive pin takes the place of a direct one; a direct pin of what is pinned recursively is ERR_EXISTS, as
+ * in Kubo. Blocks that the walk passes are held against garbage collection meanwhile. ERR_NOT_FOUND: a block
+ * is missing. ERR_USAGE: the name is too long or not UTF-8. ERR_IO: the disk lost blocks that the walk had
+ * passed. */
 MUST_CHECK err_t pins_add(task_t *t, pins_t *p, blocks_t *from, const cid_t *cid, pin_mode_t mode,
                           const char *name, pins_progress_fn progress, void *arg);
 /* The same without a walk, for a DAG that the caller has just written, under a hold of the collector. */
@@ -33,7 +34,7 @@ MUST_CHECK err_t pins_add_present(task_t *t, pins_t *p, const cid_t *cid, pin_mo
 /* ERR_NOT_FOUND "not pinned or pinned indirectly", as Kubo words it; ERR_INVALID "is pinned recursively"
  * when mode is PIN_DIRECT and the pin is recursive. mode PIN_ANY removes either. */
 MUST_CHECK err_t pins_remove(task_t *t, pins_t *p, const cid_t *cid, pin_mode_t mode);
-/* Moves a recursive pin; the new DAG is walked first. */
+/* Moves a recursive pin; the new DAG is walked first, and made durable before the record. */
 MUST_CHECK err_t pins_update(task_t *t, pins_t *p, blocks_t *from, const cid_t *old_cid, const cid_t *new_cid,
                              bool keep_old);
 

@@ -90,6 +90,19 @@ err_t blockstore_sync(task_t *t, blockstore_t *bs)
     return bs->ops->sync ? bs->ops->sync(t, bs) : OK;
 }
 
+uint64_t blockstore_losses(const blockstore_t *bs)
+{
+    return bs->ops->losses ? bs->ops->losses(bs) : 0;
+}
+
+err_t blockstore_sync_since(task_t *t, blockstore_t *bs, uint64_t losses)
+{
+    TRY(blockstore_sync(t, bs));
+    if (blockstore_losses(bs) != losses)
+        return fail(ERR_IO, "the disk lost blocks that had been written: try again");
+    return OK;
+}
+
 void blockstore_writer_deinit(blockstore_writer_t *w)
 {
     if (w->state)

@@ -27,6 +27,7 @@ typedef struct blockstore_ops {
     err_t (*write_many)(task_t *t, blockstore_t *bs, block_t *const *blocks, size_t n, void **state);
     err_t (*settle)(task_t *t, blockstore_t *bs, void **state);
     err_t (*sync)(task_t *t, blockstore_t *bs); /* NULL: all that can be read is durable */
+    uint64_t (*losses)(const blockstore_t *bs); /* NULL when sync is */
     bool wrong_is_absent; /* bytes that do not hash to the CID count as no block: the next put writes it */
 } blockstore_ops_t;
 struct blockstore {
@@ -55,6 +56,11 @@ MUST_CHECK err_t blockstore_flush(task_t *t, blockstore_writer_t *w);
 /* Makes durable what any writer has written so far: before something else is stored that relies on blocks
  * which were found here. */
 MUST_CHECK err_t blockstore_sync(task_t *t, blockstore_t *bs);
+/* Counts up when blocks that could be read are gone since the disk refused to sync them. Who reads blocks and
+ * then acknowledges that they are here notes it before the first one, and gives it to
+ * blockstore_sync_since after the last: ERR_IO when any were lost meanwhile. */
+uint64_t blockstore_losses(const blockstore_t *bs);
+MUST_CHECK err_t blockstore_sync_since(task_t *t, blockstore_t *bs, uint64_t losses);
 void blockstore_writer_deinit(blockstore_writer_t *w); /* idempotent; before the store is closed */
 AUTO_DEFINE(blockstore_writer_t, blockstore_writer_deinit)
 /* Verified on read: ERR_CORRUPT when the bytes on disk are not those that were put, which a store tells by

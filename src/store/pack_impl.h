@@ -75,6 +75,7 @@ typedef struct pack_store {
     map_t overlay;    /* multihash -> pack_pending_t of kind PACK_PUT */
     pack_epoch_t *open, *committing;
     bool is_committer_running;
+    uint64_t losses; /* epochs that failed */
     event_t changed; /* an epoch has ended, a commit is wanted */
     group_t group;
     recent_t recent;
@@ -121,6 +122,8 @@ void pack_epoch_release(pack_epoch_t *e); /* NULL is fine */
 MUST_CHECK err_t pack_epoch_wait(task_t *t, pack_store_t *s, pack_epoch_t *e);
 /* Commits all that is written. With the pen: nothing is pending after OK. */
 MUST_CHECK err_t pack_drain(task_t *t, pack_store_t *s);
+/* At the end, when no committer runs: drops what could not be committed. */
+void pack_abandon(pack_store_t *s);
 /* With the pen. After a failed commit the disk may hold either state of the index, and nothing may be
  * acknowledged because of what the index says, until a commit has succeeded: this makes one. */
 MUST_CHECK err_t pack_confirm(task_t *t, pack_store_t *s);
@@ -134,6 +137,7 @@ err_t pack_put_many(task_t *t, blockstore_t *bs, block_t *const *blocks, size_t 
 err_t pack_write_many(task_t *t, blockstore_t *bs, block_t *const *blocks, size_t n, void **state);
 err_t pack_settle(task_t *t, blockstore_t *bs, void **state);
 err_t pack_sync(task_t *t, blockstore_t *bs);
+uint64_t pack_losses(const blockstore_t *bs);
 
 /* ── pack_recover.c ──────────────────────────────────────────────────────────────────────────── */
 /* Brings segments, folder and index into agreement after opening. ERR_CORRUPT: the index is of no use. */

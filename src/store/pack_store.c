@@ -187,6 +187,7 @@ static void close_store(task_t *t, blockstore_t *bs)
     if (pack_drain(t, s))
         log_error("the last blocks could not be written", LOG_STR("path", s->folder));
     group_stop(t, &s->group);
+    pack_abandon(s);
     task_unshield(t);
     group_deinit(&s->group);
     free_store(t, s);
@@ -197,6 +198,7 @@ static const blockstore_ops_t pack_ops = {
     .write_many = pack_write_many,
     .settle = pack_settle,
     .sync = pack_sync,
+    .losses = pack_losses,
     .get = get,
     .size = size,
     .remove = pack_remove,

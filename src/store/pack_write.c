@@ -85,8 +85,11 @@ static void epoch_add(pack_epoch_t *e, pack_pending_t *p)
 static void epoch_end(pack_store_t *s, pack_epoch_t *e, err_t result)
 {
     e->result = result;
-    if (result)
+    if (result) {
         snprintf(e->text, sizeof e->text, "%s", error_text(result));
+        s->losses++;
+        recent_clear(&s->recent); /* some may have been read */
+    }
     for (size_t i = 0; i < e->n; i++)
         pending_free(s, e->pending[i]);
     for (size_t i = 0; i < e->n_touched; i++)
@@ -179,6 +182,11 @@ static void fail_open_epoch(pack_store_t *s, err_t result)
         return;
     s->open = NULL;
     epoch_end(s, e, result);
+}
+
+void pack_abandon(pack_store_t *s)
+{
+    fail_open_epoch(s, ERR_CLOSED);
 }
 
 static err_t run_committer(task_t *t, void *arg)
@@ -499,6 +507,11 @@ err_t pack_sync(task_t *t, blockstore_t *bs)
     err_t e = wait_list_wait(t, s, &w);
     wait_list_free(&w);
     return e;
+}
+
+uint64_t pack_losses(const blockstore_t *bs)
+{
+    return CONTAINER_OF(bs, const pack_store_t, base)->losses;
 }
 
 err_t pack_write_many(task_t *t, blockstore_t *bs, block_t *const *blocks, size_t n, void **state)

@@ -49,6 +49,13 @@ void recent_put(recent_t *r, block_t *block, uint64_t removals)
     r->bytes += block->len + BLOCK_COST;
 }
 
+void recent_clear(recent_t *r)
+{
+    r->removals++;
+    for (size_t i = 0; r->slots && i < RECENT_SLOTS; i++)
+        empty_slot(r, i);
+}
+
 void recent_drop(recent_t *r, const cid_t *cids, size_t n)
 {
     r->removals++;

@@ -15,6 +15,7 @@ typedef struct recent {
     uint64_t removals;
 } recent_t;
 void recent_deinit(recent_t *r);
+void recent_clear(recent_t *r);                           /* blocks of any CID may have gone from the store */
 block_t *recent_get(const recent_t *r, const cid_t *cid); /* a new reference; NULL: not here */
 /* Takes a reference of its own, or none when the block is large. removals: r->removals as it was before the
  * block was read; when something was removed since, the block is not kept. */
