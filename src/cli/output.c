@@ -36,14 +36,15 @@ err_t cli_out(const char *fmt, ...)
     return OK;
 }
 
-static int put_hex(char *out, unsigned char byte)
+/* prefix: "\\x" or "\\u20". Gives the end of what was written. */
+static char *put_hex(char *out, const char *prefix, unsigned char byte)
 {
     static const char digits[] = "0123456789abcdef";
-    out[0] = '\\';
-    out[1] = 'x';
-    out[2] = digits[byte >> 4];
-    out[3] = digits[byte & 15];
-    return 4;
+    size_t n = strlen(prefix);
+    memcpy(out, prefix, n);
+    out[n] = digits[byte >> 4];
+    out[n + 1] = digits[byte & 15];
+    return out + n + 2;
 }
 
 /* U+202A to U+202E and U+2066 to U+2069 show a text in another order than it has: "exe.jpg". */
@@ -64,11 +65,11 @@ const char *cli_escape(const char *text)
     for (const unsigned char *p = (const unsigned char *)text; *p; p++) {
         /* C0, DEL, and C1 as UTF-8 encodes it: what moves a cursor or changes a terminal's state */
         if (*p < 0x20 || *p == 0x7f)
-            out += put_hex(out, *p);
+            out = put_hex(out, "\\x", *p);
         else if (*p == 0xc2 && p[1] >= 0x80 && p[1] < 0xa0)
-            out += put_hex(out, *++p);
+            out = put_hex(out, "\\x", *++p);
         else if (turns_direction(p)) {
-            out += sprintf(out, "\\u20%02x", (p[1] - 0x80) << 6 | (p[2] - 0x80));
+            out = put_hex(out, "\\u20", (unsigned char)((p[1] - 0x80) << 6 | (p[2] - 0x80)));
             p += 2;
         } else
             *out++ = (char)*p;
