@@ -53,6 +53,12 @@ static err_t cat_all(task_t *t, rpc_t *r, blocks_t *blocks, uint64_t offset, uin
         TRY(rpc_resolve_node(t, blocks, r->args[i], &node));
         if (dag_node_is_dir(&node))
             return fail(ERR_INVALID, "this dag node is a directory");
+        if (node.fs.type == UNIXFS_SYMLINK) { /* where it leads, as the reference has it */
+            if (!r->is_streaming)
+                TRY(rpc_begin_bytes(t, r, "text/plain", -1));
+            TRY(exchange_write(t, r->x, node.fs.data));
+            continue;
+        }
         TRY(file_reader_init(&reader, blocks, &node));
         uint64_t size = reader.size;
         file_reader_seek(&reader, offset, length);

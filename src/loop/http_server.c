@@ -163,6 +163,10 @@ static enum MHD_Result start_answer(http_exchange_t *x)
     struct MHD_Response *response = is_whole ? whole_response(x) : streamed_response(x);
     if (!response)
         return MHD_NO;
+    /* libmicrohttpd sends the end of a chunked body behind the head of an answer to HEAD, which has no body:
+     * the next answer on the connection could not be read. As HTTP/1.0 it sends none, and closes. */
+    if (is_head && !is_whole && x->content_length < 0)
+        MHD_set_response_options(response, MHD_RF_HTTP_VERSION_1_0_ONLY, MHD_RO_END);
     http_fields_each(&x->fields, add_header, response);
     x->phase = HTTP_PHASE_ANSWERING;
     x->response = response;

@@ -299,8 +299,9 @@ static err_t play_head(task_t *t, world_t *w, buf_t *out)
 {
     TRY(talk_text(t, w, "HEAD /hello HTTP/1.1\r\nHost: h\r\nConnection: close\r\n\r\n", out));
     CHECK(has(out, "Content-Length: 6\r\n") && ends_with(out, "\r\n\r\n"));
-    TRY(talk_text(t, w, "HEAD /big HTTP/1.1\r\nHost: h\r\nConnection: close\r\n\r\n", out));
-    CHECK(has(out, "Transfer-Encoding: chunked\r\n") && ends_with(out, "\r\n\r\n"));
+    /* of unknown length, on a connection that would stay: no byte of a body behind the head */
+    TRY(talk_text(t, w, "HEAD /big HTTP/1.1\r\nHost: h\r\n\r\n", out));
+    CHECK(has(out, "HTTP/1.1 200 OK\r\n") && ends_with(out, "\r\n\r\n") && !ends_with(out, "0\r\n\r\n"));
     TRY(talk_text(t, w, "HEAD /big-length HTTP/1.1\r\nHost: h\r\nConnection: close\r\n\r\n", out));
     CHECK(has(out, "Content-Length: 67108864\r\n") && ends_with(out, "\r\n\r\n"));
     TRY(talk_text(t, w, "HEAD /none HTTP/1.1\r\nHost: h\r\nConnection: close\r\n\r\n", out));

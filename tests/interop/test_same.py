@@ -113,7 +113,7 @@ def test_cat_and_get(shop):
     p = Pair(shop, "cat")
     p.add_tree()
     root, file = p.root, p.file
-    for words in ([file], [f"{root}/a.txt"], [f"/ipfs/{root}/a.txt"], [root], [f"{root}/nothing"], ["foo"], ["-l", "1", file],
+    for words in ([file], [f"{root}/link"], [f"{root}/a.txt"], [f"/ipfs/{root}/a.txt"], [root], [f"{root}/nothing"], ["foo"], ["-l", "1", file],
                   ["-o", "1", file], ["-l", "0", file], ["-o", "100", file], [file, file], ["/ipfs/"], [f"{root}/sub/with space & more.txt"],
                   ["--offset=262140", "--length=10", p.big], ["--offline", NOBODY_HAS]):
         p.same("cat", *words)
