@@ -388,6 +388,25 @@ def test_default_ports_that_are_taken(shop):
             process.wait(30)
 
 
+def test_configured_ports_that_are_taken(shop):
+    """A port that the config asks for is as good as one of the command line."""
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        port = taken.getsockname()[1]
+        address = f"/ip4/127.0.0.1/tcp/{port}"
+        for key, option in (("Addresses__API", "--api-port"), ("Addresses__Gateway", "--gateway-port"), ("Addresses__Swarm", "--listen"),
+                            (None, "--metrics-port")):
+            node = shop.node(f"taken{option}", start=False)
+            words = [w for w in node.start_words() if not w.startswith(option)]
+            if key:
+                node.configure(**{key: [address] if "Swarm" in key else address})
+            else:
+                words.append(f"{option}={port}")
+            result = subprocess.run([node.program, *words], env=node.env(), capture_output=True, timeout=30)
+            lines = error_lines(result.stderr)
+            check(result.returncode == 1 and len(lines) == 1 and str(port) in lines[0], f"{option}: {result.returncode} {lines}")
+            check(node.text("id", "-f=<id>") == node.identity(), f"{option}: the repository is unusable afterwards")
+
+
 class Listener:
     """A TCP server that answers each connection by `answer(socket)`, in threads that end with it."""
 
