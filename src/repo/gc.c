@@ -1,6 +1,6 @@
 #include "repo/gc.h"
 #include "base/log.h"
-#include "repo/dag_walk.h"
+#include "dag/dag_walk.h"
 #include "repo/gc_impl.h"
 #include <stdlib.h>
 

@@ -2,7 +2,7 @@
 #ifndef REPO_GC_IMPL_H
 #define REPO_GC_IMPL_H
 #include "base/map.h"
-#include "repo/cid_set.h"
+#include "dag/cid_set.h"
 #include "repo/gc.h"
 #include "repo/pins.h"
 

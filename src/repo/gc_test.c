@@ -1,7 +1,7 @@
 /* Pins, and garbage collection beside adds, fetches and pins, in the simulator. */
 #include "base/log.h"
-#include "codec/dag_pb.h"
-#include "repo/dag_walk.h"
+#include "dag/dag_node.h"
+#include "dag/dag_walk.h"
 #include "repo/gc_impl.h"
 #include "repo/repo.h"
 #include "store/blockstore_suite.h"

@@ -1,6 +1,6 @@
 /* Pins in the state database: space "pins", key the binary CID, value the mode and the name. */
 #include "repo/pins.h"
-#include "repo/dag_walk.h"
+#include "dag/dag_walk.h"
 #include "repo/gc_impl.h"
 #include <stdlib.h>
 

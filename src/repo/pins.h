@@ -55,8 +55,4 @@ MUST_CHECK err_t pins_count(task_t *t, pins_t *p, uint64_t *ret_count);
  * the CID that is missing or damaged and `why` tells which. */
 typedef err_t (*pins_verify_fn)(task_t *t, void *arg, const pin_t *pin, const cid_t *bad, err_t why);
 MUST_CHECK err_t pins_verify(task_t *t, pins_t *p, blocks_t *local, pins_verify_fn visit, void *arg);
-
-/* Walks a DAG through `from`, each block once, parents before children. Stops at the first error. */
-typedef err_t (*dag_visit_fn)(task_t *t, void *arg, block_t *block);
-MUST_CHECK err_t dag_walk(task_t *t, blocks_t *from, const cid_t *root, dag_visit_fn visit, void *arg);
 #endif

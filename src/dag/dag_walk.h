@@ -1,10 +1,10 @@
 /* dag_walk: goes through DAGs of any codec whose links are known, each block once, parents before children,
  * without recursion. Memory: the CIDs that are still to be visited and a set of those that were. Next ones
  * are asked for ahead of their turn. */
-#ifndef REPO_DAG_WALK_H
-#define REPO_DAG_WALK_H
+#ifndef DAG_DAG_WALK_H
+#define DAG_DAG_WALK_H
 #include "dag/blocks.h"
-#include "repo/cid_set.h"
+#include "dag/cid_set.h"
 
 typedef struct dag_walker {
     blocks_t *from;
@@ -29,4 +29,8 @@ MUST_CHECK err_t dag_walker_run(task_t *t, dag_walker_t *w, const cid_t *root);
 /* Calls fn for each link of a block. ERR_UNSUPPORTED: a codec whose links are not known; ERR_CORRUPT. */
 typedef err_t (*block_link_fn)(void *arg, const cid_t *link);
 MUST_CHECK err_t block_each_link(const cid_t *cid, bytes_t data, block_link_fn fn, void *arg);
+
+/* Walks a DAG through `from`, each block once, parents before children. Stops at the first error. */
+typedef err_t (*dag_visit_fn)(task_t *t, void *arg, block_t *block);
+MUST_CHECK err_t dag_walk(task_t *t, blocks_t *from, const cid_t *root, dag_visit_fn visit, void *arg);
 #endif

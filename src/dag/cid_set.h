@@ -4,8 +4,8 @@
  * 25 with its free room): what decides that something need not be walked again. cid_filter_t is a Bloom
  * filter that grows, at about 2 bytes for a block, up to a bound: it may claim to hold what was never added,
  * and never the contrary; what decides that a block is kept. */
-#ifndef REPO_CID_SET_H
-#define REPO_CID_SET_H
+#ifndef DAG_CID_SET_H
+#define DAG_CID_SET_H
 #include "multi/cid.h"
 
 typedef struct cid_set {

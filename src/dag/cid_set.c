@@ -1,4 +1,4 @@
-#include "repo/cid_set.h"
+#include "dag/cid_set.h"
 #include "base/map.h"
 #include "crypto/key.h"
 #include <stdlib.h>

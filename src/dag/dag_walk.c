@@ -1,6 +1,5 @@
-#include "repo/dag_walk.h"
+#include "dag/dag_walk.h"
 #include "codec/dag_pb.h"
-#include "repo/pins.h"
 #include <stdlib.h>
 
 #define AHEAD_MAX 64  /* asked for at once */
