@@ -3,7 +3,7 @@
 #include <stdlib.h>
 #include <sys/socket.h>
 
-enum { FIRST_HEAD_MS = 20000, CHECK_MS = 2000 };
+enum { FIRST_HEAD_MS = 20000, CHECK_MS = 1000 };
 
 typedef struct http_conn {
     list_t node; /* in waiting, while is_waiting */
@@ -39,7 +39,8 @@ static void check(void *arg)
     LIST_EACH (c, &s->conns.waiting, http_conn_t, node) {
         if (c->is_ended)
             sched_post(s->sched, &s->run_again);
-        else if (c->deadline_ms <= now_ms)
+        else if (c->deadline_ms <= now_ms ||
+                 http_has_left(c->fd)) /* an end that came in one event with bytes */
             end(s, c);
     }
     if (!list_is_empty(&s->conns.waiting))

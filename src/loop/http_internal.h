@@ -108,6 +108,9 @@ void http_fields_each(const http_fields_t *f, void (*fn)(void *arg, const char *
 
 /* http_server.c: lets libmicrohttpd look at the connection again, when it is suspended. */
 void http_resume(http_exchange_t *x);
+/* Has the client closed its side, with all that it sent before taken? libmicrohttpd misses an end that comes
+ * in one event with bytes. */
+bool http_has_left(int fd);
 
 /* http_conns.c */
 void http_conns_init(http_server_t *s, size_t max);

@@ -54,13 +54,18 @@ void http_resume(http_exchange_t *x)
     sched_post(x->server->sched, &x->server->run_again);
 }
 
-static bool has_left(http_exchange_t *x)
+bool http_has_left(int fd)
+{
+    char byte;
+    ssize_t n = recv(fd, &byte, 1, MSG_PEEK | MSG_DONTWAIT);
+    return n == 0 || (n < 0 && errno != EAGAIN && errno != EINTR);
+}
+
+static int fd_of(struct MHD_Connection *connection)
 {
     const union MHD_ConnectionInfo *info =
-        MHD_get_connection_info(x->connection, MHD_CONNECTION_INFO_CONNECTION_FD);
-    char byte;
-    ssize_t n = info ? recv(info->connect_fd, &byte, 1, MSG_PEEK | MSG_DONTWAIT) : -1;
-    return n == 0 || (n < 0 && errno != EAGAIN && errno != EINTR);
+        MHD_get_connection_info(connection, MHD_CONNECTION_INFO_CONNECTION_FD);
+    return info ? info->connect_fd : -1;
 }
 
 /* libmicrohttpd does not watch a suspended connection. */
@@ -72,7 +77,7 @@ static void sweep(void *arg)
         if (!x->is_suspended)
             continue;
         is_any_suspended = true;
-        if (!x->is_gone && has_left(x))
+        if (!x->is_gone && http_has_left(fd_of(x->connection)))
             http_exchange_client_left(x);
     }
     if (is_any_suspended)
@@ -105,12 +110,10 @@ static void hasten_close(http_exchange_t *x)
 
 static ssize_t cut_answer(http_exchange_t *x)
 {
-    const union MHD_ConnectionInfo *info =
-        MHD_get_connection_info(x->connection, MHD_CONNECTION_INFO_CONNECTION_FD);
     /* The end of the connection is the end of the answer in HTTP/1.0: only a reset tells the difference. */
     struct linger hard = {.l_onoff = 1, .l_linger = 0};
-    if (x->is_http10 && info)
-        setsockopt(info->connect_fd, SOL_SOCKET, SO_LINGER, &hard, sizeof hard);
+    if (x->is_http10)
+        setsockopt(fd_of(x->connection), SOL_SOCKET, SO_LINGER, &hard, sizeof hard);
     hasten_close(x);
     return MHD_CONTENT_READER_END_WITH_ERROR;
 }

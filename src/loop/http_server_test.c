@@ -563,6 +563,26 @@ static err_t play_client_leaves(task_t *t, world_t *w, buf_t *out)
 }
 SCENE(client_leaves)
 
+/* The client's end comes in one event with its bytes: libmicrohttpd would wait for the idle time-out. */
+static err_t play_half_closed(task_t *t, world_t *w, buf_t *out)
+{
+    static const char *const lines[] = {"GET /hello HTTP/1.1\r\nHost: h\r\n\r\n", "GET /hel", "\x01\x02\x03"};
+    for (size_t i = 0; i < ARRAY_LEN(lines); i++) {
+        AUTO_PTR(stream_t) s = NULL;
+        buf_clear(out);
+        TRY(net_dial(t, &w->at, &s));
+        TRY(stream_write(t, s, bytes_str(lines[i])));
+        TRY(stream_close_write(s));
+        deadline_t d = deadline_push(t, 10000);
+        err_t e = read_to_end(t, s, out);
+        deadline_pop(t, &d);
+        CHECK(!e || e == ERR_RESET);
+        CHECK(ends_with(out, i ? "" : "hello\n"));
+    }
+    return OK;
+}
+SCENE(half_closed)
+
 /* ── limits and nonsense ─────────────────────────────────────────────────────────────────────── */
 
 static err_t play_nonsense(task_t *t, world_t *w, buf_t *out)
@@ -775,16 +795,27 @@ static void stop(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(simple),          cmocka_unit_test(head),
-        cmocka_unit_test(keep_alive),      cmocka_unit_test(upload),
-        cmocka_unit_test(expect_continue), cmocka_unit_test(rest_of_a_body),
-        cmocka_unit_test(endless_rest),    cmocka_unit_test(spool),
-        cmocka_unit_test(ignored_body),    cmocka_unit_test(slow_client),
-        cmocka_unit_test(with_length),     cmocka_unit_test(cut_answers),
-        cmocka_unit_test(client_leaves),   cmocka_unit_test(nonsense),
-        cmocka_unit_test(big_head),        cmocka_unit_test(per_ip),
-        cmocka_unit_test(slow_heads),      cmocka_unit_test(many_query_parts),
-        cmocka_unit_test(idle_timeout),    cmocka_unit_test(stop),
+        cmocka_unit_test(simple),
+        cmocka_unit_test(head),
+        cmocka_unit_test(keep_alive),
+        cmocka_unit_test(upload),
+        cmocka_unit_test(expect_continue),
+        cmocka_unit_test(rest_of_a_body),
+        cmocka_unit_test(endless_rest),
+        cmocka_unit_test(spool),
+        cmocka_unit_test(ignored_body),
+        cmocka_unit_test(slow_client),
+        cmocka_unit_test(with_length),
+        cmocka_unit_test(cut_answers),
+        cmocka_unit_test(client_leaves),
+        cmocka_unit_test(half_closed),
+        cmocka_unit_test(nonsense),
+        cmocka_unit_test(big_head),
+        cmocka_unit_test(per_ip),
+        cmocka_unit_test(slow_heads),
+        cmocka_unit_test(many_query_parts),
+        cmocka_unit_test(idle_timeout),
+        cmocka_unit_test(stop),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
