@@ -32,6 +32,22 @@ const char *vector_path(const char *name, char *out, size_t cap)
     return out;
 }
 
+void vector_read(const char *name, buf_t *out)
+{
+    char path[512];
+    uint8_t chunk[4096];
+    FILE *f = fopen(vector_path(name, path, sizeof path), "rb");
+    buf_clear(out);
+    err_t e = f ? OK : ERR_NOT_FOUND;
+    for (size_t n; !e && (n = fread(chunk, 1, sizeof chunk, f));)
+        e = buf_append(out, bytes_of(chunk, n));
+    if (e) {
+        fprintf(stderr, "cannot read %s\n", path);
+        abort();
+    }
+    fclose(f);
+}
+
 tsv_t *tsv_open(const char *name)
 {
     char path[512];

@@ -13,4 +13,6 @@ void tsv_hex(tsv_t *v, const char *column, buf_t *out);
 /* The input that a vector names: zero:N, mod251:N, hex:H, ctr:SEED:N, … is made by tests/support/inputs.h */
 /* $TEST_ROOT/tests/vectors/NAME */
 const char *vector_path(const char *name, char *out, size_t cap);
+/* That file, into out (cleared first); aborts when it cannot be read or is over out's maximum. */
+void vector_read(const char *name, buf_t *out);
 #endif
