@@ -3,6 +3,7 @@
 #include "api/rpc_util.h"
 #include "base/log.h"
 #include "base/metrics.h"
+#include "base/utf8.h"
 #include "base/version.h"
 #include <ctype.h>
 #include <errno.h>
@@ -68,22 +69,6 @@ err_t rpc_emit(task_t *t, rpc_t *r, json_t *object)
 err_t rpc_begin_bytes(task_t *t, rpc_t *r, const char *content_type, int64_t length)
 {
     return begin_stream(r, content_type, "X-Stream-Output", length);
-}
-
-/* Bytes of the UTF-8 sequence at the front (RFC 3629); 0 when it is none. */
-static size_t utf8_length(bytes_t text)
-{
-    uint8_t c = text.data[0];
-    size_t n = c < 0x80 ? 1 : c < 0xc2 ? 0 : c < 0xe0 ? 2 : c < 0xf0 ? 3 : c < 0xf5 ? 4 : 0;
-    if (n > text.len)
-        return 0;
-    for (size_t i = 1; i < n; i++)
-        if ((text.data[i] & 0xc0) != 0x80)
-            return 0;
-    if ((c == 0xe0 && text.data[1] < 0xa0) || (c == 0xed && text.data[1] > 0x9f) ||
-        (c == 0xf0 && text.data[1] < 0x90) || (c == 0xf4 && text.data[1] > 0x8f))
-        return 0;
-    return n;
 }
 
 err_t json_quote(bytes_t text, buf_t *out)
