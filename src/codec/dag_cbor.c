@@ -213,7 +213,9 @@ static void put_float(writer_t *w, double number)
     if (!isfinite(number)) {
         if (!w->err)
             w->err = fail(ERR_INVALID, "unsupported value: %s: dag-cbor has finite numbers only",
-                          isnan(number) ? "NaN" : number > 0 ? "+Inf" : "-Inf");
+                          isnan(number) ? "NaN"
+                          : number > 0  ? "+Inf"
+                                        : "-Inf");
         return;
     }
     memcpy(&bits, &number, sizeof bits);

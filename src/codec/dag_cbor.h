@@ -1,6 +1,6 @@
 /* dag_cbor: encoding of the data model in CBOR. Specs: ipld/ipld specs/codecs/dag-cbor; RFC 8949. Reading:
- * ipld_scan.h. Written is the one form that the spec allows: shortest integers and lengths, floats of 64 bits,
- * definite lengths; the order of a map's entries is the caller's (dag_cbor_compare_keys). */
+ * ipld_scan.h. Written is the one form that the spec allows: shortest integers and lengths, floats of 64
+ * bits, definite lengths; the order of a map's entries is the caller's (dag_cbor_compare_keys). */
 #ifndef CODEC_DAG_CBOR_H
 #define CODEC_DAG_CBOR_H
 #include "base/writer.h"

@@ -39,7 +39,10 @@ static size_t put_escape(writer_t *w, bytes_t text)
     else if (c < 0x20)
         snprintf(escape, sizeof escape, "\\u%04x", c);
     else
-        snprintf(escape, sizeof escape, "\\u%s", !utf8_length(text) ? "fffd" : text.data[2] & 1 ? "2029" : "2028");
+        snprintf(escape, sizeof escape, "\\u%s",
+                 !utf8_length(text) ? "fffd"
+                 : text.data[2] & 1 ? "2029"
+                                    : "2028");
     put_text(w, escape);
     return c >= 0x20 && c != '"' && c != '\\' && utf8_length(text) ? 3 : 1;
 }
@@ -88,7 +91,8 @@ const char *dag_json_print_float(double number, char out[DAG_JSON_FLOAT_MAX])
     else if (exponent < 0)
         snprintf(out, DAG_JSON_FLOAT_MAX, "%s0.%.*s%s", sign, -exponent - 1, "000000", digits);
     else if (n <= exponent + 1)
-        snprintf(out, DAG_JSON_FLOAT_MAX, "%s%s%.*s", sign, digits, exponent + 1 - n, "000000000000000000000");
+        snprintf(out, DAG_JSON_FLOAT_MAX, "%s%s%.*s", sign, digits, exponent + 1 - n,
+                 "000000000000000000000");
     else
         snprintf(out, DAG_JSON_FLOAT_MAX, "%s%.*s.%s", sign, exponent + 1, digits, digits + exponent + 1);
     return out;

@@ -2,8 +2,8 @@
  * specs/codecs (dag-pb, dag-cbor, dag-json), docs/data-model. Pulled, without recursion, in memory that
  * depends on the depth alone; the depth has a maximum and no declared length is believed.
  *
- * What is read: dag-cbor as the reference reads it, so that blocks of older writers stay readable: maps in any
- * order, integers and lengths longer than they need be, indefinite lengths, floats of 16 and 32 bits,
+ * What is read: dag-cbor as the reference reads it, so that blocks of older writers stay readable: maps in
+ * any order, integers and lengths longer than they need be, indefinite lengths, floats of 16 and 32 bits,
  * undefined as null. Refused in it: tags but 42, tag 42 around anything but 0x00 and a CID, keys that are no
  * strings, integers below -2^64, simple values, bytes behind the end. dag-json is RFC 8259 in UTF-8;
  * {"/": "CID"} is a link and {"/": {"bytes": "base64"}} is bytes. json and cbor have no links, and json no

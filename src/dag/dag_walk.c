@@ -1,38 +1,16 @@
 #include "dag/dag_walk.h"
-#include "codec/dag_pb.h"
+#include "codec/ipld.h"
 #include <stdlib.h>
 
 #define AHEAD_MAX 64  /* asked for at once */
 #define AHEAD_STEP 16 /* visits between two times of asking */
 
 /* ── links ───────────────────────────────────────────────────────────────────────────────────── */
-static err_t each_dag_pb_link(bytes_t data, block_link_fn fn, void *arg)
-{
-    dag_pb_t node;
-    dag_pb_link_t link;
-    if (dag_pb_decode(data, &node))
-        return fail(ERR_CORRUPT, "a block of %zu bytes is not a dag-pb node", data.len);
-    dag_pb_links_t links = dag_pb_links(&node);
-    while (dag_pb_next_link(&links, &link))
-        TRY(fn(arg, &link.cid));
-    return OK;
-}
-
 err_t block_each_link(const cid_t *cid, bytes_t data, block_link_fn fn, void *arg)
 {
     char text[CID_TEXT_MAX];
-    switch (cid->codec) {
-    case CODEC_DAG_PB:
-        return each_dag_pb_link(data, fn, arg);
-    case CODEC_RAW:
-    case CODEC_CBOR:
-    case CODEC_JSON:
-    case CODEC_LIBP2P_KEY:
-        return OK; /* formats without links */
-    default:
-        return fail(ERR_UNSUPPORTED, "%s: the links of codec 0x%llx are not known", cid_print(cid, text),
-                    (unsigned long long)cid->codec);
-    }
+    err_t e = ipld_links(cid->codec, data, fn, arg);
+    return e == ERR_UNSUPPORTED || e == ERR_CORRUPT ? fail_also(e, "%s", cid_print(cid, text)) : e;
 }
 
 /* ── what is to be visited ───────────────────────────────────────────────────────────────────── */

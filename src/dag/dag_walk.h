@@ -3,6 +3,7 @@
  * are asked for ahead of their turn. */
 #ifndef DAG_DAG_WALK_H
 #define DAG_DAG_WALK_H
+#include "codec/ipld.h"
 #include "dag/blocks.h"
 #include "dag/cid_set.h"
 
@@ -27,7 +28,7 @@ AUTO_DEFINE(dag_walker_t, dag_walker_deinit)
 MUST_CHECK err_t dag_walker_run(task_t *t, dag_walker_t *w, const cid_t *root);
 
 /* Calls fn for each link of a block. ERR_UNSUPPORTED: a codec whose links are not known; ERR_CORRUPT. */
-typedef err_t (*block_link_fn)(void *arg, const cid_t *link);
+typedef ipld_link_fn block_link_fn;
 MUST_CHECK err_t block_each_link(const cid_t *cid, bytes_t data, block_link_fn fn, void *arg);
 
 /* Walks a DAG through `from`, each block once, parents before children. Stops at the first error. */

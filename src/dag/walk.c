@@ -1,4 +1,5 @@
 #include "dag/walk.h"
+#include "codec/ipld.h"
 
 enum { WALK_WINDOW = 64, STAT_MAX_BLOCKS = 64 << 20 };
 
@@ -17,6 +18,38 @@ void walk_deinit(walk_t *w)
     w->leaf = NULL;
 }
 
+static err_t put_link(void *writer, const cid_t *cid)
+{
+    dag_pb_put_link(writer, &(dag_pb_link_t){.cid = *cid});
+    return ((writer_t *)writer)->err;
+}
+
+/* A node whose links are those of the block: the block itself, or, of another codec than dag-pb, a dag-pb
+ * node with nameless links in its place, which is no longer than the block was. */
+static err_t links_of(block_t *block, block_t **ret, dag_pb_t *ret_pb)
+{
+    AUTO(buf_t) data = {0};
+    AUTO_PTR(block_t) node = NULL;
+    char text[CID_TEXT_MAX];
+    err_t e;
+    if (block->cid.codec == CODEC_DAG_PB) {
+        node = block_ref(block);
+    } else {
+        buf_init(&data, BLOCK_MAX_BYTES);
+        writer_t w = writer_to(&data);
+        e = ipld_links(block->cid.codec, block_bytes(block), put_link, &w);
+        if (e)
+            return e == ERR_UNSUPPORTED || e == ERR_CORRUPT ? fail_also(e, "%s", cid_print(&block->cid, text))
+                                                            : e;
+        TRY(block_take(&block->cid, &data, &node));
+    }
+    e = dag_pb_decode(block_bytes(node), ret_pb);
+    if (e)
+        return fail(ERR_CORRUPT, "%s is not a dag-pb node", cid_print(&block->cid, text));
+    *ret = block_ref(node);
+    return OK;
+}
+
 /* Loads what the step names, unless it is a leaf that is not wanted, and goes down into it. is_inner: as it
  * was taken for when blocks were asked for ahead. */
 static err_t enter(task_t *t, walk_t *w, bool is_inner, walk_step_t *step)
@@ -29,18 +62,14 @@ static err_t enter(task_t *t, walk_t *w, bool is_inner, walk_step_t *step)
     step->block = w->leaf;
     if (is_raw || is_last)
         return OK;
-    char text[CID_TEXT_MAX];
-    if (step->cid.codec != CODEC_DAG_PB)
-        return fail(ERR_UNSUPPORTED, "%s: the links of codec 0x%llx are not known",
-                    cid_print(&step->cid, text), (unsigned long long)step->cid.codec);
+    AUTO_PTR(block_t) links = NULL;
     dag_pb_t pb;
-    if (dag_pb_decode(block_bytes(w->leaf), &pb))
-        return fail(ERR_CORRUPT, "%s is not a dag-pb node", cid_print(&step->cid, text));
+    TRY(links_of(w->leaf, &links, &pb));
     if (!pb.link_count)
         return OK;
     if (step->depth)
         ahead_learn(&w->ahead, step->depth, is_inner, w->consumed);
-    return cursor_push(&w->cursor, w->leaf, &pb);
+    return cursor_push(&w->cursor, links, &pb);
 }
 
 static err_t visit(walk_t *w, const cid_t *cid, bool *ret_is_new)

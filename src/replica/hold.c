@@ -1,6 +1,6 @@
 /* Fetching what is to be held, and proving that it is. */
 #include "base/log.h"
-#include "codec/dag_pb.h"
+#include "codec/ipld.h"
 #include "crypto/hash.h"
 #include "dag/walk.h"
 #include "replica/internal.h"
@@ -220,30 +220,37 @@ err_t rep_proof(task_t *t, replica_t *r, const cid_t *block, const uint8_t nonce
     return w.err;
 }
 
+typedef struct nth_link {
+    uint64_t left; /* links before the one that is wanted */
+    uint64_t count;
+    cid_t cid;
+} nth_link_t;
+
+static err_t take_nth(void *arg, const cid_t *link)
+{
+    nth_link_t *n = arg;
+    if (n->count++ == n->left)
+        n->cid = *link;
+    return OK;
+}
+
 /* A block of the DAG by a random way down from the root, so that nobody can keep the root alone. */
 static err_t pick_block(task_t *t, replica_t *r, const cid_t *root, cid_t *ret)
 {
     cid_t at = *root;
-    for (int depth = 0; depth < 64; depth++) {
-        if (at.codec != CODEC_DAG_PB)
-            break;
+    for (int depth = 0; depth < 64 && ipld_has_links(at.codec); depth++) {
         AUTO_PTR(block_t) b = NULL;
+        nth_link_t all = {.left = UINT64_MAX};
         TRY(blocks_get(t, &r->local, &at, &b));
-        dag_pb_t node;
-        if (dag_pb_decode(block_bytes(b), &node) || !node.link_count)
+        if (ipld_links(at.codec, block_bytes(b), take_nth, &all) || !all.count)
             break;
-        uint64_t n = driver_random_u64(task_driver(t)) % (node.link_count + 1);
-        dag_pb_links_t links = dag_pb_links(&node);
-        dag_pb_link_t link;
-        if (n == node.link_count)
+        nth_link_t one = {.left = driver_random_u64(task_driver(t)) % (all.count + 1)};
+        if (one.left == all.count)
             break; /* this one */
-        do {
-            if (!dag_pb_next_link(&links, &link))
-                return ERR_CORRUPT;
-        } while (n--);
-        if (cid_is_identity(&link.cid))
+        TRY(ipld_links(at.codec, block_bytes(b), take_nth, &one));
+        if (cid_is_identity(&one.cid))
             break;
-        at = link.cid;
+        at = one.cid;
     }
     *ret = at;
     return OK;
