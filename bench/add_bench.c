@@ -143,7 +143,7 @@ static err_t run(task_t *t, void *arg)
     TRY(add(t, b, "read and hash, nothing stored", blocks_null(), &o, &ref));
     TRY(with_store(t, b, "add, CIDv0, 256 KiB", &o));
     o.cid_version = 1;
-    o.chunk_bytes = 1 << 20;
+    o.chunker.max_bytes = 1 << 20;
     o.max_links = 1024;
     return with_store(t, b, "add, CIDv1, raw leaves of 1 MiB", &o);
 }

@@ -4,7 +4,7 @@
 #include "api/upload.h"
 #include "base/log.h"
 #include "dag/tree.h"
-#include "multi/multicodec.h"
+#include "multi/multihash.h"
 #include <inttypes.h>
 #include <stdlib.h>
 
@@ -46,11 +46,7 @@ static err_t hash_option(rpc_t *r, import_options_t *o)
     const char *name = rpc_option(r, "hash");
     if (!name || !*name)
         name = config_str(repo_config(node_repo(r->node)), "Import.HashFunction", "sha2-256");
-    if (!strcmp(name, "sha2-256"))
-        return OK;
-    if (multicodec_from_name(name, &o->hash_code))
-        return fail(ERR_USAGE, "unrecognized hash function: \"%s\"", name);
-    return OK;
+    return multihash_from_name(name, &o->hash_code);
 }
 
 static err_t shard_options(rpc_t *r, import_options_t *o)
@@ -116,8 +112,8 @@ static err_t read_options(add_t *a)
     else if (config_has(c, "Import.UnixFSRawLeaves"))
         o->raw_leaves = config_bool(c, "Import.UnixFSRawLeaves", false);
     const char *chunker = rpc_option(r, "chunker");
-    TRY(import_parse_chunker(chunker && *chunker ? chunker : config_str(c, "Import.UnixFSChunker", ""),
-                             &o->chunk_bytes));
+    TRY(chunker_parse(chunker && *chunker ? chunker : config_str(c, "Import.UnixFSChunker", ""),
+                      &o->chunker));
     TRY(size_option(r, "max-file-links", "Import.UnixFSFileMaxLinks", IMPORT_MAX_LINKS_DEFAULT,
                     &o->max_links));
     TRY(rpc_u64(r, "inline-limit", IMPORT_INLINE_DEFAULT, &limit));

@@ -47,7 +47,7 @@ static err_t ranges(task_t *t, void *arg)
     for (int raw = 0; raw < 2; raw++) {
         world_t w = {0};
         import_options_init(&w.options);
-        w.options.chunk_bytes = 100;
+        w.options.chunker.max_bytes = 100;
         w.options.max_links = 7;
         w.options.raw_leaves = raw;
         world_init(&w, t);
@@ -139,7 +139,7 @@ static err_t window(task_t *t, void *arg)
     for (int raw = 0; raw < 2; raw++) {
         world_t w = {0};
         import_options_init(&w.options);
-        w.options.chunk_bytes = 1000;
+        w.options.chunker.max_bytes = 1000;
         w.options.raw_leaves = raw;
         world_init(&w, t);
         dag_ref_t ref = add(&w, buf_bytes(&content));
@@ -469,7 +469,7 @@ static err_t walks(task_t *t, void *arg)
 {
     world_t w = {0};
     import_options_init(&w.options);
-    w.options.chunk_bytes = 10;
+    w.options.chunker.max_bytes = 10;
     w.options.max_links = 4;
     w.options.raw_leaves = 1;
     world_init(&w, t);

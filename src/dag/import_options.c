@@ -1,9 +1,6 @@
 #include "dag/import_options.h"
-#include "base/bytes.h"
 #include "dag/unixfs.h"
 #include "multi/cid.h"
-#include <errno.h>
-#include <stdlib.h>
 
 void import_options_init(import_options_t *o)
 {
@@ -11,7 +8,7 @@ void import_options_init(import_options_t *o)
         .cid_version = -1,
         .raw_leaves = -1,
         .hash_code = MH_SHA2_256,
-        .chunk_bytes = IMPORT_CHUNK_DEFAULT,
+        .chunker = {.kind = CHUNKER_SIZE, .max_bytes = CHUNKER_DEFAULT_BYTES},
         .max_links = IMPORT_MAX_LINKS_DEFAULT,
         .shard_rule = SHARD_BY_LINKS,
         .shard_threshold = IMPORT_SHARD_THRESHOLD,
@@ -23,6 +20,9 @@ void import_options_init(import_options_t *o)
 static err_t check_hash(const import_options_t *o)
 {
     cid_t probe;
+    size_t len;
+    if (multihash_natural_len(o->hash_code, &len))
+        return fail_also(ERR_UNSUPPORTED, "invalid cid");
     TRY(cid_of(1, CODEC_RAW, o->hash_code, BYTES_NONE, &probe));
     return cid_is_identity(&probe) ? OK : cid_check_hash_allowed(&probe);
 }
@@ -43,8 +43,9 @@ err_t import_options_resolve(import_options_t *o)
                     "raw-leaves can't be used with UnixFS metadata like mode or modification time");
     if (o->raw_leaves < 0)
         o->raw_leaves = o->cid_version == 1 && !o->has_metadata;
-    if (!o->chunk_bytes || o->chunk_bytes > IMPORT_CHUNK_MAX)
-        return fail(ERR_USAGE, "chunks must have 1 to %u bytes, not %zu", IMPORT_CHUNK_MAX, o->chunk_bytes);
+    if (!o->chunker.max_bytes || o->chunker.max_bytes > CHUNKER_MAX_BYTES)
+        return fail(ERR_USAGE, "chunks must have 1 to %u bytes, not %zu", CHUNKER_MAX_BYTES,
+                    o->chunker.max_bytes);
     if (o->max_links < 2 || o->max_links > IMPORT_MAX_LINKS_LIMIT)
         return fail(ERR_USAGE, "max-file-links must be 2 to %d, not %zu", IMPORT_MAX_LINKS_LIMIT,
                     o->max_links);
@@ -56,27 +57,4 @@ err_t import_options_resolve(import_options_t *o)
         return fail(ERR_USAGE, "the fanout of a directory must be a power of two from %d to %d, not %zu",
                     UNIXFS_MIN_FANOUT, UNIXFS_MAX_FANOUT, fanout);
     return check_hash(o);
-}
-
-err_t import_parse_chunker(const char *text, size_t *ret_chunk_bytes)
-{
-    bytes_t b = bytes_str(text);
-    if (!b.len || !strcmp(text, "default")) {
-        *ret_chunk_bytes = IMPORT_CHUNK_DEFAULT;
-        return OK;
-    }
-    if (bytes_starts_with(b, BYTES_LIT("rabin")) || bytes_starts_with(b, BYTES_LIT("buzhash")))
-        return fail(ERR_UNSUPPORTED, "chunker %s: only chunks of a fixed size are supported: use size-N",
-                    text);
-    if (!bytes_starts_with(b, BYTES_LIT("size-")) || text[5] < '0' || text[5] > '9')
-        return fail(ERR_USAGE, "unrecognized chunker option: %s; use size-N with N bytes", text);
-    char *end;
-    errno = 0;
-    unsigned long long n = strtoull(text + 5, &end, 10);
-    if (!*end && !n)
-        return fail(ERR_USAGE, "chunker size must be greater than 0");
-    if (*end || errno || n > IMPORT_CHUNK_MAX)
-        return fail(ERR_USAGE, "chunker %s: the size must be a number from 1 to %u", text, IMPORT_CHUNK_MAX);
-    *ret_chunk_bytes = (size_t)n;
-    return OK;
 }

@@ -2,10 +2,8 @@
  * reference, which CIDs depend on. */
 #ifndef DAG_IMPORT_OPTIONS_H
 #define DAG_IMPORT_OPTIONS_H
-#include "base/error.h"
+#include "dag/chunker.h"
 
-#define IMPORT_CHUNK_DEFAULT (256u << 10)
-#define IMPORT_CHUNK_MAX ((2u << 20) - 256) /* the rest is room for the message around it */
 #define IMPORT_MAX_LINKS_DEFAULT 174
 #define IMPORT_MAX_LINKS_LIMIT 8192
 #define IMPORT_INLINE_DEFAULT 32
@@ -23,7 +21,7 @@ typedef struct import_options {
     int raw_leaves;     /* 0, 1, or -1: as CIDv1 has them, unless modes or times are kept */
     bool has_metadata;  /* modes or modification times are kept: excludes raw leaves */
     uint64_t hash_code; /* MH_SHA2_256 */
-    size_t chunk_bytes;
+    chunker_t chunker;
     size_t max_links; /* children of an inner node of a file */
     bool is_trickle;
     size_t inline_limit; /* blocks up to this length go into their own CID; 0: none */
@@ -37,7 +35,4 @@ void import_options_init(import_options_t *o);
 /* Turns the -1 into their values. ERR_USAGE with what contradicts, ERR_UNSUPPORTED, ERR_DENIED: the hash
  * function. */
 MUST_CHECK err_t import_options_resolve(import_options_t *o);
-/* "size-262144", "" and "default". ERR_UNSUPPORTED: rabin, buzhash. ERR_USAGE: anything else, 0, or over
- * IMPORT_CHUNK_MAX. */
-MUST_CHECK err_t import_parse_chunker(const char *text, size_t *ret_chunk_bytes);
 #endif

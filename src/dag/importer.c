@@ -36,6 +36,9 @@ struct importer {
     slot_t slots[SLOTS];
     size_t leaves_per_slot;
     block_t *spare; /* room for one whole chunk, kept from file to file */
+    uint8_t *ahead; /* what was read but not yet cut, where the content decides; max_bytes of room */
+    size_t ahead_len;
+    bool has_source_ended;
     uint64_t read_bytes, held_bytes, peak_bytes;
     import_progress_fn progress;
     void *progress_arg;
@@ -67,7 +70,7 @@ err_t importer_new(task_t *t, blocks_t *blocks, const import_options_t *options,
     node_writer_init(&im->writer, &im->options, &im->queue);
     group_init(&im->hashers, task_sched(t));
     event_init(&im->hashed);
-    im->leaves_per_slot = SLOT_BYTES / im->options.chunk_bytes;
+    im->leaves_per_slot = SLOT_BYTES / im->options.chunker.max_bytes;
     if (im->leaves_per_slot < 1)
         im->leaves_per_slot = 1;
     if (im->leaves_per_slot > SLOT_MAX_LEAVES)
@@ -102,6 +105,7 @@ void importer_free(task_t *t, importer_t *im)
         free(im->slots[i].leaves);
     }
     block_release(im->spare);
+    free(im->ahead);
     free(im);
 }
 
@@ -157,12 +161,12 @@ static err_t wrap(const import_options_t *o, bytes_t content, const unixfs_t *me
     return OK;
 }
 
-/* Reads the next leaf. Full chunks stay where they were read; the last, short one moves into a block of
- * its own length. *ret_leaf.block is NULL at the end of the content. */
-static err_t read_leaf(task_t *t, importer_t *im, source_t source, leaf_t *ret_leaf, bool *ret_ended)
+/* Reads the next leaf of a fixed size. Full chunks stay where they were read; the last, short one moves into
+ * a block of its own length. *ret_leaf.block is NULL at the end of the content. */
+static err_t read_sized(task_t *t, importer_t *im, source_t source, leaf_t *ret_leaf, bool *ret_ended)
 {
     unixfs_leaf_t a;
-    size_t chunk = im->options.chunk_bytes, n;
+    size_t chunk = im->options.chunker.max_bytes, n;
     around(&im->options, NULL, chunk, &a);
     if (!im->spare)
         TRY(block_new(a.prefix_len + chunk + a.suffix_len, &im->spare));
@@ -178,7 +182,51 @@ static err_t read_leaf(task_t *t, importer_t *im, source_t source, leaf_t *ret_l
         bytes_t content = bytes_of(im->spare->data + a.prefix_len, n);
         TRY(wrap(&im->options, content, NULL, &ret_leaf->block));
     }
-    im->read_bytes += n;
+    return OK;
+}
+
+typedef struct cut {
+    const chunker_t *chunker;
+    bytes_t ahead;
+    size_t len;
+} cut_t;
+
+static void find_cut(void *arg)
+{
+    cut_t *c = arg;
+    c->len = chunker_cut(c->chunker, c->ahead);
+}
+
+/* The next leaf where the content decides its length. */
+static err_t read_cut(task_t *t, importer_t *im, source_t source, leaf_t *ret_leaf, bool *ret_ended)
+{
+    const chunker_t *chunker = &im->options.chunker;
+    size_t room = chunker->max_bytes - im->ahead_len, n = 0;
+    if (!im->ahead)
+        im->ahead = xcalloc(1, chunker->max_bytes);
+    if (!im->has_source_ended)
+        TRY(fill(t, source, im->ahead + im->ahead_len, room, &n));
+    im->ahead_len += n;
+    im->has_source_ended |= n < room;
+    cut_t cut = {.chunker = chunker, .ahead = bytes_of(im->ahead, im->ahead_len)};
+    if (im->ahead_len > HASH_INLINE_BYTES)
+        work(t, find_cut, &cut);
+    else
+        find_cut(&cut);
+    *ret_leaf = (leaf_t){.size = cut.len};
+    if (cut.len)
+        TRY(wrap(&im->options, bytes_of(im->ahead, cut.len), NULL, &ret_leaf->block));
+    im->ahead_len -= cut.len;
+    memmove(im->ahead, im->ahead + cut.len, im->ahead_len);
+    *ret_ended = im->has_source_ended && !im->ahead_len;
+    return OK;
+}
+
+static err_t read_leaf(task_t *t, importer_t *im, source_t source, leaf_t *ret_leaf, bool *ret_ended)
+{
+    bool is_sized = im->options.chunker.kind == CHUNKER_SIZE;
+    TRY((is_sized ? read_sized : read_cut)(t, im, source, ret_leaf, ret_ended));
+    im->read_bytes += ret_leaf->size;
     return OK;
 }
 
@@ -342,6 +390,8 @@ static void drop_slots(task_t *t, importer_t *im)
 err_t importer_add_file(task_t *t, importer_t *im, source_t source, const unixfs_t *meta, dag_ref_t *ret_ref)
 {
     file_state_t *f = xcalloc(1, sizeof *f);
+    im->ahead_len = 0; /* of a file that failed */
+    im->has_source_ended = false;
     layout_init(&f->layout, &im->writer);
     err_t e = import(t, im, source, meta, f);
     if (!e)

@@ -76,7 +76,9 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
         return 0;
     input_t in = {.content = bytes_of(data + 4, size - 4), .step = 1 + data[3] % 50};
     import_options_init(&in.options);
-    in.options.chunk_bytes = 1 + data[0];
+    in.options.chunker.max_bytes = 1 + data[0];
+    if (data[2] & 0x40)
+        in.options.chunker = (chunker_t){CHUNKER_RABIN, 16, 17 + data[0], 18u + data[0] + data[1]};
     in.options.max_links = 2 + data[1] % 7;
     in.options.is_trickle = data[2] >> 7;
     in.options.raw_leaves = data[2] & 1;

@@ -52,7 +52,7 @@ static err_t any_split(task_t *t, void *arg)
     for (int raw = 0; raw < 2; raw++) {
         import_options_t o;
         import_options_init(&o);
-        o.chunk_bytes = 1000;
+        o.chunker.max_bytes = 1000;
         o.max_links = 5;
         o.raw_leaves = raw;
         cid_t whole, split;
@@ -291,7 +291,7 @@ static void test_options(void **state)
     o.max_links = 1;
     assert_err(import_options_resolve(&o), ERR_USAGE);
     import_options_init(&o);
-    o.chunk_bytes = 3 << 20;
+    o.chunker.max_bytes = 3 << 20;
     assert_err(import_options_resolve(&o), ERR_USAGE);
 }
 

@@ -17,6 +17,7 @@ struct tree_dir {
 struct tree {
     tree_dir_t *root;
     size_t count;
+    bool omits_empty;
 };
 
 static tree_dir_t *dir_new(void)
@@ -58,6 +59,16 @@ void tree_free(tree_t *tr)
 size_t tree_count(const tree_t *tr)
 {
     return tr->count;
+}
+
+void tree_omit_empty_dirs(tree_t *tr)
+{
+    tr->omits_empty = true;
+}
+
+static bool is_omitted(const tree_t *tr, const tree_entry_t *entry)
+{
+    return tr->omits_empty && entry->dir && !map_count(&entry->dir->entries);
 }
 
 static err_t check_name(bytes_t name)
@@ -149,13 +160,15 @@ typedef struct tree_frame {
     size_t iter, path_len;
 } tree_frame_t;
 
-static err_t write_dir(task_t *t, importer_t *im, tree_dir_t *d, dag_ref_t *ret)
+static err_t write_dir(task_t *t, const tree_t *tr, importer_t *im, tree_dir_t *d, dag_ref_t *ret)
 {
     size_t n = map_count(&d->entries), count = 0;
     dir_item_t *items = xcalloc(n ? n : 1, sizeof *items);
     void *value;
     for (size_t i = 0; map_next(&d->entries, &i, NULL, &value);) {
         const tree_entry_t *entry = value;
+        if (is_omitted(tr, entry))
+            continue;
         items[count++] = (dir_item_t){.name = bytes_of(entry->name, entry->name_len), .ref = &entry->ref};
     }
     err_t e = directory_write(t, importer_writer(im), items, count, &d->meta, ret);
@@ -184,14 +197,15 @@ static err_t write_all(task_t *t, tree_t *tr, importer_t *im, bool with_root, tr
         tree_frame_t *f = &frames[depth - 1];
         void *value;
         if (map_next(&f->dir->entries, &f->iter, NULL, &value)) {
-            if (((tree_entry_t *)value)->dir)
+            bool is_top = depth == 1 && !with_root;
+            if (((tree_entry_t *)value)->dir && (is_top || !is_omitted(tr, value)))
                 TRY(enter(frames, &depth, value, &path));
             continue;
         }
         if (!f->entry && !with_root)
             return OK;
         dag_ref_t *ret = f->entry ? &f->entry->ref : ret_root;
-        TRY(write_dir(t, im, f->dir, ret));
+        TRY(write_dir(t, tr, im, f->dir, ret));
         if (each)
             each(arg, buf_bytes(&path), ret);
         path.len = f->path_len;

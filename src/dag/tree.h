@@ -17,6 +17,8 @@ void tree_free(tree_t *tr); /* NULL is fine */
 MUST_CHECK err_t tree_put(tree_t *tr, bytes_t path, const dag_ref_t *ref);
 /* Makes a directory, empty unless something is put below it; "" names the root. meta may be NULL. */
 MUST_CHECK err_t tree_put_dir(tree_t *tr, bytes_t path, const unixfs_t *meta);
+/* Directories without any entry are left out, but for the topmost. */
+void tree_omit_empty_dirs(tree_t *tr);
 size_t tree_count(const tree_t *tr);
 /* Writes all directories, children first, calling `each` (may be NULL) for each with its path, "" for the
  * root. Without with_root the root is not written: what stands in it are several roots. */

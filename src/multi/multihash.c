@@ -51,6 +51,30 @@ static const char *name_of(uint64_t code)
     return name ? name : "unknown";
 }
 
+err_t multihash_from_name(const char *name, uint64_t *ret_code)
+{
+    char lower[64];
+    size_t n = 0;
+    function_t f;
+    uint64_t code;
+    for (; name[n] && n < sizeof lower - 1; n++)
+        lower[n] = (char)(name[n] >= 'A' && name[n] <= 'Z' ? name[n] + ('a' - 'A') : name[n]);
+    lower[n] = 0;
+    if (!strcmp(lower, "sha3")) {
+        *ret_code = 0x14;
+        return OK;
+    }
+    bool is_known = !multicodec_from_name(lower, &code) && strcmp(lower, "sha2-224") &&
+                    strcmp(lower, "sha2-384") && strcmp(lower, "sha2-512-256");
+    /* names that the reference knows and cannot compute */
+    bool is_named = is_known && (code == MH_IDENTITY || code == MH_MURMUR3_64 || find(code, &f) ||
+                                 code == 0x1012 || code == 0x1100 || code == 0xb401);
+    if (!is_named)
+        return fail(ERR_USAGE, "unrecognized hash function: \"%s\"", lower);
+    *ret_code = code;
+    return OK;
+}
+
 multihash_t multihash_read(reader_t *r)
 {
     uint64_t code = read_uvarint(r);
@@ -78,7 +102,8 @@ err_t multihash_natural_len(uint64_t code, size_t *ret_len)
     else if (find(code, &f))
         *ret_len = f.natural_len;
     else
-        return fail(ERR_UNSUPPORTED, "the hash function %s (0x%" PRIx64 ") is not supported", name_of(code),
+        return fail(ERR_UNSUPPORTED,
+                    "unknown multihash code %" PRIu64 " (0x%" PRIx64 "): no such hash registered", code,
                     code);
     return OK;
 }
@@ -86,7 +111,7 @@ err_t multihash_natural_len(uint64_t code, size_t *ret_len)
 static err_t sum_identity(bytes_t data, size_t digest_len, uint8_t *out)
 {
     if (data.len > MULTIHASH_DIGEST_MAX)
-        return fail(ERR_LIMIT, "%zu bytes are too many for an identity hash; %d is the limit", data.len,
+        return fail(ERR_LIMIT, "digest too large: identity digest got %zu bytes, maximum %d", data.len,
                     MULTIHASH_DIGEST_MAX);
     if (digest_len != data.len)
         return fail(ERR_INVALID, "an identity hash of %zu bytes has %zu bytes of digest", data.len,
@@ -127,15 +152,14 @@ err_t multihash_check_allowed(uint64_t code, size_t digest_len)
 {
     function_t f;
     if (digest_len > MULTIHASH_DIGEST_MAX)
-        return fail(ERR_DENIED, "a %s digest of %zu bytes is too long for a block's address", name_of(code),
-                    digest_len);
+        return fail(ERR_DENIED, "digest too large: %s digest got %zu bytes, maximum %d", name_of(code),
+                    digest_len, MULTIHASH_DIGEST_MAX);
     if (code == MH_IDENTITY)
         return OK;
     if (!find(code, &f) || !f.is_allowed)
-        return fail(ERR_DENIED, "blocks are not addressed with the hash function %s (0x%" PRIx64 ")",
-                    name_of(code), code);
+        return fail(ERR_DENIED, "potentially insecure hash functions not allowed");
     if (digest_len < ALLOWED_DIGEST_MIN)
-        return fail(ERR_DENIED, "a %s digest of %zu bytes is too short to be safe", name_of(code),
-                    digest_len);
+        return fail(ERR_DENIED, "digest too small: %s digest got %zu bytes, minimum %d", name_of(code),
+                    digest_len, ALLOWED_DIGEST_MIN);
     return OK;
 }

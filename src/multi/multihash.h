@@ -30,6 +30,9 @@ typedef struct multihash {
 multihash_t multihash_read(reader_t *r);
 /* All of `in` must be one multihash. ERR_INVALID, ERR_LIMIT. */
 MUST_CHECK err_t multihash_decode(bytes_t in, multihash_t *ret);
+/* The code of a hash function as users name it, in any case: "sha2-256", "blake2b-256", "sha3". ERR_USAGE:
+ * the reference has no such name. */
+MUST_CHECK err_t multihash_from_name(const char *name, uint64_t *ret_code);
 /* The length of the function's digest; ERR_UNSUPPORTED when we have no such function. Identity: 0. */
 MUST_CHECK err_t multihash_natural_len(uint64_t code, size_t *ret_len);
 /* Hashes data. digest_len: the natural length, or less where the function's digests may be cut (all but

@@ -125,9 +125,30 @@ static void test_multicodec(void **state)
     tsv_close(v);
 }
 
+static void test_names(void **state)
+{
+    uint64_t code = 9;
+    assert_ok(multihash_from_name("SHA2-512", &code));
+    assert_int_equal(code, MH_SHA2_512);
+    assert_ok(multihash_from_name("sha3", &code));
+    assert_int_equal(code, 0x14);
+    assert_ok(multihash_from_name("blake2s-8", &code));
+    assert_int_equal(code, MH_BLAKE2S_8);
+    assert_ok(multihash_from_name("identity", &code));
+    assert_int_equal(code, MH_IDENTITY);
+    assert_ok(multihash_from_name("x11", &code)); /* named, but nobody can compute it */
+    static const char *const unknown[] = {"sha2-224", "sha2-384", "murmur3", "dag-pb", "blake2b-520", ""};
+    for (size_t i = 0; i < ARRAY_LEN(unknown); i++) {
+        code = 9;
+        assert_err(multihash_from_name(unknown[i], &code), ERR_USAGE);
+        assert_int_equal(code, 9);
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {cmocka_unit_test(test_vectors), cmocka_unit_test(test_allow_list),
-                                       cmocka_unit_test(test_lengths), cmocka_unit_test(test_multicodec)};
+                                       cmocka_unit_test(test_lengths), cmocka_unit_test(test_names),
+                                       cmocka_unit_test(test_multicodec)};
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
