@@ -49,12 +49,14 @@ static err_t any_split(task_t *t, void *arg)
     AUTO(buf_t) content = {0};
     buf_init(&content, 1 << 20);
     inputs_append("ctr:split:100000", &content);
-    for (int raw = 0; raw < 2; raw++) {
+    for (int raw = 0; raw < 3; raw++) {
         import_options_t o;
         import_options_init(&o);
         o.chunker.max_bytes = 1000;
         o.max_links = 5;
-        o.raw_leaves = raw;
+        o.raw_leaves = raw & 1;
+        if (raw == 2)
+            assert_ok(chunker_parse("rabin-100-500-1000", &o.chunker));
         cid_t whole, split;
         TRY(import_split(t, &o, buf_bytes(&content), 1 << 20, &whole));
         static const size_t most[] = {1, 2, 999, 1000, 1001, 7777};
@@ -267,19 +269,6 @@ static void test_cancellation_leaves_nothing_behind(void **state)
 
 static void test_options(void **state)
 {
-    size_t chunk;
-    assert_ok(import_parse_chunker("size-1024", &chunk));
-    assert_int_equal(chunk, 1024);
-    assert_ok(import_parse_chunker("", &chunk));
-    assert_int_equal(chunk, 262144);
-    assert_ok(import_parse_chunker("size-2096896", &chunk));
-    static const char *const wrong[] = {"size-0",  "size--1", "size-2096897",
-                                        "size-1x", "size-",   "size-99999999999999999999",
-                                        "fixed",   "1024"};
-    for (size_t i = 0; i < ARRAY_LEN(wrong); i++)
-        assert_err(import_parse_chunker(wrong[i], &chunk), ERR_USAGE);
-    assert_err(import_parse_chunker("rabin-1-2-3", &chunk), ERR_UNSUPPORTED);
-    assert_err(import_parse_chunker("buzhash", &chunk), ERR_UNSUPPORTED);
     import_options_t o;
     import_options_init(&o);
     o.cid_version = 2;
