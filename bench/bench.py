@@ -1,9 +1,12 @@
 #!/usr/bin/env python3
 """Measures our node and Kubo on the same work, turn by turn in one run, and prints medians and ratios.
 
-bench.py KUBO|none PROGRAM [NAME-PART…]; BENCH_MIB (1024), BENCH_RUNS (3)
+bench.py KUBO|none PROGRAM [NAME-PART…]; BENCH_MIB (1024), BENCH_RUNS (3), BENCH_PINS (100000)
 """
+import concurrent.futures
 import hashlib
+import http.client
+import json
 import os
 import pathlib
 import re
@@ -22,6 +25,7 @@ MIB = 1 << 20
 SIZE = int(os.environ.get("BENCH_MIB", "1024")) * MIB
 RUNS = int(os.environ.get("BENCH_RUNS", "3"))
 SMALL_FILES = 10000
+PINS = int(os.environ.get("BENCH_PINS", "100000"))
 GATEWAY_SECONDS = 5
 LOOPBACK = {"Routing__LoopbackAddressesOnLanDHT": True}
 
@@ -206,6 +210,62 @@ def bench_gateway(shop):
     medians = report("gateway, 1 KiB files, 32 connections", "requests/s", rates, 0)
     if "constant answer" in medians:
         print(f"  {medians['distribute'] / medians['constant answer'] * 100:.0f}% of what the same server reaches with a constant answer")
+
+
+def pin_many(node, count):
+    """Raw blocks of a few bytes, each with a recursive pin; over 16 connections, since Kubo syncs at each pin."""
+    def put(first):
+        parts = "".join(f'--b\r\nContent-Disposition: form-data; name="data"\r\nContent-Type: application/octet-stream\r\n\r\n'
+                        f"block {i}\r\n" for i in range(first, min(first + 500, count)))
+        response, data = node.rpc_raw("block/put", body=f"{parts}--b--\r\n".encode(), content_type="multipart/form-data; boundary=b")
+        cids = [json.loads(line)["Key"] for line in data.splitlines()]
+        for i in range(0, len(cids), 100):
+            response, data = node.rpc_raw("pin/add", cids[i:i + 100])
+            nodes.check(response.status == 200, f"pin/add: {data[:200]!r}")
+    with concurrent.futures.ThreadPoolExecutor(16) as pool:
+        for done in pool.map(put, range(0, count, 500)):
+            pass
+
+
+def list_pins(node, **options):
+    """Milliseconds to the first bytes of the answer and to its end, and its bytes."""
+    connection = http.client.HTTPConnection("127.0.0.1", node.api_port, timeout=600)
+    began = time.monotonic()
+    connection.request("POST", "/api/v0/pin/ls?" + "&".join(f"{k}={v}" for k, v in options.items()))
+    response = connection.getresponse()
+    size = len(response.read(4096))
+    first = time.monotonic() - began
+    while piece := response.read(1 << 20):
+        size += len(piece)
+    whole = time.monotonic() - began
+    connection.close()
+    return first * 1000, whole * 1000, size
+
+
+def bench_pins(shop):
+    """Listing many recursive pins: until the first of them comes, and until the last has."""
+    first, whole, cli, memory = {}, {}, {}, {}
+    made = [(who, make(f"pins-{who}")) for who, make in makers(shop)]
+    for who, node in made:
+        pin_many(node, PINS)
+    for run in range(RUNS):
+        for who, node in made:
+            before = node.memory()[0]
+            a, b, size = list_pins(node, type="recursive", stream="true")
+            nodes.check(size > PINS * 60, f"{who}: {size} bytes")
+            first.setdefault(who, []).append(a)
+            whole.setdefault(who, []).append(PINS / b * 1000)
+            memory.setdefault(who, []).append((node.memory()[1] - before) / MIB)
+            began = time.monotonic()
+            lines = node.text("pin", "ls", "--type=recursive", timeout=600).count("\n")
+            nodes.check(lines >= PINS - 1, f"{who}: {lines} lines")
+            cli.setdefault(who, []).append(PINS / (time.monotonic() - began))
+    for who, node in made:
+        node.stop(60)
+    report(f"pin ls of {PINS} pins, first page", "ms", first, 1, smaller_is_better=True)
+    report("  whole list over HTTP", "pins/s", whole, 0)
+    report("  whole list, command line", "pins/s", cli, 0)
+    report("  peak memory above what it was", "MiB", memory, 1, smaller_is_better=True)
 
 
 def main(argv):

@@ -112,39 +112,47 @@ static err_t rpc_block_put(task_t *t, rpc_t *r)
 }
 
 /* ── rm ──────────────────────────────────────────────────────────────────────────────────────── */
-static err_t remove_one(task_t *t, rpc_t *r, const cid_t *cid)
+static err_t remove_one(task_t *t, rpc_t *r, const pin_check_t *c)
 {
     char text[CID_TEXT_MAX];
-    pin_t *pin = xcalloc(1, sizeof *pin);
-    cid_t through;
-    err_t e = pins_find_any(t, repo_pins(node_repo(r->node)), node_local_blocks(r->node), cid, pin, &through);
-    pin_mode_t mode = pin->mode;
-    free(pin);
-    if (!e)
-        return fail(ERR_IN_USE, mode == PIN_INDIRECT ? "pinned via %s" : "pinned: %s",
-                    mode == PIN_INDIRECT ? cid_print(&through, text) : pin_mode_name(mode));
-    if (e != ERR_NOT_FOUND)
-        return e;
+    const cid_t *cid = &c->pin.cid;
+    if (c->pin.mode)
+        return fail(ERR_IN_USE, c->pin.mode == PIN_INDIRECT ? "pinned via %s" : "pinned: %s",
+                    c->pin.mode == PIN_INDIRECT ? cid_print(&c->through, text) : pin_mode_name(c->pin.mode));
     if (!blockstore_has(t, repo_blockstore(node_repo(r->node)), cid) && !rpc_bool(r, "force", false))
         return fail(ERR_NOT_FOUND, "ipld: could not find %s", cid_print(cid, text));
     return blockstore_remove(t, repo_blockstore(node_repo(r->node)), cid, 1);
 }
 
-static err_t rpc_block_rm(task_t *t, rpc_t *r)
+static err_t remove_checked(task_t *t, rpc_t *r, const pin_check_t *checks)
 {
+    bool quiet = rpc_bool(r, "quiet", false);
     for (size_t i = 0; i < r->n_args; i++) {
         char text[CID_TEXT_MAX];
-        cid_t cid;
-        TRY(rpc_resolve_cid(t, r, r->args[i], &cid));
-        err_t e = remove_one(t, r, &cid);
-        if (!e && rpc_bool(r, "quiet", false))
+        err_t e = remove_one(t, r, &checks[i]);
+        if (!e && quiet)
             continue;
-        json_t *o = json_pack("{s:s}", "Hash", rpc_cid(r, &cid, text));
+        json_t *o = json_pack("{s:s}", "Hash", rpc_cid(r, &checks[i].pin.cid, text));
         if (e)
             json_object_set_new(o, "Error", rpc_bytes_json(bytes_str(error_text(e))));
         TRY(rpc_emit(t, r, o));
     }
     return OK;
+}
+
+static err_t rpc_block_rm(task_t *t, rpc_t *r)
+{
+    pin_check_t *checks = xcalloc(r->n_args, sizeof *checks);
+    err_t e = OK;
+    for (size_t i = 0; i < r->n_args && !e; i++)
+        e = rpc_resolve_cid(t, r, r->args[i], &checks[i].pin.cid);
+    if (!e)
+        e = pins_check(t, repo_pins(node_repo(r->node)), node_local_blocks(r->node), PIN_ANY, checks,
+                       r->n_args);
+    if (!e)
+        e = remove_checked(t, r, checks);
+    free(checks);
+    return e;
 }
 
 const rpc_command_t rpc_block_commands[] = {

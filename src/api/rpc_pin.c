@@ -141,8 +141,16 @@ static err_t pin_one(task_t *t, rpc_t *r, const cid_t *cid, bool shows_progress)
     return x.emit_error;
 }
 
+static err_t check_name_length(const char *name)
+{
+    if (!name || strlen(name) <= PIN_NAME_MAX_BYTES)
+        return OK;
+    return fail(ERR_INVALID, "pin name is %zu bytes (max %d bytes)", strlen(name), PIN_NAME_MAX_BYTES);
+}
+
 static err_t rpc_pin_add(task_t *t, rpc_t *r)
 {
+    TRY(check_name_length(rpc_option(r, "name")));
     json_t *pins = json_array();
     uint64_t copies = 0;
     err_t e = rpc_u64(r, "replicas", 0, &copies);
@@ -211,48 +219,99 @@ static err_t rpc_pin_rm(task_t *t, rpc_t *r)
     return e;
 }
 
+/* How many copies this node, as their owner, has asked for; 0: none. */
+typedef struct wanted_copies {
+    const cid_t *root;
+    peer_id_t self;
+    uint32_t copies;
+} wanted_copies_t;
+
+static err_t see_copies(task_t *t, void *arg, const replica_status_t *s)
+{
+    wanted_copies_t *w = arg;
+    if (cid_equal(&s->root, w->root) && peer_id_equal(&s->owner, &w->self))
+        w->copies = s->target;
+    return OK;
+}
+
+/* The copies of what a pin leaves are made of what it moves to, and then let go. */
+static err_t move_copies(task_t *t, rpc_t *r, const cid_t *from, const cid_t *to)
+{
+    wanted_copies_t w = {.root = from, .self = *node_id(r->node)};
+    if (!node_replica(r->node) || !node_is_replicated(t, r->node, from))
+        return OK;
+    TRY(replica_each(t, node_replica(r->node), see_copies, &w));
+    if (!w.copies)
+        return OK;
+    err_t e = replica_pin(t, node_replica(r->node), to, w.copies, NULL, NULL, NULL);
+    if (e && e != ERR_TIMEOUT) /* then the rest are made by and by */
+        return e;
+    return release_copies(t, r, from);
+}
+
 static err_t rpc_pin_update(task_t *t, rpc_t *r)
 {
     AUTO(node_session_t) session = {0};
     char from_text[CID_TEXT_MAX], to_text[CID_TEXT_MAX];
+    bool moves = rpc_bool(r, "unpin", true);
     cid_t from, to;
     TRY(rpc_resolve_cid(t, r, r->args[0], &from));
     TRY(rpc_resolve_cid(t, r, r->args[1], &to));
+    if (moves)
+        TRY(check_removable(t, r, &from));
     TRY(node_session_open(r->node, rpc_bool(r, "offline", false), &session));
-    TRY(pins_update(t, repo_pins(node_repo(r->node)), session.blocks, &from, &to,
-                    !rpc_bool(r, "unpin", true)));
+    TRY(pins_update(t, repo_pins(node_repo(r->node)), session.blocks, &from, &to, !moves));
+    if (moves && !cid_equal(&from, &to))
+        TRY(move_copies(t, r, &from, &to));
+    node_announce(r->node, &to);
     return rpc_emit(t, r,
                     json_pack("{s:[s,s]}", "Pins", rpc_cid(r, &from, from_text), rpc_cid(r, &to, to_text)));
 }
 
 /* ── ls ──────────────────────────────────────────────────────────────────────────────────────── */
+enum { PAGE_BYTES = 32 << 10, PAGE_MS = 20 };
 typedef struct pin_list {
     rpc_t *r;
     bool streams, has_any, wants_names;
+    buf_t page; /* what is not yet sent */
+    uint64_t sent_ms;
 } pin_list_t;
 
-/* Kubo's whole answer is one object; it is written pin by pin, so that a million pins cost no memory. */
+static err_t send_page(task_t *t, pin_list_t *l)
+{
+    l->sent_ms = task_now_ms(t);
+    if (!l->page.len)
+        return OK;
+    err_t e = rpc_emit_text(t, l->r, buf_bytes(&l->page));
+    buf_clear(&l->page);
+    return e;
+}
+
+static err_t append_pin(pin_list_t *l, const char *cid, const char *type, const char *name)
+{
+    if (!l->streams) {
+        TRY(buf_printf(&l->page, "%s\"%s\":{\"Type\":\"%s\",\"Name\":", l->has_any ? "," : "{\"Keys\":{", cid,
+                       type));
+        TRY(json_quote(bytes_str(name), &l->page));
+        return buf_append(&l->page, BYTES_LIT("}"));
+    }
+    TRY(buf_printf(&l->page, "{\"Cid\":\"%s\"", cid));
+    if (*name) {
+        TRY(buf_append(&l->page, BYTES_LIT(",\"Name\":")));
+        TRY(json_quote(bytes_str(name), &l->page));
+    }
+    return buf_printf(&l->page, ",\"Type\":\"%s\"}\n", type);
+}
+
+/* Kubo's whole answer is one object; it is written in pages, so that a million pins cost no memory, and what
+ * walks are slow to find is sent before they end. */
 static err_t emit_pin_of_type(task_t *t, pin_list_t *l, const pin_t *pin, const char *type)
 {
     char cid[CID_TEXT_MAX];
-    AUTO(buf_t) line = {0};
-    buf_init(&line, 8 << 10);
-    rpc_cid(l->r, &pin->cid, cid);
-    if (l->streams) {
-        TRY(buf_printf(&line, "{\"Cid\":\"%s\",\"Type\":\"%s\"", cid, type));
-        if (pin->name[0] && l->wants_names) {
-            TRY(buf_printf(&line, ",\"Name\":"));
-            TRY(json_quote(bytes_str(pin->name), &line));
-        }
-        TRY(buf_printf(&line, "}\n"));
-    } else {
-        TRY(buf_printf(&line, "%s\"%s\":{\"Type\":\"%s\",\"Name\":", l->has_any ? "," : "{\"Keys\":{", cid,
-                       type));
-        TRY(json_quote(bytes_str(l->wants_names ? pin->name : ""), &line));
-        TRY(buf_printf(&line, "}"));
-    }
+    TRY(append_pin(l, rpc_cid(l->r, &pin->cid, cid), type, l->wants_names ? pin->name : ""));
     l->has_any = true;
-    return rpc_emit_text(t, l->r, buf_bytes(&line));
+    bool is_due = l->page.len >= PAGE_BYTES || task_now_ms(t) - l->sent_ms >= PAGE_MS;
+    return is_due ? send_page(t, l) : OK;
 }
 
 static err_t emit_pin(task_t *t, void *arg, const pin_t *pin)
@@ -261,73 +320,92 @@ static err_t emit_pin(task_t *t, void *arg, const pin_t *pin)
 }
 
 /* A pin that was asked for by name: an indirect one says what reaches it. */
-static err_t emit_named(task_t *t, pin_list_t *l, const pin_t *pin, const cid_t *through)
+static err_t emit_checked(task_t *t, pin_list_t *l, const pin_check_t *c)
 {
     char type[CID_TEXT_MAX + 32], cid[CID_TEXT_MAX];
-    if (pin->mode != PIN_INDIRECT)
-        return emit_pin(t, l, pin);
-    snprintf(type, sizeof type, "indirect through %s", rpc_cid(l->r, through, cid));
-    return emit_pin_of_type(t, l, pin, type);
+    if (c->pin.mode != PIN_INDIRECT)
+        return emit_pin(t, l, &c->pin);
+    snprintf(type, sizeof type, "indirect through %s", rpc_cid(l->r, &c->through, cid));
+    return emit_pin_of_type(t, l, &c->pin, type);
 }
 
-static err_t list_named(task_t *t, rpc_t *r, pin_list_t *l, pin_mode_t modes)
+/* All are looked up together, before any is told. */
+static err_t list_checked(task_t *t, pin_list_t *l, unsigned modes, pin_check_t *checks)
 {
-    for (size_t i = 0; i < r->n_args; i++) {
-        cid_t cid, through;
-        pin_t *pin = xcalloc(1, sizeof *pin);
-        err_t e = rpc_resolve_cid(t, r, r->args[i], &cid);
-        if (!e)
-            e = modes & PIN_INDIRECT ? pins_find_any(t, repo_pins(node_repo(r->node)),
-                                                     node_local_blocks(r->node), &cid, pin, &through)
-                                     : pins_find(t, repo_pins(node_repo(r->node)), &cid, pin);
-        if (e == ERR_NOT_FOUND || (!e && !(pin->mode & modes)))
-            e = fail(ERR_NOT_FOUND, "path '%s' is not pinned", r->args[i]);
-        if (!e) {
-            pin->cid = cid;
-            e = emit_named(t, l, pin, &through);
-        }
-        free(pin);
-        TRY(e);
-    }
+    rpc_t *r = l->r;
+    for (size_t i = 0; i < r->n_args; i++)
+        TRY(rpc_resolve_cid(t, r, r->args[i], &checks[i].pin.cid));
+    TRY(pins_check(t, repo_pins(node_repo(r->node)), node_local_blocks(r->node), modes, checks, r->n_args));
+    for (size_t i = 0; i < r->n_args; i++)
+        if (!checks[i].pin.mode)
+            return fail(ERR_NOT_FOUND, "path '%s' is not pinned", r->args[i]);
+    for (size_t i = 0; i < r->n_args; i++)
+        TRY(emit_checked(t, l, &checks[i]));
     return OK;
+}
+
+static err_t list_named(task_t *t, pin_list_t *l, unsigned modes)
+{
+    pin_check_t *checks = xcalloc(l->r->n_args, sizeof *checks);
+    err_t e = list_checked(t, l, modes, checks);
+    free(checks);
+    return e;
+}
+
+static err_t list_pins(task_t *t, pin_list_t *l, unsigned modes, const char *name_part)
+{
+    rpc_t *r = l->r;
+    l->sent_ms = task_now_ms(t);
+    if (r->n_args)
+        TRY(list_named(t, l, modes));
+    else
+        TRY(pins_each(t, repo_pins(node_repo(r->node)), node_local_blocks(r->node), modes, name_part,
+                      emit_pin, l));
+    if (!l->streams)
+        TRY(buf_append(&l->page, l->has_any ? BYTES_LIT("}}\n") : BYTES_LIT("{}\n")));
+    return send_page(t, l);
 }
 
 static err_t rpc_pin_ls(task_t *t, rpc_t *r)
 {
     const char *type = rpc_option(r, "type"), *part = rpc_option(r, "name");
     pin_mode_t modes = PIN_ANY;
-    pin_list_t l = {.r = r,
-                    .streams = rpc_bool(r, "stream", false),
-                    .wants_names = rpc_bool(r, "names", false) || (part && *part)};
-    if (type && *type)
+    part = part && *part ? part : NULL;
+    TRY(check_name_length(part));
+    if (type)
         TRY(pin_mode_parse(type, &modes));
-    if (r->n_args)
-        TRY(list_named(t, r, &l, modes));
-    else
-        TRY(pins_each(t, repo_pins(node_repo(r->node)), node_local_blocks(r->node), modes,
-                      part && *part ? part : NULL, emit_pin, &l));
-    if (l.streams)
-        return OK;
-    return rpc_emit_text(t, r, l.has_any ? BYTES_LIT("}}\n") : BYTES_LIT("{}\n"));
+    pin_list_t l = {
+        .r = r, .streams = rpc_bool(r, "stream", false), .wants_names = rpc_bool(r, "names", false) || part};
+    buf_init(&l.page, PAGE_BYTES + (8 << 10));
+    err_t e = list_pins(t, &l, modes, part);
+    buf_deinit(&l.page);
+    return e;
 }
 
 /* ── verify ──────────────────────────────────────────────────────────────────────────────────── */
-static err_t emit_verified(task_t *t, void *arg, const pin_t *pin, const cid_t *bad, err_t why)
+static err_t emit_verified(task_t *t, void *arg, const pin_t *pin, const pin_bad_t *bad, size_t n_bad)
 {
     rpc_t *r = arg;
-    char text[CID_TEXT_MAX], bad_text[CID_TEXT_MAX];
-    if (!why)
-        return rpc_bool(r, "verbose", false)
-                   ? rpc_emit(t, r, json_pack("{s:s, s:b}", "Cid", rpc_cid(r, &pin->cid, text), "Ok", 1))
-                   : OK;
-    return rpc_emit(t, r,
-                    json_pack("{s:s, s:b, s:[{s:s, s:o}]}", "Cid", rpc_cid(r, &pin->cid, text), "Ok", 0,
-                              "BadNodes", "Cid", rpc_cid(r, bad, bad_text), "Err",
-                              rpc_bytes_json(bytes_str(error_text(why)))));
+    char text[CID_TEXT_MAX];
+    if (!n_bad && !rpc_bool(r, "verbose", false))
+        return OK;
+    json_t *o = json_pack("{s:s}", "Cid", rpc_cid(r, &pin->cid, text));
+    if (!n_bad)
+        json_object_set_new(o, "Ok", json_true());
+    if (!n_bad || rpc_bool(r, "quiet", false))
+        return rpc_emit(t, r, o);
+    json_t *list = json_array();
+    for (size_t i = 0; i < n_bad; i++)
+        json_array_append_new(list, json_pack("{s:s, s:o}", "Cid", rpc_cid(r, &bad[i].cid, text), "Err",
+                                              rpc_bytes_json(bytes_str(bad[i].why))));
+    json_object_set_new(o, "BadNodes", list);
+    return rpc_emit(t, r, o);
 }
 
 static err_t rpc_pin_verify(task_t *t, rpc_t *r)
 {
+    if (rpc_bool(r, "verbose", false) && rpc_bool(r, "quiet", false))
+        return fail(ERR_INVALID, "the --verbose and --quiet options can not be used at the same time");
     return pins_verify(t, repo_pins(node_repo(r->node)), node_local_blocks(r->node), emit_verified, r);
 }
 

@@ -34,12 +34,19 @@ static const cli_spec_t add_specs[] = {
     {NULL, 0, false, NULL, NULL},
 };
 
+#define FAST_PROVIDE_SPECS                                                                                   \
+    {"fast-provide-root", 0, false, NULL, "accepted for Kubo's sake: roots are announced at once"},          \
+        {"fast-provide-dag", 0, false, NULL, "accepted for Kubo's sake"},                                    \
+    {                                                                                                        \
+        "fast-provide-wait", 0, false, NULL, "accepted for Kubo's sake"                                      \
+    }
 static const cli_spec_t pin_specs[] = {
     {"recursive", 'r', false, NULL, "with all below it (default true)"},
     {"progress", 0, false, NULL, "show progress"},
     {"name", 'n', true, NULL, "name of the pin"},
     {"replicas", 0, true, NULL, "have so many nodes hold it, this one included"},
     {"quiet", 'q', false, "", "do not show what replication does"},
+    FAST_PROVIDE_SPECS,
     {NULL, 0, false, NULL, NULL},
 };
 
@@ -75,7 +82,10 @@ static const cli_spec_t node_specs[] = {
 static const cli_spec_t quiet_specs[] = {{"quiet", 'q', false, "", "print less"},
                                          {NULL, 0, false, NULL, NULL}};
 static const cli_spec_t pin_update_specs[] = {{"unpin", 0, false, NULL, "let the old one go (default true)"},
+                                              FAST_PROVIDE_SPECS,
                                               {NULL, 0, false, NULL, NULL}};
+static const cli_spec_t pin_rm_specs[] = {{"recursive", 'r', false, NULL, "with all below it (default true)"},
+                                          {NULL, 0, false, NULL, NULL}};
 static const cli_spec_t pin_verify_specs[] = {{"verbose", 'v', false, NULL, "show those that are sound, too"},
                                               {"quiet", 'q', false, NULL, "print broken CIDs alone"},
                                               {NULL, 0, false, NULL, NULL}};
@@ -134,8 +144,8 @@ static const cli_spec_t block_rm_specs[] = {{"force", 'f', false, NULL, "absent 
 static const cli_spec_t pin_ls_specs[] = {{"type", 't', true, NULL, "direct, indirect, recursive or all"},
                                           {"quiet", 'q', false, NULL, "print CIDs alone"},
                                           {"stream", 's', false, NULL, "print as they are found"},
-                                          {"names", 'n', false, NULL, "show names"},
-                                          {"name", 0, true, NULL, "those whose name contains this"},
+                                          {"names", 0, false, NULL, "show names"},
+                                          {"name", 'n', true, NULL, "those whose name contains this"},
                                           {NULL, 0, false, NULL, NULL}};
 
 static const cli_spec_t version_specs[] = {{"number", 'n', false, "", "the number alone"},
@@ -215,10 +225,10 @@ const cli_command_t cli_commands[] = {
 
     {"pin add", "CID…", "keep content here, and with --replicas on other nodes", CLI_RPC, "pin/add", 1, ANY,
      false, pin_specs, NULL, print_pin_added, false, true},
-    {"pin rm", "CID…", "let content go", CLI_RPC, "pin/rm", 1, ANY, false, pin_specs, NULL, print_pin_removed,
-     false, true},
-    {"pin ls", "[CID…]", "list pins", CLI_RPC, "pin/ls", 0, ANY, false, pin_ls_specs, NULL, print_pin_list,
-     false},
+    {"pin rm", "CID…", "let content go", CLI_RPC, "pin/rm", 1, ANY, false, pin_rm_specs, NULL,
+     print_pin_removed, false, true},
+    {"pin ls", "[CID…]", "list pins", CLI_RPC, "pin/ls", 0, ANY, false, pin_ls_specs, cli_pin_ls,
+     print_pin_list, false},
     {"pin update", "OLD NEW", "move a pin", CLI_RPC, "pin/update", 2, 2, false, pin_update_specs, NULL,
      print_pin_updated, false},
     {"pin verify", "", "check that all pinned blocks are here and sound", CLI_RPC, "pin/verify", 0, 0, false,

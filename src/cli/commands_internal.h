@@ -3,15 +3,22 @@
 #define CLI_COMMANDS_INTERNAL_H
 #include "cli/command.h"
 
+/* A text of an answer, ready for the terminal. */
+static inline const char *field(json_t *o, const char *key)
+{
+    return cli_escape(json_text(o, key));
+}
+
 err_t cli_add(task_t *t, cli_t *c, const cli_command_t *command);
 err_t cli_upload_files(task_t *t, cli_t *c, const cli_command_t *command);
 err_t cli_block_rm(task_t *t, cli_t *c, const cli_command_t *command);
+err_t cli_pin_ls(task_t *t, cli_t *c, const cli_command_t *command);
 err_t cli_version(task_t *t, cli_t *c, const cli_command_t *command);
 err_t cli_get(task_t *t, cli_t *c, const cli_command_t *command);
 /* Reads the arguments that are missing from standard input. ERR_USAGE when there are none either. */
 err_t cli_read_stdin_args(cli_t *c, const cli_command_t *command);
 err_t cli_check_args(const cli_t *c, const cli_command_t *command);
-/* print.c: one answer object as text */
+/* print.c, print_pin.c, print_repo.c: one answer object as text */
 err_t print_id(task_t *t, cli_t *c, json_t *o);
 err_t print_ls(task_t *t, cli_t *c, json_t *o);
 err_t print_refs(task_t *t, cli_t *c, json_t *o);

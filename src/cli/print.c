@@ -5,11 +5,6 @@
 #include <stdio.h>
 #include <stdlib.h>
 
-static const char *field(json_t *o, const char *key)
-{
-    return cli_escape(json_text(o, key));
-}
-
 static const char *link_text(json_t *o)
 {
     return cli_escape(json_text(o, "/"));
@@ -66,91 +61,6 @@ err_t print_refs(task_t *t, cli_t *c, json_t *o)
 err_t print_path(task_t *t, cli_t *c, json_t *o)
 {
     return cli_out("%s\n", field(o, "Path"));
-}
-
-/* ── pins ────────────────────────────────────────────────────────────────────────────────────── */
-
-err_t print_pin_added(task_t *t, cli_t *c, json_t *o)
-{
-    const char *step = json_text(o, "Step");
-    if (*step) { /* replication reports what it does */
-        if (!cli_flag(c, "quiet", false))
-            fprintf(stderr, "%s\n", cli_escape(step));
-        return OK;
-    }
-    if (json_object_get(o, "Progress") && !json_object_get(o, "Pins")) {
-        fprintf(stderr, "Fetched/Processed %" PRId64 " nodes (%s)\r", json_number(o, "Progress"),
-                cli_size((uint64_t)json_number(o, "Bytes")));
-        return OK;
-    }
-    if (cli_flag(c, "progress", false))
-        fprintf(stderr, "\n");
-    size_t i;
-    json_t *pin;
-    json_array_foreach(json_object_get(o, "Pins"), i, pin)
-        TRY(cli_out("pinned %s %s\n", cli_escape(json_string_value(pin)),
-                    cli_flag(c, "recursive", true) ? "recursively" : "directly"));
-    if (json_object_get(o, "Copies"))
-        TRY(cli_out("replicas: %" PRId64 " of %" PRId64 "\n", json_number(o, "Copies"),
-                    json_number(o, "Target")));
-    cli_hint_replicas(o);
-    return OK;
-}
-
-void cli_hint_replicas(json_t *o)
-{
-    if (json_number(o, "Copies") < json_number(o, "Target"))
-        fprintf(stderr,
-                "the node keeps trying; a peer takes copies when it is connected and names this node in its "
-                "Replication.AllowFrom\n");
-}
-
-err_t print_pin_updated(task_t *t, cli_t *c, json_t *o)
-{
-    json_t *pins = json_object_get(o, "Pins");
-    return cli_out("updated %s to %s\n", cli_escape(json_string_value(json_array_get(pins, 0))),
-                   cli_escape(json_string_value(json_array_get(pins, 1))));
-}
-
-err_t print_pin_removed(task_t *t, cli_t *c, json_t *o)
-{
-    size_t i;
-    json_t *pin;
-    json_array_foreach(json_object_get(o, "Pins"), i, pin)
-        TRY(cli_out("unpinned %s\n", cli_escape(json_string_value(pin))));
-    return OK;
-}
-
-static err_t print_one_pin(cli_t *c, const char *cid, json_t *pin)
-{
-    if (cli_flag(c, "quiet", false))
-        return cli_out("%s\n", cli_escape(cid));
-    const char *name = json_text(pin, "Name");
-    return cli_out("%s %s%s%s\n", cli_escape(cid), field(pin, "Type"), *name ? " " : "", cli_escape(name));
-}
-
-err_t print_pin_list(task_t *t, cli_t *c, json_t *o)
-{
-    json_t *keys = json_object_get(o, "Keys"), *pin;
-    const char *cid;
-    if (!keys) /* streamed: a pin an object */
-        return *json_text(o, "Cid") ? print_one_pin(c, json_text(o, "Cid"), o) : OK;
-    json_object_foreach(keys, cid, pin) TRY(print_one_pin(c, cid, pin));
-    return OK;
-}
-
-err_t print_pin_verified(task_t *t, cli_t *c, json_t *o)
-{
-    if (json_is_true(json_object_get(o, "Ok")))
-        return cli_flag(c, "verbose", false) ? cli_out("%s ok\n", field(o, "Cid")) : OK;
-    if (cli_flag(c, "quiet", false))
-        return cli_out("%s\n", field(o, "Cid"));
-    TRY(cli_out("%s broken\n", field(o, "Cid")));
-    size_t i;
-    json_t *bad;
-    json_array_foreach(json_object_get(o, "BadNodes"), i, bad)
-        TRY(cli_out("  %s: %s\n", field(bad, "Cid"), field(bad, "Err")));
-    return OK;
 }
 
 /* ── network ─────────────────────────────────────────────────────────────────────────────────── */
@@ -406,44 +316,6 @@ err_t cli_block_rm(task_t *t, cli_t *c, const cli_command_t *command)
     some_not_removed = false;
     TRY(cli_run_generic(t, c, command));
     return some_not_removed ? fail(ERR_IO, "some blocks not removed") : OK;
-}
-
-err_t print_repo_stat(task_t *t, cli_t *c, json_t *o)
-{
-    bool is_human = cli_flag(c, "human", false), is_short = cli_flag(c, "size-only", false);
-    uint64_t size = (uint64_t)json_number(o, "RepoSize"), max = (uint64_t)json_number(o, "StorageMax");
-    if (!is_short)
-        TRY(cli_out("NumObjects: %" PRId64 "\n", json_number(o, "NumObjects")));
-    TRY(is_human ? cli_out("RepoSize:   %s\nStorageMax: %s\n", cli_size(size), cli_size(max))
-                 : cli_out("RepoSize:   %" PRIu64 "\nStorageMax: %" PRIu64 "\n", size, max));
-    return is_short ? OK
-                    : cli_out("RepoPath:   %s\nVersion:    %s\n", field(o, "RepoPath"), field(o, "Version"));
-}
-
-err_t print_repo_version(task_t *t, cli_t *c, json_t *o)
-{
-    const char *version = field(o, "Version");
-    return cli_flag(c, "quiet", false) ? cli_out("%s\n", version)
-                                       : cli_out("%s repo version %s\n", c->program, version);
-}
-
-err_t print_repo_gc(task_t *t, cli_t *c, json_t *o)
-{
-    const char *why = json_text(o, "Error");
-    if (*why)
-        return fail(ERR_IO, "%s", why);
-    const char *cid = json_text(json_object_get(o, "Key"), "/");
-    if (!*cid || cli_flag(c, "silent", false))
-        return OK;
-    return cli_out(cli_flag(c, "quiet", false) ? "%s\n" : "removed %s\n", cli_escape(cid));
-}
-
-err_t print_repo_verify(task_t *t, cli_t *c, json_t *o)
-{
-    const char *message = json_text(o, "Msg");
-    if (!*message)
-        return OK;
-    return cli_out("%s\n", cli_escape(message));
 }
 
 err_t print_config(task_t *t, cli_t *c, json_t *o)

@@ -49,23 +49,59 @@ static err_t set_grow(cid_set_t *s)
     return OK;
 }
 
-err_t cid_set_add(cid_set_t *s, const cid_t *cid, bool *ret_is_new)
+static void fingerprint(const cid_set_t *s, const cid_t *cid, uint64_t out[2])
 {
     uint8_t raw[8 + CID_BINARY_MAX];
     memcpy(raw, &cid->codec, 8);
     bytes_t key = bytes_of(raw, 8 + cid_encode_multihash(cid, raw + 8));
-    uint64_t a = siphash24(s->keys[0], key), b = siphash24(s->keys[1], key) | 1;
+    out[0] = siphash24(s->keys[0], key);
+    out[1] = siphash24(s->keys[1], key) | 1;
+}
+
+static err_t set_insert(cid_set_t *s, const uint64_t print[2], bool *ret_is_new)
+{
     if (4 * s->count >= 3 * s->cap)
         TRY(set_grow(s));
-    uint64_t *slot = slot_of(s->slots, s->cap, a, b);
+    uint64_t *slot = slot_of(s->slots, s->cap, print[0], print[1]);
     *ret_is_new = !slot[1];
     if (slot[1])
         return OK;
     if (s->count >= CID_SET_MAX)
         return fail(ERR_LIMIT, "a walk over more than %u blocks", CID_SET_MAX);
-    slot[0] = a;
-    slot[1] = b;
+    memcpy(slot, print, 2 * sizeof *slot);
     s->count++;
+    return OK;
+}
+
+err_t cid_set_add(cid_set_t *s, const cid_t *cid, bool *ret_is_new)
+{
+    uint64_t print[2];
+    fingerprint(s, cid, print);
+    return set_insert(s, print, ret_is_new);
+}
+
+bool cid_set_has(const cid_set_t *s, const cid_t *cid)
+{
+    uint64_t print[2];
+    if (!s->count)
+        return false;
+    fingerprint(s, cid, print);
+    return slot_of(s->slots, s->cap, print[0], print[1])[1];
+}
+
+void cid_set_init_like(cid_set_t *s, const cid_set_t *like)
+{
+    *s = (cid_set_t){0};
+    memcpy(s->keys, like->keys, sizeof s->keys);
+}
+
+err_t cid_set_merge(cid_set_t *into, const cid_set_t *from)
+{
+    bool is_new;
+    assert(!memcmp(into->keys, from->keys, sizeof into->keys));
+    for (size_t i = 0; i < from->cap; i++)
+        if (from->slots[2 * i + 1])
+            TRY(set_insert(into, &from->slots[2 * i], &is_new));
     return OK;
 }
 

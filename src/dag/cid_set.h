@@ -18,6 +18,10 @@ void cid_set_init(cid_set_t *s);
 void cid_set_deinit(cid_set_t *s); /* idempotent */
 /* By codec and multihash. *ret_is_new: it was not in there. ERR_LIMIT over CID_SET_MAX, ERR_NO_MEMORY. */
 MUST_CHECK err_t cid_set_add(cid_set_t *s, const cid_t *cid, bool *ret_is_new);
+bool cid_set_has(const cid_set_t *s, const cid_t *cid);
+/* An empty set that can be merged into `like`, and the merging. */
+void cid_set_init_like(cid_set_t *s, const cid_set_t *like);
+MUST_CHECK err_t cid_set_merge(cid_set_t *into, const cid_set_t *from);
 
 #define CID_FILTER_LAYERS 10
 typedef struct cid_filter_layer {

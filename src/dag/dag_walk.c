@@ -97,6 +97,8 @@ static err_t enter(task_t *t, dag_walker_t *w, const cid_t *cid, block_t *block)
 static err_t step(task_t *t, dag_walker_t *w, const cid_t *cid)
 {
     bool is_new;
+    if (w->known && cid_set_has(w->known, cid))
+        return OK;
     TRY(cid_set_add(&w->seen, cid, &is_new));
     if (!is_new)
         return OK;

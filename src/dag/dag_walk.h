@@ -17,8 +17,9 @@ typedef struct dag_walker {
      * visited). OK: go on without it. NULL: e ends the run. */
     err_t (*missing)(task_t *t, void *arg, const cid_t *cid, err_t e);
     void *arg;
-    cid_set_t seen; /* over all runs */
-    buf_t todo;     /* CIDs, each followed by its length; the next one last */
+    const cid_set_t *known; /* neither visited nor entered; may be NULL */
+    cid_set_t seen;         /* over all runs */
+    buf_t todo;             /* CIDs, each followed by its length; the next one last */
     size_t since_ahead;
 } dag_walker_t;
 #define DAG_WALK_TODO_MAX_BYTES (64u << 20)

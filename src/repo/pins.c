@@ -1,15 +1,8 @@
 /* Pins in the state database: space "pins", key the binary CID, value the mode and the name. */
 #include "repo/pins.h"
 #include "dag/dag_walk.h"
-#include "repo/gc_impl.h"
+#include "repo/pins_impl.h"
 #include <stdlib.h>
-
-#define SPACE "pins"
-
-struct pins {
-    kv_t *state;
-    gc_t *gc;
-};
 
 pins_t *pins_new(kv_t *state, gc_t *gc)
 {
@@ -94,7 +87,7 @@ err_t pins_find(task_t *t, pins_t *p, const cid_t *cid, pin_t *ret_pin)
     AUTO(buf_t) value;
     buf_init(&value, 1 + PIN_NAME_MAX_BYTES);
     bytes_t k = key_of(cid, key);
-    err_t e = kv_get(t, p->state, SPACE, k, &value);
+    err_t e = kv_get(t, p->state, PINS_SPACE, k, &value);
     if (e == ERR_NOT_FOUND)
         return fail(e, "path '%s' is not pinned", cid_print(cid, text));
     TRY(e);
@@ -129,7 +122,7 @@ static err_t record(task_t *t, pins_t *p, const cid_t *cid, pin_mode_t mode, con
     gc_touch(p->gc, cid);
     /* Blocks that were fetched, or that an add which is still under way has written, may not be durable. */
     TRY(blockstore_sync_since(t, p->gc->store, losses));
-    return kv_put(t, p->state, SPACE, key_of(cid, key), bytes_of(value, 1 + len));
+    return kv_put(t, p->state, PINS_SPACE, key_of(cid, key), bytes_of(value, 1 + len));
 }
 
 err_t pins_add_present(task_t *t, pins_t *p, const cid_t *cid, pin_mode_t mode, const char *name)
@@ -189,13 +182,53 @@ err_t pins_remove(task_t *t, pins_t *p, const cid_t *cid, pin_mode_t mode)
     TRY(e);
     if (!(old.mode & mode))
         return fail(ERR_INVALID, "%s is pinned recursively", cid_print(cid, text));
-    return kv_delete(t, p->state, SPACE, key_of(cid, key));
+    return kv_delete(t, p->state, PINS_SPACE, key_of(cid, key));
+}
+
+/* What the old pin keeps: touched, so that the collector, which may see the pin on neither side of its move,
+ * leaves it alone. */
+typedef struct kept_walk {
+    gc_t *gc;
+    bool is_broken; /* something of it is not here: nothing may be taken as known */
+} kept_walk_t;
+
+static err_t visit_kept(task_t *t, void *arg, const cid_t *cid, block_t *block)
+{
+    kept_walk_t *k = arg;
+    gc_touch(k->gc, cid);
+    if (!block && !blocks_has(t, k->gc->blocks, cid))
+        k->is_broken = true;
+    return OK;
+}
+
+static err_t note_broken(task_t *t, void *arg, const cid_t *cid, err_t e)
+{
+    ((kept_walk_t *)arg)->is_broken = true;
+    return e == ERR_NOT_FOUND || e == ERR_CORRUPT || e == ERR_UNSUPPORTED ? OK : e;
+}
+
+static err_t load_difference(task_t *t, pins_t *p, blocks_t *from, const cid_t *old_cid, const cid_t *new_cid)
+{
+    kept_walk_t kept = {.gc = p->gc};
+    pin_walk_t walk = {p->gc, NULL, NULL};
+    AUTO(dag_walker_t) before = {0}, w = {0};
+    dag_walker_init(&before, p->gc->blocks);
+    before.skips_raw = true;
+    before.visit = visit_kept;
+    before.missing = note_broken;
+    before.arg = &kept;
+    TRY(dag_walker_run(t, &before, old_cid));
+    dag_walker_init(&w, from);
+    w.visit = visit_added;
+    w.arg = &walk;
+    w.known = kept.is_broken ? NULL : &before.seen;
+    return dag_walker_run(t, &w, new_cid);
 }
 
 err_t pins_update(task_t *t, pins_t *p, blocks_t *from, const cid_t *old_cid, const cid_t *new_cid,
                   bool keep_old)
 {
-    pin_t old;
+    pin_t old, new;
     uint8_t old_key[CID_BINARY_MAX], new_key[CID_BINARY_MAX], value[1 + PIN_NAME_MAX_BYTES];
     err_t e = pins_find(t, p, old_cid, &old);
     if (e == ERR_NOT_FOUND || (!e && old.mode != PIN_RECURSIVE))
@@ -203,18 +236,20 @@ err_t pins_update(task_t *t, pins_t *p, blocks_t *from, const cid_t *old_cid, co
     TRY(e);
     if (cid_equal(old_cid, new_cid))
         return OK;
+    if (!pins_find(t, p, new_cid, &new) && new.mode == PIN_RECURSIVE)
+        return fail(ERR_EXISTS, "'to' cid was already recursively pinned");
     AUTO(gc_hold_t) hold = gc_hold(p->gc);
     uint64_t losses = blockstore_losses(p->gc->store);
-    TRY(load(t, p, from, new_cid, PIN_RECURSIVE, NULL, NULL));
+    TRY(load_difference(t, p, from, old_cid, new_cid));
     TRY(blockstore_sync_since(t, p->gc->store, losses));
     size_t len = strlen(old.name);
     value[0] = PIN_RECURSIVE;
     memcpy(value + 1, old.name, len);
     AUTO(kv_batch_t) b;
     kv_batch_init(&b);
-    TRY(kv_batch_put(&b, SPACE, key_of(new_cid, new_key), bytes_of(value, 1 + len)));
+    TRY(kv_batch_put(&b, PINS_SPACE, key_of(new_cid, new_key), bytes_of(value, 1 + len)));
     if (!keep_old)
-        TRY(kv_batch_delete(&b, SPACE, key_of(old_cid, old_key)));
+        TRY(kv_batch_delete(&b, PINS_SPACE, key_of(old_cid, old_key)));
     return kv_commit(t, p->state, &b);
 }
 
@@ -236,164 +271,16 @@ static err_t list_record(task_t *t, void *arg, bytes_t key, bytes_t value)
     return run->visit(t, run->arg, &pin);
 }
 
-static err_t each_recorded(task_t *t, pins_t *p, unsigned modes, const char *name_part, pins_visit_fn visit,
-                           void *arg)
+err_t pins_each_recorded(task_t *t, pins_t *p, unsigned modes, const char *name_part, pins_visit_fn visit,
+                         void *arg)
 {
     list_run_t run = {modes, name_part, visit, arg};
-    return kv_scan(t, p->state, SPACE, NULL, list_record, &run);
-}
-
-/* Walks what recursive pins reach; what is missing is passed over. */
-typedef struct indirect_run {
-    pins_t *pins;
-    dag_walker_t walker;
-    const pin_t *root;
-    pins_visit_fn visit;
-    void *arg;
-} indirect_run_t;
-
-static err_t visit_indirect(task_t *t, void *arg, const cid_t *cid, block_t *block)
-{
-    indirect_run_t *run = arg;
-    pin_t pin = {.cid = *cid, .mode = PIN_INDIRECT}, recorded;
-    if (cid_equal(cid, &run->root->cid) ||
-        (!pins_find(t, run->pins, cid, &recorded) && recorded.mode == PIN_RECURSIVE))
-        return OK;
-    return run->visit(t, run->arg, &pin);
-}
-
-static err_t pass_over(task_t *t, void *arg, const cid_t *cid, err_t e)
-{
-    return e == ERR_NOT_FOUND || e == ERR_CORRUPT || e == ERR_UNSUPPORTED ? OK : e;
-}
-
-static err_t walk_pin(task_t *t, void *arg, const pin_t *pin)
-{
-    indirect_run_t *run = arg;
-    run->root = pin;
-    return dag_walker_run(t, &run->walker, &pin->cid);
-}
-
-err_t pins_each(task_t *t, pins_t *p, blocks_t *local, unsigned modes, const char *name_part,
-                pins_visit_fn visit, void *arg)
-{
-    if (modes & (PIN_RECURSIVE | PIN_DIRECT))
-        TRY(each_recorded(t, p, modes, name_part, visit, arg));
-    if (!(modes & PIN_INDIRECT) || name_part)
-        return OK;
-    indirect_run_t run = {.pins = p, .visit = visit, .arg = arg};
-    dag_walker_init(&run.walker, local);
-    run.walker.skips_raw = true;
-    run.walker.visit = visit_indirect;
-    run.walker.missing = pass_over;
-    run.walker.arg = &run;
-    err_t e = each_recorded(t, p, PIN_RECURSIVE, NULL, walk_pin, &run);
-    dag_walker_deinit(&run.walker);
-    return e;
+    return kv_scan(t, p->state, PINS_SPACE, NULL, list_record, &run);
 }
 
 err_t pins_count(task_t *t, pins_t *p, uint64_t *ret_count)
 {
-    return kv_count(t, p->state, SPACE, BYTES_NONE, ret_count);
-}
-
-/* ── searching ───────────────────────────────────────────────────────────────────────────────── */
-typedef struct search {
-    dag_walker_t walker;
-    const cid_t *wanted;
-    cid_t through;
-    bool is_found;
-} search_t;
-
-static bool is_same(const cid_t *a, const cid_t *b)
-{
-    return a->codec == b->codec && cid_same_multihash(a, b);
-}
-
-static err_t visit_searched(task_t *t, void *arg, const cid_t *cid, block_t *block)
-{
-    search_t *s = arg;
-    s->is_found = is_same(cid, s->wanted);
-    s->walker.is_stopped = s->is_found;
-    return OK;
-}
-
-static err_t search_pin(task_t *t, void *arg, const pin_t *pin)
-{
-    search_t *s = arg;
-    s->through = pin->cid;
-    TRY(dag_walker_run(t, &s->walker, &pin->cid));
-    return s->is_found ? ERR_EXISTS : OK; /* ends the listing */
-}
-
-err_t pins_find_any(task_t *t, pins_t *p, blocks_t *local, const cid_t *cid, pin_t *ret_pin,
-                    cid_t *ret_through)
-{
-    char text[CID_TEXT_MAX];
-    err_t e = pins_find(t, p, cid, ret_pin);
-    if (e != ERR_NOT_FOUND)
-        return e;
-    search_t s = {.wanted = cid};
-    dag_walker_init(&s.walker, local);
-    s.walker.skips_raw = true;
-    s.walker.visit = visit_searched;
-    s.walker.missing = pass_over;
-    s.walker.arg = &s;
-    e = each_recorded(t, p, PIN_RECURSIVE, NULL, search_pin, &s);
-    dag_walker_deinit(&s.walker);
-    if (!s.is_found)
-        return e ? e : fail(ERR_NOT_FOUND, "path '%s' is not pinned", cid_print(cid, text));
-    *ret_pin = (pin_t){.cid = *cid, .mode = PIN_INDIRECT};
-    if (ret_through)
-        *ret_through = s.through;
-    return OK;
-}
-
-/* ── verifying ───────────────────────────────────────────────────────────────────────────────── */
-typedef struct verify_run {
-    pins_t *pins;
-    blocks_t *local;
-    pins_verify_fn visit;
-    void *arg;
-    cid_t bad;
-    err_t why;
-} verify_run_t;
-
-static err_t visit_sound(task_t *t, void *arg, const cid_t *cid, block_t *block)
-{
-    return OK;
-}
-
-static err_t note_bad(task_t *t, void *arg, const cid_t *cid, err_t e)
-{
-    verify_run_t *run = arg;
-    run->bad = *cid;
-    run->why = e;
-    return e;
-}
-
-static err_t verify_pin(task_t *t, void *arg, const pin_t *pin)
-{
-    verify_run_t *run = arg;
-    AUTO(dag_walker_t) w; /* one for each: a block that is bad breaks every pin above it */
-    dag_walker_init(&w, run->local);
-    w.visit = visit_sound;
-    w.missing = note_bad;
-    w.arg = run;
-    run->why = OK;
-    err_t e = dag_walker_run(t, &w, &pin->cid);
-    if (e && !run->why)
-        return e;
-    pin_t now;
-    if (run->why && pins_find(t, run->pins, &pin->cid, &now) == ERR_NOT_FOUND)
-        return OK; /* unpinned and collected meanwhile */
-    return run->visit(t, run->arg, pin, run->why ? &run->bad : NULL, run->why);
-}
-
-err_t pins_verify(task_t *t, pins_t *p, blocks_t *local, pins_verify_fn visit, void *arg)
-{
-    verify_run_t run = {.pins = p, .local = local, .visit = visit, .arg = arg};
-    return each_recorded(t, p, PIN_RECURSIVE, NULL, verify_pin, &run);
+    return kv_count(t, p->state, PINS_SPACE, BYTES_NONE, ret_count);
 }
 
 /* ── roots ───────────────────────────────────────────────────────────────────────────────────── */
@@ -411,5 +298,5 @@ static err_t keep_pin(task_t *t, void *arg, const pin_t *pin)
 err_t pins_roots(task_t *t, void *pins, gc_keep_fn keep, void *keep_arg)
 {
     roots_run_t run = {keep, keep_arg};
-    return each_recorded(t, pins, PIN_RECURSIVE | PIN_DIRECT, NULL, keep_pin, &run);
+    return pins_each_recorded(t, pins, PIN_RECURSIVE | PIN_DIRECT, NULL, keep_pin, &run);
 }

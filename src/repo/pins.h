@@ -34,25 +34,39 @@ MUST_CHECK err_t pins_add_present(task_t *t, pins_t *p, const cid_t *cid, pin_mo
 /* ERR_NOT_FOUND "not pinned or pinned indirectly", as Kubo words it; ERR_INVALID "is pinned recursively"
  * when mode is PIN_DIRECT and the pin is recursive. mode PIN_ANY removes either. */
 MUST_CHECK err_t pins_remove(task_t *t, pins_t *p, const cid_t *cid, pin_mode_t mode);
-/* Moves a recursive pin; the new DAG is walked first, and made durable before the record. */
+/* Moves a recursive pin. What the old one keeps is taken as here; the rest of the new DAG is walked first,
+ * and made durable before the record. ERR_NOT_FOUND: the old one is not pinned recursively; ERR_EXISTS: the
+ * new one is, as in Kubo. */
 MUST_CHECK err_t pins_update(task_t *t, pins_t *p, blocks_t *from, const cid_t *old_cid, const cid_t *new_cid,
                              bool keep_old);
 
 /* Recursive or direct pin of exactly this CID. ERR_NOT_FOUND. */
 MUST_CHECK err_t pins_find(task_t *t, pins_t *p, const cid_t *cid, pin_t *ret_pin);
-/* Also indirect: then ret_through (may be NULL) is the pin that reaches it. Walks local blocks only.
- * Costs a walk over all recursive pins when the answer is "no". ERR_NOT_FOUND. */
-MUST_CHECK err_t pins_find_any(task_t *t, pins_t *p, blocks_t *local, const cid_t *cid, pin_t *ret_pin,
-                               cid_t *ret_through);
-/* Streams pins of the modes (bits of pin_mode_t; PIN_INDIRECT walks every recursive pin through `local`).
- * name_part NULL: any name, else the pin's name must contain it. Stops at the visitor's first error. */
+/* What a CID is to the pins. */
+typedef struct pin_check {
+    pin_t pin;     /* in: cid; out: name, and mode, 0 when it is not pinned in one of the modes asked for */
+    cid_t through; /* of an indirect one: the pin that reaches it */
+} pin_check_t;
+/* Fills in all n. Those that have no pin of their own cost one walk over the recursive pins together, through
+ * `local`, which ends when all are found; what is missing there is passed over. As in Kubo, a CID may be
+ * direct and indirect at once, and one that is pinned recursively is not indirect. */
+MUST_CHECK err_t pins_check(task_t *t, pins_t *p, blocks_t *local, unsigned modes, pin_check_t *checks,
+                            size_t n);
+/* Streams pins of the modes (bits of pin_mode_t; PIN_INDIRECT walks every recursive pin through `local` and
+ * gives what has no pin of its own). name_part NULL: any name, else the pin's name must contain it. Stops at
+ * the visitor's first error. Memory: a page of pins, 2 bytes for each pin and 25 for each indirect one. */
 typedef err_t (*pins_visit_fn)(task_t *t, void *arg, const pin_t *pin);
 MUST_CHECK err_t pins_each(task_t *t, pins_t *p, blocks_t *local, unsigned modes, const char *name_part,
                            pins_visit_fn visit, void *arg);
 MUST_CHECK err_t pins_count(task_t *t, pins_t *p, uint64_t *ret_count);
 
-/* Checks that all blocks below recursive pins are here and sound. Visits each pin; on a broken one, `bad` is
- * the CID that is missing or damaged and `why` tells which. */
-typedef err_t (*pins_verify_fn)(task_t *t, void *arg, const pin_t *pin, const cid_t *bad, err_t why);
+/* Checks that all blocks below recursive pins are here and sound; what several pins reach is read once.
+ * Visits each pin; a broken one with the blocks that are missing or damaged. */
+#define PIN_BAD_MAX 256 /* told of one pin; there may be more */
+typedef struct pin_bad {
+    cid_t cid;
+    char why[200];
+} pin_bad_t;
+typedef err_t (*pins_verify_fn)(task_t *t, void *arg, const pin_t *pin, const pin_bad_t *bad, size_t n_bad);
 MUST_CHECK err_t pins_verify(task_t *t, pins_t *p, blocks_t *local, pins_verify_fn visit, void *arg);
 #endif

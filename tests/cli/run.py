@@ -1,20 +1,18 @@
 #!/usr/bin/env python3
 """Runs the tests of real processes. run.py PROGRAM [NAME-PART…]"""
+import importlib
 import pathlib
 import sys
 
 here = pathlib.Path(__file__).resolve().parent
 sys.path[:0] = [str(here), str(here.parent / "process")]
 import nodes
-import test_cli
-import test_faults
-import test_hostile
 
 
 def main(argv):
     program, *only = argv
     runner = nodes.Runner()
-    for module in (test_cli, test_faults, test_hostile):
+    for module in [importlib.import_module(path.stem) for path in sorted(here.glob("test_*.py"))]:
         for name, function in nodes.tests_of(module, only):
             with nodes.Workshop(program) as shop:
                 runner.run(name, run_test, function, shop)

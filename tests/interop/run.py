@@ -1,20 +1,18 @@
 #!/usr/bin/env python3
 """Runs the tests against Kubo. run.py KUBO PROGRAM [NAME-PART…]"""
+import importlib
 import pathlib
 import sys
 
 here = pathlib.Path(__file__).resolve().parent
 sys.path[:0] = [str(here), str(here.parent / "process")]
 import nodes
-import test_kubo
-import test_rpc
-import test_same
 
 
 def main(argv):
     kubo, program, *only = argv
     runner = nodes.Runner()
-    for module in (test_kubo, test_rpc, test_same):
+    for module in [importlib.import_module(path.stem) for path in sorted(here.glob("test_*.py"))]:
         for name, function in nodes.tests_of(module, only):
             with nodes.Workshop(program, kubo) as shop:
                 runner.run(name, run_test, module, function, shop)

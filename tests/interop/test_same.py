@@ -17,9 +17,9 @@ EMPTY_FOLDER = "QmUNLLsPACCz1vLxQVkXqqLX5R1X345qqfHbsf67hvA3Nn"  # Kubo pins it 
 class Pair:
     """Our node, called as ipfs, and Kubo: the same files, the same words."""
 
-    def __init__(self, shop, name, start=False):
+    def __init__(self, shop, name, start=False, **options):
         self.shop = shop
-        self.ours = shop.node(f"{name}-ours", start=False)
+        self.ours = shop.node(f"{name}-ours", start=False, **options)
         self.kubo = shop.kubo(f"{name}-kubo", start=False)
         self.ours.program = str(pathlib.Path(shop.program).parent / "ipfs")
         self.folder = shop.path(name)

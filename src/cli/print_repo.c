@@ -1,0 +1,42 @@
+/* print_repo: answers about the repository as text. */
+#include "cli/commands_internal.h"
+#include <inttypes.h>
+#include <stdio.h>
+
+err_t print_repo_stat(task_t *t, cli_t *c, json_t *o)
+{
+    bool is_human = cli_flag(c, "human", false), is_short = cli_flag(c, "size-only", false);
+    uint64_t size = (uint64_t)json_number(o, "RepoSize"), max = (uint64_t)json_number(o, "StorageMax");
+    if (!is_short)
+        TRY(cli_out("NumObjects: %" PRId64 "\n", json_number(o, "NumObjects")));
+    TRY(is_human ? cli_out("RepoSize:   %s\nStorageMax: %s\n", cli_size(size), cli_size(max))
+                 : cli_out("RepoSize:   %" PRIu64 "\nStorageMax: %" PRIu64 "\n", size, max));
+    return is_short ? OK
+                    : cli_out("RepoPath:   %s\nVersion:    %s\n", field(o, "RepoPath"), field(o, "Version"));
+}
+
+err_t print_repo_version(task_t *t, cli_t *c, json_t *o)
+{
+    const char *version = field(o, "Version");
+    return cli_flag(c, "quiet", false) ? cli_out("%s\n", version)
+                                       : cli_out("%s repo version %s\n", c->program, version);
+}
+
+err_t print_repo_gc(task_t *t, cli_t *c, json_t *o)
+{
+    const char *why = json_text(o, "Error");
+    if (*why)
+        return fail(ERR_IO, "%s", why);
+    const char *cid = json_text(json_object_get(o, "Key"), "/");
+    if (!*cid || cli_flag(c, "silent", false))
+        return OK;
+    return cli_out(cli_flag(c, "quiet", false) ? "%s\n" : "removed %s\n", cli_escape(cid));
+}
+
+err_t print_repo_verify(task_t *t, cli_t *c, json_t *o)
+{
+    const char *message = json_text(o, "Msg");
+    if (!*message)
+        return OK;
+    return cli_out("%s\n", cli_escape(message));
+}

@@ -1,0 +1,64 @@
+"""Pins, collection and verification of the store, as a user meets them. Run by run.py."""
+import json
+
+import nodes
+from nodes import check, fails
+
+MIB = 1 << 20
+NOBODY_HAS = "QmYwAPJzv5CZsnA625s3Xf2nemtYgPpHdWEz79ojWnPbdG"
+
+
+def test_pin_ls_options(shop):
+    node = shop.node("pin-ls")
+    folder = shop.path("tree")
+    (folder / "sub").mkdir(parents=True)
+    (folder / "a").write_bytes(b"a")
+    (folder / "sub" / "b").write_bytes(nodes.make_bytes("b", 600000))
+    root = node.text("add", "-r", "-Q", folder)
+    leaf, sub = node.text("resolve", f"/ipfs/{root}/a").split("/")[-1], node.text("resolve", f"/ipfs/{root}/sub").split("/")[-1]
+    node.run("pin", "add", "-r=false", "--name=one leaf", leaf)
+    node.run("pin", "add", "--name=the sub", sub)
+    lines = node.text("pin", "ls").splitlines()
+    check(f"{root} recursive" in lines and f"{leaf} direct" in lines and f"{sub} recursive" in lines, f"pin ls: {lines}")
+    check(sum(line.endswith(" indirect") for line in lines) == 4, f"pin ls: {lines}")  # b, and its three leaves
+    check(len({line.split()[0] for line in lines}) == len(lines), f"a CID twice: {lines}")
+    check(node.text("pin", "ls", "-t", "direct", "--names") == f"{leaf} direct one leaf", "--names")
+    check(node.text("pin", "ls", "-n", "sub") == f"{sub} recursive the sub", "--name")
+    check(node.text("pin", "ls", "-q", "-t", "direct") == leaf, "-q")
+    check(sorted(node.text("pin", "ls", "-s").splitlines()) == sorted(lines), "--stream")
+    answer = json.loads(node.text("pin", "ls", "--enc=json", "--names"))
+    check(len(answer["Keys"]) == len(lines) and answer["Keys"][leaf] == {"Type": "direct", "Name": "one leaf"}, f"json: {answer}")
+    b = node.text("resolve", f"/ipfs/{root}/sub/b").split("/")[-1]
+    said = node.text("pin", "ls", f"/ipfs/{root}/sub", leaf, b)
+    check(said.splitlines()[:2] == [f"{sub} recursive", f"{leaf} direct"] and " indirect through " in said.splitlines()[2], said)
+    check(node.text("pin", "ls", "-t", "indirect", leaf) == f"{leaf} indirect through {root}", "direct and indirect at once")
+    fails(node, "pin", "ls", leaf, NOBODY_HAS, "--offline", saying=f"path '{NOBODY_HAS}' is not pinned")
+    check(not node.run("pin", "ls", leaf, NOBODY_HAS, check_code=False).stdout, "half an answer")
+    fails(node, "pin", "ls", "-t", "recursive", leaf, saying="is not pinned")
+    fails(node, "pin", "ls", "-t", "foo", code=2, saying="must be one of")
+    fails(node, "pin", "ls", "-n", "x" * 256, saying="256 bytes")
+
+
+def test_pin_verify(shop):
+    node = shop.node("verify", start=False)
+    root, other = (node.text("add", "-Q", shop.file(n, MIB)) for n in ("root", "other"))
+    check(node.text("pin", "verify") == "", "sound pins are told of")
+    check(sorted(node.text("pin", "verify", "--verbose").splitlines()) == sorted(f"{c} ok" for c in (root, other)), "--verbose")
+    fails(node, "pin", "verify", "--verbose", "--quiet", saying="can not be used at the same time")
+
+
+def test_pin_update_moves_copies(shop):
+    a, b = shop.node("upd1", start=False), shop.node("upd2", start=False)
+    for node, other in ((a, b), (b, a)):
+        node.configure(Replication__AllowFrom=[other.identity()])
+        node.start()
+    a.connect(b)
+    old = a.text("add", "-Q", "--replicas=2", shop.file("old", MIB))
+    new = a.text("add", "-Q", "--pin=false", shop.file("new", MIB))
+    check(a.text("pin", "update", old, new) == f"updated {old} to {new}", "pin update")
+    check("replication factor: 2/2" in a.text("status", new), a.text("status", new))
+    check(new in a.text("replica", "ls") and old not in a.text("replica", "ls"), a.text("replica", "ls"))
+    check(old not in a.text("pin", "ls", "-t", "recursive"), "the old pin is still there")
+    fails(a, "pin", "update", old, new, saying="was not recursively pinned")
+    a.stop()
+    fails(a, "pin", "update", new, old, saying="start the node")
