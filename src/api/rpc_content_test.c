@@ -278,7 +278,7 @@ static void pins(client_t *c)
     EXPECT("pin/ls?names=true", NULL, 200,
            "{\"Keys\":{\"" HELLO_CID "\":{\"Type\":\"recursive\",\"Name\":\"greeting\"}}}\n");
     EXPECT("pin/ls?stream=true&names=true", NULL, 200,
-           "{\"Cid\":\"" HELLO_CID "\",\"Type\":\"recursive\",\"Name\":\"greeting\"}\n");
+           "{\"Cid\":\"" HELLO_CID "\",\"Name\":\"greeting\",\"Type\":\"recursive\"}\n");
     EXPECT("pin/ls?type=direct", NULL, 200, "{}\n");
     EXPECT("pin/ls?arg=" HELLO_CID, NULL, 200,
            "{\"Keys\":{\"" HELLO_CID "\":{\"Type\":\"recursive\",\"Name\":\"\"}}}\n");
