@@ -12,8 +12,8 @@
 #include <stdlib.h>
 
 static const rpc_command_t *const tables[] = {
-    rpc_content_commands, rpc_block_commands,   rpc_pin_commands,  rpc_repo_commands,
-    rpc_network_commands, rpc_routing_commands, rpc_node_commands,
+    rpc_car_commands,  rpc_content_commands, rpc_block_commands,   rpc_pin_commands,
+    rpc_repo_commands, rpc_network_commands, rpc_routing_commands, rpc_node_commands,
 };
 
 void rpc_each_command(void (*visit)(void *arg, const char *path), void *arg)

@@ -128,6 +128,22 @@ static const cli_spec_t refs_specs[] = {{"recursive", 'r', false, NULL, "with al
                                         {"max-depth", 0, true, NULL, "how deep"},
                                         {NULL, 0, false, NULL, NULL}};
 
+static const cli_spec_t dag_import_specs[] = {
+    {"pin-roots", 0, false, NULL, "pin the roots of the archives (default true)"},
+    {"local-only", 0, false, NULL, "archives of a part of a DAG: pin nothing"},
+    {"silent", 0, false, NULL, "print nothing"},
+    {"stats", 0, false, NULL, "print how much was imported"},
+    {"fast-provide-root", 0, false, NULL, "announce the roots at once (default true)"},
+    {"fast-provide-dag", 0, false, NULL, "announce all blocks at once"},
+    {"fast-provide-wait", 0, false, NULL, "wait until they are announced"},
+    {"allow-big-block", 0, false, NULL, "over 2 MiB"},
+    {NULL, 0, false, NULL, NULL}};
+
+static const cli_spec_t dag_export_specs[] = {
+    {"progress", 'p', false, "", "show progress (default on a terminal)"},
+    {"local-only", 0, false, NULL, "what is here alone, though parts are missing"},
+    {NULL, 0, false, NULL, NULL}};
+
 static const cli_spec_t block_put_specs[] = {
     {"cid-codec", 0, true, NULL, "raw, dag-pb … (default raw)"},
     {"mhtype", 0, true, NULL, "hash function"},
@@ -222,6 +238,11 @@ const cli_command_t cli_commands[] = {
      false, true},
     {"block rm", "CID…", "remove blocks", CLI_RPC, "block/rm", 1, ANY, false, block_rm_specs, cli_block_rm,
      print_block_removed, false, true},
+
+    {"dag import", "[FILE]…", "store the blocks of CAR archives, and pin their roots", CLI_RPC, "dag/import",
+     0, ANY, false, dag_import_specs, cli_upload_files, print_dag_imported, false},
+    {"dag export", "CID[/PATH]", "write a DAG as a CAR archive", CLI_RPC, "dag/export", 1, 1, false,
+     dag_export_specs, cli_dag_export, NULL, false, true},
 
     {"pin add", "CID…", "keep content here, and with --replicas on other nodes", CLI_RPC, "pin/add", 1, ANY,
      false, pin_specs, NULL, print_pin_added, false, true},

@@ -96,10 +96,11 @@ static err_t enter(task_t *t, dag_walker_t *w, const cid_t *cid, block_t *block)
 
 static err_t step(task_t *t, dag_walker_t *w, const cid_t *cid)
 {
-    bool is_new;
+    bool is_new = true;
     if (w->known && cid_set_has(w->known, cid))
         return OK;
-    TRY(cid_set_add(&w->seen, cid, &is_new));
+    if (!w->revisits)
+        TRY(cid_set_add(&w->seen, cid, &is_new));
     if (!is_new)
         return OK;
     if (w->skips_raw && cid->codec == CODEC_RAW)
