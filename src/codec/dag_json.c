@@ -61,13 +61,29 @@ void dag_json_put_string(writer_t *w, bytes_t text)
 }
 
 /* ── numbers ─────────────────────────────────────────────────────────────────────────────────── */
-/* "d.ddde-XX" with the fewest digits that read the same, taken apart. */
+/* Does "d.ddde-XX" read as the number? Above a power of two numbers are twice as dense as below, so that the
+ * nearest text of so many digits may miss where the one above it does not: then it is put in its place. */
+static bool reads_as(char *text, double number)
+{
+    if (strtod(text, NULL) == number)
+        return true;
+    char *last = strchr(text, 'e') - 1;
+    if (*last == '9')
+        return false;
+    ++*last;
+    if (strtod(text, NULL) == number)
+        return true;
+    --*last;
+    return false;
+}
+
+/* The fewest digits that read the same, and the exponent of the first one. */
 static int shortest_digits(double number, char digits[20])
 {
     char text[40];
     for (int precision = 0; precision < 17; precision++) {
         snprintf(text, sizeof text, "%.*e", precision, number);
-        if (strtod(text, NULL) == number)
+        if (reads_as(text, number))
             break;
     }
     int n = 0;
@@ -85,14 +101,14 @@ const char *dag_json_print_float(double number, char out[DAG_JSON_FLOAT_MAX])
     const char *sign = signbit(number) ? "-" : "";
     double size = fabs(number);
     int exponent = shortest_digits(size, digits), n = (int)strlen(digits);
-    if (size != 0 && (size < 1e-6 || size >= 1e21))
+    if (size != 0 &&
+        (size < 1e-6 || size >= 0x1p63)) /* whole numbers of more digits could not be read again */
         snprintf(out, DAG_JSON_FLOAT_MAX, exponent < 0 ? "%s%c%s%se%d" : "%s%c%s%se+%02d", sign, digits[0],
                  n > 1 ? "." : "", digits + 1, exponent);
     else if (exponent < 0)
         snprintf(out, DAG_JSON_FLOAT_MAX, "%s0.%.*s%s", sign, -exponent - 1, "000000", digits);
     else if (n <= exponent + 1)
-        snprintf(out, DAG_JSON_FLOAT_MAX, "%s%s%.*s", sign, digits, exponent + 1 - n,
-                 "000000000000000000000");
+        snprintf(out, DAG_JSON_FLOAT_MAX, "%s%s%.*s", sign, digits, exponent + 1 - n, "0000000000000000000");
     else
         snprintf(out, DAG_JSON_FLOAT_MAX, "%s%.*s.%s", sign, exponent + 1, digits, digits + exponent + 1);
     return out;

@@ -29,10 +29,9 @@ static void wrong(ipld_scan_t *s, int c, const char *wanted)
     if (s->err)
         return;
     if (c < 0)
-        s->err = fail(ERR_EOF, "json: unexpected EOF: expected %s", wanted);
+        s->err = fail(ERR_EOF, "unexpected EOF");
     else
-        s->err = fail(ERR_INVALID, "json: byte 0x%02x at %zu: expected %s", c,
-                      (size_t)(s->reader.pos - s->block.data), wanted);
+        s->err = fail(ERR_INVALID, "invalid char while expecting %s: 0x%x", wanted, c);
 }
 
 /* ── strings ─────────────────────────────────────────────────────────────────────────────────── */
@@ -321,14 +320,14 @@ static void read_value(ipld_scan_t *s, ipld_event_t *e)
         if (c == '-' || (c >= '0' && c <= '9'))
             read_number(s, e);
         else
-            wrong(s, c, "a value");
+            wrong(s, c, "start of value");
     }
 }
 
 static void read_key(ipld_scan_t *s, ipld_event_t *e)
 {
     if (!accept(s, '"')) {
-        wrong(s, peek(s), "a key in quotes");
+        wrong(s, peek(s), "start of key");
         return;
     }
     read_string(s, e);

@@ -1,0 +1,243 @@
+/* A tree in each codec. */
+#include "codec/dag_cbor.h"
+#include "codec/dag_json.h"
+#include "codec/ipld.h"
+#include "codec/ipld_tree.h"
+#include <inttypes.h>
+#include <stdlib.h>
+
+static err_t wrong_kind(const ipld_item_t *item, const char *call, const char *wanted)
+{
+    const char *kind = ipld_kind_name(item->kind);
+    return fail(
+        ERR_INVALID,
+        "func called on wrong kind: \"%s\" called on a %s node (kind: %s), but only makes sense on %s", call,
+        kind, kind, wanted);
+}
+
+/* ── cbor ────────────────────────────────────────────────────────────────────────────────────── */
+static err_t write_cbor(const ipld_tree_t *tree, size_t at, bool is_dag, buf_t *out)
+{
+    AUTO(ipld_order_t) o;
+    ipld_event_t e;
+    writer_t w = writer_to(out);
+    ipld_order_init(&o, tree, at, is_dag ? dag_cbor_compare_keys : NULL);
+    while (!w.err && ipld_order_next(&o, &e)) {
+        if (e.kind == IPLD_LINK && !is_dag)
+            return fail(ERR_INVALID, "cannot Marshal ipld links to CBOR");
+        dag_cbor_put(&w, &e);
+    }
+    return w.err;
+}
+
+/* ── json ────────────────────────────────────────────────────────────────────────────────────── */
+/* Is it a map of one entry that would be read as a link or as bytes? */
+static bool looks_special(const ipld_tree_t *tree, size_t at)
+{
+    static const char *const keys[] = {"/", "bytes"};
+    for (size_t depth = 0; depth < ARRAY_LEN(keys); depth++, at += 2) {
+        const ipld_item_t *item = &tree->items[at];
+        if (item->kind == IPLD_STRING)
+            return depth > 0;
+        if (item->kind != IPLD_MAP || item->len != 1 ||
+            !bytes_equal(ipld_item_bytes(item + 1), bytes_str(keys[depth])))
+            return false;
+    }
+    return tree->items[at].kind == IPLD_STRING;
+}
+
+static err_t check_special(const ipld_tree_t *tree, size_t at)
+{
+    size_t end = ipld_tree_after(tree, at);
+    for (; at < end; at++)
+        if (tree->items[at].kind == IPLD_MAP && looks_special(tree, at))
+            return fail(ERR_INVALID,
+                        "dag-json has no form for a map that is {\"/\": …} and neither link nor bytes");
+    return OK;
+}
+
+static err_t write_json(const ipld_tree_t *tree, size_t at, bool is_dag, buf_t *out)
+{
+    AUTO(ipld_order_t) o;
+    ipld_event_t e;
+    writer_t w = writer_to(out);
+    bool needs_comma = false;
+    if (is_dag)
+        TRY(check_special(tree, at));
+    ipld_order_init(&o, tree, at, is_dag ? bytes_compare : NULL);
+    while (!w.err && ipld_order_next(&o, &e)) {
+        if (e.kind == IPLD_END) {
+            write_u8(&w, e.integer == IPLD_MAP ? '}' : ']');
+            needs_comma = true;
+            continue;
+        }
+        if (needs_comma)
+            write_u8(&w, ',');
+        dag_json_put(&w, &e, is_dag);
+        needs_comma = !e.is_key && e.kind != IPLD_LIST && e.kind != IPLD_MAP;
+    }
+    return w.err;
+}
+
+/* ── dag-pb ──────────────────────────────────────────────────────────────────────────────────── */
+static bool key_is(const ipld_tree_t *tree, size_t key, const char *name)
+{
+    return bytes_equal(ipld_item_bytes(&tree->items[key]), bytes_str(name));
+}
+
+static err_t no_such_field(const ipld_tree_t *tree, size_t key, const char *where)
+{
+    bytes_t name = ipld_item_bytes(&tree->items[key]);
+    return fail(ERR_INVALID, "invalid key for map dagpb.%s: \"%.*s\": no such field", where,
+                name.len < 50 ? (int)name.len : 50, (const char *)name.data);
+}
+
+/* Where the value of a field is in its map; 0 when there is none. */
+static size_t field(const ipld_tree_t *tree, size_t map, const char *name)
+{
+    for (size_t key = map + 1; key < tree->items[map].next; key = ipld_tree_after(tree, key + 1))
+        if (key_is(tree, key, name))
+            return key + 1;
+    return 0;
+}
+
+static err_t read_tsize(const ipld_item_t *item, dag_pb_link_t *link)
+{
+    if (item->kind == IPLD_NEGATIVE)
+        return fail(ERR_INVALID, "Link has negative Tsize value [-%" PRIu64 "]", item->integer + 1);
+    if (item->kind != IPLD_UINT)
+        return wrong_kind(item, "AsInt", "int");
+    link->tsize = item->integer;
+    link->has_tsize = true;
+    return OK;
+}
+
+static err_t read_link(const ipld_tree_t *tree, size_t map, dag_pb_link_t *ret)
+{
+    dag_pb_link_t link = {0};
+    bool has_hash = false;
+    if (tree->items[map].kind != IPLD_MAP)
+        return wrong_kind(&tree->items[map], "AssignNode", "map");
+    for (size_t key = map + 1; key < tree->items[map].next; key = ipld_tree_after(tree, key + 1)) {
+        const ipld_item_t *value = &tree->items[key + 1];
+        if (key_is(tree, key, "Hash")) {
+            if (value->kind != IPLD_LINK)
+                return wrong_kind(value, "AsLink", "link");
+            TRY(cid_decode(ipld_item_bytes(value), &link.cid));
+            has_hash = true;
+        } else if (key_is(tree, key, "Name")) {
+            if (value->kind != IPLD_STRING)
+                return wrong_kind(value, "AsString", "string");
+            link.name = ipld_item_bytes(value);
+            link.has_name = true;
+        } else if (key_is(tree, key, "Tsize")) {
+            TRY(read_tsize(value, &link));
+        } else {
+            return no_such_field(tree, key, "PBLink");
+        }
+    }
+    if (!has_hash)
+        return fail(ERR_INVALID, "missing required fields: Hash");
+    *ret = link;
+    return OK;
+}
+
+typedef struct named {
+    bytes_t name;
+    uint32_t at, place;
+} named_t;
+
+/* By name; links of one name stay as they were. */
+static int compare_named(const void *a, const void *b)
+{
+    const named_t *x = a, *y = b;
+    int c = bytes_compare(x->name, y->name);
+    return c ? c : x->place < y->place ? -1 : x->place > y->place;
+}
+
+static err_t put_links(const ipld_tree_t *tree, const named_t *links, size_t n, writer_t *w)
+{
+    for (size_t i = 0; i < n && !w->err; i++) {
+        dag_pb_link_t link;
+        TRY(read_link(tree, links[i].at, &link));
+        dag_pb_put_link(w, &link);
+    }
+    return w->err;
+}
+
+static err_t write_links(const ipld_tree_t *tree, size_t list, writer_t *w)
+{
+    size_t n = 0;
+    if (tree->items[list].kind != IPLD_LIST)
+        return wrong_kind(&tree->items[list], "AssignNode", "list");
+    named_t *links = calloc(tree->items[list].len + 1, sizeof *links);
+    if (!links)
+        return fail(ERR_NO_MEMORY, "no memory for %u links", tree->items[list].len);
+    err_t e = OK;
+    for (size_t at = list + 1; at < tree->items[list].next && !e; at = ipld_tree_after(tree, at)) {
+        dag_pb_link_t link;
+        e = read_link(tree, at, &link);
+        if (!e)
+            links[n] = (named_t){link.name, (uint32_t)at, (uint32_t)n};
+        n++;
+    }
+    if (!e) {
+        qsort(links, n, sizeof *links, compare_named);
+        e = put_links(tree, links, n, w);
+    }
+    free(links);
+    return e;
+}
+
+static err_t write_dag_pb(const ipld_tree_t *tree, size_t at, buf_t *out)
+{
+    writer_t w = writer_to(out);
+    const ipld_item_t *root = &tree->items[at];
+    if (root->kind != IPLD_MAP)
+        return fail(
+            ERR_INVALID,
+            "func called on wrong kind: \"AssignNode\" called on a dagpb.PBNode node (kind: %s), but only "
+            "makes sense on map",
+            ipld_kind_name(root->kind));
+    for (size_t key = at + 1; key < root->next; key = ipld_tree_after(tree, key + 1))
+        if (!key_is(tree, key, "Links") && !key_is(tree, key, "Data"))
+            return no_such_field(tree, key, "PBNode");
+    size_t links = field(tree, at, "Links"), data = field(tree, at, "Data");
+    if (!links)
+        return fail(ERR_INVALID, "missing required fields: Links");
+    if (data && tree->items[data].kind != IPLD_BYTES)
+        return wrong_kind(&tree->items[data], "AsBytes", "bytes");
+    TRY(write_links(tree, links, &w));
+    if (data)
+        dag_pb_put_data(&w, ipld_item_bytes(&tree->items[data]));
+    return w.err;
+}
+
+/* ── all ─────────────────────────────────────────────────────────────────────────────────────── */
+err_t ipld_tree_write(const ipld_tree_t *tree, size_t at, uint64_t codec, buf_t *out)
+{
+    switch (codec) {
+    case CODEC_DAG_CBOR:
+    case CODEC_CBOR:
+        return write_cbor(tree, at, codec == CODEC_DAG_CBOR, out);
+    case CODEC_DAG_JSON:
+    case CODEC_JSON:
+        return write_json(tree, at, codec == CODEC_DAG_JSON, out);
+    case CODEC_DAG_PB:
+        return write_dag_pb(tree, at, out);
+    case CODEC_RAW:
+        if (tree->items[at].kind != IPLD_BYTES)
+            return wrong_kind(&tree->items[at], "AsBytes", "bytes");
+        return buf_append(out, ipld_item_bytes(&tree->items[at]));
+    default:
+        return fail(ERR_UNSUPPORTED, "no encoder registered for multicodec code %llu (0x%llx)",
+                    (unsigned long long)codec, (unsigned long long)codec);
+    }
+}
+
+err_t ipld_convert(uint64_t from_codec, bytes_t block, uint64_t to_codec, buf_t *out)
+{
+    AUTO(ipld_tree_t) tree = {0};
+    TRY(ipld_tree_read(&tree, from_codec, block, 0));
+    return ipld_tree_write(&tree, 0, to_codec, out);
+}
