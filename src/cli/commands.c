@@ -183,9 +183,15 @@ static const cli_spec_t gc_specs[] = {{"quiet", 'q', false, NULL, "print CIDs al
                                       {"stream-errors", 0, false, NULL, "go on after errors"},
                                       {NULL, 0, false, NULL, NULL}};
 
-static const cli_spec_t verify_specs[] = {{"drop", 0, false, NULL, "remove damaged blocks"},
-                                          {"heal", 0, false, NULL, "fetch damaged blocks again"},
-                                          {NULL, 0, false, NULL, NULL}};
+static const cli_spec_t verify_specs[] = {
+    {"drop", 0, false, NULL, "remove damaged blocks"},
+    {"heal", 0, false, NULL, "remove damaged blocks and fetch them again"},
+    {"heal-timeout", 0, true, NULL, "for each block (default 30s)"},
+    {NULL, 0, false, NULL, NULL}};
+
+static const cli_spec_t migrate_specs[] = {{"to", 0, true, NULL, "the version"},
+                                           {"allow-downgrade", 0, false, "", "accepted for Kubo's sake"},
+                                           {NULL, 0, false, NULL, NULL}};
 
 static const cli_spec_t id_specs[] = {{"format", 'f', true, "", "tokens <id> <addrs> <aver>"},
                                       {"peerid-base", 0, true, "", "accepted for Kubo's sake"},
@@ -329,6 +335,10 @@ const cli_command_t cli_commands[] = {
      print_repo_gc, false},
     {"repo verify", "", "read and check every block", CLI_RPC, "repo/verify", 0, 0, false, verify_specs, NULL,
      print_repo_verify, false},
+    {"repo ls", "", "list the blocks that are here", CLI_RPC, "repo/ls", 0, 0, false, NULL, NULL, print_refs,
+     false},
+    {"repo migrate", "", "bring the repository to another version", CLI_RPC, "repo/migrate", 0, 0, false,
+     migrate_specs, NULL, print_repo_migrated, false},
     {"repo version", "", "version of the repository", CLI_RPC, "repo/version", 0, 0, false, quiet_specs, NULL,
      print_repo_version, false},
     {"config", "KEY [VALUE]", "read or change a setting", CLI_RPC, "config", 1, 2, false, config_specs, NULL,

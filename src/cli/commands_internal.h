@@ -44,6 +44,7 @@ err_t print_block_key(task_t *t, cli_t *c, json_t *o);
 err_t print_block_removed(task_t *t, cli_t *c, json_t *o);
 err_t print_repo_stat(task_t *t, cli_t *c, json_t *o);
 err_t print_repo_version(task_t *t, cli_t *c, json_t *o);
+err_t print_repo_migrated(task_t *t, cli_t *c, json_t *o);
 err_t print_repo_gc(task_t *t, cli_t *c, json_t *o);
 err_t print_repo_verify(task_t *t, cli_t *c, json_t *o);
 err_t print_version_field(task_t *t, cli_t *c, json_t *o);

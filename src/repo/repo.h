@@ -77,12 +77,29 @@ typedef struct repo_stat {
 } repo_stat_t;
 MUST_CHECK err_t repo_stat(task_t *t, repo_t *r, repo_stat_t *ret);
 
-/* Reads and checks every block. `bad` (may be NULL) is called for each damaged one; drop: also removes it,
- * so that it can be fetched or added again. */
+/* Reads and checks every block, several side by side. */
+typedef enum {
+    VERIFY_SOUND,
+    VERIFY_CORRUPT,       /* damaged, or the disk does not give it */
+    VERIFY_REMOVED,       /* was damaged */
+    VERIFY_REMOVE_FAILED, /* is still there */
+    VERIFY_HEALED,        /* was damaged, and is here again, durably */
+    VERIFY_HEAL_FAILED,   /* removed; nobody gave it */
+    VERIFY_OUTCOMES
+} verify_outcome_t;
+/* For each block in any order, one call at a time, of a task that is not the caller's. why: what was wrong
+ * with it, "" when it is sound; why_not: why it could not be removed or healed, else "". */
+typedef err_t (*repo_verify_fn)(task_t *t, void *arg, const cid_t *cid, verify_outcome_t outcome,
+                                const char *why, const char *why_not);
+typedef struct repo_verify_options {
+    bool drop;                /* remove damaged blocks, so that they can be fetched or added again */
+    blocks_t *heal_from;      /* and get them from there, which puts them into this store; NULL: no */
+    uint64_t heal_timeout_ms; /* for each; 0: none */
+    repo_verify_fn visit;     /* may be NULL */
+    void *arg;
+} repo_verify_options_t;
 typedef struct repo_verify_result {
-    uint64_t checked, bad, dropped;
+    uint64_t checked, of[VERIFY_OUTCOMES];
 } repo_verify_result_t;
-typedef err_t (*repo_verify_fn)(task_t *t, void *arg, const cid_t *cid, err_t why);
-MUST_CHECK err_t repo_verify(task_t *t, repo_t *r, bool drop, repo_verify_fn bad, void *arg,
-                             repo_verify_result_t *ret);
+MUST_CHECK err_t repo_verify(task_t *t, repo_t *r, const repo_verify_options_t *o, repo_verify_result_t *ret);
 #endif

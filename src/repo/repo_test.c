@@ -252,10 +252,57 @@ static void test_addresses(void **state)
     assert_ok(test_run(addresses, NULL));
 }
 
-static err_t count_bad(task_t *t, void *arg, const cid_t *cid, err_t why)
+typedef struct seen_blocks {
+    size_t n;
+    uint64_t of[VERIFY_OUTCOMES];
+    cid_t bad[4];
+    size_t n_bad;
+} seen_blocks_t;
+
+static err_t see_block(task_t *t, void *arg, const cid_t *cid, verify_outcome_t outcome, const char *why,
+                       const char *why_not)
 {
-    ++*(size_t *)arg;
+    seen_blocks_t *s = arg;
+    s->n++;
+    s->of[outcome]++;
+    assert_true(!*why == (outcome == VERIFY_SOUND));
+    assert_true(!*why_not == (outcome != VERIFY_HEAL_FAILED && outcome != VERIFY_REMOVE_FAILED));
+    if (outcome != VERIFY_SOUND && s->n_bad < ARRAY_LEN(s->bad))
+        s->bad[s->n_bad++] = *cid;
     return OK;
+}
+
+static repo_verify_result_t verify(task_t *t, repo_t *r, bool drop, blocks_t *heal_from, seen_blocks_t *seen)
+{
+    repo_verify_result_t v;
+    repo_verify_options_t o = {
+        .drop = drop, .heal_from = heal_from, .heal_timeout_ms = 1000, .visit = see_block, .arg = seen};
+    *seen = (seen_blocks_t){0};
+    assert_ok(repo_verify(t, r, &o, &v));
+    assert_int_equal(v.checked, seen->n);
+    assert_memory_equal(v.of, seen->of, sizeof v.of);
+    return v;
+}
+
+static void damage(task_t *t)
+{
+    sim_disk_corrupt(sim_host_of(t), REPO "/blocks/pack/00000001.seg", 5000, 1);
+    sim_disk_corrupt(sim_host_of(t), REPO "/blocks/pack/00000001.seg", 105000, 1);
+}
+
+/* Found, told of, dropped; put again they are whole. */
+static void verify_damaged(task_t *t, repo_t *r)
+{
+    seen_blocks_t seen;
+    damage(t);
+    repo_verify_result_t v = verify(t, r, false, NULL, &seen);
+    assert_true(v.checked == 20 && v.of[VERIFY_CORRUPT] == 2 && seen.n_bad == 2);
+    v = verify(t, r, true, NULL, &seen);
+    assert_true(v.of[VERIFY_REMOVED] == 2 && v.of[VERIFY_SOUND] == 18);
+    v = verify(t, r, true, NULL, &seen);
+    assert_true(v.checked == 18 && v.of[VERIFY_SOUND] == 18);
+    assert_ok(suite_put_range(t, repo_blockstore(r), 0, 20, 10000));
+    assert_ok(suite_expect(t, repo_blockstore(r), 0, 10000));
 }
 
 static err_t stat_and_verify(task_t *t, void *arg)
@@ -264,8 +311,7 @@ static err_t stat_and_verify(task_t *t, void *arg)
     AUTO_PTR(private_key_t) key = fixed_key();
     for (size_t i = 0; i < ARRAY_LEN(profiles); i++) {
         repo_stat_t s;
-        repo_verify_result_t v;
-        size_t bad = 0;
+        seen_blocks_t seen;
         assert_ok(repo_init(t, REPO, profiles[i], key));
         repo_t *r = open_repo(t);
         assert_ok(suite_put_range(t, repo_blockstore(r), 0, 20, 10000));
@@ -273,20 +319,10 @@ static err_t stat_and_verify(task_t *t, void *arg)
         assert_int_equal(s.blocks, 20);
         assert_int_equal(s.block_bytes, 200000);
         assert_true(s.disk_bytes > 200000 && s.max_bytes == 10000000000);
-        assert_ok(repo_verify(t, r, false, count_bad, &bad, &v));
-        assert_true(v.checked == 20 && v.bad == 0 && bad == 0);
-        if (i == 0) {
-            sim_disk_corrupt(sim_host_of(t), REPO "/blocks/pack/00000001.seg", 5000, 1);
-            sim_disk_corrupt(sim_host_of(t), REPO "/blocks/pack/00000001.seg", 105000, 1);
-            assert_ok(repo_verify(t, r, false, count_bad, &bad, &v));
-            assert_true(v.checked == 20 && v.bad == 2 && bad == 2 && v.dropped == 0);
-            assert_ok(repo_verify(t, r, true, NULL, NULL, &v));
-            assert_true(v.bad == 2 && v.dropped == 2);
-            assert_ok(repo_verify(t, r, true, NULL, NULL, &v));
-            assert_true(v.checked == 18 && v.bad == 0);
-            assert_ok(suite_put_range(t, repo_blockstore(r), 0, 20, 10000));
-            assert_ok(suite_expect(t, repo_blockstore(r), 0, 10000));
-        }
+        repo_verify_result_t v = verify(t, r, false, NULL, &seen);
+        assert_true(v.checked == 20 && v.of[VERIFY_SOUND] == 20);
+        if (i == 0)
+            verify_damaged(t, r);
         repo_close(t, r);
         assert_ok(fs_remove_tree(t, REPO));
     }
@@ -296,6 +332,93 @@ static err_t stat_and_verify(task_t *t, void *arg)
 static void test_stat_and_verify(void **state)
 {
     assert_ok(test_run(stat_and_verify, NULL));
+}
+
+/* A source that has what it is told, and puts what it gives into the store, as an exchange does. */
+typedef struct source {
+    blocks_t base;
+    repo_t *repo;
+    cid_t missing;
+} source_t;
+
+static err_t source_get(task_t *t, blocks_t *b, const cid_t *cid, block_t **ret_block)
+{
+    source_t *s = CONTAINER_OF(b, source_t, base);
+    if (cid_same_multihash(cid, &s->missing)) {
+        TRY(task_sleep(t, 3600000));
+        return fail(ERR_NOT_FOUND, "nobody has it");
+    }
+    for (uint64_t i = 0; i < 20; i++) {
+        block_t *block = suite_block(i, 10000);
+        if (cid_same_multihash(cid, &block->cid)) {
+            *ret_block = block;
+            return blockstore_put(t, repo_blockstore(s->repo), block);
+        }
+        block_release(block);
+    }
+    return fail(ERR_NOT_FOUND, "nobody has it");
+}
+
+static const blocks_ops_t source_ops = {.get = source_get};
+
+static err_t heals(task_t *t, void *arg)
+{
+    AUTO_PTR(private_key_t) key = fixed_key();
+    seen_blocks_t seen;
+    assert_ok(repo_init(t, REPO, "test", key));
+    source_t source = {.base.ops = &source_ops, .repo = open_repo(t)};
+    repo_t *r = source.repo;
+    assert_ok(suite_put_range(t, repo_blockstore(r), 0, 20, 10000));
+    damage(t);
+    repo_verify_result_t v = verify(t, r, true, &source.base, &seen);
+    assert_true(v.of[VERIFY_HEALED] == 2 && v.of[VERIFY_SOUND] == 18);
+    v = verify(t, r, false, NULL, &seen);
+    assert_true(v.checked == 20 && v.of[VERIFY_SOUND] == 20);
+    /* The second time one of them cannot be had. */
+    repo_close(t, r);
+    r = source.repo = open_repo(t);
+    AUTO_PTR(block_t) lost = suite_block(3, 10000);
+    source.missing = lost->cid;
+    sim_disk_corrupt(sim_host_of(t), REPO "/blocks/pack/00000001.seg", 35000, 1);
+    v = verify(t, r, false, NULL, &seen);
+    assert_true(v.of[VERIFY_CORRUPT] == 1 && cid_same_multihash(&seen.bad[0], &source.missing));
+    v = verify(t, r, true, &source.base, &seen);
+    assert_true(v.of[VERIFY_HEAL_FAILED] == 1 && v.of[VERIFY_SOUND] == 19);
+    assert_false(blockstore_has(t, repo_blockstore(r), &source.missing));
+    repo_close(t, r);
+    return OK;
+}
+
+static void test_heals(void **state)
+{
+    assert_ok(test_run(heals, NULL));
+}
+
+static err_t fail_at_block(task_t *t, void *arg, const cid_t *cid, verify_outcome_t outcome, const char *why,
+                           const char *why_not)
+{
+    return ++*(size_t *)arg == 5 ? fail(ERR_CLOSED, "the reader left") : OK;
+}
+
+/* Who looks on ends it, with more blocks than the queue holds. */
+static err_t verify_ends(task_t *t, void *arg)
+{
+    AUTO_PTR(private_key_t) key = fixed_key();
+    size_t n = 0;
+    repo_verify_result_t v;
+    repo_verify_options_t o = {.visit = fail_at_block, .arg = &n};
+    assert_ok(repo_init(t, REPO, "test", key));
+    repo_t *r = open_repo(t);
+    assert_ok(suite_put_range(t, repo_blockstore(r), 0, 300, 100));
+    assert_err(repo_verify(t, r, &o, &v), ERR_CLOSED);
+    assert_true(n >= 5 && n < 20);
+    repo_close(t, r);
+    return OK;
+}
+
+static void test_verify_ends(void **state)
+{
+    assert_ok(test_run(verify_ends, NULL));
 }
 
 /* The repository's blocks_t, and imports: readable before they are durable, durable after the sync. */
@@ -344,10 +467,16 @@ static void test_blocks_and_imports(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_find_path),          cmocka_unit_test(test_init_and_open),
-        cmocka_unit_test(test_refusals),           cmocka_unit_test(test_init_fails),
-        cmocka_unit_test(test_open_fails),         cmocka_unit_test(test_config_changes),
-        cmocka_unit_test(test_addresses),          cmocka_unit_test(test_stat_and_verify),
+        cmocka_unit_test(test_find_path),
+        cmocka_unit_test(test_init_and_open),
+        cmocka_unit_test(test_refusals),
+        cmocka_unit_test(test_init_fails),
+        cmocka_unit_test(test_open_fails),
+        cmocka_unit_test(test_config_changes),
+        cmocka_unit_test(test_addresses),
+        cmocka_unit_test(test_stat_and_verify),
+        cmocka_unit_test(test_heals),
+        cmocka_unit_test(test_verify_ends),
         cmocka_unit_test(test_blocks_and_imports),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

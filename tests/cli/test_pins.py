@@ -62,3 +62,27 @@ def test_pin_update_moves_copies(shop):
     fails(a, "pin", "update", old, new, saying="was not recursively pinned")
     a.stop()
     fails(a, "pin", "update", new, old, saying="start the node")
+
+
+def test_verify_heals(shop):
+    giver, node = shop.node("giver"), shop.node("healed", profile="test,flatfs")
+    path = shop.file("content", 2 * MIB)
+    cid = giver.text("add", "-Q", path)
+    node.connect(giver)
+    node.run("pin", "add", cid)
+    fails(shop.node("offline", start=False), "repo", "verify", "--heal", saying="online mode|running node")
+    check(node.text("repo", "verify") == "verify complete, all blocks validated.", "verify")
+    files = sorted((node.repo / "blocks").glob("*/*.data"))[:3]
+    for file in files:
+        file.write_bytes(file.read_bytes()[:-1])
+    said = node.run("repo", "verify", check_code=False)
+    check(said.returncode == 1 and said.stdout.count(b"was corrupt") == 3, f"verify: {said}")
+    said = node.text("repo", "verify", "--heal").splitlines()
+    check(said[-1] == "verify complete, 3 blocks corrupt, 3 removed, 3 healed", f"heal: {said}")
+    check(node.run("cat", "--offline", cid).stdout == path.read_bytes(), "the healed file is another one")
+    giver.stop()
+    files[0].write_bytes(b"x")
+    said = node.run("repo", "verify", "--heal", "--heal-timeout=200ms", check_code=False)
+    check(said.returncode == 1 and b"1 removed, 1 failed to heal" in said.stderr, f"nobody has it: {said}")
+    check(not files[0].exists(), "what cannot be healed is gone")
+    fails(node, "repo", "gc", saying="pins have missing blocks")

@@ -1,5 +1,6 @@
 """Pins, collection and verification, the same words to our program called as `ipfs` and to Kubo. Run by run.py."""
 import base64
+import re
 
 import nodes
 from nodes import check
@@ -77,3 +78,61 @@ def test_pin_verify_broken(shop):
         check(said[0] == {p.root, p.file, p.big} and said[0] >= said[1] and said[1], f"ours {said[0]}, Kubo {said[1]}")
     p.same("pin", "add", "--offline", p.file)
     p.same("pin", "ls", p.root)
+
+
+def flip(path):
+    data = bytearray(path.read_bytes())
+    data[len(data) // 2] ^= 1
+    path.write_bytes(data)
+
+
+def last_lines(text):
+    """Without the progress, which is written over and over."""
+    return sorted(line for line in re.split(r"[\r\n]+", text) if line and "blocks processed" not in line)
+
+
+def test_repo_verify_and_heal(shop):
+    p = Pair(shop, "verify", profile="test,flatfs")
+    p.add_tree()
+    giver = shop.node("giver")
+    giver.run("add", "-r", "-Q", p.folder / "tree")
+    damaged = [p.big, p.file] + p.ours.text("refs", p.big).split()[:1]
+    p.same("repo", "verify", normal=last_lines)
+    for node in (p.ours, p.kubo):
+        for cid in damaged:
+            flip(block_file(node, cid))
+    p.same("repo", "verify", normal=last_lines)
+    p.both_fail("repo", "verify", "--heal")
+    p.same("repo", "verify", "--heal-timeout=nonsense")
+    for node in (p.ours, p.kubo):
+        node.start()
+        node.connect(giver)
+    p.same("repo", "verify", "--heal", "--heal-timeout=60s", normal=last_lines)
+    p.same("repo", "verify", normal=last_lines)
+    p.same("cat", p.big)
+    for node in (p.ours, p.kubo):
+        node.stop()
+        flip(block_file(node, p.file))
+    p.same("repo", "verify", "--drop", normal=last_lines)
+    p.same("repo", "verify", "--drop", normal=last_lines)
+    p.same("cat", "--offline", p.file, code_only=True)
+
+
+def test_repo_answers(shop):
+    p = Pair(shop, "repo-answers")
+    p.add_tree()
+
+    def unlike(text):  # sizes, counts and versions are each one's own
+        return re.sub(r"\d[\d.]*( [kMG]?B)?$|fs-repo@\d+|distribute-1", "N", text, flags=re.M)
+
+    p.kubo.run("repo", "gc")  # what its init left
+    for words in ([], ["-s"], ["-H"], ["-s", "-H"], ["--human", "--size-only"]):
+        p.same("repo", "stat", *words, normal=unlike)
+    p.same("repo", "version", normal=unlike)
+    p.same("repo", "version", "-q", normal=unlike)
+    p.same("repo", "migrate", normal=lambda text: re.sub(r"(18|distribute-1)\.", "N", text))
+    p.both_fail("repo", "migrate", "--to=3")
+    p.same("repo", "ls", normal=sorted_lines)
+    p.same("pin", "rm", p.file)
+    for words in (["-q"], ["--silent"], [], ["--stream-errors"], ["--stream-errors", "-q"]):
+        p.same("repo", "gc", *words, normal=sorted_lines)
