@@ -185,7 +185,7 @@ static err_t rpc_get_value(task_t *t, rpc_t *r)
     buf_init(&value, 64 << 10);
     buf_init(&text, 128 << 10);
     TRY(record_key(r->args[0], &key));
-    TRY(routing_get_value(t, node_routing(r->node), buf_bytes(&key), &value));
+    TRY(routing_get_value(t, node_routing(r->node), buf_bytes(&key), NULL, &value));
     TRY(multibase_encode_raw(MB_BASE64PAD, buf_bytes(&value), &text));
     const char *base64;
     TRY(buf_cstr(&text, &base64));

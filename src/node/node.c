@@ -15,6 +15,7 @@ struct node {
     public_key_t public_key;
     host_t *host;
     routing_t *routing;
+    naming_t *naming;
     bitswap_t *bitswap;
     replica_t *replica;
     group_t tasks;
@@ -44,6 +45,17 @@ static err_t each_held_root(task_t *t, void *arg, gc_keep_fn keep, void *keep_ar
     return kv_scan(t, repo_state(n->repo), HELD_SPACE, NULL, keep_held, &h);
 }
 
+static err_t open_naming(node_t *n)
+{
+    naming_config_t nc;
+    naming_config_default(&nc);
+    nc.state = repo_state(n->repo);
+    nc.keys = repo_keystore(n->repo);
+    nc.self = repo_identity(n->repo);
+    TRY(settings_naming(repo_config(n->repo), &nc));
+    return naming_open(n->sched, &nc, &n->naming);
+}
+
 err_t node_open(task_t *t, const node_options_t *o, node_t **ret)
 {
     repo_t *repo;
@@ -55,6 +67,11 @@ err_t node_open(task_t *t, const node_options_t *o, node_t **ret)
     n->public_key = *private_key_public(repo_identity(repo));
     group_init(&n->tasks, n->sched);
     gc_add_roots(repo_gc(repo), each_held_root, n);
+    err_t e = open_naming(n);
+    if (e) {
+        node_close(t, n);
+        return e;
+    }
     *ret = n;
     return OK;
 }
@@ -69,6 +86,7 @@ void node_close(task_t *t, node_t *n)
     replica_close(t, n->replica);
     if (n->bitswap)
         bitswap_close(t, n->bitswap);
+    naming_close(t, n->naming);
     if (n->routing)
         routing_close(t, n->routing);
     if (n->host)
@@ -151,7 +169,7 @@ static err_t start_routing(task_t *t, node_t *n)
         rc.reprovide_interval_ms = 0;
     TRY(routing_start(t, n->host, &rc, &n->routing));
     routing_set_provide_source(n->routing, provide_source, n);
-    return OK;
+    return naming_go_online(n->naming, n->routing);
 }
 
 static err_t start_bitswap(task_t *t, node_t *n)
@@ -303,6 +321,11 @@ host_t *node_host(node_t *n)
 routing_t *node_routing(node_t *n)
 {
     return n->routing;
+}
+
+naming_t *node_naming(node_t *n)
+{
+    return n->naming;
 }
 
 bitswap_t *node_bitswap(node_t *n)

@@ -4,6 +4,7 @@
 #define NODE_NODE_H
 #include "dag/blocks.h"
 #include "exchange/bitswap.h"
+#include "naming/naming.h"
 #include "net/host.h"
 #include "replica/replica.h"
 #include "repo/repo.h"
@@ -38,6 +39,7 @@ repo_t *node_repo(node_t *n);
 const peer_id_t *node_id(const node_t *n);
 const public_key_t *node_public_key(const node_t *n);
 const char *node_agent(const node_t *n); /* "distribute/0.1.0" */
+naming_t *node_naming(node_t *n);        /* answers offline, too */
 host_t *node_host(node_t *n);            /* these four are NULL while offline */
 routing_t *node_routing(node_t *n);
 bitswap_t *node_bitswap(node_t *n);

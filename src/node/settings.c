@@ -1,6 +1,7 @@
 #include "node/settings.h"
 #include "base/log.h"
 #include "node/listen.h"
+#include <jansson.h>
 #include <stdio.h>
 #include <stdlib.h>
 
@@ -149,4 +150,38 @@ void settings_peers(const config_t *config, const node_options_t *o, host_t *h)
         if (e)
             log_warn("a peer of Peering.Peers is left out", LOG_UINT("index", i), LOG_ERR(e));
     }
+}
+
+/* ── names ───────────────────────────────────────────────────────────────────────────────────── */
+/* The reference sends the lookups of some domains, or of all, to servers over HTTPS. Here the system's
+ * resolver has them all; who set a server of his own should know. */
+static void warn_of_resolvers(const config_t *config)
+{
+    json_t *resolvers = config_json(config, "DNS.Resolvers"), *url;
+    const char *domain;
+    json_object_foreach(resolvers, domain, url)
+    {
+        const char *text = json_string_value(url);
+        if (text && *text && strcmp(text, "auto"))
+            log_warn("DNS.Resolvers: DNS over HTTPS is not supported, the system's resolver is used",
+                     LOG_STR("domain", domain), LOG_STR("resolver", text));
+    }
+}
+
+err_t settings_naming(const config_t *config, naming_config_t *ret)
+{
+    enum { MINUTE_MS = 60 * 1000, DAY_MS = 24 * 3600 * 1000 };
+    int64_t size = config_int(config, "Ipns.ResolveCacheSize", (int64_t)ret->cache_size);
+    uint64_t period_ms = config_duration_ms(config, "Ipns.RepublishPeriod", 0);
+    uint64_t lifetime_ms = config_duration_ms(config, "Ipns.RecordLifetime", 0);
+    if (period_ms && (period_ms < MINUTE_MS || period_ms > DAY_MS))
+        return fail(ERR_USAGE, "config Ipns.RepublishPeriod is not between 1min and 1day: %s",
+                    config_str(config, "Ipns.RepublishPeriod", "?"));
+    ret->cache_size = size > 0 ? (size_t)size : 0;
+    ret->republish_ms = period_ms ? period_ms : ret->republish_ms;
+    ret->lifetime_ms = lifetime_ms ? lifetime_ms : ret->lifetime_ms;
+    ret->max_cache_ttl_ms = config_duration_ms(config, "Ipns.MaxCacheTTL", ret->max_cache_ttl_ms);
+    ret->static_map = getenv("IPFS_NS_MAP");
+    warn_of_resolvers(config);
+    return OK;
 }

@@ -10,6 +10,9 @@ void settings_limits(const config_t *config, host_limits_t *limits);
  * filter, or a line of `advertise`, that is not an address. */
 MUST_CHECK err_t settings_addresses(const config_t *config, const char *const *advertise, size_t n_advertise,
                                     host_t *h);
+/* Ipns.ResolveCacheSize, MaxCacheTTL, RecordLifetime, RepublishPeriod; $IPFS_NS_MAP. Says what of
+ * DNS.Resolvers this build cannot do. ERR_USAGE: a period that is not between a minute and a day. */
+MUST_CHECK err_t settings_naming(const config_t *config, naming_config_t *ret);
 /* Starts to keep up connections with the bootstrap peers (of o, else of Bootstrap) and with Peering.Peers. */
 void settings_peers(const config_t *config, const node_options_t *o, host_t *h);
 #endif

@@ -408,7 +408,7 @@ static err_t put_call(task_t *t, void *arg)
 static err_t get_call(task_t *t, void *arg)
 {
     value_call_t *v = arg;
-    return routing_get_value(t, v->node->routing, v->key, &v->got);
+    return routing_get_value(t, v->node->routing, v->key, NULL, &v->got);
 }
 
 static bool holds(task_t *t, world_node_t *n, const char *value)

@@ -58,8 +58,21 @@ typedef err_t (*provide_source_fn)(task_t *t, void *arg,
                                    err_t (*emit)(task_t *t, void *emit_arg, const cid_t *cid),
                                    void *emit_arg);
 void routing_set_provide_source(routing_t *r, provide_source_fn fn, void *arg);
+/* Keeps a record and puts it to the peers closest to its key. ERR_UNREACHABLE: nobody took it, it is kept;
+ * ERR_EXISTS: a better one is known; what its validator says. */
 MUST_CHECK err_t routing_put_value(task_t *t, routing_t *r, bytes_t key, bytes_t value);
-MUST_CHECK err_t routing_get_value(task_t *t, routing_t *r, bytes_t key, buf_t *out); /* ERR_NOT_FOUND */
+enum { ROUTING_QUORUM = 16 };
+typedef struct value_search {
+    size_t quorum; /* so many valid records are enough; 0: ROUTING_QUORUM */
+    /* Told each record that is better than those before, the first one included. Must not wait. May be NULL.
+     */
+    void (*on_better)(void *arg, bytes_t value);
+    void *arg;
+} value_search_t;
+/* The best record of the key. how may be NULL. ERR_NOT_FOUND. At a deadline: the best of those that came, if
+ * one came. */
+MUST_CHECK err_t routing_get_value(task_t *t, routing_t *r, bytes_t key, const value_search_t *how,
+                                   buf_t *out);
 /* Validators by namespace ("pk", "ipns"); keys of other namespaces are refused. */
 typedef struct record_validator {
     err_t (*validate)(void *arg, bytes_t key, bytes_t value);

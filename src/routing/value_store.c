@@ -195,6 +195,8 @@ err_t value_store_get(task_t *t, value_store_t *s, bytes_t key, buf_t *out, uint
     if (r.err || !is_known || !bytes_equal(stored_key, key) ||
         is_expired(s, then_ms, driver_wall_ms(task_driver(t))))
         return fail(ERR_NOT_FOUND, "no such record");
+    if (value_store_validate(s, key, value)) /* an IPNS record that has run out in the meantime */
+        return fail(ERR_NOT_FOUND, "no such record: it is not valid any more");
     buf_clear(out);
     TRY(buf_append(out, value));
     *ret_wall_ms = then_ms;

@@ -49,6 +49,7 @@ bool value_store_is_better(const value_store_t *s, bytes_t key, bytes_t a, bytes
  * one. Suspends. */
 MUST_CHECK err_t value_store_put(task_t *t, value_store_t *s, const peer_id_t *from, bytes_t key,
                                  bytes_t value);
-/* The value, and when it was put (ms since 1970). ERR_NOT_FOUND. Suspends. */
+/* The value, and when it was put (ms since 1970). ERR_NOT_FOUND, also when it is not valid any more.
+ * Suspends. */
 MUST_CHECK err_t value_store_get(task_t *t, value_store_t *s, bytes_t key, buf_t *out, uint64_t *ret_wall_ms);
 #endif

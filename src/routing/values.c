@@ -4,7 +4,7 @@
 #include "routing/routing_internal.h"
 #include <stdlib.h>
 
-enum { GET_QUORUM = 16, CORRECTIONS_MAX = 64 };
+enum { CORRECTIONS_MAX = 64 };
 
 /* ── putting ─────────────────────────────────────────────────────────────────────────────────── */
 typedef struct put {
@@ -93,6 +93,7 @@ typedef struct answered {
 } answered_t;
 typedef struct get_search {
     routing_t *routing;
+    value_search_t how;
     bytes_t key;
     buf_t best;
     bool is_found;
@@ -115,6 +116,8 @@ static bool offer_value(get_search_t *s, bytes_t value)
     s->is_found = true;
     for (size_t i = 0; i < s->n_answered; i++) /* what they gave is out of date now */
         s->answered[i].has_best = false;
+    if (s->how.on_better)
+        s->how.on_better(s->how.arg, value);
     return true;
 }
 
@@ -127,7 +130,7 @@ static bool on_value(void *arg, dht_t *d, const peer_id_t *from, const kad_messa
     s->n_valid += is_valid;
     if (s->n_answered < CORRECTIONS_MAX)
         s->answered[s->n_answered++] = (answered_t){*from, d, has_best};
-    return s->n_valid < GET_QUORUM;
+    return s->n_valid < s->how.quorum;
 }
 
 static err_t search_value(task_t *t, dht_t *d, size_t index, void *arg)
@@ -150,17 +153,19 @@ static err_t search_value(task_t *t, dht_t *d, size_t index, void *arg)
     return e;
 }
 
-err_t routing_get_value(task_t *t, routing_t *r, bytes_t key, buf_t *out)
+err_t routing_get_value(task_t *t, routing_t *r, bytes_t key, const value_search_t *how, buf_t *out)
 {
     get_search_t *s = xcalloc(1, sizeof *s);
     s->routing = r;
+    s->how = how ? *how : (value_search_t){0};
+    s->how.quorum = s->how.quorum ? s->how.quorum : ROUTING_QUORUM;
     s->key = key;
     buf_init(&s->best, VALUE_MAX_BYTES);
     AUTO(buf_t) own;
     buf_init(&own, VALUE_MAX_BYTES);
     uint64_t wall_ms;
     err_t e = value_store_get(t, &r->values, key, &own, &wall_ms);
-    if (!e && value_store_validate(&r->values, key, buf_bytes(&own)) == OK)
+    if (!e)
         offer_value(s, buf_bytes(&own));
     e = routing_for_each_dht(t, r, search_value, s);
     if (e != ERR_CANCELED && s->is_found) {

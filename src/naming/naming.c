@@ -1,0 +1,350 @@
+/* The face: life and resolving. */
+#include "naming/content_path.h"
+#include "naming/dnslink.h"
+#include "naming/naming_impl.h"
+#include <ctype.h>
+#include <stdlib.h>
+
+enum { STATIC_NAMES_MAX = 4096, NO_DNSLINK_MS = 10000 };
+
+void naming_config_default(naming_config_t *ret)
+{
+    *ret = (naming_config_t){.cache_size = 128,
+                             .max_cache_ttl_ms = UINT64_MAX,
+                             .lifetime_ms = NAMING_LIFETIME_MS,
+                             .republish_ms = NAMING_REPUBLISH_MS};
+}
+
+void naming_options_default(naming_options_t *ret)
+{
+    *ret = (naming_options_t){
+        .depth = NAMING_DEPTH, .record_count = NAMING_RECORD_COUNT, .dht_timeout_ms = NAMING_DHT_TIMEOUT_MS};
+}
+
+void naming_answer_deinit(naming_answer_t *a)
+{
+    buf_deinit(&a->path);
+}
+
+/* ── life ────────────────────────────────────────────────────────────────────────────────────── */
+/* "example.com:/ipfs/CID,other.example:/ipns/NAME" */
+static err_t read_static_map(naming_t *n, const char *text)
+{
+    while (text && *text) {
+        size_t len = strcspn(text, ","), name_len = strcspn(text, ":,");
+        bytes_t value = bytes_slice(bytes_of(text, len), name_len + 1, len);
+        content_path_t path;
+        void *old = NULL;
+        if (name_len >= len || content_path_split(value, &path))
+            return fail(ERR_USAGE, "IPFS_NS_MAP: \"%.*s\" is not of the form NAME:/ipfs/CID",
+                        len < 120 ? (int)len : 120, text);
+        char *copy = xcalloc(1, value.len + 1);
+        memcpy(copy, value.data, value.len);
+        err_t e = map_put(&n->static_names, bytes_of(text, name_len), copy, &old);
+        free(e ? copy : old);
+        TRY(e);
+        text += len + (text[len] == ',');
+    }
+    return OK;
+}
+
+err_t naming_open(sched_t *s, const naming_config_t *c, naming_t **ret)
+{
+    naming_t *n = xcalloc(1, sizeof *n);
+    n->sched = s;
+    n->config = *c;
+    n->config.static_map = NULL;
+    map_init(&n->static_names, STATIC_NAMES_MAX);
+    name_cache_init(&n->cache, c->cache_size);
+    gate_init(&n->publishing, 1);
+    group_init(&n->tasks, s);
+    err_t e = read_static_map(n, c->static_map);
+    if (e) {
+        naming_close(NULL, n);
+        return e;
+    }
+    *ret = n;
+    return OK;
+}
+
+static err_t validate_record(void *arg, bytes_t key, bytes_t value)
+{
+    naming_t *n = arg;
+    peer_id_t name;
+    ipns_record_t record;
+    TRY(name_of_key(key, &name));
+    return ipns_record_validate(value, &name, driver_wall_ms(sched_driver(n->sched)), &record);
+}
+
+static int select_record(void *arg, bytes_t key, bytes_t a, bytes_t b)
+{
+    return ipns_record_compare(a, b);
+}
+
+err_t naming_go_online(naming_t *n, routing_t *r)
+{
+    record_validator_t v = {validate_record, select_record, n};
+    TRY(routing_set_validator(r, "ipns", &v));
+    n->routing = r;
+    return n->config.republish_ms ? group_spawn(&n->tasks, "republish", republish_task, n, NULL) : OK;
+}
+
+void naming_close(task_t *t, naming_t *n)
+{
+    if (!n)
+        return;
+    if (t)
+        group_stop(t, &n->tasks);
+    group_deinit(&n->tasks);
+    void *path;
+    for (size_t i = 0; map_next(&n->static_names, &i, NULL, &path);)
+        free(path);
+    map_deinit(&n->static_names);
+    name_cache_deinit(&n->cache);
+    free(n);
+}
+
+/* ── records ─────────────────────────────────────────────────────────────────────────────────── */
+void naming_remember(naming_t *n, const char *key, const char *path, uint64_t ttl_ms, uint64_t wall_ms)
+{
+    uint64_t keep_ms = ttl_ms < n->config.max_cache_ttl_ms ? ttl_ms : n->config.max_cache_ttl_ms;
+    name_cache_put(&n->cache, key, path, ttl_ms, keep_ms, sched_now_ms(n->sched), wall_ms);
+}
+
+err_t record_path(const ipns_record_t *r, char **ret_path)
+{
+    AUTO(buf_t) out;
+    buf_init(&out, NAMING_PATH_MAX_BYTES);
+    TRY(ipns_record_value(r, &out));
+    content_path_t path;
+    TRY(content_path_split(buf_bytes(&out), &path));
+    TRY(buf_append_u8(&out, 0));
+    size_t len;
+    *ret_path = (char *)buf_take(&out, &len);
+    return OK;
+}
+
+static err_t search_dht(task_t *t, naming_t *n, const peer_id_t *name, const naming_options_t *o, buf_t *out)
+{
+    uint8_t key[NAME_KEY_MAX_BYTES];
+    bytes_t k = bytes_of(key, name_key(name, key));
+    value_search_t how = {.quorum = o->record_count};
+    if (!o->dht_timeout_ms)
+        return routing_get_value(t, n->routing, k, &how, out);
+    deadline_t d = deadline_push(t, o->dht_timeout_ms);
+    err_t e = routing_get_value(t, n->routing, k, &how, out);
+    deadline_pop(t, &d);
+    return e;
+}
+
+err_t naming_get_record(task_t *t, naming_t *n, const peer_id_t *name, const naming_options_t *options,
+                        buf_t *out)
+{
+    naming_options_t o;
+    ipns_record_t r;
+    AUTO(buf_t) own, found;
+    buf_init(&own, NAMING_RECORD_MAX_BYTES);
+    buf_init(&found, NAMING_RECORD_MAX_BYTES);
+    naming_options_default(&o);
+    o = options ? *options : o;
+    err_t e = own_record_get(t, n, name, &own);
+    bool has_own =
+        !e && !ipns_record_validate(buf_bytes(&own), name, driver_wall_ms(sched_driver(n->sched)), &r);
+    if (e && e != ERR_NOT_FOUND)
+        return e;
+    bool asks = n->routing && !o.is_offline;
+    buf_clear(out);
+    if (has_own && (!asks || !o.skips_cache)) /* who publishes a name knows what it says */
+        return buf_append(out, buf_bytes(&own));
+    e = asks ? search_dht(t, n, name, &o, &found) : ERR_NOT_FOUND;
+    if (e == ERR_CANCELED)
+        return e;
+    if (has_own && (e || ipns_record_compare(buf_bytes(&own), buf_bytes(&found)) < 0))
+        return buf_append(out, buf_bytes(&own));
+    if (e == ERR_TIMEOUT)
+        return fail(e, "could not resolve name: no record came in time");
+    return e ? fail(ERR_NOT_FOUND, "could not resolve name") : buf_append(out, buf_bytes(&found));
+}
+
+/* ── one step ────────────────────────────────────────────────────────────────────────────────── */
+typedef struct step {
+    char *path; /* owned */
+    uint64_t ttl_ms, found_wall_ms;
+    bool has_ttl;
+} step_t;
+
+static bool step_from_cache(naming_t *n, const char *key, step_t *ret)
+{
+    const cached_name_t *c = name_cache_get(&n->cache, key, sched_now_ms(n->sched));
+    if (!c || !c->path)
+        return false;
+    uint64_t age_ms = sched_now_ms(n->sched) - c->asked_ms;
+    *ret = (step_t){xstrdup(c->path), c->ttl_ms > age_ms ? c->ttl_ms - age_ms : 0, c->found_wall_ms, true};
+    return true;
+}
+
+static err_t resolve_name(task_t *t, naming_t *n, const peer_id_t *name, const naming_options_t *o,
+                          step_t *ret)
+{
+    char key[PEER_ID_TEXT_MAX];
+    AUTO(buf_t) record;
+    ipns_record_t r;
+    buf_init(&record, NAMING_RECORD_MAX_BYTES);
+    if (!o->skips_cache && step_from_cache(n, name_print(name, key), ret))
+        return OK;
+    TRY(naming_get_record(t, n, name, o, &record));
+    uint64_t wall_ms = driver_wall_ms(sched_driver(n->sched));
+    TRY(ipns_record_decode(buf_bytes(&record), &r));
+    *ret = (step_t){
+        .ttl_ms = ipns_record_ttl_ms(&r, wall_ms, NAMING_TTL_MS), .found_wall_ms = wall_ms, .has_ttl = true};
+    TRY(record_path(&r, &ret->path));
+    naming_remember(n, name_print(name, key), ret->path, ret->ttl_ms, wall_ms);
+    return OK;
+}
+
+/* As the cache knows it: lower case, no dot at the end. */
+static void domain_key(const char *domain, char out[DNS_NAME_MAX_CHARS + 2])
+{
+    size_t len = 0;
+    for (; domain[len] && len <= DNS_NAME_MAX_CHARS; len++)
+        out[len] = (char)tolower((unsigned char)domain[len]);
+    while (len && out[len - 1] == '.')
+        len--;
+    out[len] = 0;
+}
+
+static err_t resolve_domain(task_t *t, naming_t *n, const char *domain, const naming_options_t *o,
+                            step_t *ret)
+{
+    char key[DNS_NAME_MAX_CHARS + 2];
+    AUTO(buf_t) path;
+    uint32_t ttl_s;
+    buf_init(&path, NAMING_PATH_MAX_BYTES);
+    domain_key(domain, key);
+    if (!o->skips_cache && step_from_cache(n, key, ret))
+        return OK;
+    err_t e = dnslink_lookup(t, domain, &path, &ttl_s);
+    uint64_t wall_ms = driver_wall_ms(sched_driver(n->sched));
+    if (e == ERR_NOT_FOUND)
+        name_cache_put(&n->cache, key, NULL, 0, NO_DNSLINK_MS, sched_now_ms(n->sched), wall_ms);
+    TRY(e);
+    TRY(buf_append_u8(&path, 0));
+    *ret = (step_t){.ttl_ms = (uint64_t)ttl_s * 1000, .found_wall_ms = wall_ms, .has_ttl = true};
+    size_t len;
+    ret->path = (char *)buf_take(&path, &len);
+    naming_remember(n, key, ret->path, ret->ttl_ms, wall_ms);
+    return OK;
+}
+
+/* A CID under /ipns/ whose codec is not that of keys: say what to write. */
+static err_t refuse_name(const char *name)
+{
+    cid_t cid;
+    char text[CID_TEXT_MAX];
+    if (!cid_parse_str(name, &cid) && cid.version == 1 && cid.codec != CODEC_LIBP2P_KEY) {
+        cid.codec = CODEC_LIBP2P_KEY;
+        return fail(ERR_INVALID,
+                    "peer ID represented as CIDv1 require libp2p-key multicodec: retry with /ipns/%s",
+                    cid_print(&cid, text));
+    }
+    return fail(ERR_INVALID, "cannot resolve: \"/ipns/%.100s\"", name);
+}
+
+static err_t resolve_step(task_t *t, naming_t *n, const char *name, const naming_options_t *o, step_t *ret)
+{
+    peer_id_t id;
+    cid_t cid;
+    const char *fixed = map_get(&n->static_names, bytes_str(name));
+    if (fixed) {
+        *ret = (step_t){.path = xstrdup(fixed), .found_wall_ms = driver_wall_ms(sched_driver(n->sched))};
+        return OK;
+    }
+    if (!peer_id_parse(name, &id))
+        return resolve_name(t, n, &id, o, ret);
+    if (!dns_is_domain(name) || (!strchr(name, '.') && !cid_parse_str(name, &cid)))
+        return refuse_name(name);
+    return resolve_domain(t, n, name, o, ret);
+}
+
+/* ── the whole way ───────────────────────────────────────────────────────────────────────────── */
+static void merge(naming_answer_t *a, const step_t *s)
+{
+    if (s->has_ttl && (!a->has_ttl || s->ttl_ms < a->ttl_ms))
+        a->ttl_ms = s->ttl_ms;
+    a->has_ttl |= s->has_ttl;
+    if (!a->found_wall_ms || s->found_wall_ms < a->found_wall_ms)
+        a->found_wall_ms = s->found_wall_ms;
+}
+
+/* path becomes what its name points to, and the rest. */
+static err_t take_step(task_t *t, naming_t *n, const naming_options_t *o, const content_path_t *at,
+                       naming_answer_t *a)
+{
+    AUTO(buf_t) name, next;
+    const char *text;
+    step_t s = {0};
+    buf_init(&name, at->root.len + 1);
+    buf_init(&next, NAMING_PATH_MAX_BYTES);
+    TRY(buf_append(&name, at->root));
+    TRY(buf_cstr(&name, &text));
+    TRY(resolve_step(t, n, text, o, &s));
+    bytes_t base = bytes_str(s.path);
+    if (at->rest.len && base.data[base.len - 1] == '/')
+        base.len--;
+    err_t e = buf_append(&next, base);
+    free(s.path);
+    TRY(e);
+    TRY(buf_append(&next, at->rest));
+    merge(a, &s);
+    buf_clear(&a->path);
+    return buf_append(&a->path, buf_bytes(&next));
+}
+
+err_t naming_resolve(task_t *t, naming_t *n, const char *path, const naming_options_t *options,
+                     naming_answer_t *ret)
+{
+    AUTO(naming_answer_t) a = {0};
+    naming_options_t o;
+    content_path_t at;
+    naming_options_default(&o);
+    o = options ? *options : o;
+    uint32_t limit = o.depth ? o.depth : NAMING_STEPS_MAX;
+    buf_init(&a.path, NAMING_PATH_MAX_BYTES);
+    if (strlen(path) >= NAMING_PATH_MAX_BYTES)
+        return fail(ERR_LIMIT, "the path is longer than %d bytes", NAMING_PATH_MAX_BYTES);
+    TRY(buf_append(&a.path, bytes_str(path)));
+    TRY(content_path_split(buf_bytes(&a.path), &at));
+    for (uint32_t steps = 0; at.is_mutable && steps < limit; steps++) {
+        TRY(take_step(t, n, &o, &at, &a));
+        TRY(content_path_split(buf_bytes(&a.path), &at));
+    }
+    a.is_incomplete = at.is_mutable;
+    if (a.is_incomplete && limit > 1)
+        return fail(ERR_LIMIT, "could not resolve name (recursion limit exceeded)");
+    *ret = a;
+    a.path = (buf_t){0};
+    return OK;
+}
+
+err_t naming_has_dnslink(task_t *t, naming_t *n, const char *domain, bool *ret)
+{
+    char key[DNS_NAME_MAX_CHARS + 2];
+    naming_options_t o;
+    step_t s = {0};
+    if (map_has(&n->static_names, bytes_str(domain))) {
+        *ret = true;
+        return OK;
+    }
+    *ret = false;
+    if (!dns_is_domain(domain))
+        return OK;
+    domain_key(domain, key);
+    const cached_name_t *c = name_cache_get(&n->cache, key, sched_now_ms(n->sched));
+    if (c && !c->path)
+        return OK;
+    naming_options_default(&o);
+    err_t e = resolve_domain(t, n, domain, &o, &s);
+    free(s.path);
+    *ret = !e;
+    return e == ERR_NOT_FOUND || e == ERR_INVALID ? OK : e;
+}

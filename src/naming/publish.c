@@ -1,0 +1,284 @@
+/* Publishing: own records, their sequence, sending them out again. */
+#include "base/log.h"
+#include "naming/content_path.h"
+#include "naming/naming_impl.h"
+#include <stdlib.h>
+
+static const char SPACE[] = "ipns"; /* key: the binary peer ID; value: the record */
+enum {
+    PREVIOUS_TIMEOUT_MS = 30 * 1000, /* of asking the DHT for the last record before the first publication */
+    FIRST_REPUBLISH_MS = 60 * 1000,
+    RETRY_MS = 5 * 60 * 1000,
+    PUBLIC_KEY_RECORD_MAX = PUBLIC_KEY_MAX_BYTES + 16
+};
+
+void naming_publish_default(naming_publish_t *ret)
+{
+    *ret = (naming_publish_t){.lifetime_ms = NAMING_LIFETIME_MS, .ttl_ms = NAMING_TTL_MS};
+}
+
+/* ── own records ─────────────────────────────────────────────────────────────────────────────── */
+err_t own_record_get(task_t *t, naming_t *n, const peer_id_t *name, buf_t *out)
+{
+    return kv_get(t, n->config.state, SPACE, peer_id_bytes(name), out);
+}
+
+err_t own_record_put(task_t *t, naming_t *n, const peer_id_t *name, bytes_t record)
+{
+    return kv_put(t, n->config.state, SPACE, peer_id_bytes(name), record);
+}
+
+/* The record that the next one must beat; empty when none is known. */
+static err_t previous_record(task_t *t, naming_t *n, const peer_id_t *name, buf_t *out)
+{
+    err_t e = own_record_get(t, n, name, out);
+    if (e != ERR_NOT_FOUND || !n->routing)
+        return e == ERR_NOT_FOUND ? OK : e;
+    naming_options_t o;
+    naming_options_default(&o);
+    o.dht_timeout_ms = PREVIOUS_TIMEOUT_MS;
+    e = naming_get_record(t, n, name, &o, out);
+    return e == ERR_CANCELED ? e : OK;
+}
+
+static err_t next_sequence(bytes_t previous, const char *value, const naming_publish_t *o, uint64_t *ret)
+{
+    ipns_record_t r;
+    char *before = NULL;
+    *ret = o->has_sequence ? o->sequence : 0;
+    if (!previous.len || ipns_record_decode(previous, &r))
+        return OK;
+    uint64_t current = r.signed_fields.sequence;
+    if (o->has_sequence && o->sequence <= current)
+        return fail(ERR_INVALID, "sequence number must be greater than the current record sequence");
+    if (o->has_sequence)
+        return OK;
+    bool is_same = !record_path(&r, &before) && !strcmp(before, value);
+    free(before);
+    *ret = is_same ? current : current + 1;
+    return OK;
+}
+
+static err_t sign_next(task_t *t, naming_t *n, const private_key_t *key, const peer_id_t *name,
+                       const char *value, const naming_publish_t *o, buf_t *ret_record)
+{
+    AUTO(buf_t) previous;
+    buf_init(&previous, NAMING_RECORD_MAX_BYTES);
+    uint64_t end_ms = driver_wall_ms(sched_driver(n->sched));
+    end_ms = o->lifetime_ms < UINT64_MAX / 2 ? end_ms + o->lifetime_ms : end_ms;
+    ipns_new_t fields = {.value = bytes_str(value),
+                         .ttl_ns =
+                             o->ttl_ms < IPNS_TTL_MAX_NS / 1000000 ? o->ttl_ms * 1000000 : IPNS_TTL_MAX_NS,
+                         .end_s = (int64_t)(end_ms / 1000),
+                         .end_ns = (uint32_t)(end_ms % 1000) * 1000000,
+                         .is_v2_only = o->is_v2_only};
+    TRY(previous_record(t, n, name, &previous));
+    TRY(next_sequence(buf_bytes(&previous), value, o, &fields.sequence));
+    TRY(ipns_record_create(key, &fields, ret_record));
+    return own_record_put(t, n, name, buf_bytes(ret_record));
+}
+
+/* ── sending out ─────────────────────────────────────────────────────────────────────────────── */
+/* The key of a name that is a hash can be asked for besides; its record holds it, too. */
+static err_t put_public_key(task_t *t, naming_t *n, const private_key_t *key, const peer_id_t *name)
+{
+    AUTO(buf_t) encoded;
+    uint8_t at[PEER_ID_MAX_BYTES + 4] = "/pk/";
+    buf_init(&encoded, PUBLIC_KEY_RECORD_MAX);
+    memcpy(at + 4, name->data, name->len);
+    TRY(public_key_encode(private_key_public(key), &encoded));
+    return routing_put_value(t, n->routing, bytes_of(at, 4u + name->len), buf_bytes(&encoded));
+}
+
+static err_t put_record(task_t *t, naming_t *n, const peer_id_t *name, bytes_t record)
+{
+    uint8_t key[NAME_KEY_MAX_BYTES];
+    return routing_put_value(t, n->routing, bytes_of(key, name_key(name, key)), record);
+}
+
+static err_t send_out(task_t *t, naming_t *n, const private_key_t *key, const peer_id_t *name, bytes_t record)
+{
+    public_key_t *inner = xcalloc(1, sizeof *inner);
+    bool is_hash = peer_id_public_key(name, inner) != OK;
+    free(inner);
+    TRY(put_record(t, n, name, record));
+    if (is_hash && put_public_key(t, n, key, name))
+        log_debug("the public key of a name was not taken");
+    return task_check(t);
+}
+
+static err_t publish_locked(task_t *t, naming_t *n, const private_key_t *key, const char *value,
+                            const naming_publish_t *o)
+{
+    peer_id_t name;
+    char text[PEER_ID_TEXT_MAX];
+    AUTO(buf_t) record;
+    buf_init(&record, NAMING_RECORD_MAX_BYTES);
+    TRY(peer_id_of(private_key_public(key), &name));
+    name_cache_drop(&n->cache, name_print(&name, text));
+    TRY(sign_next(t, n, key, &name, value, o, &record));
+    err_t e = n->routing ? send_out(t, n, key, &name, buf_bytes(&record)) : OK;
+    if (e && (!o->is_local || e == ERR_CANCELED))
+        return e;
+    uint64_t ttl_ms = o->ttl_ms < o->lifetime_ms ? o->ttl_ms : o->lifetime_ms;
+    naming_remember(n, name_print(&name, text), value, ttl_ms, driver_wall_ms(sched_driver(n->sched)));
+    return OK;
+}
+
+err_t naming_publish(task_t *t, naming_t *n, const private_key_t *key, const char *value,
+                     const naming_publish_t *options)
+{
+    naming_publish_t o;
+    content_path_t path;
+    naming_publish_default(&o);
+    o = options ? *options : o;
+    if (!n->routing && !o.is_local)
+        return fail(ERR_OFFLINE, "can't publish while offline: pass `--allow-offline` to override or "
+                                 "`--allow-delegated` if Ipns.DelegatedPublishers are set up");
+    TRY(content_path_split(bytes_str(value), &path));
+    TRY(gate_enter(t, &n->publishing));
+    err_t e = publish_locked(t, n, key, value, &o);
+    gate_leave(&n->publishing);
+    return e;
+}
+
+err_t naming_put_record(task_t *t, naming_t *n, const peer_id_t *name, bytes_t record)
+{
+    char text[PEER_ID_TEXT_MAX];
+    name_cache_drop(&n->cache, name_print(name, text));
+    if (n->routing)
+        return put_record(t, n, name, record);
+    ipns_record_t r;
+    TRY(ipns_record_validate(record, name, driver_wall_ms(sched_driver(n->sched)), &r));
+    return own_record_put(t, n, name, record);
+}
+
+/* ── sending out again ───────────────────────────────────────────────────────────────────────── */
+typedef struct republish {
+    naming_t *naming;
+    err_t result; /* of the last that failed */
+    size_t sent;
+} republish_t;
+
+static err_t republish_record(task_t *t, naming_t *n, const private_key_t *key, bytes_t record)
+{
+    ipns_record_t r;
+    char *value = NULL;
+    TRY(ipns_record_decode(record, &r));
+    TRY(record_path(&r, &value));
+    naming_publish_t o;
+    naming_publish_default(&o);
+    uint64_t now_ms = driver_wall_ms(sched_driver(n->sched));
+    int64_t left_ms = r.end_s < INT64_MAX / 2000 ? r.end_s * 1000 - (int64_t)now_ms : 0;
+    o.lifetime_ms = n->config.lifetime_ms;
+    if (left_ms > 0 && (uint64_t)left_ms + 1000 > o.lifetime_ms)
+        o.lifetime_ms = (uint64_t)left_ms + 1000; /* what was asked for when it was published stays */
+    o.ttl_ms = r.signed_fields.has_ttl ? r.signed_fields.ttl_ns / 1000000 : NAMING_TTL_MS;
+    o.is_v2_only = !r.has_v1;
+    err_t e = naming_publish(t, n, key, value, &o);
+    free(value);
+    return e;
+}
+
+static err_t republish_key(task_t *t, republish_t *p, const private_key_t *key)
+{
+    peer_id_t name;
+    char text[PEER_ID_TEXT_MAX];
+    AUTO(buf_t) record;
+    buf_init(&record, NAMING_RECORD_MAX_BYTES);
+    TRY(peer_id_of(private_key_public(key), &name));
+    err_t e = own_record_get(t, p->naming, &name, &record);
+    if (e == ERR_NOT_FOUND)
+        return OK;
+    e = e ? e : republish_record(t, p->naming, key, buf_bytes(&record));
+    if (e == ERR_CANCELED)
+        return e;
+    if (e)
+        log_debug("an IPNS record was not sent out again", LOG_STR("name", name_print(&name, text)),
+                  LOG_ERR(e));
+    p->result = e ? e : p->result;
+    p->sent += !e;
+    return OK;
+}
+
+static err_t republish_named(task_t *t, void *arg, const char *name)
+{
+    republish_t *p = arg;
+    AUTO_PTR(private_key_t) key = NULL;
+    err_t e = keystore_get(t, p->naming->config.keys, name, &key);
+    if (e == ERR_CANCELED)
+        return e;
+    return e ? OK : republish_key(t, p, key); /* a key that was removed meanwhile, or cannot be read */
+}
+
+err_t republish_task(task_t *t, void *arg)
+{
+    naming_t *n = arg;
+    uint64_t pause_ms =
+        n->config.republish_ms < FIRST_REPUBLISH_MS ? n->config.republish_ms : FIRST_REPUBLISH_MS;
+    for (;;) {
+        TRY(task_sleep(t, pause_ms));
+        republish_t p = {.naming = n};
+        TRY(republish_key(t, &p, n->config.self));
+        err_t e = keystore_each(t, n->config.keys, republish_named, &p);
+        if (e == ERR_CANCELED)
+            return e;
+        e = e ? e : p.result;
+        if (p.sent)
+            log_info("IPNS records sent out again", LOG_INT("records", p.sent));
+        pause_ms = e && RETRY_MS < n->config.republish_ms ? RETRY_MS : n->config.republish_ms;
+    }
+}
+
+/* ── keys ────────────────────────────────────────────────────────────────────────────────────── */
+static err_t copy_key(const private_key_t *key, private_key_t **ret)
+{
+    AUTO(buf_t) encoded;
+    buf_init(&encoded, KEYSTORE_KEY_MAX_BYTES);
+    err_t e = private_key_encode(key, &encoded);
+    if (!e)
+        e = private_key_decode(buf_bytes(&encoded), ret);
+    secret_wipe(encoded.data, encoded.len);
+    return e;
+}
+
+typedef struct key_search {
+    naming_t *naming;
+    peer_id_t wanted;
+    private_key_t *found;
+} key_search_t;
+
+static err_t match_key(task_t *t, void *arg, const char *name)
+{
+    key_search_t *s = arg;
+    AUTO_PTR(private_key_t) key = NULL;
+    if (s->found)
+        return OK;
+    TRY(keystore_get(t, s->naming->config.keys, name, &key));
+    if (!peer_id_matches(&s->wanted, private_key_public(key)))
+        return OK;
+    s->found = key;
+    key = NULL;
+    return OK;
+}
+
+err_t naming_find_key(task_t *t, naming_t *n, const char *name, private_key_t **ret)
+{
+    key_search_t s = {.naming = n};
+    if (!strcmp(name, "self"))
+        return copy_key(n->config.self, ret);
+    if (!keystore_check_name(name) && keystore_has(t, n->config.keys, name))
+        return keystore_get(t, n->config.keys, name, ret);
+    if (peer_id_parse(name, &s.wanted))
+        return fail(ERR_NOT_FOUND, "no key by the given name was found");
+    if (peer_id_matches(&s.wanted, private_key_public(n->config.self)))
+        return copy_key(n->config.self, ret);
+    err_t e = keystore_each(t, n->config.keys, match_key, &s);
+    if (e)
+        private_key_free(s.found);
+    TRY(e);
+    if (!s.found)
+        return fail(ERR_NOT_FOUND, "no key by the given name or PeerID was found");
+    *ret = s.found;
+    return OK;
+}
