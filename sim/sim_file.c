@@ -42,6 +42,20 @@ static err_t op_read_at(task_t *t, file_t *base, uint8_t *out, size_t len, uint6
     return read_now(f, out, len, offset, ret_n);
 }
 
+static err_t op_read_pieces(task_t *t, file_t *base, const span_t *pieces, size_t n, uint64_t offset)
+{
+    sim_file_t *f = (sim_file_t *)base;
+    TRY(begin(t, f->machine));
+    for (size_t i = 0; i < n; offset += pieces[i++].len) {
+        size_t got;
+        TRY(read_now(f, pieces[i].data, pieces[i].len, offset, &got));
+        if (got < pieces[i].len)
+            return fail(ERR_EOF, "the file ends before offset %llu",
+                        (unsigned long long)offset + pieces[i].len);
+    }
+    return OK;
+}
+
 static err_t op_try_read_at(file_t *base, uint8_t *out, size_t len, uint64_t offset, size_t *ret_n)
 {
     sim_file_t *f = (sim_file_t *)base;
@@ -170,6 +184,7 @@ err_t sim_op_file_open(task_t *t, driver_t *drv, const char *path, int flags, ui
     static const file_ops_t ops = {
         .read_at = op_read_at,
         .try_read_at = op_try_read_at,
+        .read_pieces = op_read_pieces,
         .write_at = op_write_at,
         .sync = op_sync,
         .truncate = op_truncate,

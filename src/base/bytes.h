@@ -32,6 +32,12 @@ bool bytes_equal_secret(bytes_t a, bytes_t b);
 void secret_wipe(void *data, size_t len);
 
 /* Owned bytes. Zero-initialised is valid and empty with max 0; use buf_init. */
+/* Room that is to be filled: whoever gets it writes all of it. */
+typedef struct span {
+    uint8_t *data;
+    size_t len;
+} span_t;
+
 typedef struct buf {
     uint8_t *data;
     size_t len;

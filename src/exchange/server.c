@@ -4,6 +4,8 @@
 #include "exchange/internal.h"
 #include <stdlib.h>
 
+enum { TURN_READ_MAX = 32 };
+
 typedef struct turn {
     bs_peer_t *peer;
     size_t granted, may_take, reserved;
@@ -24,52 +26,78 @@ static err_t answer_missing(bs_peer_t *p, bitswap_message_t *m, const ledger_wan
     return OK;
 }
 
-/* Puts the answer to one want into the message. ERR_LIMIT: the message is full, the want is queued again. */
-static err_t answer(task_t *t, bs_peer_t *p, bitswap_message_t *m, const ledger_want_t *w)
+/* Wants for whole blocks, which are read together. */
+typedef struct batch {
+    ledger_want_t wants[TURN_READ_MAX];
+    cid_t cids[TURN_READ_MAX];
+    block_t *blocks[TURN_READ_MAX];
+    size_t n, bytes;
+} batch_t;
+
+/* Answers the want at once, or puts it into the batch. */
+static err_t answer(task_t *t, bs_peer_t *p, bitswap_message_t *m, const ledger_want_t *w, batch_t *batch)
 {
     bitswap_t *b = p->b;
+    uint64_t size;
     if (cid_is_identity(&w->cid) || !may_serve(p, &w->cid))
         return answer_missing(p, m, w);
-    if (w->is_have && m->version == BITSWAP_V1_2) {
-        uint64_t size;
-        err_t e = blockstore_size(t, b->config.blocks, &w->cid, &size);
-        if (e == ERR_CANCELED)
-            return e;
-        if (e)
-            return answer_missing(p, m, w);
-        if (size > BITSWAP_SMALL_BLOCK_BYTES) {
-            ledger_served(b->ledger, p->ledger, w);
-            return bitswap_message_add_presence(m, &w->cid, true);
-        }
-    }
-    AUTO_PTR(block_t) block = NULL;
-    err_t e = blockstore_get(t, b->config.blocks, &w->cid, &block);
-    if (e == ERR_CANCELED)
-        return e;
+    err_t e = blockstore_size(t, b->config.blocks, &w->cid, &size);
     if (e)
-        return answer_missing(p, m, w);
-    e = bitswap_message_add_block(m, block);
-    if (e == ERR_LIMIT) {
-        ledger_missing(b->ledger, p->ledger, w);
-        ledger_have(b->ledger, &w->cid);
-        return e;
+        return e == ERR_CANCELED ? e : answer_missing(p, m, w);
+    if (w->is_have && m->version == BITSWAP_V1_2 && size > BITSWAP_SMALL_BLOCK_BYTES) {
+        ledger_served(b->ledger, p->ledger, w);
+        return bitswap_message_add_presence(m, &w->cid, true);
     }
-    TRY(e);
-    ledger_served(b->ledger, p->ledger, w);
+    batch->cids[batch->n] = w->cid;
+    batch->wants[batch->n++] = *w;
+    batch->bytes += size;
     return OK;
+}
+
+/* ERR_LIMIT: the message is full, the rest is queued again. */
+static err_t add_blocks(bs_peer_t *p, bitswap_message_t *m, batch_t *batch)
+{
+    bitswap_t *b = p->b;
+    err_t e = OK;
+    for (size_t i = 0; i < batch->n; i++) {
+        const ledger_want_t *w = &batch->wants[i];
+        if (!e && batch->blocks[i])
+            e = bitswap_message_add_block(m, batch->blocks[i]);
+        else if (!e)
+            e = answer_missing(p, m, w);
+        if (e == ERR_LIMIT) {
+            ledger_missing(b->ledger, p->ledger, w);
+            ledger_have(b->ledger, &w->cid);
+        } else if (!e && batch->blocks[i]) {
+            ledger_served(b->ledger, p->ledger, w);
+        }
+        block_release(batch->blocks[i]);
+    }
+    return e;
+}
+
+static err_t fill_from(task_t *t, turn_t *turn, bitswap_message_t *m, batch_t *batch)
+{
+    bs_peer_t *p = turn->peer;
+    ledger_want_t w;
+    for (;;) {
+        batch->n = batch->bytes = 0;
+        while (m->size_bytes + batch->bytes < turn->may_take && batch->n < TURN_READ_MAX && !p->is_gone &&
+               ledger_next_want(p->b->ledger, p->ledger, &w))
+            TRY(answer(t, p, m, &w, batch));
+        if (!batch->n)
+            return OK;
+        TRY(blockstore_get_many(t, p->b->config.blocks, batch->cids, batch->n, batch->blocks));
+        TRY(add_blocks(p, m, batch));
+    }
 }
 
 static err_t fill(task_t *t, turn_t *turn, bitswap_message_t *m)
 {
-    bs_peer_t *p = turn->peer;
-    ledger_want_t w;
-    while (m->size_bytes < turn->may_take && !p->is_gone && ledger_next_want(p->b->ledger, p->ledger, &w)) {
-        err_t e = answer(t, p, m, &w);
-        if (e == ERR_LIMIT)
-            break;
-        TRY(e);
-    }
-    return OK;
+    batch_t *batch = xmalloc(sizeof *batch);
+    err_t e = fill_from(t, turn, m, batch);
+    free(batch);
+    return e == ERR_LIMIT ? OK : e;
 }
 
 /* In the peer's gate: the stream is ours alone. */

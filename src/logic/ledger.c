@@ -44,7 +44,7 @@ void ledger_limits_default(ledger_limits_t *ret)
     *ret = (ledger_limits_t){.max_peer_wants = 1024,
                              .max_wants = 65536,
                              .max_peers = 4096,
-                             .quantum_bytes = 512u << 10,
+                             .quantum_bytes = 1 << 20,
                              .max_peer_turns = 2};
 }
 

@@ -19,7 +19,7 @@ typedef struct ledger_limits {
     size_t max_peer_wants;   /* 1024, as in boxo; over it the lowest priority goes */
     size_t max_wants;        /* over all peers; 65536 */
     size_t max_peers;        /* 4096 */
-    uint32_t quantum_bytes;  /* of one turn; 512 KiB */
+    uint32_t quantum_bytes;  /* of one turn; 1 MiB */
     uint32_t max_peer_turns; /* of one peer at the same time, so that reading and sending overlap; 2 */
 } ledger_limits_t;
 void ledger_limits_default(ledger_limits_t *ret);

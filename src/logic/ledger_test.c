@@ -266,7 +266,7 @@ static void test_turns(void **state)
         want(l, p, i, 1);
     size_t granted;
     assert_ptr_equal(ledger_turn_begin(l, &granted), p);
-    assert_int_equal(granted, 512 << 10);
+    assert_int_equal(granted, 1 << 20);
     assert_ptr_equal(ledger_turn_begin(l, &granted), p);
     assert_null(ledger_turn_begin(l, &granted));
     assert_true(ledger_peer_is_busy(p));
@@ -274,7 +274,7 @@ static void test_turns(void **state)
     ledger_turn_end(l, p, granted, granted);
     for (uint64_t i = 0; i < 100; i++)
         want(l, q, i, 1);
-    for (int i = 0; i < 15; i++) { /* q catches up */
+    for (int i = 0; i < 7; i++) { /* q catches up */
         assert_ptr_equal(ledger_turn_begin(l, &granted), q);
         ledger_turn_end(l, q, granted, granted);
     }

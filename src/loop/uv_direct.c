@@ -171,12 +171,30 @@ static ssize_t read_pages(direct_t *d, int fd, uint8_t *out, size_t len, uint64_
     return n;
 }
 
-int direct_read(direct_t *d, int fd, uint8_t *out, size_t len, uint64_t offset, size_t *ret_n)
+static void copy_in(const span_t **piece, size_t *skip, const uint8_t *data, size_t len)
+{
+    while (len) {
+        size_t left = (*piece)->len - *skip, n = left < len ? left : len;
+        if (n)
+            memcpy((*piece)->data + *skip, data, n);
+        data += n;
+        len -= n;
+        *skip += n;
+        if (*skip == (*piece)->len) {
+            ++*piece;
+            *skip = 0;
+        }
+    }
+}
+
+int direct_read(direct_t *d, int fd, const span_t *pieces, size_t n_pieces, uint64_t offset, size_t *ret_n)
 {
     uint8_t *staging = staging_take();
     if (!staging)
         return ENOMEM;
-    size_t done = 0;
+    size_t len = 0, done = 0, filled = 0;
+    for (size_t i = 0; i < n_pieces; i++)
+        len += pieces[i].len;
     int e = 0;
     while (done < len) {
         uint64_t from = (offset + done) / PAGE * PAGE, to = (offset + len + PAGE - 1) / PAGE * PAGE;
@@ -188,7 +206,7 @@ int direct_read(direct_t *d, int fd, uint8_t *out, size_t len, uint64_t offset, 
         if (n <= (ssize_t)skip)
             break;
         size_t got = (size_t)n - skip < len - done ? (size_t)n - skip : len - done;
-        memcpy(out + done, staging + skip, got);
+        copy_in(&pieces, &filled, staging + skip, got);
         done += got;
     }
     staging_put(staging);

@@ -18,7 +18,8 @@ void direct_init(direct_t *d);
 void direct_deinit(direct_t *d);
 /* Any thread. fd: the file as it was opened. They give an errno, 0 when all went well. */
 int direct_write(direct_t *d, int fd, const bytes_t *pieces, size_t n, uint64_t offset);
-int direct_read(direct_t *d, int fd, uint8_t *out, size_t len, uint64_t offset, size_t *ret_n);
+/* Fills the pieces one after the other from one range of the file; ret_n: bytes, fewer at the file's end. */
+int direct_read(direct_t *d, int fd, const span_t *pieces, size_t n, uint64_t offset, size_t *ret_n);
 /* Frees the buffers that are kept for the next use. Any thread. */
 void direct_give_back(void);
 

@@ -9,7 +9,7 @@
 #include <sys/uio.h>
 #include <unistd.h>
 
-#define PIECES_PER_WRITE 64
+#define PIECES_PER_CALL 64
 #define INLINE_READ_BYTES (256 * 1024) /* a copy of this size costs no more than the way to a worker */
 
 typedef struct uv_file {
@@ -28,9 +28,9 @@ typedef struct file_op {
     const char *path;
     int open_flags;
     uint32_t mode;
-    uint8_t *out;
+    const span_t *spans;
     const bytes_t *pieces;
-    size_t len; /* bytes, or pieces */
+    size_t len; /* pieces */
     uint64_t offset, size;
     int fd;
     bool is_direct;
@@ -63,23 +63,50 @@ static err_t run(task_t *t, uv_file_t *f, work_fn fn, file_op_t *op)
     return op->e;
 }
 
-/* ── reading ─────────────────────────────────────────────────────────────────────────────────── */
-
-/* Reads until `len` bytes or the end; an errno, 0 when it went well. */
-static int pread_all(int fd, uint8_t *out, size_t len, uint64_t offset, int how, size_t *ret_n)
+/* preadv2 or pwritev2 until the pieces are done or nothing moves any more; an errno, 0 when it went well. */
+typedef ssize_t (*move_fn)(int fd, const struct iovec *iov, int n, off_t offset, int how);
+static int move_all(move_fn move, int how, int fd, struct iovec *iov, size_t n, uint64_t offset,
+                    size_t *ret_moved)
 {
-    size_t done = 0;
-    while (done < len) {
-        struct iovec iov = {out + done, len - done};
-        ssize_t n = preadv2(fd, &iov, 1, (off_t)(offset + done), how);
-        if (n == 0)
-            break;
-        if (n > 0)
-            done += (size_t)n;
-        else if (errno != EINTR)
-            return errno;
+    size_t at = 0;
+    for (*ret_moved = 0;;) {
+        for (; at < n && !iov[at].iov_len; at++)
+            ;
+        if (at == n)
+            return 0;
+        ssize_t moved = move(fd, iov + at, (int)(n - at), (off_t)(offset + *ret_moved), how);
+        if (moved < 0 && errno == EINTR)
+            continue;
+        if (moved <= 0)
+            return moved ? errno : 0;
+        *ret_moved += (size_t)moved;
+        for (size_t left = (size_t)moved; left; at += !iov[at].iov_len) {
+            size_t here = iov[at].iov_len < left ? iov[at].iov_len : left;
+            iov[at].iov_base = (uint8_t *)iov[at].iov_base + here;
+            iov[at].iov_len -= here;
+            left -= here;
+        }
     }
-    *ret_n = done;
+}
+
+/* ── reading ─────────────────────────────────────────────────────────────────────────────────── */
+static int read_all(int fd, const span_t *pieces, size_t n, uint64_t offset, int how, size_t *ret_n)
+{
+    *ret_n = 0;
+    while (n) {
+        struct iovec iov[PIECES_PER_CALL];
+        size_t used = n < PIECES_PER_CALL ? n : PIECES_PER_CALL, wanted = 0, got;
+        for (size_t i = 0; i < used; i++) {
+            iov[i] = (struct iovec){pieces[i].data, pieces[i].len};
+            wanted += pieces[i].len;
+        }
+        int errnum = move_all(preadv2, how, fd, iov, used, offset + *ret_n, &got);
+        *ret_n += got;
+        if (errnum || got < wanted)
+            return errnum;
+        pieces += used;
+        n -= used;
+    }
     return 0;
 }
 
@@ -87,8 +114,8 @@ static void read_worker(void *arg)
 {
     file_op_t *op = arg;
     size_t n = 0;
-    int errnum = op->is_direct ? direct_read(&op->f->direct, op->f->fd, op->out, op->len, op->offset, &n)
-                               : pread_all(op->f->fd, op->out, op->len, op->offset, 0, &n);
+    int errnum = op->is_direct ? direct_read(&op->f->direct, op->f->fd, op->spans, op->len, op->offset, &n)
+                               : read_all(op->f->fd, op->spans, op->len, op->offset, 0, &n);
     op->size = n;
     op->e = errnum ? fail_file(op->f, errnum, "read") : OK;
 }
@@ -104,7 +131,7 @@ static err_t try_read_at(file_t *base, uint8_t *out, size_t len, uint64_t offset
     /* Even a read that does not wait has the kernel fill its cache, with what lies ahead too. */
     if (goes_past_cache(f, len) && !misses_has(&f->d->misses, f->id, offset))
         return ERR_AGAIN;
-    int errnum = pread_all(f->fd, out, len, offset, RWF_NOWAIT, ret_n);
+    int errnum = read_all(f->fd, &(span_t){out, len}, 1, offset, RWF_NOWAIT, ret_n);
     /* File systems without RWF_NOWAIT: nothing can be said without waiting. */
     if (errnum == EAGAIN || errnum == EOPNOTSUPP)
         return ERR_AGAIN;
@@ -119,26 +146,33 @@ static err_t read_at(task_t *t, file_t *base, uint8_t *out, size_t len, uint64_t
         if (e != ERR_AGAIN)
             return e;
     }
-    file_op_t op = {.out = out, .len = len, .offset = offset};
+    file_op_t op = {.spans = &(span_t){out, len}, .len = 1, .offset = offset};
     op.is_direct = goes_past_cache(f, len) && !misses_note(&f->d->misses, f->id, offset);
     TRY(run(t, f, read_worker, &op));
     *ret_n = op.size;
     return OK;
 }
 
-/* ── writing ─────────────────────────────────────────────────────────────────────────────────── */
-
-/* Writes as many pieces as fit one call, from byte `skip` of the first; bytes written or -1. */
-static ssize_t write_pieces(int fd, const bytes_t *pieces, size_t n, size_t skip, uint64_t offset)
+static err_t read_pieces(task_t *t, file_t *base, const span_t *pieces, size_t n, uint64_t offset)
 {
-    struct iovec iov[PIECES_PER_WRITE];
-    size_t used = n < PIECES_PER_WRITE ? n : PIECES_PER_WRITE;
-    for (size_t i = 0; i < used; i++)
-        iov[i] = (struct iovec){(void *)pieces[i].data, pieces[i].len};
-    iov[0].iov_base = (uint8_t *)iov[0].iov_base + skip;
-    iov[0].iov_len -= skip;
-    return pwritev(fd, iov, (int)used, (off_t)offset);
+    uv_file_t *f = (uv_file_t *)base;
+    size_t len = 0, got;
+    for (size_t i = 0; i < n; i++)
+        len += pieces[i].len;
+    bool is_large = n && goes_past_cache(f, len / n), was_missed = false;
+    if (!is_large && len <= INLINE_READ_BYTES && !read_all(f->fd, pieces, n, offset, RWF_NOWAIT, &got) &&
+        got == len)
+        return OK;
+    for (size_t i = 0, at = 0; is_large && i < n; at += pieces[i++].len)
+        was_missed = misses_note(&f->d->misses, f->id, offset + at) || was_missed;
+    file_op_t op = {.spans = pieces, .len = n, .offset = offset, .is_direct = is_large && !was_missed};
+    TRY(run(t, f, read_worker, &op));
+    if (op.size < len)
+        return fail(ERR_EOF, "%s ends before offset %llu", f->path, (unsigned long long)(offset + len));
+    return OK;
 }
+
+/* ── writing ─────────────────────────────────────────────────────────────────────────────────── */
 
 static bool is_large(const bytes_t *pieces, size_t n)
 {
@@ -148,42 +182,33 @@ static bool is_large(const bytes_t *pieces, size_t n)
     return len >= DIRECT_MIN_BYTES;
 }
 
+static int write_all(int fd, const bytes_t *pieces, size_t n, uint64_t offset)
+{
+    while (n) {
+        struct iovec iov[PIECES_PER_CALL];
+        size_t used = n < PIECES_PER_CALL ? n : PIECES_PER_CALL, wanted = 0, done;
+        for (size_t i = 0; i < used; i++) {
+            iov[i] = (struct iovec){(void *)pieces[i].data, pieces[i].len};
+            wanted += pieces[i].len;
+        }
+        int errnum = move_all(pwritev2, 0, fd, iov, used, offset, &done);
+        if (errnum || done < wanted)
+            return errnum ? errnum : ENOSPC;
+        offset += done;
+        pieces += used;
+        n -= used;
+    }
+    return 0;
+}
+
 static void write_worker(void *arg)
 {
     file_op_t *op = arg;
-    uint64_t at = op->offset;
-    size_t i = 0, skip = 0;
-    if ((op->f->flags & FILE_DIRECT_HINT) && is_large(op->pieces, op->len)) {
-        int errnum = direct_write(&op->f->direct, op->f->fd, op->pieces, op->len, op->offset);
-        op->e = errnum ? fail_file(op->f, errnum, "write") : OK;
-        return;
-    }
-    for (;;) {
-        while (i < op->len && skip == op->pieces[i].len) {
-            skip = 0;
-            i++;
-        }
-        if (i == op->len)
-            break;
-        ssize_t n = write_pieces(op->f->fd, op->pieces + i, op->len - i, skip, at);
-        if (n < 0 && errno == EINTR)
-            continue;
-        if (n <= 0) {
-            op->e = fail_file(op->f, n < 0 ? errno : ENOSPC, "write");
-            return;
-        }
-        at += (uint64_t)n;
-        for (size_t left = (size_t)n; left > 0;) {
-            size_t here = op->pieces[i].len - skip < left ? op->pieces[i].len - skip : left;
-            skip += here;
-            left -= here;
-            if (skip == op->pieces[i].len) {
-                skip = 0;
-                i++;
-            }
-        }
-    }
-    op->e = OK;
+    uv_file_t *f = op->f;
+    bool is_direct = (f->flags & FILE_DIRECT_HINT) && is_large(op->pieces, op->len);
+    int errnum = is_direct ? direct_write(&f->direct, f->fd, op->pieces, op->len, op->offset)
+                           : write_all(f->fd, op->pieces, op->len, op->offset);
+    op->e = errnum ? fail_file(f, errnum, "write") : OK;
 }
 
 static err_t write_at(task_t *t, file_t *base, const bytes_t *pieces, size_t n, uint64_t offset)
@@ -265,6 +290,7 @@ static void close_file(file_t *base)
 static const file_ops_t file_ops = {
     .read_at = read_at,
     .try_read_at = try_read_at,
+    .read_pieces = read_pieces,
     .write_at = write_at,
     .sync = sync_file,
     .truncate = truncate_to,

@@ -105,6 +105,23 @@ static err_t play_large_reads(task_t *t, const char *folder)
 }
 SCENE(large_reads)
 
+/* Large and small pieces, an empty one, and more of them than one system call takes. */
+static err_t read_in_pieces(task_t *t, file_t *f, const uint8_t *data, uint8_t *got, size_t from)
+{
+    span_t pieces[102];
+    size_t n = 0, len = 0;
+    static const size_t large[] = {290 * 1024, 1, 0, 300 * 1024 + 11, 4096};
+    for (size_t i = 0; i < ARRAY_LEN(large); len += large[i++])
+        pieces[n++] = (span_t){got + len, large[i]};
+    TRY(file_read_pieces(t, f, pieces, n, from));
+    CHECK(!memcmp(got, data + from, len));
+    for (n = len = 0; n < ARRAY_LEN(pieces); len += 1001)
+        pieces[n++] = (span_t){got + len, 1001};
+    TRY(file_read_pieces(t, f, pieces, n, from));
+    CHECK(!memcmp(got, data + from, len));
+    return OK;
+}
+
 /* Odd offsets and lengths around pages, small writes between large ones, reads of every kind: the bytes are
  * those that were written, whichever way they went. */
 static err_t play_odd_places(task_t *t, const char *folder)
@@ -134,6 +151,10 @@ static err_t play_odd_places(task_t *t, const char *folder)
             TRY(file_read_exact(t, f, got, len, from));
             CHECK(!memcmp(got, data + from, len));
         }
+    for (size_t from = 0; from + 4 * 300 * 1024 < at; from += 431 * 1024 + 5)
+        TRY(read_in_pieces(t, f, data, got, from));
+    span_t over_end[] = {{got, 1000}, {got + 1000, 1000}};
+    CHECK_ERR(ERR_EOF, file_read_pieces(t, f, over_end, 2, at - 1500));
     TRY(file_read_at(t, f, got, 300 * 1024, at - 1000, &n));
     CHECK(n == 1000 && !memcmp(got, data + at - 1000, n));
     TRY(file_read_at(t, f, got, 300 * 1024, at + 5000, &n));

@@ -63,6 +63,13 @@ static err_t get(task_t *t, blockstore_t *bs, const cid_t *cid, block_t **ret_bl
     return self(bs)->store->ops->get(t, self(bs)->store, cid, ret_block);
 }
 
+static err_t get_many(task_t *t, blockstore_t *bs, const cid_t *cids, size_t n, block_t **blocks)
+{
+    for (size_t i = 0; i < n; i++)
+        TRY(pass(t, self(bs), &cids[i]));
+    return self(bs)->store->ops->get_many(t, self(bs)->store, cids, n, blocks);
+}
+
 static err_t size(task_t *t, blockstore_t *bs, const cid_t *cid, uint64_t *ret_size)
 {
     TRY(pass(t, self(bs), cid));
@@ -100,6 +107,7 @@ blockstore_t *guard_new(blockstore_t *store, gc_t *gc)
     g->ops = (blockstore_ops_t){
         .put_many = put_many,
         .get = get,
+        .get_many = store->ops->get_many ? get_many : NULL,
         .size = size,
         .remove = remove_many,
         .each = each,

@@ -140,6 +140,30 @@ err_t blockstore_get(task_t *t, blockstore_t *bs, const cid_t *cid, block_t **re
     return e;
 }
 
+/* What get_many gave, verified where the store has not done it; singly what it left out. */
+static err_t complete(task_t *t, blockstore_t *bs, const cid_t *cid, block_t **block)
+{
+    if (*block && ((*block)->is_checked || !verify(t, cid, block_bytes(*block))))
+        return OK;
+    block_release(*block);
+    *block = NULL;
+    err_t e = blockstore_get(t, bs, cid, block);
+    return e == ERR_CANCELED ? e : OK;
+}
+
+err_t blockstore_get_many(task_t *t, blockstore_t *bs, const cid_t *cids, size_t n, block_t **blocks)
+{
+    memset(blocks, 0, n * sizeof *blocks);
+    err_t e = bs->ops->get_many ? bs->ops->get_many(t, bs, cids, n, blocks) : OK;
+    for (size_t i = 0; !e && i < n; i++)
+        e = complete(t, bs, &cids[i], &blocks[i]);
+    for (size_t i = 0; e && i < n; i++) {
+        block_release(blocks[i]);
+        blocks[i] = NULL;
+    }
+    return e;
+}
+
 err_t blockstore_verify(task_t *t, blockstore_t *bs, const cid_t *cid)
 {
     AUTO_PTR(block_t) block = NULL;

@@ -17,6 +17,8 @@ typedef err_t (*blockstore_visit_fn)(task_t *t, void *arg, const cid_t *cid, uin
 typedef struct blockstore_ops {
     err_t (*put_many)(task_t *t, blockstore_t *bs, block_t *const *blocks, size_t n);
     err_t (*get)(task_t *t, blockstore_t *bs, const cid_t *cid, block_t **ret_block);
+    /* For blockstore_get_many, which gets singly what this leaves NULL; NULL: all of it. */
+    err_t (*get_many)(task_t *t, blockstore_t *bs, const cid_t *cids, size_t n, block_t **blocks);
     err_t (*size)(task_t *t, blockstore_t *bs, const cid_t *cid, uint64_t *ret_size);
     err_t (*remove)(task_t *t, blockstore_t *bs, const cid_t *cids, size_t n);
     err_t (*each)(task_t *t, blockstore_t *bs, blockstore_visit_fn visit, void *arg);
@@ -68,7 +70,11 @@ AUTO_DEFINE(blockstore_writer_t, blockstore_writer_deinit)
  * carries the CID that was asked for. Suspends when the data is not in memory, and for larger blocks
  * while a worker hashes them. */
 MUST_CHECK err_t blockstore_get(task_t *t, blockstore_t *bs, const cid_t *cid, block_t **ret_block);
-/* The same without giving the block, and always by hashing. */
+/* With as few trips to the disk as the places of the blocks allow; the caller bounds their bytes. blocks[i]
+ * is NULL where blockstore_get fails: that tells why. The only error is ERR_CANCELED; then all are NULL. */
+MUST_CHECK err_t blockstore_get_many(task_t *t, blockstore_t *bs, const cid_t *cids, size_t n,
+                                     block_t **blocks);
+/* As blockstore_get without giving the block, and always by hashing. */
 MUST_CHECK err_t blockstore_verify(task_t *t, blockstore_t *bs, const cid_t *cid);
 MUST_CHECK err_t blockstore_size(task_t *t, blockstore_t *bs, const cid_t *cid,
                                  uint64_t *ret_size); /* ERR_NOT_FOUND */

@@ -317,6 +317,51 @@ static inline err_t suite_compact(task_t *t, suite_t *s, blockstore_t *bs)
     return OK;
 }
 
+/* blockstore_get_many gives what blockstore_get gives, absent, damaged and identity ones included. */
+static inline err_t suite_many_agrees(task_t *t, blockstore_t *bs, const cid_t *cids, size_t n,
+                                      size_t *ret_found)
+{
+    block_t *blocks[200];
+    SUITE_CHECK(n <= ARRAY_LEN(blocks));
+    SUITE_ERR(OK, blockstore_get_many(t, bs, cids, n, blocks));
+    size_t wrong = 0;
+    *ret_found = 0;
+    for (size_t i = 0; i < n; i++) {
+        AUTO_PTR(block_t) many = blocks[i];
+        AUTO_PTR(block_t) one = NULL;
+        err_t e = blockstore_get(t, bs, &cids[i], &one);
+        *ret_found += !e;
+        wrong += e ? many != NULL
+                   : !many || !cid_equal(&many->cid, &cids[i]) ||
+                         !bytes_equal(block_bytes(many), block_bytes(one));
+    }
+    SUITE_CHECK(!wrong);
+    return OK;
+}
+
+static inline err_t suite_many(task_t *t, suite_t *s, blockstore_t *bs)
+{
+    static const size_t lengths[] = {0, 10, 2000, 262144, 5000, 1 << 20};
+    cid_t cids[130];
+    size_t n = 0, found;
+    SUITE_ERR(OK, suite_put_range(t, bs, 0, 100, 3000)); /* neighbours, more than one trip takes */
+    for (uint64_t i = 0; i < 100; i++)
+        cids[n++] = suite_cid(i, 3000);
+    for (size_t i = 0; i < ARRAY_LEN(lengths); i++) {
+        SUITE_ERR(OK, suite_put(t, bs, 500 + i, lengths[i]));
+        cids[n++] = suite_cid(500 + i, lengths[i]);
+    }
+    cids[n++] = suite_cid(7, 3000); /* again, and out of order */
+    cids[n++] = suite_cid(3, 3000);
+    SUITE_ERR(OK, cid_of(1, CODEC_RAW, MH_IDENTITY, BYTES_LIT("here"), &cids[n++]));
+    TRY(suite_remove_range(t, bs, 40, 5, 3000));
+    TRY(suite_many_agrees(t, bs, cids, n, &found));
+    SUITE_CHECK(found == n - 5);
+    TRY(suite_many_agrees(t, bs, cids + 41, 3, &found));
+    SUITE_CHECK(found == 0);
+    return suite_many_agrees(t, bs, cids, 0, &found);
+}
+
 static inline err_t suite_reopen(task_t *t, suite_t *s, blockstore_t **bs)
 {
     blockstore_close(t, *bs);
@@ -348,9 +393,11 @@ static const struct {
     const char *name;
     suite_case_fn run;
 } suite_cases[] = {
-    {"sizes", suite_sizes},           {"codecs", suite_codecs}, {"identity", suite_identity},
-    {"duplicates", suite_duplicates}, {"each", suite_each},     {"stat", suite_stat},
-    {"concurrent", suite_concurrent}, {"writer", suite_writer}, {"compact", suite_compact},
+    {"sizes", suite_sizes},       {"codecs", suite_codecs},
+    {"identity", suite_identity}, {"duplicates", suite_duplicates},
+    {"each", suite_each},         {"many", suite_many},
+    {"stat", suite_stat},         {"concurrent", suite_concurrent},
+    {"writer", suite_writer},     {"compact", suite_compact},
 };
 
 /* Runs all cases, each on an empty store; `clear` makes it empty again. */

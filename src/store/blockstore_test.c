@@ -290,6 +290,10 @@ static err_t pack_damaged_block(task_t *t, void *arg)
     pack_segment_path(pack_self(bs), loc.segment, path);
     sim_disk_corrupt(sim_host_of(t), path, loc.offset + 100, 3);
     SUITE_ERR(ERR_CORRUPT, blockstore_get(t, bs, &cid, &got));
+    cid_t around[] = {suite_cid(6, 5000), cid, suite_cid(8, 5000)};
+    size_t found;
+    TRY(suite_many_agrees(t, bs, around, ARRAY_LEN(around), &found));
+    SUITE_CHECK(found == 2);
     TRY(suite_expect(t, bs, 6, 5000));
     TRY(suite_expect(t, bs, 8, 5000));
     SUITE_ERR(OK, blockstore_remove(t, bs, &cid, 1));

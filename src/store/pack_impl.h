@@ -88,6 +88,11 @@ static inline pack_store_t *pack_self(blockstore_t *bs)
 /* The index's entry or what is about to become one. ERR_NOT_FOUND without text. */
 MUST_CHECK err_t pack_find(task_t *t, pack_store_t *s, bytes_t key, pack_loc_t *ret_loc);
 
+/* ── pack_read.c ─────────────────────────────────────────────────────────────────────────────── */
+err_t pack_get(task_t *t, blockstore_t *bs, const cid_t *cid, block_t **ret_block);
+err_t pack_get_many(task_t *t, blockstore_t *bs, const cid_t *cids, size_t n, block_t **blocks);
+err_t pack_size(task_t *t, blockstore_t *bs, const cid_t *cid, uint64_t *ret_size);
+
 /* ── pack_segments.c ─────────────────────────────────────────────────────────────────────────── */
 void pack_segment_path(const pack_store_t *s, uint32_t number, char out[PACK_PATH_MAX]);
 pack_segment_t *pack_segment_find(pack_store_t *s, uint32_t number); /* NULL when there is none */

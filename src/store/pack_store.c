@@ -7,103 +7,6 @@
 #define SEGMENT_BYTES ((uint64_t)256 << 20)
 #define COMMIT_BYTES ((uint64_t)64 << 20)
 #define PAGE_ENTRIES 256
-#define READ_TRIES 4
-
-/* ── reading ─────────────────────────────────────────────────────────────────────────────────── */
-err_t pack_find(task_t *t, pack_store_t *s, bytes_t key, pack_loc_t *ret_loc)
-{
-    pack_pending_t *pending = map_get(&s->overlay, key);
-    if (pending && pending->epoch) {
-        *ret_loc = pending->loc;
-        return OK;
-    }
-    return pack_index_find(t, s->index, key, ret_loc);
-}
-
-static err_t find_cid(task_t *t, pack_store_t *s, const cid_t *cid, pack_loc_t *ret_loc)
-{
-    uint8_t key[CID_BINARY_MAX];
-    err_t e = pack_find(t, s, bytes_of(key, cid_encode_multihash(cid, key)), ret_loc);
-    if (e != ERR_NOT_FOUND)
-        return e;
-    char text[CID_TEXT_MAX];
-    return fail(ERR_NOT_FOUND, "block was not found locally (offline): ipld: could not find %s",
-                cid_print(cid, text));
-}
-
-/* From the page cache when it has all of it. ERR_EOF: the file ends before. */
-static err_t read_range(task_t *t, pack_segment_t *segment, uint8_t *out, size_t len, uint64_t offset)
-{
-    size_t n = 0;
-    err_t e = file_try_read_at(segment->file, out, len, offset, &n);
-    if (e && e != ERR_AGAIN)
-        return e;
-    n = e ? 0 : n;
-    return n == len ? OK : file_read_exact(t, segment->file, out + n, len - n, offset + n);
-}
-
-/* The record's header is read with the bytes: its checksum takes a tenth of the time of their hash. */
-static err_t read_record(task_t *t, pack_segment_t *segment, const cid_t *cid, pack_loc_t loc,
-                         block_t **ret_block)
-{
-    uint8_t key[CID_BINARY_MAX];
-    size_t key_len = cid_encode_multihash(cid, key), header_len = PACK_RECORD_HEADER_BYTES + key_len;
-    if (header_len > loc.offset || loc.len > BLOCK_MAX_BYTES - header_len)
-        header_len = 0; /* it is hashed */
-    AUTO_PTR(block_t) block = NULL;
-    TRY(block_new(header_len + loc.len, &block));
-    TRY(read_range(t, segment, block->data, block->len, loc.offset - header_len));
-    bytes_t header = bytes_of(block->data, header_len);
-    block->data += header_len;
-    block->len -= header_len;
-    block->is_checked = pack_record_matches(header, bytes_of(key, key_len), block_bytes(block));
-    block->cid = *cid;
-    *ret_block = block;
-    block = NULL;
-    return OK;
-}
-
-static err_t read_block(task_t *t, pack_store_t *s, const cid_t *cid, pack_loc_t loc, block_t **ret_block)
-{
-    pack_segment_t *segment;
-    TRY(pack_segment_use(t, s, loc.segment, &segment));
-    err_t e = read_record(t, segment, cid, loc, ret_block);
-    pack_segment_release(s, segment);
-    return e;
-}
-
-/* A compaction may move the block between the look-up and the read: then the segment is gone, and the next
- * look-up gives the new place. */
-static err_t get(task_t *t, blockstore_t *bs, const cid_t *cid, block_t **ret_block)
-{
-    pack_store_t *s = pack_self(bs);
-    pack_loc_t loc;
-    err_t e = OK;
-    block_t *recent = recent_get(&s->recent, cid);
-    if (recent) {
-        *ret_block = recent;
-        return OK;
-    }
-    uint64_t removals = s->recent.removals;
-    for (int i = 0; i < READ_TRIES; i++) {
-        TRY(find_cid(t, s, cid, &loc));
-        e = read_block(t, s, cid, loc, ret_block);
-        if (!e && (*ret_block)->is_checked)
-            recent_put(&s->recent, *ret_block, removals);
-        if (e != ERR_NOT_FOUND && e != ERR_EOF)
-            return e;
-    }
-    char text[CID_TEXT_MAX];
-    return fail(ERR_CORRUPT, "block %s: segment %u does not reach to it", cid_print(cid, text), loc.segment);
-}
-
-static err_t size(task_t *t, blockstore_t *bs, const cid_t *cid, uint64_t *ret_size)
-{
-    pack_loc_t loc;
-    TRY(find_cid(t, pack_self(bs), cid, &loc));
-    *ret_size = loc.len;
-    return OK;
-}
 
 static err_t visit_entries(task_t *t, const pack_entry_t *entries, size_t n, blockstore_visit_fn visit,
                            void *arg)
@@ -199,8 +102,9 @@ static const blockstore_ops_t pack_ops = {
     .settle = pack_settle,
     .sync = pack_sync,
     .losses = pack_losses,
-    .get = get,
-    .size = size,
+    .get = pack_get,
+    .get_many = pack_get_many,
+    .size = pack_size,
     .remove = pack_remove,
     .each = each,
     .stat = stat_store,

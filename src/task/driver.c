@@ -138,6 +138,11 @@ err_t file_read_exact(task_t *t, file_t *f, uint8_t *out, size_t len, uint64_t o
     return OK;
 }
 
+err_t file_read_pieces(task_t *t, file_t *f, const span_t *pieces, size_t n, uint64_t offset)
+{
+    return f->ops->read_pieces(t, f, pieces, n, offset);
+}
+
 err_t file_try_read_at(file_t *f, uint8_t *out, size_t len, uint64_t offset, size_t *ret_n)
 {
     return f->ops->try_read_at(f, out, len, offset, ret_n);

@@ -119,6 +119,8 @@ typedef struct file_ops {
     err_t (*read_at)(task_t *t, file_t *f, uint8_t *out, size_t len, uint64_t offset, size_t *ret_n);
     /* From memory alone, without waiting: ERR_AGAIN when the page cache does not have it. */
     err_t (*try_read_at)(file_t *f, uint8_t *out, size_t len, uint64_t offset, size_t *ret_n);
+    /* All of the pieces, from one range of the file; ERR_EOF. */
+    err_t (*read_pieces)(task_t *t, file_t *f, const span_t *pieces, size_t n, uint64_t offset);
     err_t (*write_at)(task_t *t, file_t *f, const bytes_t *pieces, size_t n, uint64_t offset);
     err_t (*sync)(task_t *t, file_t *f); /* data and what is needed to find it */
     err_t (*truncate)(task_t *t, file_t *f, uint64_t size);
@@ -159,6 +161,9 @@ MUST_CHECK err_t file_open(task_t *t, const char *path, int flags, uint32_t mode
 MUST_CHECK err_t file_read_at(task_t *t, file_t *f, uint8_t *out, size_t len, uint64_t offset, size_t *ret_n);
 MUST_CHECK err_t file_read_exact(task_t *t, file_t *f, uint8_t *out, size_t len,
                                  uint64_t offset); /* ERR_EOF */
+/* One range of the file into n pieces, one after the other, in one trip to a worker. ERR_EOF: it ends before.
+ */
+MUST_CHECK err_t file_read_pieces(task_t *t, file_t *f, const span_t *pieces, size_t n, uint64_t offset);
 MUST_CHECK err_t file_try_read_at(file_t *f, uint8_t *out, size_t len, uint64_t offset, size_t *ret_n);
 MUST_CHECK err_t file_write_at(task_t *t, file_t *f, const bytes_t *pieces, size_t n, uint64_t offset);
 MUST_CHECK err_t file_sync(task_t *t, file_t *f);
