@@ -281,7 +281,7 @@ static void test_turns(void **state)
     assert_false(ledger_peer_is_busy(p));
     ledger_received(q, 10);
     assert_int_equal(ledger_peer_account(q).received_bytes, 10);
-    assert_int_equal(ledger_peer_account(q).exchanged, 16);
+    assert_int_equal(ledger_peer_account(q).exchanged, 8);
     assert_true(peer_id_equal(ledger_peer_id(q), &(peer_id_t){.len = 34, .data = {2}}));
     ledger_free(l);
 }
