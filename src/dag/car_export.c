@@ -58,6 +58,7 @@ typedef struct car_walk {
     const car_export_options_t *options;
     car_export_fn visit;
     void *arg;
+    block_t *held;       /* the newest of the path: it may be the end, which the scope hands on */
     dag_walker_t walker; /* its set tells what was handed on */
 } car_walk_t;
 
@@ -76,12 +77,20 @@ static err_t hand_on_new(task_t *t, car_walk_t *w, block_t *block)
     return is_new ? hand_on(t, w, block) : OK;
 }
 
+static err_t release_held(task_t *t, car_walk_t *w)
+{
+    AUTO_PTR(block_t) block = w->held;
+    w->held = NULL;
+    return block ? hand_on_new(t, w, block) : OK;
+}
+
 static err_t path_get(task_t *t, blocks_t *b, const cid_t *cid, block_t **ret_block)
 {
     car_walk_t *w = CONTAINER_OF(b, car_walk_t, path_blocks);
     AUTO_PTR(block_t) block = NULL;
     TRY(blocks_get(t, w->from, cid, &block));
-    TRY(hand_on_new(t, w, block));
+    TRY(release_held(t, w));
+    w->held = block_ref(block);
     *ret_block = block;
     block = NULL;
     return OK;
@@ -181,7 +190,7 @@ static err_t export_shards(task_t *t, car_walk_t *w, const dag_node_t *dir)
     TRY(dir_reader_init(t, &reader, &w->path_blocks, dir));
     for (bool has = true; has;)
         TRY(dir_reader_next(t, &reader, &entry, &has));
-    return OK;
+    return release_held(t, w);
 }
 
 static err_t export_entity(task_t *t, car_walk_t *w, block_t *block)
@@ -199,7 +208,15 @@ static err_t export_entity(task_t *t, car_walk_t *w, block_t *block)
 static err_t export(task_t *t, car_walk_t *w, const dag_path_t *path)
 {
     cid_t end;
-    TRY(dag_path_follow(t, &w->path_blocks, path, NULL, NULL, &end));
+    err_t e = dag_path_follow(t, &w->path_blocks, path, NULL, NULL, &end);
+    if (e || !w->held || !cid_equal(&w->held->cid, &end)) {
+        error_slot_t slot = *error_slot();
+        TRY(release_held(t, w));
+        *error_slot() = slot;
+    }
+    TRY(e);
+    block_release(w->held);
+    w->held = NULL;
     if (w->options->scope == CAR_SCOPE_ALL)
         return export_all(t, w, &end);
     AUTO_PTR(block_t) block = NULL;
@@ -215,5 +232,6 @@ err_t car_export(task_t *t, blocks_t *from, const dag_path_t *path, const car_ex
     dag_walker_init(&w.walker, from);
     err_t e = export(t, &w, path);
     dag_walker_deinit(&w.walker);
+    block_release(w.held);
     return e;
 }
