@@ -1,4 +1,5 @@
 #include "api/api_internal.h"
+#include "api/rpc_log.h"
 #include "task/driver.h"
 #include <ctype.h>
 #include <inttypes.h>
@@ -10,12 +11,14 @@ api_t *api_new(node_t *n)
     api_t *a = xcalloc(1, sizeof *a);
     a->node = n;
     event_init(&a->shutdown);
+    rpc_log_init(&a->log);
     gateway_metrics_start();
     return a;
 }
 
 void api_free(api_t *a)
 {
+    rpc_log_deinit(&a->log);
     free(a);
 }
 

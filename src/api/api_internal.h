@@ -2,11 +2,20 @@
 #ifndef API_API_INTERNAL_H
 #define API_API_INTERNAL_H
 #include "api/api.h"
+#include "base/list.h"
+
+/* The commands that run and ran (rpc_log.h). */
+typedef struct rpc_log {
+    list_t entries;
+    size_t n_ended;
+    uint64_t next_id, keep_ms;
+} rpc_log_t;
 
 struct api {
     node_t *node; /* borrowed */
     event_t shutdown;
     bool is_shutting_down;
+    rpc_log_t log;
     api_open_gateway_fn open_gateway;
     void *open_gateway_arg;
 };

@@ -4,6 +4,7 @@
 #ifndef API_RPC_H
 #define API_RPC_H
 #include "api/api.h"
+#include "api/rpc_signature.h"
 #include <jansson.h>
 
 #define RPC_MAX_ARGS 4096
@@ -11,8 +12,10 @@ typedef struct rpc {
     api_t *api;
     node_t *node;
     exchange_t *x;
-    const char *command; /* "pin/add" */
-    char **args;         /* the values of arg=, decoded */
+    const char *command;              /* "pin/add" */
+    const rpc_signature_t *signature; /* NULL: the command has none */
+    const char *path_arg;             /* "CID" of POST /api/v0/ls/CID; NULL: none */
+    char **args;                      /* the values of arg=, decoded; then those that came in the upload */
     size_t n_args;
     bool is_streaming; /* output has begun */
     char *options[64]; /* owned: what rpc_option gave out */
@@ -33,9 +36,14 @@ extern const rpc_command_t rpc_car_commands[];     /* dag/import dag/export */
 extern const rpc_command_t rpc_block_commands[];   /* block/… */
 extern const rpc_command_t rpc_pin_commands[];     /* pin/… */
 extern const rpc_command_t rpc_repo_commands[];    /* repo/… refs/local */
-extern const rpc_command_t rpc_network_commands[]; /* id swarm/… dht … routing/… bootstrap/… ping bitswap/… */
+extern const rpc_command_t rpc_network_commands[]; /* id ping bitswap/… */
+extern const rpc_command_t rpc_swarm_commands[];   /* swarm/… */
 extern const rpc_command_t
     rpc_node_commands[]; /* version config/… status commands shutdown log stats diag … */
+extern const rpc_command_t rpc_stats_commands[];   /* stats/… provide/… */
+extern const rpc_command_t rpc_diag_commands[];    /* diag/… log/… */
+extern const rpc_command_t rpc_version_commands[]; /* version version/… */
+extern const rpc_command_t rpc_absent_commands[];  /* what Kubo removed, and what is not enabled */
 
 /* One JSON object and a newline; begins a chunked application/json answer at the first call. Takes `object`
  * (also on failure). */
@@ -44,12 +52,14 @@ MUST_CHECK err_t rpc_emit(task_t *t, rpc_t *r, json_t *object);
 MUST_CHECK err_t rpc_emit_text(task_t *t, rpc_t *r, bytes_t json);
 /* Begins a byte stream (cat, block/get, get): text/plain or what content_type says; then exchange_write. */
 MUST_CHECK err_t rpc_begin_bytes(task_t *t, rpc_t *r, const char *content_type, int64_t length);
-/* Options by name; `rpc_option` gives NULL when absent, else text valid until the handler ends. */
+/* Options by their first name, which stands for all their names; `rpc_option` gives NULL when absent, else
+ * text valid until the handler ends. */
 const char *rpc_option(rpc_t *r, const char *name);
 bool rpc_bool(rpc_t *r, const char *name, bool otherwise);
 MUST_CHECK err_t rpc_u64(rpc_t *r, const char *name, uint64_t otherwise, uint64_t *ret); /* ERR_USAGE */
 /* Kubo durations: "300ms", "1m30s". ERR_USAGE. 0 when absent. */
 MUST_CHECK err_t rpc_duration_ms(rpc_t *r, const char *name, uint64_t *ret_ms);
+MUST_CHECK err_t rpc_parse_duration_ms(const char *what, const char *text, uint64_t *ret_ms);
 MUST_CHECK err_t rpc_need_online(rpc_t *r); /* ERR_OFFLINE with Kubo's text */
 /* A CID as the options cid-base and upgrade-cidv0-in-output want it. */
 const char *rpc_cid(const rpc_t *r, const cid_t *cid, char out[CID_TEXT_MAX]);

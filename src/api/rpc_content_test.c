@@ -161,17 +161,16 @@ RUN(add)
 
 static void add_refusals(client_t *c)
 {
-    EXPECT_PART("add", 400, "{\"Message\":\"");
+    EXPECT("add", NULL, 400, "file argument 'path' is required\n");
     EXPECT("add", END, 400,
            "{\"Message\":\"file argument 'path' is required\",\"Code\":1,\"Type\":\"error\"}\n");
-    EXPECT("add?chunker=rabin", hello, 501,
-           "{\"Message\":\"chunker rabin: only chunks of a fixed size are supported: use size-N\","
-           "\"Code\":0,\"Type\":\"error\"}\n");
+    ask(c, "add?chunker=nonsense", hello);
+    assert_int_equal(c->a.status, 400);
     EXPECT("add?cid-version=0&hash=sha2-512", hello, 400,
            "{\"Message\":\"CIDv0 only supports sha2-256\",\"Code\":1,\"Type\":\"error\"}\n");
     EXPECT("add?hash=nonsense", hello, 400,
            "{\"Message\":\"unrecognized hash function: \\\"nonsense\\\"\",\"Code\":1,\"Type\":\"error\"}\n");
-    EXPECT("add?nocopy=true", hello, 501,
+    EXPECT("add?nocopy=true", hello, 500,
            "{\"Message\":\"nocopy and fscache are not supported: leave them "
            "out\",\"Code\":0,\"Type\":\"error\"}\n");
     /* an upload that breaks off: nothing is acknowledged, nothing is pinned */
@@ -182,7 +181,7 @@ static void add_refusals(client_t *c)
     EXPECT("add?only-hash=true", hello, 200,
            "{\"Name\":\"hello.txt\",\"Hash\":\"" HELLO_CID "\",\"Size\":\"14\"}\n");
     EXPECT_PART("block/stat?arg=" ABSENT_CID, 500, "Message");
-    EXPECT_PART("add?path=..", 400, "Message");
+    EXPECT_PART("add?path=..", 400, "file argument");
     ask(c, "add", FILE_PART("a%2F..%2F..%2Fb", "x") END);
     assert_true(c->a.status == 500 || c->a.trailers.len);
 }
@@ -246,11 +245,12 @@ static void cat(client_t *c)
     EXPECT("cat?arg=" HELLO_CID "&offset=99", NULL, 200, "");
     EXPECT("cat?arg=" HELLO_CID "&length=0", NULL, 200, "");
     EXPECT("cat?arg=" HELLO_CID "&arg=" HELLO_CID "&offset=4&length=5", NULL, 200, "o\nhel");
-    EXPECT_PART("cat?arg=" HELLO_CID "&offset=x", 400, "not a whole number");
+    EXPECT("cat?arg=" HELLO_CID "&offset=x", NULL, 400,
+           "could not convert value \"x\" to type \"int64\" (for option \"-offset\")\n");
     EXPECT_PART("cat?arg=" ABSENT_CID, 500, ABSENT_CID);
     EXPECT_PART("cat?arg=nonsense", 500, "invalid path");
     EXPECT("cat", NULL, 400,
-           "{\"Message\":\"argument \\\"ipfs-path\\\" is required\",\"Code\":1,\"Type\":\"error\"}\n");
+           "argument \"ipfs-path\" is required\n");
 }
 RUN(cat)
 
@@ -268,7 +268,7 @@ static void blocks(client_t *c)
     ask(c, "add", hello);
     EXPECT("block/rm?arg=" HELLO_CID, NULL, 200,
            "{\"Hash\":\"" HELLO_CID "\",\"Error\":\"pinned: recursive\"}\n");
-    EXPECT_PART("block/put", 400, "Message");
+    EXPECT("block/put", NULL, 400, "file argument 'data' is required\n");
 }
 RUN(blocks)
 

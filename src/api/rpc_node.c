@@ -1,54 +1,71 @@
-/* rpc_node: the node itself: version, config, bootstrap, status, stats, commands, shutdown, log. */
+/* rpc_node: the node itself: config, bootstrap, status, commands, shutdown. */
 #include "api/api_internal.h"
 #include "api/rpc.h"
 #include "api/rpc_util.h"
-#include "base/log.h"
-#include "base/version.h"
 #include <stdlib.h>
 
 enum { STATUS_TIMEOUT_MS = 5000 };
 
-/* ── version, commands, shutdown, log ────────────────────────────────────────────────────────── */
+/* ── commands, shutdown ──────────────────────────────────────────────────────────────────────── */
 
-static err_t rpc_version(task_t *t, rpc_t *r)
+/* The options of a command as Kubo prints them: the names of each. */
+static json_t *options_json(const char *path)
 {
-    /* Clients of the RPC read Version to choose what they may ask: it is the version of Kubo whose RPC this
-     * is. */
-    return rpc_emit(t, r,
-                    json_pack("{s:s, s:s, s:s, s:s, s:s, s:s}", "Version", KUBO_RPC_VERSION, "Commit", "",
-                              "Repo", KUBO_REPO_VERSION, "System", SYSTEM_NAME, "Golang", "none",
-                              "Distribute", DISTRIBUTE_VERSION));
+    const rpc_signature_t *signature = rpc_signature(path);
+    const char *list = signature ? signature->options : "";
+    json_t *options = json_array();
+    rpc_option_spec_t spec;
+    while (rpc_signature_next_option(&list, &spec)) {
+        json_t *names = json_array();
+        bytes_t name;
+        while (rpc_signature_next_name(&spec.names, &name))
+            json_array_append_new(names, json_stringn((const char *)name.data, name.len));
+        json_array_append_new(options, json_pack("{s:o}", "Names", names));
+    }
+    return options;
+}
+
+typedef struct command_tree {
+    json_t *root;
+    bool with_options;
+} command_tree_t;
+
+static json_t *child_of(json_t *parent, const char *name)
+{
+    json_t *below = json_object_get(parent, "Subcommands"), *entry;
+    size_t i;
+    json_array_foreach(below, i, entry)
+    {
+        if (!strcmp(json_string_value(json_object_get(entry, "Name")), name))
+            return entry;
+    }
+    entry = json_pack("{s:s, s:[], s:[]}", "Name", name, "Subcommands", "Options");
+    json_array_append_new(below, entry);
+    return entry;
 }
 
 /* "pin/add" goes below "pin": the tree that Kubo prints. */
 static void add_command(void *arg, const char *path)
 {
-    json_t *level = arg;
+    command_tree_t *tree = arg;
+    json_t *level = tree->root;
     char name[64];
     for (const char *p = path; *p;) {
         size_t n = strcspn(p, "/");
         snprintf(name, sizeof name, "%.*s", (int)n, p);
-        json_t *below = json_object_get(level, "Subcommands"), *found = NULL, *entry;
-        size_t i;
-        json_array_foreach(below, i, entry)
-        {
-            if (!strcmp(json_string_value(json_object_get(entry, "Name")), name))
-                found = entry;
-        }
-        if (!found) {
-            found = json_pack("{s:s, s:[], s:[]}", "Name", name, "Subcommands", "Options");
-            json_array_append_new(below, found);
-        }
-        level = found;
+        level = child_of(level, name);
         p += n + (p[n] == '/');
     }
+    if (tree->with_options)
+        json_object_set_new(level, "Options", options_json(path));
 }
 
 static err_t rpc_commands(task_t *t, rpc_t *r)
 {
-    json_t *root = json_pack("{s:s, s:[], s:[]}", "Name", "ipfs", "Subcommands", "Options");
-    rpc_each_command(add_command, root);
-    return rpc_emit(t, r, root);
+    command_tree_t tree = {json_pack("{s:s, s:[], s:[]}", "Name", "ipfs", "Subcommands", "Options"),
+                           rpc_bool(r, "flags", true)};
+    rpc_each_command(add_command, &tree);
+    return rpc_emit(t, r, tree.root);
 }
 
 static err_t rpc_shutdown(task_t *t, rpc_t *r)
@@ -56,17 +73,6 @@ static err_t rpc_shutdown(task_t *t, rpc_t *r)
     r->api->is_shutting_down = true;
     event_fire(&r->api->shutdown);
     return OK;
-}
-
-static err_t rpc_log_level(task_t *t, rpc_t *r)
-{
-    log_level_t level;
-    TRY(log_level_parse(r->args[r->n_args - 1], &level));
-    log_threshold = level;
-    return rpc_emit(t, r,
-                    json_pack("{s:o}", "Message",
-                              json_sprintf("Changed log level of '%s' to '%s'\n",
-                                           r->n_args > 1 ? r->args[0] : "*", r->args[r->n_args - 1])));
 }
 
 /* ── config ──────────────────────────────────────────────────────────────────────────────────── */
@@ -224,6 +230,8 @@ static err_t edit_bootstrap(task_t *t, rpc_t *r, bool add)
 
 static err_t rpc_bootstrap_add(task_t *t, rpc_t *r)
 {
+    if (!r->n_args)
+        return fail(ERR_INVALID, "no bootstrap peers to add");
     return edit_bootstrap(t, r, true);
 }
 
@@ -321,17 +329,15 @@ static err_t rpc_gateway_open(task_t *t, rpc_t *r)
 }
 
 const rpc_command_t rpc_node_commands[] = {
-    {"version", rpc_version, 0, 0, NULL},
     {"commands", rpc_commands, 0, 0, NULL},
     {"shutdown", rpc_shutdown, 0, 0, NULL},
-    {"log/level", rpc_log_level, 1, 2, "level"},
     {"config", rpc_config, 1, 2, "key"},
     {"config/show", rpc_config_show, 0, 0, NULL},
     {"config/replace", rpc_config_replace, 0, 0, NULL},
     {"config/profile/apply", rpc_config_profile_apply, 1, 1, "profile"},
     {"bootstrap", rpc_bootstrap_list, 0, 0, NULL},
     {"bootstrap/list", rpc_bootstrap_list, 0, 0, NULL},
-    {"bootstrap/add", rpc_bootstrap_add, 1, 64, "peer"},
+    {"bootstrap/add", rpc_bootstrap_add, 0, 64, "peer"},
     {"bootstrap/rm", rpc_bootstrap_rm, 0, 64, "peer"},
     {"bootstrap/rm/all", rpc_bootstrap_rm_all, 0, 0, NULL},
     {"status", rpc_status, 1, 1, "cid"},

@@ -232,15 +232,8 @@ static err_t rpc_dht_inspect(task_t *t, rpc_t *r)
 }
 
 const rpc_command_t rpc_routing_commands[] = {
-    {"routing/findprovs", rpc_findprovs, 1, 1, "key"},
-    {"routing/findpeer", rpc_findpeer, 1, 1, "peerID"},
-    {"routing/provide", rpc_provide, 1, 64, "key"},
-    {"routing/get", rpc_get_value, 1, 1, "key"},
-    {"routing/put", rpc_put_value, 1, 1, "key"},
-    {"dht/query", rpc_query, 1, 1, "peerID"},
-    {"dht/findprovs", rpc_findprovs, 1, 1, "key"},
-    {"dht/findpeer", rpc_findpeer, 1, 1, "peerID"},
-    {"dht/provide", rpc_provide, 1, 64, "key"},
-    {"dht/inspect", rpc_dht_inspect, 0, 0, NULL},
-    {NULL, NULL, 0, 0, NULL},
+    {"routing/findprovs", rpc_findprovs, 1, 1, "key"}, {"routing/findpeer", rpc_findpeer, 1, 1, "peerID"},
+    {"routing/provide", rpc_provide, 1, 64, "key"},    {"routing/get", rpc_get_value, 1, 1, "key"},
+    {"routing/put", rpc_put_value, 1, 1, "key"},       {"dht/query", rpc_query, 1, 1, "peerID"},
+    {"dht/inspect", rpc_dht_inspect, 0, 0, NULL},      {NULL, NULL, 0, 0, NULL},
 };

@@ -29,5 +29,10 @@ json_t *rpc_bytes_json(bytes_t text);
 MUST_CHECK err_t rpc_connect_peer(task_t *t, rpc_t *r, const peer_id_t *peer, conn_t **ret_conn);
 /* New references. With a peer, each address ends in /p2p/PEER. */
 json_t *rpc_addrs_json(const multiaddr_t *addrs, size_t n, const peer_id_t *peer);
-json_t *rpc_text_json(const char *text); /* what is not UTF-8 becomes "" */
+MUST_CHECK err_t rpc_profile(task_t *t, rpc_t *r);      /* diag/profile */
+MUST_CHECK err_t rpc_bitswap_stat(task_t *t, rpc_t *r); /* bitswap/stat, stats/bitswap */
+/* Streams the log's lines up to a level (NULL: all that are written) until the client leaves. */
+MUST_CHECK err_t rpc_tail_log(task_t *t, rpc_t *r, const char *level);
+json_t *rpc_peer_json(rpc_t *r, const peer_id_t *peer); /* what identify told, as `id PEER` gives it */
+json_t *rpc_text_json(const char *text);                /* what is not UTF-8 becomes "" */
 #endif

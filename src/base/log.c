@@ -9,6 +9,20 @@
 enum { LINE_MAX_BYTES = 65536, VALUE_MAX_BYTES = 4096 };
 static const char *const level_names[] = {"error", "warn", "info", "debug"};
 
+/* The folders of src: __FILE__ says which one a line comes from. */
+static const char *const subsystems[] = {"base",     "crypto", "multi",  "codec",   "wire",  "logic",
+                                         "task",     "store",  "dag",    "repo",    "net",   "routing",
+                                         "exchange", "pubsub", "naming", "replica", "vault", "meta",
+                                         "node",     "api",    "cli",    "loop",    "lib",   "main"};
+enum { N_SUBSYSTEMS = ARRAY_LEN(subsystems), TAPS_MAX = 16 };
+static int8_t own_level[N_SUBSYSTEMS]; /* level + 1; 0: the default's */
+static bool has_own_levels;
+static log_level_t default_level = LOG_INFO;
+static struct {
+    void (*fn)(void *, log_level_t, bytes_t);
+    void *arg;
+} taps[TAPS_MAX];
+
 log_level_t log_threshold = LOG_INFO;
 static bool is_text;
 static uint64_t (*clock_fn)(void *);
@@ -52,6 +66,92 @@ err_t log_level_parse(const char *text, log_level_t *ret_level)
             return OK;
         }
     return fail(ERR_USAGE, "log level \"%s\" is none of error, warn, info, debug", text);
+}
+
+const char *log_level_name(log_level_t level)
+{
+    return level_names[level];
+}
+
+/* ── subsystems ──────────────────────────────────────────────────────────────────────────────── */
+
+const char *log_subsystem(size_t n)
+{
+    return n < N_SUBSYSTEMS ? subsystems[n] : NULL;
+}
+
+static size_t find_subsystem(const char *name, size_t len)
+{
+    for (size_t i = 0; i < N_SUBSYSTEMS; i++)
+        if (strlen(subsystems[i]) == len && !memcmp(subsystems[i], name, len))
+            return i;
+    return N_SUBSYSTEMS;
+}
+
+void log_set_level(log_level_t level)
+{
+    memset(own_level, 0, sizeof own_level);
+    has_own_levels = false;
+    default_level = log_threshold = level;
+}
+
+log_level_t log_default_level(void)
+{
+    return has_own_levels ? default_level : log_threshold;
+}
+
+err_t log_set_subsystem_level(const char *subsystem, log_level_t level)
+{
+    size_t at = find_subsystem(subsystem, strlen(subsystem));
+    if (at == N_SUBSYSTEMS)
+        return fail(ERR_NOT_FOUND, "error getting logger: No such logger: %s", subsystem);
+    default_level = log_default_level();
+    has_own_levels = true;
+    own_level[at] = (int8_t)(level + 1);
+    log_threshold = default_level;
+    for (size_t i = 0; i < N_SUBSYSTEMS; i++)
+        if (own_level[i] > (int)log_threshold + 1)
+            log_threshold = (log_level_t)(own_level[i] - 1);
+    return OK;
+}
+
+err_t log_subsystem_level(const char *subsystem, log_level_t *ret_level)
+{
+    size_t at = find_subsystem(subsystem, strlen(subsystem));
+    if (at == N_SUBSYSTEMS)
+        return fail(ERR_NOT_FOUND, "error getting logger: No such logger: %s", subsystem);
+    *ret_level = has_own_levels && own_level[at] ? (log_level_t)(own_level[at] - 1) : log_default_level();
+    return OK;
+}
+
+/* The folder that the file lies in: "../src/net/dial.c" is "net". */
+bool log_wants(const char *file, log_level_t level)
+{
+    if (!has_own_levels)
+        return true;
+    const char *end = strrchr(file, '/'), *start = end;
+    while (start && start > file && start[-1] != '/')
+        start--;
+    size_t at = end ? find_subsystem(start, (size_t)(end - start)) : N_SUBSYSTEMS;
+    return level <= (at < N_SUBSYSTEMS && own_level[at] ? (log_level_t)(own_level[at] - 1) : default_level);
+}
+
+err_t log_add_tap(void (*tap)(void *arg, log_level_t, bytes_t line), void *arg)
+{
+    for (size_t i = 0; i < TAPS_MAX; i++)
+        if (!taps[i].fn) {
+            taps[i].fn = tap;
+            taps[i].arg = arg;
+            return OK;
+        }
+    return fail(ERR_LIMIT, "%d readers follow the log, the limit", TAPS_MAX);
+}
+
+void log_remove_tap(void *arg)
+{
+    for (size_t i = 0; i < TAPS_MAX; i++)
+        if (taps[i].fn && taps[i].arg == arg)
+            taps[i].fn = NULL;
 }
 
 /* Length of the UTF-8 sequence at s (RFC 3629), 0 when it is malformed. */
@@ -200,6 +300,9 @@ void log_write(log_level_t level, const char *msg, const log_field_t *fields, si
     *error_slot() = saved;
     if (e)
         return;
+    for (size_t i = 0; i < TAPS_MAX; i++)
+        if (taps[i].fn)
+            taps[i].fn(taps[i].arg, level, buf_bytes(&line));
     if (sink_fn)
         sink_fn(sink_arg, level, buf_bytes(&line));
     else

@@ -190,8 +190,10 @@ static err_t error_of_answer(answer_t *a)
         bytes_t body = buf_bytes(&a->pending);
         while (body.len && body.data[body.len - 1] == '\n')
             body.len--;
-        e = fail(code, "the node answered %d: %.*s", a->status, (int)(body.len < 200 ? body.len : 200),
-                 (const char *)body.data);
+        int shown = (int)(body.len < 200 ? body.len : 200);
+        e = a->status == 400 || a->status == 403 /* plain text says what is wrong with the request */
+                ? fail(code, "%.*s", shown, (const char *)body.data)
+                : fail(code, "the node answered %d: %.*s", a->status, shown, (const char *)body.data);
     }
     json_decref(object);
     return e;

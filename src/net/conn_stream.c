@@ -21,6 +21,8 @@ static void pump_if_needed(conn_stream_t *s)
 static err_t mux_read(conn_stream_t *s, uint8_t *out, size_t cap, size_t *ret_n)
 {
     err_t e = yamux_read(s->mux, out, cap, sched_now_ms(s->conn->host->sched), ret_n);
+    if (!e)
+        traffic_count(s, *ret_n, 0);
     pump_if_needed(s);
     return e;
 }
@@ -59,6 +61,8 @@ static err_t stream_write_op(stream_t *base, const bytes_t *pieces, size_t n, si
     if (!s->mux)
         return fail(ERR_CLOSED, "the stream is closed");
     err_t e = yamux_write(s->mux, pieces, n, ret_n);
+    if (!e)
+        traffic_count(s, 0, *ret_n);
     pump_if_needed(s);
     return e;
 }

@@ -110,6 +110,8 @@ size_t conn_stream_protocols(const conn_t *c, const char **out, size_t cap);
 uint32_t conn_rtt_ms(const conn_t *c); /* 0: not known yet */
 const char *conn_muxer(const conn_t *c);
 void conn_bytes(const conn_t *c, uint64_t *ret_in, uint64_t *ret_out);
+/* Bytes of all streams of a protocol so far; 0 for one that was never spoken. */
+void host_protocol_bytes(const host_t *h, const char *protocol, uint64_t *ret_in, uint64_t *ret_out);
 conn_t *conn_ref(conn_t *c);
 void conn_release(conn_t *c);
 void conn_close(conn_t *c);     /* says go-away, resets its streams */
@@ -122,6 +124,9 @@ void host_tag(host_t *h, const peer_id_t *peer, const char *tag, int score); /* 
 /* Keep trying to be connected to these (bootstrap, peering): back-off 5 s to 5 min with jitter. */
 MUST_CHECK err_t host_keep_connected(host_t *h, const multiaddr_t *addr);
 void host_stop_keeping(host_t *h, const peer_id_t *peer);
+/* The same for a peering: one that host_each_peering lists. */
+MUST_CHECK err_t host_add_peering(host_t *h, const multiaddr_t *addr);
+void host_each_peering(host_t *h, void (*fn)(void *arg, const peer_id_t *peer), void *arg);
 
 /* ── news ────────────────────────────────────────────────────────────────────────────────────── */
 /* Listeners are told what happened; they must not wait (post a runnable or spawn in a group of theirs). */

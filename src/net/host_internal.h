@@ -94,7 +94,16 @@ typedef struct conn_stream {
     char *own_protocol;
     multistream_t *negotiation; /* optimistic: the answer is still to be read */
     bool is_inbound, is_served; /* served: a handler runs, it frees the struct in the end */
+    struct traffic *traffic;    /* of its protocol; NULL: nothing was counted yet */
 } conn_stream_t;
+
+/* traffic.c: bytes of each protocol's streams. The names are those that this host speaks, so they are few. */
+enum { TRAFFIC_MAX = 128 };
+typedef struct traffic {
+    char protocol[PROTOCOL_MAX_BYTES + 1];
+    uint64_t in, out;
+} traffic_t;
+void traffic_count(conn_stream_t *s, size_t in, size_t out);
 
 typedef struct listen {
     list_t node;
@@ -150,6 +159,8 @@ struct host {
     uint8_t *receive_area, *send_area; /* made when first used */
     yamux_gather_t gather;
     prng_t *rng;
+    struct traffic *traffic; /* n_traffic of TRAFFIC_MAX; made when first used */
+    size_t n_traffic;
 };
 
 /* host.c */

@@ -13,7 +13,7 @@ struct keep {
     sched_alarm_t alarm;
     uint32_t failures;
     uint64_t connected_ms;
-    bool is_dialing, is_dropped;
+    bool is_dialing, is_dropped, is_peering;
 };
 
 static keep_t *find(host_t *h, const peer_id_t *peer)
@@ -97,6 +97,22 @@ err_t host_keep_connected(host_t *h, const multiaddr_t *addr)
     host_protect(h, &peer, "keep");
     sched_post(h->sched, &k->alarm.runnable);
     return OK;
+}
+
+err_t host_add_peering(host_t *h, const multiaddr_t *addr)
+{
+    peer_id_t peer;
+    TRY(host_keep_connected(h, addr));
+    TRY(multiaddr_peer(addr, &peer));
+    find(h, &peer)->is_peering = true;
+    return OK;
+}
+
+void host_each_peering(host_t *h, void (*fn)(void *arg, const peer_id_t *peer), void *arg)
+{
+    LIST_EACH (k, &h->keeps, keep_t, node)
+        if (k->is_peering)
+            fn(arg, &k->peer);
 }
 
 static void drop(keep_t *k)

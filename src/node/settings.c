@@ -136,7 +136,7 @@ static err_t keep_peering(const config_t *config, size_t n, host_t *h)
             return fail(ERR_INVALID, "an address of it names another peer");
         multiaddr_without_peer(&addr, &addr);
         TRY(multiaddr_with_peer(&addr, &id, &full));
-        TRY(host_keep_connected(h, &full));
+        TRY(host_add_peering(h, &full));
     }
     return OK;
 }

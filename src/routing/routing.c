@@ -262,6 +262,16 @@ void routing_each_entry(routing_t *r, bool (*fn)(void *arg, const bucket_entry_t
     }
 }
 
+size_t routing_clear_queue(routing_t *r)
+{
+    size_t n = map_count(&r->provide.queue), at = 0;
+    bytes_t key;
+    void *value;
+    while (map_next(&r->provide.queue, &at, &key, &value))
+        map_remove(&r->provide.queue, key);
+    return n;
+}
+
 void routing_stats(const routing_t *r, routing_stats_t *ret)
 {
     *ret = r->stats;

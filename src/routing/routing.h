@@ -53,6 +53,7 @@ MUST_CHECK err_t routing_provide(task_t *t, routing_t *r, const cid_t *cid);
 /* Queues it for announcing soon and again each interval while `still_has` (set by the node) says so. Never
  * waits; the queue is bounded and coalesces. */
 void routing_provide_later(routing_t *r, const cid_t *cid);
+size_t routing_clear_queue(routing_t *r); /* drops what waits to be announced; how many that were */
 /* Where the reprovider gets all CIDs to announce from; called in a task of routing. */
 typedef err_t (*provide_source_fn)(task_t *t, void *arg,
                                    err_t (*emit)(task_t *t, void *emit_arg, const cid_t *cid),

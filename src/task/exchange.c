@@ -85,6 +85,19 @@ err_t exchange_query(exchange_t *x, const char *name, size_t n, buf_t *out)
     return ERR_NOT_FOUND;
 }
 
+bool exchange_query_next(exchange_t *x, size_t *at, buf_t *name, buf_t *value)
+{
+    bytes_t all = bytes_str(x->query), rest = bytes_slice(all, *at, all.len), key, raw;
+    while (next_parameter(&rest, &key, &raw)) {
+        *at = all.len - rest.len;
+        buf_clear(name);
+        buf_clear(value);
+        if (!percent_decode(key, true, name) && !percent_decode(raw, true, value))
+            return true;
+    }
+    return false;
+}
+
 enum { QUERY_MAX_BYTES = 16384 };
 
 bool exchange_has_query(exchange_t *x, const char *name)

@@ -34,6 +34,8 @@ const char *exchange_header(exchange_t *x, const char *name); /* case-insensitiv
 /* The n-th value of a query parameter, percent- and plus-decoded, into `out` (cleared first);
  * ERR_NOT_FOUND when there are fewer. */
 MUST_CHECK err_t exchange_query(exchange_t *x, const char *name, size_t n, buf_t *out);
+/* Goes through all parameters: *at is 0 at first. False at the end; malformed ones are passed over. */
+bool exchange_query_next(exchange_t *x, size_t *at, buf_t *name, buf_t *value);
 bool exchange_has_query(exchange_t *x, const char *name);
 bool exchange_query_bool(exchange_t *x, const char *name, bool otherwise); /* "", "1", "true" */
 MUST_CHECK err_t exchange_query_u64(exchange_t *x, const char *name, uint64_t otherwise, uint64_t *ret);

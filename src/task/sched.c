@@ -177,14 +177,19 @@ void sched_cancel_all(sched_t *s)
 
 void sched_dump(sched_t *s)
 {
+    sched_dump_to(s, stderr);
+}
+
+void sched_dump_to(sched_t *s, FILE *out)
+{
     static const char *const states[] = {"ready", "running", "waiting"};
     uint64_t now_ms = sched_now_ms(s);
     LIST_EACH (t, &s->tasks, task_t, node) {
-        fprintf(stderr, "task %-32s %-7s %s%s age %" PRIu64 " ms, stack %zu KiB", t->name, states[t->state],
+        fprintf(out, "task %-32s %-7s %s%s age %" PRIu64 " ms, stack %zu KiB", t->name, states[t->state],
                 t->is_canceled ? "canceled " : "", t->shield_depth ? "shielded " : "", now_ms - t->started_ms,
                 fiber_stack_used(t->fiber) / 1024);
         if (t->deadline_ms != TIME_NEVER)
-            fprintf(stderr, ", deadline in %" PRId64 " ms", (int64_t)(t->deadline_ms - now_ms));
-        fprintf(stderr, "%s%s\n", t->trace[0] ? ", trace " : "", t->trace);
+            fprintf(out, ", deadline in %" PRId64 " ms", (int64_t)(t->deadline_ms - now_ms));
+        fprintf(out, "%s%s\n", t->trace[0] ? ", trace " : "", t->trace);
     }
 }

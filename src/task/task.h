@@ -11,6 +11,7 @@
 #define TASK_TASK_H
 #include "base/error.h"
 #include "base/list.h"
+#include <stdio.h>
 
 typedef struct task task_t;
 typedef struct sched sched_t;
@@ -30,6 +31,7 @@ uint64_t sched_now_ms(sched_t *s); /* monotonic, as of this turn */
 err_t sched_run(sched_t *s, const char *name, task_fn main_fn, void *arg);
 /* Prints name, state and age of every task, one line each (SIGUSR1, deadlocks). */
 void sched_dump(sched_t *s);
+void sched_dump_to(sched_t *s, FILE *out); /* the same there */
 size_t sched_task_count(const sched_t *s);
 void sched_set_max_tasks(sched_t *s, size_t max); /* 16,384 unless set */
 
