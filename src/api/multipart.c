@@ -66,7 +66,9 @@ err_t multipart_init(multipart_t *m, const char *content_type)
 void multipart_deinit(multipart_t *m)
 {
     free(m->buffer);
+    free(m->part.abs_path);
     m->buffer = NULL;
+    m->part.abs_path = NULL;
     m->start = m->end = 0;
 }
 
@@ -111,16 +113,39 @@ static size_t find_delimiter(const multipart_t *m, bool *ret_found)
     return (size_t)(end - from);
 }
 
+/* Where the value of the header begins when the line is that header's; else 0. */
+static size_t header_value(const char *line, size_t len, const char *name)
+{
+    size_t i = strlen(name);
+    if (len < i || strncasecmp(line, name, i))
+        return 0;
+    while (i < len && isspace((unsigned char)line[i]))
+        i++;
+    return i;
+}
+
+static void set_abs_path(multipart_part_t *part, const char *value, size_t len, bool is_encoded)
+{
+    if (len > MULTIPART_NAME_MAX || (part->is_abs_path_encoded && !is_encoded))
+        return;
+    free(part->abs_path);
+    part->abs_path = xcalloc(1, len + 1);
+    memcpy(part->abs_path, value, len);
+    part->is_abs_path_encoded = is_encoded;
+}
+
 static void parse_header(multipart_part_t *part, const char *line, size_t len)
 {
-    static const char disposition[] = "content-disposition:", type[] = "content-type:";
-    if (len >= sizeof disposition - 1 && !strncasecmp(line, disposition, sizeof disposition - 1)) {
+    size_t i;
+    if (header_value(line, len, "content-disposition:")) {
         find_parameter(line, len, "name", part->name, sizeof part->name);
         part->has_filename = find_parameter(line, len, "filename", part->filename, sizeof part->filename);
-    } else if (len >= sizeof type - 1 && !strncasecmp(line, type, sizeof type - 1)) {
-        size_t i = sizeof type - 1, n = 0;
-        while (i < len && isspace((unsigned char)line[i]))
-            i++;
+    } else if ((i = header_value(line, len, "abspath-encoded:"))) {
+        set_abs_path(part, line + i, len - i, true);
+    } else if ((i = header_value(line, len, "abspath:"))) {
+        set_abs_path(part, line + i, len - i, false);
+    } else if ((i = header_value(line, len, "content-type:"))) {
+        size_t n = 0;
         for (; i < len && line[i] != ';' && !isspace((unsigned char)line[i]) &&
                n + 1 < sizeof part->content_type;
              i++)
@@ -140,7 +165,9 @@ static multipart_event_t next_headers(multipart_t *m)
     if (!end)
         return MULTIPART_MORE;
     m->part.name[0] = m->part.filename[0] = m->part.content_type[0] = 0;
-    m->part.has_filename = false;
+    free(m->part.abs_path);
+    m->part.abs_path = NULL;
+    m->part.has_filename = m->part.is_abs_path_encoded = false;
     for (const char *line = text; line < end;) {
         const char *eol = memmem(line, (size_t)(end - line), "\r\n", 2);
         size_t n = (size_t)((eol ? eol : end) - line);

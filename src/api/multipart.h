@@ -27,7 +27,8 @@ typedef struct multipart_part {
     char name[MULTIPART_NAME_MAX + 1];     /* of the form's field, quotes taken off */
     char filename[MULTIPART_NAME_MAX + 1]; /* as sent, quotes taken off */
     char content_type[128];                /* lower case, without parameters; "" when none */
-    bool has_filename;
+    char *abs_path;                        /* "abspath-encoded", else "abspath"; NULL when none */
+    bool has_filename, is_abs_path_encoded;
 } multipart_part_t;
 
 typedef struct multipart {

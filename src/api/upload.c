@@ -6,6 +6,7 @@ err_t upload_init(upload_t *u, exchange_t *x)
 {
     *u = (upload_t){.x = x};
     buf_init(&u->path, MULTIPART_NAME_MAX + 1);
+    buf_init(&u->abs_path_room, MULTIPART_NAME_MAX + 1);
     return multipart_init(&u->parser, exchange_header(x, "Content-Type"));
 }
 
@@ -13,6 +14,7 @@ void upload_deinit(upload_t *u)
 {
     multipart_deinit(&u->parser);
     buf_deinit(&u->path);
+    buf_deinit(&u->abs_path_room);
 }
 
 static err_t fill(task_t *t, upload_t *u)
@@ -28,15 +30,18 @@ static err_t fill(task_t *t, upload_t *u)
 }
 
 /* "file?mode=0644&mtime=1700000000&mtime-nsecs=5" */
-static void parse_meta(const char *name, unixfs_t *meta)
+static void parse_meta(const char *name, upload_t *u)
 {
     const char *query = strchr(name, '?');
+    unixfs_t *meta = &u->meta;
     *meta = (unixfs_t){0};
+    u->sent_mode = 0;
     while (query) {
         const char *pair = query + 1;
         if (!strncmp(pair, "mode=", 5)) {
+            u->sent_mode = (uint32_t)strtoul(pair + 5, NULL, 8);
             meta->has_mode = true;
-            meta->mode = (uint32_t)strtoul(pair + 5, NULL, 8) & 07777;
+            meta->mode = u->sent_mode & 07777;
         } else if (!strncmp(pair, "mtime=", 6)) {
             meta->has_mtime = true;
             meta->mtime.seconds = strtoll(pair + 6, NULL, 10);
@@ -46,6 +51,21 @@ static void parse_meta(const char *name, unixfs_t *meta)
         }
         query = strchr(pair, '&');
     }
+}
+
+/* Newer clients encode it as a query does, older ones send it as it is. */
+static err_t set_abs_path(upload_t *u)
+{
+    const multipart_part_t *p = &u->parser.part;
+    buf_clear(&u->abs_path_room);
+    u->abs_path = NULL;
+    if (!p->abs_path || !*p->abs_path)
+        return OK;
+    if (!p->is_abs_path_encoded)
+        TRY(buf_append(&u->abs_path_room, bytes_str(p->abs_path)));
+    else if (percent_decode(bytes_str(p->abs_path), true, &u->abs_path_room))
+        return fail(ERR_INVALID, "multipart body: the header abspath-encoded is not percent-encoded");
+    return buf_cstr(&u->abs_path_room, &u->abs_path);
 }
 
 static err_t begin_part(upload_t *u)
@@ -61,7 +81,8 @@ static err_t begin_part(upload_t *u)
         u->path.len--;
     while (u->path.len && u->path.data[0] == '/')
         buf_consume(&u->path, 1);
-    parse_meta(p->name, &u->meta);
+    parse_meta(p->name, u);
+    TRY(set_abs_path(u));
     u->kind = !strcmp(p->content_type, "application/x-directory") ? UPLOAD_DIR
               : !strcmp(p->content_type, "application/symlink")   ? UPLOAD_SYMLINK
                                                                   : UPLOAD_FILE;

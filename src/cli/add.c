@@ -1,6 +1,7 @@
 /* add: sends files and folders as multipart/form-data, as Kubo's clients do, and prints what became of them.
  */
 #include "cli/commands_internal.h"
+#include "cli/ignore.h"
 #include <errno.h>
 #include <inttypes.h>
 #include <stdio.h>
@@ -8,7 +9,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-enum { MAX_DEPTH = 512, NAME_MAX_BYTES = 4096, HEAD_MAX_BYTES = 16 << 10 };
+enum { MAX_DEPTH = 512, NAME_MAX_BYTES = 4096, HEAD_MAX_BYTES = 16 << 10, IGNORE_FILE_MAX_BYTES = 4 << 20 };
 
 /* A folder that is being sent. */
 typedef struct level {
@@ -20,7 +21,8 @@ typedef struct level {
 typedef struct upload {
     cli_t *c;
     char boundary[40];
-    size_t next_arg;
+    const char **args; /* sorted by the names that are sent, each name once */
+    size_t n_args, next_arg;
     level_t *levels; /* MAX_DEPTH */
     size_t depth;
     char path[NAME_MAX_BYTES]; /* on disk */
@@ -29,7 +31,8 @@ typedef struct upload {
     bool reads_stdin;
     uint64_t offset, file_bytes;
     buf_t head; /* bytes that go out before anything else */
-    bool is_recursive, wants_hidden, wants_mode, wants_mtime, is_done;
+    bool is_recursive, wants_hidden, wants_mode, wants_mtime, follows_links, is_done;
+    ignore_t ignore;
     uint64_t sent, total;
     progress_t progress;
 } upload_t;
@@ -51,7 +54,7 @@ static err_t begin_part(upload_t *u, const char *content_type, const file_info_t
     TRY(percent_encode(bytes_str(u->name), "-_.~", &u->head));
     TRY(buf_printf(&u->head, "\"\r\n"));
     if (u->path[0] == '/') {
-        TRY(buf_printf(&u->head, "Abspath: "));
+        TRY(buf_printf(&u->head, "Abspath-Encoded: "));
         TRY(percent_encode(bytes_str(u->path), "-_.~/", &u->head));
         TRY(buf_printf(&u->head, "\r\n"));
     }
@@ -67,7 +70,7 @@ static err_t open_folder(task_t *t, upload_t *u, const file_info_t *info)
 {
     if (!u->is_recursive)
         return fail(ERR_USAGE, "'%s' is a directory, use the '-r' flag to specify directories",
-                    u->c->args[u->next_arg - 1]);
+                    u->args[u->next_arg - 1]);
     if (u->depth == MAX_DEPTH)
         return fail(ERR_LIMIT, "folders are nested deeper than %d: %.200s…", MAX_DEPTH, u->path);
     level_t *l = &u->levels[u->depth];
@@ -136,7 +139,7 @@ static char *absolute_path(const char *arg, bool follow)
 /* The last part of a path, for the name that is sent: "a/b/" gives "b", "." the folder's own name. */
 static err_t set_top_name(upload_t *u, const char *arg)
 {
-    char *full = absolute_path(arg, cli_flag(u->c, "dereference-args", false));
+    char *full = absolute_path(arg, u->follows_links || cli_flag(u->c, "dereference-args", false));
     if (!full)
         return fail(error_from_errno(errno), "lstat %.150s: %s", arg,
                     errno == ENOENT ? "no such file or directory" : strerror(errno));
@@ -149,11 +152,39 @@ static err_t set_top_name(upload_t *u, const char *arg)
                : fail(ERR_LIMIT, "%s: the path is too long", arg);
 }
 
+static bytes_t last_name(const char *arg)
+{
+    bytes_t path = bytes_str(arg);
+    while (path.len > 1 && path.data[path.len - 1] == '/')
+        path.len--;
+    const uint8_t *slash = path.len ? memrchr(path.data, '/', path.len) : NULL;
+    return slash ? bytes_slice(path, (size_t)(slash - path.data) + 1, path.len) : path;
+}
+
+static int compare_args(const void *a, const void *b)
+{
+    return bytes_compare(last_name(*(const char *const *)a), last_name(*(const char *const *)b));
+}
+
+/* As the reference sends them. */
+static void sort_args(upload_t *u)
+{
+    const cli_t *c = u->c;
+    u->args = xcalloc(c->n_args + 1, sizeof *u->args);
+    for (size_t i = 0; i < c->n_args; i++)
+        u->args[i] = c->args[i];
+    if (c->n_args > 1)
+        qsort(u->args, c->n_args, sizeof *u->args, compare_args);
+    for (size_t i = 0; i < c->n_args; i++)
+        if (!u->n_args || compare_args(&u->args[u->n_args - 1], &u->args[i]))
+            u->args[u->n_args++] = u->args[i];
+}
+
 static err_t open_next_arg(task_t *t, upload_t *u)
 {
     cli_t *c = u->c;
-    const char *arg = u->next_arg < c->n_args ? c->args[u->next_arg] : NULL;
-    if (!arg && (c->n_args || u->next_arg)) {
+    const char *arg = u->next_arg < u->n_args ? u->args[u->next_arg] : NULL;
+    if (!arg && (u->n_args || u->next_arg)) {
         u->is_done = true;
         return buf_printf(&u->head, "--%s--\r\n", u->boundary);
     }
@@ -166,7 +197,7 @@ static err_t open_next_arg(task_t *t, upload_t *u)
         return begin_part(u, "application/octet-stream", NULL);
     }
     TRY(set_top_name(u, arg));
-    return open_path(t, u, cli_flag(c, "dereference-args", false));
+    return open_path(t, u, u->follows_links || cli_flag(c, "dereference-args", false));
 }
 
 static void append_name(char *path, size_t len, const char *entry)
@@ -186,13 +217,13 @@ static err_t open_next_entry(task_t *t, upload_t *u)
         return OK;
     }
     const char *entry = l->list.names[l->next++];
-    if (entry[0] == '.' && !u->wants_hidden)
+    if ((entry[0] == '.' && !u->wants_hidden) || ignore_matches(&u->ignore, entry))
         return OK;
     if (l->path_len + strlen(entry) + 2 > sizeof u->path || l->name_len + strlen(entry) + 2 > sizeof u->name)
         return fail(ERR_LIMIT, "%s/%s: the path is too long", u->path, entry);
     append_name(u->path, l->path_len, entry);
     append_name(u->name, l->name_len, entry);
-    return open_path(t, u, false);
+    return open_path(t, u, u->follows_links);
 }
 
 static err_t read_stdin(upload_t *u, uint8_t *out, size_t cap, size_t *ret_n)
@@ -276,13 +307,29 @@ static uint64_t size_of_args(task_t *t, const cli_t *c)
     return total;
 }
 
+/* The rules of --ignore-rules-path, then those of each --ignore. */
+static err_t read_ignore_rules(task_t *t, const cli_t *c, ignore_t *ret)
+{
+    const char *path = cli_option(c, "ignore-rules-path", 0), *rule;
+    AUTO(buf_t) text = {0};
+    buf_init(&text, IGNORE_FILE_MAX_BYTES);
+    if (path)
+        TRY(fs_read_file(t, path, IGNORE_FILE_MAX_BYTES, &text));
+    TRY(ignore_add(ret, buf_bytes(&text)));
+    for (size_t i = 0; (rule = cli_option(c, "ignore", i)); i++)
+        TRY(ignore_add(ret, bytes_str(rule)));
+    return OK;
+}
+
 static err_t send_files(task_t *t, cli_t *c, const cli_command_t *command, cli_print_fn print)
 {
     upload_t u = {.c = c,
                   .is_recursive = cli_flag(c, "recursive", false),
                   .wants_hidden = cli_flag(c, "hidden", false)};
+    u.follows_links = cli_flag(c, "dereference-symlinks", false);
     u.wants_mode = cli_flag(c, "preserve-mode", false);
     u.wants_mtime = cli_flag(c, "preserve-mtime", false);
+    sort_args(&u);
     u.levels = xcalloc(MAX_DEPTH, sizeof *u.levels);
     buf_init(&u.head, HEAD_MAX_BYTES);
     snprintf(u.boundary, sizeof u.boundary, "%016llx%016llx",
@@ -296,6 +343,8 @@ static err_t send_files(task_t *t, cli_t *c, const cli_command_t *command, cli_p
     without_args.n_args = 0;
     err_t e = cli_build_target(&without_args, command, &target);
     if (!e)
+        e = read_ignore_rules(t, c, &u.ignore);
+    if (!e)
         e = buf_cstr(&target, &text);
     progress_init(&u.progress, c, "sending", size_of_args(t, c), task_now_ms(t));
     if (!e)
@@ -304,8 +353,10 @@ static err_t send_files(task_t *t, cli_t *c, const cli_command_t *command, cli_p
     while (u.depth)
         dir_list_deinit(&u.levels[--u.depth].list);
     file_close(u.file);
+    ignore_deinit(&u.ignore);
     buf_deinit(&u.head);
     free(u.levels);
+    free(u.args);
     return e;
 }
 

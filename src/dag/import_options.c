@@ -30,7 +30,7 @@ static err_t check_hash(const import_options_t *o)
 err_t import_options_resolve(import_options_t *o)
 {
     if (o->cid_version > 1)
-        return fail(ERR_USAGE, "unknown CID version %d", o->cid_version);
+        return fail(ERR_USAGE, "unknown CID version: %d", o->cid_version);
     if (o->hash_code != MH_SHA2_256) {
         if (o->cid_version == 0)
             return fail(ERR_USAGE, "CIDv0 only supports sha2-256");
@@ -54,7 +54,7 @@ err_t import_options_resolve(import_options_t *o)
                     IMPORT_INLINE_MAX);
     size_t fanout = o->shard_fanout;
     if (fanout < UNIXFS_MIN_FANOUT || fanout > UNIXFS_MAX_FANOUT || (fanout & (fanout - 1)))
-        return fail(ERR_USAGE, "the fanout of a directory must be a power of two from %d to %d, not %zu",
+        return fail(ERR_USAGE, "HAMT fanout must be a power of 2, between %d and %d (got %zu)",
                     UNIXFS_MIN_FANOUT, UNIXFS_MAX_FANOUT, fanout);
     return check_hash(o);
 }

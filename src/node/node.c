@@ -367,10 +367,15 @@ void node_session_close(node_session_t *s)
     *s = (node_session_t){0};
 }
 
-void node_announce(node_t *n, const cid_t *root)
+void node_offer(node_t *n, const cid_t *root)
 {
     if (n->bitswap)
         bitswap_have(n->bitswap, root, 1);
+}
+
+void node_announce(node_t *n, const cid_t *root)
+{
+    node_offer(n, root);
     if (n->routing && !n->must_not_provide)
         routing_provide_later(n->routing, root);
 }

@@ -60,4 +60,5 @@ void node_session_close(node_session_t *s); /* idempotent */
 AUTO_DEFINE(node_session_t, node_session_close)
 /* Tells bitswap that these came into the store, and queues the root for providing. */
 void node_announce(node_t *n, const cid_t *root);
+void node_offer(node_t *n, const cid_t *root); /* the first half of it: to those who asked already */
 #endif

@@ -1,0 +1,82 @@
+"""Files and folders: the options of add, get and ls to both programs, the answers side by side. Run by run.py."""
+import os
+import pathlib
+
+import nodes
+from nodes import check
+from test_same import Pair, begin, finish  # noqa: F401 (run.py calls begin and finish)
+
+OPTIONS = [
+    ["--chunker=size-1000"], ["--chunker=rabin"], ["--chunker=rabin-16384-65536-131072"], ["--chunker=buzhash"],
+    ["--chunker=rabin-65536", "--trickle"], ["--cid-version=1", "--chunker=rabin-min:512-avg:1024-max:2048"],
+    ["--hash=blake3"], ["--hash=blake2s-256"], ["--hash=blake2b-160"], ["--hash=keccak-256"], ["--hash=SHA3-384"],
+    ["--hash=dbl-sha2-256"], ["--hash=sha2-512", "--raw-leaves=false"], ["--inline"], ["--inline", "--inline-limit=100"],
+    ["--max-file-links=2"], ["--max-directory-links=2"], ["--max-directory-links=1", "--max-hamt-fanout=8"],
+    ["--mode=0644"], ["--mode=420"], ["--mode=0x1a4"], ["--mtime=5"], ["--mtime=-5", "--mtime-nsecs=7"], ["--mtime=1700000000"],
+    ["--preserve-mode"], ["--preserve-mtime"], ["--preserve-mode", "--preserve-mtime", "-w"], ["--empty-dirs=false"],
+    ["--empty-dirs=false", "-w"], ["-H"], ["-n"], ["--only-hash", "--cid-version=1"], ["--dereference-symlinks"],
+    ["--dereference-args"], ["--ignore=*.bin"], ["--ignore=a.txt", "--ignore=sub"], ["--ignore=*", "--ignore=!a.txt"],
+    ["--ignore-rules-path=rules"], ["--ignore-rules-path=rules", "--hidden"], ["--fast-provide-root=false"],
+    ["--fast-provide-dag", "--fast-provide-wait"], ["--pin-name=x"], ["-q"], ["-Q"], ["--progress=false"],
+    ["--raw-leaves"], ["--trickle"], ["--pin=false"], ["--upgrade-cidv0-in-output"], ["--cid-base=base36", "--cid-version=1"],
+]
+REFUSED = [
+    ["--chunker=size-0"], ["--chunker=size"], ["--chunker=size-9999999"], ["--chunker=rabin-1-2-3"], ["--chunker=rabin-20-10-30"],
+    ["--chunker=rabin-20-30-25"], ["--chunker=rabin-1-2"], ["--chunker=nothing"], ["--hash=murmur3"], ["--hash=md5"], ["--hash=x11"],
+    ["--hash=blake2b-152"], ["--cid-version=0", "--hash=sha2-512"], ["--cid-version=7"], ["--inline", "--inline-limit=129"],
+    ["--mode=0644", "--raw-leaves"], ["--mtime=4", "--cid-version=1", "--raw-leaves"], ["--mtime-nsecs=5"],
+    ["--pin=false", "--pin-name=x"], ["--pin-name=" + 256 * "n"], ["-n", "--to-files=/"], ["-w", "--to-files=/"], ["--nocopy"],
+    ["--max-hamt-fanout=7"], ["--raw-leaves=false", "--nocopy"],
+]
+
+
+def test_add_options(shop):
+    p = Pair(shop, "options")
+    (p.folder / "rules").write_text("# what is left out\n*.bin\n\nwith*\n")
+    for path, when in (("tree/sub/b.bin", 1600000000.25), ("tree/sub", 1500000000), ("tree", 5)):
+        os.utime(p.folder / path, (when, when))
+    os.chmod(p.folder / "tree/a.txt", 0o4751)
+    os.utime(p.folder / "tree/link", (9, 9), follow_symlinks=False)
+    for words in OPTIONS:
+        p.same("add", "-r", *words, "tree")
+    for words in (["tree/link"], ["--dereference-args", "tree/link"], ["--dereference-symlinks", "-w", "tree/link"],
+                  ["-r", "-w", "tree", "tree/a.txt"], ["tree/a.txt", "tree/a.txt"], ["-r", "--preserve-mtime", "."],
+                  ["-r", "-E=false", "tree"], ["--quieter", "-r", "tree", "--", "tree/a.txt"]):
+        p.same("add", *words)
+
+
+def test_add_stdin(shop):
+    p = Pair(shop, "stdin")
+    for words in ([], ["--stdin-name=n"], ["-w"], ["-w", "--stdin-name=n"], ["-q"], ["--mode=0600"], ["--chunker=size-2"]):
+        p.same("add", *words, stdin=b"from a pipe\n")
+
+
+def test_add_refused(shop):
+    p = Pair(shop, "refused")
+    for words in REFUSED:
+        p.same("add", *words, "tree/a.txt")
+    p.same("add", "--mode=0o99", "tree/a.txt")
+    p.same("add", "tree")
+    p.same("add", "nothing-here")
+
+
+def test_add_config(shop):
+    for name, value in (("CidVersion", "1"), ("UnixFSRawLeaves", "true"), ("UnixFSChunker", "\"size-1000\""), ("HashFunction", "\"blake2b-256\""),
+                        ("UnixFSFileMaxLinks", "3"), ("UnixFSDirectoryMaxLinks", "1"), ("UnixFSHAMTDirectorySizeThreshold", "\"1B\""),
+                        ("UnixFSDAGLayout", "\"trickle\"")):
+        p = Pair(shop, f"config-{name}")
+        for node in (p.ours, p.kubo):
+            node.run("config", "--json", f"Import.{name}", value)
+        p.same("add", "-r", "tree")
+        if name == "UnixFSDirectoryMaxLinks":
+            for node in (p.ours, p.kubo):
+                node.run("config", "--json", "Import.UnixFSHAMTDirectoryMaxFanout", "8")
+            p.same("add", "-r", "tree")
+
+
+def test_profiles(shop):
+    for profile in ("unixfs-v0-2015", "legacy-cid-v0", "unixfs-v1-2025"):
+        p = Pair(shop, f"profile-{profile}")
+        for node in (p.ours, p.kubo):
+            node.run("config", "profile", "apply", profile)
+        p.same("add", "-r", "tree")
