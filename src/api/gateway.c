@@ -164,7 +164,7 @@ static err_t resolve_anywhere(task_t *t, gateway_request_t *r, bool raw)
 {
     r->blocks = node_local_blocks(r->api->node);
     err_t e = resolve(t, r, raw);
-    bool is_missing_block = e == ERR_NOT_FOUND && strstr(error_text(e), "no link named") == NULL;
+    bool is_missing_block = e == ERR_NOT_FOUND && !dag_path_is_no_link(e);
     if (!is_missing_block || !gateway_may_fetch(r))
         return e;
     const char *cache = exchange_header(r->x, "Cache-Control");

@@ -141,6 +141,11 @@ err_t ipld_tree_read(ipld_tree_t *tree, uint64_t codec, bytes_t block, unsigned 
 }
 
 /* ── lookup ──────────────────────────────────────────────────────────────────────────────────── */
+static int shown(bytes_t text)
+{
+    return text.len < 100 ? (int)text.len : 100;
+}
+
 static err_t find_index(const ipld_tree_t *tree, size_t at, bytes_t segment, size_t *ret_at)
 {
     uint64_t index = 0;
@@ -149,9 +154,13 @@ static err_t find_index(const ipld_tree_t *tree, size_t at, bytes_t segment, siz
         is_number = segment.data[i] >= '0' && segment.data[i] <= '9' &&
                     !__builtin_mul_overflow(index, 10, &index) &&
                     !__builtin_add_overflow(index, segment.data[i] - '0', &index);
-    if (!is_number || index >= tree->items[at].len)
-        return fail(ERR_NOT_FOUND, "no link named \"%.*s\"", segment.len < 150 ? (int)segment.len : 150,
-                    (const char *)segment.data);
+    if (!is_number)
+        return fail(ERR_NOT_FOUND,
+                    "invalid segment for lookup on a list: \"%.*s\": strconv.ParseInt: parsing \"%.*s\": "
+                    "invalid syntax",
+                    shown(segment), (const char *)segment.data, shown(segment), (const char *)segment.data);
+    if (index >= tree->items[at].len)
+        return fail(ERR_NOT_FOUND, "key not found: \"%.*s\"", shown(segment), (const char *)segment.data);
     size_t item = at + 1;
     while (index--)
         item = ipld_tree_after(tree, item);
@@ -159,19 +168,30 @@ static err_t find_index(const ipld_tree_t *tree, size_t at, bytes_t segment, siz
     return OK;
 }
 
+static err_t find_key(const ipld_tree_t *tree, size_t at, bytes_t segment, size_t *ret_at)
+{
+    for (size_t key = at + 1; key < tree->items[at].next; key = ipld_tree_after(tree, key + 1)) {
+        if (!bytes_equal(ipld_item_bytes(&tree->items[key]), segment))
+            continue;
+        *ret_at = key + 1;
+        return OK;
+    }
+    return fail(ERR_NOT_FOUND, "key not found: \"%.*s\"", shown(segment), (const char *)segment.data);
+}
+
 err_t ipld_tree_find(const ipld_tree_t *tree, size_t at, bytes_t segment, size_t *ret_at)
 {
-    const ipld_item_t *item = &tree->items[at];
-    if (item->kind == IPLD_LIST)
+    const char *kind = ipld_kind_name(tree->items[at].kind);
+    switch (tree->items[at].kind) {
+    case IPLD_LIST:
         return find_index(tree, at, segment, ret_at);
-    if (item->kind == IPLD_MAP) {
-        for (size_t key = at + 1; key < item->next; key = ipld_tree_after(tree, key + 1)) {
-            if (!bytes_equal(ipld_item_bytes(&tree->items[key]), segment))
-                continue;
-            *ret_at = key + 1;
-            return OK;
-        }
+    case IPLD_MAP:
+        return find_key(tree, at, segment, ret_at);
+    default:
+        return fail(
+            ERR_NOT_FOUND,
+            "func called on wrong kind: \"LookupBySegment\" called on a %s node (kind: %s), but only makes "
+            "sense on map or list",
+            kind, kind);
     }
-    return fail(ERR_NOT_FOUND, "no link named \"%.*s\"", segment.len < 150 ? (int)segment.len : 150,
-                (const char *)segment.data);
 }

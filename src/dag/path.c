@@ -1,9 +1,11 @@
 #include "dag/path.h"
+#include "codec/ipld_tree.h"
 
 err_t dag_path_parse_rest(const cid_t *root, bytes_t rest, dag_path_t *ret_path)
 {
     ret_path->root = *root;
     ret_path->count = 0;
+    ret_path->is_data = false;
     while (rest.len) {
         const uint8_t *slash = memchr(rest.data, '/', rest.len);
         bytes_t name = bytes_slice(rest, 0, slash ? (size_t)(slash - rest.data) : rest.len);
@@ -37,7 +39,8 @@ err_t dag_path_parse(bytes_t text, dag_path_t *ret_path)
     bytes_t rest = text;
     if (bytes_starts_with(rest, BYTES_LIT("/ipns/")) || bytes_starts_with(rest, BYTES_LIT("ipns://")))
         return fail(ERR_UNSUPPORTED, "names under /ipns/ cannot be resolved here yet: use /ipfs/CID");
-    if (!skip(&rest, "/ipfs/") && !skip(&rest, "ipfs://") && rest.len && rest.data[0] == '/') {
+    bool is_data = skip(&rest, "/ipld/");
+    if (!is_data && !skip(&rest, "/ipfs/") && !skip(&rest, "ipfs://") && rest.len && rest.data[0] == '/') {
         const uint8_t *end = memchr(rest.data + 1, '/', rest.len - 1);
         bytes_t space = bytes_slice(rest, 1, end ? (size_t)(end - rest.data) - 1 : rest.len);
         return fail(ERR_INVALID, "invalid path \"%.*s\": unknown namespace: \"%.*s\"",
@@ -57,35 +60,148 @@ err_t dag_path_parse(bytes_t text, dag_path_t *ret_path)
         return fail(ERR_INVALID, "invalid path \"%.*s\": invalid CID: %s",
                     text.len < 100 ? (int)text.len : 100, (const char *)text.data, inner.text);
     }
-    return dag_path_parse_rest(&root, bytes_slice(rest, cid.len, rest.len), ret_path);
+    TRY(dag_path_parse_rest(&root, bytes_slice(rest, cid.len, rest.len), ret_path));
+    ret_path->is_data = is_data;
+    return OK;
+}
+
+/* ── following ───────────────────────────────────────────────────────────────────────────────── */
+typedef struct follow {
+    blocks_t *blocks;
+    const dag_path_t *path;
+    size_t next; /* the segment that is looked up next */
+    cid_t at;    /* the block that it is looked up in */
+    bool is_at_value;
+} follow_t;
+
+static err_t no_link(const follow_t *f)
+{
+    char text[CID_TEXT_MAX];
+    bytes_t name = f->path->segments[f->next];
+    return fail(ERR_NOT_FOUND, "no link named \"%.*s\" under %s", name.len < 120 ? (int)name.len : 120,
+                (const char *)name.data, cid_print(&f->at, text));
+}
+
+/* A node that is no UnixFS: links by their names. */
+static err_t step_named(follow_t *f, block_t *block)
+{
+    dag_pb_t pb;
+    dag_pb_link_t link;
+    TRY(dag_pb_decode(block_bytes(block), &pb));
+    dag_pb_links_t links = dag_pb_links(&pb);
+    while (dag_pb_next_link(&links, &link)) {
+        if (!bytes_equal(link.name, f->path->segments[f->next]))
+            continue;
+        f->at = link.cid;
+        f->next++;
+        return OK;
+    }
+    return no_link(f);
+}
+
+static bool is_unixfs(const block_t *block)
+{
+    dag_pb_t pb;
+    unixfs_t fs;
+    return block->cid.codec == CODEC_RAW ||
+           (!dag_pb_decode(block_bytes(block), &pb) && !unixfs_decode(pb.data, &fs));
+}
+
+static err_t step_unixfs(task_t *t, follow_t *f, block_t *block)
+{
+    AUTO(dag_node_t) n = {0};
+    dir_entry_t entry;
+    bytes_t name = f->path->segments[f->next];
+    TRY(dag_node_decode(block, &n));
+    if (!dag_node_is_dir(&n)) /* what the reference says about a name below a file */
+        return fail(ERR_NOT_FOUND, "no link named \"%.*s\": it would be below a file",
+                    name.len < 150 ? (int)name.len : 150, (const char *)name.data);
+    TRY(dir_lookup(t, f->blocks, &n, name, &entry));
+    f->at = entry.cid;
+    f->next++;
+    return OK;
+}
+
+/* Down to the first link, or to the end of the path. */
+static err_t step_data(follow_t *f, block_t *block)
+{
+    AUTO(ipld_tree_t) tree = {0};
+    size_t item = 0, first = f->next;
+    TRY(ipld_tree_read(&tree, block->cid.codec, block_bytes(block), 0));
+    for (; f->next < f->path->count; f->next++) {
+        err_t e = ipld_tree_find(&tree, item, f->path->segments[f->next], &item);
+        bool is_container = tree.items[item].kind == IPLD_MAP || tree.items[item].kind == IPLD_LIST;
+        if (e == ERR_NOT_FOUND && is_container && f->next + 1 < f->path->count)
+            return no_link(f);
+        TRY(e);
+        if (tree.items[item].kind != IPLD_LINK)
+            continue;
+        f->next++;
+        return cid_decode(ipld_item_bytes(&tree.items[item]), &f->at);
+    }
+    f->next = first;
+    f->is_at_value = true;
+    return OK;
+}
+
+static err_t step(task_t *t, follow_t *f)
+{
+    AUTO_PTR(block_t) block = NULL;
+    bool is_file_system = !f->path->is_data && (f->at.codec == CODEC_DAG_PB || f->at.codec == CODEC_RAW);
+    char text[CID_TEXT_MAX];
+    TRY(blocks_get(t, f->blocks, &f->at, &block));
+    if (is_file_system)
+        return is_unixfs(block) ? step_unixfs(t, f, block) : step_named(f, block);
+    err_t e = step_data(f, block);
+    return e == ERR_INVALID || e == ERR_EOF
+               ? fail(ERR_CORRUPT, "%s: %s", cid_print(&f->at, text), error_text(e))
+               : e;
+}
+
+err_t dag_path_follow_rest(task_t *t, blocks_t *blocks, const dag_path_t *path, dag_path_visit_fn visit,
+                           void *arg, cid_t *ret_cid, size_t *ret_rest)
+{
+    follow_t f = {.blocks = blocks, .path = path, .at = path->root};
+    if (visit)
+        visit(arg, &f.at);
+    while (f.next < path->count && !f.is_at_value) {
+        TRY(step(t, &f));
+        if (visit && !f.is_at_value)
+            visit(arg, &f.at);
+    }
+    *ret_cid = f.at;
+    *ret_rest = path->count - f.next;
+    return OK;
 }
 
 err_t dag_path_follow(task_t *t, blocks_t *blocks, const dag_path_t *path, dag_path_visit_fn visit, void *arg,
                       cid_t *ret_cid)
 {
-    cid_t at = path->root;
-    if (visit)
-        visit(arg, &at);
-    for (size_t i = 0; i < path->count; i++) {
-        AUTO(dag_node_t) n = {0};
-        dir_entry_t entry;
-        TRY(dag_node_get(t, blocks, &at, &n));
-        if (!dag_node_is_dir(&n)) /* what the reference says about a name below a file */
-            return fail(ERR_NOT_FOUND, "no link named \"%.*s\": it would be below a file",
-                        path->segments[i].len < 150 ? (int)path->segments[i].len : 150,
-                        (const char *)path->segments[i].data);
-        TRY(dir_lookup(t, blocks, &n, path->segments[i], &entry));
-        at = entry.cid;
-        if (visit)
-            visit(arg, &at);
-    }
-    *ret_cid = at;
+    char text[CID_TEXT_MAX];
+    size_t rest;
+    cid_t cid;
+    TRY(dag_path_follow_rest(t, blocks, path, visit, arg, &cid, &rest));
+    if (rest)
+        return fail(ERR_UNSUPPORTED, "the path ends inside of the block %s: a value there has no CID",
+                    cid_print(&cid, text));
+    *ret_cid = cid;
     return OK;
+}
+
+bool dag_path_is_no_link(err_t e)
+{
+    static const char *const beginnings[] = {"no link named", "key not found", "invalid segment for lookup",
+                                             "func called on wrong kind: \"LookupBySegment\""};
+    for (size_t i = 0; e == ERR_NOT_FOUND && i < ARRAY_LEN(beginnings); i++)
+        if (!strncmp(error_text(e), beginnings[i], strlen(beginnings[i])))
+            return true;
+    return false;
 }
 
 err_t dag_path_resolve_cid(task_t *t, blocks_t *blocks, const dag_path_t *path, cid_t *ret_cid)
 {
-    return dag_path_follow(t, blocks, path, NULL, NULL, ret_cid);
+    size_t rest;
+    return dag_path_follow_rest(t, blocks, path, NULL, NULL, ret_cid, &rest);
 }
 
 err_t dag_path_resolve(task_t *t, blocks_t *blocks, const dag_path_t *path, dag_node_t *ret_node)
