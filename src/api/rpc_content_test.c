@@ -164,15 +164,16 @@ static void add_refusals(client_t *c)
     EXPECT("add", NULL, 400, "file argument 'path' is required\n");
     EXPECT("add", END, 400,
            "{\"Message\":\"file argument 'path' is required\",\"Code\":1,\"Type\":\"error\"}\n");
-    ask(c, "add?chunker=nonsense", hello);
-    assert_int_equal(c->a.status, 400);
+    EXPECT("add?chunker=rabin-1", hello, 400,
+           "{\"Message\":\"rabin-[avg] must be at least 48\",\"Code\":1,\"Type\":\"error\"}\n");
     EXPECT("add?cid-version=0&hash=sha2-512", hello, 400,
            "{\"Message\":\"CIDv0 only supports sha2-256\",\"Code\":1,\"Type\":\"error\"}\n");
     EXPECT("add?hash=nonsense", hello, 400,
            "{\"Message\":\"unrecognized hash function: \\\"nonsense\\\"\",\"Code\":1,\"Type\":\"error\"}\n");
     EXPECT("add?nocopy=true", hello, 500,
-           "{\"Message\":\"nocopy and fscache are not supported: leave them "
-           "out\",\"Code\":0,\"Type\":\"error\"}\n");
+           "{\"Message\":\"either the filestore or the urlstore must be enabled to use nocopy, see: "
+           "https://github.com/ipfs/kubo/blob/master/docs/experimental-features.md#ipfs-filestore\","
+           "\"Code\":0,\"Type\":\"error\"}\n");
     /* an upload that breaks off: nothing is acknowledged, nothing is pinned */
     ask(c, "add",
         FILE_PART("x", "hello\n") "--BB\r\nContent-Disposition: form-data; name=f; filename=y\r\n\r\nzz");
