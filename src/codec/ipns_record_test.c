@@ -214,7 +214,7 @@ static void test_data(void **state)
     /* metadata: a list in a map, a tag, simple values */
     assert_ok(decode_data("a7"
                           "6161a1616283014161f5"
-                          "6162d82a420000" TTL EMPTY_VALUE SEQUENCE YEAR TYPE));
+                          "6162d82a450001550000" TTL EMPTY_VALUE SEQUENCE YEAR TYPE));
     static const char *const bad[] = {
         "",
         "a0",
