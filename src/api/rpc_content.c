@@ -10,10 +10,13 @@
 
 enum { REFS_MAX_VISITED = 16 << 20 };
 
-err_t rpc_resolve_node(task_t *t, blocks_t *blocks, const char *text, dag_node_t *ret_node)
+err_t rpc_resolve_node(task_t *t, rpc_t *r, blocks_t *blocks, const char *text, dag_node_t *ret_node)
 {
+    AUTO(buf_t) where;
+    buf_init(&where, RPC_PATH_MAX_BYTES);
+    TRY(rpc_content_path(t, r, text, &where));
     dag_path_t *path = xcalloc(1, sizeof *path); /* large for a task's stack */
-    err_t e = dag_path_parse(bytes_str(text), path);
+    err_t e = dag_path_parse(buf_bytes(&where), path);
     if (!e)
         e = dag_path_resolve(t, blocks, path, ret_node);
     free(path);
@@ -50,7 +53,7 @@ static err_t cat_all(task_t *t, rpc_t *r, blocks_t *blocks, uint64_t offset, uin
     for (size_t i = 0; i < r->n_args && length; i++) {
         AUTO(dag_node_t) node = {0};
         AUTO(file_reader_t) reader = {0};
-        TRY(rpc_resolve_node(t, blocks, r->args[i], &node));
+        TRY(rpc_resolve_node(t, r, blocks, r->args[i], &node));
         if (dag_node_is_dir(&node))
             return fail(ERR_INVALID, "this dag node is a directory");
         if (node.fs.type == UNIXFS_SYMLINK) { /* where it leads, as the reference has it */
@@ -201,7 +204,7 @@ static err_t rpc_ls(task_t *t, rpc_t *r)
         AUTO(dag_node_t) n = {0};
         l.arg = r->args[i];
         l.links = json_array();
-        e = rpc_resolve_node(t, session.blocks, r->args[i], &n);
+        e = rpc_resolve_node(t, r, session.blocks, r->args[i], &n);
         if (!e)
             e = list_node(t, &l, &n);
         json_array_append_new(

@@ -145,7 +145,7 @@ static err_t run_get(task_t *t, get_t *g, const node_session_t *session)
 {
     rpc_t *r = g->r;
     AUTO(dag_node_t) root = {0};
-    TRY(rpc_resolve_node(t, g->blocks, r->args[0], &root));
+    TRY(rpc_resolve_node(t, r, g->blocks, r->args[0], &root));
     bytes_t name = root_name(r->args[0]);
     TRY(check_name(name));
     TRY(buf_append(&g->name, name));

@@ -1,16 +1,33 @@
 #include "api/rpc_util.h"
 #include "dag/path.h"
 #include "dag/walk.h"
+#include "naming/naming.h"
+#include <stdlib.h>
 
 enum { MAX_COUNTED_BLOCKS = 1 << 22 };
+
+err_t rpc_content_path(task_t *t, rpc_t *r, const char *text, buf_t *out)
+{
+    AUTO(naming_answer_t) answer = {0};
+    naming_options_t o;
+    if (strncmp(text, "/ipns/", 6) != 0 && strncmp(text, "ipns://", 7) != 0)
+        return buf_append(out, bytes_str(text));
+    naming_options_default(&o);
+    o.is_offline = rpc_bool(r, "offline", false);
+    TRY(naming_resolve(t, node_naming(r->node), text, &o, &answer));
+    return buf_append(out, buf_bytes(&answer.path));
+}
 
 err_t rpc_resolve_cid(task_t *t, rpc_t *r, const char *text, cid_t *ret_cid)
 {
     if (!strchr(text, '/') && !cid_parse_str(text, ret_cid)) /* the common case needs no block */
         return OK;
+    AUTO(buf_t) where;
+    buf_init(&where, RPC_PATH_MAX_BYTES);
+    TRY(rpc_content_path(t, r, text, &where));
     dag_path_t *path = xcalloc(1, sizeof *path);
     node_session_t session = {0};
-    err_t e = dag_path_parse(bytes_str(text), path);
+    err_t e = dag_path_parse(buf_bytes(&where), path);
     if (!e)
         e = node_session_open(r->node, rpc_bool(r, "offline", false), &session);
     if (!e)

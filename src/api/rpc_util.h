@@ -6,7 +6,11 @@
 
 extern const rpc_command_t rpc_routing_commands[];
 
-/* "CID", "/ipfs/CID" or "/ipfs/CID/path" to the CID that it names, blocks fetched as needed. */
+#define RPC_PATH_MAX_BYTES (1u << 20)
+/* What every command that takes a path does first: a name under /ipns/ becomes the path that it points to,
+ * other text stays as it is. Appends to out (its max: RPC_PATH_MAX_BYTES). Errors of naming_resolve. */
+MUST_CHECK err_t rpc_content_path(task_t *t, rpc_t *r, const char *text, buf_t *out);
+/* "CID", "/ipfs/CID" or "/ipns/NAME/path" to the CID that it names, blocks fetched as needed. */
 MUST_CHECK err_t rpc_resolve_cid(task_t *t, rpc_t *r, const char *text, cid_t *ret_cid);
 /* Is every block of the DAG here, and how many bytes do those that are take? Reads locally, with bounded
  * memory. */
@@ -21,8 +25,9 @@ MUST_CHECK err_t rpc_check_replicas(rpc_t *r, uint64_t copies);
 MUST_CHECK err_t rpc_replicate(task_t *t, rpc_t *r, const cid_t *root, uint64_t copies, bool quiet);
 MUST_CHECK err_t rpc_add(task_t *t, rpc_t *r);
 MUST_CHECK err_t rpc_get(task_t *t, rpc_t *r);
-/* A path to its node, its blocks from the session. The path is "CID", "/ipfs/CID/…". */
-MUST_CHECK err_t rpc_resolve_node(task_t *t, blocks_t *blocks, const char *text, dag_node_t *ret_node);
+/* A path to its node, its blocks from the session. The path is "CID", "/ipfs/CID/…", "/ipns/NAME/…". */
+MUST_CHECK err_t rpc_resolve_node(task_t *t, rpc_t *r, blocks_t *blocks, const char *text,
+                                  dag_node_t *ret_node);
 /* JSON text of any bytes: what is not UTF-8 becomes U+FFFD. New reference. */
 json_t *rpc_bytes_json(bytes_t text);
 /* A connection to the peer, looking its addresses up when none is known. The caller releases it. */
