@@ -1,0 +1,195 @@
+"""CAR archives: dag import, dag export, and those that the gateway makes. Run by run.py."""
+import http.client
+import json
+import os
+import pathlib
+import threading
+
+import cars
+import nodes
+from nodes import check, fails
+
+MIB = 1 << 20
+VECTORS = pathlib.Path(__file__).resolve().parent.parent / "vectors" / "car"
+PARTIAL = "QmYhmPjhFjYFyaoiuNzYv8WGavpSRDwdHWe5B4M5du5Rtk"  # of gwc-file-missing-block: its second block is in no file
+PARTIAL_LACKS = "QmSNLTo6Wv9dfroVaw7MFYjLqf9ho7PKrgsjdzYDtv8h1W"
+
+
+def multipart(*files):
+    boundary = "car-test-boundary"
+    body = b"".join(b"--%s\r\nContent-Disposition: form-data; name=\"file\"; filename=\"f.car\"\r\n"
+                    b"Content-Type: application/octet-stream\r\n\r\n%s\r\n" % (boundary.encode(), f) for f in files)
+    return body + b"--%s--\r\n" % boundary.encode(), f"multipart/form-data; boundary={boundary}"
+
+
+def import_by_rpc(node, *files, **options):
+    body, content_type = multipart(*files)
+    options = {k.replace("_", "-"): v for k, v in options.items()}
+    response, data = node.rpc_raw("dag/import", (), options, body=body, content_type=content_type)
+    return response.status, [json.loads(line) for line in data.splitlines()]
+
+
+def test_archives_of_the_reference_come_back_the_same(shop):
+    """Byte for byte: depth first, each block once."""
+    running, idle = shop.node("car-run"), shop.node("car-idle", start=False)
+    for path in sorted(VECTORS.glob("kubo-*.car")):
+        whole = path.read_bytes()
+        root = cars.cids(whole)[0]
+        for node in (running, idle):
+            said = node.text("dag", "import", path, "--stats")
+            blocks = cars.read(whole)[1]
+            size = sum(len(data) for _, data in blocks)
+            check(said == f"Pinned root\t{root}\tsuccess\nImported {len(blocks)} blocks ({size} bytes)", f"{path.name}: {said}")
+            check(node.run("dag", "export", root).stdout == whole, f"{path.name}: the export differs")
+            check(node.text("pin", "ls", "-q", "-t", "recursive", root) == root, f"{path.name}: not pinned")
+
+
+def test_import_of_several_archives(shop):
+    node = shop.node("several")
+    tree = shop.path("tree")
+    tree.mkdir()
+    for name in ("a", "b"):
+        (tree / name).write_bytes(nodes.make_bytes(name, MIB))
+    source = shop.node("source", start=False)
+    root = source.text("add", "-r", "-Q", tree)
+    head, blocks = cars.read(source.run("dag", "export", root).stdout)
+    halves = [shop.path(f"{i}.car") for i in range(2)]
+    halves[0].write_bytes(cars.write([], blocks[1::2]))
+    halves[1].write_bytes(cars.uvarint(len(head)) + head + b"".join(cars.section(*b) for b in blocks[::2]))
+    fails(node, "dag", "import", halves[1], saying=f'pinning root "{root}" FAILED: .*could not find')
+    check(node.text("pin", "ls", "-q", "-t", "recursive") == "", "a part is pinned")
+    check(node.text("dag", "import", "--pin-roots=false", "--stats", halves[1]).startswith("Imported "), "without pins")
+    check(node.text("dag", "import", *halves) == f"Pinned root\t{root}\tsuccess", "both halves")
+    check(node.run("cat", f"{root}/b").stdout == nodes.make_bytes("b", MIB), "other content")
+    check(node.text("dag", "import", "--silent", *halves) == "", "--silent")
+    check(node.text("dag", "import", "--local-only", halves[1]) == "", "--local-only")
+    fails(node, "dag", "import", "--local-only", "--pin-roots", halves[1], saying="cannot be combined")
+    check(node.text("dag", "import", stdin=halves[0].read_bytes() + b"".join(cars.section(*b) for b in blocks[::2])) == "", "stdin")
+    # two roots, one of which is nowhere: the other is pinned
+    nowhere = cars.raw_cid(b"nobody has this")
+    present = cars.raw_cid(b"here")
+    status, lines = import_by_rpc(node, cars.write([nowhere, present], [(present, b"here")]), stats="true")
+    check(status == 200 and lines == [
+        {"Root": {"Cid": {"/": cars.cid_text(nowhere)}, "PinErrorMsg": f"ipld: could not find {cars.cid_text(nowhere)}"}},
+        {"Root": {"Cid": {"/": cars.cid_text(present)}, "PinErrorMsg": ""}},
+        {"Stats": {"BlockCount": 1, "BlockBytesCount": 4}}], f"two roots: {status} {lines}")
+
+
+def test_damaged_archives(shop):
+    node = shop.node("damaged")
+    blocks = [(cars.raw_cid(data), data) for data in (nodes.make_bytes(str(i), 100000) for i in range(50))]
+    good = bytearray(cars.write([blocks[0][0]], blocks))
+    bad = shop.path("bad.car")
+    at = good.index(blocks[30][0])
+    good[at + 5000] ^= 1
+    bad.write_bytes(good)
+    fails(node, "dag", "import", bad, saying=f'import failed at block "{cars.cid_text(blocks[30][0])}"')
+    check(node.text("pin", "ls", "-q") == "", "a damaged archive is pinned")
+    good[at + 5000] ^= 1
+    bad.write_bytes(good[:-1])
+    fails(node, "dag", "import", bad, saying=f'import failed after block "{cars.cid_text(blocks[49][0])}": unexpected EOF')
+    for name, saying in (("header-length", "header"), ("section-length", "section"), ("v2-pragma", "EOF"), ("version-42", "version: 42")):
+        fails(node, "dag", "import", VECTORS / f"bad-{name}.car", saying=saying)
+    fails(node, "dag", "import", VECTORS / "gocar-v1-zero-len-section.car", saying="import failed after block")
+    big = bytes(2 * MIB + 1)
+    bad.write_bytes(cars.write([], [(cars.raw_cid(big), big)]))
+    fails(node, "dag", "import", bad, saying="over the limit")
+    status, lines = import_by_rpc(node)
+    check(status == 400 and "argument 'path' is required" in lines[0]["Message"], f"no file: {status} {lines}")
+    bad.write_bytes(good)
+    check(node.text("dag", "import", bad) == f"Pinned root\t{cars.cid_text(blocks[0][0])}\tsuccess", "the sound archive")
+
+
+def test_export_of_a_part(shop):
+    node = shop.node("part")
+    node.text("dag", "import", "--pin-roots=false", VECTORS / "gwc-file-missing-block.car")
+    result = node.run("dag", "export", "--offline", PARTIAL, check_code=False)
+    check(result.returncode == 1 and PARTIAL_LACKS.encode() in result.stderr, f"export: {result.stderr}")
+    check(cars.cids(result.stdout)[0] == PARTIAL, "the part before the gap")
+    response, data = node.rpc_raw("dag/export", [PARTIAL], {"offline": "true"})
+    check(response.status == 200 and response.getheader("Content-Type") == "application/vnd.ipld.car" and
+          response.getheader("X-Stream-Output") == "1" and len(cars.cids(data)) == 2, f"rpc: {response.getheaders()}")
+    whole = (VECTORS / "gwc-file-missing-block.car").read_bytes()
+    check(node.run("dag", "export", "--local-only", PARTIAL).stdout == whole, "--local-only")
+    fails(node, "dag", "export", "--offline", PARTIAL_LACKS, saying="could not find")
+    fails(node, "dag", "export", "--local-only", "--offline=false", PARTIAL, saying="cannot be combined")
+    fails(node, "dag", "export", "not-a-cid", saying="invalid path")
+
+
+class Growing:
+    """A CAR of `count` raw blocks as a multipart body, made while it is sent."""
+
+    def __init__(self, count, size):
+        self.count, self.size = count, size
+        self.boundary = "growing"
+
+    def block(self, i):
+        data = i.to_bytes(8, "big") * (self.size // 8)
+        return cars.raw_cid(data), data
+
+    def __iter__(self):
+        yield (f"--{self.boundary}\r\nContent-Disposition: form-data; name=\"file\"; filename=\"f\"\r\n"
+               f"Content-Type: application/octet-stream\r\n\r\n").encode() + cars.header([self.block(0)[0]])
+        gathered = []
+        for i in range(self.count):
+            gathered.append(cars.section(*self.block(i)))
+            if sum(map(len, gathered[-1:])) > 60000 or len(gathered) == 1000:
+                yield b"".join(gathered)
+                gathered = []
+        yield b"".join(gathered) + f"\r\n--{self.boundary}--\r\n".encode()
+
+    def send(self, node):
+        connection = http.client.HTTPConnection("127.0.0.1", node.api_port, timeout=300)
+        connection.request("POST", "/api/v0/dag/import?stats=true", body=iter(self), encode_chunked=True,
+                           headers={"Content-Type": f"multipart/form-data; boundary={self.boundary}", "Transfer-Encoding": "chunked"})
+        response = connection.getresponse()
+        return response.status, [json.loads(line) for line in response.read().splitlines()]
+
+
+def test_memory_is_flat(shop):
+    """Large archives, and archives of many small blocks, both ways."""
+    node = shop.node("flat")
+    status, lines = Growing(8, 64 << 10).send(node)
+    before = node.memory()[0]
+    for count, size in ((1536, 128 << 10), (40000, 64)):
+        growing = Growing(count, size)
+        status, lines = growing.send(node)
+        check(status == 200 and lines[-1] == {"Stats": {"BlockCount": count, "BlockBytesCount": count * size}}, f"{status} {lines}")
+        check(node.rpc_raw("block/get", [cars.cid_text(growing.block(count - 1)[0])])[1] == growing.block(count - 1)[1], "last block")
+    grown = (node.memory()[1] - before) / MIB
+    check(grown < 48, f"importing 192 MiB and 40,000 blocks took {grown:.0f} MiB more")
+
+
+def test_killed_while_importing(shop):
+    """What was acknowledged is there after a kill; what was not is asked for again without harm."""
+    node = shop.node("killed")
+    first = Growing(64, 64 << 10)
+    check(first.send(node)[0] == 200, "the first import")
+    slow, begun = Growing(100000, 64 << 10), threading.Event()
+
+    def send():
+        def body():
+            for i, piece in enumerate(slow):
+                if i == 300:
+                    begun.set()
+                yield piece
+        connection = http.client.HTTPConnection("127.0.0.1", node.api_port, timeout=60)
+        try:
+            connection.request("POST", "/api/v0/dag/import", body=body(), encode_chunked=True,
+                               headers={"Content-Type": "multipart/form-data; boundary=growing", "Transfer-Encoding": "chunked"})
+            connection.getresponse().read()
+        except (OSError, http.client.HTTPException):
+            pass
+
+    sender = threading.Thread(target=send)
+    sender.start()
+    check(begun.wait(60), "the second import never began")
+    node.kill()
+    sender.join(60)
+    check(not sender.is_alive(), "the sender hangs")
+    node.start()
+    check(node.text("pin", "ls", "-q", "-t", "recursive") == cars.cid_text(first.block(0)[0]), "the pins after the kill")
+    for i in (0, 63):
+        check(node.rpc_raw("block/get", [cars.cid_text(first.block(i)[0])], {"offline": "true"})[1] == first.block(i)[1], f"block {i}")
+    check("verify complete" in node.text("repo", "verify").lower(), "damage after the kill")
+    check(first.send(node)[0] == 200, "an import after the kill")
