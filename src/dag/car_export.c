@@ -208,7 +208,8 @@ static err_t export_entity(task_t *t, car_walk_t *w, block_t *block)
 static err_t export(task_t *t, car_walk_t *w, const dag_path_t *path)
 {
     cid_t end;
-    err_t e = dag_path_follow(t, &w->path_blocks, path, NULL, NULL, &end);
+    size_t rest; /* of the path, inside of the end's block */
+    err_t e = dag_path_follow_rest(t, &w->path_blocks, path, NULL, NULL, &end, &rest);
     if (e || !w->held || !cid_equal(&w->held->cid, &end)) {
         error_slot_t slot = *error_slot();
         TRY(release_held(t, w));

@@ -1,7 +1,8 @@
 /* car_export: the blocks that a CAR answer holds, in depth-first order: those on the path, as they prove it,
- * then what the scope says of its end. Spec: ipfs/specs trustless-gateway, dag-scope and entity-bytes
- * (IPIP-402), dups (IPIP-412). Nothing recurses, each block is handed on before the next is read; memory: the
- * set of what was given, and the links that are still to be followed. */
+ * then what the scope says of its end; a path that ends inside of a block means that block. Spec: ipfs/specs
+ * trustless-gateway, dag-scope and entity-bytes (IPIP-402), dups (IPIP-412). Nothing recurses, each block is
+ * handed on before the next is read; memory: the set of what was given, and the links that are still to be
+ * followed. */
 #ifndef DAG_CAR_EXPORT_H
 #define DAG_CAR_EXPORT_H
 #include "dag/path.h"

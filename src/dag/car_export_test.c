@@ -112,8 +112,6 @@ static err_t check_rows(task_t *t, void *arg)
     buf_init(&seen.cids, CIDS_MAX);
     while (tsv_next(v)) {
         err_t e = export(t, blocks_map_blocks(m), tsv_get(v, "path"), options_of(v), &seen);
-        if (e == ERR_UNSUPPORTED) /* paths through dag-cbor */
-            continue;
         if (e || !is_as_expected(buf_bytes(&seen.cids), tsv_get(v, "cids")))
             fail_msg("row %zu: %s: %s", tsv_row(v), tsv_get(v, "path"),
                      e ? error_text(e) : (const char *)seen.cids.data);
