@@ -12,6 +12,7 @@ api_t *api_new(node_t *n)
     a->node = n;
     event_init(&a->shutdown);
     rpc_log_init(&a->log);
+    gateway_settings_read(repo_config(node_repo(n)), &a->gateway);
     gateway_metrics_start();
     return a;
 }
@@ -19,6 +20,7 @@ api_t *api_new(node_t *n)
 void api_free(api_t *a)
 {
     rpc_log_deinit(&a->log);
+    gateway_settings_deinit(&a->gateway);
     free(a);
 }
 

@@ -2,6 +2,7 @@
 #ifndef API_API_INTERNAL_H
 #define API_API_INTERNAL_H
 #include "api/api.h"
+#include "api/gateway_settings.h"
 #include "base/list.h"
 
 /* The commands that run and ran (rpc_log.h). */
@@ -18,6 +19,8 @@ struct api {
     rpc_log_t log;
     api_open_gateway_fn open_gateway;
     void *open_gateway_arg;
+    gateway_settings_t gateway;
+    uint64_t gateway_running; /* requests */
 };
 
 enum { TRACE_ID_MAX = 33 };

@@ -1,244 +1,342 @@
 #include "api/gateway.h"
-#include "api/api_internal.h"
-#include "base/log.h"
 #include "base/metrics.h"
+#include "base/version.h"
 #include <stdio.h>
 #include <stdlib.h>
 #include <strings.h>
 
-enum { RETRIEVAL_TIMEOUT_MS = 30000, PATH_MAX_BYTES = 16 << 10, HEADER_MAX_BYTES = 8 << 10 };
+static const char no_page[] = "404 page not found: content is below /ipfs/CID\n";
 
-static const char immutable[] = "public, max-age=29030400, immutable";
-
-/* ── answers ─────────────────────────────────────────────────────────────────────────────────── */
-
-static err_t set_cors(exchange_t *x)
+static err_t reply_text(task_t *t, exchange_t *x, int status, const char *text)
 {
-    TRY(exchange_set_header(x, "Access-Control-Allow-Origin", "*"));
-    TRY(exchange_set_header(x, "Access-Control-Allow-Methods", "GET, HEAD, OPTIONS"));
-    TRY(exchange_set_header(x, "Access-Control-Allow-Headers",
-                            "Content-Type, Range, User-Agent, X-Requested-With"));
-    return exchange_set_header(
-        x, "Access-Control-Expose-Headers",
-        "Content-Length, Content-Range, X-Chunked-Output, X-Ipfs-Path, X-Ipfs-Roots, X-Stream-Output");
+    return exchange_reply(t, x, status, "text/plain; charset=utf-8", bytes_str(text));
 }
 
-err_t gateway_fail(task_t *t, gateway_request_t *r, int status, const char *text)
-{
-    AUTO(buf_t) body = {0};
-    buf_init(&body, 4096);
-    TRY(buf_printf(&body, "%s\n", text));
-    TRY(set_cors(r->x));
-    TRY(exchange_set_header(r->x, "Cache-Control", "no-cache"));
-    TRY(exchange_set_header(r->x, "X-Content-Type-Options", "nosniff"));
-    return exchange_reply(t, r->x, status, "text/plain; charset=utf-8", buf_bytes(&body));
-}
+/* ── the content path as it was asked for ────────────────────────────────────────────────────── */
 
-/* What an error of the parts means over HTTP. */
-static int status_of(err_t e)
+/* The n-th name of the content path ("ipfs" is the 0th); empty behind the last. */
+static bytes_t component(const gateway_request_t *r, size_t n)
 {
-    switch (e) {
-    case ERR_NOT_FOUND:
-        return 404;
-    case ERR_INVALID:
-    case ERR_USAGE:
-    case ERR_LIMIT:
-        return 400;
-    case ERR_TIMEOUT:
-        return 504;
-    case ERR_UNSUPPORTED:
-        return 501;
-    case ERR_DENIED:
-        return 403;
-    default:
-        return 500;
+    bytes_t rest = buf_bytes(&r->content_path);
+    for (;;) {
+        while (rest.len && rest.data[0] == '/')
+            rest = bytes_slice(rest, 1, rest.len);
+        const uint8_t *slash = rest.len ? memchr(rest.data, '/', rest.len) : NULL;
+        bytes_t name = bytes_slice(rest, 0, slash ? (size_t)(slash - rest.data) : rest.len);
+        if (!n-- || !name.len)
+            return name;
+        rest = bytes_slice(rest, name.len, rest.len);
     }
 }
 
-/* The path as it was asked for may hold bytes that a header must not. */
-static bool is_header_safe(const char *text)
-{
-    for (; *text; text++)
-        if ((unsigned char)*text < 0x20 || *text == 0x7f)
-            return false;
-    return true;
-}
-
-const char *gateway_cid_text(gateway_request_t *r)
-{
-    if (!r->cid_text[0])
-        cid_print(&r->cid, r->cid_text);
-    return r->cid_text;
-}
-
-err_t gateway_set_path_headers(gateway_request_t *r)
-{
-    const char *roots;
-    TRY(set_cors(r->x));
-    if (is_header_safe(r->x->path))
-        TRY(exchange_set_header(r->x, "X-Ipfs-Path", r->x->path));
-    TRY(buf_cstr(&r->roots, &roots));
-    return *roots ? exchange_set_header(r->x, "X-Ipfs-Roots", roots) : OK;
-}
-
-err_t gateway_set_headers(gateway_request_t *r, const char *etag, const char *cache_control)
-{
-    exchange_t *x = r->x;
-    TRY(gateway_set_path_headers(r));
-    TRY(exchange_set_header(x, "Etag", etag));
-    return exchange_set_header(x, "Cache-Control", cache_control ? cache_control : immutable);
-}
-
-bool gateway_is_unchanged(exchange_t *x, const char *etag)
-{
-    const char *p = exchange_header(x, "If-None-Match");
-    size_t len = strlen(etag);
-    while (p && *p) {
-        p += strspn(p, " \t,");
-        if (*p == '*')
-            return true;
-        if (!strncmp(p, "W/", 2))
-            p += 2;
-        if (!strncmp(p, etag, len) && (!p[len] || strchr(" \t,", p[len])))
-            return true;
-        p = strchr(p, ',');
-    }
-    return false;
-}
-
-/* ── reading the request ─────────────────────────────────────────────────────────────────────── */
-
-static err_t parse_path(gateway_request_t *r)
-{
-    const char *rest = r->x->path + sizeof "/ipfs/" - 1;
-    TRY(percent_decode(bytes_str(rest), false, &r->decoded));
-    bytes_t text = buf_bytes(&r->decoded);
-    if (!text.len)
-        return fail(ERR_INVALID, "invalid path \"/ipfs/\": path does not have enough components");
-    r->ends_in_slash = text.data[text.len - 1] == '/';
-    return dag_path_parse(text, &r->path);
-}
-
-/* raw by ?format=raw or the Accept header; other formats are not made here. ?format= beats Accept
- * (IPIP-0523). */
-static err_t wanted_format(exchange_t *x, bool *ret_raw)
-{
-    AUTO(buf_t) format = {0};
-    buf_init(&format, 64);
-    *ret_raw = false;
-    if (x->query[0] && !exchange_query(x, "format", 0, &format)) {
-        *ret_raw = bytes_equal(buf_bytes(&format), BYTES_LIT("raw"));
-        return *ret_raw ? OK
-                        : fail(ERR_UNSUPPORTED, "this format is not served here: raw blocks and files are");
-    }
-    const char *accept = exchange_header(x, "Accept");
-    *ret_raw = accept && strstr(accept, "application/vnd.ipld.raw");
-    return OK;
-}
-
-/* Everything that may be waited for gets the time for retrieval anew: a large file may take as long as it
- * comes. */
-static void add_root(void *arg, const cid_t *cid)
-{
-    gateway_request_t *r = arg;
-    char text[CID_TEXT_MAX];
-    if (buf_printf(&r->roots, "%s%s", r->roots.len ? "," : "", cid_print(cid, text)))
-        buf_clear(&r->roots);
-}
-
-static err_t resolve(task_t *t, gateway_request_t *r, bool raw)
-{
-    buf_clear(&r->roots);
-    TRY(dag_path_follow(t, r->blocks, &r->path, add_root, r, &r->cid));
-    return raw ? OK : dag_node_get(t, r->blocks, &r->cid, &r->node);
-}
-
-/* Gateway.NoFetch: what is not here is not looked for elsewhere. */
-bool gateway_may_fetch(gateway_request_t *r)
-{
-    return node_is_online(r->api->node) &&
-           !config_bool(repo_config(node_repo(r->api->node)), "Gateway.NoFetch", false);
-}
-
-static err_t resolve_anywhere(task_t *t, gateway_request_t *r, bool raw)
-{
-    r->blocks = node_local_blocks(r->api->node);
-    err_t e = resolve(t, r, raw);
-    bool is_missing_block = e == ERR_NOT_FOUND && !dag_path_is_no_link(e);
-    if (!is_missing_block || !gateway_may_fetch(r))
-        return e;
-    const char *cache = exchange_header(r->x, "Cache-Control");
-    if (cache && strstr(cache, "only-if-cached"))
-        return fail(ERR_OFFLINE, "not in the local store");
-    TRY(node_session_open(r->api->node, false, &r->session));
-    r->blocks = r->session.blocks;
-    deadline_t d = deadline_push(t, RETRIEVAL_TIMEOUT_MS);
-    e = resolve(t, r, raw);
-    deadline_pop(t, &d);
-    return e;
-}
-
-/* The name that the content type goes by: ?filename=, else the last name of the path. */
+/* The name that the content type goes by: ?filename=, else the last name of the path behind the root. */
 static void name_of(gateway_request_t *r, char *out, size_t cap)
 {
-    AUTO(buf_t) value = {0};
-    buf_init(&value, 1024);
-    bytes_t name = r->path.count ? r->path.segments[r->path.count - 1] : BYTES_NONE;
-    if (r->x->query[0] && !exchange_query(r->x, "filename", 0, &value))
-        name = buf_bytes(&value);
-    snprintf(out, cap, "%.*s", (int)(name.len < cap ? name.len : cap - 1),
-             name.len ? (const char *)name.data : "");
+    char last[GATEWAY_NAME_MAX_BYTES] = "";
+    if (component(r, 2).len) {
+        bytes_t path = buf_bytes(&r->content_path);
+        while (path.data[path.len - 1] == '/')
+            path.len--;
+        size_t at = path.len;
+        while (path.data[at - 1] != '/')
+            at--;
+        snprintf(last, sizeof last, "%.*s", (int)(path.len - at), (const char *)path.data + at);
+    }
+    gateway_filename(r, last, out, cap);
 }
 
-/* What lies below a node that is here may not be: it is read through a session, which asks the network for
- * what is missing. A file of one block, the common case, needs none. */
-static err_t widen(gateway_request_t *r)
+/* A worker that a page registers at the root of a name space would answer for all content under it. */
+static err_t refuse_service_worker(task_t *t, gateway_request_t *r, bool *ret_answered)
 {
-    if (r->session.session || !r->node.pb.link_count || !gateway_may_fetch(r))
+    const char *header = exchange_header(r->x, "Service-Worker");
+    bytes_t path = buf_bytes(&r->content_path);
+    if (!header || strcmp(header, "script") || component(r, 2).len || path.data[path.len - 1] == '/')
         return OK;
-    TRY(node_session_open(r->api->node, false, &r->session));
-    r->blocks = r->session.blocks;
+    *ret_answered = true;
+    return gateway_fail(t, r, 400, "navigator.serviceWorker: registration is not allowed for this scope");
+}
+
+/* /ipns/12D3… and /ipns/Qm… to the CID in base36, which fits in a host name. */
+static err_t redirect_peer_id(task_t *t, gateway_request_t *r, bool *ret_answered)
+{
+    AUTO(buf_t) to = {0};
+    peer_id_t peer;
+    char word[PEER_ID_TEXT_MAX], canonical[PEER_ID_TEXT_MAX];
+    const char *text;
+    bytes_t name = component(r, 1);
+    if (r->origin == GATEWAY_ON_DNSLINK || name.len >= sizeof word)
+        return OK;
+    memcpy(word, name.data, name.len);
+    word[name.len] = 0;
+    if (strlen(word) != name.len || peer_id_parse(word, &peer) ||
+        peer_id_print_cid(&peer, MB_BASE36, canonical) || !strcmp(word, canonical))
+        return OK;
+    size_t at = (size_t)(name.data - r->content_path.data) + name.len;
+    buf_init(&to, 4 * GATEWAY_PATH_MAX_BYTES);
+    TRY(buf_printf(&to, "/ipns/%s", canonical));
+    TRY(percent_encode(bytes_slice(buf_bytes(&r->content_path), at, r->content_path.len), "/$&+,:;=@", &to));
+    TRY(buf_printf(&to, "%s%s", r->x->query[0] ? "?" : "", r->x->query));
+    TRY(buf_cstr(&to, &text));
+    *ret_answered = true;
+    return gateway_redirect(t, r, 302, text);
+}
+
+/* /ipfs/ipfs/CID and /ipfs/ipns/NAME: what people paste. */
+static err_t redirect_doubled(task_t *t, gateway_request_t *r, bool *ret_answered)
+{
+    AUTO(buf_t) to = {0};
+    const char *text;
+    bytes_t inner = component(r, 1);
+    bool is_doubled = bytes_equal(component(r, 0), BYTES_LIT("ipfs")) && component(r, 2).len &&
+                      (bytes_equal(inner, BYTES_LIT("ipfs")) || bytes_equal(inner, BYTES_LIT("ipns")));
+    if (!is_doubled || strncmp(r->url_path, "/ipfs/ip", 8) != 0)
+        return OK;
+    buf_init(&to, 2 * GATEWAY_PATH_MAX_BYTES);
+    TRY(buf_printf(&to, "%s%s%s", r->url_path + sizeof "/ipfs" - 1, r->x->query[0] ? "?" : "", r->x->query));
+    TRY(buf_cstr(&to, &text));
+    *ret_answered = true;
+    return gateway_redirect(t, r, 301, text);
+}
+
+static err_t correct_path(task_t *t, gateway_request_t *r, bool *ret_answered)
+{
+    TRY(refuse_service_worker(t, r, ret_answered));
+    if (!*ret_answered && bytes_equal(component(r, 0), BYTES_LIT("ipns")))
+        TRY(redirect_peer_id(t, r, ret_answered));
+    return *ret_answered ? OK : redirect_doubled(t, r, ret_answered);
+}
+
+/* ── the format ──────────────────────────────────────────────────────────────────────────────── */
+
+/* The URL that always gives this format, for caches: IPIP-0337. */
+static err_t set_content_location(gateway_request_t *r)
+{
+    AUTO(buf_t) url = {0};
+    const char *text, *word = gateway_format_word(r->format);
+    bytes_t params = r->params, name, value;
+    buf_init(&url, 2 * GATEWAY_PATH_MAX_BYTES);
+    TRY(buf_printf(&url, "%s?%s%sformat=%s", r->url_path, r->x->query, r->x->query[0] ? "&" : "", word));
+    while (gateway_format_next_param(&params, &name, &value)) {
+        char key[64];
+        snprintf(key, sizeof key, "%s-%.*s", word, (int)name.len, (const char *)name.data);
+        if (exchange_has_query(r->x, key))
+            continue;
+        TRY(buf_printf(&url, "&"));
+        TRY(percent_encode(bytes_str(key), NULL, &url));
+        TRY(buf_printf(&url, "="));
+        TRY(percent_encode(value, NULL, &url));
+    }
+    TRY(buf_cstr(&url, &text));
+    for (const char *p = text; *p; p++)
+        if ((unsigned char)*p <= 0x20 || *p == 0x7f)
+            return OK;
+    return exchange_set_header(r->x, "Content-Location", text);
+}
+
+static err_t read_format(gateway_request_t *r)
+{
+    AUTO(buf_t) word = {0};
+    buf_init(&word, GATEWAY_PATH_MAX_BYTES);
+    if (r->x->query[0] && exchange_query(r->x, "format", 0, &word))
+        buf_clear(&word);
+    r->format = gateway_format_of(buf_bytes(&word), exchange_header(r->x, "Accept"), &r->params);
+    if (r->format == GATEWAY_FORMAT_WEB || r->format == GATEWAY_FORMAT_UNKNOWN ||
+        bytes_equal(buf_bytes(&word), bytes_str(gateway_format_word(r->format))))
+        return OK;
+    return set_content_location(r);
+}
+
+/* What a client can verify by itself: blocks and CARs of a CID, records of a key. */
+static bool is_trustless(const gateway_request_t *r)
+{
+    cid_t cid;
+    peer_id_t peer;
+    char word[PEER_ID_TEXT_MAX];
+    bytes_t root = component(r, 1);
+    if (r->format != GATEWAY_FORMAT_CAR && component(r, 2).len)
+        return false;
+    if (bytes_equal(component(r, 0), BYTES_LIT("ipfs")))
+        return (r->format == GATEWAY_FORMAT_RAW || r->format == GATEWAY_FORMAT_CAR) && !cid_parse(root, &cid);
+    if (r->format != GATEWAY_FORMAT_IPNS_RECORD || root.len >= sizeof word)
+        return false;
+    memcpy(word, root.data, root.len);
+    word[root.len] = 0;
+    return !peer_id_parse(word, &peer);
+}
+
+static bool is_allowed(const gateway_request_t *r)
+{
+    return (r->gateway ? r->gateway->deserializes : r->settings->deserializes) || is_trustless(r);
+}
+
+/* ── serving ─────────────────────────────────────────────────────────────────────────────────── */
+
+static bool is_codec_document(uint64_t codec)
+{
+    return codec == CODEC_JSON || codec == CODEC_CBOR || codec == CODEC_DAG_JSON || codec == CODEC_DAG_CBOR;
+}
+
+/* The client has what it would get: told before anything is read. */
+static err_t answer_unchanged(gateway_request_t *r, bool *ret_answered)
+{
+    char own[GATEWAY_ETAG_MAX], dir[GATEWAY_ETAG_MAX], page[GATEWAY_ETAG_MAX];
+    if (!exchange_header(r->x, "If-None-Match"))
+        return OK;
+    const char *etags[] = {gateway_etag(r, own), gateway_dir_etag(r, dir), gateway_dag_page_etag(r, page)};
+    for (size_t i = 0; i < ARRAY_LEN(etags) && !*ret_answered; i++)
+        if (gateway_is_unchanged(r->x, etags[i])) {
+            *ret_answered = true;
+            return gateway_reply_unchanged(r, etags[i]);
+        }
     return OK;
+}
+
+static err_t serve_unixfs(task_t *t, gateway_request_t *r)
+{
+    char name[GATEWAY_NAME_MAX_BYTES], etag[GATEWAY_ETAG_MAX];
+    TRY(gateway_read_node(t, r));
+    if (dag_node_is_dir(&r->node))
+        return gateway_serve_directory(t, r);
+    name_of(r, name, sizeof name);
+    return gateway_serve_file(t, r, name, gateway_etag(r, etag));
+}
+
+static err_t serve_resolved(task_t *t, gateway_request_t *r)
+{
+    bool is_answered = false;
+    TRY(answer_unchanged(r, &is_answered));
+    if (is_answered)
+        return OK;
+    switch (r->format) {
+    case GATEWAY_FORMAT_WEB:
+    case GATEWAY_FORMAT_JSON:
+    case GATEWAY_FORMAT_CBOR:
+        return is_codec_document(r->cid.codec) ? gateway_serve_codec(t, r) : serve_unixfs(t, r);
+    case GATEWAY_FORMAT_RAW:
+        return gateway_serve_raw(t, r);
+    case GATEWAY_FORMAT_TAR:
+        return gateway_serve_tar(t, r);
+    case GATEWAY_FORMAT_DAG_JSON:
+    case GATEWAY_FORMAT_DAG_CBOR:
+        return gateway_serve_codec(t, r);
+    default:
+        return gateway_fail(t, r, 400, "unsupported response format requested");
+    }
+}
+
+/* Rules of a site apply only where it has an origin of its own: they would steer other content, too. */
+static err_t resolve(task_t *t, gateway_request_t *r, bool *ret_answered)
+{
+    err_t e = gateway_resolve(t, r);
+    if (e != ERR_NOT_FOUND || r->format != GATEWAY_FORMAT_WEB || r->origin == GATEWAY_ON_PATH)
+        return e;
+    error_slot_t why = *error_slot();
+    bool is_again = false;
+    TRY(gateway_apply_redirects(t, r, ret_answered, &is_again));
+    if (*ret_answered)
+        return OK;
+    *error_slot() = why;
+    return is_again ? gateway_resolve(t, r) : e;
+}
+
+static err_t serve_content_path(task_t *t, gateway_request_t *r)
+{
+    bool is_answered = false;
+    TRY(correct_path(t, r, &is_answered));
+    if (is_answered)
+        return OK;
+    const char *cache = exchange_header(r->x, "Cache-Control");
+    r->is_cached_only = cache && !strcmp(cache, "only-if-cached");
+    TRY(read_format(r));
+    if (!is_allowed(r))
+        return gateway_fail(t, r, 406,
+                            "only trustless requests are accepted on this gateway: "
+                            "https://specs.ipfs.tech/http-gateways/trustless-gateway/");
+    if (r->format == GATEWAY_FORMAT_IPNS_RECORD)
+        return gateway_serve_ipns_record(t, r);
+    TRY(gateway_resolve_names(t, r));
+    if (r->format == GATEWAY_FORMAT_CAR)
+        return gateway_fail(t, r, 501, "CAR is not served here");
+    TRY(resolve(t, r, &is_answered));
+    return is_answered ? OK : serve_resolved(t, r);
+}
+
+/* ── what is not content ─────────────────────────────────────────────────────────────────────── */
+
+/* Gateway.RootRedirect: where the bare host leads. */
+static err_t serve_other(task_t *t, gateway_request_t *r)
+{
+    char text[160];
+    bytes_t path = buf_bytes(&r->content_path);
+    if (bytes_equal(path, BYTES_LIT("/")) && r->settings->root_redirect[0])
+        return gateway_redirect(t, r, 302, r->settings->root_redirect);
+    if (bytes_equal(path, BYTES_LIT("/ipfs")))
+        return gateway_redirect(t, r, 307, "/ipfs/");
+    if (bytes_equal(path, BYTES_LIT("/ipns")))
+        return gateway_redirect(t, r, 307, "/ipns/");
+    if (bytes_equal(path, BYTES_LIT("/version"))) {
+        snprintf(text, sizeof text, "Commit: \nClient Version: %s\n", DISTRIBUTE_AGENT);
+        return reply_text(t, r->x, 200, text);
+    }
+    return reply_text(t, r->x, 404, no_page);
 }
 
 static err_t serve(task_t *t, gateway_request_t *r)
 {
-    bool raw;
-    char name[1024], etag[CID_TEXT_MAX + 8];
-    TRY(wanted_format(r->x, &raw));
-    TRY(parse_path(r));
-    TRY(resolve_anywhere(t, r, raw));
-    if (raw)
-        return gateway_serve_raw(t, r);
-    TRY(widen(r));
-    if (dag_node_is_dir(&r->node))
-        return gateway_serve_directory(t, r);
-    snprintf(etag, sizeof etag, "\"%s\"", gateway_cid_text(r));
-    name_of(r, name, sizeof name);
-    return gateway_serve_file(t, r, name, etag);
+    bool is_answered;
+    TRY(gateway_route(t, r, &is_answered));
+    if (is_answered)
+        return OK;
+    size_t len = strlen(r->url_path);
+    r->ends_in_slash = len && r->url_path[len - 1] == '/';
+    bool is_content = bytes_starts_with(buf_bytes(&r->content_path), BYTES_LIT("/ipfs/")) ||
+                      bytes_starts_with(buf_bytes(&r->content_path), BYTES_LIT("/ipns/"));
+    return is_content ? serve_content_path(t, r) : serve_other(t, r);
 }
 
 static void request_deinit(gateway_request_t *r)
 {
     dag_node_deinit(&r->node);
     node_session_close(&r->session);
-    buf_deinit(&r->decoded);
+    buf_deinit(&r->host);
+    buf_deinit(&r->content_path);
+    buf_deinit(&r->immutable_path);
     buf_deinit(&r->roots);
 }
 
-static err_t serve_ipfs(task_t *t, api_t *api, exchange_t *x)
+static gateway_request_t *request_new(api_t *api, exchange_t *x)
 {
     gateway_request_t *r = xcalloc(1, sizeof *r);
     r->api = api;
+    r->settings = &api->gateway;
     r->x = x;
-    buf_init(&r->decoded, PATH_MAX_BYTES);
-    buf_init(&r->roots, HEADER_MAX_BYTES);
+    r->url_path = x->path;
+    r->blocks = node_local_blocks(api->node);
+    buf_init(&r->host, GATEWAY_NAME_MAX_BYTES);
+    buf_init(&r->content_path, GATEWAY_PATH_MAX_BYTES + GATEWAY_NAME_MAX_BYTES);
+    buf_init(&r->immutable_path, 2 * GATEWAY_PATH_MAX_BYTES);
+    buf_init(&r->roots, GATEWAY_HEADER_MAX_BYTES);
+    return r;
+}
+
+static err_t fail_request(task_t *t, gateway_request_t *r, err_t e)
+{
+    if (r->x->has_begun || exchange_is_gone(r->x))
+        return e;
+    char text[ERROR_TEXT_MAX];
+    snprintf(text, sizeof text, "%s", error_text(e));
+    bool is_uncached = r->is_cached_only && (e == ERR_NOT_FOUND || e == ERR_OFFLINE);
+    return gateway_fail(t, r, is_uncached ? 412 : gateway_status_of(e), text);
+}
+
+static err_t serve_request(task_t *t, api_t *api, exchange_t *x)
+{
+    gateway_request_t *r = request_new(api, x);
+    deadline_t d = deadline_push(t, api->gateway.max_duration_ms);
     err_t e = serve(t, r);
-    if (e && !x->has_begun && !exchange_is_gone(x)) {
-        char text[ERROR_TEXT_MAX];
-        snprintf(text, sizeof text, "%s", error_text(e));
-        e = gateway_fail(t, r, e == ERR_OFFLINE ? 412 : status_of(e), text);
-    }
+    deadline_pop(t, &d);
+    if (e)
+        e = fail_request(t, r, e);
     request_deinit(r);
     free(r);
     return e;
@@ -268,44 +366,36 @@ static void count_request(const exchange_t *x)
     metric_add(request_counters[is_known ? (size_t)x->status / 100 : 0], 1);
 }
 
-/* Gateway.RootRedirect: where the bare host leads. */
-static err_t serve_root(task_t *t, api_t *api, exchange_t *x)
+static err_t set_common_headers(const gateway_settings_t *s, exchange_t *x)
 {
-    const char *to = config_str(repo_config(node_repo(api->node)), "Gateway.RootRedirect", "");
-    if (!*to || !is_header_safe(to))
-        return exchange_reply(t, x, 404, "text/plain; charset=utf-8",
-                              BYTES_LIT("404 page not found: content is below /ipfs/CID\n"));
-    TRY(exchange_set_header(x, "Location", to));
-    return exchange_reply(t, x, 302, "text/plain; charset=utf-8", BYTES_NONE);
+    for (size_t i = 0; i < s->n_headers; i++)
+        TRY(exchange_set_header(x, s->headers[i].name, s->headers[i].value));
+    return OK;
+}
+
+static err_t answer_within_limit(task_t *t, api_t *api, exchange_t *x)
+{
+    uint64_t max = api->gateway.max_concurrent;
+    if (max && api->gateway_running >= max) {
+        TRY(exchange_set_header(x, "Retry-After", "60"));
+        return reply_text(t, x, 429, "too many requests at once: try again later\n");
+    }
+    api->gateway_running++;
+    err_t e = serve_request(t, api, x);
+    api->gateway_running--;
+    return e;
 }
 
 static err_t answer(task_t *t, api_t *api, exchange_t *x)
 {
-    if (!strcmp(x->method, "OPTIONS")) {
-        TRY(set_cors(x));
-        TRY(exchange_set_header(x, "Allow", "GET, HEAD, OPTIONS"));
+    if (!strcmp(x->method, "CONNECT")) /* a proxy's tunnel ends here: what follows are requests to us */
         return exchange_begin(x, 200, 0);
-    }
-    if (strcmp(x->method, "GET") && strcmp(x->method, "HEAD")) {
-        TRY(exchange_set_header(x, "Allow", "GET, HEAD, OPTIONS"));
-        return exchange_reply(t, x, 405, "text/plain; charset=utf-8",
-                              BYTES_LIT("405 - Method Not Allowed\n"));
-    }
-    if (!strncmp(x->path, "/ipfs/", 6))
-        return serve_ipfs(t, api, x);
-    if (!strcmp(x->path, "/"))
-        return serve_root(t, api, x);
-    if (!strcmp(x->path, "/ipfs")) {
-        TRY(set_cors(x));
-        TRY(exchange_set_header(x, "Location", "/ipfs/"));
-        return exchange_reply(t, x, 307, "text/html; charset=utf-8",
-                              BYTES_LIT("<a href=\"/ipfs/\">Temporary Redirect</a>.\n\n"));
-    }
-    if (!strncmp(x->path, "/ipns/", 6))
-        return exchange_reply(t, x, 501, "text/plain; charset=utf-8",
-                              BYTES_LIT("names under /ipns/ are not served here yet\n"));
-    return exchange_reply(t, x, 404, "text/plain; charset=utf-8",
-                          BYTES_LIT("404 page not found: content is below /ipfs/CID\n"));
+    TRY(set_common_headers(&api->gateway, x));
+    bool is_options = !strcmp(x->method, "OPTIONS");
+    if (!is_options && (!strcmp(x->method, "GET") || !strcmp(x->method, "HEAD")))
+        return answer_within_limit(t, api, x);
+    TRY(exchange_set_header(x, "Allow", "GET, HEAD, OPTIONS"));
+    return is_options ? exchange_begin(x, 200, 0) : reply_text(t, x, 405, "405 - Method Not Allowed\n");
 }
 
 err_t api_gateway(task_t *t, exchange_t *x, void *arg)

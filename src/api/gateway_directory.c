@@ -1,170 +1,226 @@
 /* gateway_directory: index.html when there is one, else a list of the entries: a plain page without scripts
  * that follows the reader's colors. */
 #include "api/gateway.h"
-#include "base/version.h"
+#include "api/html.h"
 #include "dag/dir_reader.h"
-#include <inttypes.h>
 #include <stdio.h>
-#include <stdlib.h>
 
-enum { PAGE_PIECE_BYTES = 64 << 10, LISTING_TIMEOUT_MS = 60000 };
+enum { PAGE_PIECE_BYTES = 64 << 10, PAGE_MAX_BYTES = 1 << 20 };
 
-static const char page_head[] =
-    "<!DOCTYPE html>\n<html lang=\"en\"><head><meta charset=\"utf-8\">"
-    "<meta name=\"viewport\" content=\"width=device-width, initial-scale=1\">\n<style>"
-    ":root{color-scheme:light dark;--line:#8884;--soft:#666}"
-    "@media(prefers-color-scheme:dark){:root{--soft:#aaa}}"
-    "body{font:16px/1.5 system-ui,sans-serif;max-width:60rem;margin:2rem auto;padding:0 1rem}"
-    "h1{font-size:1.1rem;word-break:break-all}table{width:100%;border-collapse:collapse}"
-    "td{padding:.35rem .5rem;border-bottom:1px solid var(--line);word-break:break-word}"
-    "td.size,td.cid{color:var(--soft);white-space:nowrap;text-align:right}"
-    "td.cid a{color:inherit;font-family:ui-monospace,monospace;font-size:.85em}"
-    "a{text-decoration:none}a:hover{text-decoration:underline}footer{margin-top:1.5rem;color:var(--soft);"
-    "font-size:.85em}"
-    "</style>\n";
+/* ── links ───────────────────────────────────────────────────────────────────────────────────── */
 
-static err_t html_escape(bytes_t text, buf_t *out)
-{
-    for (size_t i = 0; i < text.len; i++) {
-        uint8_t c = text.data[i];
-        const char *entity = c == '<'    ? "&lt;"
-                             : c == '>'  ? "&gt;"
-                             : c == '&'  ? "&amp;"
-                             : c == '"'  ? "&#34;"
-                             : c == '\'' ? "&#39;"
-                                         : NULL;
-        if (entity)
-            TRY(buf_append(out, bytes_str(entity)));
-        else if (c < 0x20 || c == 0x7f)
-            TRY(buf_append(out, BYTES_LIT("\xef\xbf\xbd"))); /* U+FFFD */
-        else
-            TRY(buf_append_u8(out, c));
-    }
-    return OK;
-}
+typedef struct listing {
+    gateway_request_t *r;
+    buf_t page;
+    buf_t base; /* the URL's path, decoded, with a slash at the end: what links on the page begin with */
+} listing_t;
 
-static err_t print_size(buf_t *out, uint64_t bytes)
-{
-    static const char *const units[] = {"B", "kB", "MB", "GB", "TB", "PB", "EB"};
-    double value = (double)bytes;
-    size_t unit = 0;
-    while (value >= 1000 && unit + 1 < ARRAY_LEN(units)) {
-        value /= 1000;
-        unit++;
-    }
-    return buf_printf(out, unit && value < 10 ? "%.1f %s" : "%.0f %s", value, units[unit]);
-}
-
-static err_t put_row(buf_t *page, const char *base, const dir_entry_t *entry)
+/* CIDs of a site on its own domain are shown elsewhere: there is no gateway on that domain. */
+static err_t put_cid_link(listing_t *l, const dir_entry_t *entry)
 {
     char cid[CID_TEXT_MAX];
+    gateway_request_t *r = l->r;
     cid_print(&entry->cid, cid);
-    TRY(buf_printf(page, "<tr><td><a href=\"%s", base));
-    TRY(percent_encode(entry->name, NULL, page));
-    TRY(buf_printf(page, "\">"));
-    TRY(html_escape(entry->name, page));
-    TRY(buf_printf(page, "</a></td><td class=\"cid\"><a href=\"/ipfs/%s?filename=", cid));
-    TRY(percent_encode(entry->name, NULL, page));
-    TRY(buf_printf(page, "\">%.4s…%s</a></td><td class=\"size\">", cid, cid + strlen(cid) - 4));
-    TRY(print_size(page, entry->tsize));
-    return buf_printf(page, "</td></tr>\n");
+    TRY(buf_printf(&l->page, "<a class=\"ipfs-hash\" translate=\"no\" href=\""));
+    if (r->origin == GATEWAY_ON_DNSLINK)
+        TRY(buf_printf(&l->page, "https://cid.ipfs.tech/#%s\" target=\"_blank\" rel=\"noreferrer noopener\">",
+                       cid));
+    else {
+        AUTO(buf_t) once = {0};
+        buf_init(&once, PAGE_PIECE_BYTES);
+        if (r->gateway_host.len) {
+            TRY(buf_printf(&l->page, "//"));
+            TRY(html_escape(r->gateway_host, &l->page));
+        }
+        /* Encoded twice: what the reference's pages have, which clients rely on. */
+        TRY(percent_encode(entry->name, NULL, &once));
+        TRY(buf_printf(&l->page, "/ipfs/%s?filename=", cid));
+        TRY(percent_encode(buf_bytes(&once), NULL, &l->page));
+        TRY(buf_printf(&l->page, "\">"));
+    }
+    return buf_printf(&l->page, "%.4s…%s</a>", cid, cid + strlen(cid) - 4);
 }
 
-static err_t put_head(buf_t *page, gateway_request_t *r)
+static err_t put_row(listing_t *l, const dir_entry_t *entry)
 {
-    TRY(buf_append(page, bytes_of(page_head, sizeof page_head - 1)));
-    TRY(buf_printf(page, "<title>/ipfs/"));
-    TRY(html_escape(buf_bytes(&r->decoded), page));
-    TRY(buf_printf(page, "</title></head><body><h1>Index of /ipfs/"));
-    TRY(html_escape(buf_bytes(&r->decoded), page));
-    TRY(buf_printf(page, "</h1>\n<table>\n"));
-    if (r->path.count)
-        TRY(buf_printf(page, "<tr><td><a href=\"..\">..</a></td><td></td><td></td></tr>\n"));
+    TRY(buf_printf(&l->page, "<tr><td><a href=\""));
+    TRY(html_path(buf_bytes(&l->base), &l->page));
+    TRY(html_path(entry->name, &l->page));
+    TRY(buf_printf(&l->page, "\">"));
+    TRY(html_escape(entry->name, &l->page));
+    TRY(buf_printf(&l->page, "</a></td><td class=\"cid\">"));
+    TRY(put_cid_link(l, entry));
+    TRY(buf_printf(&l->page, "</td><td class=\"size\">"));
+    TRY(html_size(entry->tsize, &l->page));
+    return buf_printf(&l->page, "</td></tr>\n");
+}
+
+/* /ipfs/CID/a/b, each name a link. On a subdomain they lead to the gateway's own host, which names the
+ * content root; on a domain of its own the names below it are the paths. */
+static err_t put_breadcrumbs(listing_t *l)
+{
+    gateway_request_t *r = l->r;
+    bytes_t path = buf_bytes(&r->content_path);
+    bool is_own_domain = r->origin == GATEWAY_ON_DNSLINK;
+    size_t from = 1, n = 0;
+    size_t link_from = 0; /* links are the path from here on */
+    while (from < path.len) {
+        const uint8_t *slash = memchr(path.data + from, '/', path.len - from);
+        size_t to = slash ? (size_t)(slash - path.data) : path.len;
+        bytes_t name = bytes_slice(path, from, to - from);
+        TRY(buf_printf(&l->page, "/"));
+        if (n == 1 && is_own_domain)
+            link_from = to;
+        if (n) {
+            TRY(buf_printf(&l->page, "<a href=\""));
+            if (r->gateway_host.len) {
+                TRY(buf_printf(&l->page, "//"));
+                TRY(html_escape(r->gateway_host, &l->page));
+            }
+            TRY(html_path(bytes_slice(path, link_from, to - link_from), &l->page));
+            TRY(buf_printf(&l->page, "%s\">", link_from == to ? "/" : ""));
+        }
+        TRY(html_escape(name, &l->page));
+        if (n++)
+            TRY(buf_printf(&l->page, "</a>"));
+        from = to + 1;
+    }
     return OK;
 }
 
-static err_t flush_page(task_t *t, gateway_request_t *r, buf_t *page)
+static bool is_root(const gateway_request_t *r)
 {
-    TRY(exchange_write(t, r->x, buf_bytes(page)));
-    buf_clear(page);
+    bytes_t path = buf_bytes(&r->content_path);
+    size_t slashes = 0;
+    for (size_t i = 0; i + 1 < path.len; i++)
+        slashes += path.data[i] == '/' && path.data[i + 1] != '/';
+    return slashes <= 2;
+}
+
+static err_t put_head(listing_t *l)
+{
+    TRY(html_begin(buf_bytes(&l->r->content_path), &l->page));
+    TRY(buf_printf(&l->page, "<h1>Index of "));
+    TRY(put_breadcrumbs(l));
+    TRY(buf_printf(&l->page, "</h1>\n<table>\n"));
+    if (is_root(l->r))
+        return OK;
+    TRY(buf_printf(&l->page, "<tr><td><a href=\""));
+    TRY(html_path(buf_bytes(&l->base), &l->page));
+    return buf_printf(&l->page, "..\">..</a></td><td></td><td></td></tr>\n");
+}
+
+/* ── the page ────────────────────────────────────────────────────────────────────────────────── */
+
+static err_t flush_page(task_t *t, listing_t *l)
+{
+    TRY(exchange_write(t, l->r->x, buf_bytes(&l->page)));
+    buf_clear(&l->page);
     return OK;
+}
+
+static err_t next_entry(task_t *t, gateway_request_t *r, dir_reader_t *dir, dir_entry_t *entry, bool *ret_has)
+{
+    deadline_t d = gateway_begin_retrieval(t, r);
+    err_t e = dir_reader_next(t, dir, entry, ret_has);
+    deadline_pop(t, &d);
+    return e;
 }
 
 /* The page goes out while the directory is read: a million entries cost a page of memory. */
-static err_t write_listing(task_t *t, gateway_request_t *r)
+static err_t write_listing(task_t *t, listing_t *l, dir_reader_t *dir)
 {
-    AUTO(buf_t) page = {0};
-    AUTO(dir_reader_t) dir = {0};
-    buf_init(&page, 1 << 20);
-    TRY(dir_reader_init(t, &dir, r->blocks, &r->node));
-    TRY(put_head(&page, r));
+    TRY(put_head(l));
     for (;;) {
         dir_entry_t entry;
         bool has;
-        deadline_t d = deadline_push(t, LISTING_TIMEOUT_MS);
-        err_t e = dir_reader_next(t, &dir, &entry, &has);
-        deadline_pop(t, &d);
-        TRY(e);
+        TRY(next_entry(t, l->r, dir, &entry, &has));
         if (!has)
             break;
-        TRY(put_row(&page, "", &entry));
-        if (page.len > PAGE_PIECE_BYTES)
-            TRY(flush_page(t, r, &page));
+        TRY(put_row(l, &entry));
+        if (l->page.len > PAGE_PIECE_BYTES)
+            TRY(flush_page(t, l));
     }
-    TRY(buf_printf(&page, "</table>\n<footer>%s</footer></body></html>\n", DISTRIBUTE_AGENT));
-    return flush_page(t, r, &page);
+    TRY(buf_printf(&l->page, "</table>\n"));
+    TRY(html_end(&l->page));
+    return flush_page(t, l);
+}
+
+static const char *listing_cache_control(const gateway_request_t *r, char out[96])
+{
+    if (!r->is_mutable)
+        return "public, max-age=604800, stale-while-revalidate=2678400";
+    if (!r->ttl_ms)
+        return NULL;
+    snprintf(out, 96, "public, max-age=%llu, stale-while-revalidate=2678400",
+             (unsigned long long)(r->ttl_ms / 1000));
+    return out;
 }
 
 static err_t serve_listing(task_t *t, gateway_request_t *r)
 {
-    char etag[CID_TEXT_MAX + 32], cid[CID_TEXT_MAX];
-    exchange_t *x = r->x;
-    snprintf(etag, sizeof etag, "\"DirIndex-1_CID-%s\"", cid_print(&r->cid, cid));
-    TRY(gateway_set_headers(r, etag, "public, max-age=604800, stale-while-revalidate=2678400"));
-    if (gateway_is_unchanged(x, etag))
-        return exchange_begin(x, 304, 0);
-    TRY(exchange_set_header(x, "Content-Type", "text/html"));
-    TRY(exchange_set_header(x, "Content-Security-Policy", "default-src 'none'; style-src 'unsafe-inline'"));
-    TRY(exchange_begin(x, 200, -1));
-    return !strcmp(x->method, "HEAD") ? OK : write_listing(t, r);
+    char etag[GATEWAY_ETAG_MAX], cache[96];
+    listing_t l = {.r = r};
+    AUTO(dir_reader_t) dir = {0};
+    TRY(dir_reader_init(t, &dir, r->blocks, &r->node));
+    r->modified_s = 0;
+    TRY(gateway_set_headers(r, gateway_dir_etag(r, etag), listing_cache_control(r, cache)));
+    TRY(exchange_set_header(r->x, "Content-Type", "text/html"));
+    TRY(exchange_set_header(r->x, "Content-Security-Policy", html_policy));
+    TRY(exchange_begin(r->x, 200, -1));
+    if (gateway_is_head(r))
+        return OK;
+    buf_init(&l.page, PAGE_MAX_BYTES);
+    buf_init(&l.base, GATEWAY_PATH_MAX_BYTES);
+    err_t e = percent_decode(bytes_str(r->url_path), false, &l.base);
+    if (!e && !r->ends_in_slash)
+        e = buf_append_u8(&l.base, '/');
+    if (!e)
+        e = write_listing(t, &l, &dir);
+    buf_deinit(&l.page);
+    buf_deinit(&l.base);
+    return e;
 }
 
-/* Links on the page are relative, so the path must end in a slash. */
-static err_t redirect_to_slash(task_t *t, gateway_request_t *r)
+/* Links of pages are relative to their path, so the path must end in a slash. */
+err_t gateway_redirect_to_slash(task_t *t, gateway_request_t *r)
 {
     AUTO(buf_t) to = {0};
     const char *text;
-    exchange_t *x = r->x;
-    buf_init(&to, 32 << 10);
-    for (const char *p = x->path; *p; p++)
-        if ((unsigned char)*p <= 0x20 || *p == 0x7f)
-            return fail(ERR_INVALID, "the path holds bytes that a redirect cannot");
+    buf_init(&to, 2 * GATEWAY_PATH_MAX_BYTES);
     /* One slash at the start: "//host" would lead elsewhere. */
-    TRY(buf_printf(&to, "/%s/%s%s", x->path + strspn(x->path, "/"), x->query[0] ? "?" : "", x->query));
+    TRY(buf_printf(&to, "/%s/%s%s", r->url_path + strspn(r->url_path, "/"), r->x->query[0] ? "?" : "",
+                   r->x->query));
     TRY(buf_cstr(&to, &text));
     TRY(gateway_set_path_headers(r));
-    TRY(exchange_set_header(x, "Location", text));
-    AUTO(buf_t) body = {0};
-    buf_init(&body, 200 << 10);
-    TRY(buf_printf(&body, "<a href=\""));
-    TRY(html_escape(buf_bytes(&to), &body));
-    TRY(buf_printf(&body, "\">Moved Permanently</a>.\n\n"));
-    return exchange_reply(t, x, 301, "text/html; charset=utf-8", buf_bytes(&body));
+    return gateway_redirect(t, r, 301, text);
+}
+
+/* Tools of Go ask for "go-get" pages with no slash at the end. */
+static bool is_go_get(gateway_request_t *r)
+{
+    AUTO(buf_t) value = {0};
+    buf_init(&value, GATEWAY_PATH_MAX_BYTES);
+    return r->x->query[0] && !exchange_query(r->x, "go-get", 0, &value) &&
+           bytes_equal(buf_bytes(&value), BYTES_LIT("1"));
 }
 
 err_t gateway_serve_directory(task_t *t, gateway_request_t *r)
 {
     dir_entry_t index;
+    char etag[GATEWAY_ETAG_MAX];
+    TRY(gateway_widen(r));
     err_t e = dir_lookup(t, r->blocks, &r->node, BYTES_LIT("index.html"), &index);
     if (e && e != ERR_NOT_FOUND)
         return e;
-    if (!r->ends_in_slash)
-        return redirect_to_slash(t, r);
+    if (!r->ends_in_slash && !is_go_get(r))
+        return gateway_redirect_to_slash(t, r);
     if (e)
         return serve_listing(t, r);
-    char etag[CID_TEXT_MAX + 8];
-    snprintf(etag, sizeof etag, "\"%s\"", gateway_cid_text(r)); /* of the folder, whose page it is */
+    gateway_etag(r, etag); /* of the folder, whose page it is */
     dag_node_deinit(&r->node);
     TRY(dag_node_get(t, r->blocks, &index.cid, &r->node));
+    if (!dag_node_is_file(&r->node))
+        return gateway_fail(t, r, 422, "index.html could not be read: not a file");
     return gateway_serve_file(t, r, "index.html", etag);
 }

@@ -1,0 +1,72 @@
+/* gateway_codec: documents of dag-json, dag-cbor, json and cbor: the block as it is, or a page for a browser.
+ * Specs: ipfs/specs path-gateway; conversions between codecs only with Gateway.AllowCodecConversion
+ * (IPIP-0524). */
+#include "api/gateway.h"
+#include "multi/multicodec.h"
+#include <stdio.h>
+
+/* The type that a block has by its own codec; WEB: it is no document. */
+static gateway_format_t own_format(uint64_t codec)
+{
+    return codec == CODEC_JSON       ? GATEWAY_FORMAT_JSON
+           : codec == CODEC_CBOR     ? GATEWAY_FORMAT_CBOR
+           : codec == CODEC_DAG_JSON ? GATEWAY_FORMAT_DAG_JSON
+           : codec == CODEC_DAG_CBOR ? GATEWAY_FORMAT_DAG_CBOR
+                                     : GATEWAY_FORMAT_WEB;
+}
+
+/* json and cbor are what dag-json and dag-cbor are, too. */
+static bool is_as_it_is(gateway_format_t wanted, gateway_format_t own)
+{
+    return wanted == own || (wanted == GATEWAY_FORMAT_JSON && own == GATEWAY_FORMAT_DAG_JSON) ||
+           (wanted == GATEWAY_FORMAT_CBOR && own == GATEWAY_FORMAT_DAG_CBOR);
+}
+
+static bool is_json(gateway_format_t f)
+{
+    return f == GATEWAY_FORMAT_JSON || f == GATEWAY_FORMAT_DAG_JSON;
+}
+
+static err_t set_codec_headers(gateway_request_t *r, gateway_format_t f, bool is_download)
+{
+    char otherwise[CID_TEXT_MAX + 8], name[GATEWAY_NAME_MAX_BYTES];
+    snprintf(otherwise, sizeof otherwise, "%s%s", gateway_cid_text(r), is_json(f) ? ".json" : ".cbor");
+    gateway_filename(r, otherwise, name, sizeof name);
+    TRY(gateway_set_disposition(r, is_download || !is_json(f) ? "attachment" : "inline", bytes_str(name)));
+    return exchange_set_header(r->x, "X-Content-Type-Options", "nosniff");
+}
+
+static err_t refuse_conversion(task_t *t, gateway_request_t *r)
+{
+    char text[256];
+    const char *codec = multicodec_name(r->cid.codec);
+    if (r->format == GATEWAY_FORMAT_JSON || r->format == GATEWAY_FORMAT_CBOR)
+        return gateway_fail(t, r, 400, "converting to requested format is not supported");
+    snprintf(
+        text, sizeof text,
+        "format \"%s\" requested but block has codec \"%s\": codec conversion is not supported, fetch raw "
+        "block with ?format=raw and convert client-side",
+        gateway_format_type(r->format), codec ? codec : "unknown");
+    return gateway_fail(t, r, 406, text);
+}
+
+err_t gateway_serve_codec(task_t *t, gateway_request_t *r)
+{
+    char etag[GATEWAY_ETAG_MAX];
+    AUTO_PTR(block_t) block = NULL;
+    gateway_format_t own = own_format(r->cid.codec);
+    gateway_format_t wanted = r->format == GATEWAY_FORMAT_WEB ? own : r->format;
+    bool is_download = r->x->query[0] && exchange_query_bool(r->x, "download", false);
+    if (!is_as_it_is(wanted, own))
+        return refuse_conversion(t, r);
+    TRY(gateway_get_block(t, r, &r->cid, &block));
+    bool is_dag = own == GATEWAY_FORMAT_DAG_JSON || own == GATEWAY_FORMAT_DAG_CBOR;
+    if (r->format == GATEWAY_FORMAT_WEB && is_dag && !is_download && gateway_wants_html(r))
+        return gateway_serve_dag_page(t, r, block_bytes(block));
+    TRY(set_codec_headers(r, wanted, is_download));
+    gateway_content_t c = {.memory = block_bytes(block),
+                           .size = block->len,
+                           .type = gateway_format_type(wanted),
+                           .etag = gateway_etag(r, etag)};
+    return gateway_serve_content(t, r, &c);
+}

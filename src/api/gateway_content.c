@@ -1,0 +1,98 @@
+/* gateway_content: bytes that are here or can be read: whole, or in the ranges that were asked for. Spec: RFC
+ * 9110, 13 (conditions) and 14 (ranges). */
+#include "api/gateway.h"
+#include <inttypes.h>
+#include <stdio.h>
+
+enum { BOUNDARY_BYTES = 24 };
+
+static err_t write_content(task_t *t, gateway_request_t *r, gateway_content_t *c, range_t range)
+{
+    if (!c->file)
+        return exchange_write(t, r->x, bytes_slice(c->memory, (size_t)range.from, (size_t)range.len));
+    file_reader_seek(c->file, range.from, range.len);
+    bytes_t piece;
+    for (;;) {
+        TRY(gateway_next_piece(t, r, c->file, &piece));
+        if (!piece.len)
+            return OK;
+        TRY(exchange_write(t, r->x, piece));
+    }
+}
+
+static err_t part_head(buf_t *out, const char *boundary, const char *type, const range_t *range,
+                       uint64_t size)
+{
+    return buf_printf(out,
+                      "\r\n--%s\r\nContent-Type: %s\r\nContent-Range: bytes %" PRIu64 "-%" PRIu64 "/%" PRIu64
+                      "\r\n\r\n",
+                      boundary, type, range->from, range->from + range->len - 1, size);
+}
+
+static err_t serve_multipart(task_t *t, gateway_request_t *r, gateway_content_t *c, const ranges_t *ranges)
+{
+    char boundary[BOUNDARY_BYTES * 2 + 1], header[128];
+    AUTO(buf_t) text = {0};
+    uint64_t length = 0;
+    buf_init(&text, 64 << 10);
+    uint8_t random[BOUNDARY_BYTES];
+    driver_random(task_driver(t), random, sizeof random);
+    for (size_t i = 0; i < sizeof random; i++)
+        snprintf(boundary + 2 * i, 3, "%02x", random[i]);
+    for (size_t i = 0; i < ranges->count; i++) {
+        TRY(part_head(&text, boundary, c->type, &ranges->list[i], c->size));
+        length += ranges->list[i].len;
+    }
+    TRY(buf_printf(&text, "\r\n--%s--\r\n", boundary));
+    length += text.len;
+    snprintf(header, sizeof header, "multipart/byteranges; boundary=%s", boundary);
+    TRY(exchange_set_header(r->x, "Content-Type", header));
+    TRY(exchange_begin(r->x, 206, (int64_t)length));
+    if (gateway_is_head(r))
+        return OK;
+    for (size_t i = 0; i < ranges->count; i++) {
+        buf_clear(&text);
+        TRY(part_head(&text, boundary, c->type, &ranges->list[i], c->size));
+        TRY(exchange_write(t, r->x, buf_bytes(&text)));
+        TRY(write_content(t, r, c, ranges->list[i]));
+    }
+    buf_clear(&text);
+    TRY(buf_printf(&text, "\r\n--%s--\r\n", boundary));
+    return exchange_write(t, r->x, buf_bytes(&text));
+}
+
+/* If-Range: the ranges count only while the content is the one that the client has. */
+static const char *range_header(const gateway_request_t *r, const gateway_content_t *c)
+{
+    const char *range = exchange_header(r->x, "Range");
+    const char *condition = range ? exchange_header(r->x, "If-Range") : NULL;
+    return c->status || (condition && (!c->etag || strcmp(condition, c->etag) != 0)) ? NULL : range;
+}
+
+err_t gateway_serve_content(task_t *t, gateway_request_t *r, gateway_content_t *c)
+{
+    exchange_t *x = r->x;
+    ranges_t ranges;
+    char text[96];
+    ranges_parse(range_header(r, c), c->size, &ranges);
+    TRY(gateway_set_headers(r, c->etag, NULL));
+    if (!c->status)
+        TRY(exchange_set_header(x, "Accept-Ranges", "bytes"));
+    if (ranges.is_unsatisfiable) {
+        snprintf(text, sizeof text, "bytes */%" PRIu64, c->size);
+        TRY(exchange_set_header(x, "Content-Range", text));
+        return exchange_reply(t, x, 416, "text/plain; charset=utf-8",
+                              BYTES_LIT("the range lies behind the end\n"));
+    }
+    if (ranges.count > 1)
+        return serve_multipart(t, r, c, &ranges);
+    range_t range = ranges.count ? ranges.list[0] : (range_t){0, c->size};
+    if (ranges.count) {
+        snprintf(text, sizeof text, "bytes %" PRIu64 "-%" PRIu64 "/%" PRIu64, range.from,
+                 range.from + range.len - 1, c->size);
+        TRY(exchange_set_header(x, "Content-Range", text));
+    }
+    TRY(exchange_set_header(x, "Content-Type", c->type));
+    TRY(exchange_begin(x, c->status ? c->status : ranges.count ? 206 : 200, (int64_t)range.len));
+    return gateway_is_head(r) || !range.len ? OK : write_content(t, r, c, range);
+}
