@@ -2,8 +2,11 @@
  * by their first bytes (the tests of the WHATWG MIME Sniffing Standard that matter for safety: HTML only when
  * it looks like it, text only without control bytes). */
 #include "api/gateway.h"
+#include "codec/ipld_scan.h"
 #include <stdlib.h>
 #include <strings.h>
+
+enum { SNIFFED_BYTES = 512 };
 
 /* Without a charset, as the reference has it: the page itself says which. */
 #define HTML "text/html"
@@ -149,6 +152,19 @@ static bool looks_like_text(bytes_t b)
     return !(seen & ~allowed);
 }
 
+/* An object or array of JSON, or the beginning of a longer one. */
+static bool looks_like_json(bytes_t b, bool is_cut)
+{
+    AUTO(ipld_scan_t) scan = {0};
+    ipld_event_t e;
+    ipld_scan_init(&scan, CODEC_JSON, b, 0);
+    if (!ipld_scan_next(&scan, &e) || (e.kind != IPLD_MAP && e.kind != IPLD_LIST))
+        return false;
+    while (ipld_scan_next(&scan, &e))
+        ;
+    return !scan.err || (is_cut && scan.err == ERR_EOF);
+}
+
 const char *content_type_of(const char *name, bytes_t first)
 {
     const char *dot = name ? strrchr(name, '.') : NULL;
@@ -158,12 +174,15 @@ const char *content_type_of(const char *name, bytes_t first)
         if (found)
             return found->type;
     }
-    first = bytes_slice(first, 0, 512);
+    bool is_cut = first.len >= SNIFFED_BYTES;
+    first = bytes_slice(first, 0, SNIFFED_BYTES);
     for (size_t i = 0; i < ARRAY_LEN(magics); i++)
         if (first.len >= magics[i].offset + magics[i].len &&
             !memcmp(first.data + magics[i].offset, magics[i].bytes, magics[i].len))
             return magics[i].type;
     if (looks_like_html(first))
         return HTML;
+    if (first.len && looks_like_json(first, is_cut))
+        return "application/json";
     return looks_like_text(first) ? "text/plain; charset=utf-8" : "application/octet-stream";
 }

@@ -252,7 +252,7 @@ static err_t wrong_case(task_t *t, fixture_t *f)
                  {"/ipfs/%zz", 400},
                  {"/", 404},
                  {"/nothing", 404},
-                 {"/ipns/x", 501},
+                 {"/ipns/x", 404},
                  {"/ipfs/QmYwAPJzv5CZsnA625s3Xf2nemtYgPpHdWEz79ojWnPbdG", 404}};
     for (size_t i = 0; i < ARRAY_LEN(cases); i++) {
         AUTO(answer_t) a = get(t, f->api, cases[i].target, NULL, NULL);
