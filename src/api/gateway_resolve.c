@@ -62,7 +62,7 @@ static err_t follow(task_t *t, gateway_request_t *r)
 err_t gateway_resolve(task_t *t, gateway_request_t *r)
 {
     err_t e = follow(t, r);
-    bool is_missing_block = e == ERR_NOT_FOUND && strstr(error_text(e), "no link named") == NULL;
+    bool is_missing_block = e == ERR_NOT_FOUND && !dag_path_is_no_link(e);
     if (!is_missing_block || r->is_cached_only || r->session.session || !gateway_may_fetch(r))
         return e;
     TRY(gateway_widen(r));
