@@ -18,6 +18,7 @@ static const rpc_command_t *const tables[] = {
     rpc_block_commands,
     rpc_car_commands,
     rpc_content_commands,
+    rpc_dag_commands,
     rpc_diag_commands,
     rpc_network_commands,
     rpc_node_commands,

@@ -5,8 +5,6 @@
 #include "multi/multicodec.h"
 #include <stdlib.h>
 
-enum { BLOCK_PUT_MAX = 4 << 20 }; /* what may be read before it is refused by its own limit */
-
 static err_t rpc_block_get(task_t *t, rpc_t *r)
 {
     AUTO(node_session_t) session = {0};
@@ -37,75 +35,111 @@ static err_t rpc_block_stat(task_t *t, rpc_t *r)
 }
 
 /* ── put ─────────────────────────────────────────────────────────────────────────────────────── */
-typedef struct put_format {
-    uint64_t codec, hash;
-    uint8_t version;
-} put_format_t;
-
-/* `format` is the older option: v0 gives CIDv0, the others CIDv1 of dag-pb, dag-cbor or raw. */
-static err_t put_options(rpc_t *r, put_format_t *ret)
+static err_t cid_of_block(const rpc_put_t *p, bytes_t data, cid_t *ret_cid)
 {
-    const char *codec = rpc_option(r, "cid-codec"), *format = rpc_option(r, "format");
-    const char *hash = rpc_option(r, "mhtype");
-    put_format_t f = {.codec = CODEC_RAW, .hash = MH_SHA2_256, .version = 1};
-    if (hash && *hash && multicodec_from_name(hash, &f.hash))
-        return fail(ERR_USAGE, "unrecognized multihash function: %s", hash);
-    if (format && *format) {
-        if (codec && *codec && strcmp(codec, "raw"))
-            return fail(ERR_USAGE,
-                        "unable to use \"format\" (deprecated) and a custom \"cid-codec\" at the same time");
-        bool is_v0 = !strcmp(format, "v0");
-        f.version = is_v0 ? 0 : 1;
-        codec = is_v0 || !strcmp(format, "protobuf") ? "dag-pb"
-                : !strcmp(format, "cbor")            ? "dag-cbor"
-                                                     : format;
-        if (is_v0 && f.hash != MH_SHA2_256)
-            f.version = 1;
-    }
-    if (codec && *codec && multicodec_from_name(codec, &f.codec))
-        return fail(ERR_USAGE, "unknown multicodec: \"%s\"", codec);
-    *ret = f;
+    size_t len = data.len;
+    if (p->hash == MH_IDENTITY) /* before it is hashed: what is too long has no form */
+        TRY(multihash_check_allowed(MH_IDENTITY, data.len));
+    else if (p->digest_len)
+        len = p->digest_len;
+    else
+        TRY(multihash_natural_len(p->hash, &len));
+    TRY(cid_of_length(p->version, p->codec, p->hash, len, data, ret_cid));
+    return cid_check_hash_allowed(ret_cid);
+}
+
+err_t rpc_put_block(task_t *t, rpc_t *r, const rpc_put_t *p, bytes_t data, cid_t *ret_cid)
+{
+    repo_t *repo = node_repo(r->node);
+    char text[CID_TEXT_MAX];
+    cid_t cid;
+    AUTO_PTR(block_t) block = NULL;
+    if (data.len > BLOCK_MAX_BYTES && rpc_bool(r, "allow-big-block", false))
+        return fail(ERR_UNSUPPORTED,
+                    "a block of %zu bytes: blocks over 2MiB cannot be exchanged, and are not "
+                    "stored here: add it as a file",
+                    data.len);
+    if (data.len > BLOCK_MAX_BYTES)
+        return fail(ERR_LIMIT, "produced block is over 2MiB: big blocks can't be exchanged with other peers. "
+                               "consider using UnixFS for automatic chunking of bigger files, or pass "
+                               "--allow-big-block to override");
+    TRY(cid_of_block(p, data, &cid));
+    AUTO(gc_hold_t) hold = gc_hold(repo_gc(repo));
+    TRY(block_copy(&cid, data, &block));
+    if (!cid_is_identity(&cid))
+        TRY(blockstore_put(t, repo_blockstore(repo), block));
+    if (rpc_bool(r, "pin", false))
+        TRY(pins_add_present(t, repo_pins(repo), &cid, PIN_RECURSIVE, NULL));
+    node_announce(r->node, &cid);
+    log_info("block added", LOG_STR("cid", cid_print(&cid, text)), LOG_UINT("size", data.len));
+    *ret_cid = cid;
     return OK;
 }
 
-static err_t put_one(task_t *t, rpc_t *r, put_format_t f, bytes_t data)
+err_t rpc_codec_option(rpc_t *r, const char *name, const char *otherwise, uint64_t *ret_codec)
 {
-    cid_t cid;
-    AUTO_PTR(block_t) block = NULL;
-    if (data.len > BLOCK_MAX_BYTES)
-        return fail(ERR_LIMIT, "produced block is over 2MiB: big blocks can't be exchanged with other peers");
-    TRY(cid_of(f.version, f.codec, f.hash, data, &cid));
-    if (!cid_is_identity(&cid))
-        TRY(cid_check_hash_allowed(&cid));
-    AUTO(gc_hold_t) hold = gc_hold(repo_gc(node_repo(r->node)));
-    TRY(block_copy(&cid, data, &block));
-    if (!cid_is_identity(&cid))
-        TRY(blockstore_put(t, repo_blockstore(node_repo(r->node)), block));
-    if (rpc_bool(r, "pin", false))
-        TRY(pins_add_present(t, repo_pins(node_repo(r->node)), &cid, PIN_RECURSIVE, NULL));
-    node_announce(r->node, &cid);
-    char text[CID_TEXT_MAX];
-    log_info("block added", LOG_STR("cid", cid_print(&cid, text)), LOG_UINT("size", data.len));
-    return emit_key(t, r, &cid, data.len);
+    const char *text = rpc_option(r, name);
+    text = text && *text ? text : otherwise;
+    return multicodec_from_name(text, ret_codec) ? fail(ERR_INVALID, "unknown multicodec: \"%s\"", text) : OK;
+}
+
+/* `format` is the older option: v0 gives CIDv0, the others CIDv1 of dag-pb, dag-cbor or raw. */
+static err_t read_format(rpc_t *r, const char *format, rpc_put_t *p)
+{
+    const char *codec = rpc_option(r, "cid-codec");
+    bool is_v0 = !strcmp(format, "v0");
+    if (codec && *codec && strcmp(codec, "raw"))
+        return fail(ERR_INVALID,
+                    "unable to use \"format\" (deprecated) and a custom \"cid-codec\" at the same time");
+    const char *name = is_v0 || !strcmp(format, "protobuf") ? "dag-pb"
+                       : !strcmp(format, "cbor")            ? "dag-cbor"
+                                                            : format;
+    if (multicodec_from_name(name, &p->codec))
+        return fail(ERR_INVALID, "unknown multicodec: \"%s\"", name);
+    p->version = is_v0 ? 0 : 1;
+    if (is_v0 && (p->hash != MH_SHA2_256 || (p->digest_len && p->digest_len != 32)))
+        return fail(ERR_INVALID, "only sha2-255-32 is allowed with CIDv0");
+    return OK;
+}
+
+static err_t put_options(rpc_t *r, rpc_put_t *p)
+{
+    const char *hash = rpc_option(r, "mhtype"), *format = rpc_option(r, "format"),
+               *len = rpc_option(r, "mhlen");
+    *p = (rpc_put_t){.version = 1};
+    hash =
+        hash && *hash ? hash : config_str(repo_config(node_repo(r->node)), "Import.HashFunction", "sha2-256");
+    if (multihash_from_name(hash, &p->hash))
+        return fail(ERR_INVALID, "unrecognized multihash function: %s", hash);
+    if (len && *len && strcmp(len, "-1")) {
+        uint64_t value;
+        TRY(rpc_u64(r, "mhlen", 0, &value));
+        if (!value || value > MULTIHASH_DIGEST_MAX)
+            return fail(ERR_INVALID, "mhlen: a digest has 1 to %d bytes", MULTIHASH_DIGEST_MAX);
+        p->digest_len = (size_t)value;
+    }
+    return format && *format ? read_format(r, format, p) : rpc_codec_option(r, "cid-codec", "raw", &p->codec);
 }
 
 static err_t rpc_block_put(task_t *t, rpc_t *r)
 {
     AUTO(upload_t) u = {0};
     AUTO(buf_t) data = {0};
-    put_format_t f;
+    rpc_put_t p;
     size_t count = 0;
-    TRY(put_options(r, &f));
+    TRY(put_options(r, &p));
     if (upload_init(&u, r->x))
         return fail(ERR_USAGE, "file argument 'data' is required");
     for (;; count++) {
+        cid_t cid;
         bool has;
         TRY(upload_next(t, &u, &has));
         if (!has)
             break;
-        buf_init(&data, BLOCK_PUT_MAX);
+        buf_init(&data, RPC_BLOCK_INPUT_MAX);
         TRY(upload_read_all(t, &u, &data));
-        TRY(put_one(t, r, f, buf_bytes(&data)));
+        TRY(rpc_put_block(t, r, &p, buf_bytes(&data), &cid));
+        TRY(emit_key(t, r, &cid, data.len));
         buf_deinit(&data);
     }
     return count ? OK : fail(ERR_USAGE, "file argument 'data' is required");

@@ -23,6 +23,18 @@ MUST_CHECK err_t rpc_check_replicas(rpc_t *r, uint64_t copies);
 /* Has `copies` nodes hold the root, saying step by step what happens; with `quiet` only the end. ERR_OFFLINE.
  */
 MUST_CHECK err_t rpc_replicate(task_t *t, rpc_t *r, const cid_t *root, uint64_t copies, bool quiet);
+/* How blocks are addressed that `block put` and `dag put` store. */
+typedef struct rpc_put {
+    uint64_t codec, hash;
+    size_t digest_len; /* 0: the hash function's own */
+    uint8_t version;
+} rpc_put_t;
+enum { RPC_BLOCK_INPUT_MAX = 8 << 20 }; /* what is read before the block is refused by its own limit */
+/* Stores a block, durably, pins it with the option `pin`, announces it. ERR_LIMIT: over 2 MiB; ERR_DENIED:
+ * not a hash function, or length of a digest, that blocks are addressed with. */
+MUST_CHECK err_t rpc_put_block(task_t *t, rpc_t *r, const rpc_put_t *p, bytes_t data, cid_t *ret_cid);
+/* The code of the codec that an option names. ERR_INVALID, as the reference words it. */
+MUST_CHECK err_t rpc_codec_option(rpc_t *r, const char *name, const char *otherwise, uint64_t *ret_codec);
 MUST_CHECK err_t rpc_add(task_t *t, rpc_t *r);
 MUST_CHECK err_t rpc_get(task_t *t, rpc_t *r);
 /* A path to its node, its blocks from the session. The path is "CID", "/ipfs/CID/…", "/ipns/NAME/…". */

@@ -61,6 +61,8 @@ const char *json_text(json_t *object, const char *key); /* "" when absent */
 int64_t json_number(json_t *object, const char *key);
 /* "2.4 MB" (1000) in a static ring. */
 const char *cli_size(uint64_t bytes);
+/* "9 B", "1.2 kB", "15 kB" (1000), as the reference prints sizes beside numbers; in a static ring. */
+const char *cli_human_bytes(uint64_t bytes);
 
 /* ── progress on a terminal ──────────────────────────────────────────────────────────────────── */
 typedef struct progress {

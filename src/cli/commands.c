@@ -150,6 +150,17 @@ static const cli_spec_t dag_import_specs[] = {
     {"allow-big-block", 0, false, NULL, "over 2 MiB"},
     {NULL, 0, false, NULL, NULL}};
 
+static const cli_spec_t dag_put_specs[] = {
+    {"store-codec", 0, true, NULL, "codec that it is stored in (default dag-cbor)"},
+    {"input-codec", 0, true, NULL, "codec of the input (default dag-json)"},
+    {"pin", 0, false, NULL, "pin it"},
+    {"hash", 0, true, NULL, "hash function (default sha2-256)"},
+    {"allow-big-block", 0, false, NULL, "over 2 MiB"},
+    {NULL, 0, false, NULL, NULL}};
+static const cli_spec_t dag_get_specs[] = {
+    {"output-codec", 0, true, NULL, "codec to print it in (default dag-json)"}, {NULL, 0, false, NULL, NULL}};
+static const cli_spec_t dag_stat_specs[] = {
+    {"progress", 'p', false, "", "show progress (default on a terminal)"}, {NULL, 0, false, NULL, NULL}};
 static const cli_spec_t dag_export_specs[] = {
     {"progress", 'p', false, "", "show progress (default on a terminal)"},
     {"local-only", 0, false, NULL, "what is here alone, though parts are missing"},
@@ -256,6 +267,14 @@ const cli_command_t cli_commands[] = {
     {"block rm", "CID…", "remove blocks", CLI_RPC, "block/rm", 1, ANY, false, block_rm_specs, cli_block_rm,
      print_block_removed, false, true},
 
+    {"dag put", "[FILE]…", "store data, given in a codec, in a codec", CLI_RPC, "dag/put", 0, ANY, false,
+     dag_put_specs, cli_upload_files, print_dag_put, false},
+    {"dag get", "CID[/PATH]", "print a block, or a value in it, in a codec", CLI_RPC, "dag/get", 1, 1, false,
+     dag_get_specs, NULL, NULL, false, true},
+    {"dag resolve", "CID/PATH", "the block that a path ends in, and what is left of the path", CLI_RPC,
+     "dag/resolve", 1, 1, false, NULL, NULL, print_dag_resolved, false, true},
+    {"dag stat", "CID…", "blocks and bytes of DAGs", CLI_RPC, "dag/stat", 1, ANY, false, dag_stat_specs,
+     cli_dag_stat, print_dag_stat, false, true},
     {"dag import", "[FILE]…", "store the blocks of CAR archives, and pin their roots", CLI_RPC, "dag/import",
      0, ANY, false, dag_import_specs, cli_upload_files, print_dag_imported, false},
     {"dag export", "CID[/PATH]", "write a DAG as a CAR archive", CLI_RPC, "dag/export", 1, 1, false,

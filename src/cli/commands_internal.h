@@ -14,6 +14,7 @@ err_t cli_upload_files(task_t *t, cli_t *c, const cli_command_t *command);
 err_t cli_block_rm(task_t *t, cli_t *c, const cli_command_t *command);
 err_t cli_pin_ls(task_t *t, cli_t *c, const cli_command_t *command);
 err_t cli_version(task_t *t, cli_t *c, const cli_command_t *command);
+err_t cli_dag_stat(task_t *t, cli_t *c, const cli_command_t *command);
 err_t cli_dag_export(task_t *t, cli_t *c, const cli_command_t *command);
 err_t cli_get(task_t *t, cli_t *c, const cli_command_t *command);
 /* Reads the arguments that are missing from standard input. ERR_USAGE when there are none either. */
@@ -38,6 +39,9 @@ err_t print_status(task_t *t, cli_t *c, json_t *o);
 err_t print_lookup(task_t *t, cli_t *c, json_t *o);
 err_t print_value(task_t *t, cli_t *c, json_t *o);
 err_t print_dht(task_t *t, cli_t *c, json_t *o);
+err_t print_dag_put(task_t *t, cli_t *c, json_t *o);
+err_t print_dag_resolved(task_t *t, cli_t *c, json_t *o);
+err_t print_dag_stat(task_t *t, cli_t *c, json_t *o);
 err_t print_dag_imported(task_t *t, cli_t *c, json_t *o);
 err_t print_block_stat(task_t *t, cli_t *c, json_t *o);
 err_t print_block_key(task_t *t, cli_t *c, json_t *o);

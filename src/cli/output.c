@@ -105,6 +105,21 @@ const char *cli_size(uint64_t bytes)
     return out;
 }
 
+const char *cli_human_bytes(uint64_t bytes)
+{
+    static char ring[RING][32];
+    static size_t next;
+    static const char *const units[] = {"B", "kB", "MB", "GB", "TB", "PB", "EB"};
+    char *out = ring[next++ % RING];
+    double value = (double)bytes;
+    size_t unit = 0;
+    for (; value >= 1000 && unit + 1 < ARRAY_LEN(units); unit++)
+        value /= 1000;
+    value = (double)(uint64_t)(value * 10 + 0.5) / 10;
+    snprintf(out, sizeof ring[0], unit && value < 10 ? "%.1f %s" : "%.0f %s", value, units[unit]);
+    return out;
+}
+
 void progress_init(progress_t *p, const cli_t *c, const char *label, uint64_t total, uint64_t now_ms)
 {
     *p = (progress_t){.label = label, .total = total, .started_ms = now_ms};

@@ -3,29 +3,13 @@
 #include <inttypes.h>
 #include <stdio.h>
 
-/* "20 kB", "2.4 MB": one digit behind the point below 10 (dustin/go-humanize, which Kubo prints sizes with).
- */
-static const char *short_size(uint64_t bytes, char out[32])
-{
-    static const char *const units[] = {"B", "kB", "MB", "GB", "TB", "PB", "EB"};
-    double value = (double)bytes;
-    size_t unit = 0;
-    for (; value >= 1000 && unit + 1 < ARRAY_LEN(units); unit++)
-        value /= 1000;
-    double shown = (double)(uint64_t)(value * 10 + 0.5) / 10;
-    snprintf(out, 32, unit && shown < 10 ? "%.1f %s" : "%.0f %s", shown, units[unit]);
-    return out;
-}
-
 err_t print_repo_stat(task_t *t, cli_t *c, json_t *o)
 {
     bool is_human = cli_flag(c, "human", false), is_short = cli_flag(c, "size-only", false);
     uint64_t size = (uint64_t)json_number(o, "RepoSize"), max = (uint64_t)json_number(o, "StorageMax");
     if (!is_short)
         TRY(cli_out("NumObjects: %" PRId64 "\n", json_number(o, "NumObjects")));
-    char sizes[2][32];
-    TRY(is_human ? cli_out("RepoSize:   %s\nStorageMax: %s\n", short_size(size, sizes[0]),
-                           short_size(max, sizes[1]))
+    TRY(is_human ? cli_out("RepoSize:   %s\nStorageMax: %s\n", cli_human_bytes(size), cli_human_bytes(max))
                  : cli_out("RepoSize:   %" PRIu64 "\nStorageMax: %" PRIu64 "\n", size, max));
     return is_short ? OK
                     : cli_out("RepoPath:   %s\nVersion:    %s\n", field(o, "RepoPath"), field(o, "Version"));

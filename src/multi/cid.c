@@ -185,20 +185,26 @@ cid_t cid_of_sha256(uint8_t version, uint64_t codec, const uint8_t digest[32])
     return c;
 }
 
-err_t cid_of(uint8_t version, uint64_t codec, uint64_t hash_code, bytes_t data, cid_t *ret_cid)
+err_t cid_of_length(uint8_t version, uint64_t codec, uint64_t hash_code, size_t digest_len, bytes_t data,
+                    cid_t *ret_cid)
 {
-    size_t len = data.len;
     if (version > 1)
         return fail(ERR_INVALID, "CIDs of version %u are unknown", version);
-    if (hash_code != MH_IDENTITY)
-        TRY(multihash_natural_len(hash_code, &len));
     cid_t c = {.version = version, .codec = codec, .hash_code = hash_code};
-    TRY(multihash_sum(hash_code, data, len, c.digest));
-    c.digest_len = (uint8_t)len;
+    TRY(multihash_sum(hash_code, data, digest_len, c.digest));
+    c.digest_len = (uint8_t)digest_len;
     if (!version && !can_be_v0(&c))
         return fail(ERR_INVALID, "only dag-pb with sha2-256 can be a CIDv0");
     *ret_cid = c;
     return OK;
+}
+
+err_t cid_of(uint8_t version, uint64_t codec, uint64_t hash_code, bytes_t data, cid_t *ret_cid)
+{
+    size_t len = data.len;
+    if (hash_code != MH_IDENTITY)
+        TRY(multihash_natural_len(hash_code, &len));
+    return cid_of_length(version, codec, hash_code, len, data, ret_cid);
 }
 
 err_t cid_check_hash_allowed(const cid_t *c)

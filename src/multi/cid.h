@@ -56,6 +56,9 @@ MUST_CHECK err_t cid_to_v0(const cid_t *c, cid_t *ret_cid); /* ERR_INVALID unles
 cid_t cid_of_sha256(uint8_t version, uint64_t codec, const uint8_t digest[32]);
 /* Hashes data with hash_code. version 0 needs dag-pb and sha2-256. */
 MUST_CHECK err_t cid_of(uint8_t version, uint64_t codec, uint64_t hash_code, bytes_t data, cid_t *ret_cid);
+/* The same with a digest of digest_len bytes (as multihash_sum allows). */
+MUST_CHECK err_t cid_of_length(uint8_t version, uint64_t codec, uint64_t hash_code, size_t digest_len,
+                               bytes_t data, cid_t *ret_cid);
 /* The text's own base, when it has one, and MB_BASE58BTC for a v0. */
 MUST_CHECK err_t cid_parse_base(bytes_t text, cid_t *ret_cid, multibase_t *ret_base);
 /* OK when data hashes to c; ERR_CORRUPT when it does not; ERR_UNSUPPORTED/ERR_DENIED when the hash
