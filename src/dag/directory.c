@@ -26,21 +26,31 @@ static unixfs_t with_meta(unixfs_type_t type, const unixfs_t *meta)
     return u;
 }
 
-static size_t link_bytes(const dir_item_t *item)
+static size_t link_bytes(bytes_t name, const dag_ref_t *ref)
 {
     uint8_t cid[CID_BINARY_MAX];
-    size_t cid_len = cid_encode(&item->ref->cid, cid);
-    size_t len = 1 + uvarint_size(cid_len) + cid_len + 1 + uvarint_size(item->name.len) + item->name.len + 1 +
-                 uvarint_size(item->ref->tsize);
+    size_t cid_len = cid_encode(&ref->cid, cid);
+    size_t len = 1 + uvarint_size(cid_len) + cid_len + 1 + uvarint_size(name.len) + name.len + 1 +
+                 uvarint_size(ref->tsize);
     return 1 + uvarint_size(len) + len;
 }
 
-static size_t data_bytes(const unixfs_t *meta)
+size_t directory_data_bytes(shard_rule_t rule, const unixfs_t *meta)
 {
+    if (rule != SHARD_BY_BLOCK)
+        return 0;
     unixfs_leaf_t leaf; /* type and metadata are those of a leaf without its file size (2 bytes) */
     unixfs_t u = with_meta(UNIXFS_DIRECTORY, meta);
     unixfs_leaf_around(&u, 0, &leaf);
     return leaf.prefix_len + leaf.suffix_len - 2;
+}
+
+size_t directory_link_bytes(shard_rule_t rule, bytes_t name, const dag_ref_t *ref)
+{
+    uint8_t cid[CID_BINARY_MAX];
+    return rule == SHARD_BY_BLOCK   ? link_bytes(name, ref)
+           : rule == SHARD_BY_LINKS ? name.len + cid_encode(&ref->cid, cid)
+                                    : 0;
 }
 
 bool directory_is_sharded(const import_options_t *o, const dir_item_t *items, size_t n, const unixfs_t *meta)
@@ -49,12 +59,9 @@ bool directory_is_sharded(const import_options_t *o, const dir_item_t *items, si
         return true;
     if (o->shard_rule == SHARD_BY_COUNT)
         return false;
-    uint64_t size = o->shard_rule == SHARD_BY_BLOCK ? data_bytes(meta) : 0;
-    for (size_t i = 0; i < n && size <= o->shard_threshold; i++) {
-        uint8_t cid[CID_BINARY_MAX];
-        size += o->shard_rule == SHARD_BY_BLOCK ? link_bytes(&items[i])
-                                                : items[i].name.len + cid_encode(&items[i].ref->cid, cid);
-    }
+    uint64_t size = directory_data_bytes(o->shard_rule, meta);
+    for (size_t i = 0; i < n && size <= o->shard_threshold; i++)
+        size += directory_link_bytes(o->shard_rule, items[i].name, items[i].ref);
     return size > o->shard_threshold;
 }
 
@@ -65,8 +72,8 @@ static void put_entry(writer_t *w, bytes_t name, const dag_ref_t *ref)
     dag_pb_put_link(w, &link);
 }
 
-static err_t write_basic(task_t *t, node_writer_t *nw, const dir_item_t *items, size_t n,
-                         const unixfs_t *meta, dag_ref_t *ret_ref)
+err_t directory_write_basic(task_t *t, node_writer_t *nw, const dir_item_t *items, size_t n,
+                            const unixfs_t *meta, dag_ref_t *ret_ref)
 {
     unixfs_t u = with_meta(UNIXFS_DIRECTORY, meta);
     uint64_t below = 0;
@@ -80,15 +87,8 @@ static err_t write_basic(task_t *t, node_writer_t *nw, const dir_item_t *items, 
     return OK;
 }
 
-/* One link of a shard: an entry, or the shard of all entries of the slot. */
-typedef struct shard_link {
-    size_t slot;
-    bytes_t name; /* of the entry; none for a shard */
-    dag_ref_t ref;
-} shard_link_t;
-
-static err_t write_shard_node(task_t *t, node_writer_t *nw, const shard_link_t *links, size_t n,
-                              const unixfs_t *meta, dag_ref_t *ret_ref)
+err_t directory_write_shard(task_t *t, node_writer_t *nw, const shard_link_t *links, size_t n,
+                            const unixfs_t *meta, dag_ref_t *ret_ref)
 {
     uint64_t fanout = nw->options->shard_fanout, below = 0;
     uint8_t bits[128] = {0}; /* fanout / 8, the highest slot first */
@@ -143,7 +143,7 @@ static err_t write_shard(task_t *t, node_writer_t *nw, const dir_item_t *items, 
         }
     }
     if (!e)
-        e = write_shard_node(t, nw, links, count, meta, ret_ref);
+        e = directory_write_shard(t, nw, links, count, meta, ret_ref);
     free(links);
     return e;
 }
@@ -154,7 +154,7 @@ err_t directory_write(task_t *t, node_writer_t *nw, dir_item_t *items, size_t n,
     if (!directory_is_sharded(nw->options, items, n, meta)) {
         if (n)
             qsort(items, n, sizeof *items, compare_names);
-        return write_basic(t, nw, items, n, meta, ret_ref);
+        return directory_write_basic(t, nw, items, n, meta, ret_ref);
     }
     for (size_t i = 0; i < n; i++)
         items[i].hash = hamt_hash(items[i].name);

@@ -105,13 +105,18 @@ err_t put_queue_add(task_t *t, put_queue_t *q, block_t *block)
     return start_write(t, q);
 }
 
-err_t put_queue_flush(task_t *t, put_queue_t *q)
+err_t put_queue_drain(task_t *t, put_queue_t *q)
 {
     TRY(reported(q));
     if (q->filling)
         TRY(start_write(t, q));
     TRY(group_join(t, &q->writers));
-    TRY(reported(q));
+    return reported(q);
+}
+
+err_t put_queue_flush(task_t *t, put_queue_t *q)
+{
+    TRY(put_queue_drain(t, q));
     err_t e = blocks_flush(t, &q->writer);
     if (e) /* not to be asked for again */
         record(q, e);

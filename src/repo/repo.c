@@ -1,6 +1,7 @@
 #include "repo/repo.h"
 #include "base/log.h"
 #include "repo/config_impl.h"
+#include "repo/mfs_impl.h"
 #include "repo/repo_impl.h"
 #include "store/flat_store.h"
 #include "store/pack_store.h"
@@ -47,7 +48,9 @@ static err_t open_parts(task_t *t, repo_t *r)
     r->blocks = store_blocks_new(r->guard);
     r->pins = pins_new(r->state, r->gc);
     gc_add_roots(r->gc, pins_roots, r->pins);
-    return OK;
+    r->mfs = mfs_new(r, task_sched(t));
+    gc_add_roots(r->gc, mfs_roots, r->mfs);
+    return mfs_open(t, r->mfs);
 }
 
 err_t repo_open(task_t *t, const char *path, repo_t **ret_repo)
@@ -73,6 +76,7 @@ void repo_close(task_t *t, repo_t *r)
         return;
     if (r->gc)
         gc_stop(t, r->gc);
+    mfs_close(t, r->mfs);
     pins_free(r->pins);
     store_blocks_free(r->blocks);
     blockstore_close(t, r->guard);
@@ -136,6 +140,11 @@ gc_t *repo_gc(repo_t *r)
 keystore_t *repo_keystore(repo_t *r)
 {
     return r->keystore;
+}
+
+mfs_t *repo_mfs(repo_t *r)
+{
+    return r->mfs;
 }
 
 /* ── config ──────────────────────────────────────────────────────────────────────────────────── */

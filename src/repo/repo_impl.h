@@ -16,6 +16,7 @@ struct repo {
     kv_t *state;
     pins_t *pins;
     gc_t *gc;
+    struct mfs *mfs;
     keystore_t *keystore;
     gate_t config_gate;
 };

@@ -1,0 +1,151 @@
+/* Appends to a file as a trickle tree: a node takes leaves up to the maximum, then four subtrees of each depth.
+ * Where a tree that exists goes on is told from the number of links alone, as in ipfs/boxo
+ * ipld/unixfs/importer/trickle: numbers that look arbitrary here decide about CIDs. */
+#include "dag/file_node.h"
+
+enum { DEPTH_REPEAT = 4, NO_MAX_DEPTH = -1 };
+
+typedef struct append {
+    file_editor_t *ed;
+    feed_t *feed;
+    size_t chunk_bytes;
+    bool raw_leaves;
+} append_t;
+
+static bool is_done(task_t *t, append_t *a)
+{
+    return !feed_has(t, a->feed);
+}
+
+/* Holes are long and their leaves are all the same. */
+static err_t add_leaf(task_t *t, append_t *a, file_node_t *n)
+{
+    file_editor_t *ed = a->ed;
+    dag_ref_t ref;
+    bool is_zero = !a->feed->source.read && a->feed->zeros >= a->chunk_bytes;
+    if (is_zero && ed->zero_leaf.tsize && ed->zero_leaf_is_raw == a->raw_leaves) {
+        a->feed->zeros -= a->chunk_bytes;
+        file_node_add(n, &ed->zero_leaf);
+        return task_check(t);
+    }
+    size_t len = feed_read(t, a->feed, ed->chunk, a->chunk_bytes);
+    TRY(file_leaf_write(t, ed, a->raw_leaves, bytes_of(ed->chunk, len), &ref));
+    file_node_add(n, &ref);
+    if (is_zero) {
+        ed->zero_leaf = ref;
+        ed->zero_leaf_is_raw = a->raw_leaves;
+    }
+    return OK;
+}
+
+static err_t fill_layer(task_t *t, append_t *a, file_node_t *n)
+{
+    while (n->count < FILE_EDITOR_MAX_LINKS && !is_done(t, a))
+        TRY(add_leaf(t, a, n));
+    return OK;
+}
+
+static err_t fill_tree(task_t *t, append_t *a, file_node_t *n, int max_depth);
+
+static err_t add_tree(task_t *t, append_t *a, file_node_t *n, int max_depth)
+{
+    AUTO_PTR(file_node_t) child = file_node_new(a->ed->format, UNIXFS_FILE);
+    dag_ref_t ref;
+    TRY(fill_tree(t, a, child, max_depth));
+    TRY(file_node_write(t, a->ed, child, &ref));
+    file_node_add(n, &ref);
+    return OK;
+}
+
+/* Recursion: each level is one shallower than the one above. */
+static err_t fill_tree(task_t *t, append_t *a, file_node_t *n, int max_depth)
+{
+    TRY(fill_layer(t, a, n));
+    for (int depth = 1; depth < max_depth && !is_done(t, a); depth++)
+        for (int i = 0; i < DEPTH_REPEAT && !is_done(t, a); i++)
+            TRY(add_tree(t, a, n, depth));
+    return OK;
+}
+
+/* Which depth the next subtree has, and the how many-th of its depth it is. */
+static void where_it_ends(const file_node_t *n, int *ret_depth, int *ret_repeat)
+{
+    size_t trees = n->count < FILE_EDITOR_MAX_LINKS ? 0 : n->count - FILE_EDITOR_MAX_LINKS;
+    *ret_depth = n->count < FILE_EDITOR_MAX_LINKS ? 0 : (int)(trees / DEPTH_REPEAT) + 1;
+    *ret_repeat = (int)(trees % DEPTH_REPEAT);
+}
+
+static err_t append_below(task_t *t, append_t *a, file_node_t *n, int max_depth, int level);
+
+/* The last subtree may not be full. One that proves to be a leaf, as in wide balanced trees, stays as it is. */
+static err_t fill_last_child(task_t *t, append_t *a, file_node_t *n, int depth, int repeat, int level)
+{
+    if (n->count <= FILE_EDITOR_MAX_LINKS)
+        return OK;
+    const dag_ref_t *last = &n->links[n->count - 1].ref;
+    if (last->cid.codec == CODEC_DAG_PB) {
+        AUTO_PTR(file_node_t) child = NULL;
+        dag_ref_t ref;
+        TRY(file_node_load(t, a->ed, &last->cid, &child));
+        TRY(append_below(t, a, child, depth - 1, level + 1));
+        TRY(file_node_write(t, a->ed, child, &ref));
+        file_node_remove_last(n);
+        file_node_add(n, &ref);
+    }
+    for (; repeat && repeat < DEPTH_REPEAT && !is_done(t, a); repeat++)
+        TRY(add_tree(t, a, n, depth));
+    return OK;
+}
+
+/* Below the root. max_depth may be negative: a subtree of leaves alone. */
+static err_t append_below(task_t *t, append_t *a, file_node_t *n, int max_depth, int level)
+{
+    int depth, repeat;
+    if (level == FILE_EDITOR_MAX_DEPTH)
+        return fail(ERR_LIMIT, "a file of more than %d levels of nodes", FILE_EDITOR_MAX_DEPTH);
+    if (!max_depth || is_done(t, a))
+        return OK;
+    where_it_ends(n, &depth, &repeat);
+    if (!depth) {
+        TRY(fill_layer(t, a, n));
+        depth++;
+    }
+    if (depth == max_depth)
+        return OK;
+    TRY(fill_last_child(t, a, n, depth, repeat, level));
+    if (!is_done(t, a))
+        depth++;
+    for (; depth < max_depth && !is_done(t, a); depth++)
+        for (int i = 0; i < DEPTH_REPEAT && !is_done(t, a); i++)
+            TRY(add_tree(t, a, n, depth));
+    return OK;
+}
+
+static err_t append_to_root(task_t *t, append_t *a, file_node_t *n)
+{
+    int depth, repeat;
+    where_it_ends(n, &depth, &repeat);
+    if (!depth) {
+        TRY(fill_layer(t, a, n));
+        if (is_done(t, a)) {
+            if (n->fs.has_mtime)
+                n->fs.mtime = a->ed->options.now;
+            return OK;
+        }
+        depth++;
+    }
+    TRY(fill_last_child(t, a, n, depth - 1, repeat, 0));
+    if (!is_done(t, a))
+        depth++;
+    for (; !is_done(t, a); depth++)
+        for (int i = 0; i < DEPTH_REPEAT && !is_done(t, a); i++)
+            TRY(add_tree(t, a, n, depth));
+    return OK;
+}
+
+err_t file_append(task_t *t, file_editor_t *ed, feed_t *f, size_t chunk_bytes, bool raw_leaves)
+{
+    append_t a = {ed, f, chunk_bytes, raw_leaves};
+    ed->is_changed = true;
+    return append_to_root(t, &a, ed->root);
+}

@@ -1,0 +1,68 @@
+/* file_node: a node of a file in memory, as the file editor changes it. Only for the editor's files. */
+#ifndef DAG_FILE_NODE_H
+#define DAG_FILE_NODE_H
+#include "dag/dag_node.h"
+#include "dag/file_editor.h"
+#include "dag/node_format.h"
+#include "dag/node_writer.h"
+
+typedef struct file_link {
+    dag_ref_t ref; /* size: of its content */
+} file_link_t;
+typedef struct file_node {
+    node_format_t format;
+    unixfs_t fs; /* type, mode, mtime, has_data; data borrows from own_data */
+    buf_t own_data;
+    file_link_t *links;
+    size_t count, cap;
+    uint64_t size; /* of the content: data and links */
+} file_node_t;
+
+/* What is written: bytes of a source, or zeros. */
+typedef struct feed {
+    source_t source; /* read NULL: zeros */
+    uint64_t zeros;
+    uint8_t *buf; /* FEED_BYTES, read ahead */
+    size_t position, len;
+    bool has_ended;
+    error_slot_t error; /* of the source */
+} feed_t;
+
+struct file_editor {
+    blocks_t *blocks;
+    file_editor_options_t options;
+    node_format_t format; /* of new nodes */
+    bool has_raw_leaves;
+    dag_ref_t original;
+    bool is_changed;
+    block_t *raw;      /* the file is one raw block; else: */
+    file_node_t *root;
+    put_queue_t queue;
+    import_options_t node_options; /* of the node that is being written */
+    node_writer_t writer;
+    uint8_t *chunk;
+    dag_ref_t zero_leaf; /* of a whole leaf of zeros; tsize 0: none was made yet */
+    bool zero_leaf_is_raw;
+};
+
+file_node_t *file_node_new(node_format_t format, unixfs_type_t type);
+void file_node_free(file_node_t *n); /* NULL is fine */
+AUTO_PTR_DEFINE(file_node_t, file_node_free)
+/* A dag-pb node of a file. */
+MUST_CHECK err_t file_node_of(const dag_node_t *from, file_node_t **ret);
+MUST_CHECK err_t file_node_load(task_t *t, file_editor_t *ed, const cid_t *cid, file_node_t **ret);
+void file_node_add(file_node_t *n, const dag_ref_t *child);
+void file_node_remove_last(file_node_t *n);
+MUST_CHECK err_t file_node_set_data(file_node_t *n, bytes_t data);
+MUST_CHECK err_t file_node_write(task_t *t, file_editor_t *ed, const file_node_t *n, dag_ref_t *ret_ref);
+/* A raw block of these bytes. */
+MUST_CHECK err_t file_raw_write(task_t *t, file_editor_t *ed, node_format_t format, bytes_t data,
+                                dag_ref_t *ret_ref);
+/* A leaf of type Raw, or a raw block. */
+MUST_CHECK err_t file_leaf_write(task_t *t, file_editor_t *ed, bool is_raw, bytes_t data, dag_ref_t *ret_ref);
+
+bool feed_has(task_t *t, feed_t *f); /* is there at least one byte more? */
+size_t feed_read(task_t *t, feed_t *f, uint8_t *out, size_t cap); /* less than cap only at the end */
+/* Appends all of the feed in chunks of so many bytes. The editor has a root node. */
+MUST_CHECK err_t file_append(task_t *t, file_editor_t *ed, feed_t *f, size_t chunk_bytes, bool raw_leaves);
+#endif

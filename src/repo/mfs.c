@@ -1,0 +1,357 @@
+#include "repo/mfs.h"
+#include "base/log.h"
+#include "dag/file_editor.h"
+#include "multi/multicodec.h"
+#include "repo/mfs_impl.h"
+#include <stdlib.h>
+
+/* Space "mfs" of the state database, key "root", value the binary CID. */
+#define SPACE "mfs"
+#define KEY BYTES_LIT("root")
+enum { QUEUE_BYTES = 4 << 20, QUEUE_BATCHES = 2 };
+
+/* ── blocks ──────────────────────────────────────────────────────────────────────────────────── */
+static mfs_blocks_t *blocks_of(blocks_t *b)
+{
+    return CONTAINER_OF(b, mfs_blocks_t, base);
+}
+
+static err_t get_block(task_t *t, blocks_t *b, const cid_t *cid, block_t **ret_block)
+{
+    mfs_blocks_t *v = blocks_of(b);
+    if (v->from)
+        return blocks_get(t, v->from, cid, ret_block);
+    err_t e = blocks_get(t, v->local, cid, ret_block);
+    if (e == ERR_NOT_FOUND) {
+        v->has_missing = true;
+        v->missing = *cid;
+    }
+    return e;
+}
+
+static void prefetch(task_t *t, blocks_t *b, const cid_t *cids, size_t n)
+{
+    if (blocks_of(b)->from)
+        blocks_prefetch(t, blocks_of(b)->from, cids, n);
+}
+
+static err_t put_many(task_t *t, blocks_t *b, block_t *const *list, size_t n)
+{
+    return blocks_put_many(t, blocks_of(b)->local, list, n);
+}
+
+static bool has_block(task_t *t, blocks_t *b, const cid_t *cid)
+{
+    return blocks_has(t, blocks_of(b)->local, cid);
+}
+
+static err_t write_many(task_t *t, blocks_t *b, block_t *const *list, size_t n, void **state)
+{
+    blocks_t *local = blocks_of(b)->local;
+    return local->ops->write_many(t, local, list, n, state);
+}
+
+static err_t settle(task_t *t, blocks_t *b, void **state)
+{
+    blocks_t *local = blocks_of(b)->local;
+    return local->ops->settle(t, local, state);
+}
+
+void mfs_blocks_init(mfs_blocks_t *b, mfs_t *m, blocks_t *from)
+{
+    static const blocks_ops_t ops = {.get = get_block,
+                                     .prefetch = prefetch,
+                                     .put_many = put_many,
+                                     .has = has_block,
+                                     .write_many = write_many,
+                                     .settle = settle};
+    *b = (mfs_blocks_t){.base = {&ops}, .from = from, .local = repo_blocks(m->repo)};
+}
+
+/* ── opening and closing ─────────────────────────────────────────────────────────────────────── */
+static err_t read_options(const config_t *c, import_options_t *o)
+{
+    import_options_init(o);
+    const char *hash = config_str(c, "Import.HashFunction", "sha2-256");
+    const char *rule = config_str(c, "Import.UnixFSHAMTDirectorySizeEstimation", "links");
+    if (strcmp(hash, "sha2-256") && multicodec_from_name(hash, &o->hash_code))
+        return fail(ERR_INVALID, "Import.HashFunction in the config is unrecognized: \"%.60s\"", hash);
+    o->cid_version = (int)config_int(c, "Import.CidVersion", -1);
+    o->shard_rule = !strcmp(rule, "block")      ? SHARD_BY_BLOCK
+                    : !strcmp(rule, "disabled") ? SHARD_BY_COUNT
+                                                : SHARD_BY_LINKS;
+    o->shard_threshold = config_size(c, "Import.UnixFSHAMTDirectorySizeThreshold", IMPORT_SHARD_THRESHOLD);
+    int64_t links = config_int(c, "Import.UnixFSDirectoryMaxLinks", 0);
+    int64_t fanout = config_int(c, "Import.UnixFSHAMTDirectoryMaxFanout", 0);
+    o->max_directory_links = links > 0 ? (size_t)links : 0;
+    o->shard_fanout = fanout > 0 ? (size_t)fanout : o->shard_fanout;
+    TRY(import_parse_chunker(config_str(c, "Import.UnixFSChunker", ""), &o->chunk_bytes));
+    return import_options_resolve(o);
+}
+
+void mfs_queue_init(mfs_t *m)
+{
+    put_queue_init(&m->queue, m->sched, &m->local.base, QUEUE_BYTES, QUEUE_BATCHES);
+}
+
+mfs_t *mfs_new(repo_t *r, sched_t *s)
+{
+    mfs_t *m = xcalloc(1, sizeof *m);
+    m->repo = r;
+    m->sched = s;
+    gate_init(&m->gate, 1);
+    list_init(&m->loaded);
+    event_init(&m->committed);
+    mfs_blocks_init(&m->local, m, NULL);
+    mfs_queue_init(m);
+    return m;
+}
+
+static node_format_t root_format(const mfs_t *m)
+{
+    return (node_format_t){(uint8_t)m->options.cid_version, m->options.hash_code};
+}
+
+/* The root takes the format of the config, whatever it had. */
+static err_t load_root(task_t *t, mfs_t *m, const cid_t *cid, mfs_node_t **ret)
+{
+    AUTO(dag_node_t) n = {0};
+    dir_editor_t *editor;
+    if (cid) {
+        TRY(dag_node_get(t, &m->local.base, cid, &n));
+        TRY(dir_editor_open(t, &m->local.base, &m->options, &n, &editor));
+        dir_editor_set_format(editor, root_format(m));
+    } else {
+        editor = dir_editor_new(&m->local.base, &m->options, root_format(m));
+    }
+    *ret = mfs_node_new(m, NULL, BYTES_NONE, editor);
+    return OK;
+}
+
+static err_t read_root(task_t *t, mfs_t *m, cid_t *ret, bool *ret_has)
+{
+    AUTO(buf_t) value = {0};
+    buf_init(&value, CID_BINARY_MAX);
+    err_t e = kv_get(t, m->repo->state, SPACE, KEY, &value);
+    *ret_has = !e;
+    if (e)
+        return e == ERR_NOT_FOUND ? OK : e;
+    if (cid_decode(buf_bytes(&value), ret))
+        return fail(ERR_CORRUPT, "the state database holds a root of files that is none");
+    return OK;
+}
+
+err_t mfs_open(task_t *t, mfs_t *m)
+{
+    bool has;
+    TRY(read_options(repo_config(m->repo), &m->options));
+    TRY(read_root(t, m, &m->durable_root, &has));
+    m->losses = blockstore_losses(m->repo->store);
+    err_t e = load_root(t, m, has ? &m->durable_root : NULL, &m->root);
+    if (e != ERR_NOT_FOUND && e != ERR_CORRUPT && e != ERR_INVALID)
+        return e;
+    if (e)
+        log_error("the root of the files is damaged or not here", LOG_ERR(e));
+    return OK;
+}
+
+void mfs_close(task_t *t, mfs_t *m)
+{
+    if (!m)
+        return;
+    if (m->root && m->durable < m->version && mfs_commit(t, m))
+        log_error("changes of files that were not flushed are lost", LOG_ERR(error_slot()->code));
+    if (m->root)
+        mfs_free_tree(m, m->root);
+    put_queue_deinit(t, &m->queue);
+    free(m);
+}
+
+static void replace_tree(mfs_t *m, mfs_node_t *fresh)
+{
+    mfs_node_t *old = m->root;
+    m->root = fresh;
+    if (old)
+        old->is_orphan = true;
+    if (old && !old->users)
+        mfs_free_tree(m, old);
+    m->version++;
+}
+
+static err_t set_root_op(task_t *t, mfs_t *m, void *arg)
+{
+    mfs_node_t *fresh;
+    TRY(load_root(t, m, arg, &fresh));
+    replace_tree(m, fresh);
+    return OK;
+}
+
+static err_t not_open(void)
+{
+    return fail(ERR_CORRUPT, "the root of the files is damaged or not here: `files chroot` sets another one");
+}
+
+/* ── the gate ────────────────────────────────────────────────────────────────────────────────── */
+static err_t run_once(task_t *t, mfs_t *m, mfs_op_fn op, void *arg, bool *ret_missed, cid_t *ret_missing)
+{
+    TRY(gate_enter(t, &m->gate));
+    m->local.has_missing = false;
+    err_t e = m->root || op == set_root_op ? op(t, m, arg) : not_open();
+    *ret_missed = e == ERR_NOT_FOUND && m->local.has_missing;
+    *ret_missing = m->local.missing;
+    if (!e)
+        mfs_trim(t, m);
+    gate_leave(&m->gate);
+    return e;
+}
+
+err_t mfs_run(task_t *t, mfs_t *m, blocks_t *from, mfs_op_fn op, void *arg)
+{
+    for (;;) {
+        bool has_missed = false;
+        cid_t missing;
+        AUTO_PTR(block_t) block = NULL;
+        err_t e = run_once(t, m, op, arg, &has_missed, &missing);
+        if (!has_missed || !from)
+            return e;
+        TRY(blocks_get(t, from, &missing, &block));
+        TRY(blocks_put_many(t, repo_blocks(m->repo), &block, 1));
+    }
+}
+
+/* ── commits ─────────────────────────────────────────────────────────────────────────────────── */
+/* The disk has lost blocks that the tree may refer to: only what is durable counts. */
+static err_t start_over(task_t *t, mfs_t *m)
+{
+    mfs_node_t *fresh;
+    bool has;
+    cid_t root;
+    TRY(read_root(t, m, &root, &has));
+    TRY(load_root(t, m, has ? &root : NULL, &fresh));
+    m->losses = blockstore_losses(m->repo->store);
+    replace_tree(m, fresh);
+    log_error("the disk lost blocks: changes of files since the last flush are gone");
+    return OK;
+}
+
+static err_t store_root(task_t *t, mfs_t *m, const cid_t *root)
+{
+    uint8_t value[CID_BINARY_MAX];
+    size_t len = cid_encode(root, value);
+    TRY(kv_put(t, m->repo->state, SPACE, KEY, bytes_of(value, len)));
+    m->durable_root = *root;
+    return OK;
+}
+
+static err_t snapshot(task_t *t, mfs_t *m, void *arg)
+{
+    return mfs_write_tree(t, m, m->root, arg);
+}
+
+static err_t reset_op(task_t *t, mfs_t *m, void *arg)
+{
+    return start_over(t, m);
+}
+
+/* Blocks first, then the root. */
+static err_t commit_once(task_t *t, mfs_t *m)
+{
+    dag_ref_t root;
+    TRY(mfs_run(t, m, NULL, snapshot, &root));
+    uint64_t version = m->version; /* nothing has waited since the gate was left */
+    err_t e = blockstore_sync_since(t, m->repo->store, m->losses);
+    if (e && blockstore_losses(m->repo->store) != m->losses) {
+        error_slot_t why = *error_slot();
+        TRY(mfs_run(t, m, NULL, reset_op, NULL));
+        *error_slot() = why;
+    }
+    TRY(e);
+    if (!cid_equal(&root.cid, &m->durable_root))
+        TRY(store_root(t, m, &root.cid));
+    m->durable = version;
+    return OK;
+}
+
+/* One task commits for all who wait; those who come while it does are in the next round. */
+err_t mfs_commit(task_t *t, mfs_t *m)
+{
+    uint64_t wanted = m->version;
+    while (m->durable < wanted) {
+        if (m->is_committing) {
+            TRY(event_wait(t, &m->committed));
+            continue;
+        }
+        m->is_committing = true;
+        err_t e = commit_once(t, m);
+        m->is_committing = false;
+        event_fire(&m->committed);
+        TRY(e);
+    }
+    return OK;
+}
+
+/* ── the whole tree ──────────────────────────────────────────────────────────────────────────── */
+err_t mfs_root(task_t *t, mfs_t *m, cid_t *ret_root)
+{
+    dag_ref_t ref;
+    TRY(mfs_run(t, m, NULL, snapshot, &ref));
+    *ret_root = ref.cid;
+    return OK;
+}
+
+/* What is durable, and what it will be. */
+err_t mfs_roots(task_t *t, void *mfs, gc_keep_fn keep, void *keep_arg)
+{
+    mfs_t *m = mfs;
+    cid_t now;
+    bool has;
+    cid_t durable;
+    TRY(read_root(t, m, &durable, &has));
+    if (!has && !m->version) /* never used */
+        return OK;
+    TRY(mfs_root(t, m, &now));
+    if (has && !cid_equal(&durable, &now))
+        TRY(keep(t, keep_arg, &durable, true));
+    return keep(t, keep_arg, &now, true);
+}
+
+err_t mfs_set_root(task_t *t, mfs_t *m, const cid_t *root)
+{
+    cid_t copy = *root;
+    TRY(mfs_run(t, m, NULL, set_root_op, &copy));
+    return mfs_commit(t, m);
+}
+
+node_format_t mfs_node_format(mfs_format_t f, node_format_t otherwise)
+{
+    return f.is_set ? (node_format_t){f.version, f.hash_code} : otherwise;
+}
+
+/* ── lookups ─────────────────────────────────────────────────────────────────────────────────── */
+typedef struct lookup {
+    const char *path;
+    mfs_entry_t entry;
+} lookup_t;
+
+static err_t lookup_op(task_t *t, mfs_t *m, void *arg)
+{
+    lookup_t *l = arg;
+    mfs_path_t *p = xmalloc(sizeof *p);
+    mfs_node_t *parent;
+    mfs_found_t found;
+    err_t e = mfs_path_parse(l->path, p);
+    if (!e)
+        e = mfs_find(t, m, p, &parent, &found);
+    free(p);
+    TRY(e);
+    l->entry = (mfs_entry_t){.ref = found.ref, .is_dir = found.is_dir};
+    return found.is_dir ? mfs_write_tree(t, m, found.node, &l->entry.ref) : OK;
+}
+
+err_t mfs_lookup(task_t *t, mfs_t *m, blocks_t *from, const char *path, mfs_entry_t *ret)
+{
+    lookup_t l = {.path = path};
+    TRY(mfs_run(t, m, from, lookup_op, &l));
+    *ret = l.entry;
+    return OK;
+}

@@ -1,0 +1,118 @@
+/* mfs_impl: what the files of the mutable tree share.
+ *
+ * The tree in memory has a node for each directory that was looked into and for each file that is being written.
+ * A directory's editor holds the refs of its entries; those of directories below it that have changed are brought
+ * up to date when the tree is written, bottom-up. `gate` is the lock of the tree: whoever holds it may wait for
+ * the local store, never for the network or for a sync. Work that needs a block which is not here is given up
+ * before it has changed anything, and begun anew when the block has been fetched. */
+#ifndef REPO_MFS_IMPL_H
+#define REPO_MFS_IMPL_H
+#include "base/list.h"
+#include "base/map.h"
+#include "dag/dir_editor.h"
+#include "repo/mfs.h"
+#include "repo/repo_impl.h"
+
+typedef struct mfs_node {
+    struct mfs_node *parent; /* NULL: the root, or what was cut off the tree */
+    char *name;
+    bool is_dir;
+    size_t users; /* tasks that hold it or something below it: it stays in memory */
+    bool is_orphan; /* cut off; freed with its last user */
+    /* a directory */
+    dir_editor_t *editor;
+    map_t children;    /* name -> mfs_node_t */
+    list_t in_use;     /* of all loaded directories, the least recently used first */
+    list_t changed;    /* directories below it that must be written; this one's entry is in_changed */
+    list_t in_changed; /* linked: has changes, itself or below */
+    size_t entries;    /* that its editor holds, as counted last */
+    uint64_t opened_at, cleared_at; /* ticks: see mfs_clear_cache */
+    /* a file */
+    gate_t writing;
+} mfs_node_t;
+
+/* What an editor reads and writes: reads go to `from`, writes into the local store. */
+typedef struct mfs_blocks {
+    blocks_t base;
+    blocks_t *from, *local;
+    bool has_missing; /* noted when from is NULL */
+    cid_t missing;
+} mfs_blocks_t;
+
+struct mfs {
+    repo_t *repo;
+    import_options_t options; /* of the config: format of the root, chunks, when directories are sharded */
+    mfs_blocks_t local;
+    gate_t gate;
+    mfs_node_t *root;
+    sched_t *sched;
+    put_queue_t queue; /* of directory nodes */
+    list_t loaded;     /* directories, through in_use */
+    size_t loaded_dirs, loaded_entries;
+    uint64_t ticks;
+    /* commits */
+    uint64_t version, durable; /* of the tree: counts changes */
+    bool is_committing;
+    event_t committed;
+    cid_t durable_root;
+    uint64_t losses; /* of the store when all that the tree refers to was known to be there */
+};
+
+mfs_t *mfs_new(repo_t *r, sched_t *s);
+MUST_CHECK err_t mfs_open(task_t *t, mfs_t *m);
+void mfs_close(task_t *t, mfs_t *m); /* commits what is not flushed; NULL is fine */
+err_t mfs_roots(task_t *t, void *mfs, gc_keep_fn keep, void *keep_arg);
+
+/* ── mfs_tree.c; all under the gate ──────────────────────────────────────────────────────────── */
+typedef struct mfs_path {
+    bytes_t parts[MFS_MAX_DEPTH];
+    size_t count;
+    bool has_slash; /* at its end */
+} mfs_path_t;
+MUST_CHECK err_t mfs_path_parse(const char *path, mfs_path_t *ret);
+/* The last part; empty for the root or behind a slash. */
+bytes_t mfs_path_name(const mfs_path_t *p);
+/* As text: "/a/b" of the first n parts without the slash in front when bare. */
+const char *mfs_path_print(const mfs_path_t *p, size_t n, char out[160]);
+
+/* The directory that the first n parts name. ERR_NOT_FOUND "file does not exist", ERR_INVALID. */
+MUST_CHECK err_t mfs_find_dir(task_t *t, mfs_t *m, const mfs_path_t *p, size_t n, mfs_node_t **ret);
+typedef struct mfs_found {
+    bool has, is_dir;
+    dag_ref_t ref;    /* of files; of directories as of their last writing */
+    mfs_node_t *node; /* loaded directory, or file that is being written; else NULL */
+} mfs_found_t;
+/* A name in a directory; loads it when it is a directory. */
+MUST_CHECK err_t mfs_find_child(task_t *t, mfs_t *m, mfs_node_t *dir, bytes_t name, mfs_found_t *ret);
+/* The whole path, last part included; dir is NULL for the root itself. */
+MUST_CHECK err_t mfs_find(task_t *t, mfs_t *m, const mfs_path_t *p, mfs_node_t **ret_parent,
+                          mfs_found_t *ret);
+err_t mfs_not_exist(void);
+
+mfs_node_t *mfs_node_new(mfs_t *m, mfs_node_t *parent, bytes_t name, dir_editor_t *editor);
+void mfs_use(mfs_node_t *n);
+void mfs_release(mfs_t *m, mfs_node_t *n);
+bool mfs_is_attached(const mfs_t *m, const mfs_node_t *n);
+/* Takes a loaded child out of the tree, which stays with its users. */
+void mfs_cut_off(mfs_t *m, mfs_node_t *n);
+void mfs_move_node(mfs_t *m, mfs_node_t *n, mfs_node_t *to, bytes_t name);
+void mfs_mark_changed(mfs_t *m, mfs_node_t *dir);
+/* Writes what has changed in and below a directory; its ref. The blocks can be read after it. */
+MUST_CHECK err_t mfs_write_tree(task_t *t, mfs_t *m, mfs_node_t *dir, dag_ref_t *ret_ref);
+/* What boxo does when it flushes a directory: the entries that are loaded below it are put anew, up to the root,
+ * and forgotten. Decides about when sharded directories turn back. */
+void mfs_clear_cache(task_t *t, mfs_t *m, mfs_node_t *dir, bytes_t touched);
+void mfs_queue_init(mfs_t *m);
+void mfs_trim(task_t *t, mfs_t *m); /* keeps the directories in memory below their maximum */
+void mfs_free_tree(mfs_t *m, mfs_node_t *n);
+
+/* ── mfs.c ───────────────────────────────────────────────────────────────────────────────────── */
+/* Runs an operation under the gate, again for each block that it missed and `from` has. */
+typedef err_t (*mfs_op_fn)(task_t *t, mfs_t *m, void *arg);
+MUST_CHECK err_t mfs_run(task_t *t, mfs_t *m, blocks_t *from, mfs_op_fn op, void *arg);
+MUST_CHECK err_t mfs_commit(task_t *t, mfs_t *m);
+void mfs_blocks_init(mfs_blocks_t *b, mfs_t *m, blocks_t *from);
+node_format_t mfs_node_format(mfs_format_t f, node_format_t otherwise);
+/* The file as boxo flushes it: a tree of one raw leaf becomes the leaf. */
+MUST_CHECK err_t mfs_settle_file(task_t *t, mfs_t *m, blocks_t *from, const cid_t *cid, dag_ref_t *ret_ref);
+#endif

@@ -1,0 +1,438 @@
+/* What changes the tree but for the content of files: each an operation under the gate, then the commit. */
+#include "dag/dag_walk.h"
+#include "dag/file_editor.h"
+#include "dag/node_meta.h"
+#include "repo/mfs_impl.h"
+#include <stdlib.h>
+
+typedef struct change {
+    const char *path, *to;
+    mfs_path_t from, dst; /* parsed */
+    union {
+        mfs_mkdir_options_t mkdir;
+        mfs_format_t format;
+        struct {
+            dag_ref_t ref;
+            bool force;
+        } put;
+        struct {
+            bool recursive, force;
+        } remove;
+        struct {
+            bool has_mode, has_mtime;
+            uint32_t mode;
+            unixfs_time_t mtime;
+        } meta;
+    };
+} change_t;
+
+static err_t run_change(task_t *t, mfs_t *m, blocks_t *from, change_t *c, mfs_op_fn op, bool flush)
+{
+    TRY(mfs_path_parse(c->path, &c->from));
+    if (c->to)
+        TRY(mfs_path_parse(c->to, &c->dst));
+    TRY(mfs_run(t, m, from, op, c));
+    return flush ? mfs_commit(t, m) : OK;
+}
+
+static change_t *change_new(const char *path)
+{
+    change_t *c = xcalloc(1, sizeof *c);
+    c->path = path;
+    return c;
+}
+
+static err_t put_entry(task_t *t, mfs_t *m, mfs_node_t *dir, bytes_t name, const dag_ref_t *ref)
+{
+    TRY(dir_editor_put(t, dir->editor, name, ref));
+    mfs_mark_changed(m, dir);
+    return OK;
+}
+
+/* ── mkdir ───────────────────────────────────────────────────────────────────────────────────── */
+static err_t make_dir(task_t *t, mfs_t *m, mfs_node_t *parent, bytes_t name, mfs_format_t format,
+                      mfs_node_t **ret)
+{
+    dag_ref_t ref;
+    dir_editor_t *editor = dir_editor_new(&m->local.base, &m->options,
+                                          mfs_node_format(format, dir_editor_format(parent->editor)));
+    err_t e = dir_editor_write(t, editor, &m->queue, &ref);
+    if (!e)
+        e = put_entry(t, m, parent, name, &ref);
+    if (e) {
+        dir_editor_free(editor);
+        return e;
+    }
+    *ret = mfs_node_new(m, parent, name, editor);
+    return *ret ? OK : fail(ERR_LIMIT, "too many directories are open");
+}
+
+static err_t mkdir_op(task_t *t, mfs_t *m, void *arg)
+{
+    change_t *c = arg;
+    const mfs_path_t *p = &c->from;
+    mfs_node_t *dir = m->root;
+    char text[160];
+    if (!p->count)
+        return c->mkdir.parents ? OK : fail(ERR_EXISTS, "cannot create directory '/': Already exists");
+    for (size_t i = 0; i < p->count; i++) {
+        mfs_found_t f;
+        bool is_last = i + 1 == p->count;
+        TRY(mfs_find_child(t, m, dir, p->parts[i], &f));
+        if (f.has && is_last && (!c->mkdir.parents || !f.is_dir))
+            return fail(ERR_EXISTS, "file already exists");
+        if (!f.has && !is_last && !c->mkdir.parents)
+            return mfs_not_exist();
+        if (f.has && !f.is_dir)
+            return fail(ERR_INVALID, "%s was not a directory", mfs_path_print(p, i, text));
+        if (!f.has)
+            TRY(make_dir(t, m, dir, p->parts[i], c->mkdir.format, &f.node));
+        dir = f.node;
+    }
+    if (c->mkdir.flush)
+        mfs_clear_cache(t, m, dir, BYTES_NONE);
+    return OK;
+}
+
+err_t mfs_mkdir(task_t *t, mfs_t *m, blocks_t *from, const char *path, mfs_mkdir_options_t o)
+{
+    change_t *c = change_new(path);
+    c->mkdir = o;
+    err_t e = run_change(t, m, from, c, mkdir_op, o.flush);
+    free(c);
+    return e;
+}
+
+/* ── put ─────────────────────────────────────────────────────────────────────────────────────── */
+/* Takes the loaded node of an entry that goes out of the tree. */
+static void forget_node(mfs_t *m, mfs_node_t *n)
+{
+    if (n)
+        mfs_cut_off(m, n);
+}
+
+static err_t unlink_file(task_t *t, mfs_t *m, const change_t *c)
+{
+    mfs_node_t *dir;
+    mfs_found_t f;
+    bool had;
+    err_t e = mfs_find_dir(t, m, &c->from, c->from.count - 1, &dir);
+    if (e)
+        return e == ERR_NOT_FOUND && !m->local.has_missing ? OK : e;
+    TRY(mfs_find_child(t, m, dir, mfs_path_name(&c->from), &f));
+    if (!f.has)
+        return OK;
+    if (f.is_dir)
+        return fail(ERR_INVALID, "not a file: %.160s", c->path);
+    TRY(dir_editor_remove(t, dir->editor, mfs_path_name(&c->from), &had));
+    forget_node(m, f.node);
+    mfs_mark_changed(m, dir);
+    return OK;
+}
+
+static err_t put_op(task_t *t, mfs_t *m, void *arg)
+{
+    change_t *c = arg;
+    mfs_node_t *dir;
+    mfs_found_t f;
+    if (!c->from.count || c->from.has_slash)
+        return fail(ERR_INVALID, "cannot create file with empty name");
+    if (c->put.force)
+        TRY(unlink_file(t, m, c));
+    TRY(mfs_find_dir(t, m, &c->from, c->from.count - 1, &dir));
+    TRY(mfs_find_child(t, m, dir, mfs_path_name(&c->from), &f));
+    if (f.has)
+        return fail(ERR_EXISTS, "directory already has entry by that name");
+    TRY(put_entry(t, m, dir, mfs_path_name(&c->from), &c->put.ref));
+    mfs_clear_cache(t, m, dir, mfs_path_name(&c->from));
+    return OK;
+}
+
+err_t mfs_settle_file(task_t *t, mfs_t *m, blocks_t *from, const cid_t *cid, dag_ref_t *ret_ref)
+{
+    mfs_blocks_t blocks;
+    file_editor_t *ed;
+    file_editor_options_t o = {.chunk_bytes = m->options.chunk_bytes, .raw_leaves = -1};
+    mfs_blocks_init(&blocks, m, from);
+    TRY(file_editor_open(t, &blocks.base, cid, &o, &ed));
+    err_t e = file_editor_finish(t, ed, ret_ref);
+    file_editor_free(t, ed);
+    return e;
+}
+
+static err_t touch_block(task_t *t, void *gc, const cid_t *cid, block_t *block)
+{
+    gc_touch(gc, cid);
+    return OK;
+}
+
+static err_t missing_is_fine(task_t *t, void *gc, const cid_t *cid, err_t e)
+{
+    gc_touch(gc, cid);
+    return e == ERR_NOT_FOUND || e == ERR_CORRUPT || e == ERR_UNSUPPORTED ? OK : e;
+}
+
+/* Content that is already here and that nothing keeps: a collection that is under way must not take it. */
+static err_t keep_from_collection(task_t *t, mfs_t *m, const cid_t *cid)
+{
+    if (!gc_is_running(m->repo->gc))
+        return OK;
+    AUTO(dag_walker_t) w;
+    dag_walker_init(&w, repo_blocks(m->repo));
+    w.visit = touch_block;
+    w.missing = missing_is_fine;
+    w.arg = m->repo->gc;
+    w.skips_raw = true;
+    return dag_walker_run(t, &w, cid);
+}
+
+/* The ref of any UnixFS node; is_symlink: boxo's tree cannot flush it. */
+static err_t read_source(task_t *t, mfs_t *m, blocks_t *from, const cid_t *cid, bool settles, dag_ref_t *ret,
+                         bool *ret_is_symlink)
+{
+    AUTO(dag_node_t) n = {0};
+    dag_pb_link_t link;
+    TRY(dag_node_get(t, from ? from : repo_blocks(m->repo), cid, &n));
+    *ret_is_symlink = n.fs.type == UNIXFS_SYMLINK;
+    *ret = (dag_ref_t){.cid = *cid, .tsize = n.block->len, .size = n.size};
+    if (settles && dag_node_is_file(&n))
+        return mfs_settle_file(t, m, from, cid, ret);
+    dag_pb_links_t links = dag_pb_links(&n.pb);
+    while (dag_pb_next_link(&links, &link))
+        ret->tsize += link.tsize;
+    return OK;
+}
+
+err_t mfs_put(task_t *t, mfs_t *m, blocks_t *from, const char *path, const cid_t *cid, mfs_put_options_t o)
+{
+    AUTO(gc_hold_t) hold = gc_hold(m->repo->gc);
+    change_t *c = change_new(path);
+    bool is_symlink;
+    c->put.force = o.force;
+    err_t e = read_source(t, m, from, cid, o.flush, &c->put.ref, &is_symlink);
+    if (!e)
+        e = keep_from_collection(t, m, cid);
+    if (!e)
+        e = run_change(t, m, from, c, put_op, o.flush);
+    free(c);
+    TRY(e);
+    return o.flush && is_symlink ? fail(ERR_UNSUPPORTED, "symlinks not yet supported") : OK;
+}
+
+/* ── move ────────────────────────────────────────────────────────────────────────────────────── */
+static bool is_below(const mfs_node_t *n, const mfs_node_t *top)
+{
+    for (; n; n = n->parent)
+        if (n == top)
+            return true;
+    return false;
+}
+
+static err_t find_place(task_t *t, mfs_t *m, change_t *c, bytes_t src_name, mfs_node_t **ret_dir,
+                        bytes_t *ret_name, mfs_found_t *ret_there)
+{
+    const mfs_path_t *p = &c->dst;
+    bool is_dir_path = p->has_slash || !p->count;
+    TRY(mfs_find_dir(t, m, p, is_dir_path ? p->count : p->count - 1, ret_dir));
+    *ret_name = is_dir_path ? src_name : mfs_path_name(p);
+    TRY(mfs_find_child(t, m, *ret_dir, *ret_name, ret_there));
+    if (!ret_there->has || !ret_there->is_dir)
+        return OK;
+    *ret_dir = ret_there->node;
+    *ret_name = src_name;
+    TRY(mfs_find_child(t, m, *ret_dir, *ret_name, ret_there));
+    return ret_there->has ? fail(ERR_EXISTS, "directory already has entry by that name") : OK;
+}
+
+static err_t move_op(task_t *t, mfs_t *m, void *arg)
+{
+    change_t *c = arg;
+    mfs_node_t *src_dir, *dst_dir;
+    mfs_found_t src, there;
+    bytes_t src_name = c->from.has_slash ? BYTES_NONE : mfs_path_name(&c->from), dst_name;
+    bool had;
+    TRY(find_place(t, m, c, src_name, &dst_dir, &dst_name, &there));
+    TRY(mfs_find_dir(t, m, &c->from, c->from.count - (src_name.len != 0), &src_dir));
+    TRY(mfs_find_child(t, m, src_dir, src_name, &src));
+    if (!src.has)
+        return mfs_not_exist();
+    if (src_dir == dst_dir && bytes_equal(src_name, dst_name))
+        return OK;
+    if (src.is_dir && is_below(dst_dir, src.node))
+        return fail(ERR_INVALID, "cannot move a directory into itself");
+    if (src.is_dir)
+        TRY(mfs_write_tree(t, m, src.node, &src.ref));
+    mfs_use(src_dir); /* both stay in memory while the other one is worked on */
+    mfs_use(dst_dir);
+    err_t e = OK;
+    if (there.has) {
+        e = dir_editor_remove(t, dst_dir->editor, dst_name, &had);
+        if (!e)
+            forget_node(m, there.node);
+    }
+    if (!e)
+        e = put_entry(t, m, dst_dir, dst_name, &src.ref);
+    if (!e)
+        e = dir_editor_remove(t, src_dir->editor, src_name, &had);
+    if (!e && src.node)
+        mfs_move_node(m, src.node, dst_dir, dst_name);
+    mfs_mark_changed(m, src_dir);
+    mfs_mark_changed(m, dst_dir);
+    mfs_clear_cache(t, m, dst_dir, dst_name);
+    mfs_clear_cache(t, m, src_dir, BYTES_NONE);
+    mfs_clear_cache(t, m, m->root, BYTES_NONE);
+    mfs_release(m, src_dir);
+    mfs_release(m, dst_dir);
+    return e;
+}
+
+err_t mfs_move(task_t *t, mfs_t *m, blocks_t *from, const char *src, const char *dst, bool flush)
+{
+    change_t *c = change_new(src);
+    c->to = dst;
+    err_t e = run_change(t, m, from, c, move_op, flush);
+    free(c);
+    return e;
+}
+
+/* ── remove ──────────────────────────────────────────────────────────────────────────────────── */
+static err_t remove_op(task_t *t, mfs_t *m, void *arg)
+{
+    change_t *c = arg;
+    mfs_node_t *dir;
+    mfs_found_t f = {0};
+    bytes_t name = mfs_path_name(&c->from);
+    bool had;
+    if (!name.len)
+        return fail(ERR_INVALID, "cannot delete root");
+    err_t e = mfs_find_dir(t, m, &c->from, c->from.count - 1, &dir);
+    if (e)
+        return e == ERR_NOT_FOUND && c->remove.force && !m->local.has_missing ? OK : e;
+    e = mfs_find_child(t, m, dir, name, &f);
+    if (e && !c->remove.force)
+        return e;
+    if (e)
+        f.node = NULL; /* damaged, or not here: it goes all the same */
+    else if (!f.has)
+        return c->remove.force ? OK : mfs_not_exist();
+    if (f.is_dir && !c->remove.recursive && !c->remove.force)
+        return fail(ERR_INVALID, "path is a directory, use -r to remove directories");
+    TRY(dir_editor_remove(t, dir->editor, name, &had));
+    forget_node(m, f.node);
+    mfs_mark_changed(m, dir);
+    mfs_clear_cache(t, m, dir, BYTES_NONE);
+    return OK;
+}
+
+err_t mfs_remove(task_t *t, mfs_t *m, blocks_t *from, const char *path, bool recursive, bool force)
+{
+    change_t *c = change_new(path);
+    c->remove.recursive = recursive;
+    c->remove.force = force;
+    err_t e = run_change(t, m, from, c, remove_op, true);
+    free(c);
+    return e;
+}
+
+/* ── format, mode, time ──────────────────────────────────────────────────────────────────────── */
+static err_t format_op(task_t *t, mfs_t *m, void *arg)
+{
+    change_t *c = arg;
+    mfs_node_t *parent;
+    mfs_found_t f;
+    TRY(mfs_find(t, m, &c->from, &parent, &f));
+    if (!f.is_dir)
+        return fail(ERR_INVALID, "can only update directories");
+    dir_editor_set_format(f.node->editor, (node_format_t){c->format.version, c->format.hash_code});
+    if (dir_editor_is_changed(f.node->editor))
+        mfs_mark_changed(m, f.node);
+    return OK;
+}
+
+err_t mfs_set_format(task_t *t, mfs_t *m, blocks_t *from, const char *path, mfs_format_t format, bool flush)
+{
+    change_t *c = change_new(path);
+    c->format = format;
+    err_t e = format.is_set ? run_change(t, m, from, c, format_op, flush) : flush ? mfs_commit(t, m) : OK;
+    free(c);
+    return e;
+}
+
+/* As boxo: the nine bits of the permissions; none of them is no mode at all. */
+static void apply_meta(const change_t *c, unixfs_t *meta)
+{
+    if (c->meta.has_mode) {
+        meta->mode = (meta->mode & 0xfffff000u) | (c->meta.mode & 0777);
+        meta->has_mode = meta->mode != 0;
+    }
+    if (c->meta.has_mtime) {
+        meta->mtime = c->meta.mtime;
+        meta->has_mtime = true;
+    }
+}
+
+static err_t meta_op(task_t *t, mfs_t *m, void *arg)
+{
+    change_t *c = arg;
+    mfs_node_t *parent;
+    mfs_found_t f;
+    TRY(mfs_find(t, m, &c->from, &parent, &f));
+    if (f.is_dir) {
+        unixfs_t meta = *dir_editor_meta(f.node->editor);
+        apply_meta(c, &meta);
+        dir_editor_set_meta(f.node->editor, &meta);
+        mfs_mark_changed(m, f.node);
+        return OK;
+    }
+    AUTO(dag_node_t) n = {0};
+    dag_ref_t ref;
+    TRY(dag_node_get(t, &m->local.base, &f.ref.cid, &n));
+    unixfs_t meta = n.fs;
+    apply_meta(c, &meta);
+    TRY(node_with_meta(t, &n, &meta, &m->queue, &ref));
+    TRY(put_entry(t, m, parent, mfs_path_name(&c->from), &ref));
+    return OK;
+}
+
+err_t mfs_set_mode(task_t *t, mfs_t *m, blocks_t *from, const char *path, uint32_t mode)
+{
+    change_t *c = change_new(path);
+    c->meta.has_mode = true;
+    c->meta.mode = mode;
+    err_t e = run_change(t, m, from, c, meta_op, true);
+    free(c);
+    return e;
+}
+
+err_t mfs_set_mtime(task_t *t, mfs_t *m, blocks_t *from, const char *path, unixfs_time_t mtime)
+{
+    change_t *c = change_new(path);
+    c->meta.has_mtime = true;
+    c->meta.mtime = mtime;
+    err_t e = run_change(t, m, from, c, meta_op, true);
+    free(c);
+    return e;
+}
+
+/* ── flush ───────────────────────────────────────────────────────────────────────────────────── */
+static err_t clear_op(task_t *t, mfs_t *m, void *arg)
+{
+    change_t *c = arg;
+    mfs_node_t *parent;
+    mfs_found_t f;
+    TRY(mfs_find(t, m, &c->from, &parent, &f));
+    mfs_clear_cache(t, m, f.is_dir ? f.node : parent, f.is_dir ? BYTES_NONE : mfs_path_name(&c->from));
+    return OK;
+}
+
+err_t mfs_flush(task_t *t, mfs_t *m, blocks_t *from, const char *path, cid_t *ret_cid)
+{
+    change_t *c = change_new(path);
+    mfs_entry_t entry;
+    err_t e = run_change(t, m, from, c, clear_op, true);
+    free(c);
+    TRY(e);
+    TRY(mfs_lookup(t, m, from, path, &entry));
+    *ret_cid = entry.ref.cid;
+    return OK;
+}
