@@ -8,7 +8,7 @@ struct dir_editor {
     const import_options_t *options;
     unixfs_t meta;
     bool is_changed;
-    dag_ref_t ref; /* when not changed */
+    dag_ref_t ref;   /* when not changed */
     dir_hamt_t hamt; /* sharded when it has a root; else basic: */
     node_format_t format;
     dir_ent_t **ents; /* by name */
@@ -340,7 +340,8 @@ static err_t sharded_put(task_t *t, dir_editor_t *ed, bytes_t name, const dag_re
     }
     TRY(dir_hamt_find(t, &ed->hamt, name, &old)); /* counting may have moved it */
     int64_t width = (int64_t)hamt_prefix_len(ed->hamt.fanout), old_plain = 0, old_size = 0;
-    bool had = old != NULL, is_same = old && cid_equal(&old->ref.cid, &ref->cid) && old->ref.tsize == ref->tsize;
+    bool had = old != NULL,
+         is_same = old && cid_equal(&old->ref.cid, &ref->cid) && old->ref.tsize == ref->tsize;
     if (had) {
         old_plain = plain_size(name, &old->ref) + width;
         old_size = (int64_t)link_size(ed, name, &old->ref);
@@ -487,8 +488,9 @@ err_t dir_editor_write(task_t *t, dir_editor_t *ed, put_queue_t *queue, dag_ref_
     import_options_t o = node_format_options(ed->format, otherwise);
     node_writer_t nw;
     node_writer_init(&nw, &o, queue);
-    err_t e = dir_editor_is_sharded(ed) ? dir_hamt_write(t, &ed->hamt, &nw, &o, otherwise, &ed->meta, &ed->ref)
-                             : write_basic(t, ed, &nw, &ed->ref);
+    err_t e = dir_editor_is_sharded(ed)
+                  ? dir_hamt_write(t, &ed->hamt, &nw, &o, otherwise, &ed->meta, &ed->ref)
+                  : write_basic(t, ed, &nw, &ed->ref);
     node_writer_deinit(&nw);
     TRY(e);
     ed->is_changed = false;

@@ -1,10 +1,10 @@
-/* dir_editor: changes a directory: puts and removes entries, and writes it anew when asked. A basic directory is
- * held whole, a sharded one shard by shard as names lead into it. Over the threshold of the options a basic one
- * becomes sharded, and back.
+/* dir_editor: changes a directory: puts and removes entries, and writes it anew when asked. A basic directory
+ * is held whole, a sharded one shard by shard as names lead into it. Over the threshold of the options a
+ * basic one becomes sharded, and back.
  *
- * When it turns back is decided as in ipfs/boxo ipld/unixfs/io, on which CIDs depend: not by the size alone, but
- * only when entries were removed or shrunk since the editor was opened, and the estimate counts the names of old
- * entries with their slots and those of new ones not at all.
+ * When it turns back is decided as in ipfs/boxo ipld/unixfs/io, on which CIDs depend: not by the size alone,
+ * but only when entries were removed or shrunk since the editor was opened, and the estimate counts the names
+ * of old entries with their slots and those of new ones not at all.
  *
  * The names of entries are any bytes but empty. A failure (a shard is not here, or damaged) changes nothing.
  * All calls under one lock of the caller: some of them wait. */
@@ -23,7 +23,8 @@ MUST_CHECK err_t dir_editor_open(task_t *t, blocks_t *blocks, const import_optio
 dir_editor_t *dir_editor_new(blocks_t *blocks, const import_options_t *o, node_format_t format); /* empty */
 void dir_editor_free(dir_editor_t *ed); /* NULL is fine */
 
-MUST_CHECK err_t dir_editor_find(task_t *t, dir_editor_t *ed, bytes_t name, bool *ret_has, dag_ref_t *ret_ref);
+MUST_CHECK err_t dir_editor_find(task_t *t, dir_editor_t *ed, bytes_t name, bool *ret_has,
+                                 dag_ref_t *ret_ref);
 MUST_CHECK err_t dir_editor_put(task_t *t, dir_editor_t *ed, bytes_t name, const dag_ref_t *ref);
 MUST_CHECK err_t dir_editor_remove(task_t *t, dir_editor_t *ed, bytes_t name, bool *ret_had);
 /* The new ref of an entry that is there, without any estimate: for a change that was estimated when it was

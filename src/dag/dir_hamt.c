@@ -239,8 +239,7 @@ static err_t fork_slot(dir_hamt_t *h, descent_t *d, dir_ent_t *fresh)
     node_format_t format = d->shards[d->depth]->format;
     dir_shard_t *first = NULL, *s = NULL;
     size_t depth = d->depth + 1, max_depth = hamt_max_depth(h->fanout), same = depth;
-    while (same < max_depth &&
-           hamt_slot(d->hash, h->fanout, same) == hamt_slot(old_hash, h->fanout, same))
+    while (same < max_depth && hamt_slot(d->hash, h->fanout, same) == hamt_slot(old_hash, h->fanout, same))
         same++;
     if (same == max_depth)
         return fail(ERR_LIMIT, "directory shard: too many names with the same hash");

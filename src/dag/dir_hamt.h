@@ -1,5 +1,5 @@
-/* dir_hamt: a sharded directory that is being changed. Shards are loaded when a name leads into them, and only
- * those that changed are written; what is loaded and not changed can be let go at any time. Only for the
+/* dir_hamt: a sharded directory that is being changed. Shards are loaded when a name leads into them, and
+ * only those that changed are written; what is loaded and not changed can be let go at any time. Only for the
  * directory editor. The tree is that of ipfs/boxo ipld/unixfs/hamt: a shard that is left with one entry is
  * replaced by the entry, so that the same names give the same tree whatever the order of changes. */
 #ifndef DAG_DIR_HAMT_H
@@ -46,5 +46,5 @@ MUST_CHECK err_t dir_hamt_each(task_t *t, dir_hamt_t *h, dir_hamt_visit_fn visit
 MUST_CHECK err_t dir_hamt_write(task_t *t, dir_hamt_t *h, node_writer_t *w, import_options_t *o,
                                 node_format_t otherwise, const unixfs_t *meta, dag_ref_t *ret_ref);
 void dir_hamt_mark_changed(dir_hamt_t *h); /* all that is loaded */
-void dir_hamt_trim(dir_hamt_t *h); /* lets go what is not changed */
+void dir_hamt_trim(dir_hamt_t *h);         /* lets go what is not changed */
 #endif

@@ -1,5 +1,5 @@
-/* Appends to a file as a trickle tree: a node takes leaves up to the maximum, then four subtrees of each depth.
- * Where a tree that exists goes on is told from the number of links alone, as in ipfs/boxo
+/* Appends to a file as a trickle tree: a node takes leaves up to the maximum, then four subtrees of each
+ * depth. Where a tree that exists goes on is told from the number of links alone, as in ipfs/boxo
  * ipld/unixfs/importer/trickle: numbers that look arbitrary here decide about CIDs. */
 #include "dag/file_node.h"
 
@@ -8,13 +8,14 @@ enum { DEPTH_REPEAT = 4, NO_MAX_DEPTH = -1 };
 typedef struct append {
     file_editor_t *ed;
     feed_t *feed;
-    size_t chunk_bytes;
+    chunker_t chunker;
+    size_t held; /* bytes read but not cut yet, in the editor's chunk */
     bool raw_leaves;
 } append_t;
 
 static bool is_done(task_t *t, append_t *a)
 {
-    return !feed_has(t, a->feed);
+    return !a->held && !feed_has(t, a->feed);
 }
 
 /* Holes are long and their leaves are all the same. */
@@ -22,15 +23,18 @@ static err_t add_leaf(task_t *t, append_t *a, file_node_t *n)
 {
     file_editor_t *ed = a->ed;
     dag_ref_t ref;
-    bool is_zero = !a->feed->source.read && a->feed->zeros >= a->chunk_bytes;
+    bool is_zero = !a->feed->source.read && a->feed->zeros >= FILE_EDITOR_ZERO_BYTES;
     if (is_zero && ed->zero_leaf.tsize && ed->zero_leaf_is_raw == a->raw_leaves) {
-        a->feed->zeros -= a->chunk_bytes;
+        a->feed->zeros -= FILE_EDITOR_ZERO_BYTES;
         file_node_add(n, &ed->zero_leaf);
         return task_check(t);
     }
-    size_t len = feed_read(t, a->feed, ed->chunk, a->chunk_bytes);
+    a->held += feed_read(t, a->feed, ed->chunk + a->held, a->chunker.max_bytes - a->held);
+    size_t len = chunker_cut(&a->chunker, bytes_of(ed->chunk, a->held));
     TRY(file_leaf_write(t, ed, a->raw_leaves, bytes_of(ed->chunk, len), &ref));
     file_node_add(n, &ref);
+    a->held -= len;
+    memmove(ed->chunk, ed->chunk + len, a->held);
     if (is_zero) {
         ed->zero_leaf = ref;
         ed->zero_leaf_is_raw = a->raw_leaves;
@@ -77,7 +81,8 @@ static void where_it_ends(const file_node_t *n, int *ret_depth, int *ret_repeat)
 
 static err_t append_below(task_t *t, append_t *a, file_node_t *n, int max_depth, int level);
 
-/* The last subtree may not be full. One that proves to be a leaf, as in wide balanced trees, stays as it is. */
+/* The last subtree may not be full. One that proves to be a leaf, as in wide balanced trees, stays as it is.
+ */
 static err_t fill_last_child(task_t *t, append_t *a, file_node_t *n, int depth, int repeat, int level)
 {
     if (n->count <= FILE_EDITOR_MAX_LINKS)
@@ -143,9 +148,9 @@ static err_t append_to_root(task_t *t, append_t *a, file_node_t *n)
     return OK;
 }
 
-err_t file_append(task_t *t, file_editor_t *ed, feed_t *f, size_t chunk_bytes, bool raw_leaves)
+err_t file_append(task_t *t, file_editor_t *ed, feed_t *f, const chunker_t *chunker, bool raw_leaves)
 {
-    append_t a = {ed, f, chunk_bytes, raw_leaves};
+    append_t a = {.ed = ed, .feed = f, .chunker = *chunker, .raw_leaves = raw_leaves};
     ed->is_changed = true;
     return append_to_root(t, &a, ed->root);
 }

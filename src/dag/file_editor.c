@@ -72,18 +72,18 @@ static void wrap_raw(file_editor_t *ed)
     ed->raw = NULL;
 }
 
-static err_t append(task_t *t, file_editor_t *ed, feed_t *f, size_t chunk_bytes)
+static err_t append(task_t *t, file_editor_t *ed, feed_t *f, const chunker_t *chunker)
 {
     bool raw_leaves = ed->has_raw_leaves || ed->raw;
     if (!feed_has(t, f))
         return OK;
     if (!ed->chunk) {
-        size_t cap = ed->options.chunk_bytes;
+        size_t cap = ed->options.chunker.max_bytes;
         ed->chunk = xmalloc(cap < FILE_EDITOR_ZERO_BYTES ? FILE_EDITOR_ZERO_BYTES : cap);
     }
     if (ed->raw)
         wrap_raw(ed);
-    return file_append(t, ed, f, chunk_bytes, raw_leaves);
+    return file_append(t, ed, f, chunker, raw_leaves);
 }
 
 /* ── overwriting ─────────────────────────────────────────────────────────────────────────────── */
@@ -176,7 +176,7 @@ err_t file_editor_write(task_t *t, file_editor_t *ed, uint64_t offset, source_t 
     feed_t f = {.source = source};
     err_t e = overwrite(t, ed, &f, offset);
     if (!e)
-        e = append(t, ed, &f, ed->options.chunk_bytes);
+        e = append(t, ed, &f, &ed->options.chunker);
     free(f.buf);
     *ret_source_failed = !e && f.error.code;
     return *ret_source_failed ? fail(f.error.code, "%s", f.error.text) : e;
@@ -214,7 +214,8 @@ static err_t cut_child(task_t *t, file_editor_t *ed, const dag_ref_t *link, uint
     return file_node_write(t, ed, child, ret);
 }
 
-/* size is less than the node's. The child that the cut goes through stays, also when nothing of it is left. */
+/* size is less than the node's. The child that the cut goes through stays, also when nothing of it is left.
+ */
 static err_t cut_node(task_t *t, file_editor_t *ed, file_node_t *n, uint64_t size, size_t level)
 {
     if (level == FILE_EDITOR_MAX_DEPTH)
@@ -259,8 +260,9 @@ err_t file_editor_resize(task_t *t, file_editor_t *ed, uint64_t size)
     uint64_t old = file_editor_size(ed);
     if (size < old)
         return cut(t, ed, size);
+    static const chunker_t chunker = {.kind = CHUNKER_SIZE, .max_bytes = FILE_EDITOR_ZERO_BYTES};
     feed_t zeros = {.zeros = size - old};
-    return append(t, ed, &zeros, FILE_EDITOR_ZERO_BYTES);
+    return append(t, ed, &zeros, &chunker);
 }
 
 /* ── finishing ───────────────────────────────────────────────────────────────────────────────── */

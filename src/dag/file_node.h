@@ -35,7 +35,7 @@ struct file_editor {
     bool has_raw_leaves;
     dag_ref_t original;
     bool is_changed;
-    block_t *raw;      /* the file is one raw block; else: */
+    block_t *raw; /* the file is one raw block; else: */
     file_node_t *root;
     put_queue_t queue;
     import_options_t node_options; /* of the node that is being written */
@@ -61,8 +61,9 @@ MUST_CHECK err_t file_raw_write(task_t *t, file_editor_t *ed, node_format_t form
 /* A leaf of type Raw, or a raw block. */
 MUST_CHECK err_t file_leaf_write(task_t *t, file_editor_t *ed, bool is_raw, bytes_t data, dag_ref_t *ret_ref);
 
-bool feed_has(task_t *t, feed_t *f); /* is there at least one byte more? */
+bool feed_has(task_t *t, feed_t *f);                              /* is there at least one byte more? */
 size_t feed_read(task_t *t, feed_t *f, uint8_t *out, size_t cap); /* less than cap only at the end */
-/* Appends all of the feed in chunks of so many bytes. The editor has a root node. */
-MUST_CHECK err_t file_append(task_t *t, file_editor_t *ed, feed_t *f, size_t chunk_bytes, bool raw_leaves);
+/* Appends all of the feed. The editor has a root node and room for a chunk. */
+MUST_CHECK err_t file_append(task_t *t, file_editor_t *ed, feed_t *f, const chunker_t *chunker,
+                             bool raw_leaves);
 #endif

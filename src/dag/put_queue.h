@@ -26,7 +26,8 @@ void put_queue_deinit(task_t *t, put_queue_t *q);
 /* Takes the reference, also on failure. Suspends while the maximum of batches is being written. The first
  * failure of a batch is returned by every later call. */
 MUST_CHECK err_t put_queue_add(task_t *t, put_queue_t *q, block_t *block);
-/* Waits until the store has all blocks: they can be read back, and are as durable as its next sync makes them. */
+/* Waits until the store has all blocks: they can be read back, and are as durable as its next sync makes
+ * them. */
 MUST_CHECK err_t put_queue_drain(task_t *t, put_queue_t *q);
 MUST_CHECK err_t put_queue_flush(task_t *t, put_queue_t *q);
 #endif

@@ -85,7 +85,7 @@ static err_t read_options(const config_t *c, import_options_t *o)
     int64_t fanout = config_int(c, "Import.UnixFSHAMTDirectoryMaxFanout", 0);
     o->max_directory_links = links > 0 ? (size_t)links : 0;
     o->shard_fanout = fanout > 0 ? (size_t)fanout : o->shard_fanout;
-    TRY(import_parse_chunker(config_str(c, "Import.UnixFSChunker", ""), &o->chunk_bytes));
+    TRY(chunker_parse(config_str(c, "Import.UnixFSChunker", ""), &o->chunker));
     return import_options_resolve(o);
 }
 

@@ -1,10 +1,10 @@
 /* mfs_impl: what the files of the mutable tree share.
  *
- * The tree in memory has a node for each directory that was looked into and for each file that is being written.
- * A directory's editor holds the refs of its entries; those of directories below it that have changed are brought
- * up to date when the tree is written, bottom-up. `gate` is the lock of the tree: whoever holds it may wait for
- * the local store, never for the network or for a sync. Work that needs a block which is not here is given up
- * before it has changed anything, and begun anew when the block has been fetched. */
+ * The tree in memory has a node for each directory that was looked into and for each file that is being
+ * written. A directory's editor holds the refs of its entries; those of directories below it that have
+ * changed are brought up to date when the tree is written, bottom-up. `gate` is the lock of the tree: whoever
+ * holds it may wait for the local store, never for the network or for a sync. Work that needs a block which
+ * is not here is given up before it has changed anything, and begun anew when the block has been fetched. */
 #ifndef REPO_MFS_IMPL_H
 #define REPO_MFS_IMPL_H
 #include "base/list.h"
@@ -17,7 +17,7 @@ typedef struct mfs_node {
     struct mfs_node *parent; /* NULL: the root, or what was cut off the tree */
     char *name;
     bool is_dir;
-    size_t users; /* tasks that hold it or something below it: it stays in memory */
+    size_t users;   /* tasks that hold it or something below it: it stays in memory */
     bool is_orphan; /* cut off; freed with its last user */
     /* a directory */
     dir_editor_t *editor;
@@ -99,8 +99,8 @@ void mfs_move_node(mfs_t *m, mfs_node_t *n, mfs_node_t *to, bytes_t name);
 void mfs_mark_changed(mfs_t *m, mfs_node_t *dir);
 /* Writes what has changed in and below a directory; its ref. The blocks can be read after it. */
 MUST_CHECK err_t mfs_write_tree(task_t *t, mfs_t *m, mfs_node_t *dir, dag_ref_t *ret_ref);
-/* What boxo does when it flushes a directory: the entries that are loaded below it are put anew, up to the root,
- * and forgotten. Decides about when sharded directories turn back. */
+/* What boxo does when it flushes a directory: the entries that are loaded below it are put anew, up to the
+ * root, and forgotten. Decides about when sharded directories turn back. */
 void mfs_clear_cache(task_t *t, mfs_t *m, mfs_node_t *dir, bytes_t touched);
 void mfs_queue_init(mfs_t *m);
 void mfs_trim(task_t *t, mfs_t *m); /* keeps the directories in memory below their maximum */

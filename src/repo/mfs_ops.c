@@ -152,7 +152,7 @@ err_t mfs_settle_file(task_t *t, mfs_t *m, blocks_t *from, const cid_t *cid, dag
 {
     mfs_blocks_t blocks;
     file_editor_t *ed;
-    file_editor_options_t o = {.chunk_bytes = m->options.chunk_bytes, .raw_leaves = -1};
+    file_editor_options_t o = {.chunker = m->options.chunker, .raw_leaves = -1};
     mfs_blocks_init(&blocks, m, from);
     TRY(file_editor_open(t, &blocks.base, cid, &o, &ed));
     err_t e = file_editor_finish(t, ed, ret_ref);

@@ -335,7 +335,8 @@ static err_t write_down(task_t *t, mfs_t *m, mfs_node_t *top, dag_ref_t *ret_ref
     return OK;
 }
 
-/* Nobody knows which of the blocks that were to be written are there: all of them are made again next time. */
+/* Nobody knows which of the blocks that were to be written are there: all of them are made again next time.
+ */
 static void write_again(task_t *t, mfs_t *m)
 {
     put_queue_deinit(t, &m->queue);

@@ -1,5 +1,5 @@
-/* Every row of mfs.tsv: the commands of `ipfs files` as the reference ran them, each sequence on a fresh repository,
- * with the root's CID after each step. */
+/* Every row of mfs.tsv: the commands of `ipfs files` as the reference ran them, each sequence on a fresh
+ * repository, with the root's CID after each step. */
 #include "repo/mfs.h"
 #include "tests/support/inputs.h"
 #include "tests/support/run.h"
@@ -71,14 +71,16 @@ static err_t write_file(task_t *t, repo_t *r, const command_t *c, const char *in
 {
     inputs_t *in = inputs_open(input);
     bool is_v1 = config_int(repo_config(r), "Import.CidVersion", 0) == 1;
-    mfs_write_options_t o = {
-        .create = c->create,
-        .parents = c->parents,
-        .truncate = c->truncate,
-        .offset = c->offset,
-        .flush = true,
-        .raw_leaves = c->raw_leaves ? 1 : config_has(repo_config(r), "Import.UnixFSRawLeaves") ? is_v1 : -1,
-        .format = c->format.is_set ? c->format : (mfs_format_t){true, is_v1, MH_SHA2_256}};
+    mfs_write_options_t o = {.create = c->create,
+                             .parents = c->parents,
+                             .truncate = c->truncate,
+                             .offset = c->offset,
+                             .flush = true,
+                             .raw_leaves = c->raw_leaves                                          ? 1
+                                           : config_has(repo_config(r), "Import.UnixFSRawLeaves") ? is_v1
+                                                                                                  : -1,
+                             .format =
+                                 c->format.is_set ? c->format : (mfs_format_t){true, is_v1, MH_SHA2_256}};
     err_t e = mfs_write(t, repo_mfs(r), NULL, c->words[1], (source_t){read_input, in}, o);
     inputs_close(in);
     return e;

@@ -1,5 +1,5 @@
-/* Writing into a file: it is found (or made) under the gate, changed outside of it, and put back under it. One
- * task at a time has the file. */
+/* Writing into a file: it is found (or made) under the gate, changed outside of it, and put back under it.
+ * One task at a time has the file. */
 #include "dag/file_editor.h"
 #include "repo/mfs_impl.h"
 #include "task/driver.h"
@@ -108,7 +108,7 @@ static err_t edit(task_t *t, mfs_t *m, write_job_t *j, blocks_t *blocks, source_
     file_editor_t *ed;
     bool has_failed = false;
     file_editor_options_t o = {
-        .chunk_bytes = m->options.chunk_bytes, .raw_leaves = j->options.raw_leaves, .now = now_of(t)};
+        .chunker = m->options.chunker, .raw_leaves = j->options.raw_leaves, .now = now_of(t)};
     TRY(check_file(t, blocks, &j->ref.cid));
     TRY(file_editor_open(t, blocks, &j->ref.cid, &o, &ed));
     err_t e = j->options.truncate && file_editor_size(ed) ? file_editor_resize(t, ed, 0) : OK;
