@@ -6,7 +6,7 @@
 #include <unistd.h>
 
 enum {
-    PAGE = 4096, /* what every file system and disk is content with */
+    PAGE = DIRECT_PAGE,
     STAGING_BYTES = 1 << 20,
     SPARES = 2,
     FD_UNKNOWN = -1,
@@ -132,27 +132,27 @@ static void copy_out(cursor_t *c, uint8_t *out, size_t len)
     }
 }
 
-int direct_write(direct_t *d, int fd, const bytes_t *pieces, size_t n, uint64_t offset)
+int direct_write(direct_t *d, int fd, const bytes_t *pieces, size_t from, size_t len, uint64_t offset)
 {
     uint8_t *staging = staging_take();
     if (!staging)
         return ENOMEM;
-    cursor_t c = {.piece = pieces};
-    uint64_t at = offset, end = offset;
-    for (size_t i = 0; i < n; i++)
-        end += pieces[i].len;
+    cursor_t c = {.piece = pieces, .skip = from};
+    for (; c.skip && c.skip >= c.piece->len; c.piece++)
+        c.skip -= c.piece->len;
+    uint64_t at = offset + from, end = at + len;
     int e = 0;
     while (at < end && !e) {
         size_t into_page = at % PAGE;
-        size_t len = into_page ? PAGE - into_page : STAGING_BYTES;
-        if (len > end - at)
-            len = (size_t)(end - at);
-        bool is_pages = !into_page && len >= PAGE;
+        size_t n = into_page ? PAGE - into_page : STAGING_BYTES;
+        if (n > end - at)
+            n = (size_t)(end - at);
+        bool is_pages = !into_page && n >= PAGE;
         if (is_pages)
-            len -= len % PAGE;
-        copy_out(&c, staging, len);
-        e = is_pages ? write_pages(d, fd, staging, len, at) : write_all(fd, staging, len, at);
-        at += len;
+            n -= n % PAGE;
+        copy_out(&c, staging, n);
+        e = is_pages ? write_pages(d, fd, staging, n, at) : write_all(fd, staging, n, at);
+        at += n;
     }
     staging_put(staging);
     return e;

@@ -10,6 +10,7 @@
 #include <unistd.h>
 
 #define PIECES_PER_CALL 64
+#define HALVES_MIN_BYTES (2 * 1024 * 1024)
 #define INLINE_READ_BYTES (256 * 1024) /* a copy of this size costs no more than the way to a worker */
 
 typedef struct uv_file {
@@ -31,7 +32,7 @@ typedef struct file_op {
     const span_t *spans;
     const bytes_t *pieces;
     size_t len; /* pieces */
-    uint64_t offset, size;
+    uint64_t offset, from, size;
     int fd;
     bool is_direct;
     err_t e;
@@ -120,7 +121,7 @@ static void read_worker(void *arg)
     op->e = errnum ? fail_file(op->f, errnum, "read") : OK;
 }
 
-static bool goes_past_cache(const uv_file_t *f, size_t len)
+static bool goes_past_cache(const uv_file_t *f, uint64_t len)
 {
     return (f->flags & FILE_DIRECT_HINT) && len >= DIRECT_MIN_BYTES;
 }
@@ -174,14 +175,6 @@ static err_t read_pieces(task_t *t, file_t *base, const span_t *pieces, size_t n
 
 /* ── writing ─────────────────────────────────────────────────────────────────────────────────── */
 
-static bool is_large(const bytes_t *pieces, size_t n)
-{
-    size_t len = 0;
-    for (size_t i = 0; i < n && len < DIRECT_MIN_BYTES; i++)
-        len += pieces[i].len;
-    return len >= DIRECT_MIN_BYTES;
-}
-
 static int write_all(int fd, const bytes_t *pieces, size_t n, uint64_t offset)
 {
     while (n) {
@@ -205,16 +198,35 @@ static void write_worker(void *arg)
 {
     file_op_t *op = arg;
     uv_file_t *f = op->f;
-    bool is_direct = (f->flags & FILE_DIRECT_HINT) && is_large(op->pieces, op->len);
-    int errnum = is_direct ? direct_write(&f->direct, f->fd, op->pieces, op->len, op->offset)
-                           : write_all(f->fd, op->pieces, op->len, op->offset);
+    int errnum = op->is_direct ? direct_write(&f->direct, f->fd, op->pieces, (size_t)op->from,
+                                              (size_t)op->size, op->offset)
+                               : write_all(f->fd, op->pieces, op->len, op->offset);
     op->e = errnum ? fail_file(f, errnum, "write") : OK;
+}
+
+/* Two workers write a half each, so that one copies while the disk works for the other. The halves meet
+ * where a page does. */
+static err_t write_halves(task_t *t, file_op_t *op, uint64_t len)
+{
+    file_op_t second = *op;
+    void *both[] = {op, &second};
+    uint64_t middle = (op->offset + len / 2) / DIRECT_PAGE * DIRECT_PAGE - op->offset;
+    op->size = middle;
+    second.from = middle;
+    second.size = len - middle;
+    uv_work_wait_all(t, op->f->d, write_worker, both, 2);
+    return op->e ? op->e : second.e;
 }
 
 static err_t write_at(task_t *t, file_t *base, const bytes_t *pieces, size_t n, uint64_t offset)
 {
-    file_op_t op = {.pieces = pieces, .len = n, .offset = offset};
-    return run(t, (uv_file_t *)base, write_worker, &op);
+    uv_file_t *f = (uv_file_t *)base;
+    uint64_t len = 0;
+    for (size_t i = 0; i < n; i++)
+        len += pieces[i].len;
+    file_op_t op = {.f = f, .pieces = pieces, .len = n, .offset = offset, .size = len};
+    op.is_direct = goes_past_cache(f, len);
+    return op.is_direct && len >= HALVES_MIN_BYTES ? write_halves(t, &op, len) : run(t, f, write_worker, &op);
 }
 
 static void sync_worker(void *arg)

@@ -159,16 +159,17 @@ static void turn_clear(turn_t *turn)
     turn->n = turn->bytes = 0;
 }
 
-static err_t turn_add(turn_t *turn, bytes_t key, bytes_t data, pack_loc_t loc)
+static err_t turn_add(turn_t *turn, const pack_record_t *record, bytes_t data, pack_loc_t loc)
 {
     uint8_t *copy = malloc(data.len ? data.len : 1);
     if (!copy)
         return fail(ERR_NO_MEMORY, "no memory to move a block of %zu bytes", data.len);
     memcpy(copy, data.data, data.len);
-    pack_pending_t *pending = pack_pending_new(PACK_MOVE, key);
+    pack_pending_t *pending = pack_pending_new(PACK_MOVE, bytes_of(record->multihash, record->multihash_len));
     pending->old = loc;
     turn->copies[turn->n] = copy;
-    turn->items[turn->n++] = (pack_item_t){.data = bytes_of(copy, data.len), .pending = pending};
+    turn->items[turn->n++] = (pack_item_t){
+        .data = bytes_of(copy, data.len), .checksum = record->data_checksum, .pending = pending};
     turn->bytes += data.len;
     return OK;
 }
@@ -191,7 +192,7 @@ static err_t collect(task_t *t, pack_store_t *s, pack_scan_t *scan, turn_t *turn
         if (e == ERR_NOT_FOUND || (!e && !pack_loc_equal(loc, now)))
             continue;
         TRY(e);
-        TRY(turn_add(turn, key, data, loc));
+        TRY(turn_add(turn, &record, data, loc));
     }
     return OK;
 }

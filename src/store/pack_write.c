@@ -7,6 +7,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 
+#define SUM_INLINE_MAX_BYTES (64 * 1024) /* a trip to a worker takes longer */
 #define HEADER_ROOM (PACK_RECORD_HEADER_BYTES + PACK_MULTIHASH_MAX + PACK_ALIGN)
 
 /* ── epochs ──────────────────────────────────────────────────────────────────────────────────── */
@@ -244,6 +245,31 @@ err_t pack_drain(task_t *t, pack_store_t *s)
     return OK;
 }
 
+/* ── checksums ───────────────────────────────────────────────────────────────────────────────── */
+typedef struct sum_job {
+    pack_item_t *items;
+    size_t n;
+} sum_job_t;
+
+static void sum(void *arg)
+{
+    sum_job_t *job = arg;
+    for (size_t i = 0; i < job->n; i++)
+        job->items[i].checksum = checksum_of(job->items[i].data, 0);
+}
+
+void pack_sum(task_t *t, pack_item_t *items, size_t n)
+{
+    sum_job_t job = {items, n};
+    size_t bytes = 0;
+    for (size_t i = 0; i < n; i++)
+        bytes += items[i].data.len;
+    if (bytes > SUM_INLINE_MAX_BYTES)
+        work(t, sum, &job);
+    else
+        sum(&job);
+}
+
 /* ── records ─────────────────────────────────────────────────────────────────────────────────── */
 typedef struct append_job {
     pack_item_t *items;
@@ -255,10 +281,9 @@ typedef struct append_job {
     uint64_t start, end;
 } append_job_t;
 
-/* Checksums, headers and places. On a worker. */
-static void append_prepare(void *arg)
+/* Headers and places. */
+static void prepare(append_job_t *job)
 {
-    append_job_t *job = arg;
     uint64_t at = job->start;
     size_t padding = 0;
     for (size_t i = 0; i < job->n; i++) {
@@ -268,7 +293,7 @@ static void append_prepare(void *arg)
         memset(out, 0, padding);
         pack_record_t record = {.data_len = (uint32_t)item->data.len,
                                 .multihash_len = p->key_len,
-                                .data_checksum = checksum_of(item->data, 0)};
+                                .data_checksum = item->checksum};
         memcpy(record.multihash, p->key, p->key_len);
         size_t header_len = pack_record_encode(&record, job->key, at, out + padding);
         item->header_at = at;
@@ -296,7 +321,7 @@ static err_t write_records(task_t *t, pack_store_t *s, append_job_t *job)
         memcpy(job->key, segment->key, sizeof job->key);
         job->segment = segment->number;
         job->start = segment->size_bytes;
-        work(t, append_prepare, job);
+        prepare(job);
         e = file_write_at(t, segment->file, job->pieces, 2 * job->n + 1, job->start);
     }
     if (!e && segment->is_failed)
@@ -409,7 +434,7 @@ static err_t wait_list_wait(task_t *t, pack_store_t *s, wait_list_t *w)
     return w->failed ? fail(w->failed, "%s", w->text) : OK;
 }
 
-/* Picks the blocks that are not there; those that are on their way are waited for. */
+/* Keeps the items of blocks that are not there; those that are on their way are waited for. */
 static err_t pick_new(task_t *t, pack_store_t *s, block_t *const *blocks, size_t n, pack_item_t *items,
                       size_t *ret_n, wait_list_t *w)
 {
@@ -433,20 +458,21 @@ static err_t pick_new(task_t *t, pack_store_t *s, block_t *const *blocks, size_t
             free(pending);
             return e;
         }
-        items[(*ret_n)++] = (pack_item_t){.data = block_bytes(blocks[i]), .pending = pending};
+        items[*ret_n] = items[i];
+        items[(*ret_n)++].pending = pending;
     }
     return OK;
 }
 
 /* With the pen. */
-static err_t put_chunk(task_t *t, pack_store_t *s, block_t *const *blocks, size_t n, wait_list_t *w)
+static err_t put_chunk(task_t *t, pack_store_t *s, block_t *const *blocks, size_t n, pack_item_t *items,
+                       wait_list_t *w)
 {
     while (is_full(s, s->open) && s->committing) { /* the disk is behind */
         TRY(start_committer(s));
         TRY(event_wait(t, &s->changed));
     }
     TRY(pack_confirm(t, s));
-    pack_item_t *items = xcalloc(n, sizeof *items);
     size_t n_items = 0;
     task_shield(t);
     err_t e = pick_new(t, s, blocks, n, items, &n_items, w);
@@ -459,7 +485,6 @@ static err_t put_chunk(task_t *t, pack_store_t *s, block_t *const *blocks, size_
             wait_list_add(w, s->open);
     }
     task_unshield(t);
-    free(items);
     return e;
 }
 
@@ -471,14 +496,27 @@ static size_t chunk_of(block_t *const *blocks, size_t n)
     return count;
 }
 
+/* What needs no pen is done before: the disk has another chunk to write meanwhile. */
+static err_t write_chunk(task_t *t, pack_store_t *s, block_t *const *blocks, size_t n, wait_list_t *w)
+{
+    pack_item_t *items = xcalloc(n, sizeof *items);
+    for (size_t i = 0; i < n; i++)
+        items[i].data = block_bytes(blocks[i]);
+    pack_sum(t, items, n);
+    err_t e = gate_enter(t, &s->pen);
+    if (!e) {
+        e = put_chunk(t, s, blocks, n, items, w);
+        gate_leave(&s->pen);
+    }
+    free(items);
+    return e;
+}
+
 static err_t write_all(task_t *t, pack_store_t *s, block_t *const *blocks, size_t n, wait_list_t *w)
 {
     while (n) {
         size_t count = chunk_of(blocks, n);
-        TRY(gate_enter(t, &s->pen));
-        err_t e = put_chunk(t, s, blocks, count, w);
-        gate_leave(&s->pen);
-        TRY(e);
+        TRY(write_chunk(t, s, blocks, count, w));
         blocks += count;
         n -= count;
     }
