@@ -1,4 +1,4 @@
-/* rpc_content: cat, ls, refs, resolve. Reference: ipfs/kubo core/commands. */
+/* rpc_content: cat, refs, resolve. Reference: ipfs/kubo core/commands. */
 #include "api/rpc_util.h"
 #include "dag/file_reader.h"
 #include "dag/path.h"
@@ -6,7 +6,6 @@
 #include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
-#include <time.h>
 
 enum { REFS_MAX_VISITED = 16 << 20 };
 
@@ -92,128 +91,6 @@ static err_t rpc_cat(task_t *t, rpc_t *r)
     TRY(node_session_open(r->node, rpc_bool(r, "offline", false), &session));
     TRY(cat_all(t, r, session.blocks, offset, length));
     return rpc_begin_bytes(t, r, "text/plain", -1); /* when there was nothing to send */
-}
-
-/* ── ls ──────────────────────────────────────────────────────────────────────────────────────── */
-typedef struct ls {
-    rpc_t *r;
-    blocks_t *blocks;
-    const char *arg;
-    bool resolves, sizes, streams;
-    json_t *links; /* when the answer is one object */
-} ls_t;
-
-/* As Go prints a time: the year 1 when there is none. */
-static json_t *time_json(const unixfs_t *u)
-{
-    char text[64] = "0001-01-01T00:00:00";
-    time_t seconds = u->mtime.seconds;
-    struct tm tm;
-    if (u->has_mtime && gmtime_r(&seconds, &tm))
-        strftime(text, sizeof text, "%Y-%m-%dT%H:%M:%S", &tm);
-    size_t n = strlen(text);
-    if (u->has_mtime && u->mtime.nanoseconds) {
-        n += (size_t)snprintf(text + n, sizeof text - n, ".%09u", u->mtime.nanoseconds);
-        while (text[n - 1] == '0')
-            n--;
-    }
-    text[n] = 'Z';
-    return json_stringn(text, n + 1);
-}
-
-static err_t describe(task_t *t, ls_t *l, const dir_entry_t *entry, json_t *link)
-{
-    uint64_t size = 0;
-    int type = 0;
-    AUTO(dag_node_t) n = {0};
-    if (entry->cid.codec == CODEC_RAW) {
-        type = UNIXFS_FILE;
-        size = entry->tsize;
-    } else if (entry->cid.codec == CODEC_DAG_PB && (l->resolves || l->sizes)) {
-        TRY(dag_node_get(t, l->blocks, &entry->cid, &n));
-        type = dag_node_is_file(&n) ? UNIXFS_FILE : dag_node_is_dir(&n) ? UNIXFS_DIRECTORY : UNIXFS_SYMLINK;
-        size = type == UNIXFS_SYMLINK ? n.fs.data.len : n.size;
-        if (type == UNIXFS_SYMLINK)
-            json_object_set_new(link, "Target", rpc_bytes_json(n.fs.data));
-    }
-    json_object_set_new(link, "Size", json_integer((json_int_t)size));
-    json_object_set_new(link, "Type", json_integer(type));
-    json_object_set_new(link, "Mode", json_integer(n.fs.has_mode ? n.fs.mode & 07777 : 0));
-    json_object_set_new(link, "ModTime", time_json(&n.fs));
-    return OK;
-}
-
-static err_t emit_link(task_t *t, ls_t *l, const dir_entry_t *entry)
-{
-    char cid[CID_TEXT_MAX];
-    json_t *link = json_pack("{s:o, s:s, s:i, s:i, s:s}", "Name", rpc_bytes_json(entry->name), "Hash",
-                             rpc_cid(l->r, &entry->cid, cid), "Size", 0, "Type", 0, "Target", "");
-    err_t e = describe(t, l, entry, link);
-    if (e) {
-        json_decref(link);
-        return e;
-    }
-    if (l->streams)
-        return rpc_emit(t, l->r,
-                        json_pack("{s:[{s:o, s:[o]}]}", "Objects", "Hash", rpc_bytes_json(bytes_str(l->arg)),
-                                  "Links", link));
-    json_array_append_new(l->links, link);
-    return OK;
-}
-
-/* Of a file the reference lists the links to its parts. */
-static err_t list_parts(task_t *t, ls_t *l, const dag_node_t *n)
-{
-    dag_pb_links_t links = dag_pb_links(&n->pb);
-    dag_pb_link_t link;
-    while (dag_pb_next_link(&links, &link)) {
-        dir_entry_t entry = {.name = link.name, .cid = link.cid, .tsize = link.tsize};
-        TRY(emit_link(t, l, &entry));
-    }
-    return OK;
-}
-
-static err_t list_node(task_t *t, ls_t *l, const dag_node_t *n)
-{
-    if (!dag_node_is_dir(n))
-        return list_parts(t, l, n);
-    AUTO(dir_reader_t) dir = {0};
-    TRY(dir_reader_init(t, &dir, l->blocks, n));
-    for (;;) {
-        dir_entry_t entry;
-        bool has;
-        TRY(dir_reader_next(t, &dir, &entry, &has));
-        if (!has)
-            return OK;
-        TRY(emit_link(t, l, &entry));
-    }
-}
-
-static err_t rpc_ls(task_t *t, rpc_t *r)
-{
-    AUTO(node_session_t) session = {0};
-    TRY(node_session_open(r->node, rpc_bool(r, "offline", false), &session));
-    ls_t l = {.r = r,
-              .blocks = session.blocks,
-              .resolves = rpc_bool(r, "resolve-type", true),
-              .sizes = rpc_bool(r, "size", true),
-              .streams = rpc_bool(r, "stream", false)};
-    json_t *objects = json_array();
-    err_t e = OK;
-    for (size_t i = 0; i < r->n_args && !e; i++) {
-        AUTO(dag_node_t) n = {0};
-        l.arg = r->args[i];
-        l.links = json_array();
-        e = rpc_resolve_node(t, r, session.blocks, r->args[i], &n);
-        if (!e)
-            e = list_node(t, &l, &n);
-        json_array_append_new(
-            objects, json_pack("{s:o, s:o}", "Hash", rpc_bytes_json(bytes_str(l.arg)), "Links", l.links));
-    }
-    if (!e && !l.streams)
-        return rpc_emit(t, r, json_pack("{s:o}", "Objects", objects));
-    json_decref(objects);
-    return e;
 }
 
 /* ── refs ────────────────────────────────────────────────────────────────────────────────────── */

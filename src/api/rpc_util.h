@@ -37,6 +37,7 @@ MUST_CHECK err_t rpc_put_block(task_t *t, rpc_t *r, const rpc_put_t *p, bytes_t 
 MUST_CHECK err_t rpc_codec_option(rpc_t *r, const char *name, const char *otherwise, uint64_t *ret_codec);
 MUST_CHECK err_t rpc_add(task_t *t, rpc_t *r);
 MUST_CHECK err_t rpc_get(task_t *t, rpc_t *r);
+MUST_CHECK err_t rpc_ls(task_t *t, rpc_t *r);
 /* A path to its node, its blocks from the session. The path is "CID", "/ipfs/CID/…", "/ipns/NAME/…". */
 MUST_CHECK err_t rpc_resolve_node(task_t *t, rpc_t *r, blocks_t *blocks, const char *text,
                                   dag_node_t *ret_node);

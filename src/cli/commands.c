@@ -130,6 +130,7 @@ static const cli_spec_t ls_specs[] = {
     {"resolve-type", 0, false, NULL, "find out types of entries (default true)"},
     {"size", 0, false, NULL, "show sizes (default true)"},
     {"stream", 's', false, NULL, "print entries as they are found"},
+    {"long", 'l', false, NULL, "show permissions and times"},
     {NULL, 0, false, NULL, NULL}};
 
 static const cli_spec_t refs_specs[] = {{"recursive", 'r', false, NULL, "with all below"},

@@ -80,3 +80,29 @@ def test_profiles(shop):
         for node in (p.ours, p.kubo):
             node.run("config", "profile", "apply", profile)
         p.same("add", "-r", "tree")
+
+
+def test_ls(shop):
+    p = Pair(shop, "ls", start=True)
+    tree = p.folder / "tree"
+    for i in range(300):
+        (tree / f"n{i}").write_text(str(i))
+    os.chmod(tree / "a.txt", 0o4751)
+    for path, when in ((tree / "a.txt", 1600000000.25), (tree / "n5", 4000000000), (tree / "sub", 1500000000)):
+        os.utime(path, (when, when))
+    (tree / "n6").touch()
+    roots = {}
+    for name, words in (("plain", []), ("meta", ["--preserve-mode", "--preserve-mtime"]), ("shards", ["--max-directory-links=9"]),
+                        ("parts", ["--chunker=size-100000", "tree/sub/b.bin"])):
+        p.same("add", "-r", "-Q", *words, *([] if name == "parts" else ["tree"]))
+        roots[name] = p.last[0][1].strip()
+    for root in roots.values():
+        for words in ([], ["-v"], ["--size=false"], ["--resolve-type=false"], ["--size=false", "--resolve-type=false"], ["-l"],
+                      ["--long", "-v", "--size=false"]):
+            p.same("ls", *words, root)
+        answers = [node.rpc("ls", root) for node in (p.ours, p.kubo)]
+        check(answers[0] == answers[1], f"{root}: {str(answers[0])[:500]} … {str(answers[1])[:500]}")
+        for words in (["-s"], ["-s", "-l", "-v"]):
+            p.same("ls", *words, root, normal=lambda text: sorted(text.splitlines()))
+    p.same("ls", "-v", roots["meta"], roots["parts"], f"{roots['meta']}/sub")
+    p.same("ls", f"{roots['meta']}/nothing", code_only=True)

@@ -1,0 +1,200 @@
+/* rpc_ls: `ls`: the links of directories and files, in flat memory for any number of them. Reference:
+ * ipfs/kubo core/commands/ls.go. */
+#include "api/rpc_util.h"
+#include "dag/dir_pages.h"
+#include <inttypes.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <time.h>
+
+/* What is written first waits in memory, so that a folder that cannot be read is an error with a status. */
+enum { HELD_BYTES = 256 << 10, HELD_MAX_BYTES = 4 << 20, AHEAD = 32 };
+
+typedef struct ls {
+    rpc_t *r;
+    blocks_t *blocks;
+    const char *arg;
+    bool resolves, streams;
+    size_t n_links; /* of this argument */
+    buf_t out;
+} ls_t;
+
+static err_t send(task_t *t, ls_t *l)
+{
+    TRY(rpc_emit_text(t, l->r, buf_bytes(&l->out)));
+    buf_clear(&l->out);
+    return OK;
+}
+
+/* As Go prints a time: the year 1 when there is none. */
+static err_t put_time(const unixfs_t *u, buf_t *out)
+{
+    char text[64] = "0001-01-01T00:00:00";
+    time_t seconds = u->mtime.seconds;
+    struct tm tm;
+    if (u->has_mtime && gmtime_r(&seconds, &tm))
+        strftime(text, sizeof text, "%Y-%m-%dT%H:%M:%S", &tm);
+    size_t n = strlen(text);
+    if (u->has_mtime && u->mtime.nanoseconds) {
+        n += (size_t)snprintf(text + n, sizeof text - n, ".%09u", u->mtime.nanoseconds);
+        while (text[n - 1] == '0')
+            n--;
+    }
+    return buf_printf(out, "\"%.*sZ\"", (int)n, text);
+}
+
+/* Go's bits of the kind of file, beside the permissions. */
+static uint32_t go_mode(const dag_node_t *n)
+{
+    enum { GO_SETUID = 1 << 23, GO_SETGID = 1 << 22, GO_STICKY = 1 << 20, GO_SYMLINK = 1 << 27 };
+    uint32_t mode = n->fs.mode, go = mode & 0777;
+    if (!n->fs.has_mode || !mode)
+        return 0;
+    go |= mode & 04000 ? GO_SETUID : 0;
+    go |= mode & 02000 ? GO_SETGID : 0;
+    go |= mode & 01000 ? GO_STICKY : 0;
+    if (dag_node_is_dir(n))
+        go |= 1u << 31;
+    return n->fs.type == UNIXFS_SYMLINK ? go | GO_SYMLINK : go;
+}
+
+/* {"Name":…,"Hash":…,"Size":…,"Type":…,"Target":…,"Mode":…,"ModTime":…} */
+static err_t put_link(task_t *t, ls_t *l, const dir_entry_t *entry)
+{
+    uint64_t size = 0;
+    int type = 0;
+    char cid[CID_TEXT_MAX];
+    AUTO(dag_node_t) n = {0};
+    if (entry->cid.codec == CODEC_RAW) {
+        type = UNIXFS_FILE;
+        size = entry->tsize;
+    } else if (entry->cid.codec == CODEC_DAG_PB && l->resolves) {
+        TRY(dag_node_get(t, l->blocks, &entry->cid, &n));
+        type = dag_node_is_file(&n) ? UNIXFS_FILE : dag_node_is_dir(&n) ? UNIXFS_DIRECTORY : UNIXFS_SYMLINK;
+        size = type == UNIXFS_SYMLINK ? n.fs.data.len : n.size;
+    }
+    buf_t *out = &l->out;
+    TRY(buf_printf(out, "{\"Name\":"));
+    TRY(json_quote(entry->name, out));
+    TRY(buf_printf(out, ",\"Hash\":\"%s\",\"Size\":%" PRIu64 ",\"Type\":%d,\"Target\":",
+                   rpc_cid(l->r, &entry->cid, cid), size, type));
+    TRY(json_quote(type == UNIXFS_SYMLINK ? n.fs.data : BYTES_NONE, out));
+    TRY(buf_printf(out, ",\"Mode\":%" PRIu32 ",\"ModTime\":", go_mode(&n)));
+    TRY(put_time(&n.fs, out));
+    return buf_append_u8(out, '}');
+}
+
+static err_t begin_object(ls_t *l)
+{
+    TRY(buf_printf(&l->out, "{\"Hash\":"));
+    TRY(json_quote(bytes_str(l->arg), &l->out));
+    return buf_printf(&l->out, ",\"Links\":[");
+}
+
+/* A link: an object of its own when they are streamed, else one of many in an object. */
+static err_t emit_link(task_t *t, ls_t *l, const dir_entry_t *entry)
+{
+    if (l->streams) {
+        TRY(buf_printf(&l->out, "{\"Objects\":["));
+        TRY(begin_object(l));
+        TRY(put_link(t, l, entry));
+        TRY(buf_printf(&l->out, "]}]}\n"));
+        return send(t, l);
+    }
+    if (l->n_links++)
+        TRY(buf_append_u8(&l->out, ','));
+    TRY(put_link(t, l, entry));
+    return l->out.len < HELD_BYTES ? OK : send(t, l);
+}
+
+/* Of a file the reference lists the links to its parts. */
+static err_t list_parts(task_t *t, ls_t *l, const dag_node_t *n)
+{
+    dag_pb_links_t links = dag_pb_links(&n->pb);
+    dag_pb_link_t link;
+    while (dag_pb_next_link(&links, &link)) {
+        dir_entry_t entry = {.name = link.name, .cid = link.cid, .tsize = link.tsize};
+        TRY(emit_link(t, l, &entry));
+    }
+    return OK;
+}
+
+/* In the order of the blocks, each as it comes. */
+static err_t list_as_found(task_t *t, ls_t *l, const dag_node_t *n)
+{
+    AUTO(dir_reader_t) dir = {0};
+    TRY(dir_reader_init(t, &dir, l->blocks, n));
+    for (size_t i = 0;; i++) {
+        dir_entry_t entry;
+        bool has;
+        TRY(dir_reader_next(t, &dir, &entry, &has));
+        if (!has)
+            return OK;
+        if (l->resolves && i % (AHEAD / 2) == 0)
+            dir_reader_prefetch(t, &dir, AHEAD);
+        TRY(emit_link(t, l, &entry));
+    }
+}
+
+static err_t list_pages(task_t *t, ls_t *l, dir_pages_t *pages)
+{
+    for (;;) {
+        size_t count;
+        TRY(dir_pages_next(t, pages, &count));
+        if (!count)
+            return OK;
+        for (size_t i = 0; i < count; i++) {
+            if (l->resolves && i % (AHEAD / 2) == 0)
+                dir_pages_prefetch(t, pages, i, AHEAD);
+            dir_entry_t entry = dir_pages_get(pages, i);
+            TRY(emit_link(t, l, &entry));
+        }
+    }
+}
+
+static err_t list_by_name(task_t *t, ls_t *l, const dag_node_t *n)
+{
+    AUTO(dir_pages_t) pages = {0};
+    dir_pages_init(&pages, l->blocks, n, DIR_PAGES_BYTES);
+    return list_pages(t, l, &pages);
+}
+
+static err_t list_arg(task_t *t, ls_t *l)
+{
+    AUTO(dag_node_t) n = {0};
+    TRY(rpc_resolve_node(t, l->r, l->blocks, l->arg, &n));
+    l->n_links = 0;
+    if (!l->streams)
+        TRY(begin_object(l));
+    TRY((!dag_node_is_dir(&n) ? list_parts : l->streams ? list_as_found : list_by_name)(t, l, &n));
+    return l->streams ? OK : buf_printf(&l->out, "]}");
+}
+
+static err_t list_all(task_t *t, ls_t *l)
+{
+    if (!l->streams)
+        TRY(buf_printf(&l->out, "{\"Objects\":["));
+    for (size_t i = 0; i < l->r->n_args; i++) {
+        if (i && !l->streams)
+            TRY(buf_append_u8(&l->out, ','));
+        l->arg = l->r->args[i];
+        TRY(list_arg(t, l));
+    }
+    if (!l->streams)
+        TRY(buf_printf(&l->out, "]}\n"));
+    return send(t, l);
+}
+
+err_t rpc_ls(task_t *t, rpc_t *r)
+{
+    AUTO(node_session_t) session = {0};
+    TRY(node_session_open(r->node, rpc_bool(r, "offline", false), &session));
+    ls_t l = {.r = r,
+              .blocks = session.blocks,
+              .resolves = rpc_bool(r, "resolve-type", true) || rpc_bool(r, "size", true),
+              .streams = rpc_bool(r, "stream", false)};
+    buf_init(&l.out, HELD_MAX_BYTES);
+    err_t e = list_all(t, &l);
+    buf_deinit(&l.out);
+    return e;
+}
