@@ -1,14 +1,13 @@
 /* add_bench [FOLDER [MIB]]: how fast a file becomes durable blocks, and is read back, without HTTP; beside
  * the parts that it cannot be faster than. */
 #include "base/prng.h"
+#include "bench_clock.h"
 #include "dag/file_reader.h"
 #include "dag/importer.h"
 #include "loop/uv_driver.h"
 #include "store/pack_store.h"
 #include <stdio.h>
 #include <stdlib.h>
-#include <sys/resource.h>
-#include <time.h>
 #include <unistd.h>
 
 typedef struct bench {
@@ -50,21 +49,6 @@ static const blocks_ops_t store_ops = {.get = store_get,
                                        .has = store_has,
                                        .write_many = store_write,
                                        .settle = store_settle};
-
-static double wall_s(void)
-{
-    struct timespec ts;
-    clock_gettime(CLOCK_MONOTONIC, &ts);
-    return (double)ts.tv_sec + (double)ts.tv_nsec / 1e9;
-}
-
-static double cpu_s(void)
-{
-    struct rusage u;
-    getrusage(RUSAGE_SELF, &u);
-    return (double)(u.ru_utime.tv_sec + u.ru_stime.tv_sec) +
-           (double)(u.ru_utime.tv_usec + u.ru_stime.tv_usec) / 1e6;
-}
 
 static void report(const bench_t *b, const char *what, double wall, double cpu)
 {

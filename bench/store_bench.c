@@ -1,13 +1,13 @@
 /* store_bench [FOLDER [MIB [BLOCK_BYTES]]]: how fast the pack store takes blocks in, durably, and gives them
  * back, beside plain writes with an fdatasync every 64 MiB to the same disk. */
 #include "base/prng.h"
+#include "bench_clock.h"
 #include "loop/uv_driver.h"
 #include "store/flat_store.h"
 #include "store/pack_store.h"
 #include <fcntl.h>
 #include <stdio.h>
 #include <stdlib.h>
-#include <sys/resource.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -20,21 +20,6 @@ typedef struct bench {
     blockstore_t *bs;
     size_t next; /* of the writing tasks */
 } bench_t;
-
-static double wall_s(void)
-{
-    struct timespec ts;
-    clock_gettime(CLOCK_MONOTONIC, &ts);
-    return (double)ts.tv_sec + (double)ts.tv_nsec / 1e9;
-}
-
-static double cpu_s(void)
-{
-    struct rusage u;
-    getrusage(RUSAGE_SELF, &u);
-    return (double)(u.ru_utime.tv_sec + u.ru_stime.tv_sec) +
-           (double)(u.ru_utime.tv_usec + u.ru_stime.tv_usec) / 1e6;
-}
 
 static void report(const char *what, const bench_t *b, double wall, double cpu)
 {

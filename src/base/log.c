@@ -1,4 +1,5 @@
 #include "base/log.h"
+#include "base/utf8.h"
 #include <inttypes.h>
 #include <math.h>
 #include <stdio.h>
@@ -154,22 +155,6 @@ void log_remove_tap(void *arg)
             taps[i].fn = NULL;
 }
 
-/* Length of the UTF-8 sequence at s (RFC 3629), 0 when it is malformed. */
-static size_t utf8_length(const uint8_t *s)
-{
-    size_t n = s[0] >= 0xc2 && s[0] <= 0xdf   ? 2
-               : (s[0] & 0xf0) == 0xe0        ? 3
-               : s[0] >= 0xf0 && s[0] <= 0xf4 ? 4
-                                              : 0;
-    for (size_t i = 1; i < n; i++)
-        if ((s[i] & 0xc0) != 0x80)
-            return 0;
-    if ((s[0] == 0xe0 && s[1] < 0xa0) || (s[0] == 0xed && s[1] > 0x9f) || (s[0] == 0xf0 && s[1] < 0x90) ||
-        (s[0] == 0xf4 && s[1] > 0x8f))
-        return 0;
-    return n;
-}
-
 /* The content of a JSON string (RFC 8259). Bytes that are no UTF-8 become U+FFFD, C1 controls are
  * escaped like C0, so that a line can go to a terminal. */
 static err_t put_escaped(buf_t *out, const char *text)
@@ -187,7 +172,7 @@ static err_t put_escaped(buf_t *out, const char *text)
         else if (*s < 0x80)
             TRY(buf_append_u8(out, *s++));
         else {
-            size_t n = utf8_length(s);
+            size_t n = utf8_length(bytes_of(s, strnlen((const char *)s, 4)));
             if (!n)
                 TRY(buf_append(out, BYTES_LIT("\\ufffd")));
             else if (n == 2 && s[0] == 0xc2 && s[1] < 0xa0)

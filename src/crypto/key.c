@@ -132,6 +132,24 @@ err_t openssl_verify(EVP_PKEY *key, const char *name, bytes_t message, bytes_t s
     return is_good ? OK : fail(ERR_CRYPTO, "the %s signature is wrong", name);
 }
 
+err_t openssl_check_public(openssl_open_fn open, bytes_t data)
+{
+    EVP_PKEY *key;
+    TRY(open(data, &key));
+    EVP_PKEY_free(key);
+    return OK;
+}
+
+err_t openssl_verify_with(openssl_open_fn open, const char *name, bytes_t data, bytes_t message,
+                          bytes_t signature)
+{
+    EVP_PKEY *key;
+    TRY(open(data, &key));
+    err_t e = openssl_verify(key, name, message, signature);
+    EVP_PKEY_free(key);
+    return e;
+}
+
 err_t openssl_sign(EVP_PKEY *key, const char *name, bytes_t message, buf_t *out)
 {
     uint8_t signature[SIGNATURE_MAX_BYTES];

@@ -15,19 +15,12 @@ static err_t open_public(bytes_t data, EVP_PKEY **ret)
 
 static err_t check_public(bytes_t data)
 {
-    EVP_PKEY *key;
-    TRY(open_public(data, &key));
-    EVP_PKEY_free(key);
-    return OK;
+    return openssl_check_public(open_public, data);
 }
 
 static err_t verify(bytes_t data, bytes_t message, bytes_t signature)
 {
-    EVP_PKEY *key;
-    TRY(open_public(data, &key));
-    err_t e = openssl_verify(key, name, message, signature);
-    EVP_PKEY_free(key);
-    return e;
+    return openssl_verify_with(open_public, name, data, message, signature);
 }
 
 static err_t load(bytes_t data, private_key_t *k)

@@ -24,6 +24,11 @@ typedef struct key_methods {
 } key_methods_t;
 extern const key_methods_t key_rsa, key_ed25519, key_secp256k1, key_ecdsa;
 
+/* How a type makes OpenSSL's key of the public key's bytes, and what is done with it the same way by each. */
+typedef err_t (*openssl_open_fn)(bytes_t data, EVP_PKEY **ret_key);
+MUST_CHECK err_t openssl_check_public(openssl_open_fn open, bytes_t data);
+MUST_CHECK err_t openssl_verify_with(openssl_open_fn open, const char *name, bytes_t data, bytes_t message,
+                                     bytes_t signature);
 /* Both over SHA-256 of the message. */
 MUST_CHECK err_t openssl_verify(EVP_PKEY *key, const char *name, bytes_t message, bytes_t signature);
 MUST_CHECK err_t openssl_sign(EVP_PKEY *key, const char *name, bytes_t message, buf_t *out);

@@ -1,3 +1,4 @@
+#include "base/utf8.h"
 #include "multi/base.h"
 
 /* Spec: multiformats/multibase rfcs/Base256Emoji.md: one code point for each byte. */
@@ -27,26 +28,11 @@ static const uint32_t emoji[256] = {
     0x1f450, 0x1f4f8, 0x1f47b, 0x1f910, 0x1f92e, 0x1f3bc, 0x1f975, 0x1f6a9, 0x1f34e, 0x1f34a, 0x1f47c,
     0x1f48d, 0x1f4e3, 0x1f942};
 
-static size_t put_utf8(uint32_t c, uint8_t out[4])
-{
-    if (c >= 0x10000) {
-        out[0] = (uint8_t)(0xf0 | c >> 18);
-        out[1] = (uint8_t)(0x80 | (c >> 12 & 0x3f));
-        out[2] = (uint8_t)(0x80 | (c >> 6 & 0x3f));
-        out[3] = (uint8_t)(0x80 | (c & 0x3f));
-        return 4;
-    }
-    out[0] = (uint8_t)(0xe0 | c >> 12); /* the table has none below U+0800 */
-    out[1] = (uint8_t)(0x80 | (c >> 6 & 0x3f));
-    out[2] = (uint8_t)(0x80 | (c & 0x3f));
-    return 3;
-}
-
 err_t base_emoji_encode(const base_t *b, bytes_t data, buf_t *out)
 {
     for (size_t i = 0; i < data.len; i++) {
         uint8_t text[4];
-        TRY(buf_append(out, bytes_of(text, put_utf8(emoji[data.data[i]], text))));
+        TRY(buf_append(out, bytes_of(text, utf8_put(emoji[data.data[i]], text))));
     }
     return OK;
 }
@@ -58,7 +44,7 @@ err_t base_emoji_decode(const base_t *b, bytes_t text, bool is_lenient, buf_t *o
         size_t used = 0;
         for (int i = 0; i < 256 && value < 0; i++) {
             uint8_t utf8[4];
-            used = put_utf8(emoji[i], utf8);
+            used = utf8_put(emoji[i], utf8);
             if (bytes_starts_with(text, bytes_of(utf8, used)))
                 value = i;
         }

@@ -1,5 +1,6 @@
 /* Pins in the state database: space "pins", key the binary CID, value the mode and the name. */
 #include "repo/pins.h"
+#include "base/utf8.h"
 #include "dag/dag_walk.h"
 #include "repo/pins_impl.h"
 #include <stdlib.h>
@@ -54,29 +55,12 @@ static err_t decode(bytes_t key, bytes_t value, pin_t *ret)
     return OK;
 }
 
-/* Length of the UTF-8 character at p, 0 when it is none: no overlong forms, surrogates or above 10ffff. */
-static size_t utf8_len(const uint8_t *p)
-{
-    size_t n = p[0] < 0x80 ? 1 : p[0] < 0xc2 ? 0 : p[0] < 0xe0 ? 2 : p[0] < 0xf0 ? 3 : p[0] < 0xf5 ? 4 : 0;
-    for (size_t i = 1; i < n; i++)
-        if ((p[i] & 0xc0) != 0x80)
-            return 0;
-    if ((p[0] == 0xe0 && p[1] < 0xa0) || (p[0] == 0xed && p[1] > 0x9f) || (p[0] == 0xf0 && p[1] < 0x90) ||
-        (p[0] == 0xf4 && p[1] > 0x8f))
-        return 0;
-    return n;
-}
-
 static err_t check_name(const char *name)
 {
     if (strlen(name) > PIN_NAME_MAX_BYTES)
         return fail(ERR_USAGE, "pin name is %zu bytes (max %d bytes)", strlen(name), PIN_NAME_MAX_BYTES);
-    for (const uint8_t *p = (const uint8_t *)name; *p;) {
-        size_t n = utf8_len(p);
-        if (!n)
-            return fail(ERR_USAGE, "the name of a pin must be UTF-8");
-        p += n;
-    }
+    if (!utf8_is_valid(bytes_str(name)))
+        return fail(ERR_USAGE, "the name of a pin must be UTF-8");
     return OK;
 }
 
