@@ -44,6 +44,8 @@ extern const rpc_command_t
 extern const rpc_command_t rpc_stats_commands[];   /* stats/… provide/… */
 extern const rpc_command_t rpc_diag_commands[];    /* diag/… log/… */
 extern const rpc_command_t rpc_version_commands[]; /* version version/… */
+extern const rpc_command_t rpc_key_commands[];     /* key/… */
+extern const rpc_command_t rpc_name_commands[];    /* name/… */
 extern const rpc_command_t rpc_absent_commands[];  /* what Kubo removed, and what is not enabled */
 
 /* One JSON object and a newline; begins a chunked application/json answer at the first call. Takes `object`

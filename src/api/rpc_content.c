@@ -166,6 +166,8 @@ static err_t rpc_resolve(task_t *t, rpc_t *r)
 {
     char cid_text[CID_TEXT_MAX];
     cid_t cid;
+    if (!strncmp(r->args[0], "/ipns/", 6) && !rpc_bool(r, "recursive", true))
+        return rpc_resolve_name(t, r, r->args[0], false, false);
     TRY(rpc_resolve_cid(t, r, r->args[0], &cid));
     return rpc_emit(t, r, json_pack("{s:o}", "Path", json_sprintf("/ipfs/%s", rpc_cid(r, &cid, cid_text))));
 }

@@ -35,6 +35,8 @@ enum { RPC_BLOCK_INPUT_MAX = 8 << 20 }; /* what is read before the block is refu
 MUST_CHECK err_t rpc_put_block(task_t *t, rpc_t *r, const rpc_put_t *p, bytes_t data, cid_t *ret_cid);
 /* The code of the codec that an option names. ERR_INVALID, as the reference words it. */
 MUST_CHECK err_t rpc_codec_option(rpc_t *r, const char *name, const char *otherwise, uint64_t *ret_codec);
+/* `name resolve` and `resolve --recursive=false` of a path under /ipns/, with the options of both. */
+MUST_CHECK err_t rpc_resolve_name(task_t *t, rpc_t *r, const char *path, bool is_recursive, bool skips_cache);
 MUST_CHECK err_t rpc_add(task_t *t, rpc_t *r);
 MUST_CHECK err_t rpc_get(task_t *t, rpc_t *r);
 MUST_CHECK err_t rpc_ls(task_t *t, rpc_t *r);

@@ -137,30 +137,57 @@ static err_t search_dht(task_t *t, naming_t *n, const peer_id_t *name, const nam
     return e;
 }
 
+static bool is_valid(naming_t *n, const peer_id_t *name, const buf_t *record)
+{
+    ipns_record_t r;
+    return !ipns_record_validate(buf_bytes(record), name, driver_wall_ms(sched_driver(n->sched)), &r);
+}
+
+/* The better one of those that are kept here. *ret_is_own: it was published here. ERR_NOT_FOUND. */
+static err_t local_record(task_t *t, naming_t *n, const peer_id_t *name, buf_t *out, bool *ret_is_own)
+{
+    AUTO(buf_t) kept;
+    buf_init(&kept, NAMING_RECORD_MAX_BYTES);
+    err_t e = own_record_get(t, n, name, out);
+    bool has_own = !e && is_valid(n, name, out);
+    if (e && e != ERR_NOT_FOUND)
+        return e;
+    e = kept_record_get(t, n, name, &kept);
+    bool has_kept = !e && is_valid(n, name, &kept);
+    if (e && e != ERR_NOT_FOUND)
+        return e;
+    if (!has_own && !has_kept)
+        return fail(ERR_NOT_FOUND, "could not resolve name");
+    *ret_is_own = has_own && (!has_kept || ipns_record_compare(buf_bytes(out), buf_bytes(&kept)) <= 0);
+    if (*ret_is_own)
+        return OK;
+    buf_clear(out);
+    return buf_append(out, buf_bytes(&kept));
+}
+
 err_t naming_get_record(task_t *t, naming_t *n, const peer_id_t *name, const naming_options_t *options,
                         buf_t *out)
 {
     naming_options_t o;
-    ipns_record_t r;
-    AUTO(buf_t) own, found;
-    buf_init(&own, NAMING_RECORD_MAX_BYTES);
+    AUTO(buf_t) local, found;
+    bool is_own = false;
+    buf_init(&local, NAMING_RECORD_MAX_BYTES);
     buf_init(&found, NAMING_RECORD_MAX_BYTES);
     naming_options_default(&o);
     o = options ? *options : o;
-    err_t e = own_record_get(t, n, name, &own);
-    bool has_own =
-        !e && !ipns_record_validate(buf_bytes(&own), name, driver_wall_ms(sched_driver(n->sched)), &r);
+    bool asks = n->routing && !o.is_offline;
+    err_t e = local_record(t, n, name, &local, &is_own);
+    bool has_local = !e;
     if (e && e != ERR_NOT_FOUND)
         return e;
-    bool asks = n->routing && !o.is_offline;
     buf_clear(out);
-    if (has_own && (!asks || !o.skips_cache)) /* who publishes a name knows what it says */
-        return buf_append(out, buf_bytes(&own));
+    if (has_local && (!asks || (is_own && !o.skips_cache))) /* who publishes a name knows what it says */
+        return buf_append(out, buf_bytes(&local));
     e = asks ? search_dht(t, n, name, &o, &found) : ERR_NOT_FOUND;
     if (e == ERR_CANCELED)
         return e;
-    if (has_own && (e || ipns_record_compare(buf_bytes(&own), buf_bytes(&found)) < 0))
-        return buf_append(out, buf_bytes(&own));
+    if (has_local && (e || ipns_record_compare(buf_bytes(&local), buf_bytes(&found)) < 0))
+        return buf_append(out, buf_bytes(&local));
     if (e == ERR_TIMEOUT)
         return fail(e, "could not resolve name: no record came in time");
     return e ? fail(ERR_NOT_FOUND, "could not resolve name") : buf_append(out, buf_bytes(&found));

@@ -98,9 +98,12 @@ void naming_publish_default(naming_publish_t *ret);
  * again). Suspends. */
 MUST_CHECK err_t naming_publish(task_t *t, naming_t *n, const private_key_t *key, const char *value,
                                 const naming_publish_t *options);
-/* A record that somebody signed: validated and sent out. ERR_INVALID, ERR_CRYPTO, ERR_UNREACHABLE. Suspends.
- */
+/* A record that somebody signed: validated and sent out; offline it is kept for this node's own answers.
+ * ERR_INVALID, ERR_CRYPTO, ERR_UNREACHABLE, ERR_EXISTS (a better one is known). Suspends. */
 MUST_CHECK err_t naming_put_record(task_t *t, naming_t *n, const peer_id_t *name, bytes_t record);
+/* The key of this name has been removed: what was published with it is no longer the last word here, nor sent
+ * out again. Suspends. */
+MUST_CHECK err_t naming_disown(task_t *t, naming_t *n, const peer_id_t *name);
 /* The key of that name: "self", a name of the keystore, or a peer ID of one of them. The caller frees it.
  * ERR_NOT_FOUND. Suspends. */
 MUST_CHECK err_t naming_find_key(task_t *t, naming_t *n, const char *name, private_key_t **ret);

@@ -4,7 +4,9 @@
 #include "naming/naming_impl.h"
 #include <stdlib.h>
 
-static const char SPACE[] = "ipns"; /* key: the binary peer ID; value: the record */
+/* Both: key the binary peer ID, value the record. */
+static const char SPACE[] = "ipns";           /* published here */
+static const char KEPT_SPACE[] = "ipns-kept"; /* signed elsewhere */
 enum {
     PREVIOUS_TIMEOUT_MS = 30 * 1000, /* of asking the DHT for the last record before the first publication */
     FIRST_REPUBLISH_MS = 60 * 1000,
@@ -142,15 +144,36 @@ err_t naming_publish(task_t *t, naming_t *n, const private_key_t *key, const cha
     return e;
 }
 
+err_t kept_record_get(task_t *t, naming_t *n, const peer_id_t *name, buf_t *out)
+{
+    return kv_get(t, n->config.state, KEPT_SPACE, peer_id_bytes(name), out);
+}
+
+static err_t keep_record(task_t *t, naming_t *n, const peer_id_t *name, bytes_t record)
+{
+    ipns_record_t r;
+    AUTO(buf_t) known;
+    buf_init(&known, NAMING_RECORD_MAX_BYTES);
+    uint64_t wall_ms = driver_wall_ms(sched_driver(n->sched));
+    TRY(ipns_record_validate(record, name, wall_ms, &r));
+    if (!kept_record_get(t, n, name, &known) && ipns_record_compare(buf_bytes(&known), record) < 0 &&
+        !ipns_record_validate(buf_bytes(&known), name, wall_ms, &r))
+        return fail(ERR_EXISTS, "a better record of this name is known");
+    return kv_put(t, n->config.state, KEPT_SPACE, peer_id_bytes(name), record);
+}
+
 err_t naming_put_record(task_t *t, naming_t *n, const peer_id_t *name, bytes_t record)
 {
     char text[PEER_ID_TEXT_MAX];
     name_cache_drop(&n->cache, name_print(name, text));
-    if (n->routing)
-        return put_record(t, n, name, record);
-    ipns_record_t r;
-    TRY(ipns_record_validate(record, name, driver_wall_ms(sched_driver(n->sched)), &r));
-    return own_record_put(t, n, name, record);
+    return n->routing ? put_record(t, n, name, record) : keep_record(t, n, name, record);
+}
+
+err_t naming_disown(task_t *t, naming_t *n, const peer_id_t *name)
+{
+    char text[PEER_ID_TEXT_MAX];
+    name_cache_drop(&n->cache, name_print(name, text));
+    return kv_delete(t, n->config.state, SPACE, peer_id_bytes(name));
 }
 
 /* ── sending out again ───────────────────────────────────────────────────────────────────────── */
