@@ -17,7 +17,7 @@ void car_stream_deinit(car_stream_t *s)
     buf_deinit(&s->gathered);
 }
 
-err_t car_stream_flush(task_t *t, car_stream_t *s)
+static err_t flush(task_t *t, car_stream_t *s)
 {
     if (!s->gathered.len)
         return OK;
@@ -33,9 +33,18 @@ err_t car_stream_put(task_t *t, void *arg, block_t *block)
     car_put_section_head(&w, &block->cid, block->len);
     TRY(w.err);
     if (block->len > SMALL_BLOCK_BYTES) {
-        TRY(car_stream_flush(t, s));
+        TRY(flush(t, s));
         return exchange_write(t, s->x, block_bytes(block));
     }
     TRY(buf_append(&s->gathered, block_bytes(block)));
-    return s->gathered.len < GATHER_BYTES ? OK : car_stream_flush(t, s);
+    return s->gathered.len < GATHER_BYTES ? OK : flush(t, s);
+}
+
+err_t car_stream_end(task_t *t, car_stream_t *s, err_t e)
+{
+    error_slot_t why = *error_slot();
+    err_t sent = flush(t, s);
+    if (e)
+        *error_slot() = why;
+    return e ? e : sent;
 }

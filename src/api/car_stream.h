@@ -16,6 +16,7 @@ void car_stream_deinit(car_stream_t *s); /* idempotent; drops what is gathered *
 AUTO_DEFINE(car_stream_t, car_stream_deinit)
 /* A car_export_fn: arg is the stream. */
 MUST_CHECK err_t car_stream_put(task_t *t, void *arg, block_t *block);
-/* Sends what is gathered: at the end, and also when the export failed, so that all that was read arrives. */
-MUST_CHECK err_t car_stream_flush(task_t *t, car_stream_t *s);
+/* Sends what is gathered, also when the export failed with e, so that all that was read arrives. Returns e,
+ * else why it could not be sent. */
+MUST_CHECK err_t car_stream_end(task_t *t, car_stream_t *s, err_t e);
 #endif

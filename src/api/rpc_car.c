@@ -178,12 +178,7 @@ static err_t rpc_dag_export(task_t *t, rpc_t *r)
         e = car_stream_begin(&stream, r->x, &path->root, 1);
     if (!e) {
         e = explain_missing(r, car_export(t, session.blocks, path, &options, car_stream_put, &stream));
-        error_slot_t slot = *error_slot();
-        err_t flushed = car_stream_flush(t, &stream);
-        if (e)
-            *error_slot() = slot;
-        else
-            e = flushed;
+        e = car_stream_end(t, &stream, e);
     }
     free(path);
     return e;
