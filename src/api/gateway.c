@@ -256,7 +256,7 @@ static err_t serve_content_path(task_t *t, gateway_request_t *r)
         return gateway_serve_ipns_record(t, r);
     TRY(gateway_resolve_names(t, r));
     if (r->format == GATEWAY_FORMAT_CAR)
-        return gateway_fail(t, r, 501, "CAR is not served here");
+        return gateway_serve_car(t, r);
     TRY(resolve(t, r, &is_answered));
     return is_answered ? OK : serve_resolved(t, r);
 }

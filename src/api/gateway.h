@@ -93,6 +93,7 @@ MUST_CHECK err_t gateway_apply_redirects(task_t *t, gateway_request_t *r, bool *
 MUST_CHECK err_t gateway_serve_file(task_t *t, gateway_request_t *r, const char *name, const char *etag);
 MUST_CHECK err_t gateway_serve_directory(task_t *t, gateway_request_t *r);
 MUST_CHECK err_t gateway_serve_raw(task_t *t, gateway_request_t *r);
+MUST_CHECK err_t gateway_serve_car(task_t *t, gateway_request_t *r); /* finds the end of the path itself */
 MUST_CHECK err_t gateway_serve_codec(task_t *t, gateway_request_t *r);
 MUST_CHECK err_t gateway_serve_dag_page(task_t *t, gateway_request_t *r, bytes_t block);
 MUST_CHECK err_t gateway_serve_tar(task_t *t, gateway_request_t *r);

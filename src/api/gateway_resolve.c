@@ -56,6 +56,9 @@ static err_t follow(task_t *t, gateway_request_t *r)
 {
     buf_clear(&r->roots);
     r->cid_text[0] = 0;
+    size_t rest; /* of the path, inside of a block: that block proves it */
+    if (r->format == GATEWAY_FORMAT_CAR)
+        return dag_path_follow_rest(t, r->blocks, &r->path, add_root, r, &r->cid, &rest);
     return dag_path_follow(t, r->blocks, &r->path, add_root, r, &r->cid);
 }
 

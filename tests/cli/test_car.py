@@ -1,9 +1,10 @@
 """CAR archives: dag import, dag export, and those that the gateway makes. Run by run.py."""
+import hashlib
 import http.client
 import json
-import os
 import pathlib
 import threading
+import urllib.parse
 
 import cars
 import nodes
@@ -193,3 +194,119 @@ def test_killed_while_importing(shop):
         check(node.rpc_raw("block/get", [cars.cid_text(first.block(i)[0])], {"offline": "true"})[1] == first.block(i)[1], f"block {i}")
     check("verify complete" in node.text("repo", "verify").lower(), "damage after the kill")
     check(first.send(node)[0] == 200, "an import after the kill")
+
+
+# ── the gateway ─────────────────────────────────────────────────────────────────────────────────
+
+
+def fetch(node, path, method="GET", **headers):
+    """Status, headers and body; the body is None when the answer is cut off."""
+    connection = http.client.HTTPConnection("127.0.0.1", node.gateway_port, timeout=30)
+    connection.request(method, path, headers={k.replace("_", "-"): v for k, v in headers.items()})
+    response = connection.getresponse()
+    try:
+        body = response.read()
+    except http.client.IncompleteRead as e:
+        response.partial, body = e.partial, None
+    connection.close()
+    return response, body
+
+
+def gateway_node(shop):
+    node = shop.node("car-gateway", {"Gateway.NoFetch": True})
+    for path in sorted(VECTORS.glob("*.car")):
+        if not path.name.startswith("bad-") and "zero-len" not in path.name:
+            node.text("dag", "import", "--pin-roots=false", path)
+    return node
+
+
+def test_gateway_scopes(shop):
+    """Each row of gateway-cars.tsv: the blocks of the reference's answer, in its order."""
+    node = gateway_node(shop)
+    rows = [line.split("\t") for line in (VECTORS / "gateway-cars.tsv").read_text().splitlines()[1:]]
+    check(len(rows) > 250, "rows are missing")
+    for _, path, scope, entity_bytes, dups, want in rows:
+        options = {"dag-scope": scope, "entity-bytes": entity_bytes, "car-dups": dups}
+        query = urllib.parse.urlencode({k: v for k, v in options.items() if v})
+        for url, headers in ((f"/ipfs/{urllib.parse.quote(path)}?format=car&{query}", {}),
+                             (f"/ipfs/{urllib.parse.quote(path)}?{query}", {"Accept": "application/vnd.ipld.car"})):
+            response, body = fetch(node, url, **headers)
+            got = " ".join(cars.cids(body)) if response.status == 200 else body
+            if want.startswith("sha256:"):
+                got = "sha256:" + hashlib.sha256(got.encode()).hexdigest()
+            check(response.status == 200 and got == want, f"{url}: {response.status} {got[:300]}, wanted {want[:300]}")
+
+
+DIR = "bafybeietjm63oynimmv5yyqay33nui4y4wx6u3peezwetxgiwvfmelutzu"  # of gwc-subdir-two-files
+CAR = "application/vnd.ipld.car"
+
+
+def test_gateway_headers(shop):
+    node = gateway_node(shop)
+    response, body = fetch(node, f"/ipfs/{DIR}/subdir/ascii.txt?format=car")
+    header = response.getheader
+    check(header("Content-Type") == f"{CAR}; version=1; order=dfs; dups=n", header("Content-Type"))
+    check(header("Content-Disposition").startswith(f'attachment; filename="{DIR}_ascii.txt.car"'), header("Content-Disposition"))
+    check(header("Accept-Ranges") == "none" and header("X-Content-Type-Options") == "nosniff", f"{response.getheaders()}")
+    check(header("Cache-Control") == "public, max-age=29030400, immutable", header("Cache-Control"))
+    check(header("X-Ipfs-Roots").split(",") == cars.cids(body) and header("X-Ipfs-Path") == f"/ipfs/{DIR}/subdir/ascii.txt", "paths")
+    etag = header("Etag")
+    check(etag.startswith(f'W/"{DIR}.car.'), etag)
+    check(cars.read(body)[0] == cars.read(cars.header([cars.read(body)[1][-1][0]]))[0], "the root is the end of the path")
+    for given in (etag, etag[2:], f'"x", {etag}', "*"):
+        response, body = fetch(node, f"/ipfs/{DIR}/subdir/ascii.txt?format=car", If_None_Match=given)
+        check(response.status == 304 and not body and response.getheader("Etag") == etag, f"If-None-Match: {given}: {response.status}")
+    etags = {etag}
+    for query in ("dag-scope=block", "dag-scope=entity", "entity-bytes=0:*", "entity-bytes=0:5", "car-dups=y", "car-order=unk", "dag-scope=all"):
+        response, _ = fetch(node, f"/ipfs/{DIR}/subdir/ascii.txt?format=car&{query}", If_None_Match=etag)
+        check((response.status == 304) == (query == "dag-scope=all"), f"{query}: {response.status}")
+        etags.add(response.getheader("Etag"))
+    check(len(etags) == 7, f"the same ETag for other archives: {etags}")
+    response, body = fetch(node, f"/ipfs/{DIR}/subdir?format=car&filename=x%20y.car", method="HEAD")
+    check(response.status == 200 and not body and 'filename="x%20y.car"' in response.getheader("Content-Disposition"), "HEAD")
+
+
+def test_gateway_parameters(shop):
+    node = gateway_node(shop)
+    for accept, query, want in ((f"{CAR}; version=1; order=dfs; dups=y", "", "dfs; dups=y"), (f"{CAR};order=unk", "", "unk; dups=n"),
+                                (f"{CAR}; order=unk", "format=car&car-order=dfs", "dfs; dups=n"), (f"{CAR};dups=n", "format=car&car-dups=y", "dfs; dups=y"),
+                                (f"{CAR};dups=y", "format=car", "dfs; dups=y"), ("application/vnd.ipld.raw", "format=car", "dfs; dups=n"),
+                                (f"text/html, {CAR}; dups=y;q=0.5", "", "dfs; dups=y"), (f'{CAR};version="1"', "", "dfs; dups=n")):
+        response, _ = fetch(node, f"/ipfs/{DIR}?{query}", Accept=accept)
+        check(response.getheader("Content-Type") == f"{CAR}; version=1; order={want}", f"{accept} {query}: {response.getheader('Content-Type')}")
+    response, _ = fetch(node, f"/ipfs/{DIR}?format=raw", Accept=CAR)
+    check(response.getheader("Content-Type") == "application/vnd.ipld.raw", "?format=raw")
+    for accept, query, saying in ((f"{CAR};version=2", "", "only version=1"), (f"{CAR};order=foo", "", "order"), (f"{CAR};dups=maybe", "", "dups"),
+                                  (CAR, "car-version=2", "only version=1"), (CAR, "dag-scope=some", "scope"), (CAR, "entity-bytes=x", "entity-bytes"),
+                                  (CAR, "entity-bytes=5:1", "entity-bytes"), (CAR, f"car-order={'x' * 1000}", "")):
+        response, body = fetch(node, f"/ipfs/{DIR}?{query}", Accept=accept)
+        check(response.status == 400 and saying in body.decode() and response.getheader("Cache-Control") != "public, max-age=29030400, immutable",
+              f"{accept} {query}: {response.status} {body}")
+
+
+def test_gateway_missing_blocks(shop):
+    """Absent roots are a status; what is found missing later cuts the answer off, behind all that was there."""
+    node = gateway_node(shop)
+    check(fetch(node, f"/ipfs/{PARTIAL_LACKS}?format=car")[0].status == 404, "an absent root")
+    check(fetch(node, f"/ipfs/{DIR}/subdir/nothing?format=car")[0].status == 404, "a name that is not there")
+    for query in ("", "&dag-scope=entity", "&entity-bytes=0:*"):
+        response, body = fetch(node, f"/ipfs/{PARTIAL}?format=car{query}")
+        check(response.status == 200 and body is None, f"{query}: a part passes for the whole: {response.status}")
+        check(cars.cids(response.partial)[0] == PARTIAL and len(cars.cids(response.partial)) == 2, "the part that is there")
+    for query, count in (("&entity-bytes=0:1000", 2), ("&entity-bytes=2200:*", 2), ("&dag-scope=block", 1)):
+        response, body = fetch(node, f"/ipfs/{PARTIAL}?format=car{query}")
+        check(response.status == 200 and len(cars.cids(body)) == count, f"{query}: {body}")
+
+
+def test_gateway_fetches_what_is_missing(shop):
+    giver = shop.node("giver")
+    taker = shop.node("taker", {"Gateway.RetrievalTimeout": "2s"})
+    taker.connect(giver)
+    tree = shop.path("tree")
+    tree.mkdir()
+    for name in ("a", "b"):
+        (tree / name).write_bytes(nodes.make_bytes(name, 2 * MIB))
+    root = giver.text("add", "-r", "-Q", tree)
+    whole = giver.run("dag", "export", root).stdout
+    response, body = fetch(taker, f"/ipfs/{root}?format=car")
+    check(response.status == 200 and body == whole, f"{response.status}: {len(body or b'')} of {len(whole)} bytes")
