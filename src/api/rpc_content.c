@@ -161,23 +161,11 @@ static err_t rpc_refs(task_t *t, rpc_t *r)
     return OK;
 }
 
-/* ── resolve ─────────────────────────────────────────────────────────────────────────────────── */
-static err_t rpc_resolve(task_t *t, rpc_t *r)
-{
-    char cid_text[CID_TEXT_MAX];
-    cid_t cid;
-    if (!strncmp(r->args[0], "/ipns/", 6) && !rpc_bool(r, "recursive", true))
-        return rpc_resolve_name(t, r, r->args[0], false, false);
-    TRY(rpc_resolve_cid(t, r, r->args[0], &cid));
-    return rpc_emit(t, r, json_pack("{s:o}", "Path", json_sprintf("/ipfs/%s", rpc_cid(r, &cid, cid_text))));
-}
-
 const rpc_command_t rpc_content_commands[] = {
     {"add", rpc_add, 0, 0, NULL},
     {"cat", rpc_cat, 1, RPC_MAX_ARGS, "ipfs-path"},
     {"get", rpc_get, 1, 1, "ipfs-path"},
     {"ls", rpc_ls, 1, RPC_MAX_ARGS, "ipfs-path"},
     {"refs", rpc_refs, 1, RPC_MAX_ARGS, "ipfs-path"},
-    {"resolve", rpc_resolve, 1, 1, "name"},
     {NULL, NULL, 0, 0, NULL},
 };

@@ -1,11 +1,12 @@
-/* rpc_dag: dag/put, dag/get, dag/resolve, dag/stat. Reference: ipfs/kubo core/commands/dag. The archives:
- * rpc_car.c. */
+/* rpc_dag: dag/put, dag/get, dag/resolve, dag/stat, resolve. Reference: ipfs/kubo core/commands/dag. The
+ * archives: rpc_car.c. */
 #include "api/rpc_util.h"
 #include "api/upload.h"
 #include "codec/ipld_tree.h"
 #include "dag/cid_set.h"
 #include "dag/dag_walk.h"
 #include "dag/path.h"
+#include "multi/multicodec.h"
 #include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -82,6 +83,7 @@ static err_t rpc_dag_put(task_t *t, rpc_t *r)
 /* ── paths ───────────────────────────────────────────────────────────────────────────────────── */
 typedef struct place {
     node_session_t session;
+    buf_t text; /* as it was asked for, names under /ipns resolved; the path borrows from it */
     dag_path_t path;
     cid_t cid;
     size_t rest; /* the last segments of the path: inside of the block */
@@ -90,6 +92,7 @@ typedef struct place {
 static void place_free(place_t *p)
 {
     node_session_close(&p->session);
+    buf_deinit(&p->text);
     free(p);
 }
 AUTO_PTR_DEFINE(place_t, place_free)
@@ -97,7 +100,9 @@ AUTO_PTR_DEFINE(place_t, place_free)
 static err_t find_place(task_t *t, rpc_t *r, const char *text, place_t **ret)
 {
     AUTO_PTR(place_t) p = xcalloc(1, sizeof *p); /* large for a task's stack */
-    TRY(dag_path_parse(bytes_str(text), &p->path));
+    buf_init(&p->text, RPC_PATH_MAX_BYTES);
+    TRY(rpc_content_path(t, r, text, &p->text));
+    TRY(dag_path_parse(buf_bytes(&p->text), &p->path));
     TRY(node_session_open(r->node, rpc_bool(r, "offline", false), &p->session));
     TRY(dag_path_follow_rest(t, p->session.blocks, &p->path, NULL, NULL, &p->cid, &p->rest));
     *ret = p;
@@ -115,8 +120,9 @@ static err_t write_value(const place_t *p, const block_t *block, uint64_t codec,
         TRY(ipld_tree_find(&tree, at, p->path.segments[i], &at));
     if (!ipld_has_codec(codec))
         return fail(ERR_INVALID,
-                    "invalid encoding: no encoder registered for multicodec code %" PRIu64 " (0x%" PRIx64 ")",
-                    codec, codec);
+                    "invalid encoding: %s - no encoder registered for multicodec code %" PRIu64 " (0x%" PRIx64
+                    ")",
+                    multicodec_name(codec), codec, codec);
     return ipld_tree_write(&tree, at, codec, out);
 }
 
@@ -138,21 +144,44 @@ static err_t rpc_dag_get(task_t *t, rpc_t *r)
 }
 
 /* ── resolve ─────────────────────────────────────────────────────────────────────────────────── */
+/* "/a/b": the names that lead on inside of the block. */
+static err_t print_rest(const place_t *p, buf_t *out)
+{
+    for (size_t i = p->path.count - p->rest; i < p->path.count; i++) {
+        TRY(buf_append(out, BYTES_LIT("/")));
+        TRY(buf_append(out, p->path.segments[i]));
+    }
+    return OK;
+}
+
 static err_t rpc_dag_resolve(task_t *t, rpc_t *r)
 {
     AUTO_PTR(place_t) p = NULL;
     AUTO(buf_t) rest = {0};
     char text[CID_TEXT_MAX];
     TRY(find_place(t, r, r->args[0], &p));
-    buf_init(&rest, strlen(r->args[0]) + 1);
-    for (size_t i = p->path.count - p->rest; i < p->path.count; i++) {
-        if (rest.len)
-            TRY(buf_append(&rest, BYTES_LIT("/")));
-        TRY(buf_append(&rest, p->path.segments[i]));
-    }
+    buf_init(&rest, p->text.len + 2);
+    TRY(print_rest(p, &rest));
     return rpc_emit(t, r,
                     json_pack("{s:{s:s}, s:o}", "Cid", "/", rpc_cid(r, &p->cid, text), "RemPath",
                               rpc_bytes_json(buf_bytes(&rest))));
+}
+
+/* Without a base asked for, the CID is printed in the base of the one in the path. */
+static err_t rpc_resolve(task_t *t, rpc_t *r)
+{
+    AUTO_PTR(place_t) p = NULL;
+    AUTO(buf_t) out = {0};
+    char text[CID_TEXT_MAX];
+    if (!strncmp(r->args[0], "/ipns/", 6) && !rpc_bool(r, "recursive", true))
+        return rpc_resolve_name(t, r, r->args[0], false, false);
+    TRY(find_place(t, r, r->args[0], &p));
+    buf_init(&out, p->text.len + CID_TEXT_MAX + 16);
+    TRY(buf_printf(&out, "/%s/%s", p->path.is_data ? "ipld" : "ipfs",
+                   r->cid_base ? rpc_cid(r, &p->cid, text)
+                               : cid_print_as_in_path(&p->cid, buf_bytes(&p->text), text)));
+    TRY(print_rest(p, &out));
+    return rpc_emit(t, r, json_pack("{s:o}", "Path", rpc_bytes_json(buf_bytes(&out))));
 }
 
 /* ── stat ────────────────────────────────────────────────────────────────────────────────────── */
@@ -258,6 +287,7 @@ const rpc_command_t rpc_dag_commands[] = {
     {"dag/put", rpc_dag_put, 0, 0, NULL},
     {"dag/get", rpc_dag_get, 1, 1, "ref"},
     {"dag/resolve", rpc_dag_resolve, 1, 1, "ref"},
+    {"resolve", rpc_resolve, 1, 1, "name"},
     {"dag/stat", rpc_dag_stat, 1, RPC_MAX_ARGS, "root"},
     {NULL, NULL, 0, 0, NULL},
 };

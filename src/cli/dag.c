@@ -9,27 +9,14 @@ err_t print_dag_put(task_t *t, cli_t *c, json_t *o)
 }
 
 /* ── resolve ─────────────────────────────────────────────────────────────────────────────────── */
-/* Without a base asked for, the CID is printed in the base of the one in the path. */
-static const char *in_base_of_path(const cli_t *c, const char *cid_text, char out[CID_TEXT_MAX])
-{
-    const char *path = c->n_args ? c->args[0] : "";
-    cid_t root, cid;
-    multibase_t base;
-    if (*path == '/')
-        path += 1 + strcspn(path + 1, "/") + 1;
-    bool is_known = !cid_parse_base(bytes_of(path, strcspn(path, "/")), &root, &base) && root.version &&
-                    !cid_parse_str(cid_text, &cid) && !cid_to_v1(&cid, &cid);
-    if (cli_option(c, "cid-base", 0) || !is_known || cid_print_base(&cid, base, out))
-        return cid_text;
-    return out;
-}
-
 err_t print_dag_resolved(task_t *t, cli_t *c, json_t *o)
 {
     char room[CID_TEXT_MAX];
-    const char *rest = field(o, "RemPath");
-    const char *cid = in_base_of_path(c, field(json_object_get(o, "Cid"), "/"), room);
-    return cli_out("%s%s%s", cid, *rest ? "/" : "", rest);
+    cid_t cid;
+    const char *text = field(json_object_get(o, "Cid"), "/");
+    if (!cli_option(c, "cid-base", 0) && !cid_parse_str(text, &cid)) /* in the base of the path's CID */
+        text = cid_print_as_in_path(&cid, bytes_str(c->n_args ? c->args[0] : ""), room);
+    return cli_out("%s%s", text, field(o, "RemPath"));
 }
 
 /* ── stat ────────────────────────────────────────────────────────────────────────────────────── */

@@ -28,15 +28,14 @@ static head_t read_head(ipld_scan_t *s)
     else if (h.minor > 27 && (h.minor != OPEN_ENDED || h.major < BYTES || h.major > MAP))
         s->err = fail(ERR_INVALID, "cbor: invalid byte 0x%02x at the beginning of a value", first);
     if (r->err)
-        s->err = fail(ERR_EOF, "cbor: unexpected EOF");
+        s->err = fail(ERR_EOF, "EOF");
     return h;
 }
 
 static bytes_t read_chunk(ipld_scan_t *s, uint64_t len)
 {
     if (len > reader_left(&s->reader)) {
-        s->err = fail(ERR_EOF, "cbor: unexpected EOF: a string of %llu bytes, and %zu are left",
-                      (unsigned long long)len, reader_left(&s->reader));
+        s->err = fail(ERR_EOF, "unexpected EOF");
         return BYTES_NONE;
     }
     return read_bytes(&s->reader, (size_t)len);
@@ -174,8 +173,7 @@ void dag_cbor_read(ipld_scan_t *s, const ipld_frame_t *f, ipld_event_t *ret)
         e.kind = h.major == MAP ? IPLD_MAP : IPLD_LIST;
         e.integer = h.minor == OPEN_ENDED ? UINT64_MAX : h.value;
         if (e.integer != UINT64_MAX && e.integer > reader_left(&s->reader))
-            s->err = fail(ERR_EOF, "cbor: unexpected EOF: %llu entries, and %zu bytes are left",
-                          (unsigned long long)h.value, reader_left(&s->reader));
+            s->err = fail(ERR_EOF, "EOF");
         break;
     case TAG:
         read_link(s, h, &e);
@@ -212,7 +210,7 @@ static void put_float(writer_t *w, double number)
     uint64_t bits;
     if (!isfinite(number)) {
         if (!w->err)
-            w->err = fail(ERR_INVALID, "unsupported value: %s: dag-cbor has finite numbers only",
+            w->err = fail(ERR_INVALID, "unsupported value: %s",
                           isnan(number) ? "NaN"
                           : number > 0  ? "+Inf"
                                         : "-Inf");

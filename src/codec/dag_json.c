@@ -169,7 +169,9 @@ void dag_json_put(writer_t *w, const ipld_event_t *e, bool has_links)
         return;
     case IPLD_FLOAT:
         if (!isfinite(e->number)) {
-            refuse(w, isnan(e->number) ? "unsupported value: NaN" : "unsupported value: an infinity");
+            refuse(w, isnan(e->number) ? "unsupported value: NaN"
+                      : e->number > 0  ? "unsupported value: +Inf"
+                                       : "unsupported value: -Inf");
             return;
         }
         /* fall through */

@@ -1,5 +1,5 @@
 /* dag_json: encoding of the data model in JSON. Specs: ipld/ipld specs/codecs/dag-json; RFC 8259. Reading:
- * ipld_scan.h. No white space; links are {"/": "CID"}, bytes {"/": {"bytes": "base64"}}; floats in the
+ * ipld_scan.h. Links are {"/": "CID"}, bytes {"/": {"bytes": "base64"}}; floats in the
  * shortest form that reads the same, as ECMAScript prints them. As the reference does, a float without a
  * fraction is written without a point, and U+2028, U+2029 and what is not UTF-8 (as U+FFFD) escaped. */
 #ifndef CODEC_DAG_JSON_H

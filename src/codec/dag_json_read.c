@@ -29,7 +29,7 @@ static void wrong(ipld_scan_t *s, int c, const char *wanted)
     if (s->err)
         return;
     if (c < 0)
-        s->err = fail(ERR_EOF, "unexpected EOF");
+        s->err = fail(ERR_EOF, s->block.len ? "EOF" : "unexpected EOF");
     else
         s->err = fail(ERR_INVALID, "invalid char while expecting %s: 0x%x", wanted, c);
 }

@@ -53,7 +53,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     assert(!ipld_has_links(codec) || found == count_links(&tree));
     for (size_t i = 0; i < ARRAY_LEN(codecs); i++) {
         AUTO(buf_t) out;
-        buf_init(&out, 8 * size + 4096);
+        buf_init(&out, (size_t)64 << 20); /* tabs for each level */
         if (!ipld_tree_write(&tree, 0, codecs[i], &out))
             check(buf_bytes(&out), codecs[i], count_links(&tree));
     }

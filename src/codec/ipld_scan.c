@@ -92,14 +92,11 @@ static void queue_entry(ipld_scan_t *s, const char *key, ipld_event_t value)
 
 static void begin_dag_pb(ipld_scan_t *s)
 {
-    dag_pb_t node;
-    s->err = dag_pb_decode(s->block, &node);
+    s->err = dag_pb_decode(s->block, &s->pb);
     if (s->err)
         return;
-    s->links = dag_pb_links(&node);
+    s->links = dag_pb_links(&s->pb);
     queue(s, (ipld_event_t){.kind = IPLD_MAP});
-    if (node.has_data)
-        queue_entry(s, "Data", (ipld_event_t){.kind = IPLD_BYTES, .bytes = node.data});
     queue_entry(s, "Links", (ipld_event_t){.kind = IPLD_LIST});
 }
 
@@ -130,6 +127,8 @@ static void next_dag_pb(ipld_scan_t *s, ipld_event_t *e)
             queue_link(s, &link);
         } else {
             queue(s, (ipld_event_t){.kind = IPLD_END}); /* of Links */
+            if (s->pb.has_data)
+                queue_entry(s, "Data", (ipld_event_t){.kind = IPLD_BYTES, .bytes = s->pb.data});
             queue(s, (ipld_event_t){.kind = IPLD_END});
         }
     }

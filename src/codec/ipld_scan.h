@@ -62,6 +62,7 @@ typedef struct ipld_scan {
     size_t n_open; /* lists and maps that events have begun */
     bool has_begun, is_done;
     uint8_t cid[CID_BINARY_MAX];
+    dag_pb_t pb;
     dag_pb_links_t links; /* of dag-pb; its events are made a link at a time */
     ipld_event_t queued[8];
     size_t n_queued, n_given;

@@ -15,6 +15,17 @@ static err_t wrong_kind(const ipld_item_t *item, const char *call, const char *w
         kind, kind, wanted);
 }
 
+/* The same for a null, of which the reference names the type that it would have to be. */
+static err_t wrong_null(const ipld_item_t *item, const char *type, const char *kind)
+{
+    if (item->kind != IPLD_NULL)
+        return wrong_kind(item, "AssignNode", kind);
+    return fail(ERR_INVALID,
+                "func called on wrong kind: \"AssignNull\" called on a dagpb.%s node (kind: %s), but only "
+                "makes sense on null",
+                type, kind);
+}
+
 /* ── cbor ────────────────────────────────────────────────────────────────────────────────────── */
 static err_t write_cbor(const ipld_tree_t *tree, size_t at, bool is_dag, buf_t *out)
 {
@@ -56,27 +67,58 @@ static err_t check_special(const ipld_tree_t *tree, size_t at)
     return OK;
 }
 
+/* json is written for readers, as the reference does: an entry a line, a tab for each level, a newline behind
+ * a list or map. */
+static void put_line(writer_t *w, bool is_pretty, size_t depth)
+{
+    if (is_pretty)
+        write_u8(w, '\n');
+    while (is_pretty && depth--)
+        write_u8(w, '\t');
+}
+
+typedef struct json_text {
+    writer_t w;
+    bool is_dag, is_first, is_value; /* the first of its list or map; a value behind its key */
+    size_t depth;
+} json_text_t;
+
+static void put_event(json_text_t *j, const ipld_event_t *e)
+{
+    if (e->kind == IPLD_END) {
+        j->depth--;
+        if (!j->is_first)
+            put_line(&j->w, !j->is_dag, j->depth);
+        write_u8(&j->w, e->integer == IPLD_MAP ? '}' : ']');
+        if (!j->depth)
+            put_line(&j->w, !j->is_dag, 0);
+        j->is_first = j->is_value = false;
+        return;
+    }
+    if (j->depth && !j->is_value) {
+        if (!j->is_first)
+            write_u8(&j->w, ',');
+        put_line(&j->w, !j->is_dag, j->depth);
+    }
+    dag_json_put(&j->w, e, j->is_dag);
+    if (e->is_key && !j->is_dag)
+        write_u8(&j->w, ' ');
+    j->is_value = e->is_key;
+    j->is_first = e->kind == IPLD_LIST || e->kind == IPLD_MAP;
+    j->depth += j->is_first;
+}
+
 static err_t write_json(const ipld_tree_t *tree, size_t at, bool is_dag, buf_t *out)
 {
     AUTO(ipld_order_t) o;
     ipld_event_t e;
-    writer_t w = writer_to(out);
-    bool needs_comma = false;
+    json_text_t j = {.w = writer_to(out), .is_dag = is_dag};
     if (is_dag)
         TRY(check_special(tree, at));
     ipld_order_init(&o, tree, at, is_dag ? bytes_compare : NULL);
-    while (!w.err && ipld_order_next(&o, &e)) {
-        if (e.kind == IPLD_END) {
-            write_u8(&w, e.integer == IPLD_MAP ? '}' : ']');
-            needs_comma = true;
-            continue;
-        }
-        if (needs_comma)
-            write_u8(&w, ',');
-        dag_json_put(&w, &e, is_dag);
-        needs_comma = !e.is_key && e.kind != IPLD_LIST && e.kind != IPLD_MAP;
-    }
-    return w.err;
+    while (!j.w.err && ipld_order_next(&o, &e))
+        put_event(&j, &e);
+    return j.w.err;
 }
 
 /* ── dag-pb ──────────────────────────────────────────────────────────────────────────────────── */
@@ -117,7 +159,7 @@ static err_t read_link(const ipld_tree_t *tree, size_t map, dag_pb_link_t *ret)
     dag_pb_link_t link = {0};
     bool has_hash = false;
     if (tree->items[map].kind != IPLD_MAP)
-        return wrong_kind(&tree->items[map], "AssignNode", "map");
+        return wrong_null(&tree->items[map], "PBLink", "map");
     for (size_t key = map + 1; key < tree->items[map].next; key = ipld_tree_after(tree, key + 1)) {
         const ipld_item_t *value = &tree->items[key + 1];
         if (key_is(tree, key, "Hash")) {
@@ -169,7 +211,7 @@ static err_t write_links(const ipld_tree_t *tree, size_t list, writer_t *w)
 {
     size_t n = 0;
     if (tree->items[list].kind != IPLD_LIST)
-        return wrong_kind(&tree->items[list], "AssignNode", "list");
+        return wrong_null(&tree->items[list], "PBLinks", "list");
     named_t *links = calloc(tree->items[list].len + 1, sizeof *links);
     if (!links)
         return fail(ERR_NO_MEMORY, "no memory for %u links", tree->items[list].len);
@@ -205,6 +247,8 @@ static err_t write_dag_pb(const ipld_tree_t *tree, size_t at, buf_t *out)
     size_t links = field(tree, at, "Links"), data = field(tree, at, "Data");
     if (!links)
         return fail(ERR_INVALID, "missing required fields: Links");
+    if (data && tree->items[data].kind == IPLD_NULL)
+        return wrong_null(&tree->items[data], "Bytes", "bytes");
     if (data && tree->items[data].kind != IPLD_BYTES)
         return wrong_kind(&tree->items[data], "AsBytes", "bytes");
     TRY(write_links(tree, links, &w));

@@ -113,9 +113,12 @@ static err_t step_unixfs(task_t *t, follow_t *f, block_t *block)
     dir_entry_t entry;
     bytes_t name = f->path->segments[f->next];
     TRY(dag_node_decode(block, &n));
-    if (!dag_node_is_dir(&n)) /* what the reference says about a name below a file */
-        return fail(ERR_NOT_FOUND, "no link named \"%.*s\": it would be below a file",
-                    name.len < 150 ? (int)name.len : 150, (const char *)name.data);
+    if (!dag_node_is_dir(&n)) /* in the reference's words: a file is bytes there */
+        return fail(ERR_NOT_FOUND,
+                    "func called on wrong kind: \"LookupBySegment\" called on a %s node (kind: bytes), but "
+                    "only makes "
+                    "sense on map or list",
+                    block->cid.codec == CODEC_RAW ? "bytes" : "data.Bytes");
     TRY(dir_lookup(t, f->blocks, &n, name, &entry));
     f->at = entry.cid;
     f->next++;
@@ -131,7 +134,8 @@ static err_t step_data(follow_t *f, block_t *block)
     for (; f->next < f->path->count; f->next++) {
         err_t e = ipld_tree_find(&tree, item, f->path->segments[f->next], &item);
         bool is_container = tree.items[item].kind == IPLD_MAP || tree.items[item].kind == IPLD_LIST;
-        if (e == ERR_NOT_FOUND && is_container && f->next + 1 < f->path->count)
+        bool is_last = f->next + 1 == f->path->count && block->cid.codec != CODEC_DAG_PB;
+        if (e == ERR_NOT_FOUND && is_container && !is_last)
             return no_link(f);
         TRY(e);
         if (tree.items[item].kind != IPLD_LINK)

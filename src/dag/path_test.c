@@ -114,10 +114,10 @@ static err_t paths(task_t *t, void *arg)
     leads_nowhere(&w, "", &w.cbor, "/v/l/x", "invalid segment for lookup on a list: \"x\"");
     leads_nowhere(&w, "", &w.cbor, "/v/s/more", "called on a string node");
     leads_nowhere(&w, "", &w.cbor, "/dir/nope", "no link named \"nope\" under bafybei");
-    leads_nowhere(&w, "", &w.cbor, "/dir/a.txt/x", "no link named \"x\"");
+    leads_nowhere(&w, "", &w.cbor, "/dir/a.txt/x", "called on a bytes node");
     leads_nowhere(&w, "", &w.named, "/y", "no link named \"y\"");
     leads_nowhere(&w, "", &w.plain, "/d/1/~1/x", "no link named \"~1\"");
-    leads_nowhere(&w, "/ipld/", &w.dir, "/a.txt", "key not found: \"a.txt\"");
+    leads_nowhere(&w, "/ipld/", &w.dir, "/a.txt", "no link named \"a.txt\"");
     blocks_map_free(w.map);
     return OK;
 }

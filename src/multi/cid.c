@@ -137,6 +137,22 @@ const char *cid_print(const cid_t *c, char out[CID_TEXT_MAX])
     return out;
 }
 
+const char *cid_print_as_in_path(const cid_t *c, bytes_t path, char out[CID_TEXT_MAX])
+{
+    cid_t root, v1;
+    multibase_t base;
+    if (path.len && path.data[0] == '/') { /* behind the namespace */
+        const uint8_t *end = memchr(path.data + 1, '/', path.len - 1);
+        path = end ? bytes_slice(path, (size_t)(end - path.data) + 1, path.len) : BYTES_NONE;
+    }
+    const uint8_t *slash = path.len ? memchr(path.data, '/', path.len) : NULL;
+    path = bytes_slice(path, 0, slash ? (size_t)(slash - path.data) : path.len);
+    if (cid_parse_base(path, &root, &base) || !root.version || cid_to_v1(c, &v1) ||
+        cid_print_base(&v1, base, out))
+        return cid_print(c, out);
+    return out;
+}
+
 bool cid_equal(const cid_t *a, const cid_t *b)
 {
     return a->version == b->version && a->codec == b->codec && cid_same_multihash(a, b);

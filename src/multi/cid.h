@@ -48,6 +48,9 @@ MUST_CHECK err_t cid_from_multihash(bytes_t multihash, uint64_t codec, cid_t *re
 const char *cid_print(const cid_t *c, char out[CID_TEXT_MAX]);
 /* ERR_INVALID for a v0 in another base than base58btc; ERR_LIMIT when the text does not fit. */
 MUST_CHECK err_t cid_print_base(const cid_t *c, multibase_t base, char out[CID_TEXT_MAX]);
+/* In the base of the CID at the beginning of a path ("CID/a", "/ipfs/CID/a"), as CIDv1 when that one is; as
+ * cid_print does when there is none, or a v0. */
+const char *cid_print_as_in_path(const cid_t *c, bytes_t path, char out[CID_TEXT_MAX]);
 bool cid_equal(const cid_t *a, const cid_t *b);
 int cid_compare(const cid_t *a, const cid_t *b); /* order of the binary form */
 bool cid_same_multihash(const cid_t *a, const cid_t *b);
