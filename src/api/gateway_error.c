@@ -55,6 +55,8 @@ int gateway_status_of(err_t e)
         return 501;
     case ERR_DENIED:
         return 403;
+    case ERR_BLOCKED:
+        return 410;
     case ERR_OFFLINE:
     case ERR_CLOSED:
         return 503;

@@ -26,6 +26,7 @@
     X(ERR_EXISTS, "already exists", 409, 0, 1)                                                               \
     X(ERR_IN_USE, "in use", 409, 0, 1)                                                                       \
     X(ERR_DENIED, "permission denied", 403, 0, 1)                                                            \
+    X(ERR_BLOCKED, "blocked and cannot be provided", 410, 0, 1)                                              \
     X(ERR_UNAUTHORIZED, "not authorized", 401, 0, 1)                                                         \
     X(ERR_USAGE, "wrong usage", 400, 1, 2)                                                                   \
     X(ERR_INVALID, "invalid data", 400, 0, 1)                                                                \

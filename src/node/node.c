@@ -1,6 +1,7 @@
 #include "node/node.h"
 #include "base/log.h"
 #include "base/version.h"
+#include "node/denied.h"
 #include "node/garbage.h"
 #include "node/listen.h"
 #include "node/settings.h"
@@ -20,6 +21,8 @@ struct node {
     replica_t *replica;
     group_t tasks;
     bool must_not_provide; /* Provide.Enabled is false */
+    denylist_t *denylist;  /* NULL: no rules */
+    blocks_t *local;       /* the repository's blocks without what is denied */
 };
 
 /* ── opening and closing ─────────────────────────────────────────────────────────────────────── */
@@ -67,7 +70,10 @@ err_t node_open(task_t *t, const node_options_t *o, node_t **ret)
     n->public_key = *private_key_public(repo_identity(repo));
     group_init(&n->tasks, n->sched);
     gc_add_roots(repo_gc(repo), each_held_root, n);
-    err_t e = open_naming(n);
+    err_t e = denied_load(t, o->repo_path, &n->denylist);
+    n->local = denied_blocks_new(n->denylist, repo_blocks(repo));
+    if (!e)
+        e = open_naming(n);
     if (e) {
         node_close(t, n);
         return e;
@@ -91,6 +97,8 @@ void node_close(task_t *t, node_t *n)
         routing_close(t, n->routing);
     if (n->host)
         host_close(t, n->host);
+    denied_blocks_free(n->local, repo_blocks(n->repo));
+    denylist_free(n->denylist);
     repo_close(t, n->repo);
     task_unshield(t);
     free(n);
@@ -172,6 +180,11 @@ static err_t start_routing(task_t *t, node_t *n)
     return naming_go_online(n->naming, n->routing);
 }
 
+static bool may_serve(void *arg, const peer_id_t *peer, const cid_t *cid)
+{
+    return !denylist_has_cid(((node_t *)arg)->denylist, cid);
+}
+
 static err_t start_bitswap(task_t *t, node_t *n)
 {
     bitswap_config_t bc;
@@ -180,6 +193,8 @@ static err_t start_bitswap(task_t *t, node_t *n)
     bc.routing = n->routing;
     bc.blocks = repo_blockstore(n->repo);
     bc.is_server = config_bool(repo_config(n->repo), "Bitswap.ServerEnabled", true);
+    bc.may_serve = n->denylist ? may_serve : NULL;
+    bc.arg = n;
     return bitswap_start(t, &bc, &n->bitswap);
 }
 
@@ -346,15 +361,20 @@ bool node_is_replicated(task_t *t, node_t *n, const cid_t *root)
 
 blocks_t *node_local_blocks(node_t *n)
 {
-    return repo_blocks(n->repo);
+    return n->local;
+}
+
+bool node_is_denied(const node_t *n, bytes_t path)
+{
+    return n->denylist && denylist_has_path(n->denylist, path);
 }
 
 err_t node_session_open(node_t *n, bool offline, node_session_t *ret)
 {
-    node_session_t s = {.blocks = repo_blocks(n->repo)};
+    node_session_t s = {.blocks = n->local};
     if (n->bitswap && !offline) {
         TRY(bitswap_session_open(n->bitswap, &s.session));
-        s.blocks = bitswap_session_blocks(s.session);
+        s.blocks = denied_blocks_new(n->denylist, bitswap_session_blocks(s.session));
     }
     *ret = s;
     return OK;
@@ -362,8 +382,10 @@ err_t node_session_open(node_t *n, bool offline, node_session_t *ret)
 
 void node_session_close(node_session_t *s)
 {
-    if (s->session)
+    if (s->session) {
+        denied_blocks_free(s->blocks, bitswap_session_blocks(s->session));
         bitswap_session_close(s->session);
+    }
     *s = (node_session_t){0};
 }
 
