@@ -12,7 +12,8 @@
 #include <stdio.h>
 #include <stdlib.h>
 
-/* clang-format off: a group a line */
+/* a group a line */
+/* clang-format off */
 static const rpc_command_t *const tables[] = {
     rpc_absent_commands,
     rpc_block_commands,

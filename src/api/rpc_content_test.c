@@ -250,8 +250,7 @@ static void cat(client_t *c)
            "could not convert value \"x\" to type \"int64\" (for option \"-offset\")\n");
     EXPECT_PART("cat?arg=" ABSENT_CID, 500, ABSENT_CID);
     EXPECT_PART("cat?arg=nonsense", 500, "invalid path");
-    EXPECT("cat", NULL, 400,
-           "argument \"ipfs-path\" is required\n");
+    EXPECT("cat", NULL, 400, "argument \"ipfs-path\" is required\n");
 }
 RUN(cat)
 

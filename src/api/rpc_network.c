@@ -39,8 +39,31 @@ static json_t *public_key_json(const public_key_t *key)
     return json_stringn((const char *)text.data, text.len);
 }
 
+err_t rpc_peer_base(rpc_t *r, const char *option, const char *otherwise, peer_base_t *ret)
+{
+    const char *name = rpc_option(r, option);
+    size_t used;
+    if (!name)
+        name = otherwise;
+    *ret = (peer_base_t){.is_cid = strcmp(name, "b58mh") && strcmp(name, "v0")};
+    if (!ret->is_cid || !multibase_from_name(name, &ret->base))
+        return OK;
+    if (strlen(name) == 1 && !multibase_from_prefix(bytes_str(name), &ret->base, &used))
+        return OK;
+    return fail(ERR_INVALID, "unsupported multibase encoding: %.40s", name);
+}
+
+const char *rpc_peer_text(const peer_base_t *b, const peer_id_t *peer, char out[PEER_ID_TEXT_MAX])
+{
+    if (!b->is_cid || peer_id_print_cid(peer, b->base, out))
+        peer_id_print(peer, out);
+    return out;
+}
+
 static err_t emit_own_id(task_t *t, rpc_t *r)
 {
+    peer_base_t base;
+    TRY(rpc_peer_base(r, "peerid-base", "b58mh", &base));
     char id[PEER_ID_TEXT_MAX];
     host_t *host = node_host(r->node);
     multiaddr_t *addrs = xcalloc(MAX_SHOWN_ADDRS, sizeof *addrs);
@@ -50,7 +73,7 @@ static err_t emit_own_id(task_t *t, rpc_t *r)
     size_t n_names = host ? host_protocols(host, names, MAX_SHOWN_PROTOCOLS) : 0;
     for (size_t i = 0; i < n_names; i++)
         json_array_append_new(protocols, json_string(names[i]));
-    json_t *answer = json_pack("{s:s, s:o, s:o, s:s, s:o}", "ID", peer_id_print(node_id(r->node), id),
+    json_t *answer = json_pack("{s:s, s:o, s:o, s:s, s:o}", "ID", rpc_peer_text(&base, node_id(r->node), id),
                                "PublicKey", public_key_json(node_public_key(r->node)), "Addresses",
                                rpc_addrs_json(addrs, n, node_id(r->node)), "AgentVersion",
                                node_agent(r->node), "Protocols", protocols);
@@ -78,21 +101,39 @@ json_t *rpc_peer_json(rpc_t *r, const peer_id_t *peer)
     return answer;
 }
 
+static err_t identify_peer(task_t *t, rpc_t *r, const peer_id_t *peer)
+{
+    conn_t *conn;
+    TRY(rpc_connect_peer(t, r, peer, &conn));
+    err_t e = conn_wait_identified(t, conn);
+    conn_release(conn);
+    return e;
+}
+
 static err_t rpc_id(task_t *t, rpc_t *r)
 {
     peer_id_t peer;
+    peer_base_t base;
+    char id[PEER_ID_TEXT_MAX];
     if (!r->n_args || !*r->args[0])
         return emit_own_id(t, r);
-    TRY(peer_id_parse(r->args[0], &peer));
+    if (peer_id_parse(r->args[0], &peer))
+        return fail(ERR_INVALID, "invalid peer id");
     if (peer_id_equal(&peer, node_id(r->node)))
         return emit_own_id(t, r);
-    TRY(rpc_need_online(r));
-    conn_t *conn;
-    TRY(rpc_connect_peer(t, r, &peer, &conn));
-    err_t e = conn_wait_identified(t, conn);
-    conn_release(conn);
-    TRY(e);
-    return rpc_emit(t, r, rpc_peer_json(r, &peer));
+    bool offline = rpc_bool(r, "offline", false);
+    TRY(rpc_peer_base(r, "peerid-base", "b58mh", &base));
+    if (!offline && !node_is_online(r->node))
+        return fail(ERR_OFFLINE,
+                    "'id' cannot query information on remote peers without a running node; if you only "
+                    "want to convert --peerid-base, pass --offline option");
+    if (!offline)
+        TRY(identify_peer(t, r, &peer));
+    json_t *answer = node_host(r->node) ? rpc_peer_json(r, &peer)
+                                        : json_pack("{s:s, s:n, s:s, s:n}", "PublicKey", "", "Addresses",
+                                                    "AgentVersion", "", "Protocols");
+    json_object_set_new(answer, "ID", json_string(rpc_peer_text(&base, &peer, id)));
+    return rpc_emit(t, r, answer);
 }
 
 err_t rpc_connect_peer(task_t *t, rpc_t *r, const peer_id_t *peer, conn_t **ret_conn)
@@ -210,8 +251,15 @@ err_t rpc_bitswap_stat(task_t *t, rpc_t *r)
 static err_t rpc_bitswap_wantlist(task_t *t, rpc_t *r)
 {
     TRY(rpc_need_online(r));
+    const char *whose = rpc_option(r, "peer");
+    peer_id_t peer = *node_id(r->node);
+    if (whose)
+        TRY(peer_id_parse(whose, &peer));
     json_t *wants = json_array();
-    bitswap_each_want(node_bitswap(r->node), add_want, wants);
+    if (peer_id_equal(&peer, node_id(r->node)))
+        bitswap_each_want(node_bitswap(r->node), add_want, wants);
+    else
+        bitswap_each_peer_want(node_bitswap(r->node), &peer, add_want, wants);
     return rpc_emit(t, r, json_pack("{s:o}", "Keys", wants));
 }
 

@@ -63,7 +63,7 @@ static void add_command(void *arg, const char *path)
 static err_t rpc_commands(task_t *t, rpc_t *r)
 {
     command_tree_t tree = {json_pack("{s:s, s:[], s:[]}", "Name", "ipfs", "Subcommands", "Options"),
-                           rpc_bool(r, "flags", true)};
+                           rpc_bool(r, "flags", false)};
     rpc_each_command(add_command, &tree);
     return rpc_emit(t, r, tree.root);
 }

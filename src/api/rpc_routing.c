@@ -1,6 +1,7 @@
 /* rpc_routing: routing/… and dht/…: events of a lookup as Kubo streams them, and the routing table. */
 #include "api/rpc.h"
 #include "api/rpc_util.h"
+#include "dag/walk.h"
 
 /* Types of query events, as go-libp2p's routing package numbers them. */
 enum {
@@ -133,17 +134,38 @@ static err_t rpc_findpeer(task_t *t, rpc_t *r)
     return e == ERR_NOT_FOUND ? fail(e, "routing: not found") : e;
 }
 
+static err_t provide_block(task_t *t, rpc_t *r, const cid_t *cid)
+{
+    char text[CID_TEXT_MAX];
+    TRY(routing_provide(t, node_routing(r->node), cid));
+    return rpc_emit(t, r, event_json(EVENT_FINAL_PEER, NULL, NULL, cid_print(cid, text)));
+}
+
+static err_t provide_dag(task_t *t, rpc_t *r, const cid_t *root)
+{
+    enum { MAX_BLOCKS = 1 << 22 };
+    AUTO(walk_t) w = {0};
+    walk_init(&w, node_local_blocks(r->node), root, (walk_options_t){SIZE_MAX, true, true, MAX_BLOCKS});
+    for (bool has = true; has;) {
+        walk_step_t step;
+        TRY(walk_next(t, &w, &step, &has));
+        if (has && step.block)
+            TRY(provide_block(t, r, &step.cid));
+    }
+    return OK;
+}
+
 static err_t rpc_provide(task_t *t, rpc_t *r)
 {
     TRY(rpc_need_online(r));
+    bool recursive = rpc_bool(r, "recursive", false);
     for (size_t i = 0; i < r->n_args; i++) {
         cid_t cid;
         char text[CID_TEXT_MAX];
         TRY(rpc_resolve_cid(t, r, r->args[i], &cid));
         if (!blocks_has(t, node_local_blocks(r->node), &cid))
             return fail(ERR_NOT_FOUND, "block %s not found locally, cannot provide", cid_print(&cid, text));
-        TRY(routing_provide(t, node_routing(r->node), &cid));
-        TRY(rpc_emit(t, r, event_json(EVENT_FINAL_PEER, NULL, NULL, cid_print(&cid, text))));
+        TRY(recursive ? provide_dag(t, r, &cid) : provide_block(t, r, &cid));
     }
     return OK;
 }

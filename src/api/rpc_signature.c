@@ -6,23 +6,16 @@
 #include <stdlib.h>
 #include <strings.h>
 
-/* clang-format off: a row a command */
+/* a row a command */
+/* clang-format off */
 static const rpc_signature_t signatures[] = {
-    {"add", "@path...<",
-     "recursive,r:bool|dereference-args:bool|stdin-name:string|hidden,H:bool|ignore:array|ignore-rules-path:"
-     "string|empty-dirs,E:bool|dereference-symlinks:bool|quiet,q:bool|quieter,Q:bool|silent:bool|progress,p:"
-     "bool|only-hash,n:bool|wrap-with-directory,w:bool|pin:bool|pin-name:string|to-files:string|cid-version:"
-     "int|hash:string|raw-leaves:bool|chunker,s:string|trickle,t:bool|max-file-links:int|max-directory-links:"
-     "int|max-hamt-fanout:int|inline:bool|inline-limit:int|nocopy:bool|fscache:bool|preserve-mode:bool|"
-     "preserve-mtime:bool|mode:uint|mtime:int64|mtime-nsecs:uint|fast-provide-root:bool|fast-provide-dag:"
-     "bool|fast-provide-wait:bool"},
+    {"add", "@path...<", "recursive,r:bool|dereference-args:bool|stdin-name:string|hidden,H:bool|ignore:array|ignore-rules-path:string|empty-dirs,E:bool|dereference-symlinks:bool|quiet,q:bool|quieter,Q:bool|silent:bool|progress,p:bool|only-hash,n:bool|wrap-with-directory,w:bool|pin:bool|pin-name:string|to-files:string|cid-version:int|hash:string|raw-leaves:bool|chunker,s:string|trickle,t:bool|max-file-links:int|max-directory-links:int|max-hamt-fanout:int|inline:bool|inline-limit:int|nocopy:bool|fscache:bool|preserve-mode:bool|preserve-mtime:bool|mode:uint|mtime:int64|mtime-nsecs:uint|fast-provide-root:bool|fast-provide-dag:bool|fast-provide-wait:bool"},
     {"bitswap/ledger", "peer", ""},
     {"bitswap/reprovide", "", ""},
     {"bitswap/stat", "", "verbose,v:bool|human:bool"},
     {"bitswap/wantlist", "", "peer,p:string"},
     {"block/get", "cid<", ""},
-    {"block/put", "@data...<",
-     "cid-codec:string|mhtype:string|mhlen:int|pin:bool|allow-big-block:bool|format,f:string"},
+    {"block/put", "@data...<", "cid-codec:string|mhtype:string|mhlen:int|pin:bool|allow-big-block:bool|format,f:string"},
     {"block/rm", "cid...", "force,f:bool|quiet,q:bool"},
     {"block/stat", "cid<", ""},
     {"bootstrap", "", ""},
@@ -44,11 +37,8 @@ static const rpc_signature_t signatures[] = {
     {"config/show", "", ""},
     {"dag/export", "root<", "progress,p:bool|local-only:bool"},
     {"dag/get", "ref<", "output-codec:string"},
-    {"dag/import", "@path...<",
-     "pin-roots:bool|local-only:bool|silent:bool|stats:bool|fast-provide-root:bool|fast-provide-dag:bool|"
-     "fast-provide-wait:bool|allow-big-block:bool"},
-    {"dag/put", "@object data...<",
-     "store-codec:string|input-codec:string|pin:bool|hash:string|allow-big-block:bool"},
+    {"dag/import", "@path...<", "pin-roots:bool|local-only:bool|silent:bool|stats:bool|fast-provide-root:bool|fast-provide-dag:bool|fast-provide-wait:bool|allow-big-block:bool"},
+    {"dag/put", "@object data...<", "store-codec:string|input-codec:string|pin:bool|hash:string|allow-big-block:bool"},
     {"dag/resolve", "ref<", ""},
     {"dag/stat", "root...<", "progress,p:bool"},
     {"dht/findpeer", "", ""},
@@ -62,9 +52,7 @@ static const rpc_signature_t signatures[] = {
     {"diag/cmds/clear", "", ""},
     {"diag/cmds/set-time", "time", ""},
     {"diag/healthy", "", ""},
-    {"diag/profile", "",
-     "output,o:string|collectors:array|profile-time:string|mutex-profile-fraction:int|block-profile-rate:"
-     "string"},
+    {"diag/profile", "", "output,o:string|collectors:array|profile-time:string|mutex-profile-fraction:int|block-profile-rate:string"},
     {"diag/sys", "", ""},
     {"files/chcid", "path", "cid-version,cid-ver:int|hash:string"},
     {"files/chmod", "mode|path", ""},
@@ -77,15 +65,12 @@ static const rpc_signature_t signatures[] = {
     {"files/rm", "path...", "recursive,r:bool|force:bool"},
     {"files/stat", "path", "format:string|hash:bool|size:bool|with-local:bool"},
     {"files/touch", "path", "mtime:int64|mtime-nsecs:uint"},
-    {"files/write", "path|@data<",
-     "offset,o:int64|create,e:bool|parents,p:bool|truncate,t:bool|count,n:int64|raw-leaves:bool|cid-version,"
-     "cid-ver:int|hash:string"},
+    {"files/write", "path|@data<", "offset,o:int64|create,e:bool|parents,p:bool|truncate,t:bool|count,n:int64|raw-leaves:bool|cid-version,cid-ver:int|hash:string"},
     {"filestore/dups", "", ""},
     {"filestore/ls", "?obj...", "file-order:bool"},
     {"filestore/verify", "?obj...", "file-order:bool|remove-bad-blocks:bool"},
     {"gateway/open", "port", ""},
-    {"get", "ipfs-path<",
-     "output,o:string|archive,a:bool|compress,C:bool|compression-level,l:int|progress,p:bool"},
+    {"get", "ipfs-path<", "output,o:string|archive,a:bool|compress,C:bool|compression-level,l:int|progress,p:bool"},
     {"id", "?peerid", "format,f:string|peerid-base:string"},
     {"key/gen", "name", "type,t:string|size,s:int|ipns-base:string"},
     {"key/import", "name|@key", "ipns-base:string|format,f:string|allow-any-key-type:bool"},
@@ -106,15 +91,12 @@ static const rpc_signature_t signatures[] = {
     {"multibase/transcode", "@encoded_file<", "b:string"},
     {"name/get", "name", ""},
     {"name/inspect", "@record<", "verify:string|dump:bool"},
-    {"name/publish", "ipfs-path<",
-     "key,k:string|resolve:bool|lifetime,t:string|ttl:string|quieter,Q:bool|v1compat:bool|allow-offline:bool|"
-     "allow-delegated:bool|sequence:uint64|ipns-base:string"},
+    {"name/publish", "ipfs-path<", "key,k:string|resolve:bool|lifetime,t:string|ttl:string|quieter,Q:bool|v1compat:bool|allow-offline:bool|allow-delegated:bool|sequence:uint64|ipns-base:string"},
     {"name/pubsub/cancel", "name", ""},
     {"name/pubsub/state", "", ""},
     {"name/pubsub/subs", "", "ipns-base:string"},
     {"name/put", "name|@record<", "force,f:bool|allow-offline:bool|allow-delegated:bool|quiet,q:bool"},
-    {"name/resolve", "?name",
-     "recursive,r:bool|nocache,n:bool|dht-record-count,dhtrc:uint|dht-timeout,dhtt:string|stream,s:bool"},
+    {"name/resolve", "?name", "recursive,r:bool|nocache,n:bool|dht-record-count,dhtrc:uint|dht-timeout,dhtt:string|stream,s:bool"},
     {"object/data", "", ""},
     {"object/diff", "obj_a|obj_b", "verbose,v:bool"},
     {"object/get", "", ""},
@@ -128,14 +110,11 @@ static const rpc_signature_t signatures[] = {
     {"object/stat", "", ""},
     {"p2p/close", "", "all,a:bool|protocol,p:string|listen-address,l:string|target-address,t:string"},
     {"p2p/forward", "protocol|listen-address|target-address", "allow-custom-protocol:bool|foreground,f:bool"},
-    {"p2p/listen", "protocol|target-address",
-     "allow-custom-protocol:bool|report-peer-id,r:bool|foreground,f:bool"},
+    {"p2p/listen", "protocol|target-address", "allow-custom-protocol:bool|report-peer-id,r:bool|foreground,f:bool"},
     {"p2p/ls", "", "headers,v:bool"},
     {"p2p/stream/close", "?id", "all,a:bool"},
     {"p2p/stream/ls", "", "headers,v:bool"},
-    {"pin/add", "ipfs-path...<",
-     "recursive,r:bool|name,n:string|progress:bool|fast-provide-root:bool|fast-provide-dag:bool|fast-provide-"
-     "wait:bool"},
+    {"pin/add", "ipfs-path...<", "recursive,r:bool|name,n:string|progress:bool|fast-provide-root:bool|fast-provide-dag:bool|fast-provide-wait:bool"},
     {"pin/ls", "?ipfs-path...", "type,t:string|quiet,q:bool|name,n:string|stream,s:bool|names:bool"},
     {"pin/remote/add", "ipfs-path", "service:string|name:string|background:bool"},
     {"pin/remote/ls", "", "service:string|name:string|cid:array|status:array"},
@@ -144,15 +123,12 @@ static const rpc_signature_t signatures[] = {
     {"pin/remote/service/ls", "", "stat:bool"},
     {"pin/remote/service/rm", "service", ""},
     {"pin/rm", "ipfs-path...<", "recursive,r:bool"},
-    {"pin/update", "from-path|to-path",
-     "unpin:bool|fast-provide-root:bool|fast-provide-dag:bool|fast-provide-wait:bool"},
+    {"pin/update", "from-path|to-path", "unpin:bool|fast-provide-root:bool|fast-provide-dag:bool|fast-provide-wait:bool"},
     {"pin/verify", "", "verbose:bool|quiet,q:bool"},
     {"ping", "peer ID...<", "count,n:int"},
     {"provide/clear", "", "quiet,q:bool"},
     {"provide/once", "cid...<", "recursive,r:bool"},
-    {"provide/stat", "",
-     "lan:bool|all,a:bool|compact:bool|connectivity:bool|network:bool|schedule:bool|timings:bool|workers:"
-     "bool|operations:bool|queues:bool"},
+    {"provide/stat", "", "lan:bool|all,a:bool|compact:bool|connectivity:bool|network:bool|schedule:bool|timings:bool|workers:bool|operations:bool|queues:bool"},
     {"pubsub/ls", "", ""},
     {"pubsub/peers", "?topic", ""},
     {"pubsub/pub", "topic|@data<", ""},
@@ -177,13 +153,9 @@ static const rpc_signature_t signatures[] = {
     {"stats/bitswap", "", "verbose,v:bool|human:bool"},
     {"stats/bw", "", "peer,p:string|proto,t:string|poll:bool|interval,i:string"},
     {"stats/dht", "?dht...", ""},
-    {"stats/provide", "",
-     "lan:bool|all,a:bool|compact:bool|connectivity:bool|network:bool|schedule:bool|timings:bool|workers:"
-     "bool|operations:bool|queues:bool"},
+    {"stats/provide", "", "lan:bool|all,a:bool|compact:bool|connectivity:bool|network:bool|schedule:bool|timings:bool|workers:bool|operations:bool|queues:bool"},
     {"stats/repo", "", "size-only,s:bool|human,H:bool"},
-    {"stats/reprovide", "",
-     "lan:bool|all,a:bool|compact:bool|connectivity:bool|network:bool|schedule:bool|timings:bool|workers:"
-     "bool|operations:bool|queues:bool"},
+    {"stats/reprovide", "", "lan:bool|all,a:bool|compact:bool|connectivity:bool|network:bool|schedule:bool|timings:bool|workers:bool|operations:bool|queues:bool"},
     {"status", "cid", ""},
     {"swarm/addrs", "", ""},
     {"swarm/addrs/autonat", "", ""},

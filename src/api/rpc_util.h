@@ -53,6 +53,14 @@ MUST_CHECK err_t rpc_profile(task_t *t, rpc_t *r);      /* diag/profile */
 MUST_CHECK err_t rpc_bitswap_stat(task_t *t, rpc_t *r); /* bitswap/stat, stats/bitswap */
 /* Streams the log's lines up to a level (NULL: all that are written) until the client leaves. */
 MUST_CHECK err_t rpc_tail_log(task_t *t, rpc_t *r, const char *level);
+/* The encoding of peer IDs that an option asks for ("peerid-base", "ipns-base"): "b58mh", or the name or letter
+ * of a multibase, in which the ID is printed as a CID. */
+typedef struct peer_base {
+    bool is_cid;
+    multibase_t base;
+} peer_base_t;
+MUST_CHECK err_t rpc_peer_base(rpc_t *r, const char *option, const char *otherwise, peer_base_t *ret);
+const char *rpc_peer_text(const peer_base_t *b, const peer_id_t *peer, char out[PEER_ID_TEXT_MAX]);
 json_t *rpc_peer_json(rpc_t *r, const peer_id_t *peer); /* what identify told, as `id PEER` gives it */
 json_t *rpc_text_json(const char *text);                /* what is not UTF-8 becomes "" */
 #endif

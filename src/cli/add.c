@@ -321,9 +321,13 @@ static err_t read_ignore_rules(task_t *t, const cli_t *c, ignore_t *ret)
     return OK;
 }
 
-static err_t send_files(task_t *t, cli_t *c, const cli_command_t *command, cli_print_fn print)
+/* The first n_words arguments are words of the request, the others files. */
+static err_t send_files(task_t *t, cli_t *c, const cli_command_t *command, size_t n_words, cli_print_fn print)
 {
-    upload_t u = {.c = c,
+    cli_t files = *c;
+    files.args += n_words;
+    files.n_args -= n_words;
+    upload_t u = {.c = &files,
                   .is_recursive = cli_flag(c, "recursive", false),
                   .wants_hidden = cli_flag(c, "hidden", false)};
     u.follows_links = cli_flag(c, "dereference-symlinks", false);
@@ -340,13 +344,13 @@ static err_t send_files(task_t *t, cli_t *c, const cli_command_t *command, cli_p
     AUTO(buf_t) target = {0};
     const char *text;
     cli_t without_args = *c;
-    without_args.n_args = 0;
+    without_args.n_args = n_words;
     err_t e = cli_build_target(&without_args, command, &target);
     if (!e)
         e = read_ignore_rules(t, c, &u.ignore);
     if (!e)
         e = buf_cstr(&target, &text);
-    progress_init(&u.progress, c, "sending", size_of_args(t, c), task_now_ms(t));
+    progress_init(&u.progress, c, "sending", size_of_args(t, &files), task_now_ms(t));
     if (!e)
         e = cli_upload(t, c, text, content_type, read_upload, &u, print);
     progress_clear(&u.progress);
@@ -363,12 +367,17 @@ static err_t send_files(task_t *t, cli_t *c, const cli_command_t *command, cli_p
 err_t cli_add(task_t *t, cli_t *c, const cli_command_t *command)
 {
     last_hash[0] = 0;
-    TRY(send_files(t, c, command, print_added));
+    TRY(send_files(t, c, command, 0, print_added));
     return cli_flag(c, "quieter", false) && !c->wants_json ? cli_out("%s\n", last_hash) : OK;
 }
 
 /* Files or standard input as the body of a command such as `block put`. */
 err_t cli_upload_files(task_t *t, cli_t *c, const cli_command_t *command)
 {
-    return send_files(t, c, command, command->print);
+    return send_files(t, c, command, 0, command->print);
+}
+
+err_t cli_upload_after_word(task_t *t, cli_t *c, const cli_command_t *command)
+{
+    return send_files(t, c, command, 1, command->print);
 }

@@ -59,8 +59,8 @@ bool cli_flag(const cli_t *c, const char *name, bool otherwise)
 static const cli_command_t *find_command(char **words, size_t n_words, size_t *ret_used)
 {
     const cli_command_t *best = NULL;
-    for (size_t i = 0; i < cli_command_count; i++) {
-        const cli_command_t *c = &cli_commands[i];
+    const cli_command_t *c;
+    for (size_t i = 0; (c = cli_command_at(i)); i++) {
         size_t used = 0;
         const char *p = c->name;
         while (*p && used < n_words) {
@@ -219,17 +219,19 @@ static bool is_below(const cli_command_t *command, const char *group)
 
 static bool is_group(const char *word)
 {
-    for (size_t i = 0; i < cli_command_count; i++)
-        if (is_below(&cli_commands[i], word))
+    const cli_command_t *c;
+    for (size_t i = 0; (c = cli_command_at(i)); i++)
+        if (is_below(c, word))
             return true;
     return false;
 }
 
 static void print_below(const char *group)
 {
-    for (size_t i = 0; i < cli_command_count; i++)
-        if (is_below(&cli_commands[i], group) && !cli_commands[i].is_alias)
-            print_command_row(&cli_commands[i]);
+    const cli_command_t *c;
+    for (size_t i = 0; (c = cli_command_at(i)); i++)
+        if (is_below(c, group) && !c->is_alias)
+            print_command_row(c);
 }
 
 static void print_group_help(const cli_t *c, const char *group)
@@ -256,9 +258,10 @@ static void print_help(const cli_t *c)
     printf("usage: %s COMMAND [options] [arguments]\n\n"
            "A content-addressed, peer-to-peer storage node that speaks IPFS.\n\ncommands\n",
            c->program);
-    for (size_t i = 0; i < cli_command_count; i++)
-        if (!cli_commands[i].is_alias)
-            print_command_row(&cli_commands[i]);
+    const cli_command_t *row;
+    for (size_t i = 0; (row = cli_command_at(i)); i++)
+        if (!row->is_alias)
+            print_command_row(row);
     printf("\noptions of every command\n");
     print_specs(global_specs);
     printf("\nThe repository is $DISTRIBUTE_PATH, else $IPFS_PATH, else ~/.distribute.\n");
@@ -303,19 +306,38 @@ static const cli_command_t *version_command(void)
     return find_command(words, 1, &used);
 }
 
+/* The longest beginning of the words that names a group of commands; how many words that are. */
+static size_t join_group(char **words, size_t n, char out[128])
+{
+    char longer[128];
+    size_t used = 0, len = 0;
+    out[0] = 0;
+    for (size_t i = 0; i < n; i++) {
+        int more = snprintf(longer + len, sizeof longer - len, "%s%s", i ? " " : "", words[i]);
+        if (more < 0 || (size_t)more >= sizeof longer - len || !is_group(longer))
+            break;
+        len += (size_t)more;
+        used = i + 1;
+        memcpy(out, longer, len + 1);
+    }
+    return used;
+}
+
 /* No command: help, of all commands or of the group that was named, or the version. */
 static err_t without_command(cli_t *c, char **plain, size_t n_plain, bool asks_help,
                              const cli_command_t **ret_command)
 {
     *ret_command = &help_command;
+    char joined[128];
+    size_t n_words = join_group(plain + asks_help, n_plain - asks_help, joined);
     const char *group = n_plain > asks_help ? plain[asks_help] : NULL;
-    if (group && is_group(group) && n_plain == asks_help + 1u) {
-        print_group_help(c, group);
+    if (n_words && n_words == n_plain - asks_help) {
+        print_group_help(c, joined);
         return OK;
     }
-    if (group && is_group(group))
-        return fail(ERR_USAGE, "unknown command \"%s %s\": see '%s %s --help'", group, plain[asks_help + 1],
-                    c->program, group);
+    if (n_words)
+        return fail(ERR_USAGE, "unknown command \"%s %s\": see '%s %s --help'", joined,
+                    plain[asks_help + n_words], c->program, joined);
     if (group && !asks_help)
         return fail(ERR_USAGE, "unknown command \"%s\": see '%s --help'", group, c->program);
     if (cli_flag(c, "version", false)) {

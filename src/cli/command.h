@@ -28,8 +28,8 @@ struct cli_command {
     bool is_alias;      /* not shown in help */
     bool reads_stdin;   /* missing arguments come from standard input, one a line */
 };
-extern const cli_command_t cli_commands[];
-extern const size_t cli_command_count;
+/* All rows of all tables, in the order in which help shows them; NULL behind the last. */
+const cli_command_t *cli_command_at(size_t n);
 
 /* ── requests ────────────────────────────────────────────────────────────────────────────────── */
 /* "/api/v0/RPC?arg=…&option=…" from the words; the caller frees with buf_deinit. */

@@ -100,8 +100,6 @@ static const cli_spec_t pin_rm_specs[] = {{"recursive", 'r', false, NULL, "with 
 static const cli_spec_t pin_verify_specs[] = {{"verbose", 'v', false, NULL, "show those that are sound, too"},
                                               {"quiet", 'q', false, NULL, "print broken CIDs alone"},
                                               {NULL, 0, false, NULL, NULL}};
-static const cli_spec_t verbose_specs[] = {{"verbose", 'v', false, NULL, "show more"},
-                                           {NULL, 0, false, NULL, NULL}};
 
 static const cli_spec_t init_specs[] = {
     {"profile", 'p', true, "", "default, flatfs, test, server, lowpower, comma-separated"},
@@ -195,12 +193,22 @@ static const cli_spec_t version_specs[] = {{"number", 'n', false, "", "the numbe
 
 static const cli_spec_t config_specs[] = {{"bool", 0, false, NULL, "the value is true or false"},
                                           {"json", 0, false, NULL, "the value is JSON"},
+                                          {"expand-auto", 0, false, NULL, "accepted for Kubo's sake"},
                                           {NULL, 0, false, NULL, NULL}};
 
 static const cli_spec_t repo_stat_specs[] = {{"size-only", 's', false, NULL, "sizes alone"},
                                              {"human", 'H', false, "", "sizes for people"},
                                              {NULL, 0, false, NULL, NULL}};
 
+static const cli_spec_t wantlist_specs[] = {{"peer", 'p', true, NULL, "what this peer waits for"},
+                                            {NULL, 0, false, NULL, NULL}};
+static const cli_spec_t expand_specs[] = {{"expand-auto", 0, false, NULL, "accepted for Kubo's sake"},
+                                          {NULL, 0, false, NULL, NULL}};
+static const cli_spec_t commands_specs[] = {{"flags", 'f', false, NULL, "with their options"},
+                                            {NULL, 0, false, NULL, NULL}};
+static const cli_spec_t provide_specs[] = {{"recursive", 'r', false, NULL, "with all below"},
+                                           {"verbose", 'v', false, NULL, "show more"},
+                                           {NULL, 0, false, NULL, NULL}};
 static const cli_spec_t gc_specs[] = {{"quiet", 'q', false, NULL, "print CIDs alone"},
                                       {"silent", 0, false, NULL, "print nothing"},
                                       {"stream-errors", 0, false, NULL, "go on after errors"},
@@ -217,16 +225,21 @@ static const cli_spec_t migrate_specs[] = {{"to", 0, true, NULL, "the version"},
                                            {NULL, 0, false, NULL, NULL}};
 
 static const cli_spec_t id_specs[] = {{"format", 'f', true, "", "tokens <id> <addrs> <aver>"},
-                                      {"peerid-base", 0, true, "", "accepted for Kubo's sake"},
+                                      {"peerid-base", 0, true, NULL, "b58mh, or a multibase such as base36"},
                                       {NULL, 0, false, NULL, NULL}};
 static const cli_spec_t ping_specs[] = {{"count", 'n', true, NULL, "how many (default 10)"},
                                         {NULL, 0, false, NULL, NULL}};
 static const cli_spec_t gateway_specs[] = {{"port", 0, true, "", "port on 127.0.0.1 (default 8080)"},
                                            {NULL, 0, false, NULL, NULL}};
+static const cli_spec_t bitswap_stat_specs[] = {{"verbose", 'v', false, "", "list the partners"},
+                                                {"human", 0, false, "", "sizes for people"},
+                                                {NULL, 0, false, NULL, NULL}};
 static const cli_spec_t rm_all_specs[] = {{"all", 0, false, NULL, "all of them"},
                                           {NULL, 0, false, NULL, NULL}};
 static const cli_spec_t resolve_specs[] = {
     {"recursive", 'r', false, NULL, "until nothing is left to resolve (default true)"},
+    {"dht-record-count", 0, true, NULL, "how many records to compare"},
+    {"dht-timeout", 0, true, NULL, "how long to look for more"},
     {NULL, 0, false, NULL, NULL}};
 static const cli_spec_t local_addr_specs[] = {{"id", 0, false, NULL, "with the peer ID"},
                                               {NULL, 0, false, NULL, NULL}};
@@ -234,7 +247,7 @@ static const cli_spec_t dry_run_specs[] = {{"dry-run", 0, false, NULL, "change n
                                            {NULL, 0, false, NULL, NULL}};
 
 /* name, usage, help, kind, rpc, min, max, daemon, options, run, print, alias, stdin */
-const cli_command_t cli_commands[] = {
+const cli_command_t cli_base_commands[] = {
     {"init", "", "make a repository and an identity", CLI_INIT, NULL, 0, 1, false, init_specs, NULL, NULL,
      false},
     {"node", "", "run the node until SIGINT or SIGTERM", CLI_NODE, NULL, 0, 0, false, node_specs, NULL, NULL,
@@ -324,8 +337,8 @@ const cli_command_t cli_commands[] = {
      false, true},
     {"bootstrap", "", "peers that this node joins through", CLI_RPC, "bootstrap/list", 0, 0, false, NULL,
      NULL, print_peer_list, false},
-    {"bootstrap list", "", "the same", CLI_RPC, "bootstrap/list", 0, 0, false, NULL, NULL, print_peer_list,
-     true},
+    {"bootstrap list", "", "the same", CLI_RPC, "bootstrap/list", 0, 0, false, expand_specs, NULL,
+     print_peer_list, true},
     {"bootstrap add", "ADDRESS…", "add some", CLI_RPC, "bootstrap/add", 1, 64, false, NULL, NULL,
      print_bootstrap_added, false, true},
     {"bootstrap rm", "ADDRESS…", "remove some, or --all", CLI_RPC, "bootstrap/rm", 0, 64, false, rm_all_specs,
@@ -338,25 +351,19 @@ const cli_command_t cli_commands[] = {
     {"routing findpeer", "PEER", "a peer's addresses", CLI_RPC, "routing/findpeer", 1, 1, true, lookup_specs,
      NULL, print_lookup, false},
     {"routing provide", "CID…", "announce now that this node has it", CLI_RPC, "routing/provide", 1, 64, true,
-     lookup_specs, NULL, print_lookup, false},
+     provide_specs, NULL, print_lookup, false},
     {"routing get", "KEY", "a record's value, in base64", CLI_RPC, "routing/get", 1, 1, true, NULL, NULL,
      print_value, false},
-    {"dht findprovs", "CID", "who has a CID", CLI_RPC, "dht/findprovs", 1, 1, true, lookup_specs, NULL,
-     print_lookup, true},
-    {"dht findpeer", "PEER", "a peer's addresses", CLI_RPC, "dht/findpeer", 1, 1, true, lookup_specs, NULL,
-     print_lookup, true},
     {"dht query", "PEER", "the peers nearest to an ID", CLI_RPC, "dht/query", 1, 1, true, lookup_specs, NULL,
      print_lookup, false},
     {"dht inspect", "", "the routing tables, bucket by bucket", CLI_RPC, "dht/inspect", 0, 0, true, NULL,
      NULL, print_dht, false},
-    {"bitswap stat", "", "what was exchanged", CLI_RPC, "bitswap/stat", 0, 0, true, verbose_specs, NULL,
+    {"bitswap stat", "", "what was exchanged", CLI_RPC, "bitswap/stat", 0, 0, true, bitswap_stat_specs, NULL,
      print_bitswap_stat, false},
-    {"bitswap wantlist", "", "what this node waits for", CLI_RPC, "bitswap/wantlist", 0, 0, true, NULL, NULL,
-     print_wantlist, false},
+    {"bitswap wantlist", "", "what this node waits for", CLI_RPC, "bitswap/wantlist", 0, 0, true,
+     wantlist_specs, NULL, print_wantlist, false},
     {"bitswap ledger", "PEER", "what was exchanged with a peer", CLI_RPC, "bitswap/ledger", 1, 1, true, NULL,
      NULL, print_ledger, false},
-    {"stats bitswap", "", "the same as bitswap stat", CLI_RPC, "bitswap/stat", 0, 0, true, verbose_specs,
-     NULL, print_bitswap_stat, true},
     {"stats repo", "", "the same as repo stat", CLI_RPC, "repo/stat", 0, 0, false, repo_stat_specs, NULL,
      print_repo_stat, true},
 
@@ -382,10 +389,25 @@ const cli_command_t cli_commands[] = {
      false, dry_run_specs, NULL, print_config_change, false},
     {"version", "", "versions of this program", CLI_LOCAL, NULL, 0, 0, false, version_specs, cli_version,
      print_version_field, false},
-    {"commands", "", "all commands of the RPC", CLI_RPC, "commands", 0, 0, false, NULL, NULL, print_commands,
-     false},
-    {"log level", "[SUBSYSTEM] LEVEL", "change the level of the running node's log", CLI_RPC, "log/level", 1,
-     2, true, NULL, NULL, print_said, false},
+    {"commands", "", "all commands of the RPC", CLI_RPC, "commands", 0, 0, false, commands_specs, NULL,
+     print_commands, false},
     {"shutdown", "", "stop the running node", CLI_RPC, "shutdown", 0, 0, true, NULL, NULL, NULL, false},
+    {.name = NULL},
 };
-const size_t cli_command_count = ARRAY_LEN(cli_commands);
+
+/* a table a line; each is closed by a row without a name */
+/* clang-format off */
+static const cli_command_t *const tables[] = {
+    cli_base_commands,
+    cli_node_commands,
+};
+/* clang-format on */
+
+const cli_command_t *cli_command_at(size_t n)
+{
+    for (size_t i = 0; i < ARRAY_LEN(tables); i++)
+        for (const cli_command_t *c = tables[i]; c->name; c++)
+            if (!n--)
+                return c;
+    return NULL;
+}

@@ -11,6 +11,7 @@ static inline const char *field(json_t *o, const char *key)
 
 err_t cli_add(task_t *t, cli_t *c, const cli_command_t *command);
 err_t cli_upload_files(task_t *t, cli_t *c, const cli_command_t *command);
+err_t cli_upload_after_word(task_t *t, cli_t *c, const cli_command_t *command); /* WORD FILE… */
 err_t cli_block_rm(task_t *t, cli_t *c, const cli_command_t *command);
 err_t cli_pin_ls(task_t *t, cli_t *c, const cli_command_t *command);
 err_t cli_version(task_t *t, cli_t *c, const cli_command_t *command);
@@ -61,9 +62,29 @@ err_t print_bootstrap_removed(task_t *t, cli_t *c, json_t *o);
 err_t print_bitswap_stat(task_t *t, cli_t *c, json_t *o);
 err_t print_wantlist(task_t *t, cli_t *c, json_t *o);
 err_t print_ledger(task_t *t, cli_t *c, json_t *o);
-err_t print_said(task_t *t, cli_t *c, json_t *o);
 err_t print_path(task_t *t, cli_t *c, json_t *o);
 err_t print_commands(task_t *t, cli_t *c, json_t *o);
 err_t print_gateway(task_t *t, cli_t *c, json_t *o);
 err_t print_replicas(task_t *t, cli_t *c, json_t *o);
+/* print_node.c */
+err_t print_said(task_t *t, cli_t *c, json_t *o);
+err_t print_log_levels(task_t *t, cli_t *c, json_t *o);
+err_t print_bw(task_t *t, cli_t *c, json_t *o);
+err_t print_dht_table(task_t *t, cli_t *c, json_t *o);
+err_t print_provide_stat(task_t *t, cli_t *c, json_t *o);
+err_t print_cleared(task_t *t, cli_t *c, json_t *o);
+err_t print_cmds(task_t *t, cli_t *c, json_t *o);
+err_t print_peering_added(task_t *t, cli_t *c, json_t *o);
+err_t print_peering_removed(task_t *t, cli_t *c, json_t *o);
+err_t print_peerings(task_t *t, cli_t *c, json_t *o);
+err_t print_autonat(task_t *t, cli_t *c, json_t *o);
+err_t print_dependency(task_t *t, cli_t *c, json_t *o);
+err_t print_record_key(task_t *t, cli_t *c, json_t *o);
+err_t print_one_line(task_t *t, cli_t *c, json_t *o);
+err_t cli_provide_once(task_t *t, cli_t *c, const cli_command_t *command);
+err_t cli_profile(task_t *t, cli_t *c, const cli_command_t *command);
+err_t cli_completion(task_t *t, cli_t *c, const cli_command_t *command);
+err_t cli_config_edit(task_t *t, cli_t *c, const cli_command_t *command);
+err_t cli_no_update(task_t *t, cli_t *c, const cli_command_t *command);
+extern const cli_command_t cli_base_commands[], cli_node_commands[];
 #endif

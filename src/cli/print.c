@@ -18,6 +18,17 @@ err_t print_json(task_t *t, cli_t *c, json_t *o)
     return e;
 }
 
+/* A text, or a list of texts, each on its line. */
+static err_t print_member(json_t *o, const char *name)
+{
+    size_t i;
+    json_t *one, *value = json_object_get(o, name);
+    if (!json_is_array(value))
+        return cli_out("%s", field(o, name));
+    json_array_foreach(value, i, one) TRY(cli_out("%s%s", i ? "\n" : "", cli_escape(json_string_value(one))));
+    return OK;
+}
+
 err_t print_id(task_t *t, cli_t *c, json_t *o)
 {
     const char *format = cli_option(c, "format", 0);
@@ -27,25 +38,24 @@ err_t print_id(task_t *t, cli_t *c, json_t *o)
         free(text);
         return e;
     }
-    for (const char *p = format; *p; p++) {
-        if (!strncmp(p, "<id>", 4)) {
-            TRY(cli_out("%s", field(o, "ID")));
-            p += 3;
-        } else if (!strncmp(p, "<addrs>", 7)) {
-            size_t i;
-            json_t *addr;
-            json_array_foreach(json_object_get(o, "Addresses"), i, addr)
-                TRY(cli_out("%s%s", i ? "\n" : "", cli_escape(json_string_value(addr))));
-            p += 6;
-        } else if (!strncmp(p, "<aver>", 6)) {
-            TRY(cli_out("%s", field(o, "AgentVersion")));
-            p += 5;
-        } else if (!strncmp(p, "\\n", 2)) {
-            TRY(cli_out("\n"));
-            p++;
-        } else {
-            TRY(cli_out("%c", *p));
-        }
+    static const struct {
+        const char *token, *member;
+    } tokens[] = {{"<id>", "ID"},
+                  {"<aver>", "AgentVersion"},
+                  {"<pver>", "ProtocolVersion"},
+                  {"<pubkey>", "PublicKey"},
+                  {"<addrs>", "Addresses"},
+                  {"<protocols>", "Protocols"},
+                  {"\\n", "\n"},
+                  {"\\t", "\t"}};
+    while (*format) {
+        size_t i = 0;
+        while (i < ARRAY_LEN(tokens) && strncmp(format, tokens[i].token, strlen(tokens[i].token)) != 0)
+            i++;
+        TRY(i == ARRAY_LEN(tokens)       ? cli_out("%c", *format)
+            : tokens[i].token[0] == '\\' ? cli_out("%s", tokens[i].member)
+                                         : print_member(o, tokens[i].member));
+        format += i == ARRAY_LEN(tokens) ? 1 : strlen(tokens[i].token);
     }
     return OK;
 }
@@ -242,18 +252,6 @@ err_t print_dht(task_t *t, cli_t *c, json_t *o)
                    json_number(o, "ProvideFailed"), json_number(o, "Records"), json_number(o, "Lookups"));
 }
 
-err_t print_bitswap_stat(task_t *t, cli_t *c, json_t *o)
-{
-    TRY(cli_out("bitswap status\n\tblocks received: %" PRId64 "\n\tblocks sent: %" PRId64
-                "\n\tdata received: %" PRId64 "\n\tdata sent: %" PRId64 "\n\tdup blocks received: %" PRId64
-                "\n\tdup data received: %" PRId64 "\n",
-                json_number(o, "BlocksReceived"), json_number(o, "BlocksSent"),
-                json_number(o, "DataReceived"), json_number(o, "DataSent"), json_number(o, "DupBlksReceived"),
-                json_number(o, "DupDataReceived")));
-    TRY(cli_out("\twantlist [%zu keys]\n", json_array_size(json_object_get(o, "Wantlist"))));
-    return cli_out("\tpartners [%zu]\n", json_array_size(json_object_get(o, "Peers")));
-}
-
 err_t print_wantlist(task_t *t, cli_t *c, json_t *o)
 {
     size_t i;
@@ -396,17 +394,23 @@ err_t cli_version(task_t *t, cli_t *c, const cli_command_t *command)
     return e;
 }
 
-err_t print_said(task_t *t, cli_t *c, json_t *o)
-{
-    return cli_out("%s", field(o, "Message"));
-}
-
 err_t print_gateway(task_t *t, cli_t *c, json_t *o)
 {
     return cli_out("Gateway server listening on %s\n", field(o, "Address"));
 }
 
-static err_t print_tree(json_t *o, const char *above)
+static err_t print_flags(json_t *command, const char *path)
+{
+    size_t i, k;
+    json_t *option, *name;
+    json_array_foreach(json_object_get(command, "Options"), i, option)
+        json_array_foreach(json_object_get(option, "Names"), k, name)
+            TRY(cli_out("%s %s%s\n", path, strlen(json_string_value(name)) > 1 ? "--" : "-",
+                        cli_escape(json_string_value(name))));
+    return OK;
+}
+
+static err_t print_tree(json_t *o, const char *above, bool with_flags)
 {
     size_t i;
     json_t *sub;
@@ -415,12 +419,14 @@ static err_t print_tree(json_t *o, const char *above)
     {
         snprintf(path, sizeof path, "%s %s", above, json_text(sub, "Name"));
         TRY(cli_out("%s\n", cli_escape(path)));
-        TRY(print_tree(sub, path));
+        if (with_flags)
+            TRY(print_flags(sub, path));
+        TRY(print_tree(sub, path, with_flags));
     }
     return OK;
 }
 
 err_t print_commands(task_t *t, cli_t *c, json_t *o)
 {
-    return print_tree(o, c->program);
+    return print_tree(o, c->program, cli_flag(c, "flags", false));
 }

@@ -403,6 +403,14 @@ err_t bitswap_ledger(bitswap_t *b, const peer_id_t *peer, bitswap_ledger_t *ret)
     return OK;
 }
 
+void bitswap_each_peer_want(bitswap_t *b, const peer_id_t *peer, bool (*fn)(void *arg, const cid_t *cid),
+                            void *arg)
+{
+    ledger_peer_t *p = ledger_peer(b->ledger, peer);
+    if (p)
+        ledger_each_want(p, fn, arg);
+}
+
 void bitswap_have(bitswap_t *b, const cid_t *cids, size_t n)
 {
     for (size_t i = 0; i < n; i++) {

@@ -48,6 +48,9 @@ typedef struct bitswap_stat {
 } bitswap_stat_t;
 void bitswap_stat(const bitswap_t *b, bitswap_stat_t *ret);
 void bitswap_each_want(bitswap_t *b, bool (*fn)(void *arg, const cid_t *cid), void *arg);
+/* What a peer wants of us; none when it is not known. */
+void bitswap_each_peer_want(bitswap_t *b, const peer_id_t *peer, bool (*fn)(void *arg, const cid_t *cid),
+                            void *arg);
 void bitswap_each_peer(bitswap_t *b, bool (*fn)(void *arg, const peer_id_t *peer), void *arg);
 typedef struct bitswap_ledger {
     uint64_t sent_bytes, received_bytes, exchanged;

@@ -383,6 +383,19 @@ ledger_account_t ledger_peer_account(const ledger_peer_t *p)
     return a;
 }
 
+void ledger_each_want(const ledger_peer_t *p, bool (*fn)(void *arg, const cid_t *cid), void *arg)
+{
+    size_t at = 0;
+    bytes_t key;
+    void *value;
+    while (map_next(&p->wants, &at, &key, &value)) {
+        const want_t *w = value;
+        cid_t cid;
+        if (!cid_decode(bytes_of(w->cid, w->cid_len), &cid) && !fn(arg, &cid))
+            return;
+    }
+}
+
 size_t ledger_count(const ledger_t *l)
 {
     return l->n_wants;

@@ -71,5 +71,7 @@ typedef struct ledger_account {
     size_t wants;
 } ledger_account_t;
 ledger_account_t ledger_peer_account(const ledger_peer_t *p);
+/* What the peer wants; return false to stop. */
+void ledger_each_want(const ledger_peer_t *p, bool (*fn)(void *arg, const cid_t *cid), void *arg);
 size_t ledger_count(const ledger_t *l); /* wants of all peers */
 #endif

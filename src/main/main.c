@@ -74,6 +74,14 @@ static err_t run_rpc(task_t *t, invocation_t *v)
     return run_in_process(t, v, path);
 }
 
+static err_t run_local(task_t *t, invocation_t *v)
+{
+    char path[NODE_PATH_MAX] = "";
+    if (!node_find_repo(v->cli.repo_option, path)) /* some commands need none */
+        v->cli.repo_path = path;
+    return cli_run(t, &v->cli, v->command);
+}
+
 static err_t run(task_t *t, void *arg)
 {
     invocation_t *v = arg;
@@ -85,7 +93,7 @@ static err_t run(task_t *t, void *arg)
     case CLI_GATEWAY:
         return run_gateway(t, &v->cli, v->command);
     case CLI_LOCAL:
-        return cli_run(t, &v->cli, v->command);
+        return run_local(t, v);
     case CLI_RPC:
         return run_rpc(t, v);
     case CLI_HELP:

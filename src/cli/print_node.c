@@ -1,0 +1,288 @@
+/* print_node: answers about the running node as text: log, traffic, tables, announcements, peerings. */
+#include "cli/commands_internal.h"
+#include <inttypes.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <time.h>
+
+err_t print_said(task_t *t, cli_t *c, json_t *o)
+{
+    return cli_out("%s", json_text(o, "Message"));
+}
+
+/* A string, or what else it is as JSON, on one line: `diag healthy` says ok. */
+err_t print_one_line(task_t *t, cli_t *c, json_t *o)
+{
+    char *text = json_dumps(o, JSON_COMPACT | JSON_ENCODE_ANY);
+    err_t e = cli_out("%s\n", cli_escape(text));
+    free(text);
+    return e;
+}
+
+static int by_text(const void *a, const void *b)
+{
+    return strcmp(*(const char *const *)a, *(const char *const *)b);
+}
+
+err_t print_log_levels(task_t *t, cli_t *c, json_t *o)
+{
+    enum { LEVELS_MAX = 256, LINE_BYTES = 128 };
+    json_t *levels = json_object_get(o, "Levels"), *level;
+    const char *name, *lines[LEVELS_MAX];
+    size_t n = 0;
+    if (!levels)
+        return print_said(t, c, o);
+    bool with_names = json_object_size(levels) > 1;
+    char *texts = xcalloc(LEVELS_MAX, LINE_BYTES);
+    json_object_foreach(levels, name, level)
+    {
+        if (n == LEVELS_MAX)
+            break;
+        lines[n] = texts + n * LINE_BYTES;
+        snprintf(texts + n++ * LINE_BYTES, LINE_BYTES, "%s%s%s", with_names ? name : "",
+                 with_names ? ": " : "", json_string_value(level));
+    }
+    qsort(lines, n, sizeof *lines, by_text);
+    err_t e = OK;
+    for (size_t i = 0; i < n && !e; i++)
+        e = cli_out("%s\n", cli_escape(lines[i]));
+    free(texts);
+    return e;
+}
+
+/* ── traffic ─────────────────────────────────────────────────────────────────────────────────── */
+
+static uint64_t whole(json_t *o, const char *key)
+{
+    return (uint64_t)json_number(o, key);
+}
+
+err_t print_bw(task_t *t, cli_t *c, json_t *o)
+{
+    static bool has_head;
+    if (!cli_flag(c, "poll", false))
+        return cli_out("Bandwidth\nTotalIn: %s\nTotalOut: %s\nRateIn: %s/s\nRateOut: %s/s\n",
+                       cli_human_bytes(whole(o, "TotalIn")), cli_human_bytes(whole(o, "TotalOut")),
+                       cli_human_bytes(whole(o, "RateIn")), cli_human_bytes(whole(o, "RateOut")));
+    if (!has_head)
+        TRY(cli_out("Total Up    Total Down  Rate Up     Rate Down\n"));
+    has_head = true;
+    TRY(cli_out("%8s    %8s    %8s/s  %8s/s      \r", cli_human_bytes(whole(o, "TotalOut")),
+                cli_human_bytes(whole(o, "TotalIn")), cli_human_bytes(whole(o, "RateOut")),
+                cli_human_bytes(whole(o, "RateIn"))));
+    fflush(stdout);
+    return OK;
+}
+
+err_t print_bitswap_stat(task_t *t, cli_t *c, json_t *o)
+{
+    bool is_human = cli_flag(c, "human", false);
+    char in[32], out[32], dup[32];
+    const char *const names[] = {"DataReceived", "DataSent", "DupDataReceived"};
+    char *const texts[] = {in, out, dup};
+    for (size_t i = 0; i < ARRAY_LEN(names); i++)
+        snprintf(texts[i], sizeof in, "%s", is_human ? cli_human_bytes(whole(o, names[i])) : "");
+    for (size_t i = 0; !is_human && i < ARRAY_LEN(names); i++)
+        snprintf(texts[i], sizeof in, "%" PRIu64, whole(o, names[i]));
+    json_t *wants = json_object_get(o, "Wantlist"), *peers = json_object_get(o, "Peers"), *item;
+    size_t i;
+    TRY(cli_out("bitswap status\n\tblocks received: %" PRId64 "\n\tblocks sent: %" PRId64
+                "\n\tdata received: %s\n\tdata sent: %s\n\tdup blocks received: %" PRId64
+                "\n\tdup data received: %s\n\twantlist [%zu keys]\n",
+                json_number(o, "BlocksReceived"), json_number(o, "BlocksSent"), in, out,
+                json_number(o, "DupBlksReceived"), dup, json_array_size(wants)));
+    json_array_foreach(wants, i, item) TRY(cli_out("\t\t%s\n", cli_escape(json_text(item, "/"))));
+    TRY(cli_out("\tpartners [%zu]\n", json_array_size(peers)));
+    if (cli_flag(c, "verbose", false))
+        json_array_foreach(peers, i, item) TRY(cli_out("\t\t%s\n", cli_escape(json_string_value(item))));
+    return OK;
+}
+
+/* ── routing ─────────────────────────────────────────────────────────────────────────────────── */
+
+/* "2m3s ago" of an RFC 3339 time. */
+static const char *since(const char *text, char out[32])
+{
+    struct tm tm = {0};
+    if (!strptime(text, "%Y-%m-%dT%H:%M:%S", &tm) || tm.tm_year < 0)
+        return "never";
+    long long seconds = (long long)(time(NULL) - timegm(&tm)), hours = seconds / 3600;
+    if (seconds < 0)
+        seconds = 0;
+    if (hours)
+        snprintf(out, 32, "%lldh%lldm%llds ago", hours, seconds / 60 % 60, seconds % 60);
+    else if (seconds >= 60)
+        snprintf(out, 32, "%lldm%llds ago", seconds / 60, seconds % 60);
+    else
+        snprintf(out, 32, "%llds ago", seconds);
+    return out;
+}
+
+static err_t print_bucket(size_t index, json_t *bucket)
+{
+    json_t *peers = json_object_get(bucket, "Peers"), *peer;
+    char useful[32], queried[32];
+    size_t i;
+    TRY(cli_out("  Bucket %2zu (%zu peers) - refreshed %s:\n", index, json_array_size(peers),
+                since(json_text(bucket, "LastRefresh"), useful)));
+    TRY(cli_out("    %-52s  %-12s  %-12s  %s\n", "Peer", "last useful", "last queried", "Agent Version"));
+    json_array_foreach(peers, i, peer) TRY(cli_out(
+        "  %c %-52s  %-12s  %-12s  %s\n", json_is_true(json_object_get(peer, "Connected")) ? '@' : ' ',
+        field(peer, "ID"), since(json_text(peer, "LastUsefulAt"), useful),
+        since(json_text(peer, "LastQueriedAt"), queried), field(peer, "AgentVersion")));
+    return cli_out("\n");
+}
+
+err_t print_dht_table(task_t *t, cli_t *c, json_t *o)
+{
+    json_t *buckets = json_object_get(o, "Buckets"), *bucket;
+    size_t i, peers = 0;
+    json_array_foreach(buckets, i, bucket) peers += json_array_size(json_object_get(bucket, "Peers"));
+    TRY(cli_out("DHT %s (%zu peers):\n", field(o, "Name"), peers));
+    json_array_foreach(buckets, i, bucket) TRY(print_bucket(i, bucket));
+    return OK;
+}
+
+err_t print_provide_stat(task_t *t, cli_t *c, json_t *o)
+{
+    json_t *sweep = json_object_get(o, "Sweep");
+    json_t *queues = json_object_get(sweep, "queues"), *network = json_object_get(sweep, "network");
+    json_t *past = json_object_get(json_object_get(sweep, "operations"), "past");
+    const char *status = json_text(json_object_get(sweep, "connectivity"), "status");
+    bool all = cli_flag(c, "all", false), brief = true;
+    static const char *const sections[] = {"connectivity", "network", "timings", "operations", "queues"};
+    bool wanted[ARRAY_LEN(sections)];
+    for (size_t i = 0; i < ARRAY_LEN(sections); i++) {
+        wanted[i] = all || cli_flag(c, sections[i], false);
+        brief &= !wanted[i];
+    }
+    if (wanted[0] || (brief && strcmp(status, "online") != 0))
+        TRY(cli_out("Status: %s\n", cli_escape(status)));
+    if (wanted[4] || brief)
+        TRY(cli_out(
+            "Provide queue: %" PRId64 " CIDs, %" PRId64 " regions\nReprovide queue: %" PRId64 " regions\n",
+            json_number(queues, "pending_key_provides"), json_number(queues, "pending_region_provides"),
+            json_number(queues, "pending_region_reprovides")));
+    if (wanted[2])
+        TRY(cli_out("Uptime: %" PRId64 "s\n",
+                    json_number(json_object_get(sweep, "timing"), "uptime") / 1000000000));
+    if (wanted[1])
+        TRY(cli_out("Peers: %" PRId64 "\nReplication factor: %" PRId64 "\n", json_number(network, "peers"),
+                    json_number(network, "replication_factor")));
+    if (wanted[3] || brief)
+        TRY(cli_out("Total CIDs provided: %" PRId64 "\n", json_number(past, "keys_provided")));
+    return wanted[3] ? cli_out("Total records provided: %" PRId64 "\nTotal provide errors: %" PRId64 "\n",
+                               json_number(past, "records_provided"), json_number(past, "keys_failed"))
+                     : OK;
+}
+
+err_t print_record_key(task_t *t, cli_t *c, json_t *o)
+{
+    return *json_text(o, "ID") ? cli_out("%s\n", field(o, "ID")) : OK;
+}
+
+err_t print_cleared(task_t *t, cli_t *c, json_t *o)
+{
+    return cli_out("removed %" JSON_INTEGER_FORMAT " items from provide queue\n", json_integer_value(o));
+}
+
+static size_t n_queued;
+
+static err_t count_queued(task_t *t, cli_t *c, json_t *o)
+{
+    n_queued += *json_text(o, "Queued") != 0;
+    return OK;
+}
+
+err_t cli_provide_once(task_t *t, cli_t *c, const cli_command_t *command)
+{
+    AUTO(buf_t) target = {0};
+    const char *text;
+    n_queued = 0;
+    TRY(cli_build_target(c, command, &target));
+    TRY(buf_cstr(&target, &text));
+    TRY(cli_request(t, c, text, count_queued));
+    return c->wants_json ? OK : cli_out("queued %zu CID(s) for immediate provide\n", n_queued);
+}
+
+/* ── commands ────────────────────────────────────────────────────────────────────────────────── */
+
+static err_t print_cmd(cli_t *c, json_t *o)
+{
+    bool verbose = cli_flag(c, "verbose", false);
+    if (verbose)
+        TRY(cli_out("%-6" PRId64 "", json_number(o, "ID")));
+    TRY(cli_out("%-24s", field(o, "Command")));
+    if (verbose) {
+        char *args = json_dumps(json_object_get(o, "Args"), JSON_COMPACT),
+             *options = json_dumps(json_object_get(o, "Options"), JSON_COMPACT);
+        err_t e = cli_out("%s %s  ", cli_escape(args), cli_escape(options));
+        free(args);
+        free(options);
+        TRY(e);
+    }
+    char ago[32];
+    return cli_out("%-7s %s (%s)\n", json_is_true(json_object_get(o, "Active")) ? "true" : "false",
+                   field(o, "StartTime"), since(json_text(o, "StartTime"), ago));
+}
+
+err_t print_cmds(task_t *t, cli_t *c, json_t *o)
+{
+    size_t i;
+    json_t *entry;
+    bool verbose = cli_flag(c, "verbose", false);
+    TRY(cli_out("%s%-24s%s%-7s %s\n", verbose ? "ID    " : "", "Command",
+                verbose ? "Arguments Options  " : "", "Active", "StartTime"));
+    json_array_foreach(o, i, entry) TRY(print_cmd(c, entry));
+    return OK;
+}
+
+/* ── peers ───────────────────────────────────────────────────────────────────────────────────── */
+
+err_t print_peering_added(task_t *t, cli_t *c, json_t *o)
+{
+    return cli_out("add %s %s\n", field(o, "ID"), field(o, "Status"));
+}
+
+err_t print_peering_removed(task_t *t, cli_t *c, json_t *o)
+{
+    return cli_out("remove %s %s\n", field(o, "ID"), field(o, "Status"));
+}
+
+err_t print_peerings(task_t *t, cli_t *c, json_t *o)
+{
+    size_t i, k;
+    json_t *peer, *addr;
+    json_array_foreach(json_object_get(o, "Peers"), i, peer)
+    {
+        TRY(cli_out("%s\n", field(peer, "ID")));
+        json_array_foreach(json_object_get(peer, "Addrs"), k, addr)
+            TRY(cli_out("\t%s\n", cli_escape(json_string_value(addr))));
+    }
+    return OK;
+}
+
+err_t print_autonat(task_t *t, cli_t *c, json_t *o)
+{
+    static const char *const sections[] = {"Reachable", "Unreachable", "Unknown"}, *const members[] = {
+                                                                                       "reachable",
+                                                                                       "unreachable",
+                                                                                       "unknown"};
+    size_t i, shown = 0;
+    json_t *addr;
+    TRY(cli_out("AutoNAT V2 Status:\n  Reachability: %s\n\nPer-Address Reachability:\n",
+                field(o, "reachability")));
+    for (size_t s = 0; s < ARRAY_LEN(sections); s++) {
+        json_t *list = json_object_get(o, members[s]);
+        if (json_array_size(list))
+            TRY(cli_out("  %s:\n", sections[s]));
+        json_array_foreach(list, i, addr) TRY(cli_out("    %s\n", cli_escape(json_string_value(addr))));
+        shown += json_array_size(list);
+    }
+    return shown ? OK : cli_out("  (no address reachability data available)\n");
+}
+
+err_t print_dependency(task_t *t, cli_t *c, json_t *o)
+{
+    return cli_out("%s@%s\n", field(o, "Path"), field(o, "Version"));
+}
