@@ -2,7 +2,6 @@
 #include "api/rpc_log.h"
 #include "task/driver.h"
 #include <ctype.h>
-#include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
 
@@ -11,6 +10,7 @@ api_t *api_new(node_t *n)
     api_t *a = xcalloc(1, sizeof *a);
     a->node = n;
     event_init(&a->shutdown);
+    prng_seed(&a->trace_ids, driver_random_u64(sched_driver(node_sched(n))));
     rpc_log_init(&a->log);
     gateway_settings_read(repo_config(node_repo(n)), &a->gateway);
     gateway_metrics_start();
@@ -59,12 +59,22 @@ static bool read_traceparent(const char *header, char out[TRACE_ID_MAX])
     return true;
 }
 
-void api_begin_trace(task_t *t, exchange_t *x)
+static void make_trace_id(api_t *a, char out[TRACE_ID_MAX])
+{
+    static const char digits[] = "0123456789abcdef";
+    uint8_t id[(TRACE_ID_MAX - 1) / 2];
+    prng_fill(&a->trace_ids, id, sizeof id);
+    for (size_t i = 0; i < sizeof id; i++) {
+        *out++ = digits[id[i] >> 4];
+        *out++ = digits[id[i] & 15];
+    }
+    *out = 0;
+}
+
+void api_begin_trace(task_t *t, api_t *a, exchange_t *x)
 {
     char id[TRACE_ID_MAX];
-    if (!read_traceparent(exchange_header(x, "traceparent"), id)) {
-        uint64_t high = driver_random_u64(task_driver(t)), low = driver_random_u64(task_driver(t));
-        snprintf(id, sizeof id, "%016" PRIx64 "%016" PRIx64, high, low);
-    }
+    if (!read_traceparent(exchange_header(x, "traceparent"), id))
+        make_trace_id(a, id);
     task_set_trace(t, id);
 }

@@ -4,6 +4,7 @@
 #include "api/api.h"
 #include "api/gateway_settings.h"
 #include "base/list.h"
+#include "base/prng.h"
 
 /* The commands that run and ran (rpc_log.h). */
 typedef struct rpc_log {
@@ -21,12 +22,13 @@ struct api {
     void *open_gateway_arg;
     gateway_settings_t gateway;
     uint64_t gateway_running; /* requests */
+    prng_t trace_ids;         /* the system's randomness would cost a call for each request */
 };
 
 enum { TRACE_ID_MAX = 33 };
 /* Gives the request an id that all log lines of its task, and of tasks that it starts, carry as trace_id: the
  * client's (traceparent, W3C Trace Context level 1), or a fresh one. */
-void api_begin_trace(task_t *t, exchange_t *x);
+void api_begin_trace(task_t *t, api_t *a, exchange_t *x);
 void gateway_metrics_start(void); /* its counters are there from the beginning, at 0 */
 void rpc_each_command(void (*visit)(void *arg, const char *path), void *arg);
 #endif

@@ -410,7 +410,7 @@ static err_t answer(task_t *t, api_t *api, exchange_t *x)
 
 err_t api_gateway(task_t *t, exchange_t *x, void *arg)
 {
-    api_begin_trace(t, x);
+    api_begin_trace(t, arg, x);
     err_t e = answer(t, arg, x);
     count_request(x);
     return e;

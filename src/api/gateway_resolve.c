@@ -44,22 +44,32 @@ err_t gateway_get_block(task_t *t, gateway_request_t *r, const cid_t *cid, block
 
 /* ── paths ───────────────────────────────────────────────────────────────────────────────────── */
 
+typedef struct roots {
+    gateway_request_t *request;
+    cid_t last; /* its text is the request's cid_text */
+} roots_t;
+
 static void add_root(void *arg, const cid_t *cid)
 {
-    gateway_request_t *r = arg;
-    char text[CID_TEXT_MAX];
-    if (buf_printf(&r->roots, "%s%s", r->roots.len ? "," : "", cid_print(cid, text)))
+    roots_t *roots = arg;
+    gateway_request_t *r = roots->request;
+    roots->last = *cid;
+    cid_print(cid, r->cid_text);
+    if ((r->roots.len && buf_append_u8(&r->roots, ',')) || buf_append(&r->roots, bytes_str(r->cid_text)))
         buf_clear(&r->roots);
 }
 
 static err_t follow(task_t *t, gateway_request_t *r)
 {
-    buf_clear(&r->roots);
-    r->cid_text[0] = 0;
+    roots_t roots = {.request = r};
     size_t rest; /* of the path, inside of a block: that block proves it */
-    if (r->format == GATEWAY_FORMAT_CAR)
-        return dag_path_follow_rest(t, r->blocks, &r->path, add_root, r, &r->cid, &rest);
-    return dag_path_follow(t, r->blocks, &r->path, add_root, r, &r->cid);
+    buf_clear(&r->roots);
+    err_t e = r->format == GATEWAY_FORMAT_CAR
+                  ? dag_path_follow_rest(t, r->blocks, &r->path, add_root, &roots, &r->cid, &rest)
+                  : dag_path_follow(t, r->blocks, &r->path, add_root, &roots, &r->cid);
+    if (e || !cid_equal(&roots.last, &r->cid))
+        r->cid_text[0] = 0;
+    return e;
 }
 
 err_t gateway_resolve(task_t *t, gateway_request_t *r)

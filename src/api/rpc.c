@@ -226,7 +226,7 @@ err_t api_rpc(task_t *t, exchange_t *x, void *arg)
 {
     api_t *api = arg;
     static const char prefix[] = "/api/v0/";
-    api_begin_trace(t, x);
+    api_begin_trace(t, api, x);
     if (strncmp(x->path, prefix, sizeof prefix - 1))
         return rpc_reply_beside(t, api, x);
     TRY(exchange_set_header(x, "Server", DISTRIBUTE_AGENT));
