@@ -5,7 +5,7 @@
 set -euo pipefail
 
 build=(build-essential pkg-config python3 git meson ninja-build libuv1-dev libssl-dev libsodium-dev liblmdb-dev
-  libsqlite3-dev libmicrohttpd-dev libjansson-dev libc-ares-dev libedit-dev libcmocka-dev librust-blake3-dev)
+  libsqlite3-dev libmicrohttpd-dev libjansson-dev libc-ares-dev libedit-dev libcmocka-dev librust-blake3-dev libleveldb-dev)
 lint=(clang-format clang-tidy)
 fuzz=(clang llvm)
 coverage=(gcovr)

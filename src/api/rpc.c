@@ -21,6 +21,7 @@ static const rpc_command_t *const tables[] = {
     rpc_content_commands,
     rpc_dag_commands,
     rpc_diag_commands,
+    rpc_import_commands,
     rpc_key_commands,
     rpc_name_commands,
     rpc_network_commands,

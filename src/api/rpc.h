@@ -37,6 +37,7 @@ extern const rpc_command_t rpc_dag_commands[];     /* dag/put get resolve stat *
 extern const rpc_command_t rpc_block_commands[];   /* block/… */
 extern const rpc_command_t rpc_pin_commands[];     /* pin/… */
 extern const rpc_command_t rpc_repo_commands[];    /* repo/… refs/local */
+extern const rpc_command_t rpc_import_commands[];  /* repo/import-kubo */
 extern const rpc_command_t rpc_network_commands[]; /* id ping bitswap/… */
 extern const rpc_command_t rpc_swarm_commands[];   /* swarm/… */
 extern const rpc_command_t

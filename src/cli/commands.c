@@ -220,6 +220,12 @@ static const cli_spec_t verify_specs[] = {
     {"heal-timeout", 0, true, NULL, "for each block (default 30s)"},
     {NULL, 0, false, NULL, NULL}};
 
+static const cli_spec_t import_kubo_specs[] = {
+    {"identity", 0, false, NULL,
+     "take its identity, too: then never run both (a new repository has it anyway)"},
+    {"config", 0, false, NULL, "take its settings, too (a new repository has them anyway)"},
+    {"progress", 'p', false, "", "show progress (default on a terminal)"},
+    {NULL, 0, false, NULL, NULL}};
 static const cli_spec_t migrate_specs[] = {{"to", 0, true, NULL, "the version"},
                                            {"allow-downgrade", 0, false, "", "accepted for Kubo's sake"},
                                            {NULL, 0, false, NULL, NULL}};
@@ -375,6 +381,8 @@ const cli_command_t cli_base_commands[] = {
      print_repo_verify, false},
     {"repo ls", "", "list the blocks that are here", CLI_RPC, "repo/ls", 0, 0, false, NULL, NULL, print_refs,
      false},
+    {"repo import-kubo", "PATH", "take over a repository of Kubo, which stays as it is", CLI_RPC,
+     "repo/import-kubo", 1, 1, false, import_kubo_specs, cli_import_kubo, NULL, false},
     {"repo migrate", "", "bring the repository to another version", CLI_RPC, "repo/migrate", 0, 0, false,
      migrate_specs, NULL, print_repo_migrated, false},
     {"repo version", "", "version of the repository", CLI_RPC, "repo/version", 0, 0, false, quiet_specs, NULL,

@@ -13,6 +13,7 @@ err_t cli_add(task_t *t, cli_t *c, const cli_command_t *command);
 err_t cli_upload_files(task_t *t, cli_t *c, const cli_command_t *command);
 err_t cli_upload_after_word(task_t *t, cli_t *c, const cli_command_t *command); /* WORD FILE… */
 err_t cli_block_rm(task_t *t, cli_t *c, const cli_command_t *command);
+err_t cli_import_kubo(task_t *t, cli_t *c, const cli_command_t *command);
 err_t cli_pin_ls(task_t *t, cli_t *c, const cli_command_t *command);
 err_t cli_version(task_t *t, cli_t *c, const cli_command_t *command);
 err_t cli_dag_stat(task_t *t, cli_t *c, const cli_command_t *command);

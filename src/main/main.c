@@ -37,7 +37,10 @@ static err_t call_in_process(task_t *t, void *arg, const char *target, const hea
 static err_t run_in_process(task_t *t, invocation_t *v, const char *path)
 {
     in_process_t p = {.repo_path = path};
-    TRY(node_check_repo(t, path));
+    err_t found = node_check_repo(t, path);
+    if (found == ERR_NOT_FOUND && !strcmp(cli_command_name(v->command), "repo import-kubo"))
+        found = node_init_repo_for_kubo(t, path, v->cli.args[0]);
+    TRY(found);
     v->cli.call = call_in_process;
     v->cli.call_arg = &p;
     err_t e = cli_run(t, &v->cli, v->command);

@@ -1,6 +1,6 @@
 #include "node/setup.h"
 #include "multi/multiaddr.h"
-#include "repo/repo.h"
+#include "repo/import_kubo.h"
 #include <stdio.h>
 
 err_t node_find_repo(const char *option, char out[NODE_PATH_MAX])
@@ -25,6 +25,13 @@ err_t node_init_repo(task_t *t, const char *path, const char *profiles, char *re
     if (ret_id)
         snprintf(ret_id, 128, "%s", peer_id_print(&id, text));
     return OK;
+}
+
+err_t node_init_repo_for_kubo(task_t *t, const char *path, const char *kubo_path)
+{
+    AUTO_PTR(kubo_source_t) source = NULL;
+    TRY(kubo_source_open(t, kubo_path, &source));
+    return import_kubo_init(t, path, source);
 }
 
 err_t node_endpoint(const char *text, net_addr_t *ret_addr)

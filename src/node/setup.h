@@ -11,6 +11,9 @@ MUST_CHECK err_t node_check_repo(task_t *t, const char *path);
 /* Makes a repository with a fresh Ed25519 identity; profiles may be NULL. ret_id: its peer ID, NULL or 128
  * bytes. ERR_EXISTS. */
 MUST_CHECK err_t node_init_repo(task_t *t, const char *path, const char *profiles, char *ret_id);
+/* Makes one for the import of Kubo's repository at kubo_path, with its identity. ERR_EXISTS; the errors of
+ * kubo_source_open. */
+MUST_CHECK err_t node_init_repo_for_kubo(task_t *t, const char *path, const char *kubo_path);
 /* Where the node that runs on this repository (or `api_option`, a multiaddr, when given) serves its RPC.
  * ERR_NOT_FOUND: no node runs as far as the repository knows. ERR_USAGE: not an address. */
 MUST_CHECK err_t node_find_api(task_t *t, const char *repo_path, const char *api_option,

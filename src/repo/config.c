@@ -49,7 +49,7 @@ void config_free(config_t *c)
     free(c);
 }
 
-static err_t put_identity(config_t *c, const private_key_t *key)
+err_t config_set_identity(config_t *c, const private_key_t *key)
 {
     AUTO(buf_t) raw;
     AUTO(buf_t) text;
@@ -89,7 +89,7 @@ err_t config_new(const private_key_t *identity, const char *profiles, config_t *
 {
     AUTO_PTR(config_t) c = xcalloc(1, sizeof *c);
     c->root = json_object();
-    TRY(put_identity(c, identity));
+    TRY(config_set_identity(c, identity));
     json_t *defaults = config_defaults();
     json_object_update(c->root, defaults);
     json_decref(defaults);

@@ -57,6 +57,9 @@ MUST_CHECK err_t config_unset(config_t *c, const char *path);
 /* Replaces everything but the identity, which is kept (`config replace`). */
 MUST_CHECK err_t config_replace(config_t *c, bytes_t text);
 
+/* The one way to another identity. */
+MUST_CHECK err_t config_set_identity(config_t *c, const private_key_t *identity);
+
 /* ── on disk ─────────────────────────────────────────────────────────────────────────────────── */
 MUST_CHECK err_t config_load(task_t *t, const char *file,
                              config_t **ret); /* ERR_NOT_FOUND, CORRUPT, DENIED */

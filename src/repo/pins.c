@@ -114,6 +114,23 @@ err_t pins_add_present(task_t *t, pins_t *p, const cid_t *cid, pin_mode_t mode, 
     return record(t, p, cid, mode, name, blockstore_losses(p->gc->store));
 }
 
+err_t pins_add_all_present(task_t *t, pins_t *p, const pin_t *pins, size_t n)
+{
+    AUTO(kv_batch_t) b;
+    kv_batch_init(&b);
+    for (size_t i = 0; i < n; i++) {
+        uint8_t key[CID_BINARY_MAX], value[1 + PIN_NAME_MAX_BYTES];
+        size_t len = strlen(pins[i].name);
+        TRY(check_add(t, p, &pins[i].cid, pins[i].mode, pins[i].name));
+        value[0] = (uint8_t)pins[i].mode;
+        memcpy(value + 1, pins[i].name, len);
+        gc_touch(p->gc, &pins[i].cid);
+        TRY(kv_batch_put(&b, PINS_SPACE, key_of(&pins[i].cid, key), bytes_of(value, 1 + len)));
+    }
+    TRY(blockstore_sync(t, p->gc->store));
+    return kv_commit(t, p->state, &b);
+}
+
 typedef struct pin_walk {
     gc_t *gc;
     pins_progress_fn progress;

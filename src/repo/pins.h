@@ -31,6 +31,8 @@ MUST_CHECK err_t pins_add(task_t *t, pins_t *p, blocks_t *from, const cid_t *cid
                           const char *name, pins_progress_fn progress, void *arg);
 /* The same without a walk, for a DAG that the caller has just written, under a hold of the collector. */
 MUST_CHECK err_t pins_add_present(task_t *t, pins_t *p, const cid_t *cid, pin_mode_t mode, const char *name);
+/* The same for many at once: all or none, and one sync. */
+MUST_CHECK err_t pins_add_all_present(task_t *t, pins_t *p, const pin_t *pins, size_t n);
 /* ERR_NOT_FOUND "not pinned or pinned indirectly", as Kubo words it; ERR_INVALID "is pinned recursively"
  * when mode is PIN_DIRECT and the pin is recursive. mode PIN_ANY removes either. */
 MUST_CHECK err_t pins_remove(task_t *t, pins_t *p, const cid_t *cid, pin_mode_t mode);

@@ -226,6 +226,18 @@ static err_t change_profile(task_t *t, repo_t *r, config_t *c, const void *arg)
     return config_save(t, r->config, repo_file(r->path, name, file));
 }
 
+static err_t change_identity(task_t *t, repo_t *r, config_t *c, const void *arg)
+{
+    char file[REPO_PATH_MAX + 64];
+    TRY(config_set_identity(c, arg));
+    return config_save(t, r->config, repo_file(r->path, "config.pre-identity.bak", file));
+}
+
+err_t repo_config_set_identity(task_t *t, repo_t *r, const private_key_t *identity)
+{
+    return change_config(t, r, change_identity, identity);
+}
+
 err_t repo_config_apply_profile(task_t *t, repo_t *r, const char *profile)
 {
     return change_config(t, r, change_profile, profile);

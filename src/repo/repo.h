@@ -60,6 +60,9 @@ AUTO_PTR_DEFINE(repo_import_t, repo_import_end)
 MUST_CHECK err_t repo_config_set(task_t *t, repo_t *r, const char *path, const char *value_json);
 MUST_CHECK err_t repo_config_unset(task_t *t, repo_t *r, const char *path);
 MUST_CHECK err_t repo_config_replace(task_t *t, repo_t *r, bytes_t text);
+/* Another identity, for the next start: this node's stays what it was at repo_open. The former file is kept
+ * beside it: config.pre-identity.bak. */
+MUST_CHECK err_t repo_config_set_identity(task_t *t, repo_t *r, const private_key_t *identity);
 /* Keeps the former file beside it, as Kubo does: config.pre-PROFILE.bak. */
 MUST_CHECK err_t repo_config_apply_profile(task_t *t, repo_t *r, const char *profile);
 

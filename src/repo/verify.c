@@ -1,19 +1,14 @@
-/* repo_verify: a task lists the store, several read, check and mend. */
+/* repo_verify: several tasks read, check and mend. */
 #include "base/log.h"
 #include "repo/repo_impl.h"
 #include <stdio.h>
-#include <stdlib.h>
 
-enum { READERS = 4, QUEUE = 64 };
+enum { READERS = 4 };
 
 typedef struct verify_run {
     repo_t *repo;
     const repo_verify_options_t *options;
     repo_verify_result_t result;
-    cid_t queue[QUEUE]; /* a ring */
-    size_t first, count;
-    bool is_over;    /* no more will come */
-    event_t changed; /* of the three above */
     gate_t telling;
 } verify_run_t;
 
@@ -58,15 +53,17 @@ static err_t mend(task_t *t, verify_run_t *run, const cid_t *cid, const char *wh
     return tell(t, run, cid, outcome, why, why_not);
 }
 
-static err_t verify_block(task_t *t, verify_run_t *run, const cid_t *cid)
+static err_t verify_block(task_t *t, void *arg, const cid_t *cid, uint64_t size_bytes)
 {
+    verify_run_t *run = arg;
     char why[ERROR_TEXT_MAX];
     blockstore_t *store = run->repo->store;
     err_t e = blockstore_verify(t, store, cid);
     if (!e)
         return tell(t, run, cid, VERIFY_SOUND, "", "");
     snprintf(why, sizeof why, "%s",
-             e == ERR_IO ? error_text(e) : "block in storage has different hash than requested"); /* as Kubo */
+             e == ERR_IO ? error_text(e)
+                         : "block in storage has different hash than requested"); /* as Kubo */
     if (e == ERR_NOT_FOUND && !blockstore_has(t, store, cid) && !store->ops->wrong_is_absent)
         return OK; /* removed meanwhile */
     if (e != ERR_CORRUPT && e != ERR_NOT_FOUND && e != ERR_IO)
@@ -75,72 +72,11 @@ static err_t verify_block(task_t *t, verify_run_t *run, const cid_t *cid)
     return mend(t, run, cid, why);
 }
 
-static err_t read_queue(task_t *t, verify_run_t *run)
-{
-    for (;;) {
-        while (!run->count && !run->is_over)
-            TRY(event_wait(t, &run->changed));
-        if (!run->count)
-            return OK;
-        cid_t cid = run->queue[run->first];
-        run->first = (run->first + 1) % QUEUE;
-        run->count--;
-        event_fire(&run->changed);
-        TRY(verify_block(t, run, &cid));
-    }
-}
-
-static err_t reader(task_t *t, void *arg)
-{
-    verify_run_t *run = arg;
-    err_t e = read_queue(t, run);
-    run->is_over = true; /* its own end, when it failed, is that of all */
-    if (e)
-        run->count = 0;
-    event_fire(&run->changed);
-    return e;
-}
-
-static err_t queue_block(task_t *t, void *arg, const cid_t *cid, uint64_t size_bytes)
-{
-    verify_run_t *run = arg;
-    while (run->count == QUEUE && !run->is_over)
-        TRY(event_wait(t, &run->changed));
-    if (run->is_over)
-        return fail(ERR_CANCELED, "the verification ended");
-    run->queue[(run->first + run->count++) % QUEUE] = *cid;
-    event_fire(&run->changed);
-    return OK;
-}
-
-static err_t lister(task_t *t, void *arg)
-{
-    verify_run_t *run = arg;
-    err_t e = blockstore_each(t, run->repo->store, queue_block, run);
-    run->is_over = true;
-    event_fire(&run->changed);
-    return e;
-}
-
 err_t repo_verify(task_t *t, repo_t *r, const repo_verify_options_t *o, repo_verify_result_t *ret)
 {
-    verify_run_t *run = xcalloc(1, sizeof *run);
-    run->repo = r;
-    run->options = o;
-    event_init(&run->changed);
-    gate_init(&run->telling, 1);
-    group_t g;
-    group_init(&g, task_sched(t));
-    err_t e = group_spawn(&g, "verify lister", lister, run, NULL);
-    for (size_t i = 0; i < READERS && !e; i++)
-        e = group_spawn(&g, "verify reader", reader, run, NULL);
-    if (e)
-        group_cancel(&g);
-    err_t joined = group_join(t, &g);
-    group_deinit(&g);
-    e = e ? e : joined;
-    if (!e)
-        *ret = run->result;
-    free(run);
-    return e;
+    verify_run_t run = {.repo = r, .options = o};
+    gate_init(&run.telling, 1);
+    TRY(blockstore_each_parallel(t, r->store, READERS, verify_block, &run));
+    *ret = run.result;
+    return OK;
 }

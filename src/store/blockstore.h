@@ -82,6 +82,9 @@ bool blockstore_has(task_t *t, blockstore_t *bs, const cid_t *cid);
 MUST_CHECK err_t blockstore_remove(task_t *t, blockstore_t *bs, const cid_t *cids,
                                    size_t n); /* absent ones are fine */
 MUST_CHECK err_t blockstore_each(task_t *t, blockstore_t *bs, blockstore_visit_fn visit, void *arg);
+/* The same with `n_tasks` tasks that visit side by side, while another one lists. */
+MUST_CHECK err_t blockstore_each_parallel(task_t *t, blockstore_t *bs, size_t n_tasks,
+                                          blockstore_visit_fn visit, void *arg);
 MUST_CHECK err_t blockstore_stat(task_t *t, blockstore_t *bs, blockstore_stat_t *ret);
 MUST_CHECK err_t blockstore_compact(task_t *t, blockstore_t *bs);
 void blockstore_close(task_t *t, blockstore_t *bs); /* NULL is fine */

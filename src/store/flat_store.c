@@ -20,6 +20,7 @@ typedef struct flat_store {
     char *folder;
     sharding_t sharding;
     uint64_t next_temporary;
+    bool is_read_only;
     gate_t changing; /* puts and removals, one at a time */
 } flat_store_t;
 
@@ -247,9 +248,15 @@ static err_t put_files(task_t *t, put_run_t *run)
     return sync_shards(t, run);
 }
 
+static err_t check_writable(const flat_store_t *f)
+{
+    return f->is_read_only ? fail(ERR_DENIED, "the blocks in %s are read alone", f->folder) : OK;
+}
+
 static err_t put_many(task_t *t, blockstore_t *bs, block_t *const *blocks, size_t n)
 {
     flat_store_t *f = self(bs);
+    TRY(check_writable(f));
     map_t shards;
     map_init(&shards, n + 1);
     put_run_t run = {.store = f, .blocks = blocks, .n = n, .shards = &shards};
@@ -279,6 +286,7 @@ static err_t remove_files(task_t *t, flat_store_t *f, const cid_t *cids, size_t 
 static err_t remove_many(task_t *t, blockstore_t *bs, const cid_t *cids, size_t n)
 {
     flat_store_t *f = self(bs);
+    TRY(check_writable(f));
     map_t shards;
     map_init(&shards, n + 1);
     put_run_t run = {.store = f, .shards = &shards};
@@ -405,6 +413,8 @@ static err_t read_sharding(task_t *t, flat_store_t *f)
     buf_init(&content, 256);
     snprintf(path, sizeof path, "%s/SHARDING", f->folder);
     err_t e = fs_read_file(t, path, 255, &content);
+    if (e == ERR_NOT_FOUND && f->is_read_only)
+        return fail(e, "%s holds no blocks: there is no file SHARDING", f->folder);
     if (e == ERR_NOT_FOUND) {
         TRY(fs_write_file(t, path, 0644, BYTES_LIT(DEFAULT_SHARDING "\n")));
         snprintf(path, sizeof path, "%s/_README", f->folder);
@@ -432,16 +442,17 @@ static err_t clear_temporary(task_t *t, flat_store_t *f)
     return OK;
 }
 
-err_t flat_store_open(task_t *t, const char *folder, blockstore_t **ret_store)
+static err_t open_store(task_t *t, const char *folder, bool is_read_only, blockstore_t **ret_store)
 {
     if (strlen(folder) + KEY_TEXT_MAX + SHARD_MAX_CHARS + 16 > PATH_LEN_MAX)
         return fail(ERR_INVALID, "the path of the block store is too long");
     flat_store_t *f = xcalloc(1, sizeof *f);
     f->base.ops = &flat_ops;
     f->folder = xstrdup(folder);
+    f->is_read_only = is_read_only;
     gate_init(&f->changing, 1);
-    err_t e = fs_mkdirs(t, folder, 0700);
-    if (!e)
+    err_t e = is_read_only ? OK : fs_mkdirs(t, folder, 0700);
+    if (!e && !is_read_only)
         e = clear_temporary(t, f);
     if (!e)
         e = read_sharding(t, f);
@@ -451,4 +462,14 @@ err_t flat_store_open(task_t *t, const char *folder, blockstore_t **ret_store)
     }
     *ret_store = &f->base;
     return OK;
+}
+
+err_t flat_store_open(task_t *t, const char *folder, blockstore_t **ret_store)
+{
+    return open_store(t, folder, false, ret_store);
+}
+
+err_t flat_store_open_read_only(task_t *t, const char *folder, blockstore_t **ret_store)
+{
+    return open_store(t, folder, true, ret_store);
 }

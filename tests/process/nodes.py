@@ -62,6 +62,17 @@ def sha256_file(path):
     return digest.hexdigest()
 
 
+def hash_tree(folder):
+    """Names, kinds, modes, times of change and contents of all that is below a folder, as one hash."""
+    digest = hashlib.sha256()
+    for path in sorted(pathlib.Path(folder).rglob("*")):
+        info = path.lstat()
+        digest.update(f"{path.relative_to(folder)} {info.st_mode} {info.st_mtime_ns} {info.st_size}\n".encode())
+        if path.is_file():
+            digest.update(path.read_bytes())
+    return digest.hexdigest()
+
+
 def raw_cid(qm):
     """The CIDv1 with codec raw of a CIDv0: the collector knows blocks by their multihash alone and prints them so."""
     digits = "123456789ABCDEFGHJKLMNPQRSTUVWXYZabcdefghijkmnopqrstuvwxyz"

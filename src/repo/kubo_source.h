@@ -1,0 +1,40 @@
+/* kubo_source: a repository of Kubo (ipfs/kubo repo/fsrepo, versions 11 to 18), read and never written: its
+ * config, its blocks (flatfs), its state (LevelDB, through a copy), its keys. */
+#ifndef REPO_KUBO_SOURCE_H
+#define REPO_KUBO_SOURCE_H
+#include "repo/config.h"
+#include "repo/pins.h"
+#include "repo/repo.h"
+#include "store/leveldb_read.h"
+
+enum { KUBO_VERSION_MIN = 11, KUBO_VERSION_MAX = 18 };
+
+typedef struct kubo_source {
+    char path[REPO_PATH_MAX];
+    unsigned version;
+    char blocks[REPO_PATH_MAX + 64], datastore[REPO_PATH_MAX + 64], keystore[REPO_PATH_MAX + 64];
+    config_t *config;
+    private_key_t *identity;
+    peer_id_t peer_id;
+    uint64_t block_bytes; /* about: what Kubo last noted; 0: not known */
+} kubo_source_t;
+/* ERR_NOT_FOUND: no repository of Kubo; ERR_IN_USE: Kubo runs on it; ERR_UNSUPPORTED: a version, a block
+ * store or a datastore that is not read here, and what to do; ERR_CORRUPT; ERR_DENIED. The caller frees it.
+ */
+MUST_CHECK err_t kubo_source_open(task_t *t, const char *path, kubo_source_t **ret);
+void kubo_source_close(kubo_source_t *s); /* NULL is fine */
+AUTO_PTR_DEFINE(kubo_source_t, kubo_source_close)
+/* ERR_IN_USE: Kubo runs on it now. */
+MUST_CHECK err_t kubo_source_check_idle(task_t *t, const kubo_source_t *s);
+/* Copies the datastore into `folder` (made; removed by the caller) and opens the copy. */
+MUST_CHECK err_t kubo_source_open_state(task_t *t, const kubo_source_t *s, const char *folder,
+                                        leveldb_read_t **ret);
+
+/* Keys of the datastore (ipfs/boxo pinning/pinner/dspinner, ipfs/kubo core/node, ipfs/boxo namesys). */
+#define KUBO_PINS_PREFIX "/pins/pin/"
+#define KUBO_MFS_ROOT_KEY "/local/filesroot"
+#define KUBO_IPNS_PREFIX "/ipns/"
+/* A pin's record: a CBOR map of cid, mode, name and metadata. ERR_CORRUPT, ERR_LIMIT: the name is too long.
+ */
+MUST_CHECK err_t kubo_pin_decode(bytes_t record, pin_t *ret);
+#endif

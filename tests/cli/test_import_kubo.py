@@ -1,0 +1,76 @@
+"""Taking over a repository that Kubo made (tests/fixtures/kubo-repo). Run by run.py."""
+import fcntl
+import json
+import pathlib
+import shutil
+
+import nodes
+from nodes import check, fails
+
+FIXTURE = pathlib.Path(__file__).resolve().parent.parent / "fixtures" / "kubo-repo"
+TREE = "QmdQktZXnuMRFUcMjzT6nFECArAyabmaFvqiimRLVccMzG"
+SELF = "12D3KooWDhEKE2vYt8MbqJJF8JkhAcUJhDYKC9Gxhuh6KSxzxJ7E"
+
+
+class Fresh(nodes.Node):
+    """A node whose repository is not made yet."""
+
+    def __init__(self, program, folder, name):
+        nodes.Daemon.__init__(self, program, folder, name)
+        self.environment = {"DISTRIBUTE_PATH": str(self.repo)}
+
+
+def kubo_copy(shop):
+    return shutil.copytree(FIXTURE, shop.path("kubo"))
+
+
+def test_import_into_a_new_repository(shop):
+    kubo = kubo_copy(shop)
+    before = nodes.hash_tree(kubo)
+    node = Fresh(shop.program, shop.folder, "fresh")
+    said = node.text("repo", "import-kubo", "kubo", cwd=shop.folder)
+    for line in ("blocks: 22", "pins: 4", "keys: 2", "IPNS records: 2", "tree of files: taken"):
+        check(line in said.splitlines(), f"import says {said}")
+    check(nodes.hash_tree(kubo) == before, "Kubo's repository was changed")
+    check(json.loads(node.text("id", "--json"))["ID"] == SELF, "the identity is another one")
+    check(node.text("config", "Datastore.StorageMax") == "7GB", "the settings did not come along")
+    check(f"{TREE} recursive the tree" in node.text("pin", "ls", "--names").splitlines(), "pins")
+    check(node.text("cat", f"{TREE}/sub/b") == "second", "cat")
+    check(node.text("pin", "verify", "--verbose").count(" ok") == 3, "pin verify")
+    node.run("repo", "gc")
+    check(node.text("cat", f"{TREE}/a") == "first" and node.text("pin", "verify") == "", "collection removed what is pinned")
+    said = node.text("repo", "import-kubo", kubo)
+    check("pins: 0 (and 4 that were here)" in said, f"again: {said}")
+    check((node.repo / "keystore" / "key_nv4wwzlz").stat().st_mode & 0o777 == 0o600, "others can read the key")
+
+
+def test_import_into_a_running_node(shop):
+    kubo = kubo_copy(shop)
+    node = shop.node("running")
+    said = node.text("repo", "import-kubo", kubo)
+    check("blocks: 22" in said and "identity: this repository's own" in said, f"import says {said}")
+    check(node.text("cat", f"{TREE}/a") == "first", "cat")
+    check(node.rpc("id")["ID"] != SELF and node.text("config", "Datastore.StorageMax") != "7GB", "it took more than was asked for")
+    damaged = next((kubo / "blocks").glob("*/CIQD3O*.data"))
+    damaged.write_bytes(b"no")
+    node.run("pin", "rm", TREE)
+    node.run("repo", "gc")
+    result = node.run("repo", "import-kubo", kubo, check_code=False)
+    check(result.returncode == 1 and b"its file is damaged" in result.stderr and b"pins: 1" in result.stdout, f"damage: {result}")
+    check(b"things were not taken over" in result.stderr, f"damage: {result}")
+
+
+def test_import_refusals(shop):
+    kubo = kubo_copy(shop)
+    node = shop.node("refusing", start=False)
+    with open(kubo / "repo.lock", "w") as lock:
+        fcntl.lockf(lock, fcntl.LOCK_EX)
+        fails(node, "repo", "import-kubo", kubo, saying="Kubo runs on .*stop it")
+    (kubo / "repo.lock").unlink()
+    fails(node, "repo", "import-kubo", shop.path("nothing"), saying="nothing: No such file")
+    fails(node, "repo", "import-kubo", shop.folder, saying="no repository of Kubo")
+    fails(node, "repo", "import-kubo", node.repo, saying="of this program")
+    (kubo / "datastore_spec").write_text('{"type":"pebbleds","path":"pebbleds"}')
+    fails(node, "repo", "import-kubo", kubo, saying="pebbleds.*dag export")
+    shutil.copy2(FIXTURE / "datastore_spec", kubo / "datastore_spec")
+    fails(node, "cat", "--repo", kubo, TREE, saying="import-kubo")

@@ -1,0 +1,85 @@
+"""Taking over a repository that Kubo has just made and uses. Run by run.py."""
+import json
+import pathlib
+
+import nodes
+from nodes import check, fails
+
+MIB = 1 << 20
+
+
+def pins_of(node):
+    return sorted(line for line in node.text("pin", "ls", "--names").splitlines())
+
+
+def keys_of(node):
+    return {path.name: path.read_bytes() for path in (node.repo / "keystore").iterdir()}
+
+
+def fill(shop, kubo):
+    tree = shop.path("tree")
+    (tree / "sub").mkdir(parents=True)
+    (tree / "big").write_bytes(nodes.make_bytes("big", 3 * MIB))
+    for i in range(300):
+        (tree / "sub" / f"{i}").write_bytes(b"file %d" % i)
+    root = kubo.text("add", "-r", "-Q", "--pin-name=a tree", tree)
+    for i in range(20):
+        leaf = kubo.text("resolve", f"/ipfs/{root}/sub/{i}").split("/")[-1]
+        kubo.run("pin", "add", f"--name=pin {i}", *(["-r=false"] if i % 3 else []), leaf)
+    kubo.run("add", "-Q", "--pin=false", stdin=b"loose")
+    kubo.run("add", "-Q", "--cid-version=1", "--hash=blake2b-256", stdin=b"another hash")
+    for name, kind in (("one", "ed25519"), ("two", "rsa")):
+        kubo.run("key", "gen", f"--type={kind}", name)
+    kubo.run("files", "write", "--create", "-p", "/docs/x.txt", stdin=b"in the tree of files")
+    kubo.run("name", "publish", "--allow-offline", "--key=one", f"/ipfs/{root}")
+    return root
+
+
+class Imported(nodes.Node):
+    """Called as ipfs, so that it speaks like Kubo."""
+
+    def __init__(self, shop, name):
+        nodes.Daemon.__init__(self, pathlib.Path(shop.program).parent / "ipfs", shop.folder, name)
+        self.environment = {"DISTRIBUTE_PATH": str(self.repo)}
+
+
+def test_import_of_a_live_repository(shop):
+    kubo = shop.kubo("kubo", start=False)
+    root = fill(shop, kubo)
+    kubo.start()
+    kubo.run("pin", "ls")
+    ours = Imported(shop, "ours")
+    shop.daemons.append(ours)
+    fails(ours, "repo", "import-kubo", kubo.repo, saying="Kubo runs on")
+    check(not (ours.repo / "version").exists(), "a refusal made a repository")
+    kubo.stop()
+    before = nodes.hash_tree(kubo.repo)
+    said = ours.text("repo", "import-kubo", kubo.repo)
+    check(nodes.hash_tree(kubo.repo) == before, "Kubo's repository was changed")
+    check("keys: 2" in said and "IPNS records: 2" in said and "tree of files: taken" in said, said)
+    expected, keys = pins_of(kubo), keys_of(kubo)
+    check(pins_of(ours) == expected, f"pins: {set(pins_of(ours)) ^ set(expected)}")
+    check(json.loads(ours.text("id"))["ID"] == json.loads(kubo.text("id"))["ID"], "identity")
+    check(ours.run("cat", f"{root}/big").stdout == shop.path("tree").joinpath("big").read_bytes(), "content")
+    check(ours.text("repo", "verify").endswith("all blocks validated."), "repo verify")
+    check(set(ours.text("refs", "local").split()) >= set(kubo.text("refs", "local").split()), "blocks are missing")
+    check(ours.text("pin", "verify") == "", "a pin is broken")
+    check(keys_of(ours) == keys, f"keys: {list(keys_of(ours))}, Kubo's {list(keys)}")
+    ours.run("repo", "gc")
+    check(pins_of(ours) == expected and ours.text("pin", "verify") == "", "collection harmed a pin")
+
+
+def test_import_of_a_pebble_repository(shop):
+    """Another datastore is refused with what to do about it."""
+    kubo = shop.kubo("pebble", start=False)
+    kubo.repo.joinpath("datastore_spec").unlink()
+    settings = json.loads((kubo.repo / "config").read_text())
+    settings["Datastore"]["Spec"] = {"type": "pebbleds", "prefix": "pebble.datastore", "path": "pebbleds"}
+    (kubo.repo / "config").write_text(json.dumps(settings))
+    (kubo.repo / "datastore_spec").write_text('{"path":"pebbleds","type":"pebbleds"}')
+    kubo.run("add", "-Q", stdin=b"in pebble")
+    before = nodes.hash_tree(kubo.repo)
+    ours = Imported(shop, "ours")
+    shop.daemons.append(ours)
+    fails(ours, "repo", "import-kubo", kubo.repo, saying="pebbleds.*dag export")
+    check(nodes.hash_tree(kubo.repo) == before, "Kubo's repository was changed")
