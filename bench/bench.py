@@ -103,6 +103,48 @@ def bench_add(shop):
     report("  CPU seconds per GB", "s", cpus, 2, smaller_is_better=True)
 
 
+def run_measured(node, *words):
+    """Runs a command; gives its seconds, its CPU seconds, and the peak of its memory in MiB."""
+    errors, peak = node.repo.parent / "measured.err", 0
+    began = time.monotonic()
+    with open(errors, "wb") as err, subprocess.Popen([node.program, *map(str, words)], stdout=subprocess.DEVNULL, stderr=err,
+                                                     stdin=subprocess.DEVNULL, env=node.env()) as process:
+        pid = 0
+        while not pid:
+            status = pathlib.Path(f"/proc/{process.pid}/status").read_text()
+            peak = max([peak, *map(int, re.findall(r"^VmHWM:\s+(\d+) kB", status, re.M))])
+            time.sleep(0.01)
+            pid, code, usage = os.wait4(process.pid, os.WNOHANG)
+        process.returncode = os.waitstatus_to_exitcode(code)
+    if process.returncode:
+        raise nodes.Failure(f"{words}: exit {process.returncode}: {errors.read_text()[-500:]}")
+    return time.monotonic() - began, usage.ru_utime + usage.ru_stime, peak / 1024
+
+
+def bench_car(shop):
+    """`dag import` of an archive of one large file into a fresh repository, and `dag export` of it, without a running node."""
+    archive = shop.path("big.car")
+    maker = ours(shop, "maker", start=False)
+    root = maker.text("add", "-Q", big_file(shop), timeout=1200)
+    with open(archive, "wb") as f:
+        subprocess.run([maker.program, "dag", "export", root], stdout=f, env=maker.env(), check=True)
+    subprocess.run(["rm", "-rf", maker.repo], check=True)
+    figures = {}
+    for run in range(RUNS):
+        for who, make in makers(shop):
+            node = make(f"car-{who}-{run}", start=False)
+            for what, words in (("import", ("dag", "import", archive)), ("export", ("dag", "export", root))):
+                os.sync()
+                seconds, cpu, peak = run_measured(node, *words)
+                for kind, value in (("rate", SIZE / 1e6 / seconds), ("cpu", cpu / (SIZE / 1e9)), ("peak", peak)):
+                    figures.setdefault((what, kind), {}).setdefault(who, []).append(value)
+            subprocess.run(["rm", "-rf", node.repo], check=True)
+    for what in ("import", "export"):
+        report(f"dag {what}, CAR of {SIZE // MIB} MiB", "MB/s", figures[what, "rate"], 0)
+        report("  CPU seconds per GB", "s", figures[what, "cpu"], 2, smaller_is_better=True)
+        report("  peak memory", "MiB", figures[what, "peak"], 1, smaller_is_better=True)
+
+
 def watch_peak(node, stop, peaks):
     while not stop.wait(0.05):
         peaks.append(node.memory()[0])
