@@ -95,7 +95,6 @@ MUST_CHECK err_t gateway_serve_directory(task_t *t, gateway_request_t *r);
 MUST_CHECK err_t gateway_serve_raw(task_t *t, gateway_request_t *r);
 MUST_CHECK err_t gateway_serve_car(task_t *t, gateway_request_t *r); /* finds the end of the path itself */
 MUST_CHECK err_t gateway_serve_codec(task_t *t, gateway_request_t *r);
-MUST_CHECK err_t gateway_serve_dag_page(task_t *t, gateway_request_t *r, bytes_t block);
 MUST_CHECK err_t gateway_serve_tar(task_t *t, gateway_request_t *r);
 MUST_CHECK err_t gateway_serve_ipns_record(task_t *t, gateway_request_t *r);
 /* Sends status and one line of text, or a page for a browser. Headers that describe content must not have

@@ -1,7 +1,7 @@
 /* gateway_codec: documents of dag-json, dag-cbor, json and cbor: the block as it is, or a page for a browser.
  * Specs: ipfs/specs path-gateway; conversions between codecs only with Gateway.AllowCodecConversion
  * (IPIP-0524). */
-#include "api/gateway.h"
+#include "api/gateway_document.h"
 #include "multi/multicodec.h"
 #include <stdio.h>
 
@@ -61,8 +61,12 @@ err_t gateway_serve_codec(task_t *t, gateway_request_t *r)
         return refuse_conversion(t, r);
     TRY(gateway_get_block(t, r, &r->cid, &block));
     bool is_dag = own == GATEWAY_FORMAT_DAG_JSON || own == GATEWAY_FORMAT_DAG_CBOR;
-    if (r->format == GATEWAY_FORMAT_WEB && is_dag && !is_download && gateway_wants_html(r))
-        return gateway_serve_dag_page(t, r, block_bytes(block));
+    bool is_preview = r->format == GATEWAY_FORMAT_WEB && gateway_wants_preview(r);
+    if (is_preview || (r->format == GATEWAY_FORMAT_WEB && is_dag && !is_download && gateway_wants_html(r))) {
+        if (!is_preview && !r->ends_in_slash)
+            return gateway_redirect_to_slash(t, r);
+        return gateway_serve_document(t, r, r->cid.codec, block_bytes(block), is_preview);
+    }
     TRY(set_codec_headers(r, wanted, is_download));
     gateway_content_t c = {.memory = block_bytes(block),
                            .size = block->len,

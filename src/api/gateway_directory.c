@@ -41,6 +41,18 @@ static err_t put_cid_link(listing_t *l, const dir_entry_t *entry)
     return buf_printf(&l->page, "%.4s…%s</a>", cid, cid + strlen(cid) - 4);
 }
 
+/* JSON may be the metadata of an NFT: its preview shows what it names. */
+static err_t put_preview_link(listing_t *l, bytes_t name)
+{
+    bytes_t end = bytes_slice(name, name.len > 5 ? name.len - 5 : name.len, 5);
+    if (l->r->origin == GATEWAY_ON_DNSLINK || !bytes_equal(end, BYTES_LIT(".json")))
+        return OK;
+    TRY(buf_printf(&l->page, " <small><a href=\""));
+    TRY(html_path(buf_bytes(&l->base), &l->page));
+    TRY(html_path(name, &l->page));
+    return buf_printf(&l->page, "?preview\">preview</a></small>");
+}
+
 static err_t put_row(listing_t *l, const dir_entry_t *entry)
 {
     TRY(buf_printf(&l->page, "<tr><td><a href=\""));
@@ -48,7 +60,9 @@ static err_t put_row(listing_t *l, const dir_entry_t *entry)
     TRY(html_path(entry->name, &l->page));
     TRY(buf_printf(&l->page, "\">"));
     TRY(html_escape(entry->name, &l->page));
-    TRY(buf_printf(&l->page, "</a></td><td class=\"cid\">"));
+    TRY(buf_printf(&l->page, "</a>"));
+    TRY(put_preview_link(l, entry->name));
+    TRY(buf_printf(&l->page, "</td><td class=\"cid\">"));
     TRY(put_cid_link(l, entry));
     TRY(buf_printf(&l->page, "</td><td class=\"size\">"));
     TRY(html_size(entry->tsize, &l->page));

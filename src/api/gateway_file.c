@@ -1,6 +1,5 @@
 /* gateway_file: files, symlinks and raw blocks. */
-#include "api/gateway.h"
-#include <inttypes.h>
+#include "api/gateway_document.h"
 #include <stdio.h>
 #include <strings.h>
 
@@ -40,15 +39,31 @@ static err_t type_of(task_t *t, gateway_request_t *r, file_reader_t *file, const
     return OK;
 }
 
+/* The metadata of an NFT, and other JSON: as a page that follows its links. */
+static err_t serve_preview(task_t *t, gateway_request_t *r, file_reader_t *file)
+{
+    AUTO(buf_t) text = {0};
+    buf_init(&text, GATEWAY_PREVIEW_MAX_BYTES);
+    file_reader_seek(file, 0, file->size);
+    for (;;) {
+        bytes_t piece;
+        TRY(gateway_next_piece(t, r, file, &piece));
+        if (!piece.len)
+            break;
+        TRY(buf_append(&text, piece));
+    }
+    return gateway_serve_document(t, r, CODEC_JSON, buf_bytes(&text), true);
+}
+
 err_t gateway_serve_file(task_t *t, gateway_request_t *r, const char *name, const char *etag)
 {
     if (is_too_large_for_ranges(r, r->node.size))
         return gateway_fail(t, r, 501,
                             "range requests are not supported for files of this size: ask for verifiable "
                             "blocks (application/vnd.ipld.raw)");
-    TRY(set_disposition(r, name));
     gateway_content_t c = {.etag = etag, .type = "inode/symlink"};
     if (r->node.fs.type == UNIXFS_SYMLINK) {
+        TRY(set_disposition(r, name));
         c.memory = r->node.fs.data;
         c.size = c.memory.len;
         return gateway_serve_content(t, r, &c);
@@ -56,6 +71,10 @@ err_t gateway_serve_file(task_t *t, gateway_request_t *r, const char *name, cons
     AUTO(file_reader_t) file = {0};
     TRY(file_reader_init(&file, r->blocks, &r->node));
     TRY(type_of(t, r, &file, name, &c.type));
+    if (!strcmp(c.type, "application/json") && file.size <= GATEWAY_PREVIEW_MAX_BYTES &&
+        gateway_wants_preview(r))
+        return serve_preview(t, r, &file);
+    TRY(set_disposition(r, name));
     c.file = &file;
     c.size = file.size;
     return gateway_serve_content(t, r, &c);
