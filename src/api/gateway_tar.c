@@ -53,8 +53,9 @@ err_t gateway_serve_tar(task_t *t, gateway_request_t *r)
         return exchange_begin(r->x, 200, -1);
     }
     buf_init(&a.held, HELD_BYTES);
-    err_t e = tar_tree_write(t, r->blocks, &r->node, bytes_str(gateway_cid_text(r)),
-                             r->settings->retrieval_timeout_ms, take_piece, &a);
+    err_t e =
+        tar_tree_write(t, r->blocks, &r->node, bytes_str(gateway_cid_text(r)),
+                       (tar_tree_options_t){.timeout_ms = r->settings->retrieval_timeout_ms}, take_piece, &a);
     if (!e)
         e = release(t, &a);
     buf_deinit(&a.held);

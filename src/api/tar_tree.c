@@ -16,7 +16,7 @@ typedef struct tar_tree {
     blocks_t *blocks;
     tar_sink_fn sink;
     void *arg;
-    uint64_t timeout_ms;
+    tar_tree_options_t options;
     buf_t name, headers;
     size_t root_len; /* of the root's name */
     tree_level_t *levels;
@@ -27,7 +27,7 @@ typedef struct tar_tree {
 
 static deadline_t begin_wait(task_t *t, const tar_tree_t *g)
 {
-    return deadline_push(t, g->timeout_ms ? g->timeout_ms : UINT64_MAX / 2);
+    return deadline_push(t, g->options.timeout_ms ? g->options.timeout_ms : UINT64_MAX / 2);
 }
 
 static err_t next_piece(task_t *t, tar_tree_t *g, file_reader_t *f, bytes_t *ret_piece)
@@ -66,7 +66,11 @@ static err_t put_header(task_t *t, tar_tree_t *g, const dag_node_t *n, tar_item_
 {
     item.name = buf_bytes(&g->name);
     item.mode = n->fs.has_mode ? n->fs.mode : 0;
-    item.mtime_s = n->fs.has_mtime ? n->fs.mtime.seconds : 0;
+    item.mtime_s = n->fs.has_mtime ? n->fs.mtime.seconds : g->options.mtime_s;
+    if (n->fs.has_mtime && g->options.has_exact_times)
+        item.mtime_ns = n->fs.mtime.nanoseconds;
+    else if (n->fs.has_mtime)
+        item.mtime_s += n->fs.mtime.nanoseconds >= 500000000;
     buf_clear(&g->headers);
     TRY(tar_put_header(&item, &g->headers));
     return g->sink(t, g->arg, buf_bytes(&g->headers));
@@ -187,11 +191,10 @@ static err_t write_tree(task_t *t, tar_tree_t *g, dag_node_t *root)
     return put_zeros(t, g, TAR_END_BYTES);
 }
 
-err_t tar_tree_write(task_t *t, blocks_t *blocks, dag_node_t *root, bytes_t name, uint64_t timeout_ms,
+err_t tar_tree_write(task_t *t, blocks_t *blocks, dag_node_t *root, bytes_t name, tar_tree_options_t options,
                      tar_sink_fn sink, void *arg)
 {
-    tar_tree_t g = {
-        .blocks = blocks, .sink = sink, .arg = arg, .timeout_ms = timeout_ms, .root_len = name.len};
+    tar_tree_t g = {.blocks = blocks, .sink = sink, .arg = arg, .options = options, .root_len = name.len};
     TRY(tar_tree_check_name(name));
     buf_init(&g.name, TREE_NAME_MAX);
     buf_init(&g.headers, 128 << 10);

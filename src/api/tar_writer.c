@@ -65,11 +65,28 @@ static err_t put_zeros(size_t n, buf_t *out)
     return buf_append(out, bytes_of(zeros, n));
 }
 
+/* "1600000000.25"; a negative time counts its fraction away from zero. */
+static void print_time(const tar_item_t *item, char *out, size_t cap)
+{
+    bool is_negative = item->mtime_s < 0;
+    uint64_t s = is_negative ? -(uint64_t)item->mtime_s : (uint64_t)item->mtime_s, ns = item->mtime_ns;
+    if (is_negative && ns) {
+        s--;
+        ns = 1000000000 - ns;
+    }
+    size_t n = (size_t)snprintf(out, cap, "%s%llu", is_negative ? "-" : "", (unsigned long long)s);
+    if (!ns)
+        return;
+    n += (size_t)snprintf(out + n, cap - n, ".%09u", (unsigned)ns);
+    while (out[n - 1] == '0')
+        out[--n] = 0;
+}
+
 static err_t put_pax(const tar_item_t *item, bytes_t name, buf_t *out)
 {
     AUTO(buf_t) records = {0};
     buf_init(&records, 64 << 10);
-    char text[32];
+    char text[48];
     if (name.len > 100)
         TRY(put_record("path", name, &records));
     if (item->target.len > 100)
@@ -77,6 +94,10 @@ static err_t put_pax(const tar_item_t *item, bytes_t name, buf_t *out)
     if (item->size >> SIZE_MAX_OCTAL_BITS) {
         snprintf(text, sizeof text, "%llu", (unsigned long long)item->size);
         TRY(put_record("size", bytes_str(text), &records));
+    }
+    if (item->mtime_ns || item->mtime_s < 0 || item->mtime_s >> SIZE_MAX_OCTAL_BITS) {
+        print_time(item, text, sizeof text);
+        TRY(put_record("mtime", bytes_str(text), &records));
     }
     if (!records.len)
         return OK;
@@ -93,12 +114,10 @@ err_t tar_put_header(const tar_item_t *item, buf_t *out)
         (item->target.len && memchr(item->target.data, 0, item->target.len)))
         return fail(ERR_INVALID, "a name that is empty or holds NUL does not fit into an archive");
     TRY(buf_append(&name, item->name));
-    bool is_dir = item->kind == TAR_ITEM_DIR; /* without a slash behind it: Kubo's client refuses one */
+    /* A directory's name has no slash behind it: Kubo's client refuses one. */
+    static const uint32_t modes[] = {0644, 0755, 0777};
     TRY(put_pax(item, buf_bytes(&name), out));
     static const char *const types[] = {"0", "5", "2"};
     return put_block(types[item->kind], buf_bytes(&name), item->target, item->size,
-                     item->mode ? item->mode
-                     : is_dir   ? 0755
-                                : 0644,
-                     item->mtime_s, out);
+                     item->mode ? item->mode : modes[item->kind], item->mtime_s, out);
 }

@@ -12,8 +12,9 @@ typedef struct tar_item {
     bytes_t target; /* of a symlink */
     enum { TAR_ITEM_FILE, TAR_ITEM_DIR, TAR_ITEM_SYMLINK } kind;
     uint64_t size; /* of a file */
-    uint32_t mode; /* 0: 0644, 0755 for directories */
+    uint32_t mode; /* 0: 0644, 0755 for directories, 0777 for symlinks */
     int64_t mtime_s;
+    uint32_t mtime_ns; /* not 0: exact, in a pax header */
 } tar_item_t;
 /* Appends the header blocks. ERR_INVALID: a name with NUL. */
 MUST_CHECK err_t tar_put_header(const tar_item_t *item, buf_t *out);

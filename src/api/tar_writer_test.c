@@ -88,11 +88,34 @@ static void test_refused(void **state)
         ERR_INVALID);
 }
 
+static void test_times(void **state)
+{
+    static const struct {
+        int64_t s;
+        uint32_t ns;
+        const char *text;
+    } rows[] = {{5, 250000000, "14 mtime=5.25\n"},
+                {-6, 500000000, "14 mtime=-5.5\n"},
+                {-7, 0, "12 mtime=-7\n"},
+                {0, 1, "21 mtime=0.000000001\n"},
+                {1ll << 33, 0, "20 mtime=8589934592\n"}};
+    for (size_t i = 0; i < ARRAY_LEN(rows); i++) {
+        AUTO(buf_t) out = {0};
+        buf_init(&out, 1 << 20);
+        tar_item_t item = {
+            .name = BYTES_LIT("a"), .kind = TAR_ITEM_FILE, .mtime_s = rows[i].s, .mtime_ns = rows[i].ns};
+        assert_ok(tar_put_header(&item, &out));
+        assert_int_equal(out.len, 3 * TAR_BLOCK);
+        assert_string_equal((char *)out.data + TAR_BLOCK, rows[i].text);
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_short),
         cmocka_unit_test(test_pax),
+        cmocka_unit_test(test_times),
         cmocka_unit_test(test_refused),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

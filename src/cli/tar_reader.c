@@ -67,6 +67,27 @@ static void take_name(tar_reader_t *r, const uint8_t *h)
         snprintf(r->entry.link, sizeof r->entry.link, "%.*s", 100, (const char *)h + 157);
 }
 
+/* "-1.5" is half a second before -1 s: seconds round down, the fraction goes up. */
+static err_t read_time(bytes_t text, int64_t *ret_s, uint32_t *ret_ns)
+{
+    bool is_negative = text.len && text.data[0] == '-';
+    size_t i = is_negative, digits = 0;
+    int64_t s = 0;
+    uint32_t ns = 0, unit = 100000000;
+    for (; i < text.len && text.data[i] >= '0' && text.data[i] <= '9' && digits < 18; i++, digits++)
+        s = s * 10 + (text.data[i] - '0');
+    bool has_fraction = i < text.len && text.data[i] == '.';
+    for (i += has_fraction; has_fraction && i < text.len && text.data[i] >= '0' && text.data[i] <= '9'; i++) {
+        ns += unit * (uint32_t)(text.data[i] - '0');
+        unit /= 10;
+    }
+    if (!digits || i < text.len)
+        return fail(ERR_INVALID, "a time in the archive is malformed");
+    *ret_s = is_negative ? -s - (ns > 0) : s;
+    *ret_ns = is_negative && ns ? 1000000000 - ns : ns;
+    return OK;
+}
+
 /* "LEN key=value\n" records. */
 static err_t read_pax(tar_reader_t *r)
 {
@@ -102,6 +123,9 @@ static err_t read_pax(tar_reader_t *r)
                 r->pax_size = r->pax_size * 10 + (uint64_t)(value.data[i] - '0');
             }
             r->has_pax_size = true;
+        } else if (bytes_equal(key, BYTES_LIT("mtime"))) {
+            TRY(read_time(value, &r->pax_mtime_s, &r->pax_mtime_ns));
+            r->has_pax_mtime = true;
         }
         in = bytes_slice(in, len, in.len);
     }
@@ -139,8 +163,9 @@ static err_t read_header(tar_reader_t *r, tar_event_t *ret_event)
     r->entry.kind = type == '5' ? TAR_DIR : type == '2' ? TAR_SYMLINK : TAR_FILE;
     r->entry.size = r->entry.kind == TAR_FILE ? (r->has_pax_size ? r->pax_size : size) : 0;
     r->entry.mode = (uint32_t)mode & 07777;
-    r->entry.mtime_s = (int64_t)mtime;
-    r->has_pax_path = r->has_pax_link = r->has_pax_size = false;
+    r->entry.mtime_s = r->has_pax_mtime ? r->pax_mtime_s : (int64_t)mtime;
+    r->entry.mtime_ns = r->has_pax_mtime ? r->pax_mtime_ns : 0;
+    r->has_pax_path = r->has_pax_link = r->has_pax_size = r->has_pax_mtime = false;
     r->left = r->entry.size;
     r->padding = (BLOCK - r->entry.size % BLOCK) % BLOCK;
     r->state = TAR_IN_DATA;

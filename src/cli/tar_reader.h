@@ -11,6 +11,7 @@ typedef struct tar_entry {
     uint64_t size;
     uint32_t mode;
     int64_t mtime_s; /* 0: none */
+    uint32_t mtime_ns;
 } tar_entry_t;
 typedef enum { TAR_MORE, TAR_ENTRY, TAR_DATA, TAR_ENTRY_END, TAR_END } tar_event_t;
 typedef struct tar_reader {
@@ -21,8 +22,10 @@ typedef struct tar_reader {
     buf_t pax;
     tar_entry_t entry;
     char pax_path[4096], pax_link[4096];
-    bool has_pax_path, has_pax_link, has_pax_size;
+    bool has_pax_path, has_pax_link, has_pax_size, has_pax_mtime;
     uint64_t pax_size;
+    int64_t pax_mtime_s;
+    uint32_t pax_mtime_ns;
 } tar_reader_t;
 
 void tar_reader_init(tar_reader_t *r);

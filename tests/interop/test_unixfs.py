@@ -1,6 +1,8 @@
 """Files and folders: the options of add, get and ls to both programs, the answers side by side. Run by run.py."""
+import gzip
 import os
-import pathlib
+import subprocess
+import tarfile
 
 import nodes
 from nodes import check
@@ -106,3 +108,66 @@ def test_ls(shop):
             p.same("ls", *words, root, normal=lambda text: sorted(text.splitlines()))
     p.same("ls", "-v", roots["meta"], roots["parts"], f"{roots['meta']}/sub")
     p.same("ls", f"{roots['meta']}/nothing", code_only=True)
+
+
+def tree_of(path):
+    """Names, kinds, modes, times and contents below a path."""
+    found = []
+    for item in [path, *sorted(path.rglob("*"))]:
+        stat = item.lstat()
+        content = os.readlink(item) if item.is_symlink() else item.read_bytes() if item.is_file() else ""
+        recent = stat.st_mtime > 1.7e9  # those without a time of their own have the hour of the download
+        found.append((str(item.relative_to(path)), oct(stat.st_mode), 0 if recent else stat.st_mtime_ns, content))
+    return found
+
+
+def archive_of(path):
+    with tarfile.open(path) as archive:
+        return [(m.name, m.type, oct(m.mode), m.size, m.linkname, 0 if m.mtime > 1.7e9 else m.mtime) for m in archive.getmembers()]
+
+
+def test_get(shop):
+    p = Pair(shop, "get")
+    tree = p.folder / "tree"
+    (tree / "sub" / ("n" * 150)).write_text("a long name")
+    os.chmod(tree / "a.txt", 0o4711)
+    os.chmod(tree / "sub", 0o750)
+    for path, when in ((tree / "a.txt", 1600000000250000001), (tree / "sub/b.bin", -5500000000), (tree / "sub", 1500000000000000000)):
+        os.utime(path, ns=(when, when))
+    os.utime(tree / "link", ns=(9, 9000000000), follow_symlinks=False)
+    os.chmod(tree, 0o2775)
+    roots = []
+    for words in ([], ["--preserve-mode", "--preserve-mtime"]):
+        p.same("add", "-r", "-Q", "-H", *words, "tree")
+        roots.append(p.last[0][1].strip())
+    (p.folder / "there").mkdir()
+    for number, root in enumerate(roots):
+        for words in ([root], [root, "-o", f"out-{number}"], [f"{root}/a.txt"], [f"{root}/a.txt", "-o", "there"], [f"{root}/link", "-o", "there"],
+                      [f"{root}/link"], [f"{root}/sub", "-o", "there"], ["-o", f"{number}.txt", f"{root}/a.txt"]):
+            trees = []
+            for node in (p.ours, p.kubo):
+                before = {item.name for item in p.folder.iterdir()}
+                code, out, error = p.ask(node, ["get", *words], b"")
+                check(code == 0, f"{words}: {error}")
+                made = sorted({item.name for item in p.folder.iterdir()} - before)
+                trees.append((out, made, [tree_of(p.folder / name) for name in made], tree_of(p.folder / "there")))
+                for name in made:
+                    target = p.folder / name
+                    subprocess.run(["rm", "-rf", str(target)], check=True)
+                subprocess.run(["rm", "-rf", str(p.folder / "there")], check=True)
+                (p.folder / "there").mkdir()
+            check(trees[0] == trees[1], f"get {words}:\n  ours {trees[0]}\n  Kubo {trees[1]}")
+        for words, name, is_tar in ((["-a", root], f"{root}.tar", True), (["-a", "-C", root], f"{root}.tar.gz", True),
+                                    (["-a", "-C", "-l", "9", root, "-o", "x"], "x.tar.gz", True), (["-a", "-o", "y.tar", root], "y.tar", True),
+                                    (["-a", "-C", "-o", "z.tar.gz", root], "z.tar.gz", True), (["-C", f"{root}/sub/b.bin"], "b.bin.gz", False),
+                                    (["-C", "-l", "1", f"{root}/a.txt", "-o", "w.gz"], "w.gz", False), (["-a", f"{root}/a.txt"], "a.txt.tar", True)):
+            results = []
+            for node in (p.ours, p.kubo):
+                code, out, error = p.ask(node, ["get", *words], b"")
+                check(code == 0 and (p.folder / name).is_file(), f"get {words}: {error} {sorted(os.listdir(p.folder))}")
+                results.append((out, archive_of(p.folder / name) if is_tar else gzip.open(p.folder / name).read()))
+                (p.folder / name).unlink()
+            check(results[0] == results[1], f"get {words}:\n  ours {results[0]}\n  Kubo {results[1]}")
+    p.same("get", "-C", "-l", "0", roots[0])
+    p.same("get", "-C", "-l", "10", roots[0])
+    p.same("get", "-C", roots[0])
