@@ -12,12 +12,15 @@
 #include <stdio.h>
 #include <stdlib.h>
 
+#define RPC_PREFIX "/api/v0/"
+
 /* a group a line */
 /* clang-format off */
 static const rpc_command_t *const tables[] = {
     rpc_absent_commands,
     rpc_block_commands,
     rpc_car_commands,
+    rpc_cid_commands,
     rpc_content_commands,
     rpc_dag_commands,
     rpc_diag_commands,
@@ -223,12 +226,26 @@ static err_t dispatch(task_t *t, api_t *api, exchange_t *x, const char *path)
     return run_command(t, &r, c);
 }
 
+err_t api_rpc_without_node(task_t *t, exchange_t *x, void *arg)
+{
+    for (const rpc_command_t *c = rpc_cid_commands; c->path; c++) {
+        if (strncmp(x->path, RPC_PREFIX, sizeof RPC_PREFIX - 1) ||
+            strcmp(x->path + sizeof RPC_PREFIX - 1, c->path))
+            continue;
+        AUTO(rpc_t) r = {.x = x, .command = c->path, .signature = rpc_signature(c->path)};
+        err_t e = rpc_read_request(t, &r, c);
+        if (!e)
+            e = c->run(t, &r);
+        return e ? reply_error(t, &r, e) : OK;
+    }
+    return rpc_reply_plain(t, x, 404, "404 page not found\n");
+}
+
 err_t api_rpc(task_t *t, exchange_t *x, void *arg)
 {
     api_t *api = arg;
-    static const char prefix[] = "/api/v0/";
     api_begin_trace(t, api, x);
-    if (strncmp(x->path, prefix, sizeof prefix - 1))
+    if (strncmp(x->path, RPC_PREFIX, sizeof RPC_PREFIX - 1))
         return rpc_reply_beside(t, api, x);
     TRY(exchange_set_header(x, "Server", DISTRIBUTE_AGENT));
     TRY(exchange_set_header(x, "Vary", "Origin"));
@@ -245,5 +262,5 @@ err_t api_rpc(task_t *t, exchange_t *x, void *arg)
     }
     if (!rpc_is_from_allowed_site(api, x))
         return rpc_reply_plain(t, x, 403, "403 - Forbidden\n");
-    return dispatch(t, api, x, x->path + sizeof prefix - 1);
+    return dispatch(t, api, x, x->path + sizeof RPC_PREFIX - 1);
 }

@@ -35,8 +35,9 @@ typedef struct cli {
     char *words; /* owned: arguments that came from standard input */
 } cli_t;
 
-/* Commands that main runs itself, for they need a repository or a node rather than the RPC. */
-typedef enum { CLI_RPC, CLI_INIT, CLI_NODE, CLI_GATEWAY, CLI_LOCAL, CLI_HELP } cli_kind_t;
+/* CLI_NODELESS: a command of the RPC that needs neither node nor repository. Behind it: commands that main
+ * runs itself, for they need a repository or a node rather than the RPC. */
+typedef enum { CLI_RPC, CLI_NODELESS, CLI_INIT, CLI_NODE, CLI_GATEWAY, CLI_LOCAL, CLI_HELP } cli_kind_t;
 typedef struct cli_command cli_command_t;
 
 /* Reads argv. ERR_USAGE with a line that names the word. For help it prints and gives CLI_HELP. The result

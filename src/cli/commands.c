@@ -149,6 +149,23 @@ static const cli_spec_t dag_import_specs[] = {
     {"allow-big-block", 0, false, NULL, "over 2 MiB"},
     {NULL, 0, false, NULL, NULL}};
 
+static const cli_spec_t cid_format_specs[] = {
+    {"f", 'f', true, NULL,
+     "%s the CID, %b %B base, %v %V version, %c %C codec, %h %H hash, %L its length, "
+     "%m %M multihash, %d %D digest, %S CID without prefix, %P v-codec-hash-length"},
+    {"v", 'v', true, NULL, "version to convert to: 0 or 1"},
+    {"mc", 0, true, NULL, "codec to convert to"},
+    {"b", 'b', true, NULL, "base to print in"},
+    {NULL, 0, false, NULL, NULL}};
+static const cli_spec_t bases_specs[] = {{"prefix", 0, false, NULL, "with the letters that texts begin with"},
+                                         {"numeric", 0, false, NULL, "with their codes"},
+                                         {NULL, 0, false, NULL, NULL}};
+static const cli_spec_t codes_specs[] = {
+    {"numeric", 'n', false, NULL, "with their codes"},
+    {"supported", 's', false, NULL, "those that can be read and written here"},
+    {NULL, 0, false, NULL, NULL}};
+static const cli_spec_t multibase_specs[] = {{"b", 'b', true, NULL, "base (default base64url)"},
+                                             {NULL, 0, false, NULL, NULL}};
 static const cli_spec_t dag_put_specs[] = {
     {"store-codec", 0, true, NULL, "codec that it is stored in (default dag-cbor)"},
     {"input-codec", 0, true, NULL, "codec of the input (default dag-json)"},
@@ -286,6 +303,27 @@ const cli_command_t cli_base_commands[] = {
      false, true},
     {"block rm", "CID…", "remove blocks", CLI_RPC, "block/rm", 1, ANY, false, block_rm_specs, cli_block_rm,
      print_block_removed, false, true},
+
+    {"cid format", "CID…", "print CIDs by a format, converted", CLI_NODELESS, "cid/format", 1, ANY, false,
+     cid_format_specs, cli_cid_format, print_cid_formatted, false, true},
+    {"cid base32", "CID…", "print CIDs as version 1 in base32", CLI_NODELESS, "cid/base32", 1, ANY, false,
+     NULL, cli_cid_format, print_cid_formatted, false, true},
+    {"cid inspect", "CID", "the parts of a CID", CLI_NODELESS, "cid/inspect", 1, 1, false, NULL, NULL,
+     print_cid_inspected, false, true},
+    {"cid bases", "", "bases that texts are written in", CLI_NODELESS, "cid/bases", 0, 0, false, bases_specs,
+     NULL, print_bases, false},
+    {"cid codecs", "", "codecs of blocks", CLI_NODELESS, "cid/codecs", 0, 0, false, codes_specs, NULL,
+     print_codes, false},
+    {"cid hashes", "", "hash functions that blocks are addressed with", CLI_NODELESS, "cid/hashes", 0, 0,
+     false, codes_specs, NULL, print_codes, false},
+    {"multibase encode", "[FILE]", "bytes as text in a base", CLI_NODELESS, "multibase/encode", 0, 1, false,
+     multibase_specs, cli_upload_files, NULL, false},
+    {"multibase decode", "[FILE]", "the bytes of such a text", CLI_NODELESS, "multibase/decode", 0, 1, false,
+     NULL, cli_upload_files, NULL, false},
+    {"multibase transcode", "[FILE]", "such a text in another base", CLI_NODELESS, "multibase/transcode", 0,
+     1, false, multibase_specs, cli_upload_files, NULL, false},
+    {"multibase list", "", "the same as cid bases", CLI_NODELESS, "multibase/list", 0, 0, false, bases_specs,
+     NULL, print_bases, false},
 
     {"dag put", "[FILE]…", "store data, given in a codec, in a codec", CLI_RPC, "dag/put", 0, ANY, false,
      dag_put_specs, cli_upload_files, print_dag_put, false},

@@ -85,6 +85,12 @@ static err_t run_local(task_t *t, invocation_t *v)
     return cli_run(t, &v->cli, v->command);
 }
 
+static err_t call_without_node(task_t *t, void *arg, const char *target, const header_pair_t *headers,
+                               size_t n_headers, memory_exchange_sink_t sink)
+{
+    return exchange_run_in_memory(t, "POST", target, headers, n_headers, sink, api_rpc_without_node, NULL);
+}
+
 static err_t run(task_t *t, void *arg)
 {
     invocation_t *v = arg;
@@ -99,6 +105,9 @@ static err_t run(task_t *t, void *arg)
         return run_local(t, v);
     case CLI_RPC:
         return run_rpc(t, v);
+    case CLI_NODELESS:
+        v->cli.call = call_without_node;
+        return cli_run(t, &v->cli, v->command);
     case CLI_HELP:
         break;
     }
