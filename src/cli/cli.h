@@ -37,7 +37,17 @@ typedef struct cli {
 
 /* CLI_NODELESS: a command of the RPC that needs neither node nor repository. Behind it: commands that main
  * runs itself, for they need a repository or a node rather than the RPC. */
-typedef enum { CLI_RPC, CLI_NODELESS, CLI_INIT, CLI_NODE, CLI_GATEWAY, CLI_LOCAL, CLI_HELP } cli_kind_t;
+typedef enum {
+    CLI_RPC,
+    CLI_NODELESS,
+    CLI_INIT,
+    CLI_NODE,
+    CLI_GATEWAY,
+    CLI_KEY_EXPORT,
+    CLI_KEY_ROTATE,
+    CLI_LOCAL,
+    CLI_HELP
+} cli_kind_t;
 typedef struct cli_command cli_command_t;
 
 /* Reads argv. ERR_USAGE with a line that names the word. For help it prints and gives CLI_HELP. The result

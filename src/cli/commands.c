@@ -396,8 +396,8 @@ const cli_command_t cli_base_commands[] = {
      NULL, print_lookup, false},
     {"routing provide", "CID…", "announce now that this node has it", CLI_RPC, "routing/provide", 1, 64, true,
      provide_specs, NULL, print_lookup, false},
-    {"routing get", "KEY", "a record's value, in base64", CLI_RPC, "routing/get", 1, 1, true, NULL, NULL,
-     print_value, false},
+    {"routing get", "KEY", "a record's value", CLI_RPC, "routing/get", 1, 1, true, NULL, NULL, print_value,
+     false},
     {"dht query", "PEER", "the peers nearest to an ID", CLI_RPC, "dht/query", 1, 1, true, lookup_specs, NULL,
      print_lookup, false},
     {"dht inspect", "", "the routing tables, bucket by bucket", CLI_RPC, "dht/inspect", 0, 0, true, NULL,
@@ -445,6 +445,7 @@ const cli_command_t cli_base_commands[] = {
 /* clang-format off */
 static const cli_command_t *const tables[] = {
     cli_base_commands,
+    cli_name_commands,
     cli_node_commands,
 };
 /* clang-format on */

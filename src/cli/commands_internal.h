@@ -69,6 +69,15 @@ err_t print_bitswap_stat(task_t *t, cli_t *c, json_t *o);
 err_t print_wantlist(task_t *t, cli_t *c, json_t *o);
 err_t print_ledger(task_t *t, cli_t *c, json_t *o);
 err_t print_path(task_t *t, cli_t *c, json_t *o);
+/* print_name.c */
+err_t print_published(task_t *t, cli_t *c, json_t *o);
+err_t print_put_name(task_t *t, cli_t *c, json_t *o);
+err_t print_inspected(task_t *t, cli_t *c, json_t *o);
+err_t print_pubsub_state(task_t *t, cli_t *c, json_t *o);
+err_t print_key_id(task_t *t, cli_t *c, json_t *o);
+err_t print_keys(task_t *t, cli_t *c, json_t *o);
+err_t print_key_renamed(task_t *t, cli_t *c, json_t *o);
+err_t print_signature(task_t *t, cli_t *c, json_t *o);
 err_t print_commands(task_t *t, cli_t *c, json_t *o);
 err_t print_gateway(task_t *t, cli_t *c, json_t *o);
 err_t print_replicas(task_t *t, cli_t *c, json_t *o);
@@ -92,5 +101,5 @@ err_t cli_profile(task_t *t, cli_t *c, const cli_command_t *command);
 err_t cli_completion(task_t *t, cli_t *c, const cli_command_t *command);
 err_t cli_config_edit(task_t *t, cli_t *c, const cli_command_t *command);
 err_t cli_no_update(task_t *t, cli_t *c, const cli_command_t *command);
-extern const cli_command_t cli_base_commands[], cli_node_commands[];
+extern const cli_command_t cli_base_commands[], cli_name_commands[], cli_node_commands[];
 #endif

@@ -5,6 +5,7 @@
 #include "loop/memory.h"
 #include "loop/uv_driver.h"
 #include "main/daemon.h"
+#include "main/keys.h"
 #include "node/setup.h"
 #include <stdio.h>
 #include <stdlib.h>
@@ -101,6 +102,10 @@ static err_t run(task_t *t, void *arg)
         return run_node(t, &v->cli);
     case CLI_GATEWAY:
         return run_gateway(t, &v->cli, v->command);
+    case CLI_KEY_EXPORT:
+        return run_key_export(t, &v->cli);
+    case CLI_KEY_ROTATE:
+        return run_key_rotate(t, &v->cli);
     case CLI_LOCAL:
         return run_local(t, v);
     case CLI_RPC:

@@ -1,0 +1,44 @@
+#include "main/keys.h"
+#include "node/keys.h"
+#include "node/setup.h"
+#include <stdio.h>
+#include <stdlib.h>
+
+enum { EXPORTED_MAX_BYTES = 64 << 10, RSA_BITS = 2048 };
+
+err_t run_key_export(task_t *t, const cli_t *c)
+{
+    char path[NODE_PATH_MAX], file[NODE_PATH_MAX];
+    const char *name = c->args[0], *out = cli_option(c, "output", 0), *last = strrchr(name, '/');
+    key_format_t format;
+    AUTO(buf_t) key;
+    buf_init(&key, EXPORTED_MAX_BYTES);
+    TRY(buf_reserve(&key, EXPORTED_MAX_BYTES)); /* so that growing leaves no copies behind */
+    TRY(key_format_parse(cli_option(c, "format", 0), &format));
+    TRY(node_find_repo(c->repo_option, path));
+    snprintf(file, sizeof file, "%s.%s", last ? last + 1 : name, format == KEY_FORMAT_PEM ? "pem" : "key");
+    err_t e = node_export_key(t, path, name, format, &key);
+    if (!e)
+        e = fs_write_file(t, out ? out : file, 0600, buf_bytes(&key));
+    secret_wipe(key.data, key.len);
+    return e;
+}
+
+err_t run_key_rotate(task_t *t, const cli_t *c)
+{
+    char path[NODE_PATH_MAX], id[128];
+    const char *old_name = cli_option(c, "oldkey", 0), *type = cli_option(c, "type", 0);
+    const char *size = cli_option(c, "size", 0);
+    if (!old_name)
+        return fail(ERR_USAGE, "keystore name for backing up old key must be provided");
+    type = type ? type : "ed25519";
+    TRY(node_find_repo(c->repo_option, path));
+    err_t e = node_rotate_key(t, path, old_name, type, size ? (int)strtol(size, NULL, 10) : RSA_BITS, id);
+    if (e == ERR_IN_USE)
+        return fail(e, "%s daemon is running. please stop it to run this command",
+                    c->is_kubo ? "ipfs" : "the");
+    TRY(e);
+    printf("generating %s keypair...done\npeer identity: %s\n",
+           strcmp(type, "rsa") ? "ED25519" : "2048-bit RSA", id);
+    return OK;
+}
