@@ -264,7 +264,8 @@ static err_t rpc_key_sign(task_t *t, rpc_t *r)
         TRY(private_key_sign(repo_identity(node_repo(r->node)), buf_bytes(&message), &signature));
         id = *node_id(r->node);
     } else {
-        TRY(keystore_get(t, keys_of(r), name, &key));
+        if (keystore_get(t, keys_of(r), name, &key))
+            return fail(ERR_NOT_FOUND, "no key by the given name was found");
         TRY(private_key_sign(key, buf_bytes(&message), &signature));
         TRY(peer_id_of(private_key_public(key), &id));
     }
@@ -291,7 +292,8 @@ static err_t find_public(task_t *t, rpc_t *r, const char *name, const char **ret
     *ret_name = "";
     if (name_parse(name, &id))
         return fail(ERR_INVALID, "'\"%.100s\"' is not a known key, an IPNS Name, or a valid PeerID", name);
-    return peer_id_public_key(&id, ret) ? fail(ERR_NOT_FOUND, "public key is not embedded in peer ID") : OK;
+    err_t e = peer_id_public_key(&id, ret);
+    return e == ERR_NOT_FOUND ? fail(e, "public key is not embedded in peer ID") : e;
 }
 
 static err_t verify(task_t *t, rpc_t *r, public_key_t *key)

@@ -2,6 +2,7 @@
 #include "api/rpc.h"
 #include "api/rpc_util.h"
 #include "dag/walk.h"
+#include "naming/naming.h"
 
 /* Types of query events, as go-libp2p's routing package numbers them. */
 enum {
@@ -216,15 +217,21 @@ static err_t rpc_get_value(task_t *t, rpc_t *r)
 
 static err_t rpc_put_value(task_t *t, rpc_t *r)
 {
-    TRY(rpc_need_online(r));
     AUTO(buf_t) key = {0};
     AUTO(buf_t) value = {0};
+    peer_id_t name;
     buf_init(&key, 512);
     buf_init(&value, 64 << 10);
+    if (!node_is_online(r->node) && !rpc_bool(r, "allow-offline", false))
+        return fail(ERR_OFFLINE, "can't put while offline: pass `--allow-offline` to override");
     TRY(record_key(r->args[0], &key));
     TRY(rpc_read_upload(t, r, &value));
-    TRY(routing_put_value(t, node_routing(r->node), buf_bytes(&key), buf_bytes(&value)));
-    return rpc_emit(t, r, event_json(EVENT_VALUE, node_id(r->node), NULL, ""));
+    bool is_name = !name_of_key(buf_bytes(&key), &name);
+    if (!is_name)
+        TRY(rpc_need_online(r));
+    TRY(is_name ? naming_put_record(t, node_naming(r->node), &name, buf_bytes(&value))
+                : routing_put_value(t, node_routing(r->node), buf_bytes(&key), buf_bytes(&value)));
+    return rpc_emit(t, r, event_json(EVENT_VALUE, is_name ? &name : node_id(r->node), NULL, ""));
 }
 
 static bool add_entry(void *arg, const bucket_entry_t *e)

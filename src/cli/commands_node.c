@@ -120,7 +120,6 @@ const cli_command_t cli_node_commands[] = {
      .rpc = "routing/put",
      .min_args = 2,
      .max_args = 2,
-     .needs_daemon = true,
      .specs = put_specs,
      .run = cli_upload_after_word,
      .print = print_record_key},

@@ -208,8 +208,6 @@ err_t print_value(task_t *t, cli_t *c, json_t *o)
     const char *text = json_text(o, "Extra");
     AUTO(buf_t) value;
     buf_init(&value, strlen(text) + 1);
-    if (!*text && *json_text(o, "ID")) /* of `routing put`: who put it */
-        return cli_out("%s\n", field(o, "ID"));
     if (multibase_decode_raw(MB_BASE64PAD, bytes_str(text), &value))
         return fail(ERR_PROTOCOL, "the node's answer holds a value that is no base64");
     return cli_out_bytes(buf_bytes(&value));

@@ -90,9 +90,8 @@ static err_t check_old_fields(const ipns_record_t *r)
 err_t ipns_record_key(const ipns_record_t *r, const peer_id_t *name, public_key_t *ret)
 {
     if (!r->public_key.len) {
-        if (peer_id_public_key(name, ret) == ERR_NOT_FOUND)
-            return fail(ERR_NOT_FOUND, "public key not found: neither the name nor the record holds it");
-        return peer_id_public_key(name, ret);
+        err_t e = peer_id_public_key(name, ret);
+        return e == ERR_NOT_FOUND ? fail(e, "public key is not embedded in peer ID") : e;
     }
     if (public_key_decode(r->public_key, ret))
         return fail(ERR_CRYPTO, "the record holds a public key that cannot be read");
@@ -125,7 +124,7 @@ err_t ipns_record_verify(const ipns_record_t *r, const peer_id_t *name)
     AUTO(buf_t) message;
     buf_init(&message, SIGNED_MAX_BYTES);
     if (!r->signature_v2.len)
-        return fail(ERR_CRYPTO, "signature verification failed: the record has no signature V2");
+        return fail(ERR_CRYPTO, "signature verification failed");
     TRY(ipns_record_key(r, name, &key));
     TRY(v2_message(r->data, &message));
     if (public_key_verify(&key, buf_bytes(&message), r->signature_v2))

@@ -84,8 +84,8 @@ err_t dnslink_lookup(task_t *t, const char *domain, buf_t *out, uint32_t *ret_tt
     if (e == ERR_NOT_FOUND)
         return fail(
             e,
-            "DNSLink lookup for \"%.100s\" failed: could not resolve name: DNSLink lookup could not find a "
+            "DNSLink lookup for \"%.100s.\" failed: could not resolve name: DNSLink lookup could not find a "
             "TXT record (https://docs.ipfs.tech/concepts/dnslink/)",
-            domain);
+            name + sizeof PREFIX - 1);
     return e;
 }
