@@ -36,7 +36,7 @@ static err_t rotate(task_t *t, repo_t *r, const char *old_name, const private_ke
     if (e == ERR_EXISTS)
         return fail(e, "saving old key in keystore (key by that name already exists, refusing to overwrite)");
     TRY(e);
-    return repo_set_identity(t, r, fresh);
+    return repo_config_set_identity(t, r, fresh);
 }
 
 err_t node_rotate_key(task_t *t, const char *repo_path, const char *old_name, const char *type, int bits,

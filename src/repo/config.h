@@ -53,8 +53,6 @@ MUST_CHECK err_t config_get(const config_t *c, const char *path, buf_t *out);
  * through something that is no object. ERR_DENIED for Identity.PrivKey and what contains it. */
 MUST_CHECK err_t config_set(config_t *c, const char *path, const char *value_json);
 MUST_CHECK err_t config_set_str(config_t *c, const char *path, const char *value);
-/* Another key for Identity, which nothing else changes. */
-MUST_CHECK err_t config_set_identity(config_t *c, const private_key_t *identity);
 MUST_CHECK err_t config_unset(config_t *c, const char *path);
 /* Replaces everything but the identity, which is kept (`config replace`). */
 MUST_CHECK err_t config_replace(config_t *c, bytes_t text);

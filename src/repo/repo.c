@@ -191,16 +191,6 @@ err_t repo_config_set(task_t *t, repo_t *r, const char *path, const char *value_
     return change_config(t, r, change_set, pair);
 }
 
-static err_t change_identity(task_t *t, repo_t *r, config_t *c, const void *arg)
-{
-    return config_set_identity(c, arg);
-}
-
-err_t repo_set_identity(task_t *t, repo_t *r, const private_key_t *identity)
-{
-    return change_config(t, r, change_identity, identity);
-}
-
 static err_t change_unset(task_t *t, repo_t *r, config_t *c, const void *arg)
 {
     return config_unset(c, arg);

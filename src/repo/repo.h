@@ -58,8 +58,6 @@ AUTO_PTR_DEFINE(repo_import_t, repo_import_end)
 
 /* Changes the config and its file; the running parts read it again when they want to. */
 MUST_CHECK err_t repo_config_set(task_t *t, repo_t *r, const char *path, const char *value_json);
-/* The identity from the next opening on; repo_identity stays as it is until then. */
-MUST_CHECK err_t repo_set_identity(task_t *t, repo_t *r, const private_key_t *identity);
 MUST_CHECK err_t repo_config_unset(task_t *t, repo_t *r, const char *path);
 MUST_CHECK err_t repo_config_replace(task_t *t, repo_t *r, bytes_t text);
 /* Another identity, for the next start: this node's stays what it was at repo_open. The former file is kept
