@@ -94,7 +94,10 @@ static err_t rpc_key_gen(task_t *t, rpc_t *r)
     multibase_t base;
     uint64_t bits;
     TRY(key_base(r, &base));
-    TRY(rpc_u64(r, "size", RSA_BITS, &bits));
+    const char *size = rpc_option(r, "size");
+    bits = RSA_BITS;
+    if (size && strcmp(size, "-1")) /* -1: what is usual for the type */
+        TRY(rpc_u64(r, "size", RSA_BITS, &bits));
     type = type && *type ? type : "ed25519";
     if (!strcmp(name, "self"))
         return fail(ERR_INVALID, "cannot create key with name 'self'");
