@@ -52,7 +52,8 @@ static err_t pin_root(task_t *t, dag_import_t *d, const cid_t *root)
     char text[CID_TEXT_MAX];
     if (!blocks_has(t, node_local_blocks(n), root))
         return fail(ERR_NOT_FOUND, "ipld: could not find %s", cid_print(root, text));
-    return pins_add(t, repo_pins(node_repo(n)), node_local_blocks(n), root, PIN_RECURSIVE, "", NULL, NULL);
+    return pins_add_known(t, repo_pins(node_repo(n)), node_local_blocks(n), root,
+                          car_import_leaves(d->blocks));
 }
 
 static err_t emit_root(task_t *t, dag_import_t *d, const cid_t *root, const char *why)

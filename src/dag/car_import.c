@@ -1,4 +1,5 @@
 #include "dag/car_import.h"
+#include "codec/ipld.h"
 #include "task/driver.h"
 #include <stdlib.h>
 
@@ -7,11 +8,13 @@ enum {
     BATCH_BLOCKS = 1024,
     BATCHES = 4,                /* on their way at once */
     CHECK_INLINE_BYTES = 32768, /* below it a thread switch costs more than the hash */
+    LEAVES_MAX = 1 << 18,       /* 8 MiB of memory for 64 GiB of content in blocks of 256 KiB */
 };
 
 typedef struct batch {
     car_import_t *import;
     block_t *list[BATCH_BLOCKS];
+    bool is_leaf[BATCH_BLOCKS];
     size_t count, bytes;
     size_t bad; /* index of the block that failed */
     err_t result;
@@ -26,6 +29,7 @@ struct car_import {
     error_slot_t first_error; /* of a batch that failed in the background */
     car_import_stat_t stat;
     uint64_t held_bytes;
+    cid_set_t leaves;
 };
 
 car_import_t *car_import_new(task_t *t, blocks_t *blocks, car_options_t options)
@@ -34,6 +38,7 @@ car_import_t *car_import_new(task_t *t, blocks_t *blocks, car_options_t options)
     im->writer.blocks = blocks;
     im->options = options;
     group_init(&im->batches, task_sched(t));
+    cid_set_init(&im->leaves);
     return im;
 }
 
@@ -55,6 +60,7 @@ void car_import_free(task_t *t, car_import_t *im)
     group_deinit(&im->batches);
     batch_free(im->filling);
     blocks_writer_deinit(&im->writer);
+    cid_set_deinit(&im->leaves);
     free(im);
 }
 
@@ -63,10 +69,20 @@ car_import_stat_t car_import_stat(const car_import_t *im)
     return im->stat;
 }
 
+const cid_set_t *car_import_leaves(const car_import_t *im)
+{
+    return &im->leaves;
+}
+
 /* ── batches ─────────────────────────────────────────────────────────────────────────────────── */
 static err_t reported(const car_import_t *im)
 {
     return im->first_error.code ? fail(im->first_error.code, "%s", im->first_error.text) : OK;
+}
+
+static err_t stop_at_link(void *arg, const cid_t *link)
+{
+    return ERR_EXISTS;
 }
 
 static void check_batch(void *arg)
@@ -77,6 +93,7 @@ static void check_batch(void *arg)
         b->result = cid_verify(&block->cid, block_bytes(block));
         if (b->result)
             break;
+        b->is_leaf[b->bad] = !ipld_links(block->cid.codec, block_bytes(block), stop_at_link, NULL);
     }
     if (b->result)
         b->error = *error_slot(); /* the worker's own */
@@ -98,10 +115,21 @@ static void drop_identities(batch_t *b)
             b->bytes -= b->list[i]->len;
             block_release(b->list[i]);
         } else {
+            b->is_leaf[kept] = b->is_leaf[i];
             b->list[kept++] = b->list[i];
         }
     }
     b->count = kept;
+}
+
+static err_t note_leaves(batch_t *b)
+{
+    cid_set_t *leaves = &b->import->leaves;
+    bool is_new;
+    for (size_t i = 0; i < b->count && leaves->count < LEAVES_MAX; i++)
+        if (b->is_leaf[i])
+            TRY(cid_set_add(leaves, &b->list[i]->cid, &is_new));
+    return OK;
 }
 
 static err_t store_batch(task_t *t, batch_t *b)
@@ -114,7 +142,8 @@ static err_t store_batch(task_t *t, batch_t *b)
         return failed_at(&b->list[b->bad]->cid, b->result, "at",
                          b->error.code == b->result ? b->error.text : error_text(b->result));
     drop_identities(b);
-    return blocks_write(t, &b->import->writer, b->list, b->count);
+    TRY(blocks_write(t, &b->import->writer, b->list, b->count));
+    return note_leaves(b);
 }
 
 static err_t batch_task(task_t *t, void *arg)

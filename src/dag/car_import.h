@@ -6,6 +6,7 @@
 #ifndef DAG_CAR_IMPORT_H
 #define DAG_CAR_IMPORT_H
 #include "codec/car.h"
+#include "dag/cid_set.h"
 #include "dag/importer.h"
 
 typedef struct car_import car_import_t;
@@ -25,5 +26,8 @@ MUST_CHECK err_t car_import_read(task_t *t, car_import_t *im, source_t source, c
 /* Waits until all blocks so far are durable. Nothing may be acknowledged before. */
 MUST_CHECK err_t car_import_flush(task_t *t, car_import_t *im);
 car_import_stat_t car_import_stat(const car_import_t *im);
+/* Blocks without links that were written, for dag_walker_t.known: whoever walks what was imported need not
+ * read them again. As many as a bound on memory allows. Borrowed until car_import_free. */
+const cid_set_t *car_import_leaves(const car_import_t *im);
 void car_import_free(task_t *t, car_import_t *im); /* NULL is fine; drops what is not flushed */
 #endif

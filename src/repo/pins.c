@@ -146,20 +146,25 @@ static err_t visit_added(task_t *t, void *arg, const cid_t *cid, block_t *block)
     return OK;
 }
 
+static err_t load_below(task_t *t, pin_walk_t *walk, blocks_t *from, const cid_t *cid, const cid_set_t *known)
+{
+    AUTO(dag_walker_t) w;
+    dag_walker_init(&w, from);
+    w.visit = visit_added;
+    w.arg = walk;
+    w.known = known;
+    return dag_walker_run(t, &w, cid);
+}
+
 static err_t load(task_t *t, pins_t *p, blocks_t *from, const cid_t *cid, pin_mode_t mode,
                   pins_progress_fn progress, void *arg)
 {
     pin_walk_t walk = {p->gc, progress, arg};
-    if (mode == PIN_DIRECT) {
-        AUTO_PTR(block_t) block = NULL;
-        TRY(blocks_get(t, from, cid, &block));
-        return visit_added(t, &walk, cid, block);
-    }
-    AUTO(dag_walker_t) w;
-    dag_walker_init(&w, from);
-    w.visit = visit_added;
-    w.arg = &walk;
-    return dag_walker_run(t, &w, cid);
+    if (mode != PIN_DIRECT)
+        return load_below(t, &walk, from, cid, NULL);
+    AUTO_PTR(block_t) block = NULL;
+    TRY(blocks_get(t, from, cid, &block));
+    return visit_added(t, &walk, cid, block);
 }
 
 err_t pins_add(task_t *t, pins_t *p, blocks_t *from, const cid_t *cid, pin_mode_t mode, const char *name,
@@ -170,6 +175,16 @@ err_t pins_add(task_t *t, pins_t *p, blocks_t *from, const cid_t *cid, pin_mode_
     uint64_t losses = blockstore_losses(p->gc->store);
     TRY(load(t, p, from, cid, mode, progress, arg));
     return record(t, p, cid, mode, name, losses);
+}
+
+err_t pins_add_known(task_t *t, pins_t *p, blocks_t *from, const cid_t *cid, const cid_set_t *known)
+{
+    pin_walk_t walk = {.gc = p->gc};
+    TRY(check_add(t, p, cid, PIN_RECURSIVE, ""));
+    AUTO(gc_hold_t) hold = gc_hold(p->gc);
+    uint64_t losses = blockstore_losses(p->gc->store);
+    TRY(load_below(t, &walk, from, cid, known));
+    return record(t, p, cid, PIN_RECURSIVE, "", losses);
 }
 
 err_t pins_remove(task_t *t, pins_t *p, const cid_t *cid, pin_mode_t mode)

@@ -5,6 +5,7 @@
 #ifndef REPO_PINS_H
 #define REPO_PINS_H
 #include "dag/blocks.h"
+#include "dag/cid_set.h"
 #include "store/kv.h"
 
 #define PIN_NAME_MAX_BYTES 255 /* as Kubo */
@@ -29,6 +30,10 @@ typedef void (*pins_progress_fn)(void *arg, const cid_t *cid, uint64_t size_byte
  * passed. */
 MUST_CHECK err_t pins_add(task_t *t, pins_t *p, blocks_t *from, const cid_t *cid, pin_mode_t mode,
                           const char *name, pins_progress_fn progress, void *arg);
+/* A recursive pin without a name, of a DAG of which `known` is here, durable and held against collection:
+ * that is not walked. */
+MUST_CHECK err_t pins_add_known(task_t *t, pins_t *p, blocks_t *from, const cid_t *cid,
+                                const cid_set_t *known);
 /* The same without a walk, for a DAG that the caller has just written, under a hold of the collector. */
 MUST_CHECK err_t pins_add_present(task_t *t, pins_t *p, const cid_t *cid, pin_mode_t mode, const char *name);
 /* The same for many at once: all or none, and one sync. */
