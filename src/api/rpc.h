@@ -36,6 +36,7 @@ extern const rpc_command_t rpc_car_commands[];     /* dag/import dag/export */
 extern const rpc_command_t rpc_cid_commands[];     /* cid/… multibase/…: rpc_t without api and node */
 extern const rpc_command_t rpc_dag_commands[];     /* dag/put get resolve stat */
 extern const rpc_command_t rpc_block_commands[];   /* block/… */
+extern const rpc_command_t rpc_files_commands[];   /* files/… */
 extern const rpc_command_t rpc_pin_commands[];     /* pin/… */
 extern const rpc_command_t rpc_repo_commands[];    /* repo/… refs/local */
 extern const rpc_command_t rpc_import_commands[];  /* repo/import-kubo */

@@ -56,6 +56,7 @@ static const rpc_signature_t signatures[] = {
     {"diag/sys", "", ""},
     {"files/chcid", "path", "cid-version,cid-ver:int|hash:string"},
     {"files/chmod", "mode|path", ""},
+    {"files/chroot", "?cid", "confirm:bool"},
     {"files/cp", "source|dest", "force:bool|parents,p:bool"},
     {"files/flush", "?path", ""},
     {"files/ls", "?path", "long,l:bool|U:bool"},
@@ -280,9 +281,16 @@ static bool find_in(const char *list, bytes_t name, rpc_option_spec_t *ret)
     return false;
 }
 
+/* What a command's group has for all of its commands. */
+static const char *group_options(const rpc_signature_t *s)
+{
+    return strncmp(s->path, "files/", 6) ? "" : "flush,f:bool";
+}
+
 bool rpc_signature_option(const rpc_signature_t *s, bytes_t name, rpc_option_spec_t *ret)
 {
-    return (s && find_in(s->options, name, ret)) || find_in(global_options, name, ret);
+    return (s && (find_in(s->options, name, ret) || find_in(group_options(s), name, ret))) ||
+           find_in(global_options, name, ret);
 }
 
 static bool is_bool(const char *v)

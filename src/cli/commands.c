@@ -447,6 +447,7 @@ static const cli_command_t *const tables[] = {
     cli_base_commands,
     cli_name_commands,
     cli_node_commands,
+    cli_files_commands,
 };
 /* clang-format on */
 

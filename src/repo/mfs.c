@@ -8,7 +8,7 @@
 /* Space "mfs" of the state database, key "root", value the binary CID. */
 #define SPACE "mfs"
 #define KEY BYTES_LIT("root")
-enum { QUEUE_BYTES = 4 << 20, QUEUE_BATCHES = 2 };
+enum { QUEUE_BYTES = 4 << 20, QUEUE_BATCHES = 2, MAX_UNFLUSHED = 256 };
 
 /* ── blocks ──────────────────────────────────────────────────────────────────────────────────── */
 static mfs_blocks_t *blocks_of(blocks_t *b)
@@ -145,7 +145,9 @@ err_t mfs_open(task_t *t, mfs_t *m)
 {
     bool has;
     TRY(read_options(repo_config(m->repo), &m->options));
+    m->max_unflushed = config_int(repo_config(m->repo), "Internal.MFSNoFlushLimit", MAX_UNFLUSHED);
     TRY(read_root(t, m, &m->durable_root, &has));
+    m->has_durable = has;
     m->losses = blockstore_losses(m->repo->store);
     err_t e = load_root(t, m, has ? &m->durable_root : NULL, &m->root);
     if (e != ERR_NOT_FOUND && e != ERR_CORRUPT && e != ERR_INVALID)
@@ -240,6 +242,7 @@ static err_t store_root(task_t *t, mfs_t *m, const cid_t *root)
     size_t len = cid_encode(root, value);
     TRY(kv_put(t, m->repo->state, SPACE, KEY, bytes_of(value, len)));
     m->durable_root = *root;
+    m->has_durable = true;
     return OK;
 }
 
@@ -266,7 +269,7 @@ static err_t commit_once(task_t *t, mfs_t *m)
         *error_slot() = why;
     }
     TRY(e);
-    if (!cid_equal(&root.cid, &m->durable_root))
+    if (!m->has_durable || !cid_equal(&root.cid, &m->durable_root))
         TRY(store_root(t, m, &root.cid));
     m->durable = version;
     return OK;
@@ -320,6 +323,26 @@ err_t mfs_set_root(task_t *t, mfs_t *m, const cid_t *root)
     cid_t copy = *root;
     TRY(mfs_run(t, m, NULL, set_root_op, &copy));
     return mfs_commit(t, m);
+}
+
+bool mfs_durable_root(const mfs_t *m, cid_t *ret_root)
+{
+    if (m->has_durable)
+        *ret_root = m->durable_root;
+    return m->has_durable;
+}
+
+err_t mfs_count_unflushed(mfs_t *m, bool flush)
+{
+    if (!flush && m->max_unflushed > 0 && m->unflushed >= m->max_unflushed)
+        return fail(
+            ERR_LIMIT,
+            "reached limit of %lld unflushed MFS operations. To resolve: 1) run 'ipfs files flush' to "
+            "persist changes, 2) use --flush=true (default), or 3) increase "
+            "Internal.MFSNoFlushLimit in config",
+            (long long)m->max_unflushed);
+    m->unflushed = flush ? 0 : m->unflushed + 1;
+    return OK;
 }
 
 node_format_t mfs_node_format(mfs_format_t f, node_format_t otherwise)

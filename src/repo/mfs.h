@@ -55,8 +55,7 @@ typedef struct mfs_mkdir_options {
 MUST_CHECK err_t mfs_mkdir(task_t *t, mfs_t *m, blocks_t *from, const char *path, mfs_mkdir_options_t o);
 
 typedef struct mfs_put_options {
-    bool parents, force, flush; /* force: takes the place of a file */
-    mfs_format_t format;        /* of directories that parents makes */
+    bool force, flush; /* force: takes the place of a file */
 } mfs_put_options_t;
 /* Puts a UnixFS node (its root block is fetched, what is below it is not) at a path. ERR_EXISTS "directory
  * already has entry by that name". */
@@ -79,6 +78,9 @@ typedef struct mfs_write_options {
 MUST_CHECK err_t mfs_write(task_t *t, mfs_t *m, blocks_t *from, const char *path, source_t source,
                            mfs_write_options_t o);
 
+/* For callers that bound what is not flushed, as Kubo's commands do: counts a change without flush; with
+ * flush the count begins anew. ERR_LIMIT over Internal.MFSNoFlushLimit of the config (256; 0: none). */
+MUST_CHECK err_t mfs_count_unflushed(mfs_t *m, bool flush);
 /* Makes all changes durable; ret_cid is that of the path. */
 MUST_CHECK err_t mfs_flush(task_t *t, mfs_t *m, blocks_t *from, const char *path, cid_t *ret_cid);
 /* The format of a directory's own node. ERR_INVALID for files. */
@@ -89,6 +91,8 @@ MUST_CHECK err_t mfs_set_mtime(task_t *t, mfs_t *m, blocks_t *from, const char *
 
 /* The CID of the whole tree now (its blocks are in the store, not necessarily durable). */
 MUST_CHECK err_t mfs_root(task_t *t, mfs_t *m, cid_t *ret_root);
+/* The root that the state database holds; false when there is none yet. */
+bool mfs_durable_root(const mfs_t *m, cid_t *ret_root);
 /* Another tree in its place, durably: what import and `files chroot` do. The root block must be here and a
  * directory: ERR_NOT_FOUND, ERR_INVALID. */
 MUST_CHECK err_t mfs_set_root(task_t *t, mfs_t *m, const cid_t *root);

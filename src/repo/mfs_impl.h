@@ -54,7 +54,9 @@ struct mfs {
     uint64_t version, durable; /* of the tree: counts changes */
     bool is_committing;
     event_t committed;
+    bool has_durable;
     cid_t durable_root;
+    int64_t unflushed, max_unflushed;
     uint64_t losses; /* of the store when all that the tree refers to was known to be there */
 };
 
@@ -75,8 +77,11 @@ bytes_t mfs_path_name(const mfs_path_t *p);
 /* As text: "/a/b" of the first n parts without the slash in front when bare. */
 const char *mfs_path_print(const mfs_path_t *p, size_t n, char out[160]);
 
-/* The directory that the first n parts name. ERR_NOT_FOUND "file does not exist", ERR_INVALID. */
-MUST_CHECK err_t mfs_find_dir(task_t *t, mfs_t *m, const mfs_path_t *p, size_t n, mfs_node_t **ret);
+/* The directory that the first n parts name. ERR_NOT_FOUND "file does not exist", ERR_INVALID; what is said
+ * of a file in its place depends on what asks, as in the reference. */
+typedef enum { MFS_SAY_NO_DIRECTORY, MFS_SAY_NOT_DIRECTORY, MFS_SAY_NO_ACCESS, MFS_SAY_EXPECTED } mfs_say_t;
+MUST_CHECK err_t mfs_find_dir(task_t *t, mfs_t *m, const mfs_path_t *p, size_t n, mfs_say_t say,
+                              mfs_node_t **ret);
 typedef struct mfs_found {
     bool has, is_dir;
     dag_ref_t ref;    /* of files; of directories as of their last writing */

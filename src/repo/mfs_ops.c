@@ -116,7 +116,7 @@ static err_t unlink_file(task_t *t, mfs_t *m, const change_t *c)
     mfs_node_t *dir;
     mfs_found_t f;
     bool had;
-    err_t e = mfs_find_dir(t, m, &c->from, c->from.count - 1, &dir);
+    err_t e = mfs_find_dir(t, m, &c->from, c->from.count - 1, MFS_SAY_NOT_DIRECTORY, &dir);
     if (e)
         return e == ERR_NOT_FOUND && !m->local.has_missing ? OK : e;
     TRY(mfs_find_child(t, m, dir, mfs_path_name(&c->from), &f));
@@ -130,22 +130,31 @@ static err_t unlink_file(task_t *t, mfs_t *m, const change_t *c)
     return OK;
 }
 
-static err_t put_op(task_t *t, mfs_t *m, void *arg)
+static err_t put_file(task_t *t, mfs_t *m, void *arg)
 {
     change_t *c = arg;
     mfs_node_t *dir;
     mfs_found_t f;
     if (!c->from.count || c->from.has_slash)
         return fail(ERR_INVALID, "cannot create file with empty name");
-    if (c->put.force)
-        TRY(unlink_file(t, m, c));
-    TRY(mfs_find_dir(t, m, &c->from, c->from.count - 1, &dir));
+    err_t e = c->put.force ? unlink_file(t, m, c) : OK;
+    if (e)
+        return fail_also(e, "cannot unlink existing file");
+    TRY(mfs_find_dir(t, m, &c->from, c->from.count - 1, MFS_SAY_NO_DIRECTORY, &dir));
     TRY(mfs_find_child(t, m, dir, mfs_path_name(&c->from), &f));
     if (f.has)
         return fail(ERR_EXISTS, "directory already has entry by that name");
     TRY(put_entry(t, m, dir, mfs_path_name(&c->from), &c->put.ref));
     mfs_clear_cache(t, m, dir, mfs_path_name(&c->from));
     return OK;
+}
+
+static err_t put_op(task_t *t, mfs_t *m, void *arg)
+{
+    change_t *c = arg;
+    err_t e = put_file(t, m, arg);
+    bool is_worded = !strncmp(error_text(e), "cannot unlink", 13);
+    return e && !is_worded ? fail_also(e, "cannot put node in path %.100s", c->path) : e;
 }
 
 err_t mfs_settle_file(task_t *t, mfs_t *m, blocks_t *from, const cid_t *cid, dag_ref_t *ret_ref)
@@ -216,7 +225,11 @@ err_t mfs_put(task_t *t, mfs_t *m, blocks_t *from, const char *path, const cid_t
         e = run_change(t, m, from, c, put_op, o.flush);
     free(c);
     TRY(e);
-    return o.flush && is_symlink ? fail(ERR_UNSUPPORTED, "symlinks not yet supported") : OK;
+    return o.flush && is_symlink ? fail(ERR_UNSUPPORTED,
+                                        "cannot flush the created file %.100s: symlinks not yet "
+                                        "supported",
+                                        path)
+                                 : OK;
 }
 
 /* ── move ────────────────────────────────────────────────────────────────────────────────────── */
@@ -228,20 +241,25 @@ static bool is_below(const mfs_node_t *n, const mfs_node_t *top)
     return false;
 }
 
-static err_t find_place(task_t *t, mfs_t *m, change_t *c, bytes_t src_name, mfs_node_t **ret_dir,
-                        bytes_t *ret_name, mfs_found_t *ret_there)
+/* Where it goes: into the directory that stands at the destination, or in the place of what else does. */
+static err_t find_place(task_t *t, mfs_t *m, bytes_t src_name, mfs_node_t **dir, bytes_t *name,
+                        mfs_found_t *ret_there)
 {
-    const mfs_path_t *p = &c->dst;
-    bool is_dir_path = p->has_slash || !p->count;
-    TRY(mfs_find_dir(t, m, p, is_dir_path ? p->count : p->count - 1, ret_dir));
-    *ret_name = is_dir_path ? src_name : mfs_path_name(p);
-    TRY(mfs_find_child(t, m, *ret_dir, *ret_name, ret_there));
+    TRY(mfs_find_child(t, m, *dir, *name, ret_there));
     if (!ret_there->has || !ret_there->is_dir)
         return OK;
-    *ret_dir = ret_there->node;
-    *ret_name = src_name;
-    TRY(mfs_find_child(t, m, *ret_dir, *ret_name, ret_there));
+    *dir = ret_there->node;
+    *name = src_name;
+    TRY(mfs_find_child(t, m, *dir, *name, ret_there));
     return ret_there->has ? fail(ERR_EXISTS, "directory already has entry by that name") : OK;
+}
+
+static err_t find_both(task_t *t, mfs_t *m, const change_t *c, bytes_t src_name, mfs_node_t **ret_src,
+                       mfs_node_t **ret_dst)
+{
+    bool is_dir_path = c->dst.has_slash || !c->dst.count;
+    TRY(mfs_find_dir(t, m, &c->dst, c->dst.count - !is_dir_path, MFS_SAY_NO_DIRECTORY, ret_dst));
+    return mfs_find_dir(t, m, &c->from, c->from.count - (src_name.len != 0), MFS_SAY_NO_DIRECTORY, ret_src);
 }
 
 static err_t move_op(task_t *t, mfs_t *m, void *arg)
@@ -249,13 +267,14 @@ static err_t move_op(task_t *t, mfs_t *m, void *arg)
     change_t *c = arg;
     mfs_node_t *src_dir, *dst_dir;
     mfs_found_t src, there;
-    bytes_t src_name = c->from.has_slash ? BYTES_NONE : mfs_path_name(&c->from), dst_name;
+    bytes_t src_name = c->from.has_slash ? BYTES_NONE : mfs_path_name(&c->from);
+    bytes_t dst_name = c->dst.has_slash || !c->dst.count ? src_name : mfs_path_name(&c->dst);
     bool had;
-    TRY(find_place(t, m, c, src_name, &dst_dir, &dst_name, &there));
-    TRY(mfs_find_dir(t, m, &c->from, c->from.count - (src_name.len != 0), &src_dir));
+    TRY(find_both(t, m, c, src_name, &src_dir, &dst_dir));
     TRY(mfs_find_child(t, m, src_dir, src_name, &src));
     if (!src.has)
         return mfs_not_exist();
+    TRY(find_place(t, m, src_name, &dst_dir, &dst_name, &there));
     if (src_dir == dst_dir && bytes_equal(src_name, dst_name))
         return OK;
     if (src.is_dir && is_below(dst_dir, src.node))
@@ -305,7 +324,7 @@ static err_t remove_op(task_t *t, mfs_t *m, void *arg)
     bool had;
     if (!name.len)
         return fail(ERR_INVALID, "cannot delete root");
-    err_t e = mfs_find_dir(t, m, &c->from, c->from.count - 1, &dir);
+    err_t e = mfs_find_dir(t, m, &c->from, c->from.count - 1, MFS_SAY_EXPECTED, &dir);
     if (e)
         return e == ERR_NOT_FOUND && c->remove.force && !m->local.has_missing ? OK : e;
     e = mfs_find_child(t, m, dir, name, &f);

@@ -270,19 +270,29 @@ err_t mfs_find_child(task_t *t, mfs_t *m, mfs_node_t *dir, bytes_t name, mfs_fou
     return OK;
 }
 
-err_t mfs_find_dir(task_t *t, mfs_t *m, const mfs_path_t *p, size_t n, mfs_node_t **ret)
+static err_t no_dir(const mfs_path_t *p, size_t n, mfs_say_t say)
+{
+    char text[160];
+    if (say == MFS_SAY_NO_DIRECTORY)
+        return fail(ERR_INVALID, "/%s/ is not a directory", mfs_path_print(p, n, text));
+    if (say == MFS_SAY_NOT_DIRECTORY)
+        return fail(ERR_INVALID, "not a directory: /%s/", mfs_path_print(p, n, text));
+    if (say == MFS_SAY_NO_ACCESS)
+        return fail(ERR_INVALID, "cannot access %s: Not a directory",
+                    mfs_path_print(p, n < p->count ? n + 1 : n, text));
+    return fail(ERR_INVALID, "expected *mfs.Directory, didn't get it. This is likely a race condition");
+}
+
+err_t mfs_find_dir(task_t *t, mfs_t *m, const mfs_path_t *p, size_t n, mfs_say_t say, mfs_node_t **ret)
 {
     mfs_node_t *dir = m->root;
-    char text[160];
     for (size_t i = 0; i < n; i++) {
         mfs_found_t f;
         TRY(mfs_find_child(t, m, dir, p->parts[i], &f));
         if (!f.has)
             return mfs_not_exist();
-        if (!f.is_dir && i + 1 == n)
-            return fail(ERR_INVALID, "/%s/ is not a directory", mfs_path_print(p, n, text));
         if (!f.is_dir)
-            return fail(ERR_INVALID, "cannot access %s: Not a directory", mfs_path_print(p, i + 2, text));
+            return no_dir(p, i + 1, i + 1 < n ? MFS_SAY_NO_ACCESS : say);
         dir = f.node;
     }
     *ret = dir;

@@ -33,8 +33,7 @@ static err_t find_or_make(task_t *t, mfs_t *m, write_job_t *j, mfs_node_t **ret_
     bytes_t name = mfs_path_name(p);
     if (!name.len)
         return fail(ERR_INVALID, "%.200s was not a file", j->text);
-    err_t e = mfs_find_dir(t, m, p, p->count - 1, &dir);
-    TRY(e);
+    TRY(mfs_find_dir(t, m, p, p->count - 1, MFS_SAY_NO_ACCESS, &dir));
     TRY(mfs_find_child(t, m, dir, name, ret));
     *ret_dir = dir;
     if (ret->has)
