@@ -30,6 +30,8 @@ static const rpc_command_t *const tables[] = {
     rpc_network_commands,
     rpc_node_commands,
     rpc_files_commands,   rpc_pin_commands,
+    rpc_object_commands,
+    rpc_pin_commands,
     rpc_repo_commands,
     rpc_routing_commands,
     rpc_stats_commands,

@@ -34,6 +34,7 @@ typedef struct rpc_command {
 extern const rpc_command_t rpc_content_commands[]; /* add cat get ls refs resolve */
 extern const rpc_command_t rpc_car_commands[];     /* dag/import dag/export */
 extern const rpc_command_t rpc_cid_commands[];     /* cid/… multibase/…: rpc_t without api and node */
+extern const rpc_command_t rpc_object_commands[];  /* object/… */
 extern const rpc_command_t rpc_dag_commands[];     /* dag/put get resolve stat */
 extern const rpc_command_t rpc_block_commands[];   /* block/… */
 extern const rpc_command_t rpc_files_commands[];   /* files/… */

@@ -166,6 +166,13 @@ static const cli_spec_t codes_specs[] = {
     {NULL, 0, false, NULL, NULL}};
 static const cli_spec_t multibase_specs[] = {{"b", 'b', true, NULL, "base (default base64url)"},
                                              {NULL, 0, false, NULL, NULL}};
+static const cli_spec_t object_diff_specs[] = {{"verbose", 'v', false, NULL, "in words"},
+                                               {NULL, 0, false, NULL, NULL}};
+static const cli_spec_t object_patch_specs[] = {
+    {"create", 'p', false, NULL, "make the folders on the way"},
+    {"allow-non-unixfs", 0, false, NULL, "change nodes that are no folders, too"},
+    {"allow-big-block", 0, false, NULL, "over 2 MiB"},
+    {NULL, 0, false, NULL, NULL}};
 static const cli_spec_t dag_put_specs[] = {
     {"store-codec", 0, true, NULL, "codec that it is stored in (default dag-cbor)"},
     {"input-codec", 0, true, NULL, "codec of the input (default dag-json)"},
@@ -324,6 +331,13 @@ const cli_command_t cli_base_commands[] = {
      1, false, multibase_specs, cli_upload_files, NULL, false},
     {"multibase list", "", "the same as cid bases", CLI_NODELESS, "multibase/list", 0, 0, false, bases_specs,
      NULL, print_bases, false},
+
+    {"object diff", "CID CID", "what changes one folder into another", CLI_RPC, "object/diff", 2, 2, false,
+     object_diff_specs, NULL, print_diff, false},
+    {"object patch add-link", "CID NAME CID", "a folder with a link more", CLI_RPC, "object/patch/add-link",
+     3, 3, false, object_patch_specs, NULL, print_hash, false},
+    {"object patch rm-link", "CID NAME", "a folder with a link less", CLI_RPC, "object/patch/rm-link", 2, 2,
+     false, object_patch_specs, NULL, print_hash, false},
 
     {"dag put", "[FILE]…", "store data, given in a codec, in a codec", CLI_RPC, "dag/put", 0, ANY, false,
      dag_put_specs, cli_upload_files, print_dag_put, false},

@@ -46,6 +46,8 @@ err_t print_cid_formatted(task_t *t, cli_t *c, json_t *o);
 err_t print_cid_inspected(task_t *t, cli_t *c, json_t *o);
 err_t print_bases(task_t *t, cli_t *c, json_t *o);
 err_t print_codes(task_t *t, cli_t *c, json_t *o);
+err_t print_hash(task_t *t, cli_t *c, json_t *o);
+err_t print_diff(task_t *t, cli_t *c, json_t *o);
 err_t print_dag_put(task_t *t, cli_t *c, json_t *o);
 err_t print_dag_resolved(task_t *t, cli_t *c, json_t *o);
 err_t print_dag_stat(task_t *t, cli_t *c, json_t *o);

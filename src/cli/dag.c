@@ -1,4 +1,4 @@
-/* dag: `dag put`, `dag resolve` and `dag stat` as text. `dag import` and `dag export`: car.c. */
+/* dag: `dag put`, `dag resolve`, `dag stat` and `object …` as text. `dag import` and `dag export`: car.c. */
 #include "cli/commands_internal.h"
 #include "multi/cid.h"
 #include <inttypes.h>
@@ -6,6 +6,38 @@
 err_t print_dag_put(task_t *t, cli_t *c, json_t *o)
 {
     return cli_out("%s\n", field(json_object_get(o, "Cid"), "/"));
+}
+
+/* ── object diff, object patch ───────────────────────────────────────────────────────────────── */
+err_t print_hash(task_t *t, cli_t *c, json_t *o)
+{
+    return cli_out("%s\n", field(o, "Hash"));
+}
+
+static err_t print_change(bool verbose, json_t *change)
+{
+    const char *before = field(json_object_get(change, "Before"), "/"),
+               *after = field(json_object_get(change, "After"), "/"), *path = field(change, "Path");
+    switch (json_number(change, "Type")) {
+    case 0:
+        return verbose ? cli_out("Added new link \"%s\" pointing to %s.\n", path, after)
+                       : cli_out("+ %s \"%s\"\n", after, path);
+    case 1:
+        return verbose ? cli_out("Removed link \"%s\" (was %s).\n", path, before)
+                       : cli_out("- %s \"%s\"\n", before, path);
+    default:
+        return verbose ? cli_out("Changed \"%s\" from %s to %s.\n", path, before, after)
+                       : cli_out("~ %s %s \"%s\"\n", before, after, path);
+    }
+}
+
+err_t print_diff(task_t *t, cli_t *c, json_t *o)
+{
+    size_t i;
+    json_t *change;
+    json_array_foreach(json_object_get(o, "Changes"), i, change)
+        TRY(print_change(cli_flag(c, "verbose", false), change));
+    return OK;
 }
 
 /* ── resolve ─────────────────────────────────────────────────────────────────────────────────── */
