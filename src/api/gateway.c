@@ -1,4 +1,5 @@
 #include "api/gateway.h"
+#include "api/http_date.h"
 #include "base/metrics.h"
 #include "base/version.h"
 #include <stdio.h>
@@ -191,10 +192,30 @@ static err_t answer_unchanged(gateway_request_t *r, bool *ret_answered)
     return OK;
 }
 
+/* The time that a file or folder carries (UnixFS 1.5) says more than when its name was looked up. */
+static err_t learn_modified(gateway_request_t *r, bool *ret_answered)
+{
+    int64_t since;
+    char etag[GATEWAY_ETAG_MAX];
+    if (!r->node.fs.has_mtime)
+        return OK;
+    r->modified_s = r->node.fs.mtime.seconds;
+    const char *header = exchange_header(r->x, "If-Modified-Since");
+    if (!header || exchange_header(r->x, "If-None-Match") || http_date_parse(header, &since) ||
+        r->modified_s > since)
+        return OK;
+    *ret_answered = true;
+    return gateway_reply_unchanged(r, gateway_etag(r, etag));
+}
+
 static err_t serve_unixfs(task_t *t, gateway_request_t *r)
 {
+    bool is_answered = false;
     char name[GATEWAY_NAME_MAX_BYTES], etag[GATEWAY_ETAG_MAX];
     TRY(gateway_read_node(t, r));
+    TRY(learn_modified(r, &is_answered));
+    if (is_answered)
+        return OK;
     if (dag_node_is_dir(&r->node))
         return gateway_serve_directory(t, r);
     name_of(r, name, sizeof name);
