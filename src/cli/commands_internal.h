@@ -103,14 +103,11 @@ err_t cli_profile(task_t *t, cli_t *c, const cli_command_t *command);
 err_t cli_completion(task_t *t, cli_t *c, const cli_command_t *command);
 err_t cli_config_edit(task_t *t, cli_t *c, const cli_command_t *command);
 err_t cli_no_update(task_t *t, cli_t *c, const cli_command_t *command);
-<<<<<<< HEAD
 extern const cli_command_t cli_base_commands[], cli_name_commands[], cli_node_commands[];
-=======
-extern const cli_command_t cli_base_commands[], cli_node_commands[], cli_files_commands[];
+extern const cli_command_t cli_files_commands[];
 /* files.c */
 err_t print_compact(task_t *t, cli_t *c, json_t *o);
 err_t print_files_message(task_t *t, cli_t *c, json_t *o);
 err_t print_files_stat(task_t *t, cli_t *c, json_t *o);
 err_t print_files_ls(task_t *t, cli_t *c, json_t *o);
->>>>>>> 7bb47aa (api, cli: files …: the mutable tree over the RPC and on the command line)
 #endif
