@@ -9,6 +9,7 @@ import urllib.parse
 import cars
 import nodes
 from nodes import check, fails
+from test_faults import SmallDisk
 
 MIB = 1 << 20
 VECTORS = pathlib.Path(__file__).resolve().parent.parent / "vectors" / "car"
@@ -194,6 +195,29 @@ def test_killed_while_importing(shop):
         check(node.rpc_raw("block/get", [cars.cid_text(first.block(i)[0])], {"offline": "true"})[1] == first.block(i)[1], f"block {i}")
     check("verify complete" in node.text("repo", "verify").lower(), "damage after the kill")
     check(first.send(node)[0] == 200, "an import after the kill")
+
+
+def test_import_while_the_disk_fills(shop):
+    """The import fails and says why; what was acknowledged before stays, and after a collection there is room again."""
+    with SmallDisk(shop, "car-disk", 24) as disk:
+        node = nodes.Node(shop.program, disk, "repo")
+        shop.daemons.append(node)
+        node.start()
+        small, large, again = Growing(16, 64 << 10), Growing(1024, 64 << 10), Growing(32, 62 << 10)
+        check(small.send(node)[0] == 200, "the first import")
+        archive = shop.path("large.car")
+        archive.write_bytes(cars.header([large.block(1)[0]]) + b"".join(cars.section(*large.block(i)) for i in range(1, large.count)))
+        fails(node, "dag", "import", archive, saying="space|full")
+        kept = cars.cid_text(small.block(0)[0])
+        check(node.text("pin", "ls", "-q", "-t", "recursive") == kept, "a part of an archive is pinned")
+        node.run("repo", "gc")
+        check(again.send(node)[0] == 200, "an import after the collection")
+        node.kill()
+        node.start()
+        for growing in (small, again):
+            cid, data = growing.block(0)
+            check(node.run("block", "get", "--offline", cars.cid_text(cid)).stdout == data, "what was acknowledged is gone")
+        node.stop()
 
 
 # ── the gateway ─────────────────────────────────────────────────────────────────────────────────
