@@ -236,15 +236,17 @@ static err_t dump_hex(bytes_t data, buf_t *out)
 static json_t *entry_json(const ipns_record_t *record)
 {
     AUTO(buf_t) value;
-    char end[RFC3339_MAX];
+    char end[RFC3339_MAX] = "";
     const ipns_fields_t *f = &record->signed_fields;
     buf_init(&value, IPNS_RECORD_MAX_BYTES);
     if (ipns_record_value(record, &value))
         buf_clear(&value);
-    return json_pack("{s:o, s:I, s:s, s:I, s:o}", "Value", rpc_bytes_json(buf_bytes(&value)), "ValidityType",
-                     (json_int_t)f->validity_type, "Validity",
-                     rfc3339_print(record->end_s, record->end_ns, end), "Sequence", (json_int_t)f->sequence,
-                     "TTL", f->has_ttl ? json_integer((json_int_t)f->ttl_ns) : json_null());
+    if (record->has_end)
+        rfc3339_print(record->end_s, record->end_ns, end);
+    return json_pack("{s:o, s:I, s:o, s:I, s:o}", "Value", rpc_bytes_json(buf_bytes(&value)), "ValidityType",
+                     (json_int_t)f->validity_type, "Validity", *end ? json_string(end) : json_null(),
+                     "Sequence", (json_int_t)f->sequence, "TTL",
+                     f->has_ttl ? json_integer((json_int_t)f->ttl_ns) : json_null());
 }
 
 static err_t validation_json(task_t *t, const char *name_text, bytes_t data, json_t **ret)

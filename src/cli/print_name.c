@@ -75,7 +75,8 @@ err_t print_inspected(task_t *t, cli_t *c, json_t *o)
     if (*json_text(entry, "Value"))
         TRY(cli_out("%-*s\"%s\"\n", LABEL, "Value:", field(entry, "Value")));
     TRY(cli_out("%-*s%" PRId64 "\n", LABEL, "Validity Type:", json_number(entry, "ValidityType")));
-    TRY(cli_out("%-*s\"%s\"\n", LABEL, "Validity:", field(entry, "Validity")));
+    if (*json_text(entry, "Validity"))
+        TRY(cli_out("%-*s\"%s\"\n", LABEL, "Validity:", field(entry, "Validity")));
     TRY(cli_out("%-*s%" PRId64 "\n", LABEL, "Sequence:", json_number(entry, "Sequence")));
     if (json_is_integer(json_object_get(entry, "TTL")))
         TRY(cli_out("%-*s%s\n", LABEL, "TTL:", duration_text(json_number(entry, "TTL"), ttl)));

@@ -66,9 +66,8 @@ err_t ipns_record_decode(bytes_t in, ipns_record_t *ret)
     if (!r.data.len)
         return fail(ERR_INVALID, "record is malformed: it is missing the dag-cbor data field");
     TRY(ipns_data_decode(r.data, &r.signed_fields));
-    if (r.signed_fields.validity_type != VALIDITY_EOL)
-        return fail(ERR_INVALID, "record contains an unrecognized validity type");
-    TRY(rfc3339_parse(r.signed_fields.validity, &r.end_s, &r.end_ns));
+    r.has_end = r.signed_fields.validity_type == VALIDITY_EOL &&
+                !rfc3339_parse(r.signed_fields.validity, &r.end_s, &r.end_ns);
     r.has_v1 = r.signature_v1.len || r.old_fields.value.len;
     *ret = r;
     return OK;
@@ -129,14 +128,20 @@ err_t ipns_record_verify(const ipns_record_t *r, const peer_id_t *name)
     TRY(v2_message(r->data, &message));
     if (public_key_verify(&key, buf_bytes(&message), r->signature_v2))
         return fail(ERR_CRYPTO, "signature verification failed");
-    return r->has_v1 ? check_old_fields(r) : OK;
+    if (r->has_v1)
+        TRY(check_old_fields(r));
+    if (r->has_end)
+        return OK;
+    return fail(ERR_INVALID, r->signed_fields.validity_type == VALIDITY_EOL
+                                 ? "record contains an invalid validity"
+                                 : "record contains an unrecognized validity type");
 }
 
 bool ipns_record_is_expired(const ipns_record_t *r, uint64_t wall_ms)
 {
     int64_t now_s = (int64_t)(wall_ms / 1000);
     uint32_t now_ns = (uint32_t)(wall_ms % 1000) * 1000000;
-    return now_s > r->end_s || (now_s == r->end_s && now_ns > r->end_ns);
+    return !r->has_end || now_s > r->end_s || (now_s == r->end_s && now_ns > r->end_ns);
 }
 
 err_t ipns_record_validate(bytes_t in, const peer_id_t *name, uint64_t wall_ms, ipns_record_t *ret)
@@ -153,7 +158,7 @@ err_t ipns_record_validate(bytes_t in, const peer_id_t *name, uint64_t wall_ms, 
 int ipns_record_compare(bytes_t a, bytes_t b)
 {
     ipns_record_t x, y;
-    bool has_a = !ipns_record_decode(a, &x), has_b = !ipns_record_decode(b, &y);
+    bool has_a = !ipns_record_decode(a, &x) && x.has_end, has_b = !ipns_record_decode(b, &y) && y.has_end;
     if (!has_a || !has_b)
         return (int)has_b - (int)has_a;
     bool a_is_v2 = x.signature_v2.len > 0, b_is_v2 = y.signature_v2.len > 0;

@@ -19,16 +19,17 @@ typedef struct ipns_fields {
 } ipns_fields_t;
 /* All bytes borrow from what was decoded. */
 typedef struct ipns_record {
-    ipns_fields_t signed_fields;                    /* of `data` */
-    int64_t end_s;                                  /* the validity, in seconds since 1970 … */
-    uint32_t end_ns;                                /* … and nanoseconds */
-    bytes_t data;                                   /* the DAG-CBOR map */
+    ipns_fields_t signed_fields; /* of `data` */
+    bool has_end;                /* false: a validity of an unknown type, or that is no time */
+    int64_t end_s;               /* the validity, in seconds since 1970 … */
+    uint32_t end_ns;             /* … and nanoseconds */
+    bytes_t data;                /* the DAG-CBOR map */
     bytes_t signature_v2, signature_v1, public_key; /* empty when absent */
     ipns_fields_t old_fields;                       /* of V1, unsigned */
     bool has_v1;                                    /* V1's value or signature is there */
 } ipns_record_t;
 
-/* Only its form: size, protobuf, canonical DAG-CBOR with the fields above, a validity that is a time. Nothing
+/* Only its form: size, protobuf, canonical DAG-CBOR with the fields above. Nothing
  * of it may be trusted before ipns_record_validate. ERR_LIMIT, ERR_INVALID. */
 MUST_CHECK err_t ipns_record_decode(bytes_t in, ipns_record_t *ret);
 /* Signature V2 by the key of the name, which stands in the name or in the record; V1's fields agree. Not the

@@ -189,6 +189,7 @@ static void test_same_bytes(void **state)
 }
 
 /* ── data that is not canonical, fields of wrong kinds ─────────────────────────────────────────── */
+static ipns_record_t decoded; /* its bytes are gone */
 static err_t decode_data(const char *hex)
 {
     AUTO(buf_t) data, record;
@@ -199,7 +200,9 @@ static err_t decode_data(const char *hex)
     writer_t w = writer_to(&record);
     pb_put_bytes(&w, 9, buf_bytes(&data));
     assert_ok(w.err);
-    return ipns_record_decode(buf_bytes(&record), &r);
+    TRY(ipns_record_decode(buf_bytes(&record), &r));
+    decoded = r;
+    return OK;
 }
 
 #define TTL "6354544c00"
@@ -215,26 +218,31 @@ static void test_data(void **state)
     assert_ok(decode_data("a7"
                           "6161a1616283014161f5"
                           "6162d82a450001550000" TTL EMPTY_VALUE SEQUENCE YEAR TYPE));
+    assert_true(decoded.has_end);
+    /* a validity of an unknown type, or that is no time: can be looked at, and is never valid */
+    assert_ok(decode_data("a5" TTL EMPTY_VALUE SEQUENCE YEAR "6c56616c69646974795479706501"));
+    assert_false(decoded.has_end);
+    assert_true(ipns_record_is_expired(&decoded, 0));
+    assert_ok(decode_data("a5" TTL EMPTY_VALUE SEQUENCE "6856616c6964697479423132" TYPE));
+    assert_false(decoded.has_end);
     static const char *const bad[] = {
         "",
         "a0",
         "80",
-        "a5" TTL EMPTY_VALUE SEQUENCE YEAR TYPE "00",                      /* bytes behind it */
-        "a6" TTL EMPTY_VALUE SEQUENCE YEAR TYPE,                           /* ends early */
-        "a5" EMPTY_VALUE TTL SEQUENCE YEAR TYPE,                           /* order */
-        "a6" TTL TTL EMPTY_VALUE SEQUENCE YEAR TYPE,                       /* twice */
-        "a4" TTL SEQUENCE YEAR TYPE,                                       /* no value */
-        "a4" TTL EMPTY_VALUE YEAR TYPE,                                    /* no sequence */
-        "a4" TTL EMPTY_VALUE SEQUENCE TYPE,                                /* no validity */
-        "a4" TTL EMPTY_VALUE SEQUENCE YEAR,                                /* no type */
-        "a5" TTL EMPTY_VALUE SEQUENCE YEAR "6c56616c69646974795479706501", /* type 1 */
+        "a5" TTL EMPTY_VALUE SEQUENCE YEAR TYPE "00", /* bytes behind it */
+        "a6" TTL EMPTY_VALUE SEQUENCE YEAR TYPE,      /* ends early */
+        "a5" EMPTY_VALUE TTL SEQUENCE YEAR TYPE,      /* order */
+        "a6" TTL TTL EMPTY_VALUE SEQUENCE YEAR TYPE,  /* twice */
+        "a4" TTL SEQUENCE YEAR TYPE,                  /* no value */
+        "a4" TTL EMPTY_VALUE YEAR TYPE,               /* no sequence */
+        "a4" TTL EMPTY_VALUE SEQUENCE TYPE,           /* no validity */
+        "a4" TTL EMPTY_VALUE SEQUENCE YEAR,           /* no type */
         "a5"
         "6354544c1800" EMPTY_VALUE SEQUENCE YEAR TYPE, /* not the shortest integer */
         "a5"
-        "6354544c20" EMPTY_VALUE SEQUENCE YEAR TYPE,                   /* negative */
-        "a5" TTL "6556616c756560" SEQUENCE YEAR TYPE,                  /* text */
-        "bf" TTL EMPTY_VALUE SEQUENCE YEAR TYPE "ff",                  /* indefinite */
-        "a5" TTL EMPTY_VALUE SEQUENCE "6856616c6964697479423132" TYPE, /* not a time */
+        "6354544c20" EMPTY_VALUE SEQUENCE YEAR TYPE,  /* negative */
+        "a5" TTL "6556616c756560" SEQUENCE YEAR TYPE, /* text */
+        "bf" TTL EMPTY_VALUE SEQUENCE YEAR TYPE "ff", /* indefinite */
         "a6"
         "61619bffffffffffffffff" TTL EMPTY_VALUE SEQUENCE YEAR TYPE, /* a list that cannot be */
         "a6"
