@@ -16,6 +16,7 @@ err_t api_rpc_without_node(task_t *t, exchange_t *x, void *arg);
 err_t api_rpc(task_t *t, exchange_t *x, void *api);     /* /api/v0/…, POST only, origin checks */
 err_t api_gateway(task_t *t, exchange_t *x, void *api); /* /ipfs/CID/path, GET and HEAD */
 err_t api_metrics(task_t *t, exchange_t *x, void *api); /* /metrics, /health, /ready */
+bool api_has_authorizations(api_t *a); /* API.Authorizations names somebody: nobody else may call the RPC */
 /* `shutdown` was called: main stops the node. Fired once. */
 event_t *api_shutdown_event(api_t *a);
 bool api_is_shutting_down(const api_t *a);

@@ -1,12 +1,11 @@
 #include "api/rpc_access.h"
 #include "api/api_internal.h"
 #include "base/version.h"
-#include "multi/multibase.h"
+#include "wire/http_auth.h"
 #include <jansson.h>
 #include <stdio.h>
 #include <strings.h>
 
-enum { SECRET_MAX_BYTES = 8 << 10 };
 static const char ORIGIN[] = "Access-Control-Allow-Origin", METHODS[] = "Access-Control-Allow-Methods",
                   CREDENTIALS[] = "Access-Control-Allow-Credentials";
 
@@ -94,32 +93,17 @@ bool rpc_is_from_allowed_site(api_t *api, exchange_t *x)
 
 /* ── authorizations ──────────────────────────────────────────────────────────────────────────── */
 
-/* The Authorization header that an AuthSecret stands for: "bearer:T" or T alone, "basic:USER:PASSWORD" or
- * "basic:BASE64". ERR_INVALID: another kind. */
-static err_t header_of_secret(const char *secret, buf_t *out)
+bool api_has_authorizations(api_t *a)
 {
-    const char *colon = strchr(secret, ':');
-    if (!colon)
-        return buf_printf(out, "Bearer %s", secret);
-    if (!strncmp(secret, "bearer:", 7))
-        return buf_printf(out, "Bearer %s", colon + 1);
-    if (strncmp(secret, "basic:", 6) != 0)
-        return fail(ERR_INVALID, "API.Authorizations: secrets begin with bearer: or basic:");
-    if (!strchr(colon + 1, ':'))
-        return buf_printf(out, "Basic %s", colon + 1);
-    AUTO(buf_t) encoded = {0};
-    buf_init(&encoded, SECRET_MAX_BYTES);
-    TRY(multibase_encode_raw(MB_BASE64PAD, bytes_str(colon + 1), &encoded));
-    TRY(buf_append(out, BYTES_LIT("Basic ")));
-    return buf_append(out, buf_bytes(&encoded));
+    return json_object_size(config_json(repo_config(node_repo(a->node)), "API.Authorizations")) > 0;
 }
 
 static bool has_secret(json_t *scope, bytes_t sent)
 {
     const char *secret = json_string_value(json_object_get(scope, "AuthSecret"));
     AUTO(buf_t) wanted = {0};
-    buf_init(&wanted, SECRET_MAX_BYTES);
-    bool is_it = secret && *secret && !header_of_secret(secret, &wanted) &&
+    buf_init(&wanted, HTTP_AUTH_MAX_BYTES);
+    bool is_it = secret && *secret && !http_auth_header(secret, &wanted) &&
                  bytes_equal_secret(buf_bytes(&wanted), sent);
     secret_wipe(wanted.data, wanted.len);
     return is_it;

@@ -10,6 +10,7 @@ static const cli_spec_t global_specs[] = {
     {"repo", 0, true, "", "use the repository at PATH"},
     {"repo-dir", 0, true, "", "the same, as Kubo spells it"},
     {"api", 0, true, "", "talk to the RPC at this multiaddr"},
+    {"api-auth", 0, true, "", "secret for it, as AuthSecret of API.Authorizations"},
     {"json", 0, false, "", "print JSON"},
     {"enc", 0, true, "", "json or text"},
     {"encoding", 0, true, "", "the same"},
@@ -278,6 +279,7 @@ static err_t read_globals(cli_t *c, const cli_command_t *command)
     if (!c->repo_option)
         c->repo_option = cli_option(c, "repo-dir", 0);
     c->api_option = cli_option(c, "api", 0);
+    c->api_auth = cli_option(c, "api-auth", 0);
     if (enc && strcmp(enc, "json") && strcmp(enc, "text"))
         return fail(ERR_USAGE, "invalid encoding: %s", enc);
     bool has_own_json = command && find_spec(command->specs, "json", 4, 0); /* config --json KEY VALUE */

@@ -22,6 +22,7 @@ typedef struct cli {
     const char *program;     /* "distribute", "dfs" or "ipfs": how it was called */
     const char *repo_option; /* --repo, NULL when absent */
     const char *api_option;  /* --api multiaddr, NULL when absent */
+    const char *api_auth;    /* --api-auth: a secret of API.Authorizations */
     const char *repo_path;   /* for CLI_LOCAL: where the repository is or would be; set by main */
     bool is_kubo;            /* called as ipfs */
     bool wants_json;         /* --json or --enc=json */

@@ -1,5 +1,6 @@
 /* request: one call of the RPC: its target, its answer as JSON objects or bytes, its errors. */
 #include "cli/command.h"
+#include "wire/http_auth.h"
 #include <stdlib.h>
 #include <strings.h>
 
@@ -203,9 +204,19 @@ static err_t call(task_t *t, answer_t *a, const char *target, const char *conten
 {
     memory_exchange_sink_t sink = {
         on_begin, on_header, on_write, on_trailer, a->read_body ? on_read_body : NULL, a};
-    header_pair_t header = {"Content-Type", content_type};
+    header_pair_t headers[2];
+    size_t n = 0;
+    AUTO(buf_t) secret = {0};
+    buf_init(&secret, HTTP_AUTH_MAX_BYTES);
+    if (content_type)
+        headers[n++] = (header_pair_t){"Content-Type", content_type};
+    if (a->c->api_auth) {
+        headers[n] = (header_pair_t){"Authorization", NULL};
+        TRY(http_auth_header(a->c->api_auth, &secret));
+        TRY(buf_cstr(&secret, &headers[n++].value));
+    }
     buf_init(&a->pending, LINE_MAX_BYTES);
-    err_t e = a->c->call(t, a->c->call_arg, target, &header, content_type ? 1 : 0, sink);
+    err_t e = a->c->call(t, a->c->call_arg, target, headers, n, sink);
     if (!e && a->status >= 400)
         e = error_of_answer(a);
     if (!e)

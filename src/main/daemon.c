@@ -101,6 +101,10 @@ static err_t announce_faces(task_t *t, node_t *n, const faces_t *f)
     net_addr_t at = http_server_address(f->rpc);
     TRY(repo_write_address(t, node_repo(n), REPO_API, node_endpoint_print(&at, text)));
     printf("RPC API server listening on %s\n", text);
+    char webui[NET_ADDR_TEXT_MAX];
+    printf("WebUI: http://%s/webui\n", net_addr_print(&at, webui));
+    if (api_has_authorizations(f->api))
+        printf("RPC API access is limited by the rules defined in API.Authorizations\n");
     if (f->n_gateways) {
         at = http_server_address(f->gateways[0]);
         char url[NET_ADDR_TEXT_MAX + 8], host[NET_ADDR_TEXT_MAX];

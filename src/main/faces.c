@@ -65,9 +65,9 @@ err_t faces_open_rpc(faces_t *f, const char *port_option, const char *configured
     net_addr_t at;
     bool asked;
     TRY(choose(port_option, configured, RPC_PORT, &at, &asked));
-    if (!net_addr_is_loopback(&at))
+    if (!net_addr_is_loopback(&at) && !api_has_authorizations(f->api))
         return fail(ERR_DENIED, "the RPC gives full control of the node and is served on loopback alone: set "
-                                "Addresses.API to /ip4/127.0.0.1/tcp/5001");
+                                "Addresses.API to /ip4/127.0.0.1/tcp/5001, or API.Authorizations");
     return serve(f, "RPC", at, asked, RPC_CONNECTIONS, api_rpc, &f->rpc);
 }
 

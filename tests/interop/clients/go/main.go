@@ -127,7 +127,11 @@ func (t *test) dag() {
 	check(len(node.RawData()) > 8, "%d bytes", len(node.RawData()))
 	do(t.api.Dag().Add(t.ctx, node))
 	do(t.api.Dag().AddMany(t.ctx, []ipld.Node{node, node}))
-	var out struct{ Cid struct{ Target string `json:"/"` } }
+	var out struct {
+		Cid struct {
+			Target string `json:"/"`
+		}
+	}
 	body := files.NewMultiFileReader(files.NewMapDirectory(map[string]files.Node{"": files.NewBytesFile([]byte(`{"a":{"b":[1]}}`))}), true, false)
 	do(t.api.Request("dag/put").Body(body).Exec(t.ctx, &out))
 	response := must(t.api.Request("dag/get", out.Cid.Target+"/a").Send(t.ctx))
