@@ -69,11 +69,14 @@ static err_t hand_on(task_t *t, car_walk_t *w, block_t *block)
     return w->visit(t, w->arg, block);
 }
 
-static err_t hand_on_new(task_t *t, car_walk_t *w, block_t *block)
+/* ret_is_new may be NULL; with dups everything is. */
+static err_t hand_on_new(task_t *t, car_walk_t *w, block_t *block, bool *ret_is_new)
 {
     bool is_new = true;
     if (!w->options->with_dups)
         TRY(cid_set_add(&w->walker.seen, &block->cid, &is_new));
+    if (ret_is_new)
+        *ret_is_new = is_new;
     return is_new ? hand_on(t, w, block) : OK;
 }
 
@@ -81,7 +84,7 @@ static err_t release_held(task_t *t, car_walk_t *w)
 {
     AUTO_PTR(block_t) block = w->held;
     w->held = NULL;
-    return block ? hand_on_new(t, w, block) : OK;
+    return block ? hand_on_new(t, w, block, NULL) : OK;
 }
 
 static err_t path_get(task_t *t, blocks_t *b, const cid_t *cid, block_t **ret_block)
@@ -146,15 +149,18 @@ static err_t enter_part(task_t *t, car_walk_t *w, file_walk_t *f, const cursor_s
     AUTO(dag_node_t) node = {0};
     AUTO_PTR(block_t) block = NULL;
     char text[CID_TEXT_MAX];
-    bool is_inner = ahead_is_inner(&f->ahead, step);
+    bool is_inner = ahead_is_inner(&f->ahead, step), is_new;
     TRY(blocks_get(t, w->from, &step->link.cid, &block));
-    TRY(hand_on_new(t, w, block));
+    TRY(hand_on_new(t, w, block, &is_new));
     TRY(dag_node_decode(block, &node));
     f->consumed += !is_inner;
     if (!dag_node_is_file(&node) || node.size != step->size)
         return fail(ERR_CORRUPT, "block %s is not the part of a file that its parent says",
                     cid_print(&step->link.cid, text));
-    if (!node.pb.link_count)
+    /* What is below a block that was handed on before was, too, unless a range left parts of it out. A range
+     * goes past parts without content, so that no file is longer to walk than its bytes allow. */
+    bool is_done = !is_new && !w->options->has_range;
+    if (!node.pb.link_count || is_done)
         return OK;
     ahead_learn(&f->ahead, step->depth, is_inner, f->consumed);
     return cursor_push_file(&f->cursor, &node, step->offset);
@@ -222,7 +228,7 @@ static err_t export(task_t *t, car_walk_t *w, const dag_path_t *path)
         return export_all(t, w, &end);
     AUTO_PTR(block_t) block = NULL;
     TRY(blocks_get(t, w->from, &end, &block));
-    TRY(hand_on_new(t, w, block));
+    TRY(hand_on_new(t, w, block, NULL));
     return export_entity(t, w, block);
 }
 

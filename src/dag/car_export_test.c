@@ -224,6 +224,59 @@ static void test_missing(void **state)
     assert_ok(test_run(check_missing, NULL));
 }
 
+/* A file of 60 levels, each of which links the one below twice, all of them without content: 2^60 ways down.
+ */
+static cid_t put_hollow(task_t *t, blocks_t *b, const cid_t *below)
+{
+    static const uint64_t sizes[2];
+    AUTO(buf_t) data, node;
+    cid_t cid;
+    AUTO_PTR(block_t) block = NULL;
+    buf_init(&data, 256);
+    buf_init(&node, 1024);
+    writer_t w = writer_to(&data);
+    unixfs_put(&w, &(unixfs_t){.type = UNIXFS_FILE, .has_file_size = true}, sizes, below ? 2 : 0);
+    assert_ok(w.err);
+    w = writer_to(&node);
+    for (int i = 0; below && i < 2; i++)
+        dag_pb_put_link(&w, &(dag_pb_link_t){.cid = *below, .has_name = true, .has_tsize = true});
+    dag_pb_put_data(&w, buf_bytes(&data));
+    assert_ok(w.err);
+    assert_ok(cid_of(1, CODEC_DAG_PB, MH_SHA2_256, buf_bytes(&node), &cid));
+    assert_ok(block_copy(&cid, buf_bytes(&node), &block));
+    assert_ok(blocks_put_many(t, b, &block, 1));
+    return cid;
+}
+
+static err_t check_bomb(task_t *t, void *arg)
+{
+    enum { LEVELS = 60 };
+    blocks_map_t *m = blocks_map_new(true);
+    char text[CID_TEXT_MAX];
+    seen_t seen;
+    buf_init(&seen.cids, CIDS_MAX);
+    cid_t cid = put_hollow(t, blocks_map_blocks(m), NULL);
+    for (int i = 1; i < LEVELS; i++)
+        cid = put_hollow(t, blocks_map_blocks(m), &cid);
+    cid_print(&cid, text);
+    for (car_scope_t scope = CAR_SCOPE_ALL; scope <= CAR_SCOPE_ENTITY; scope++) {
+        seen.left = LEVELS;
+        assert_ok(export(t, blocks_map_blocks(m), text, (car_export_options_t){.scope = scope}, &seen));
+        assert_int_equal(seen.left, 0);
+    }
+    seen.left = 1;
+    car_export_options_t o = {.scope = CAR_SCOPE_ENTITY, .has_range = true, .range = {0, 0, true}};
+    assert_ok(export(t, blocks_map_blocks(m), text, o, &seen));
+    buf_deinit(&seen.cids);
+    blocks_map_free(m);
+    return OK;
+}
+
+static void test_bomb(void **state)
+{
+    assert_ok(test_run(check_bomb, NULL));
+}
+
 /* ── imports ─────────────────────────────────────────────────────────────────────────────────── */
 static void put_block(writer_t *w, uint64_t hash, bytes_t data, bool is_wrong)
 {
@@ -317,6 +370,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_ranges),  cmocka_unit_test(test_rows),        cmocka_unit_test(test_outside),
         cmocka_unit_test(test_missing), cmocka_unit_test(test_wrong_block), cmocka_unit_test(test_errors),
+        cmocka_unit_test(test_bomb),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -1,7 +1,10 @@
 #include "dag/cursor.h"
 #include <stdlib.h>
 
-enum { PREFETCH_BATCH = 16 };
+enum {
+    PREFETCH_BATCH = 16,
+    AHEAD_MAX_STEPS = 4096, /* of one run: inner nodes without leaves, linked again and again, are no hint */
+};
 
 void cursor_deinit(cursor_t *c)
 {
@@ -112,7 +115,7 @@ void ahead_run(task_t *t, ahead_t *a, blocks_t *b, const cursor_t *from, uint64_
         if (cursor_copy(from, &a->cursor))
             return;
     }
-    while (a->asked < until) {
+    for (size_t steps = 0; a->asked < until && steps < AHEAD_MAX_STEPS; steps++) {
         cursor_step_t step = a->stalled;
         bool was_stalled = a->has_stalled;
         if (!was_stalled && !cursor_next(&a->cursor, &step))
