@@ -2,8 +2,11 @@
  * Specs: ipfs/specs path-gateway; conversions between codecs only with Gateway.AllowCodecConversion
  * (IPIP-0524). */
 #include "api/gateway_document.h"
+#include "codec/ipld.h"
 #include "multi/multicodec.h"
 #include <stdio.h>
+
+enum { CONVERTED_MAX_BYTES = 32 << 20 };
 
 /* The type that a block has by its own codec; WEB: it is no document. */
 static gateway_format_t own_format(uint64_t codec)
@@ -20,6 +23,11 @@ static bool is_as_it_is(gateway_format_t wanted, gateway_format_t own)
 {
     return wanted == own || (wanted == GATEWAY_FORMAT_JSON && own == GATEWAY_FORMAT_DAG_JSON) ||
            (wanted == GATEWAY_FORMAT_CBOR && own == GATEWAY_FORMAT_DAG_CBOR);
+}
+
+static bool is_dag(gateway_format_t f)
+{
+    return f == GATEWAY_FORMAT_DAG_JSON || f == GATEWAY_FORMAT_DAG_CBOR;
 }
 
 static bool is_json(gateway_format_t f)
@@ -50,6 +58,22 @@ static err_t refuse_conversion(task_t *t, gateway_request_t *r)
     return gateway_fail(t, r, 406, text);
 }
 
+/* With Gateway.AllowCodecConversion. */
+static err_t serve_converted(task_t *t, gateway_request_t *r, bytes_t block, bool is_download)
+{
+    char etag[GATEWAY_ETAG_MAX];
+    AUTO(buf_t) out = {0};
+    buf_init(&out, CONVERTED_MAX_BYTES);
+    TRY(ipld_convert(r->cid.codec, block,
+                     r->format == GATEWAY_FORMAT_DAG_JSON ? CODEC_DAG_JSON : CODEC_DAG_CBOR, &out));
+    TRY(set_codec_headers(r, r->format, is_download));
+    gateway_content_t c = {.memory = buf_bytes(&out),
+                           .size = out.len,
+                           .type = gateway_format_type(r->format),
+                           .etag = gateway_etag(r, etag)};
+    return gateway_serve_content(t, r, &c);
+}
+
 err_t gateway_serve_codec(task_t *t, gateway_request_t *r)
 {
     char etag[GATEWAY_ETAG_MAX];
@@ -57,12 +81,15 @@ err_t gateway_serve_codec(task_t *t, gateway_request_t *r)
     gateway_format_t own = own_format(r->cid.codec);
     gateway_format_t wanted = r->format == GATEWAY_FORMAT_WEB ? own : r->format;
     bool is_download = r->x->query[0] && exchange_query_bool(r->x, "download", false);
-    if (!is_as_it_is(wanted, own))
+    bool is_converted = !is_as_it_is(wanted, own);
+    if (is_converted && !(r->settings->converts_codecs && is_dag(wanted)))
         return refuse_conversion(t, r);
     TRY(gateway_get_block(t, r, &r->cid, &block));
-    bool is_dag = own == GATEWAY_FORMAT_DAG_JSON || own == GATEWAY_FORMAT_DAG_CBOR;
+    if (is_converted)
+        return serve_converted(t, r, block_bytes(block), is_download);
     bool is_preview = r->format == GATEWAY_FORMAT_WEB && gateway_wants_preview(r);
-    if (is_preview || (r->format == GATEWAY_FORMAT_WEB && is_dag && !is_download && gateway_wants_html(r))) {
+    if (is_preview ||
+        (r->format == GATEWAY_FORMAT_WEB && is_dag(own) && !is_download && gateway_wants_html(r))) {
         if (!is_preview && !r->ends_in_slash)
             return gateway_redirect_to_slash(t, r);
         return gateway_serve_document(t, r, r->cid.codec, block_bytes(block), is_preview);

@@ -206,6 +206,15 @@ def test_gateway_rules_of_the_operator(shop):
     check_answer(ask(node, "/"), "root", 302, location="/ipfs/" + HELLO)
 
 
+def test_gateway_conversions(shop):
+    node = start(shop, gateway={"AllowCodecConversion": True})
+    document = roots("dag-cbor-traversal")[0]
+    converted = ask(node, f"/ipfs/{document}/foo/link/bar?format=dag-json")
+    check_answer(converted, "dag-json", 200, '{"hello":"this is not a link"}', content_type="application/vnd.ipld.dag-json", etag='.dag-json"')
+    check_answer(ask(node, f"/ipfs/{LISTED}?format=dag-json"), "of a folder", 200, '"Links":[')
+    check_answer(ask(node, f"/ipfs/{document}?format=json"), "plain types are not converted to", 400)
+
+
 def test_gateway_limits(shop):
     node = start(shop, gateway={"MaxConcurrentRequests": 1, "MaxRangeRequestFileSize": "4B", "RetrievalTimeout": "300ms"})
     check_answer(ask(node, f"/ipfs/{HELLO}", Range="bytes=0-1"), "ranges of large files", 501)
