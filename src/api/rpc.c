@@ -25,6 +25,7 @@ static const rpc_command_t *const tables[] = {
     rpc_dag_commands,
     rpc_diag_commands,
     rpc_files_commands,
+    rpc_filestore_commands,
     rpc_import_commands,
     rpc_key_commands,
     rpc_name_commands,

@@ -6,6 +6,7 @@
 #include "base/log.h"
 #include "dag/tree.h"
 #include "dag/walk.h"
+#include "repo/filestore.h"
 #include <inttypes.h>
 #include <stdlib.h>
 
@@ -136,8 +137,39 @@ static unixfs_t entry_meta(const add_t *a)
     return meta;
 }
 
+/* A leaf stays in the client's file, or is there already and still the same. */
+static err_t take_leaf(task_t *t, void *arg, const block_t *leaf, uint64_t offset, bool *ret_taken)
+{
+    add_t *a = arg;
+    filestore_t *files = repo_filestore(node_repo(a->r->node));
+    *ret_taken = true;
+    if (a->options.no_copy)
+        return repo_import_put_ref(t, a->import, &leaf->cid, a->upload.abs_path, offset, leaf->len);
+    *ret_taken = files && filestore_holds(t, files, &leaf->cid);
+    return OK;
+}
+
+static err_t choose_leaves(add_t *a)
+{
+    const char *path = a->upload.abs_path;
+    bool is_url = path && (!strncmp(path, "http://", 7) || !strncmp(path, "https://", 8));
+    if (!a->import || !(a->options.no_copy || a->options.use_file_cache))
+        return OK;
+    if (a->options.no_copy && !path)
+        return fail(ERR_INVALID, "missing file path or URL, can't create filestore reference");
+    if (a->options.no_copy && is_url)
+        return fail(ERR_UNSUPPORTED, "urlstore is not enabled");
+    if (a->options.no_copy &&
+        !config_bool(repo_config(node_repo(a->r->node)), "Experimental.FilestoreEnabled", false))
+        return fail(ERR_INVALID, "filestore is not enabled, see https://git.io/vNItf");
+    importer_set_leaves(a->importer, take_leaf, a);
+    return OK;
+}
+
 static err_t import_entry(add_t *a, const unixfs_t *meta, dag_ref_t *ret)
 {
+    if (a->upload.kind == UPLOAD_FILE)
+        TRY(choose_leaves(a));
     if (a->upload.kind == UPLOAD_FILE)
         return importer_add_file(a->t, a->importer, upload_source(&a->upload), meta, ret);
     AUTO(buf_t) target = {0};

@@ -192,7 +192,7 @@ static err_t open_next_arg(task_t *t, upload_t *u)
     if (!arg || !strcmp(arg, "-")) {
         const char *name = cli_option(c, "stdin-name", 0);
         snprintf(u->name, sizeof u->name, "%s", name ? name : "");
-        u->path[0] = 0;
+        snprintf(u->path, sizeof u->path, "/dev/stdin"); /* as Kubo's client says */
         u->reads_stdin = true;
         return begin_part(u, "application/octet-stream", NULL);
     }

@@ -462,6 +462,7 @@ static const cli_command_t *const tables[] = {
     cli_name_commands,
     cli_node_commands,
     cli_files_commands,
+    cli_filestore_commands,
 };
 /* clang-format on */
 

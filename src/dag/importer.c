@@ -42,6 +42,9 @@ struct importer {
     uint64_t read_bytes, held_bytes, peak_bytes;
     import_progress_fn progress;
     void *progress_arg;
+    importer_leaf_fn take_leaf;
+    void *take_leaf_arg;
+    uint64_t leaf_offset; /* of the next leaf that is handed on */
 };
 
 static err_t read_bytes_source(task_t *t, void *arg, uint8_t *out, size_t cap, size_t *ret_n)
@@ -112,6 +115,12 @@ void importer_free(task_t *t, importer_t *im)
 node_writer_t *importer_writer(importer_t *im)
 {
     return &im->writer;
+}
+
+void importer_set_leaves(importer_t *im, importer_leaf_fn fn, void *arg)
+{
+    im->take_leaf = fn;
+    im->take_leaf_arg = arg;
 }
 
 void importer_set_progress(importer_t *im, import_progress_fn fn, void *arg)
@@ -268,6 +277,20 @@ static err_t slot_hash(task_t *t, slot_t *s)
     return e;
 }
 
+/* Takes the block. */
+static err_t store_leaf(task_t *t, importer_t *im, block_t *b, uint64_t size)
+{
+    bool is_taken = cid_is_identity(&b->cid);
+    err_t e = OK;
+    if (!is_taken && im->take_leaf && im->options.raw_leaves && size)
+        e = im->take_leaf(t, im->take_leaf_arg, b, im->leaf_offset, &is_taken);
+    im->leaf_offset += size;
+    if (!e && !is_taken)
+        return put_queue_add(t, &im->queue, b);
+    block_release(b);
+    return e;
+}
+
 /* Waits for the slot's hashes and hands its leaves on, in order. */
 static err_t slot_collect(task_t *t, slot_t *s, layout_t *layout)
 {
@@ -283,10 +306,7 @@ static err_t slot_collect(task_t *t, slot_t *s, layout_t *layout)
         s->leaves[i].block = NULL;
         s->bytes -= b->len;
         im->held_bytes -= b->len;
-        if (cid_is_identity(&b->cid))
-            block_release(b);
-        else
-            e = put_queue_add(t, &im->queue, b);
+        e = store_leaf(t, im, b, ref.size);
         if (!e)
             e = layout_add(t, layout, &ref);
     }
@@ -392,6 +412,7 @@ err_t importer_add_file(task_t *t, importer_t *im, source_t source, const unixfs
     file_state_t *f = xcalloc(1, sizeof *f);
     im->ahead_len = 0; /* of a file that failed */
     im->has_source_ended = false;
+    im->leaf_offset = 0;
     layout_init(&f->layout, &im->writer);
     err_t e = import(t, im, source, meta, f);
     if (!e)

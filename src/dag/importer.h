@@ -31,6 +31,12 @@ MUST_CHECK err_t importer_new(task_t *t, blocks_t *blocks, const import_options_
 node_writer_t *importer_writer(importer_t *im);
 void importer_set_progress(importer_t *im, import_progress_fn fn, void *arg);
 
+/* Gets each leaf of a file in place of the store when it takes it: what is stored otherwise. offset: of its
+ * content in the file. The leaf is raw. */
+typedef err_t (*importer_leaf_fn)(task_t *t, void *arg, const block_t *leaf, uint64_t offset,
+                                  bool *ret_taken);
+void importer_set_leaves(importer_t *im, importer_leaf_fn fn, void *arg); /* fn NULL: all are stored */
+
 /* meta gives mode and mtime of the root node (has_mode, has_mtime), may be NULL. Errors of the source and
  * of the store. */
 MUST_CHECK err_t importer_add_file(task_t *t, importer_t *im, source_t source, const unixfs_t *meta,

@@ -1,6 +1,7 @@
 #include "repo/repo.h"
 #include "base/log.h"
 #include "repo/config_impl.h"
+#include "repo/filestore.h"
 #include "repo/mfs_impl.h"
 #include "repo/repo_impl.h"
 #include "store/flat_store.h"
@@ -10,6 +11,7 @@
 
 #define STORAGE_MAX_DEFAULT ((uint64_t)10 * 1000 * 1000 * 1000)
 #define ADDRESS_MAX_BYTES 1024
+#define REFS_BATCH_BYTES (1u << 20)
 
 /* ── opening and closing ─────────────────────────────────────────────────────────────────────── */
 static err_t open_store(task_t *t, repo_t *r)
@@ -18,9 +20,9 @@ static err_t open_store(task_t *t, repo_t *r)
     const char *kind = config_str(r->config, "Datastore.Store", "pack");
     repo_file(r->path, "blocks", folder);
     if (strcmp(kind, "pack") == 0)
-        return pack_store_open(t, folder, NULL, &r->store);
+        return pack_store_open(t, folder, NULL, &r->main);
     if (strcmp(kind, "flatfs") == 0)
-        return flat_store_open(t, folder, &r->store);
+        return flat_store_open(t, folder, &r->main);
     return fail(ERR_INVALID, "Datastore.Store in the config is \"%.40s\": pack and flatfs are known", kind);
 }
 
@@ -35,6 +37,24 @@ static err_t open_config(task_t *t, repo_t *r)
     return peer_id_of(private_key_public(r->identity), &r->peer_id);
 }
 
+/* References to files stand in the state; files lie below the folder that holds the repository. */
+static void open_filestore(repo_t *r)
+{
+    const config_t *c = r->config;
+    r->store = r->main;
+    if (!config_bool(c, "Experimental.FilestoreEnabled", false) &&
+        !config_bool(c, "Experimental.UrlstoreEnabled", false))
+        return;
+    char *root = r->path[0] == '/' ? xstrdup(r->path) : realpath(r->path, NULL);
+    char *slash = root ? strrchr(root, '/') : NULL;
+    if (slash) {
+        *slash = 0;
+        r->filestore = filestore_new(r->main, r->state, root);
+        r->store = filestore_store(r->filestore);
+    }
+    free(root);
+}
+
 static err_t open_parts(task_t *t, repo_t *r)
 {
     char file[REPO_PATH_MAX + 64];
@@ -43,6 +63,7 @@ static err_t open_parts(task_t *t, repo_t *r)
     TRY(open_store(t, r));
     TRY(kv_open(t, repo_file(r->path, "state.db", file), &r->state));
     TRY(keystore_open(t, repo_file(r->path, "keystore", file), &r->keystore));
+    open_filestore(r);
     r->gc = gc_new(r->store);
     r->guard = guard_new(r->store, r->gc);
     r->blocks = store_blocks_new(r->guard);
@@ -82,8 +103,9 @@ void repo_close(task_t *t, repo_t *r)
     blockstore_close(t, r->guard);
     gc_free(r->gc);
     keystore_close(r->keystore);
+    filestore_free(r->filestore);
     kv_close(t, r->state);
-    blockstore_close(t, r->store);
+    blockstore_close(t, r->main);
     private_key_free(r->identity);
     config_free(r->config);
     file_close(r->lock);
@@ -145,6 +167,11 @@ keystore_t *repo_keystore(repo_t *r)
 mfs_t *repo_mfs(repo_t *r)
 {
     return r->mfs;
+}
+
+filestore_t *repo_filestore(repo_t *r)
+{
+    return r->filestore;
 }
 
 /* ── config ──────────────────────────────────────────────────────────────────────────────────── */
@@ -274,6 +301,7 @@ struct repo_import {
     repo_t *repo;
     blockstore_writer_t writer;
     gc_hold_t hold;
+    kv_batch_t refs; /* not committed yet */
 };
 
 static repo_import_t *import_of(blocks_t *b)
@@ -307,6 +335,7 @@ repo_import_t *repo_import_begin(repo_t *r)
     i->repo = r;
     i->hold = gc_hold(r->gc);
     blockstore_writer_init(&i->writer, r->guard);
+    kv_batch_init(&i->refs);
     return i;
 }
 
@@ -315,8 +344,21 @@ blocks_t *repo_import_blocks(repo_import_t *i)
     return &i->base;
 }
 
+err_t repo_import_put_ref(task_t *t, repo_import_t *i, const cid_t *cid, const char *path, uint64_t offset,
+                          uint64_t size)
+{
+    repo_t *r = i->repo;
+    if (!r->filestore)
+        return fail(ERR_INVALID, "filestore is not enabled, see https://git.io/vNItf");
+    gc_touch(r->gc, cid);
+    TRY(gc_wait_removal(t, r->gc, cid));
+    TRY(filestore_stage(t, r->filestore, cid, path, offset, size, &i->refs));
+    return i->refs.ops.len < REFS_BATCH_BYTES ? OK : kv_commit(t, r->state, &i->refs);
+}
+
 err_t repo_import_sync(task_t *t, repo_import_t *i)
 {
+    TRY(kv_commit(t, i->repo->state, &i->refs));
     return blockstore_flush(t, &i->writer);
 }
 
@@ -325,6 +367,7 @@ void repo_import_end(repo_import_t *i)
     if (!i)
         return;
     blockstore_writer_deinit(&i->writer);
+    kv_batch_deinit(&i->refs);
     gc_release(&i->hold);
     free(i);
 }

@@ -52,6 +52,10 @@ struct mfs *repo_mfs(repo_t *r); /* repo/mfs.h */
 typedef struct repo_import repo_import_t;
 repo_import_t *repo_import_begin(repo_t *r);
 blocks_t *repo_import_blocks(repo_import_t *i);
+/* Instead of a block: that its bytes stand in a file (filestore.h), durable with repo_import_sync.
+ * ERR_INVALID: not enabled; ERR_DENIED: a file that may not be referred to. */
+MUST_CHECK err_t repo_import_put_ref(task_t *t, repo_import_t *i, const cid_t *cid, const char *path,
+                                     uint64_t offset, uint64_t size);
 MUST_CHECK err_t repo_import_sync(task_t *t, repo_import_t *i);
 void repo_import_end(repo_import_t *i); /* NULL is fine */
 AUTO_PTR_DEFINE(repo_import_t, repo_import_end)

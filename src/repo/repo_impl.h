@@ -11,7 +11,9 @@ struct repo {
     config_t *config;
     private_key_t *identity;
     peer_id_t peer_id;
-    blockstore_t *store, *guard;
+    blockstore_t *main;          /* on disk */
+    struct filestore *filestore; /* in front of it; NULL: not enabled */
+    blockstore_t *store, *guard; /* store: all that is below the guard */
     blocks_t *blocks;
     kv_t *state;
     pins_t *pins;

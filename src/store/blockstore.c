@@ -133,9 +133,9 @@ err_t blockstore_get(task_t *t, blockstore_t *bs, const cid_t *cid, block_t **re
     if (e == ERR_CORRUPT && bs->ops->wrong_is_absent)
         return fail(ERR_NOT_FOUND, "block %s is not here: its file is damaged", cid_print(cid, text));
     if (e == ERR_CORRUPT) {
-        return fail(ERR_CORRUPT,
-                    "block %s is damaged on disk: run `repo verify --drop`, then fetch or add it again",
-                    cid_print(cid, text));
+        return fail_also(ERR_CORRUPT,
+                         "block %s is damaged on disk: run `repo verify --drop`, then fetch or add it again",
+                         cid_print(cid, text));
     }
     return e;
 }

@@ -171,3 +171,34 @@ def test_get(shop):
     p.same("get", "-C", "-l", "0", roots[0])
     p.same("get", "-C", "-l", "10", roots[0])
     p.same("get", "-C", roots[0])
+
+
+def test_filestore(shop):
+    p = Pair(shop, "filestore")
+    p.same("filestore", "ls")
+    p.same("filestore", "verify")
+    p.same("filestore", "dups")
+    for node in (p.ours, p.kubo):
+        node.run("config", "--json", "Experimental.FilestoreEnabled", "true")
+    lines = lambda text: sorted(text.splitlines())  # noqa: E731
+    for words in (["--nocopy", "-r", "tree"], ["--nocopy", "-Q", "--cid-version=1", "tree/a.txt"], ["--fscache", "tree/sub/b.bin"],
+                  ["--nocopy", "--raw-leaves=false", "tree/a.txt"], ["--nocopy", "--chunker=size-100000", "tree/sub/b.bin"]):
+        p.same("add", *words)
+    p.same("add", "--nocopy", stdin=b"no file")
+    p.same("add", "--nocopy", __file__)
+    p.same("filestore", "ls", normal=lines)
+    p.same("filestore", "ls", "--file-order")
+    p.same("filestore", "verify", normal=lines)
+    p.same("filestore", "verify", "--file-order")
+    leaf = p.ask(p.ours, ["add", "-Q", "--raw-leaves", "--only-hash", "tree/a.txt"], b"")[1].strip()
+    for command in ("ls", "verify"):
+        p.same("filestore", command, leaf)
+        p.same("filestore", command, "bafkreifzjut3te7nhyekklss27nh3k72ysco7y32koao5eei66wof36n5e", normal=lambda text: text.split("\n")[0])
+    p.same("add", "-Q", "--raw-leaves", "tree/a.txt")
+    p.same("filestore", "dups")
+    (p.folder / "tree/sub/b.bin").write_bytes(b"changed" + bytes(400000))
+    p.same("filestore", "verify", "--file-order")
+    p.same("filestore", "verify", "--remove-bad-blocks", normal=lines)
+    p.same("filestore", "ls", "--file-order")
+    (p.folder / "tree/a.txt").unlink()
+    p.same("filestore", "verify", "--file-order")
