@@ -1,4 +1,5 @@
 #include "api/gateway.h"
+#include "api/routing_v1.h"
 #include "api/http_date.h"
 #include "base/metrics.h"
 #include "base/version.h"
@@ -423,6 +424,8 @@ static err_t answer(task_t *t, api_t *api, exchange_t *x)
         return exchange_begin(x, 200, 0);
     TRY(set_common_headers(&api->gateway, x));
     bool is_options = !strcmp(x->method, "OPTIONS");
+    if (!is_options && api->gateway.exposes_routing && routing_v1_is_path(x->path))
+        return routing_v1_serve(t, api, x);
     if (!is_options && (!strcmp(x->method, "GET") || !strcmp(x->method, "HEAD")))
         return answer_within_limit(t, api, x);
     TRY(exchange_set_header(x, "Allow", "GET, HEAD, OPTIONS"));

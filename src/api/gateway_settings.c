@@ -251,6 +251,7 @@ void gateway_settings_read(const config_t *c, gateway_settings_t *ret)
     s->root_redirect = xstrdup(config_str(c, "Gateway.RootRedirect", ""));
     s->diagnostic_url = xstrdup(config_str(c, "Gateway.DiagnosticServiceURL", "https://check.ipfs.network"));
     s->no_fetch = config_bool(c, "Gateway.NoFetch", false);
+    s->exposes_routing = config_bool(c, "Gateway.ExposeRoutingAPI", true);
     s->no_dnslink = config_bool(c, "Gateway.NoDNSLink", false);
     s->deserializes = config_bool(c, "Gateway.DeserializedResponses", true);
     s->converts_codecs = config_bool(c, "Gateway.AllowCodecConversion", false);

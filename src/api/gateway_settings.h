@@ -27,6 +27,7 @@ typedef struct gateway_settings {
     bool no_fetch, no_dnslink, deserializes, converts_codecs, no_html_errors;
     uint64_t retrieval_timeout_ms; /* for the first byte, and between bytes; 0: none */
     uint64_t max_duration_ms;      /* of one request */
+    bool exposes_routing;          /* /routing/v1 */
     uint64_t max_concurrent;       /* requests; 0: no limit */
     uint64_t max_range_file_bytes; /* of a file that ranges are served of; 0: no limit */
 } gateway_settings_t;

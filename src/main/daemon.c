@@ -111,6 +111,8 @@ static err_t announce_faces(task_t *t, node_t *n, const faces_t *f)
         snprintf(url, sizeof url, "http://%s", net_addr_print(&at, host));
         TRY(repo_write_address(t, node_repo(n), REPO_GATEWAY, url));
         printf("Gateway server listening on %s\n", node_endpoint_print(&at, text));
+        if (config_bool(repo_config(node_repo(n)), "Gateway.ExposeRoutingAPI", true))
+            printf("Routing V1 API exposed at %s/routing/v1\n", url);
     }
     if (f->metrics) {
         at = http_server_address(f->metrics);

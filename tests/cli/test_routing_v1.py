@@ -1,0 +1,101 @@
+"""/routing/v1 on the gateway's port: providers, peers and records for light clients. Run by run.py."""
+import http.client
+import json
+import re
+
+import nodes
+from nodes import check, fails, wait_until
+
+NOBODY_HAS = "QmYwAPJzv5CZsnA625s3Xf2nemtYgPpHdWEz79ojWnPbdG"
+SOMEBODY = "12D3KooWK99VoVxNE7XzyBwXEzW7xhK7Gpv85r9F3V3fyKSUKPH5"
+
+
+def ask(node, path, headers=None, method="GET", body=None):
+    connection = http.client.HTTPConnection("127.0.0.1", node.gateway_port, timeout=60)
+    connection.request(method, f"/routing/v1/{path}", body=body, headers=headers or {})
+    response = connection.getresponse()
+    data = response.read()
+    connection.close()
+    return response, data
+
+
+def provided(shop):
+    giver, server = shop.node("giver"), shop.node("server")
+    giver.connect(server)
+    cid = giver.text("add", "-Q", stdin=b"for light clients")
+    wait_until(lambda: giver.rpc_raw("routing/provide", [cid])[0].status == 200, 30, "provided", every=0.3)
+    return giver, server, cid
+
+
+def test_providers(shop):
+    giver, server, cid = provided(shop)
+    response, data = ask(server, f"providers/{cid}")
+    check(response.status == 200 and response.getheader("Content-Type") == "application/json", f"{response.status} {data!r}")
+    found = [p for p in json.loads(data)["Providers"] if p["ID"] == giver.peer_id]
+    check(found and found[0]["Schema"] == "peer" and any("/tcp/" in a for a in found[0]["Addrs"]), f"{data!r}")
+    check(response.getheader("Cache-Control") == "public, max-age=300, stale-while-revalidate=172800, stale-if-error=172800", f"{response.getheaders()}")
+    check(response.getheader("Vary") == "Accept" and response.getheader("Last-Modified"), f"{response.getheaders()}")
+    response, data = ask(server, f"providers/{cid}", {"Accept": "application/x-ndjson"})
+    check(response.getheader("Content-Type") == "application/x-ndjson", f"{response.getheaders()}")
+    check(giver.peer_id in [json.loads(line)["ID"] for line in data.splitlines()], f"{data!r}")
+    for query, passes in (("filter-addrs=tcp", True), ("filter-addrs=udp", False), ("filter-addrs=!tcp", False), ("filter-addrs=udp,tcp", True),
+                          ("filter-addrs=tcp,!ip4", False), ("filter-addrs=!udp", True), ("filter-protocols=unknown", True),
+                          ("filter-protocols=transport-bitswap", False), ("filter-protocols=unknown,transport-bitswap&filter-addrs=tcp", True)):
+        _, data = ask(server, f"providers/{cid}?{query}")
+        check((giver.peer_id in [p["ID"] for p in json.loads(data)["Providers"]]) == passes, f"{query}: {data!r}")
+
+
+def test_nothing_found_and_nonsense(shop):
+    node = shop.node("nothing")
+    for path, member in ((f"providers/{NOBODY_HAS}", "Providers"), (f"peers/{SOMEBODY}", "Peers")):
+        response, data = ask(node, path)
+        check(response.status == 200 and json.loads(data) == {member: []}, f"{path}: {response.status} {data!r}")
+        check("max-age=15" in response.getheader("Cache-Control"), f"{response.getheaders()}")
+        response, data = ask(node, path, {"Accept": "application/x-ndjson"})
+        check(response.status == 200 and data == b"", f"{path}: {response.status} {data!r}")
+    for path, headers, status in (("providers/nonsense", {}, 400), ("peers/nonsense", {}, 400), ("ipns/nonsense", {}, 400), ("dht/closest/peers/x", {}, 400),
+                                  (f"providers/{NOBODY_HAS}", {"Accept": "text/html"}, 400), ("other", {}, 404), ("providers/", {}, 404),
+                                  (f"ipns/{SOMEBODY}", {"Accept": "text/html"}, 406), ("providers/" + "a" * 2000, {}, 400)):
+        response, data = ask(node, path, headers)
+        check(response.status == status, f"{path}: {response.status}, wanted {status}: {data!r}")
+    response, _ = ask(node, f"providers/{NOBODY_HAS}", method="POST")
+    check(response.status == 405, f"POST: {response.status}")
+    response, _ = ask(node, f"providers/{NOBODY_HAS}", method="OPTIONS")
+    check(response.status == 200 and response.getheader("Access-Control-Allow-Origin") == "*", f"{response.getheaders()}")
+
+
+def test_peers(shop):
+    giver, server, _ = provided(shop)
+    response, data = ask(server, f"peers/{giver.peer_id}")
+    check([p["ID"] for p in json.loads(data)["Peers"]] == [giver.peer_id], f"{response.status} {data!r}")
+    as_cid = giver.text("id", "--peerid-base=base36", "-f=<id>")
+    check(json.loads(ask(server, f"peers/{as_cid}")[1])["Peers"][0]["ID"] == giver.peer_id, "a peer ID as CID")
+    response, data = ask(server, f"dht/closest/peers/{NOBODY_HAS}")
+    check(response.status == 200 and [p["ID"] for p in json.loads(data)["Peers"]] == [giver.peer_id], f"{response.status} {data!r}")
+
+
+def test_records(shop):
+    giver, server, cid = provided(shop)
+    name = giver.rpc("key/gen", "v1-key")["Id"]
+    giver.run("name", "publish", "--key=v1-key", "--ttl=77s", f"/ipfs/{cid}")
+    response, record = ask(giver, f"ipns/{name}")
+    check(response.status == 200 and response.getheader("Content-Type") == "application/vnd.ipfs.ipns-record", f"{response.status} {record!r}")
+    check(re.match(r"public, max-age=77, stale-while-revalidate=1\d{5}, ", response.getheader("Cache-Control")), f"{response.getheaders()}")
+    check(response.getheader("Expires").endswith("GMT") and response.getheader("Etag"), f"{response.getheaders()}")
+    check(response.getheader("Content-Disposition") == f'attachment; filename="{name}.ipns-record"', f"{response.getheaders()}")
+    alone = shop.node("alone")
+    response, data = ask(alone, f"ipns/{name}")
+    check(response.status == 200 and data == b"delegate error: routing: not found\n", f"{response.status} {data!r}")
+    kind = {"Content-Type": "application/vnd.ipfs.ipns-record"}
+    for headers, body, status in (({}, record, 406), (kind, record[:-1] + b"x", 400), (kind, b"x" * 20000, 400), (kind, b"", 400)):
+        response, data = ask(alone, f"ipns/{name}", headers, "PUT", body)
+        check(response.status == status, f"PUT of {len(body)} bytes: {response.status}, wanted {status}: {data!r}")
+    alone.connect(server)
+    wait_until(lambda: ask(alone, f"ipns/{name}", kind, "PUT", record)[0].status == 200, 30, "the record is taken", every=0.3)
+    check(alone.text("name", "resolve", name) == f"/ipfs/{cid}", "the record that was put does not resolve")
+
+
+def test_it_can_be_turned_off(shop):
+    node = shop.node("off", {"Gateway__ExposeRoutingAPI": False})
+    check(ask(node, f"providers/{NOBODY_HAS}")[0].status == 404, "still there")
+    check("Routing V1" not in node.out_path.read_text(), "the ready lines")
