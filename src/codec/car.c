@@ -1,85 +1,66 @@
 #include "codec/car.h"
+#include "codec/dag_cbor.h"
 #include <inttypes.h>
 #include <stdlib.h>
 
-enum { CBOR_UINT = 0, CBOR_BYTES = 2, CBOR_TEXT = 3, CBOR_ARRAY = 4, CBOR_MAP = 5, CBOR_TAG = 6 };
-enum { CBOR_TAG_CID = 42 };
-
 /* ── the header: {"roots": [CID, …], "version": 1} in dag-cbor ───────────────────────────────── */
-/* The argument of an item of this major type; definite lengths in their shortest form alone. */
-static uint64_t read_item(reader_t *r, int major)
-{
-    uint8_t first = read_u8(r), info = first & 31;
-    uint64_t value = info;
-    if (info == 24) {
-        value = read_u8(r);
-        if (value < 24)
-            reader_fail(r, ERR_INVALID);
-    } else if (info == 25) {
-        value = read_u16be(r);
-        if (value <= UINT8_MAX)
-            reader_fail(r, ERR_INVALID);
-    } else if (info == 26) {
-        value = read_u32be(r);
-        if (value <= UINT16_MAX)
-            reader_fail(r, ERR_INVALID);
-    } else if (info == 27) {
-        value = read_u64be(r);
-        if (value <= UINT32_MAX)
-            reader_fail(r, ERR_INVALID);
-    } else if (info > 27) {
-        reader_fail(r, ERR_INVALID);
-    }
-    if (!r->err && first >> 5 != major)
-        reader_fail(r, ERR_INVALID);
-    return r->err ? 0 : value;
-}
-
-static void read_root(reader_t *r, cid_t *ret)
-{
-    if (read_item(r, CBOR_TAG) != CBOR_TAG_CID)
-        reader_fail(r, ERR_INVALID);
-    bytes_t link = read_bytes(r, (size_t)read_item(r, CBOR_BYTES));
-    if (r->err)
-        return;
-    if (!link.len || link.data[0] || cid_decode(bytes_slice(link, 1, link.len), ret))
-        reader_fail(r, ERR_INVALID);
-}
-
 typedef struct car_header {
-    uint64_t version, n_roots;
-    bytes_t roots; /* the items of the array and what follows */
+    uint64_t version;
     bool has_roots, has_version;
 } car_header_t;
 
-static void read_pair(reader_t *r, car_header_t *h)
+static err_t unexpected(ipld_scan_t *s)
 {
-    bytes_t key = read_bytes(r, (size_t)read_item(r, CBOR_TEXT));
-    if (bytes_equal(key, BYTES_LIT("version")) && !h->has_version) {
-        h->has_version = true;
-        h->version = read_item(r, CBOR_UINT);
-    } else if (bytes_equal(key, BYTES_LIT("roots")) && !h->has_roots) {
-        h->has_roots = true;
-        h->n_roots = read_item(r, CBOR_ARRAY);
-        h->roots = bytes_of(r->pos, reader_left(r));
-        for (uint64_t i = 0; i < h->n_roots && !r->err; i++) {
-            cid_t root;
-            read_root(r, &root);
-        }
-    } else {
-        reader_fail(r, ERR_INVALID);
-    }
+    return fail(ERR_INVALID, "invalid header: %s",
+                s->err ? error_text(s->err) : "not the header of a CAR archive");
 }
 
-static err_t parse_header(bytes_t in, car_header_t *ret)
+static err_t read_roots(ipld_scan_t *s, car_root_fn visit, void *arg)
 {
-    reader_t r = reader_of(in);
+    ipld_event_t e;
+    cid_t root;
+    if (!ipld_scan_next(s, &e) || e.kind != IPLD_LIST)
+        return unexpected(s);
+    while (ipld_scan_next(s, &e) && e.kind == IPLD_LINK) {
+        TRY(cid_decode(e.bytes, &root));
+        if (visit)
+            TRY(visit(arg, &root));
+    }
+    return s->err || e.kind != IPLD_END ? unexpected(s) : OK;
+}
+
+static err_t read_pair(ipld_scan_t *s, bytes_t key, car_header_t *h, car_root_fn visit, void *arg)
+{
+    ipld_event_t e;
+    if (bytes_equal(key, BYTES_LIT("roots")) && !h->has_roots) {
+        h->has_roots = true;
+        return read_roots(s, visit, arg);
+    }
+    if (!bytes_equal(key, BYTES_LIT("version")) || h->has_version || !ipld_scan_next(s, &e) ||
+        e.kind != IPLD_UINT)
+        return unexpected(s);
+    h->has_version = true;
+    h->version = e.integer;
+    return OK;
+}
+
+static err_t read_pairs(ipld_scan_t *s, car_header_t *h, car_root_fn visit, void *arg)
+{
+    ipld_event_t e;
+    if (!ipld_scan_next(s, &e) || e.kind != IPLD_MAP)
+        return unexpected(s);
+    while (ipld_scan_next(s, &e) && e.is_key)
+        TRY(read_pair(s, e.bytes, h, visit, arg));
+    ipld_event_t behind;
+    return s->err || ipld_scan_next(s, &behind) || s->err || !h->has_version ? unexpected(s) : OK;
+}
+
+static err_t parse_header(bytes_t in, car_root_fn visit, void *arg, car_header_t *ret)
+{
+    AUTO(ipld_scan_t) s;
     car_header_t h = {0};
-    uint64_t pairs = read_item(&r, CBOR_MAP);
-    for (uint64_t i = 0; i < pairs && !r.err; i++)
-        read_pair(&r, &h);
-    if (r.err || reader_left(&r) || !h.has_version)
-        return fail(ERR_INVALID, "invalid header: not the header of a CAR archive");
+    ipld_scan_init(&s, CODEC_DAG_CBOR, in, 0);
+    TRY(read_pairs(&s, &h, visit, arg));
     if (h.version != 1 && h.version != 2)
         return fail(ERR_INVALID, "invalid car version: %" PRIu64, h.version);
     if (h.has_roots != (h.version == 1))
@@ -89,20 +70,10 @@ static err_t parse_header(bytes_t in, car_header_t *ret)
     return OK;
 }
 
-car_roots_t car_reader_roots(const car_reader_t *r)
+err_t car_reader_each_root(const car_reader_t *r, car_root_fn visit, void *arg)
 {
-    car_header_t h = {0};
-    err_t e = parse_header(buf_bytes(&r->header), &h);
-    return e ? (car_roots_t){0} : (car_roots_t){reader_of(h.roots), h.n_roots};
-}
-
-bool car_next_root(car_roots_t *roots, cid_t *ret_root)
-{
-    if (!roots->left)
-        return false;
-    roots->left--;
-    read_root(&roots->reader, ret_root);
-    return !roots->reader.err;
+    car_header_t h;
+    return parse_header(buf_bytes(&r->header), visit, arg, &h);
 }
 
 /* ── input ───────────────────────────────────────────────────────────────────────────────────── */
@@ -202,7 +173,7 @@ static car_event_t read_length(car_reader_t *r, uint64_t *ret_len, size_t *ret_u
 static car_event_t end_header(car_reader_t *r)
 {
     car_header_t h;
-    err_t e = parse_header(buf_bytes(&r->header), &h);
+    err_t e = parse_header(buf_bytes(&r->header), NULL, NULL, &h);
     if (e)
         return stop(r, e);
     r->is_in_header = false;
@@ -370,62 +341,29 @@ car_event_t car_reader_next(car_reader_t *r, block_t **ret_block)
 }
 
 /* ── writing ─────────────────────────────────────────────────────────────────────────────────── */
-static void put_item(writer_t *w, int major, uint64_t value)
+static void put_cbor_header(writer_t *w, const cid_t *roots, size_t n)
 {
-    uint8_t top = (uint8_t)(major << 5);
-    if (value < 24) {
-        write_u8(w, top | (uint8_t)value);
-    } else if (value <= UINT8_MAX) {
-        write_u8(w, top | 24);
-        write_u8(w, (uint8_t)value);
-    } else if (value <= UINT16_MAX) {
-        write_u8(w, top | 25);
-        write_u16be(w, (uint16_t)value);
-    } else {
-        write_u8(w, top | 26);
-        write_u32be(w, (uint32_t)value);
+    dag_cbor_put(w, &(ipld_event_t){.kind = IPLD_MAP, .integer = 2});
+    dag_cbor_put(w, &(ipld_event_t){.kind = IPLD_STRING, .bytes = BYTES_LIT("roots")});
+    dag_cbor_put(w, &(ipld_event_t){.kind = IPLD_LIST, .integer = n});
+    for (size_t i = 0; i < n; i++) {
+        uint8_t raw[CID_BINARY_MAX];
+        bytes_t cid = bytes_of(raw, cid_encode(&roots[i], raw));
+        dag_cbor_put(w, &(ipld_event_t){.kind = IPLD_LINK, .bytes = cid});
     }
-}
-
-static size_t item_size(uint64_t value)
-{
-    return value < 24 ? 1 : value <= UINT8_MAX ? 2 : value <= UINT16_MAX ? 3 : 5;
-}
-
-static void put_text(writer_t *w, bytes_t text)
-{
-    put_item(w, CBOR_TEXT, text.len);
-    write_bytes(w, text);
-}
-
-static size_t root_size(const cid_t *root)
-{
-    uint8_t raw[CID_BINARY_MAX];
-    size_t len = cid_encode(root, raw) + 1;
-    return item_size(CBOR_TAG_CID) + item_size(len) + len;
+    dag_cbor_put(w, &(ipld_event_t){.kind = IPLD_STRING, .bytes = BYTES_LIT("version")});
+    dag_cbor_put(w, &(ipld_event_t){.kind = IPLD_UINT, .integer = 1});
 }
 
 void car_put_header(writer_t *w, const cid_t *roots, size_t n)
 {
-    static const char roots_key[] = "roots", version_key[] = "version";
-    assert(n <= UINT32_MAX);
-    size_t size = 1 + sizeof roots_key + item_size(n) + sizeof version_key + 1;
-    for (size_t i = 0; i < n; i++)
-        size += root_size(&roots[i]);
-    write_uvarint(w, size);
-    put_item(w, CBOR_MAP, 2);
-    put_text(w, bytes_str(roots_key));
-    put_item(w, CBOR_ARRAY, n);
-    for (size_t i = 0; i < n; i++) {
-        uint8_t raw[CID_BINARY_MAX];
-        size_t len = cid_encode(&roots[i], raw);
-        put_item(w, CBOR_TAG, CBOR_TAG_CID);
-        put_item(w, CBOR_BYTES, len + 1);
-        write_u8(w, 0);
-        write_bytes(w, bytes_of(raw, len));
-    }
-    put_text(w, bytes_str(version_key));
-    put_item(w, CBOR_UINT, 1);
+    AUTO(buf_t) cbor;
+    buf_init(&cbor, CAR_HEADER_MAX);
+    writer_t header = writer_to(&cbor);
+    put_cbor_header(&header, roots, n);
+    if (header.err && !w->err)
+        w->err = header.err;
+    write_length_prefixed(w, buf_bytes(&cbor));
 }
 
 void car_put_section_head(writer_t *w, const cid_t *cid, size_t data_len)

@@ -86,13 +86,9 @@ void car_reader_filled(car_reader_t *r, size_t n); /* n 0: the input has ended *
  * archive of version 1 or 2, or damaged), ERR_LIMIT (header, section or CID too long). */
 car_event_t car_reader_next(car_reader_t *r, block_t **ret_block);
 
-/* The roots, in their order; valid after CAR_HEADER while the reader lives. */
-typedef struct car_roots {
-    reader_t reader;
-    uint64_t left;
-} car_roots_t;
-car_roots_t car_reader_roots(const car_reader_t *r);
-bool car_next_root(car_roots_t *roots, cid_t *ret_root); /* false at the end */
+/* The roots, in their order; after CAR_HEADER, while the reader lives. Returns the first error of visit. */
+typedef err_t (*car_root_fn)(void *arg, const cid_t *root);
+MUST_CHECK err_t car_reader_each_root(const car_reader_t *r, car_root_fn visit, void *arg);
 
 /* Writing version 1: the header, then for each block its section head and its bytes. */
 void car_put_header(writer_t *w, const cid_t *roots, size_t n);

@@ -3,14 +3,21 @@
 
 enum { FUZZ_HEADER_MAX = 4096, FUZZ_BLOCK_MAX = 64 << 10, OUT_MAX = 1 << 20 };
 
-/* Reads all of it in pieces of at most `piece` bytes and writes down what was told: the events, and the
- * blocks as an archive of version 1. */
+static err_t add_root(void *arg, const cid_t *root)
+{
+    uint8_t raw[CID_BINARY_MAX];
+    return buf_append(arg, bytes_of(raw, cid_encode(root, raw)));
+}
+
+/* Reads all of it in pieces of at most `piece` bytes and writes down what was told: the roots, then the
+ * blocks as their sections, which are those of the input, byte for byte. */
 static car_event_t run(bytes_t in, size_t piece, car_options_t options, buf_t *out)
 {
     AUTO(car_reader_t) r;
     car_reader_init(&r, options);
     writer_t w = writer_to(out);
     size_t most = 4 * in.len + FUZZ_HEADER_MAX;
+    uint64_t header = 0; /* bytes of the input that were not written down */
     for (;;) {
         block_t *block = NULL;
         car_event_t event = car_reader_next(&r, &block);
@@ -27,17 +34,13 @@ static car_event_t run(bytes_t in, size_t piece, car_options_t options, buf_t *o
             in = bytes_slice(in, n, in.len);
             car_reader_filled(&r, n);
         } else if (event == CAR_HEADER) {
-            cid_t *roots = xcalloc(FUZZ_HEADER_MAX / 4, sizeof *roots);
-            size_t n = 0;
-            for (car_roots_t it = car_reader_roots(&r); car_next_root(&it, &roots[n]);)
-                n++;
-            car_put_header(&w, roots, n);
-            free(roots);
-            assert(r.version == 2 || r.offset == out->len); /* the same bytes, but for the order of keys */
+            err_t e = car_reader_each_root(&r, add_root, out);
+            assert(!e);
+            header = r.offset - out->len;
         } else if (event == CAR_BLOCK) {
             car_put_section_head(&w, &block->cid, block->len);
             write_bytes(&w, block_bytes(block));
-            assert(r.version == 2 || r.offset == out->len);
+            assert(r.offset == header + out->len);
             block_release(block);
         } else {
             assert(event == CAR_END || r.error);
@@ -51,7 +54,7 @@ static car_event_t run(bytes_t in, size_t piece, car_options_t options, buf_t *o
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
-    AUTO(buf_t) whole, split;
+    AUTO(buf_t) whole = {0}, split = {0};
     if (!size)
         return 0;
     car_options_t options = {FUZZ_HEADER_MAX, FUZZ_BLOCK_MAX, data[0] & 1};
@@ -60,13 +63,5 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     buf_init(&split, OUT_MAX);
     car_event_t a = run(in, SIZE_MAX, options, &whole), b = run(in, 1 + (data[0] >> 1), options, &split);
     assert(a == b && bytes_equal(buf_bytes(&whole), buf_bytes(&split)));
-    if (a != CAR_END)
-        return 0;
-    /* What was written is an archive with the same content. */
-    buf_clear(&split);
-    whole.len--; /* the error */
-    a = run(buf_bytes(&whole), SIZE_MAX, (car_options_t){FUZZ_HEADER_MAX, FUZZ_BLOCK_MAX, false}, &split);
-    assert(a == CAR_END && split.len == whole.len + 1);
-    assert(!memcmp(whole.data, split.data, whole.len));
     return 0;
 }

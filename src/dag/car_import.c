@@ -186,15 +186,6 @@ static err_t add_block(task_t *t, car_import_t *im, block_t *block)
 }
 
 /* ── reading ─────────────────────────────────────────────────────────────────────────────────── */
-static err_t give_roots(const car_reader_t *r, car_root_fn fn, void *arg)
-{
-    cid_t root;
-    car_roots_t it = car_reader_roots(r);
-    while (fn && car_next_root(&it, &root))
-        TRY(fn(arg, &root));
-    return OK;
-}
-
 static err_t explain(const car_reader_t *r)
 {
     error_slot_t why = *error_slot();
@@ -226,7 +217,8 @@ static err_t read_archive(task_t *t, car_import_t *im, car_reader_t *r, source_t
             TRY(fill(t, r, source));
             break;
         case CAR_HEADER:
-            TRY(give_roots(r, root, arg));
+            if (root)
+                TRY(car_reader_each_root(r, root, arg));
             break;
         case CAR_BLOCK:
             TRY(add_block(t, im, block));

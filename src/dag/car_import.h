@@ -21,7 +21,6 @@ car_import_t *car_import_new(task_t *t, blocks_t *blocks, car_options_t options)
  * Errors of the source, of car_reader_next and of the store; ERR_CORRUPT: a block that does not hash to its
  * CID; ERR_DENIED, ERR_UNSUPPORTED: a hash function that is not allowed or not known. The text names the
  * block. */
-typedef err_t (*car_root_fn)(void *arg, const cid_t *root);
 MUST_CHECK err_t car_import_read(task_t *t, car_import_t *im, source_t source, car_root_fn root, void *arg);
 /* Waits until all blocks so far are durable. Nothing may be acknowledged before. */
 MUST_CHECK err_t car_import_flush(task_t *t, car_import_t *im);
