@@ -11,6 +11,7 @@ void naming_config_default(naming_config_t *ret)
 {
     *ret = (naming_config_t){.cache_size = 128,
                              .max_cache_ttl_ms = UINT64_MAX,
+                             .max_dns_ttl_ms = UINT64_MAX,
                              .lifetime_ms = NAMING_LIFETIME_MS,
                              .republish_ms = NAMING_REPUBLISH_MS};
 }
@@ -256,7 +257,9 @@ static err_t resolve_domain(task_t *t, naming_t *n, const char *domain, const na
         name_cache_put(&n->cache, key, NULL, 0, NO_DNSLINK_MS, sched_now_ms(n->sched), wall_ms);
     TRY(e);
     TRY(buf_append_u8(&path, 0));
-    *ret = (step_t){.ttl_ms = (uint64_t)ttl_s * 1000, .found_wall_ms = wall_ms, .has_ttl = true};
+    uint64_t ttl_ms = (uint64_t)ttl_s * 1000;
+    ttl_ms = ttl_ms < n->config.max_dns_ttl_ms ? ttl_ms : n->config.max_dns_ttl_ms;
+    *ret = (step_t){.ttl_ms = ttl_ms, .found_wall_ms = wall_ms, .has_ttl = true};
     size_t len;
     ret->path = (char *)buf_take(&path, &len);
     naming_remember(n, key, ret->path, ret->ttl_ms, wall_ms);

@@ -36,6 +36,7 @@ typedef struct naming_config {
     const private_key_t *self;
     size_t cache_size;         /* names; 0: no cache. Ipns.ResolveCacheSize (128) */
     uint64_t max_cache_ttl_ms; /* Ipns.MaxCacheTTL; UINT64_MAX: what the record says */
+    uint64_t max_dns_ttl_ms;   /* DNS.MaxCacheTTL; UINT64_MAX: what DNS says */
     uint64_t lifetime_ms;      /* Ipns.RecordLifetime, of records that are sent out again */
     uint64_t republish_ms;     /* Ipns.RepublishPeriod; 0: never */
     const char *static_map;    /* "domain:/ipfs/CID,…" ($IPFS_NS_MAP); NULL: none; copied */

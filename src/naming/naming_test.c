@@ -514,6 +514,12 @@ static err_t dns_scenario(task_t *t, void *arg)
     expect_domain(t, n, "/ipns/a.example", CID_A "/root", OK);
     assert_ok(task_sleep(t, 61000));
     expect_domain(t, n, "/ipns/a.example", CID_B, OK);
+    n->config.max_dns_ttl_ms = 1000; /* or the config does */
+    expect_domain(t, n, "/ipns/old.example", CID_B, OK);
+    sim_dns_clear(s, "old.example");
+    expect_domain(t, n, "/ipns/old.example", CID_B, OK);
+    assert_ok(task_sleep(t, 1100));
+    expect_domain(t, n, "/ipns/old.example", NULL, ERR_NOT_FOUND);
     bool has;
     assert_ok(naming_has_dnslink(t, n, "missing.example", &has));
     assert_false(has);

@@ -181,6 +181,7 @@ err_t settings_naming(const config_t *config, naming_config_t *ret)
     ret->republish_ms = period_ms ? period_ms : ret->republish_ms;
     ret->lifetime_ms = lifetime_ms ? lifetime_ms : ret->lifetime_ms;
     ret->max_cache_ttl_ms = config_duration_ms(config, "Ipns.MaxCacheTTL", ret->max_cache_ttl_ms);
+    ret->max_dns_ttl_ms = config_duration_ms(config, "DNS.MaxCacheTTL", ret->max_dns_ttl_ms);
     ret->static_map = getenv("IPFS_NS_MAP");
     warn_of_resolvers(config);
     return OK;

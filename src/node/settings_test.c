@@ -209,6 +209,50 @@ static err_t ports(task_t *t, void *arg)
     return OK;
 }
 
+/* What the config says about names. */
+static void test_names(void **state)
+{
+    static const struct {
+        const char *text;
+        err_t result;
+        naming_config_t expected;
+    } rows[] = {
+        {"{}",
+         OK,
+         {.cache_size = 128,
+          .max_cache_ttl_ms = UINT64_MAX,
+          .max_dns_ttl_ms = UINT64_MAX,
+          .lifetime_ms = NAMING_LIFETIME_MS,
+          .republish_ms = NAMING_REPUBLISH_MS}},
+        {"{\"Ipns\":{\"ResolveCacheSize\":0,\"MaxCacheTTL\":\"1m\",\"RecordLifetime\":\"72h\","
+         "\"RepublishPeriod\":\"2h\"},"
+         "\"DNS\":{\"MaxCacheTTL\":\"5s\",\"Resolvers\":{\".\":\"auto\",\"eth.\":\"https://dns.example/"
+         "dns-query\"}}}",
+         OK,
+         {.cache_size = 0,
+          .max_cache_ttl_ms = 60000,
+          .max_dns_ttl_ms = 5000,
+          .lifetime_ms = 72 * 3600000,
+          .republish_ms = 2 * 3600000}},
+        {"{\"Ipns\":{\"RepublishPeriod\":\"30s\"}}", ERR_USAGE, {0}},
+        {"{\"Ipns\":{\"RepublishPeriod\":\"25h\"}}", ERR_USAGE, {0}},
+    };
+    for (size_t i = 0; i < ARRAY_LEN(rows); i++) {
+        AUTO_PTR(config_t) c = NULL;
+        naming_config_t got;
+        naming_config_default(&got);
+        assert_ok(config_parse(bytes_str(rows[i].text), &c));
+        assert_err(settings_naming(c, &got), rows[i].result);
+        if (rows[i].result)
+            continue;
+        assert_int_equal(got.cache_size, rows[i].expected.cache_size);
+        assert_int_equal(got.max_cache_ttl_ms, rows[i].expected.max_cache_ttl_ms);
+        assert_int_equal(got.max_dns_ttl_ms, rows[i].expected.max_dns_ttl_ms);
+        assert_int_equal(got.lifetime_ms, rows[i].expected.lifetime_ms);
+        assert_int_equal(got.republish_ms, rows[i].expected.republish_ms);
+    }
+}
+
 #define TEST(name)                                                                                           \
     static void test_##name(void **state)                                                                    \
     {                                                                                                        \
@@ -235,6 +279,7 @@ int main(void)
         cmocka_unit_test(test_broken_filter),
         cmocka_unit_test(test_limits),
         cmocka_unit_test(test_ports),
+        cmocka_unit_test(test_names),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
