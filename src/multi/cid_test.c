@@ -235,9 +235,46 @@ static void test_varints(void **state)
     tsv_close(v);
 }
 
+/* The base of the CID in a path is that of what is printed for it. */
+static void test_print_as_in_path(void **state)
+{
+    static const char v0[] = "QmdfTbBqBPQ7VNxZEYEj14VmRuZBkqFbiwReogJgS1zR1n";
+    static const char v1[] = "bafybeihdwdcefgh4dqkjv67uzcmw7ojee6xedzdetojuzjevtenxquvyku";
+    static const char *const rows[][2] = {
+        {"bafkqaaa", v1},
+        {"bafkqaaa/x/y", v1},
+        {"/ipfs/bafkqaaa/x", v1},
+        {"/ipld/bafkqaaa", v1},
+        {"QmdfTbBqBPQ7VNxZEYEj14VmRuZBkqFbiwReogJgS1zR1n/x", v0},
+        {"/ipfs/", v0},
+        {"/", v0},
+        {"", v0},
+        {"x/bafkqaaa", v0},
+    };
+    cid_t c;
+    char text[CID_TEXT_MAX];
+    assert_ok(cid_parse_str(v0, &c));
+    for (size_t i = 0; i < ARRAY_LEN(rows); i++)
+        assert_string_equal(cid_print_as_in_path(&c, bytes_str(rows[i][0]), text), rows[i][1]);
+    assert_int_equal(cid_print_as_in_path(&c, BYTES_LIT("f01550000/x"), text)[0], 'f');
+}
+
+static void test_digests_cut_short(void **state)
+{
+    cid_t c;
+    char text[CID_TEXT_MAX];
+    assert_ok(cid_of_length(1, CODEC_RAW, MH_SHA2_256, 20, BYTES_NONE, &c));
+    assert_string_equal(cid_print(&c, text), "bafkrefhdwdcefgh4dqkjv67uzcmw7ojee6xedza");
+    assert_err(cid_of_length(1, CODEC_RAW, MH_SHA2_256, 33, BYTES_NONE, &c), ERR_INVALID);
+    assert_err(cid_of_length(0, CODEC_DAG_PB, MH_SHA2_256, 20, BYTES_NONE, &c), ERR_INVALID);
+    assert_err(cid_of_length(2, CODEC_DAG_PB, MH_SHA2_256, 32, BYTES_NONE, &c), ERR_INVALID);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_print_as_in_path),
+        cmocka_unit_test(test_digests_cut_short),
         cmocka_unit_test(test_vectors),
         cmocka_unit_test(test_of_and_verify),
         cmocka_unit_test(test_identity_and_denied),
