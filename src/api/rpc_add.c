@@ -7,6 +7,7 @@
 #include "dag/tree.h"
 #include "dag/walk.h"
 #include "repo/filestore.h"
+#include "repo/mfs.h"
 #include <inttypes.h>
 #include <stdlib.h>
 
@@ -26,7 +27,7 @@ typedef struct add {
     importer_t *importer;
     tree_t *tree;
     repo_import_t *import; /* NULL: only-hash */
-    bool has_dirs;
+    bool has_dirs, has_unnamed;
     uint32_t top_mode; /* of the part without a folder above it that came last, as it was sent */
     unixfs_t top_meta;
     uint64_t reported;
@@ -198,6 +199,7 @@ static err_t add_entry(add_t *a)
     if (a->options.shows_progress && !a->emit_error && ref.size > a->reported)
         emit_progress(a, ref.size);
     TRY(a->emit_error);
+    a->has_unnamed |= !path.len;
     if (!path.len)
         path = bytes_str(rpc_cid(a->r, &ref.cid, cid));
     a->has_dirs |= is_below;
@@ -251,6 +253,78 @@ static void announce(add_t *a, const cid_t *root)
     log_info("content added", LOG_STR("cid", cid_print(root, text)));
 }
 
+/* ── the mutable tree ────────────────────────────────────────────────────────────────────────── */
+
+/* What failed and why, as the reference words it. */
+#define FILES_FAILED(e, ...) (error_wrap(__FILE__, __LINE__, (e), "to-files: " __VA_ARGS__), (e))
+
+/* Into a directory under its own name, or to the place itself. */
+static err_t files_place(add_t *a, mfs_t *files, const char *name, size_t put_before, buf_t *place)
+{
+    mfs_entry_t entry;
+    const char *dst, *slash = strrchr(name, '/');
+    err_t e = mfs_clean_path(*a->options.to_files ? a->options.to_files : "/", place);
+    if (e)
+        return fail(e, "to-files: %s", error_text(e));
+    TRY(buf_cstr(place, &dst));
+    if (place->data[place->len - 1] != '/')
+        return !put_before
+                   ? OK
+                   : fail(ERR_INVALID,
+                          "to-files: MFS destination is a file: only one entry can be copied to \"%s\"", dst);
+    e = mfs_lookup(a->t, files, node_local_blocks(a->r->node), dst, &entry);
+    if (e)
+        return FILES_FAILED(e, "MFS destination directory \"%s\" does not exist", dst);
+    if (!entry.is_dir)
+        return fail(ERR_INVALID, "to-files: MFS destination \"%s\" is not a directory", dst);
+    return buf_append(place, bytes_str(slash ? slash + 1 : name));
+}
+
+static err_t check_files_parent(add_t *a, mfs_t *files, const char *place)
+{
+    mfs_entry_t entry;
+    AUTO(buf_t) above = {0};
+    const char *parent;
+    const char *slash = strrchr(place, '/');
+    buf_init(&above, MFS_PATH_MAX_BYTES);
+    TRY(buf_append(&above, bytes_of(place, slash > place ? (size_t)(slash - place) : 1)));
+    TRY(buf_cstr(&above, &parent));
+    err_t e = mfs_lookup(a->t, files, node_local_blocks(a->r->node), parent, &entry);
+    return e ? FILES_FAILED(e, "MFS destination parent \"%s\" \"%s\" does not exist", place, parent) : OK;
+}
+
+/* The tree names the place too, without quotes. */
+static err_t fail_put(err_t e, const char *place)
+{
+    char why[ERROR_TEXT_MAX], named[ERROR_TEXT_MAX];
+    snprintf(why, sizeof why, "%s", error_text(e));
+    int n = snprintf(named, sizeof named, "cannot put node in path %s: ", place);
+    bool is_named = n > 0 && n < (int)sizeof named && !strncmp(why, named, (size_t)n);
+    return fail(e, "to-files: cannot put node in path \"%s\": %s", place, why + (is_named ? n : 0));
+}
+
+static err_t put_into_files(add_t *a)
+{
+    mfs_t *files = repo_mfs(node_repo(a->r->node));
+    const char *name = (const char *)a->root_names.data;
+    if (a->options.to_files && a->has_unnamed)
+        return fail(ERR_INVALID, "to-files: cannot add unnamed files to MFS");
+    for (size_t i = 0; i < a->n_roots && a->options.to_files; i++) {
+        AUTO(buf_t) place = {0};
+        const char *text;
+        buf_init(&place, MFS_PATH_MAX_BYTES);
+        TRY(files_place(a, files, name, i, &place));
+        TRY(buf_cstr(&place, &text));
+        TRY(check_files_parent(a, files, text));
+        err_t e = mfs_put(a->t, files, node_local_blocks(a->r->node), text, &a->roots[i],
+                          (mfs_put_options_t){.flush = true});
+        if (e)
+            return fail_put(e, text);
+        name += strlen(name) + 1;
+    }
+    return OK;
+}
+
 /* Durable first, then pinned, then acknowledged. */
 static err_t finish(add_t *a)
 {
@@ -266,7 +340,8 @@ static err_t finish(add_t *a)
                              a->options.pin_name));
     for (size_t i = 0; i < a->n_roots && !a->options.only_hash; i++)
         announce(a, &a->roots[i]);
-    return emit_held(a);
+    TRY(emit_held(a));
+    return put_into_files(a);
 }
 
 static err_t run_add(add_t *a)

@@ -202,3 +202,18 @@ def test_filestore(shop):
     p.same("filestore", "ls", "--file-order")
     (p.folder / "tree/a.txt").unlink()
     p.same("filestore", "verify", "--file-order")
+
+
+def test_to_files(shop):
+    p = Pair(shop, "to-files")
+    p.same("files", "mkdir", "/d")
+    for words in (["--to-files=/", "tree/a.txt"], ["--to-files=/d/", "-r", "tree"], ["--to-files=/d/named", "tree/a.txt"], ["--to-files=", "tree/sub/b.bin"],
+                  ["--to-files=/d/x/y", "tree/a.txt"], ["--to-files=/nowhere/", "tree/a.txt"], ["--to-files=/a.txt/", "tree/a.txt"],
+                  ["--to-files=relative", "tree/a.txt"], ["--to-files=/", "tree/a.txt"], ["--to-files=/two", "tree/a.txt", "tree/sub/b.bin"],
+                  ["--to-files=/d/", "tree/a.txt", "tree/sub/b.bin"]):
+        p.same("add", *words)
+        p.same("files", "ls", "-l", "/", normal=lambda text: sorted(text.splitlines()))
+        p.same("files", "ls", "-l", "/d", normal=lambda text: sorted(text.splitlines()))
+    p.same("add", "--to-files=/", stdin=b"no name")
+    p.same("add", "--to-files=/", "--stdin-name=n", stdin=b"a name")
+    p.same("files", "stat", "/")
