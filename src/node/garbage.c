@@ -22,15 +22,23 @@ static err_t look(task_t *t, repo_t *r)
     return is_due ? gc_run(t, repo_gc(r), NULL, NULL, &result) : OK;
 }
 
+/* Until it is time to look again, or a write has found no room, which is made then. */
+static err_t watch_once(task_t *t, repo_t *r)
+{
+    uint64_t period_ms = config_duration_ms(repo_config(r), "Datastore.GCPeriod", PERIOD_MS);
+    deadline_t d = deadline_push(t, period_ms ? period_ms : TIME_NEVER);
+    err_t e = repo_wait_full(t, r);
+    deadline_pop(t, &d);
+    TRY(task_check(t));
+    return e ? look(t, r) : repo_make_room(t, r);
+}
+
 err_t garbage_watch(task_t *t, void *repo)
 {
     repo_t *r = repo;
+    repo_keep_limit(r);
     for (;;) {
-        uint64_t period_ms = config_duration_ms(repo_config(r), "Datastore.GCPeriod", PERIOD_MS);
-        if (!period_ms)
-            return OK;
-        TRY(task_sleep(t, period_ms));
-        err_t e = look(t, r);
+        err_t e = watch_once(t, r);
         TRY(task_check(t));
         if (e && e != ERR_IN_USE) /* IN_USE: somebody asked for one just now */
             log_warn("garbage was not collected", LOG_ERR(e));

@@ -7,28 +7,35 @@
 #define SWEEP_BATCH 256
 
 /* ── what is in use ──────────────────────────────────────────────────────────────────────────── */
-static bool is_recording(const gc_t *gc)
+/* Begins another period, unless the present one has hardly begun or there are many. */
+static gc_period_t *begin_period(gc_t *gc)
 {
-    return gc->holds || gc->is_running;
+    gc_period_t *last = gc->n_periods ? &gc->periods[gc->n_periods - 1] : NULL;
+    if (last && (last->touches < GC_PERIOD_TOUCHES || gc->n_periods == GC_PERIODS_MAX))
+        return last;
+    gc_period_t *next = &gc->periods[gc->n_periods++];
+    *next = (gc_period_t){.serial = gc->next_serial++};
+    cid_filter_init(&next->touched);
+    return next;
 }
 
-static void start_recording(gc_t *gc)
+/* Forgets the oldest periods, which no hold needs. */
+static void drop_periods(gc_t *gc)
 {
-    if (!is_recording(gc))
-        cid_filter_init(&gc->recent);
-}
-
-static void stop_recording(gc_t *gc)
-{
-    if (!is_recording(gc))
-        cid_filter_deinit(&gc->recent);
+    size_t n = 0;
+    if (gc->is_running)
+        return;
+    while (n < gc->n_periods && !gc->periods[n].holds)
+        cid_filter_deinit(&gc->periods[n++].touched);
+    gc->n_periods -= n;
+    memmove(gc->periods, gc->periods + n, gc->n_periods * sizeof *gc->periods);
 }
 
 gc_hold_t gc_hold(gc_t *gc)
 {
-    start_recording(gc);
-    gc->holds++;
-    return (gc_hold_t){gc};
+    gc_period_t *p = begin_period(gc);
+    p->holds++;
+    return (gc_hold_t){gc, p->serial};
 }
 
 void gc_release(gc_hold_t *h)
@@ -37,15 +44,29 @@ void gc_release(gc_hold_t *h)
     if (!gc)
         return;
     h->gc = NULL;
-    assert(gc->holds > 0);
-    gc->holds--;
-    stop_recording(gc);
+    size_t i = 0;
+    while (i < gc->n_periods && gc->periods[i].serial != h->since)
+        i++;
+    assert(i < gc->n_periods && gc->periods[i].holds);
+    gc->periods[i].holds--;
+    drop_periods(gc);
 }
 
 void gc_touch(gc_t *gc, const cid_t *cid)
 {
-    if (is_recording(gc) && !cid_is_identity(cid))
-        cid_filter_add(&gc->recent, cid);
+    if (!gc->n_periods || cid_is_identity(cid))
+        return;
+    gc_period_t *p = &gc->periods[gc->n_periods - 1];
+    p->touches++;
+    cid_filter_add(&p->touched, cid);
+}
+
+static bool is_in_use(const gc_t *gc, const cid_t *cid)
+{
+    for (size_t i = 0; i < gc->n_periods; i++)
+        if (cid_filter_may_have(&gc->periods[i].touched, cid))
+            return true;
+    return false;
 }
 
 static bytes_t key_of(const cid_t *cid, uint8_t out[CID_BINARY_MAX])
@@ -86,7 +107,7 @@ void gc_free(gc_t *gc)
 {
     if (!gc)
         return;
-    assert(!gc->is_running && !gc->holds);
+    assert(!gc->is_running && !gc->n_periods);
     store_blocks_free(gc->blocks);
     map_deinit(&gc->removing);
     free(gc->roots);
@@ -171,7 +192,7 @@ static err_t begin_removal(gc_pass_t *pass)
     size_t kept = 0;
     for (size_t i = 0; i < pass->n; i++) {
         uint8_t raw[CID_BINARY_MAX];
-        if (cid_filter_may_have(&gc->recent, &pass->batch[i])) {
+        if (is_in_use(gc, &pass->batch[i])) {
             pass->result.kept_blocks++;
             continue;
         }
@@ -211,7 +232,7 @@ static err_t sweep_block(task_t *t, void *arg, const cid_t *cid, uint64_t size_b
     gc_pass_t *pass = arg;
     TRY(check_going(pass->gc));
     TRY(task_check(t));
-    if (cid_filter_may_have(&pass->live, cid) || cid_filter_may_have(&pass->gc->recent, cid)) {
+    if (cid_filter_may_have(&pass->live, cid) || is_in_use(pass->gc, cid)) {
         pass->result.kept_blocks++;
         return OK;
     }
@@ -234,7 +255,7 @@ err_t gc_run(task_t *t, gc_t *gc, gc_removed_fn removed, void *arg, gc_result_t 
     if (gc->is_running)
         return fail(ERR_IN_USE, "a garbage collection is under way");
     TRY(check_going(gc));
-    start_recording(gc);
+    begin_period(gc);
     gc->is_running = true;
     gc_pass_t *pass = xcalloc(1, sizeof *pass);
     pass->gc = gc;
@@ -252,7 +273,7 @@ err_t gc_run(task_t *t, gc_t *gc, gc_removed_fn removed, void *arg, gc_result_t 
     cid_filter_deinit(&pass->live);
     free(pass);
     gc->is_running = false;
-    stop_recording(gc);
+    drop_periods(gc);
     event_fire(&gc->ended);
     TRY(e);
     log_info("garbage collected", LOG_UINT("blocks", result.removed_blocks),

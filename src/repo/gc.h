@@ -13,6 +13,7 @@
 typedef struct gc gc_t;
 typedef struct gc_hold {
     gc_t *gc; /* NULL: not held */
+    uint64_t since;
 } gc_hold_t;
 /* An add in progress: from here to the release, touched blocks are not collected. Take it before the first
  * block is put, release it after the root is pinned (or given up). */

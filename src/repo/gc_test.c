@@ -174,8 +174,11 @@ static err_t keep_pinning(task_t *t, void *arg)
     blocks_t *b = repo_blocks(s->repo);
     size_t pinned = 0;
     for (uint64_t i = 0; i < 25; i++) {
+        gc_hold_t hold = i % 5 ? (gc_hold_t){0} : gc_hold(repo_gc(s->repo)); /* now and then with care */
         cid_t root = put_tree(t, b, s->base + 400 * i, 8);
         err_t e = pins_add(t, repo_pins(s->repo), b, &root, PIN_RECURSIVE, "found", NULL, NULL);
+        SUITE_CHECK(e != ERR_NOT_FOUND || !hold.gc);
+        gc_release(&hold);
         if (e == ERR_NOT_FOUND) /* collected before it was pinned: no hold was taken */
             continue;
         TRY(e);
@@ -185,7 +188,7 @@ static err_t keep_pinning(task_t *t, void *arg)
         SUITE_CHECK(v.bad == 0);
         TRY(pins_remove(t, repo_pins(s->repo), &root, PIN_ANY));
     }
-    SUITE_CHECK(pinned > 0);
+    SUITE_CHECK(pinned >= 5);
     return OK;
 }
 
@@ -245,6 +248,48 @@ static err_t holds(task_t *t, void *arg)
     assert_int_equal(collect(t, r).removed_blocks, 1);
     repo_close(t, r);
     return OK;
+}
+
+/* Holds that overlap without end keep what was touched since the oldest of them, and no more. */
+static err_t overlapping_holds(task_t *t, void *arg)
+{
+    repo_t *r = fresh_repo(t);
+    gc_t *gc = repo_gc(r);
+    gc_hold_t holds[2] = {gc_hold(gc)};
+    uint64_t removed = 0;
+    for (uint64_t round = 0; round < 100; round++) {
+        for (uint64_t i = 0; i < GC_PERIOD_TOUCHES; i++)
+            put_leaf(t, repo_blocks(r), 1000 * round + i);
+        holds[(round + 1) % 2] = gc_hold(gc);
+        gc_release(&holds[round % 2]);
+        cid_t last = put_leaf(t, repo_blocks(r), 1000 * round + 999);
+        removed += collect(t, r).removed_blocks;
+        assert_true(blocks_has(t, repo_blocks(r), &last));
+    }
+    assert_true(removed > 90 * GC_PERIOD_TOUCHES && gc->n_periods < 4);
+    gc_release(&holds[0]);
+    collect(t, r);
+    assert_true(!gc->n_periods && count_blocks(t, r) == 0);
+    /* Many at once: the last period takes all further ones. */
+    gc_hold_t many[2 * GC_PERIODS_MAX];
+    for (size_t k = 0; k < ARRAY_LEN(many); k++) {
+        many[k] = gc_hold(gc);
+        for (uint64_t i = 0; i < GC_PERIOD_TOUCHES; i++)
+            put_leaf(t, repo_blocks(r), 1000 * k + i);
+    }
+    assert_int_equal(gc->n_periods, GC_PERIODS_MAX);
+    assert_int_equal(collect(t, r).removed_blocks, 0);
+    for (size_t k = 0; k + 1 < ARRAY_LEN(many); k++)
+        gc_release(&many[k]);
+    assert_true(collect(t, r).removed_blocks > (GC_PERIODS_MAX - 2) * GC_PERIOD_TOUCHES);
+    gc_release(&many[ARRAY_LEN(many) - 1]);
+    repo_close(t, r);
+    return OK;
+}
+
+static void test_overlapping_holds(void **state)
+{
+    assert_ok(test_run(overlapping_holds, NULL));
 }
 
 static void test_holds(void **state)
@@ -365,8 +410,13 @@ int main(void)
 {
     log_threshold = LOG_ERROR;
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_collects), cmocka_unit_test(test_careful),       cmocka_unit_test(test_beside),
-        cmocka_unit_test(test_holds),    cmocka_unit_test(test_one_at_a_time), cmocka_unit_test(test_walks),
+        cmocka_unit_test(test_collects),
+        cmocka_unit_test(test_careful),
+        cmocka_unit_test(test_beside),
+        cmocka_unit_test(test_holds),
+        cmocka_unit_test(test_overlapping_holds),
+        cmocka_unit_test(test_one_at_a_time),
+        cmocka_unit_test(test_walks),
         cmocka_unit_test(test_sets),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -1,6 +1,7 @@
 /* The store as the rest of the program sees it: what passes is made known to the collector, and waits while
  * the collector is removing just that block. */
 #include "repo/gc_impl.h"
+#include "repo/room.h"
 #include <stdlib.h>
 
 typedef struct guard {
@@ -8,6 +9,8 @@ typedef struct guard {
     blockstore_ops_t ops;
     blockstore_t *store;
     gc_t *gc;
+    room_t *room;
+    bool waits;
 } guard_t;
 
 static guard_t *self(blockstore_t *bs)
@@ -23,6 +26,7 @@ static err_t pass(task_t *t, guard_t *g, const cid_t *cid)
 
 static err_t pass_all(task_t *t, guard_t *g, block_t *const *blocks, size_t n)
 {
+    TRY(room_take(t, g->room, blocks, n, g->waits));
     for (size_t i = 0; i < n; i++)
         gc_touch(g->gc, &blocks[i]->cid); /* all of them before the first wait */
     for (size_t i = 0; i < n; i++)
@@ -101,7 +105,7 @@ static void close_guard(task_t *t, blockstore_t *bs)
     free(self(bs));
 }
 
-blockstore_t *guard_new(blockstore_t *store, gc_t *gc)
+blockstore_t *guard_new(blockstore_t *store, gc_t *gc, room_t *room, bool waits)
 {
     guard_t *g = xcalloc(1, sizeof *g);
     g->ops = (blockstore_ops_t){
@@ -123,6 +127,8 @@ blockstore_t *guard_new(blockstore_t *store, gc_t *gc)
     g->base.ops = &g->ops;
     g->store = store;
     g->gc = gc;
+    g->room = room;
+    g->waits = waits;
     return &g->base;
 }
 

@@ -103,6 +103,8 @@ mfs_t *mfs_new(repo_t *r, sched_t *s)
     list_init(&m->loaded);
     event_init(&m->committed);
     mfs_blocks_init(&m->local, m, NULL);
+    m->local.local =
+        r->quick_blocks; /* written under the gate, which the collector's look at the root needs */
     mfs_queue_init(m);
     return m;
 }

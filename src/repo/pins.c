@@ -198,6 +198,7 @@ err_t pins_remove(task_t *t, pins_t *p, const cid_t *cid, pin_mode_t mode)
     TRY(e);
     if (!(old.mode & mode))
         return fail(ERR_INVALID, "%s is pinned recursively", cid_print(cid, text));
+    p->gc->releases++;
     return kv_delete(t, p->state, PINS_SPACE, key_of(cid, key));
 }
 
@@ -264,6 +265,7 @@ err_t pins_update(task_t *t, pins_t *p, blocks_t *from, const cid_t *old_cid, co
     AUTO(kv_batch_t) b;
     kv_batch_init(&b);
     TRY(kv_batch_put(&b, PINS_SPACE, key_of(new_cid, new_key), bytes_of(value, 1 + len)));
+    p->gc->releases += !keep_old;
     if (!keep_old)
         TRY(kv_batch_delete(&b, PINS_SPACE, key_of(old_cid, old_key)));
     return kv_commit(t, p->state, &b);

@@ -65,8 +65,11 @@ static err_t open_parts(task_t *t, repo_t *r)
     TRY(keystore_open(t, repo_file(r->path, "keystore", file), &r->keystore));
     open_filestore(r);
     r->gc = gc_new(r->store);
-    r->guard = guard_new(r->store, r->gc);
+    room_init(&r->room, r);
+    r->guard = guard_new(r->store, r->gc, &r->room, true);
+    r->quick_guard = guard_new(r->store, r->gc, &r->room, false);
     r->blocks = store_blocks_new(r->guard);
+    r->quick_blocks = store_blocks_new(r->quick_guard);
     r->pins = pins_new(r->state, r->gc);
     gc_add_roots(r->gc, pins_roots, r->pins);
     r->mfs = mfs_new(r, task_sched(t));
@@ -100,7 +103,9 @@ void repo_close(task_t *t, repo_t *r)
     mfs_close(t, r->mfs);
     pins_free(r->pins);
     store_blocks_free(r->blocks);
+    store_blocks_free(r->quick_blocks);
     blockstore_close(t, r->guard);
+    blockstore_close(t, r->quick_guard);
     gc_free(r->gc);
     keystore_close(r->keystore);
     filestore_free(r->filestore);

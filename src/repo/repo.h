@@ -84,6 +84,13 @@ typedef struct repo_stat {
 } repo_stat_t;
 MUST_CHECK err_t repo_stat(task_t *t, repo_t *r, repo_stat_t *ret);
 
+/* From now on no write makes the repository larger than Datastore.StorageMax: one that would has garbage
+ * collected first, and is ERR_NO_SPACE when what is left is pinned or in use. */
+void repo_keep_limit(repo_t *r);
+/* Waits until a write that could not wait itself has found no room, and collects for it. */
+MUST_CHECK err_t repo_wait_full(task_t *t, repo_t *r); /* ERR_CANCELED, ERR_TIMEOUT */
+MUST_CHECK err_t repo_make_room(task_t *t, repo_t *r);
+
 /* Reads and checks every block, several side by side. */
 typedef enum {
     VERIFY_SOUND,

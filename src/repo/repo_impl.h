@@ -3,6 +3,7 @@
 #define REPO_REPO_IMPL_H
 #include "repo/gc_impl.h"
 #include "repo/repo.h"
+#include "repo/room.h"
 #include "task/driver.h"
 
 struct repo {
@@ -14,7 +15,9 @@ struct repo {
     blockstore_t *main;          /* on disk */
     struct filestore *filestore; /* in front of it; NULL: not enabled */
     blockstore_t *store, *guard; /* store: all that is below the guard */
-    blocks_t *blocks;
+    blockstore_t *quick_guard;   /* the same, whose writes do not wait for room */
+    blocks_t *blocks, *quick_blocks;
+    room_t room;
     kv_t *state;
     pins_t *pins;
     gc_t *gc;

@@ -1,4 +1,5 @@
 """Pins, collection and verification of the store, as a user meets them. Run by run.py."""
+import concurrent.futures
 import json
 
 import nodes
@@ -86,3 +87,39 @@ def test_verify_heals(shop):
     check(said.returncode == 1 and b"1 removed, 1 failed to heal" in said.stderr, f"nobody has it: {said}")
     check(not files[0].exists(), "what cannot be healed is gone")
     fails(node, "repo", "gc", saying="pins have missing blocks")
+
+
+def test_storage_limit_under_load(shop):
+    """With --enable-gc the limit is kept while clients add and read; what is pinned stays, and nothing is added beside it when it is all."""
+    node = shop.node("limit", start=False)
+    node.configure(Datastore__StorageMax="40MB")
+    node.start("--enable-gc")
+    kept = shop.file("kept", 4 * MIB)
+    cid = node.text("add", "-Q", kept)
+    worst = [0]
+
+    def add(n):
+        for i in range(8):
+            node.run("add", "-Q", "--pin=false", stdin=nodes.make_bytes(f"{n}/{i}", 3 * MIB))
+
+    def read(n):
+        for _ in range(25):
+            check(node.run("cat", cid).stdout == kept.read_bytes(), "a pinned file is damaged")
+            worst[0] = max(worst[0], node.rpc("repo/stat", size_only="true")["RepoSize"])
+
+    with concurrent.futures.ThreadPoolExecutor(4) as pool:
+        for done in [pool.submit(add, n) for n in range(3)] + [pool.submit(read, 0)]:
+            done.result()
+    check(20e6 < worst[0] <= 48e6, f"the repository took {worst[0]} bytes of 40 MB")
+    pinned = []
+    for i in range(20):
+        result = node.run("add", "-Q", stdin=nodes.make_bytes(f"pinned/{i}", 3 * MIB), check_code=False)
+        if result.returncode:
+            break
+        pinned.append(result.stdout.decode().strip())
+    check(5 < len(pinned) < 13 and b"Datastore.StorageMax" in result.stderr, f"after {len(pinned)}: {result}")
+    check(node.rpc("repo/stat", size_only="true")["RepoSize"] <= 42e6, "the limit is not kept")
+    check(node.run("cat", cid).stdout == kept.read_bytes(), "reads go on when it is full")
+    node.run("pin", "rm", pinned[0], pinned[1])
+    node.run("add", "-Q", stdin=nodes.make_bytes("again", 3 * MIB))
+    check(node.text("pin", "verify") == "", "a pin is broken")
