@@ -48,6 +48,7 @@ static void push(ipld_scan_t *s, const ipld_event_t *e)
         s->cap = s->cap ? 2 * s->cap : 16;
         s->stack = xrealloc(s->stack, s->cap * sizeof *s->stack);
     }
+    assert(s->stack);
     s->stack[s->depth++] = (ipld_frame_t){
         .left = e->integer, .is_map = e->kind == IPLD_MAP, .is_open_ended = e->integer == UINT64_MAX};
 }

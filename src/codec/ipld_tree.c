@@ -60,7 +60,7 @@ static err_t check_keys(const ipld_tree_t *tree, size_t at)
     size_t n = tree->items[at].len;
     if (n < 2)
         return OK;
-    uint32_t *keys = malloc(n * sizeof *keys);
+    uint32_t *keys = calloc(n, sizeof *keys);
     if (!keys)
         return fail(ERR_NO_MEMORY, "no memory for the %zu keys of a map", n);
     ipld_tree_sort_keys(tree, at, bytes_compare, keys);
