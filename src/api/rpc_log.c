@@ -2,7 +2,6 @@
 #include "api/api_internal.h"
 #include <stdio.h>
 #include <stdlib.h>
-#include <time.h>
 
 enum { ENDED_MAX = 256, VALUE_MAX = 256, ARGS_MAX = 16, KEEP_MS = 3600 * 1000 };
 
@@ -33,18 +32,10 @@ void rpc_log_deinit(rpc_log_t *l)
         entry_free(e);
 }
 
-const char *rpc_time(uint64_t wall_ms, char out[RPC_TIME_MAX])
+const char *rpc_time(uint64_t wall_ms, char out[RFC3339_MAX])
 {
-    time_t seconds = (time_t)(wall_ms / 1000);
-    struct tm tm;
-    char text[24];
-    if (!wall_ms || !gmtime_r(&seconds, &tm)) {
-        snprintf(out, RPC_TIME_MAX, "0001-01-01T00:00:00Z");
-        return out;
-    }
-    strftime(text, sizeof text, "%Y-%m-%dT%H:%M:%S", &tm);
-    snprintf(out, RPC_TIME_MAX, "%s.%03uZ", text, (unsigned)(wall_ms % 1000));
-    return out;
+    return rfc3339_print(wall_ms ? (int64_t)(wall_ms / 1000) : RFC3339_NONE,
+                         (uint32_t)(wall_ms % 1000) * 1000000, out);
 }
 
 static bool may_hold_secrets(const char *command)
@@ -111,7 +102,7 @@ json_t *rpc_log_json(rpc_log_t *l, uint64_t now_ms)
     json_t *list = json_array();
     drop_old(l, now_ms);
     LIST_EACH (e, &l->entries, rpc_log_entry_t, node) {
-        char started[RPC_TIME_MAX], ended[RPC_TIME_MAX];
+        char started[RFC3339_MAX], ended[RFC3339_MAX];
         json_array_append_new(list, json_pack("{s:s, s:s, s:b, s:s, s:O, s:O, s:I}", "StartTime",
                                               rpc_time(e->started_ms, started), "EndTime",
                                               rpc_time(e->ended_ms, ended), "Active", !e->ended_ms, "Command",

@@ -4,6 +4,7 @@
 #define API_RPC_LOG_H
 #include "api/api_internal.h"
 #include "api/rpc_util.h"
+#include "base/rfc3339.h"
 
 typedef struct rpc_log_entry rpc_log_entry_t;
 void rpc_log_init(rpc_log_t *l);
@@ -16,6 +17,5 @@ json_t *rpc_log_json(rpc_log_t *l, uint64_t now_ms);
 void rpc_log_clear(rpc_log_t *l); /* those that ended */
 void rpc_log_set_keep(rpc_log_t *l, uint64_t keep_ms);
 /* "2006-01-02T15:04:05.000Z" of wall-clock milliseconds; 0 is Go's zero time. */
-#define RPC_TIME_MAX 40
-const char *rpc_time(uint64_t wall_ms, char out[RPC_TIME_MAX]);
+const char *rpc_time(uint64_t wall_ms, char out[RFC3339_MAX]);
 #endif

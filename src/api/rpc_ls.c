@@ -1,11 +1,11 @@
 /* rpc_ls: `ls`: the links of directories and files, in flat memory for any number of them. Reference:
  * ipfs/kubo core/commands/ls.go. */
 #include "api/rpc_util.h"
+#include "base/rfc3339.h"
 #include "dag/dir_pages.h"
 #include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
-#include <time.h>
 
 /* What is written first waits in memory, so that a folder that cannot be read is an error with a status. */
 enum { HELD_BYTES = 256 << 10, HELD_MAX_BYTES = 4 << 20, AHEAD = 32 };
@@ -26,21 +26,12 @@ static err_t send(task_t *t, ls_t *l)
     return OK;
 }
 
-/* As Go prints a time: the year 1 when there is none. */
 static err_t put_time(const unixfs_t *u, buf_t *out)
 {
-    char text[64] = "0001-01-01T00:00:00";
-    time_t seconds = u->mtime.seconds;
-    struct tm tm;
-    if (u->has_mtime && gmtime_r(&seconds, &tm))
-        strftime(text, sizeof text, "%Y-%m-%dT%H:%M:%S", &tm);
-    size_t n = strlen(text);
-    if (u->has_mtime && u->mtime.nanoseconds) {
-        n += (size_t)snprintf(text + n, sizeof text - n, ".%09u", u->mtime.nanoseconds);
-        while (text[n - 1] == '0')
-            n--;
-    }
-    return buf_printf(out, "\"%.*sZ\"", (int)n, text);
+    char text[RFC3339_MAX];
+    return buf_printf(out, "\"%s\"",
+                      rfc3339_print(u->has_mtime ? u->mtime.seconds : RFC3339_NONE,
+                                    u->has_mtime ? u->mtime.nanoseconds : 0, text));
 }
 
 /* Go's bits of the kind of file, beside the permissions. */

@@ -121,7 +121,7 @@ typedef struct table {
 static bool add_entry(void *arg, const bucket_entry_t *e)
 {
     table_t *table = arg;
-    char id[PEER_ID_TEXT_MAX], useful[RPC_TIME_MAX];
+    char id[PEER_ID_TEXT_MAX], useful[RFC3339_MAX];
     if (strcmp(e->dht, table->dht) != 0 || e->bucket >= MAX_BUCKETS)
         return true;
     while (json_array_size(table->buckets) <= e->bucket)

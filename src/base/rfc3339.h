@@ -4,7 +4,8 @@
 #define BASE_RFC3339_H
 #include "base/bytes.h"
 
-#define RFC3339_MAX 40 /* NUL included */
+#define RFC3339_MAX 40                     /* NUL included */
+#define RFC3339_NONE INT64_C(-62135596800) /* the beginning of the year 1: what Go prints for no time */
 
 /* Seconds since 1970, negative before. Returns out. */
 const char *rfc3339_print(int64_t seconds, uint32_t nanoseconds, char out[RFC3339_MAX]);
