@@ -77,6 +77,7 @@ static err_t append(task_t *t, file_editor_t *ed, feed_t *f, const chunker_t *ch
     bool raw_leaves = ed->has_raw_leaves || ed->raw;
     if (!feed_has(t, f))
         return OK;
+    TRY(put_queue_drain(t, &ed->queue)); /* the last nodes are read again */
     if (!ed->chunk) {
         size_t cap = ed->options.chunker.max_bytes;
         ed->chunk = xmalloc(cap < FILE_EDITOR_ZERO_BYTES ? FILE_EDITOR_ZERO_BYTES : cap);
@@ -174,7 +175,10 @@ err_t file_editor_write(task_t *t, file_editor_t *ed, uint64_t offset, source_t 
 {
     assert(offset <= file_editor_size(ed));
     feed_t f = {.source = source};
-    err_t e = overwrite(t, ed, &f, offset);
+    *ret_source_failed = false;
+    err_t e = put_queue_drain(t, &ed->queue);
+    if (!e)
+        e = overwrite(t, ed, &f, offset);
     if (!e)
         e = append(t, ed, &f, &ed->options.chunker);
     free(f.buf);
@@ -243,10 +247,9 @@ static err_t cut(task_t *t, file_editor_t *ed, uint64_t size)
 {
     dag_ref_t ref;
     ed->is_changed = true;
-    if (!ed->raw) {
-        TRY(cut_node(t, ed, ed->root, size, 0));
-        return put_queue_drain(t, &ed->queue); /* what was cut may be read again */
-    }
+    TRY(put_queue_drain(t, &ed->queue));
+    if (!ed->raw)
+        return cut_node(t, ed, ed->root, size, 0);
     bytes_t kept = bytes_slice(block_bytes(ed->raw), 0, (size_t)size);
     TRY(file_raw_write(t, ed, node_format_of(&ed->raw->cid), kept, &ref));
     block_t *old = ed->raw;

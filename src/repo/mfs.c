@@ -205,6 +205,8 @@ static err_t run_once(task_t *t, mfs_t *m, mfs_op_fn op, void *arg, bool *ret_mi
     *ret_missing = m->local.missing;
     if (!e)
         mfs_trim(t, m);
+    if (m->queue.first_error.code)
+        mfs_write_again(t, m);
     gate_leave(&m->gate);
     return e;
 }

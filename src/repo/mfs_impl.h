@@ -108,7 +108,8 @@ MUST_CHECK err_t mfs_write_tree(task_t *t, mfs_t *m, mfs_node_t *dir, dag_ref_t 
  * root, and forgotten. Decides about when sharded directories turn back. */
 void mfs_clear_cache(task_t *t, mfs_t *m, mfs_node_t *dir, bytes_t touched);
 void mfs_queue_init(mfs_t *m);
-void mfs_trim(task_t *t, mfs_t *m); /* keeps the directories in memory below their maximum */
+void mfs_write_again(task_t *t, mfs_t *m); /* after the queue has failed */
+void mfs_trim(task_t *t, mfs_t *m);        /* keeps the directories in memory below their maximum */
 void mfs_free_tree(mfs_t *m, mfs_node_t *n);
 
 /* ── mfs.c ───────────────────────────────────────────────────────────────────────────────────── */

@@ -323,10 +323,12 @@ static mfs_node_t *first_changed(mfs_node_t *n)
     return list_is_empty(&n->changed) ? NULL : LIST_ENTRY(n->changed.next, mfs_node_t, in_changed);
 }
 
-static err_t write_down(task_t *t, mfs_t *m, mfs_node_t *top, dag_ref_t *ret_ref)
+err_t mfs_write_tree(task_t *t, mfs_t *m, mfs_node_t *top, dag_ref_t *ret_ref)
 {
     mfs_node_t *n = top;
     dag_ref_t ref;
+    if (list_is_empty(&top->changed) && !dir_editor_is_changed(top->editor))
+        return dir_editor_write(t, top->editor, &m->queue, ret_ref);
     for (;;) { /* down to a directory below which nothing has changed, then up */
         mfs_node_t *below = first_changed(n);
         if (below) {
@@ -347,27 +349,16 @@ static err_t write_down(task_t *t, mfs_t *m, mfs_node_t *top, dag_ref_t *ret_ref
 
 /* Nobody knows which of the blocks that were to be written are there: all of them are made again next time.
  */
-static void write_again(task_t *t, mfs_t *m)
+void mfs_write_again(task_t *t, mfs_t *m)
 {
+    error_slot_t why = *error_slot();
     put_queue_deinit(t, &m->queue);
     mfs_queue_init(m);
     LIST_EACH (n, &m->loaded, mfs_node_t, in_use) {
         dir_editor_mark_changed(n->editor);
         mfs_mark_changed(m, n);
     }
-}
-
-err_t mfs_write_tree(task_t *t, mfs_t *m, mfs_node_t *top, dag_ref_t *ret_ref)
-{
-    if (list_is_empty(&top->changed) && !dir_editor_is_changed(top->editor))
-        return dir_editor_write(t, top->editor, &m->queue, ret_ref);
-    err_t e = write_down(t, m, top, ret_ref);
-    if (e) {
-        error_slot_t why = *error_slot();
-        write_again(t, m);
-        *error_slot() = why;
-    }
-    return e;
+    *error_slot() = why;
 }
 
 /* boxo's estimate of a sharded directory moves with each put, also of what is there already. */
