@@ -1,18 +1,22 @@
 /* rpc_block: block/… Reference: ipfs/kubo core/commands/block.go. */
 #include "api/rpc_util.h"
-#include "api/upload.h"
 #include "base/log.h"
 #include "multi/multicodec.h"
 #include <stdlib.h>
 
-static err_t rpc_block_get(task_t *t, rpc_t *r)
+static err_t find_block(task_t *t, rpc_t *r, block_t **ret)
 {
     AUTO(node_session_t) session = {0};
-    AUTO_PTR(block_t) block = NULL;
     cid_t cid;
     TRY(rpc_resolve_cid(t, r, r->args[0], &cid));
     TRY(node_session_open(r->node, rpc_bool(r, "offline", false), &session));
-    TRY(blocks_get(t, session.blocks, &cid, &block));
+    return blocks_get(t, session.blocks, &cid, ret);
+}
+
+static err_t rpc_block_get(task_t *t, rpc_t *r)
+{
+    AUTO_PTR(block_t) block = NULL;
+    TRY(find_block(t, r, &block));
     TRY(rpc_begin_bytes(t, r, "application/vnd.ipld.raw", (int64_t)block->len));
     return exchange_write(t, r->x, block_bytes(block));
 }
@@ -25,13 +29,9 @@ static err_t emit_key(task_t *t, rpc_t *r, const cid_t *cid, size_t size)
 
 static err_t rpc_block_stat(task_t *t, rpc_t *r)
 {
-    AUTO(node_session_t) session = {0};
     AUTO_PTR(block_t) block = NULL;
-    cid_t cid;
-    TRY(rpc_resolve_cid(t, r, r->args[0], &cid));
-    TRY(node_session_open(r->node, rpc_bool(r, "offline", false), &session));
-    TRY(blocks_get(t, session.blocks, &cid, &block));
-    return emit_key(t, r, &cid, block->len);
+    TRY(find_block(t, r, &block));
+    return emit_key(t, r, &block->cid, block->len);
 }
 
 /* ── put ─────────────────────────────────────────────────────────────────────────────────────── */
@@ -121,28 +121,18 @@ static err_t put_options(rpc_t *r, rpc_put_t *p)
     return format && *format ? read_format(r, format, p) : rpc_codec_option(r, "cid-codec", "raw", &p->codec);
 }
 
+static err_t put_one(task_t *t, rpc_t *r, void *arg, bytes_t data)
+{
+    cid_t cid;
+    TRY(rpc_put_block(t, r, arg, data, &cid));
+    return emit_key(t, r, &cid, data.len);
+}
+
 static err_t rpc_block_put(task_t *t, rpc_t *r)
 {
-    AUTO(upload_t) u = {0};
-    AUTO(buf_t) data = {0};
     rpc_put_t p;
-    size_t count = 0;
     TRY(put_options(r, &p));
-    if (upload_init(&u, r->x))
-        return fail(ERR_USAGE, "file argument 'data' is required");
-    for (;; count++) {
-        cid_t cid;
-        bool has;
-        TRY(upload_next(t, &u, &has));
-        if (!has)
-            break;
-        buf_init(&data, RPC_BLOCK_INPUT_MAX);
-        TRY(upload_read_all(t, &u, &data));
-        TRY(rpc_put_block(t, r, &p, buf_bytes(&data), &cid));
-        TRY(emit_key(t, r, &cid, data.len));
-        buf_deinit(&data);
-    }
-    return count ? OK : fail(ERR_USAGE, "file argument 'data' is required");
+    return rpc_each_upload(t, r, "data", put_one, &p);
 }
 
 /* ── rm ──────────────────────────────────────────────────────────────────────────────────────── */

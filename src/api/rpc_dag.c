@@ -1,7 +1,6 @@
 /* rpc_dag: dag/put, dag/get, dag/resolve, dag/stat, resolve. Reference: ipfs/kubo core/commands/dag. The
  * archives: rpc_car.c. */
 #include "api/rpc_util.h"
-#include "api/upload.h"
 #include "codec/ipld_tree.h"
 #include "dag/cid_set.h"
 #include "dag/dag_walk.h"
@@ -42,8 +41,9 @@ static err_t put_options(rpc_t *r, dag_put_t *p)
     return OK;
 }
 
-static err_t put_one(task_t *t, rpc_t *r, const dag_put_t *p, bytes_t input)
+static err_t put_one(task_t *t, rpc_t *r, void *arg, bytes_t input)
 {
+    const dag_put_t *p = arg;
     AUTO(ipld_tree_t) tree = {0};
     AUTO(buf_t) data = {0};
     char text[CID_TEXT_MAX];
@@ -60,24 +60,9 @@ static err_t put_one(task_t *t, rpc_t *r, const dag_put_t *p, bytes_t input)
 
 static err_t rpc_dag_put(task_t *t, rpc_t *r)
 {
-    AUTO(upload_t) u = {0};
-    AUTO(buf_t) input = {0};
     dag_put_t p;
-    size_t count = 0;
     TRY(put_options(r, &p));
-    if (upload_init(&u, r->x))
-        return fail(ERR_USAGE, "file argument 'object data' is required");
-    for (;; count++) {
-        bool has;
-        TRY(upload_next(t, &u, &has));
-        if (!has)
-            break;
-        buf_init(&input, RPC_BLOCK_INPUT_MAX);
-        TRY(upload_read_all(t, &u, &input));
-        TRY(put_one(t, r, &p, buf_bytes(&input)));
-        buf_deinit(&input);
-    }
-    return count ? OK : fail(ERR_USAGE, "file argument 'object data' is required");
+    return rpc_each_upload(t, r, "object data", put_one, &p);
 }
 
 /* ── paths ───────────────────────────────────────────────────────────────────────────────────── */

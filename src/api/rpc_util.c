@@ -1,4 +1,5 @@
 #include "api/rpc_util.h"
+#include "api/upload.h"
 #include "dag/path.h"
 #include "dag/walk.h"
 #include "naming/naming.h"
@@ -35,6 +36,27 @@ err_t rpc_resolve_cid(task_t *t, rpc_t *r, const char *text, cid_t *ret_cid)
     node_session_close(&session);
     free(path);
     return e;
+}
+
+err_t rpc_each_upload(task_t *t, rpc_t *r, const char *name, rpc_upload_fn fn, void *arg)
+{
+    enum { INPUT_MAX_BYTES = 8 << 20 };
+    AUTO(upload_t) u = {0};
+    AUTO(buf_t) data = {0};
+    bool has = true;
+    size_t count = 0;
+    err_t e = upload_init(&u, r->x);
+    while (!e && has) {
+        TRY(upload_next(t, &u, &has));
+        if (!has)
+            break;
+        buf_init(&data, INPUT_MAX_BYTES);
+        TRY(upload_read_all(t, &u, &data));
+        TRY(fn(t, r, arg, buf_bytes(&data)));
+        buf_deinit(&data);
+        count++;
+    }
+    return count ? OK : fail(ERR_USAGE, "file argument '%s' is required", name);
 }
 
 err_t rpc_dag_presence(task_t *t, rpc_t *r, const cid_t *root, bool *ret_complete, uint64_t *ret_bytes)

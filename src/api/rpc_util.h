@@ -29,7 +29,10 @@ typedef struct rpc_put {
     size_t digest_len; /* 0: the hash function's own */
     uint8_t version;
 } rpc_put_t;
-enum { RPC_BLOCK_INPUT_MAX = 8 << 20 }; /* what is read before the block is refused by its own limit */
+/* Gives each file of the upload, whole, to fn. ERR_USAGE: there is none, with the argument's name; ERR_LIMIT:
+ * over 8 MiB, which no block is made of. */
+typedef err_t (*rpc_upload_fn)(task_t *t, rpc_t *r, void *arg, bytes_t data);
+MUST_CHECK err_t rpc_each_upload(task_t *t, rpc_t *r, const char *name, rpc_upload_fn fn, void *arg);
 /* Stores a block, durably, pins it with the option `pin`, announces it. ERR_LIMIT: over 2 MiB; ERR_DENIED:
  * not a hash function, or length of a digest, that blocks are addressed with. */
 MUST_CHECK err_t rpc_put_block(task_t *t, rpc_t *r, const rpc_put_t *p, bytes_t data, cid_t *ret_cid);
@@ -53,8 +56,8 @@ MUST_CHECK err_t rpc_profile(task_t *t, rpc_t *r);      /* diag/profile */
 MUST_CHECK err_t rpc_bitswap_stat(task_t *t, rpc_t *r); /* bitswap/stat, stats/bitswap */
 /* Streams the log's lines up to a level (NULL: all that are written) until the client leaves. */
 MUST_CHECK err_t rpc_tail_log(task_t *t, rpc_t *r, const char *level);
-/* The encoding of peer IDs that an option asks for ("peerid-base", "ipns-base"): "b58mh", or the name or letter
- * of a multibase, in which the ID is printed as a CID. */
+/* The encoding of peer IDs that an option asks for ("peerid-base", "ipns-base"): "b58mh", or the name or
+ * letter of a multibase, in which the ID is printed as a CID. */
 typedef struct peer_base {
     bool is_cid;
     multibase_t base;
