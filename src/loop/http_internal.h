@@ -1,9 +1,9 @@
 /* http_internal: a request on its way between libmicrohttpd and its handler.
  *
  * http_server.c owns the daemon and libmicrohttpd's callbacks; http_exchange.c is what the handler sees;
- * http_conns.c ends connections that keep a place without a request;
- * http_spool.c keeps what is written while a body still comes in. All run on the loop thread: the one
- * side stores bytes and wakes the task, the other takes them and resumes the connection.
+ * http_early.c sends an error while a long body still comes; http_conns.c ends connections that keep a place
+ * without a request; http_spool.c keeps what is written while a body still comes in. All run on the loop
+ * thread: the one side stores bytes and wakes the task, the other takes them and resumes the connection.
  *
  *   phase:  HEAD ──handler reads──→ BODY ──body ended──→ READY ──begun──→ ANSWERING
  *           HEAD ──no body in the request──────────────→ READY
@@ -21,6 +21,8 @@
 #define HTTP_SPOOL_MEMORY_BYTES (1024 * 1024)
 #define HTTP_SPOOL_FILE_BYTES (1024 * 1024 * 1024UL)
 #define HTTP_DISCARD_BYTES (64 * 1024 * 1024)
+#define HTTP_EARLY_BYTES                                                                                     \
+    (1024 * 1024) /* of a rest that is dropped, before the answer goes out in front of its end */
 #define HTTP_TARGET_MAX_BYTES (16 * 1024)
 #define HTTP_FIELDS_MAX_BYTES (64 * 1024)
 
@@ -78,6 +80,7 @@ typedef struct http_exchange {
     /* body */
     queue_t upload;
     uint64_t discarded_bytes;
+    bool is_answered_early;
     uint8_t *read_out; /* where a waiting read wants its bytes, NULL when none waits */
     size_t read_cap, read_got;
     event_t upload_changed;
@@ -105,6 +108,11 @@ size_t http_exchange_waiting(const http_exchange_t *x);
 /* For each pair of the fields, fn(arg, name, value). */
 void http_fields_each(const http_fields_t *f, void (*fn)(void *arg, const char *name, const char *value),
                       void *arg);
+
+/* http_early.c: sends the whole answer of a handler that has given the upload up, past libmicrohttpd, which
+ * would wait for the end of the body. Only errors, and only what fits into memory and the socket at once:
+ * else false, and nothing was sent. */
+bool http_answer_early(http_exchange_t *x, int fd);
 
 /* http_server.c: lets libmicrohttpd look at the connection again, when it is suspended. */
 void http_resume(http_exchange_t *x);

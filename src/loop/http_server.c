@@ -275,6 +275,8 @@ static enum MHD_Result on_body(http_exchange_t *x, const char *data, size_t *siz
     if (x->is_finished) {
         x->discarded_bytes += *size;
         *size = 0;
+        if (!x->is_answered_early && x->discarded_bytes > HTTP_EARLY_BYTES)
+            x->is_answered_early = http_answer_early(x, fd_of(x->connection));
         return x->discarded_bytes > HTTP_DISCARD_BYTES ? MHD_NO : MHD_YES;
     }
     *size -= http_exchange_upload(x, bytes_of(data, *size));
@@ -289,6 +291,8 @@ static enum MHD_Result on_body_end(http_exchange_t *x)
         x->phase = HTTP_PHASE_READY;
         event_fire(&x->upload_changed);
     }
+    if (x->is_answered_early)
+        return MHD_NO;
     if (x->base.has_begun)
         return start_answer(x);
     suspend(x);

@@ -12,7 +12,8 @@
  * while a body still comes in. What a handler writes during an upload is therefore spooled, the first
  * 1 MiB in memory, the rest in an unlinked temporary file ($TMPDIR or /tmp, at most 1 GiB), and follows
  * when the body has ended. What the handler leaves unread is read and dropped up to 64 MiB, then the
- * connection is closed.
+ * connection is closed. When more than 1 MiB of it has come, an answer that is an error goes out before the
+ * end of the body, so that who uploads a lot hears why it is not wanted.
  *
  * A client that leaves: exchange_is_gone() turns true, reads and writes give ERR_CLOSED, and the
  * handler's task is cancelled. While the handler waits for something else it is noticed within a second.

@@ -430,6 +430,25 @@ static err_t play_endless_rest(task_t *t, world_t *w, buf_t *out)
 }
 SCENE(endless_rest)
 
+/* The error comes while the body has not ended. */
+static err_t play_early_error(task_t *t, world_t *w, buf_t *out)
+{
+    AUTO_PTR(stream_t) s = NULL;
+    uint8_t *piece = xcalloc(1, 2 * MIB);
+    TRY(net_dial(t, &w->at, &s));
+    err_t e = stream_write(
+        t, s, BYTES_LIT("POST /enough HTTP/1.1\r\nHost: h\r\nContent-Length: 1000000000000\r\n\r\n"));
+    if (!e)
+        e = stream_write(t, s, bytes_of(piece, 2 * MIB));
+    free(piece);
+    TRY(e);
+    TRY(read_one(t, s, out));
+    CHECK(has(out, "HTTP/1.1 400 ") && has(out, "Connection: close\r\n") && ends_with(out, "enough\n"));
+    CHECK_ERR(ERR_RESET, send_forever(t, s)); /* once more than is dropped has come */
+    return OK;
+}
+SCENE(early_error)
+
 /* A handler that never reads, and whose answer is too large to wait for the end of the body. */
 static err_t play_ignored_body(task_t *t, world_t *w, buf_t *out)
 {
@@ -795,27 +814,17 @@ static void stop(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(simple),
-        cmocka_unit_test(head),
-        cmocka_unit_test(keep_alive),
-        cmocka_unit_test(upload),
-        cmocka_unit_test(expect_continue),
-        cmocka_unit_test(rest_of_a_body),
-        cmocka_unit_test(endless_rest),
-        cmocka_unit_test(spool),
-        cmocka_unit_test(ignored_body),
-        cmocka_unit_test(slow_client),
-        cmocka_unit_test(with_length),
-        cmocka_unit_test(cut_answers),
-        cmocka_unit_test(client_leaves),
-        cmocka_unit_test(half_closed),
-        cmocka_unit_test(nonsense),
-        cmocka_unit_test(big_head),
-        cmocka_unit_test(per_ip),
-        cmocka_unit_test(slow_heads),
-        cmocka_unit_test(many_query_parts),
-        cmocka_unit_test(idle_timeout),
-        cmocka_unit_test(stop),
+        cmocka_unit_test(simple),          cmocka_unit_test(head),
+        cmocka_unit_test(keep_alive),      cmocka_unit_test(upload),
+        cmocka_unit_test(expect_continue), cmocka_unit_test(rest_of_a_body),
+        cmocka_unit_test(endless_rest),    cmocka_unit_test(early_error),
+        cmocka_unit_test(spool),           cmocka_unit_test(ignored_body),
+        cmocka_unit_test(slow_client),     cmocka_unit_test(with_length),
+        cmocka_unit_test(cut_answers),     cmocka_unit_test(client_leaves),
+        cmocka_unit_test(half_closed),     cmocka_unit_test(nonsense),
+        cmocka_unit_test(big_head),        cmocka_unit_test(per_ip),
+        cmocka_unit_test(slow_heads),      cmocka_unit_test(many_query_parts),
+        cmocka_unit_test(idle_timeout),    cmocka_unit_test(stop),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -98,6 +98,11 @@ def test_damaged_archives(shop):
     fails(node, "dag", "import", bad, saying="over the limit")
     status, lines = import_by_rpc(node)
     check(status == 400 and "argument 'path' is required" in lines[0]["Message"], f"no file: {status} {lines}")
+    with open(bad, "wb") as f:  # longer than what is dropped of an upload: the error comes before its end
+        f.write(cars.header([]) + cars.section(blocks[0][0], blocks[1][1]))
+        for _ in range(80):
+            f.write(cars.section(*blocks[1]) * 10)
+    fails(node, "dag", "import", bad, saying=f'import failed at block "{cars.cid_text(blocks[0][0])}"')
     bad.write_bytes(good)
     check(node.text("dag", "import", bad) == f"Pinned root\t{cars.cid_text(blocks[0][0])}\tsuccess", "the sound archive")
 
