@@ -236,28 +236,9 @@ static err_t read_allow_list(const config_t *config, replica_config_t *rc, peer_
     return OK;
 }
 
-/* A size or duration that cannot be read must not quietly become the default. */
-static err_t check_replication(const config_t *config)
-{
-    static const struct {
-        const char *key, *example;
-        uint64_t (*read)(const config_t *c, const char *path, uint64_t otherwise);
-    } values[] = {{"Replication.MaxBytes", "10GB", config_size},
-                  {"Replication.Heartbeat", "1s", config_duration_ms},
-                  {"Replication.LostGrace", "1m", config_duration_ms},
-                  {"Replication.PruneGrace", "1h", config_duration_ms}};
-    for (size_t i = 0; i < ARRAY_LEN(values); i++) {
-        const char *key = values[i].key;
-        if (config_has(config, key) && values[i].read(config, key, 1) != values[i].read(config, key, 2))
-            return fail(ERR_USAGE, "config %s cannot be read: give a value like %s", key, values[i].example);
-    }
-    return OK;
-}
-
 static err_t start_replica(task_t *t, node_t *n)
 {
     const config_t *config = repo_config(n->repo);
-    TRY(check_replication(config));
     replica_config_t rc;
     replica_config_default(&rc);
     rc.host = n->host;
@@ -282,6 +263,7 @@ static err_t start_replica(task_t *t, node_t *n)
 
 err_t node_go_online(task_t *t, node_t *n, const node_options_t *o)
 {
+    TRY(config_check(repo_config(n->repo), ""));
     TRY(start_host(n, o));
     TRY(listen_all(t, n->host, repo_config(n->repo), o->listen, o->n_listen));
     TRY(start_routing(t, n));

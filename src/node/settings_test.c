@@ -55,20 +55,32 @@ static err_t peering(task_t *t, void *arg)
     return OK;
 }
 
-/* A limit that cannot be read stops the node: it must not quietly become the default. */
-static err_t replication_values(task_t *t, void *arg)
+/* Writes into the file, past the check of repo_config_set. */
+static void edit_config(task_t *t, const char *key, const char *value)
 {
+    AUTO_PTR(config_t) c = NULL;
+    assert_ok(config_load(t, REPO "/config", &c));
+    assert_ok(config_set(c, key, value));
+    assert_ok(config_save(t, c, REPO "/config"));
+}
+
+/* A limit that cannot be read stops the node: it must not quietly become the default. */
+static err_t unreadable_values(task_t *t, void *arg)
+{
+    static const char *const rows[][2] = {{"Replication.MaxBytes", "\"plenty\""},
+                                          {"Replication.LostGrace", "\"soon\""},
+                                          {"Datastore.StorageMax", "\"10XB\""}};
     node_options_t o;
     node_t *n = open_node(t, &o);
-    configure(t, node_repo(n), "Replication.MaxBytes", "\"plenty\"");
-    assert_err(node_go_online(t, n, &o), ERR_USAGE);
-    assert_non_null(strstr(error_text(ERR_USAGE), "Replication.MaxBytes"));
-    node_close(t, n);
-    assert_ok(node_open(t, &o, &n));
-    configure(t, node_repo(n), "Replication.MaxBytes", "\"5GB\"");
-    configure(t, node_repo(n), "Replication.LostGrace", "\"soon\"");
-    assert_err(node_go_online(t, n, &o), ERR_USAGE);
-    assert_non_null(strstr(error_text(ERR_USAGE), "Replication.LostGrace"));
+    for (size_t i = 0; i < ARRAY_LEN(rows); i++) {
+        assert_err(repo_config_set(t, node_repo(n), rows[i][0], rows[i][1]), ERR_INVALID);
+        node_close(t, n);
+        edit_config(t, rows[i][0], rows[i][1]);
+        assert_ok(node_open(t, &o, &n));
+        assert_err(node_go_online(t, n, &o), ERR_INVALID);
+        assert_non_null(strstr(error_text(ERR_INVALID), rows[i][0]));
+        assert_ok(repo_config_unset(t, node_repo(n), rows[i][0]));
+    }
     node_close(t, n);
     return OK;
 }
@@ -259,7 +271,7 @@ static void test_names(void **state)
         assert_ok(net_run(1, 2, name, NULL, NULL));                                                          \
     }
 TEST(peering)
-TEST(replication_values)
+TEST(unreadable_values)
 TEST(bootstrap_comes_back)
 TEST(addresses)
 TEST(announce_alone)
@@ -271,7 +283,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_peering),
-        cmocka_unit_test(test_replication_values),
+        cmocka_unit_test(test_unreadable_values),
         cmocka_unit_test(test_bootstrap_comes_back),
         cmocka_unit_test(test_addresses),
         cmocka_unit_test(test_announce_alone),

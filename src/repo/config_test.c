@@ -269,13 +269,55 @@ static void test_files(void **state)
     assert_ok(test_run(files, NULL));
 }
 
+static void test_check(void **state)
+{
+    static const struct {
+        const char *path, *value;
+        err_t expected;
+    } rows[] = {
+        {"Datastore.StorageMax", "\"10GB\"", OK},
+        {"Datastore.StorageMax", "1000", OK},
+        {"Datastore.StorageMax", "\"\"", OK},
+        {"Datastore.StorageMax", "null", OK},
+        {"Datastore.StorageMax", "\"10XB\"", ERR_INVALID},
+        {"Datastore.StorageMax", "-1", ERR_INVALID},
+        {"Datastore.StorageMax", "true", ERR_INVALID},
+        {"Datastore.StorageMax", "{\"a\": 1}", ERR_INVALID},
+        {"Datastore.GCPeriod", "\"1h\"", OK},
+        {"Datastore.GCPeriod", "\"0\"", OK},
+        {"Datastore.GCPeriod", "\"1 hour\"", ERR_INVALID},
+        {"Datastore", "{\"GCPeriod\": \"soon\"}", ERR_INVALID},
+        {"Datastore", "{\"Other\": \"soon\"}", OK},
+        {"Replication.Heartbeat", "\"fast\"", ERR_INVALID},
+        {"Routing.Type", "\"10XB\"", OK}, /* not this function's business */
+    };
+    for (size_t i = 0; i < ARRAY_LEN(rows); i++) {
+        AUTO_PTR(config_t) c = NULL;
+        assert_ok(config_parse(BYTES_LIT("{}"), &c));
+        assert_ok(config_set(c, rows[i].path, rows[i].value));
+        assert_int_equal(config_check(c, rows[i].path), rows[i].expected);
+        assert_int_equal(config_check(c, ""), rows[i].expected);
+        assert_ok(config_check(c, "Data")); /* a part of a name is not above it */
+        assert_ok(config_check(c, "Swarm"));
+    }
+    AUTO_PTR(config_t) c = NULL;
+    assert_ok(config_parse(BYTES_LIT("{\"Datastore\": {\"StorageMax\": \"10XB\"}}"), &c));
+    assert_err(config_check(c, ""), ERR_INVALID);
+    assert_non_null(strstr(error_text(ERR_INVALID), "Datastore.StorageMax in the config is \"10XB\""));
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_defaults), cmocka_unit_test(test_typed_values),
-        cmocka_unit_test(test_units),    cmocka_unit_test(test_get_and_set),
-        cmocka_unit_test(test_secret),   cmocka_unit_test(test_identity),
-        cmocka_unit_test(test_profiles), cmocka_unit_test(test_unknown_keys_are_kept),
+        cmocka_unit_test(test_check),
+        cmocka_unit_test(test_defaults),
+        cmocka_unit_test(test_typed_values),
+        cmocka_unit_test(test_units),
+        cmocka_unit_test(test_get_and_set),
+        cmocka_unit_test(test_secret),
+        cmocka_unit_test(test_identity),
+        cmocka_unit_test(test_profiles),
+        cmocka_unit_test(test_unknown_keys_are_kept),
         cmocka_unit_test(test_files),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

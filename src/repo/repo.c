@@ -214,7 +214,8 @@ static err_t change_config(task_t *t, repo_t *r, config_change_fn change, const 
 static err_t change_set(task_t *t, repo_t *r, config_t *c, const void *arg)
 {
     const char *const *pair = arg;
-    return config_set(c, pair[0], pair[1]);
+    TRY(config_set(c, pair[0], pair[1]));
+    return config_check(c, pair[0]);
 }
 
 err_t repo_config_set(task_t *t, repo_t *r, const char *path, const char *value_json)
@@ -235,7 +236,8 @@ err_t repo_config_unset(task_t *t, repo_t *r, const char *path)
 
 static err_t change_replace(task_t *t, repo_t *r, config_t *c, const void *arg)
 {
-    return config_replace(c, *(const bytes_t *)arg);
+    TRY(config_replace(c, *(const bytes_t *)arg));
+    return config_check(c, "");
 }
 
 err_t repo_config_replace(task_t *t, repo_t *r, bytes_t text)

@@ -3,8 +3,10 @@
 #include "repo/repo_impl.h"
 #include <stdio.h>
 #include <stdlib.h>
+#include <unistd.h>
 
 #define VERSION_MAX_BYTES 64
+#define LOCK_TEXT_MAX 32
 #define PATH_CHARS_MAX (REPO_PATH_MAX - 1024) /* so that every path below it fits */
 
 /* ── finding ─────────────────────────────────────────────────────────────────────────────────── */
@@ -90,6 +92,39 @@ err_t repo_check(task_t *t, const char *path)
     return check_version_text(t, path, text);
 }
 
+/* The lock is the lock; what is in its file tells people who has it. */
+static err_t sign_lock(task_t *t, file_t *lock)
+{
+    char text[LOCK_TEXT_MAX];
+    int n = snprintf(text, sizeof text, "%10d\n", (int)getpid());
+    bytes_t piece = bytes_of(text, (size_t)n);
+    return file_write_at(t, lock, &piece, 1, 0);
+}
+
+static err_t tell_who_locks(task_t *t, const char *path, file_t *lock)
+{
+    char text[LOCK_TEXT_MAX] = "", file[REPO_PATH_MAX + 64];
+    size_t n = 0;
+    const char *api = "";
+    AUTO(buf_t) address = {0};
+    buf_init(&address, VERSION_MAX_BYTES + 1);
+    if (file_read_at(t, lock, (uint8_t *)text, sizeof text - 1, 0, &n))
+        n = 0;
+    text[n] = 0;
+    long pid = strtol(text, NULL, 10);
+    if (fs_read_file(t, repo_file(path, "api", file), VERSION_MAX_BYTES, &address) ||
+        buf_cstr(&address, &api))
+        api = "";
+    if (pid <= 0)
+        return fail(ERR_IN_USE, "the repository %s is in use by another process (someone else has the lock)",
+                    path);
+    return fail(
+        ERR_IN_USE,
+        "the repository %s is in use by the process with pid %ld%s%s: stop it, or use another repository "
+        "(--repo)",
+        path, pid, *api ? ", a node whose RPC is at " : "", api);
+}
+
 err_t repo_lock(task_t *t, const char *path, file_t **ret_lock)
 {
     char file[REPO_PATH_MAX + 64];
@@ -97,8 +132,9 @@ err_t repo_lock(task_t *t, const char *path, file_t **ret_lock)
     TRY(file_open(t, repo_file(path, "repo.lock", file), FILE_READ | FILE_WRITE | FILE_CREATE, 0600, &lock));
     err_t e = file_try_lock(lock);
     if (e == ERR_IN_USE)
-        return fail(e, "the repository %s is in use by another process (someone else has the lock)", path);
+        return tell_who_locks(t, path, lock);
     TRY(e);
+    TRY(sign_lock(t, lock));
     *ret_lock = lock;
     lock = NULL;
     return OK;

@@ -123,3 +123,19 @@ def test_storage_limit_under_load(shop):
     node.run("pin", "rm", pinned[0], pinned[1])
     node.run("add", "-Q", stdin=nodes.make_bytes("again", 3 * MIB))
     check(node.text("pin", "verify") == "", "a pin is broken")
+
+
+def test_malformed_sizes_and_the_lock(shop):
+    """A size or duration that cannot be read is an error that names it, when it is set and at the start; a second node is told who has the
+    repository."""
+    node = shop.node("malformed", start=False)
+    fails(node, "config", "Datastore.StorageMax", "10XB", saying='Datastore.StorageMax.*"10XB".*10GB')
+    fails(node, "config", "--json", "Swarm.ConnMgr", '{"GracePeriod": "soon"}', saying="Swarm.ConnMgr.GracePeriod.*soon.*duration")
+    check(node.text("config", "Datastore.StorageMax") == "10GB", "the config was changed")
+    path = node.repo / "config"
+    path.write_text(path.read_text().replace('"StorageMax": "10GB"', '"StorageMax": "10XB"'))
+    fails(node, *node.start_words(), saying='Datastore.StorageMax.*"10XB"')
+    node.run("config", "Datastore.StorageMax", "1GB")  # what is wrong can be mended
+    node.start()
+    said = fails(node, *node.start_words(), saying="in use by the process with pid")
+    check(f"pid {node.process.pid}," in said and f"/tcp/{node.api_port}" in said, said)
