@@ -1,6 +1,6 @@
 #include "api/gateway.h"
-#include "api/routing_v1.h"
 #include "api/http_date.h"
+#include "api/routing_v1.h"
 #include "base/metrics.h"
 #include "base/version.h"
 #include <stdio.h>
@@ -261,12 +261,6 @@ static err_t resolve(task_t *t, gateway_request_t *r, bool *ret_answered)
     return is_again ? gateway_resolve(t, r) : e;
 }
 
-static err_t fail_denied(bytes_t path)
-{
-    return fail(ERR_BLOCKED, "%.*s is blocked and cannot be provided", (int)(path.len < 200 ? path.len : 200),
-                (const char *)path.data);
-}
-
 static err_t serve_content_path(task_t *t, gateway_request_t *r)
 {
     bool is_answered = false;
@@ -280,13 +274,12 @@ static err_t serve_content_path(task_t *t, gateway_request_t *r)
         return gateway_fail(t, r, 406,
                             "only trustless requests are accepted on this gateway: "
                             "https://specs.ipfs.tech/http-gateways/trustless-gateway/");
-    if (node_is_denied(r->api->node, buf_bytes(&r->content_path)))
-        return fail_denied(buf_bytes(&r->content_path));
+    TRY(node_check_path(r->api->node, buf_bytes(&r->content_path)));
     if (r->format == GATEWAY_FORMAT_IPNS_RECORD)
         return gateway_serve_ipns_record(t, r);
     TRY(gateway_resolve_names(t, r));
-    if (r->is_mutable && node_is_denied(r->api->node, buf_bytes(&r->immutable_path)))
-        return fail_denied(buf_bytes(&r->immutable_path));
+    if (r->is_mutable)
+        TRY(node_check_path(r->api->node, buf_bytes(&r->immutable_path)));
     if (r->format == GATEWAY_FORMAT_CAR)
         return gateway_serve_car(t, r);
     TRY(resolve(t, r, &is_answered));

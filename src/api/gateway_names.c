@@ -2,6 +2,9 @@
 #include "api/gateway.h"
 #include "naming/naming.h"
 
+/* Every host that a client names is looked up before anything is served on it. */
+enum { HOST_LOOKUP_MS = 5000 };
+
 bool gateway_has_dnslink(task_t *t, gateway_request_t *r, bytes_t host)
 {
     char name[DNS_NAME_MAX_CHARS + 1];
@@ -12,8 +15,12 @@ bool gateway_has_dnslink(task_t *t, gateway_request_t *r, bytes_t host)
         return false;
     memcpy(name, bare.data, bare.len);
     name[bare.len] = 0;
-    return strlen(name) == bare.len && dns_is_domain(name) && !naming_has_dnslink(t, naming, name, &has) &&
-           has;
+    if (strlen(name) != bare.len || !dns_is_domain(name))
+        return false;
+    deadline_t d = deadline_push(t, HOST_LOOKUP_MS);
+    err_t e = naming_has_dnslink(t, naming, name, &has);
+    deadline_pop(t, &d);
+    return !e && has;
 }
 
 static err_t resolve_name(task_t *t, gateway_request_t *r)

@@ -82,6 +82,17 @@ static err_t redirect(task_t *t, gateway_request_t *r, site_rules_t *s, int stat
     return gateway_redirect(t, r, status, text);
 }
 
+/* A rule must not lead where the operator's rules say no. */
+static err_t check_target(const gateway_request_t *r, const site_rules_t *s)
+{
+    AUTO(buf_t) path = {0};
+    char root[CID_TEXT_MAX];
+    buf_init(&path, 2 * GATEWAY_PATH_MAX_BYTES);
+    TRY(buf_printf(&path, "/ipfs/%s", cid_print(&r->path.root, root)));
+    TRY(buf_append(&path, buf_bytes(&s->to)));
+    return node_check_path(r->api->node, buf_bytes(&path));
+}
+
 static err_t apply(task_t *t, gateway_request_t *r, site_rules_t *s, bool *ret_answered, bool *ret_again)
 {
     int status;
@@ -97,6 +108,8 @@ static err_t apply(task_t *t, gateway_request_t *r, site_rules_t *s, bool *ret_a
     TRY(redirects_file_match(&s->file, buf_bytes(&s->path), &s->to, &status));
     if (!status)
         return OK;
+    if (status == 200 || status >= 400)
+        TRY(check_target(r, s));
     *ret_answered = status != 200;
     *ret_again = status == 200;
     if (status >= 400)

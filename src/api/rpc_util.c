@@ -7,15 +7,29 @@
 
 enum { MAX_COUNTED_BLOCKS = 1 << 22 };
 
+/* Denylists speak of "/ipfs/CID/…"; people write "CID/…" and "ipfs://CID/…", too. */
+static err_t check_denied(rpc_t *r, const char *text)
+{
+    AUTO(buf_t) path;
+    buf_init(&path, RPC_PATH_MAX_BYTES + 8);
+    if (!strncmp(text, "ipfs://", 7) || !strncmp(text, "ipns://", 7))
+        TRY(buf_printf(&path, "/%.4s/%s", text, text + 7));
+    else
+        TRY(buf_printf(&path, "%s%s", *text == '/' ? "" : "/ipfs/", text));
+    return node_check_path(r->node, buf_bytes(&path));
+}
+
 err_t rpc_content_path(task_t *t, rpc_t *r, const char *text, buf_t *out)
 {
     AUTO(naming_answer_t) answer = {0};
     naming_options_t o;
+    TRY(check_denied(r, text));
     if (strncmp(text, "/ipns/", 6) != 0 && strncmp(text, "ipns://", 7) != 0)
         return buf_append(out, bytes_str(text));
     naming_options_default(&o);
     o.is_offline = rpc_bool(r, "offline", false);
     TRY(naming_resolve(t, node_naming(r->node), text, &o, &answer));
+    TRY(node_check_path(r->node, buf_bytes(&answer.path)));
     return buf_append(out, buf_bytes(&answer.path));
 }
 

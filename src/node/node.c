@@ -346,9 +346,12 @@ blocks_t *node_local_blocks(node_t *n)
     return n->local;
 }
 
-bool node_is_denied(const node_t *n, bytes_t path)
+err_t node_check_path(const node_t *n, bytes_t path)
 {
-    return n->denylist && denylist_has_path(n->denylist, path);
+    if (!n->denylist || !denylist_has_path(n->denylist, path))
+        return OK;
+    return fail(ERR_BLOCKED, "%.*s is blocked and cannot be provided", (int)(path.len < 200 ? path.len : 200),
+                (const char *)path.data);
 }
 
 err_t node_session_open(node_t *n, bool offline, node_session_t *ret)

@@ -48,9 +48,9 @@ replica_t *node_replica(node_t *n);
 /* Does replication hold the root here, for this node or for another? Answered offline, too. */
 bool node_is_replicated(task_t *t, node_t *n, const cid_t *root);
 
-/* Do the denylists (repo/denylist.h) name this path, "/ipfs/CID/…" or "/ipns/NAME/…", decoded? Blocks that
- * they name are ERR_BLOCKED through both of the following. */
-bool node_is_denied(const node_t *n, bytes_t path);
+/* ERR_BLOCKED when the denylists (repo/denylist.h) name this path, "/ipfs/CID/…" or "/ipns/NAME/…", decoded.
+ * Blocks that they name are ERR_BLOCKED through both of the following. */
+MUST_CHECK err_t node_check_path(const node_t *n, bytes_t path);
 /* Blocks of this node alone: local store, no network. Valid until node_close. */
 blocks_t *node_local_blocks(node_t *n);
 /* Blocks for one request: local store first, then (online) a bitswap session. With offline: local only. */

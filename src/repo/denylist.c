@@ -442,8 +442,30 @@ bool denylist_has_cid(const denylist_t *d, const cid_t *cid)
     return d->count && judge_root(d, &d->blocks, cid, BYTES_NONE) == VERDICT_DENIED;
 }
 
+/* As paths are followed: without empty names and ".", and ".." undone; "a/../b" is no way around a rule for
+ * "b". */
+static err_t normalize(bytes_t path, buf_t *out)
+{
+    while (path.len) {
+        bytes_t name = cut_root(&path);
+        if (!name.len || bytes_equal(name, BYTES_LIT(".")))
+            continue;
+        if (bytes_equal(name, BYTES_LIT(".."))) {
+            while (out->len && out->data[out->len - 1] != '/')
+                out->len--;
+            out->len -= out->len > 0;
+            continue;
+        }
+        if (out->len)
+            TRY(buf_append_u8(out, '/'));
+        TRY(buf_append(out, name));
+    }
+    return OK;
+}
+
 bool denylist_has_path(const denylist_t *d, bytes_t path)
 {
+    AUTO(buf_t) below = {0};
     cid_t cid;
     if (!d->count || path.len > PATH_MAX_BYTES / 2)
         return false;
@@ -451,7 +473,10 @@ bool denylist_has_path(const denylist_t *d, bytes_t path)
     if (!is_name && !skip(&path, "/ipfs/") && !skip(&path, "/ipld/"))
         return false;
     bytes_t root = cut_root(&path);
-    path = trim_slashes(path);
+    buf_init(&below, PATH_MAX_BYTES);
+    if (normalize(path, &below))
+        return false;
+    path = buf_bytes(&below);
     if (is_name)
         return (key_of_name(root, &cid) ? judge_root(d, &d->names, &cid, path)
                                         : judge_domain(d, root, path)) == VERDICT_DENIED;

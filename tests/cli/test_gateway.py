@@ -245,8 +245,10 @@ def test_gateway_denylists(shop):
         check_answer(ask(node, target), target, 410, "is blocked and cannot be provided")
     check_answer(ask(node, f"/ipfs/{CACHED}/root2/root3/root4/"), "the exception", 200, "hello\n")
     check_answer(ask(node, f"/ipfs/{LISTED}/"), "other content", 200)
-    refused = node.run("block", "get", document, check_code=False)
-    check(refused.returncode == 1 and b"is blocked and cannot be provided" in refused.stderr, f"block get: {refused.stderr}")
+    for words in (("block", "get", document), ("ls", f"{CACHED}/root2/root3"), ("ls", f"ipfs://{CACHED}/root2/root3"),
+                  ("ls", "/ipns/dnslink-dir-listing.example.org")):
+        refused = node.run(*words, check_code=False)
+        check(refused.returncode == 1 and b"is blocked and cannot be provided" in refused.stderr, f"{words}: {refused.stderr}")
 
 
 def test_gateway_previews(shop):
