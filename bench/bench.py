@@ -310,6 +310,58 @@ def bench_pins(shop):
     report("  peak memory above what it was", "MiB", memory, 1, smaller_is_better=True)
 
 
+FILES_WRITES = int(os.environ.get("BENCH_FILES", "500"))
+FILES_HEAD = b'--b\r\nContent-Disposition: form-data; name="file"; filename="x"\r\nContent-Type: application/octet-stream\r\n\r\n'
+
+
+def files_write(connection, path, data, **options):
+    query = "".join(f"&{key}={value}" for key, value in options.items())
+    connection.request("POST", f"/api/v0/files/write?arg={path}{query}", body=FILES_HEAD + data + b"\r\n--b--\r\n",
+                       headers={"Content-Type": "multipart/form-data; boundary=b"})
+    response = connection.getresponse()
+    answer = response.read()
+    nodes.check(response.status == 200, f"files/write {path}: {answer[:200]!r}")
+
+
+def bench_files(shop):
+    """`files write` by one client after another: small files, and appends to a large one. What our node acknowledges is on
+    disk; Kubo's blocks are not, since its block store does not sync."""
+    small, many, appended, large = {}, {}, {}, {}
+    made = [(who, make(f"files-{who}")) for who, make in makers(shop)]
+    for run in range(RUNS):
+        for who, node in made:
+            connection = http.client.HTTPConnection("127.0.0.1", node.api_port, timeout=600)
+            node.rpc_raw("files/mkdir", [f"/d{run}"])
+            began = time.monotonic()
+            for i in range(FILES_WRITES):
+                files_write(connection, f"/d{run}/file-{i}", b"some bytes %d\n" % i * 20, create="true")
+            small.setdefault(who, []).append(FILES_WRITES / (time.monotonic() - began))
+            began = time.monotonic()
+
+            def client(number):
+                own = http.client.HTTPConnection("127.0.0.1", node.api_port, timeout=600)
+                for i in range(FILES_WRITES // 8):
+                    files_write(own, f"/c{run}-{number}/file-{i}", b"some bytes %d\n" % i * 20, create="true", parents="true")
+            with concurrent.futures.ThreadPoolExecutor(8) as pool:
+                list(pool.map(client, range(8)))
+            many.setdefault(who, []).append(FILES_WRITES // 8 * 8 / (time.monotonic() - began))
+            size = 64 * MIB
+            began = time.monotonic()
+            files_write(connection, f"/big{run}", os.urandom(size), create="true")
+            large.setdefault(who, []).append(size / MIB / (time.monotonic() - began))
+            began = time.monotonic()
+            for i in range(FILES_WRITES // 4):
+                files_write(connection, f"/big{run}", b"x" * 4096, offset=size + 4096 * i)
+            appended.setdefault(who, []).append(FILES_WRITES // 4 / (time.monotonic() - began))
+            connection.close()
+    for who, node in made:
+        node.stop(60)
+    report(f"files write, {FILES_WRITES} small files, one client", "files/s", small, 0)
+    report("  eight clients", "files/s", many, 0)
+    report("  64 MiB in one write", "MiB/s", large, 0)
+    report("  appends of 4 KiB to it", "writes/s", appended, 0)
+
+
 def main(argv):
     kubo, program, *only = argv
     for name, function in list(globals().items()):
