@@ -1,7 +1,9 @@
 /* rpc_ls: `ls`: the links of directories and files, in flat memory for any number of them. Reference:
  * ipfs/kubo core/commands/ls.go. */
 #include "api/rpc_util.h"
+#include "base/reader.h"
 #include "base/rfc3339.h"
+#include "codec/ipld.h"
 #include "dag/dir_pages.h"
 #include <inttypes.h>
 #include <stdio.h>
@@ -150,14 +152,46 @@ static err_t list_by_name(task_t *t, ls_t *l, const dag_node_t *n)
     return list_pages(t, l, &pages);
 }
 
+static err_t keep_link(void *out, const cid_t *link)
+{
+    uint8_t raw[CID_BINARY_MAX];
+    writer_t w = writer_to(out);
+    write_length_prefixed(&w, bytes_of(raw, cid_encode(link, raw)));
+    return w.err;
+}
+
+/* Of a block that is no file or directory, whatever its codec: the links in it, which have no names. */
+static err_t list_block(task_t *t, ls_t *l)
+{
+    AUTO_PTR(block_t) block = NULL;
+    AUTO(buf_t) links = {0};
+    cid_t cid;
+    buf_init(&links, 2 * BLOCK_MAX_BYTES);
+    TRY(rpc_resolve_cid(t, l->r, l->arg, &cid));
+    TRY(blocks_get(t, l->blocks, &cid, &block));
+    TRY(ipld_links(cid.codec, block_bytes(block), keep_link, &links));
+    reader_t r = reader_of(buf_bytes(&links));
+    while (reader_left(&r)) {
+        dir_entry_t entry = {.name = BYTES_NONE};
+        TRY(cid_decode(read_length_prefixed(&r, CID_BINARY_MAX), &entry.cid));
+        TRY(emit_link(t, l, &entry));
+    }
+    return OK;
+}
+
 static err_t list_arg(task_t *t, ls_t *l)
 {
     AUTO(dag_node_t) n = {0};
-    TRY(rpc_resolve_node(t, l->r, l->blocks, l->arg, &n));
+    err_t e = rpc_resolve_node(t, l->r, l->blocks, l->arg, &n);
+    if (e && e != ERR_UNSUPPORTED)
+        return e;
     l->n_links = 0;
     if (!l->streams)
         TRY(begin_object(l));
-    TRY((!dag_node_is_dir(&n) ? list_parts : l->streams ? list_as_found : list_by_name)(t, l, &n));
+    if (e)
+        TRY(list_block(t, l));
+    else
+        TRY((!dag_node_is_dir(&n) ? list_parts : l->streams ? list_as_found : list_by_name)(t, l, &n));
     return l->streams ? OK : buf_printf(&l->out, "]}");
 }
 

@@ -80,6 +80,8 @@ def test_paths(shop):
     for path in (c, f"{c}/v/s", f"{c}/v/l/1", f"{n.json}/c/dir", f"/ipld/{n.dir}/Links/0/Name", f"{c}/nope", f"{c}/dir/nope"):
         for words in (["dag", "resolve", "--enc=json"], ["block", "stat"], ["refs", "-r"]):
             p.same(*words, path)
+    for path in (c, n.json, n.plain, n.plain_cbor, f"{c}/v", n.bytes):
+        p.same("ls", path)
     for words in (["cat", f"{c}/dir/a.txt"], ["ls", f"{c}/dir"], ["cat", f"{n.json}/c/v/l/1"], ["cat", f"{c}/dir"],
                   ["refs", c], ["refs", "-r", "-u", n.json], ["refs", "-e", "-r", n.json], ["dag", "resolve", "--cid-base=base58btc", c],
                   ["resolve", "--cid-base=base36", f"{c}/dir"], ["get", "-o", "out", f"{c}/dir/sub"]):
