@@ -1,4 +1,5 @@
-/* A node that fetches loses power: what a pin acknowledged is all there, and a fetch that was cut goes on. */
+/* A node that fetches loses power: what a pin acknowledged is all there, what it said it holds for another
+ * too, and a fetch that was cut goes on. */
 #include "dag/importer.h"
 #include "node/node.h"
 #include "tests/support/run.h"
@@ -179,9 +180,116 @@ static void test_power_loss_in_between(void **state)
         play(crash_at, loses_power_in_between);
 }
 
+/* ── copies for another ──────────────────────────────────────────────────────────────────────── */
+enum { TRIES = 3 };
+
+typedef struct holder {
+    world_t *world;
+    bool is_online, is_over;
+    bool has_record, has_all; /* as it found them at its start */
+    event_t over, ready;
+    peer_id_t id;
+    bool is_ready;
+} holder_t;
+
+static bool has_all_blocks(task_t *t, node_t *n, const cid_t *root)
+{
+    size_t seen = 0;
+    pins_t *pins = repo_pins(node_repo(n));
+    life_t l = {.world = NULL};
+    err_t e = pins_add(t, pins, repo_blocks(node_repo(n)), root, PIN_RECURSIVE, NULL, on_block, &l);
+    seen = l.seen;
+    if (!e)
+        assert_ok(pins_remove(t, pins, root, PIN_ANY));
+    return !e && seen == LEAVES + 1;
+}
+
+static err_t hold(task_t *t, void *arg)
+{
+    holder_t *h = arg;
+    const char *listen = "/ip4/10.0.0.2/tcp/4001";
+    node_options_t o = {.repo_path = REPO, .listen = &listen, .n_listen = 1, .no_bootstrap = true};
+    node_t *n;
+    if (repo_check(t, REPO) == ERR_NOT_FOUND)
+        assert_ok(repo_init(t, REPO, "test", NULL));
+    assert_ok(node_open(t, &o, &n));
+    h->id = *node_id(n);
+    h->has_record = node_is_replicated(t, n, &h->world->root);
+    h->has_all = has_all_blocks(t, n, &h->world->root);
+    assert_ok(repo_config_set(t, node_repo(n), "Replication.AllowFrom", "[\"*\"]"));
+    if (h->is_online)
+        assert_ok(node_go_online(t, n, &o));
+    h->is_ready = true;
+    event_fire(&h->ready);
+    if (h->is_online)
+        (void)!task_sleep(t, TAKER_LIFE_MS);
+    node_close(t, n);
+    h->is_over = true;
+    event_fire(&h->over);
+    return OK;
+}
+
+static void begin_holder(task_t *t, world_t *w, bool is_online, holder_t *h)
+{
+    *h = (holder_t){.world = w, .is_online = is_online};
+    event_init(&h->over);
+    event_init(&h->ready);
+    assert_ok(sim_host_start(w->taker_host, "holder", hold, h));
+    while (!h->is_ready)
+        assert_ok(event_wait(t, &h->ready));
+}
+
+/* Loses power the moment that its word reaches the owner. */
+static void crash_when_held(void *arg, const replica_progress_t *p)
+{
+    world_t *w = arg;
+    if (p->step == REPLICA_HOLDS && p->peer.len && sim_host_is_up(w->taker_host))
+        sim_crash(w->taker_host, SIM_POWER_LOSS);
+}
+
+static void loses_power_after_holds(task_t *t, world_t *w)
+{
+    holder_t h;
+    uint32_t have = 0;
+    multiaddr_t m, at;
+    conn_t *c;
+    begin_holder(t, w, true, &h);
+    assert_false(h.has_record || h.has_all);
+    net_addr_t a = sim_host_addr(w->taker_host, 4001);
+    assert_ok(multiaddr_from_tcp(a.family, a.ip, a.port, &m));
+    assert_ok(multiaddr_with_peer(&m, &h.id, &at));
+    assert_ok(host_connect_addr(t, node_host(w->giver), &at, &c));
+    conn_release(c);
+    assert_ok(task_sleep(t, 3000)); /* until each knows what the other speaks */
+    assert_ok(replica_pin(t, node_replica(w->giver), &w->root, 2, crash_when_held, w, &have));
+    assert_int_equal(have, 2);
+    while (!h.is_over)
+        assert_ok(event_wait(t, &h.over));
+    assert_false(sim_host_is_up(w->taker_host));
+    assert_ok(sim_host_join_dead(t, w->taker_host));
+    sim_restart(w->taker_host);
+    begin_holder(t, w, false, &h); /* without a network: what is here is what was durable */
+    while (!h.is_over)
+        assert_ok(event_wait(t, &h.over));
+    assert_true(h.has_record && h.has_all);
+}
+
+static void allow_all(task_t *t, world_t *w)
+{
+    assert_ok(replica_allow(node_replica(w->giver), NULL, 0, true, 0));
+    loses_power_after_holds(t, w);
+}
+
+static void test_power_loss_after_holds(void **state)
+{
+    for (uint64_t seed = 1; seed <= TRIES; seed++)
+        play(seed, allow_all);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_power_loss_after_holds),
         cmocka_unit_test(test_power_loss_after_the_pin),
         cmocka_unit_test(test_power_loss_in_between),
     };
