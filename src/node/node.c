@@ -166,8 +166,16 @@ static err_t start_routing(task_t *t, node_t *n)
         rc.mode = DHT_MODE_CLIENT;
     else if (!strcmp(type, "dhtserver"))
         rc.mode = DHT_MODE_SERVER;
-    else if (strcmp(type, "auto") && strcmp(type, "dht"))
+    else if (strcmp(type, "auto") && strcmp(type, "dht") && strcmp(type, "delegated"))
         log_warn("Routing.Type is not known here: \"auto\" is used", LOG_STR("type", type));
+    for (size_t i = 0; i < config_count(config, "Routing.DelegatedRouters") && i < ROUTING_DELEGATED_MAX;
+         i++) {
+        const char *url = config_item(config, "Routing.DelegatedRouters", i);
+        if (!strncmp(url, "http", 4)) /* "auto" stands for none here */
+            rc.delegated[rc.n_delegated++] = url;
+    }
+    if (!strcmp(type, "delegated"))
+        rc.has_wan = rc.has_lan = false;
     rc.loopback_on_lan = config_bool(config, "Routing.LoopbackAddressesOnLanDHT", rc.loopback_on_lan);
     rc.reprovide_interval_ms = (uint32_t)config_duration_ms(
         config, "Provide.DHT.Interval",

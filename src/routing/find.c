@@ -1,4 +1,5 @@
 /* Finding providers and peers: both DHTs in parallel, results merged, each given once. */
+#include "routing/delegated.h"
 #include "routing/routing_internal.h"
 #include <stdlib.h>
 
@@ -112,6 +113,41 @@ static err_t search_providers(task_t *t, dht_t *d, size_t index, void *arg)
     return e;
 }
 
+/* A router's word: the addresses are kept for a while as those that peers tell. */
+static bool on_delegated(void *arg, const routed_peer_t *p)
+{
+    provider_search_t *s = arg;
+    s->found->id = p->id;
+    s->found->n_addrs = 0;
+    for (size_t i = 0; i < p->n_addrs; i++)
+        if (is_dialable(s->routing, &p->addrs[i]))
+            s->found->addrs[s->found->n_addrs++] = p->addrs[i];
+    if (s->found->n_addrs)
+        peerstore_add_addrs(host_peerstore(s->routing->host), &p->id, s->found->addrs, s->found->n_addrs,
+                            ADDR_TTL_TEMP_MS);
+    return give_provider(s);
+}
+
+static err_t ask_router(task_t *t, const char *router, void *arg)
+{
+    provider_search_t *s = arg;
+    return delegated_providers(t, router, s->key, on_delegated, s);
+}
+
+/* The routers and the DHTs beside each other. */
+static err_t search_everywhere(task_t *t, provider_search_t *s)
+{
+    group_t g;
+    group_init(&g, s->routing->sched);
+    routing_ask_routers(&g, s->routing, ask_router, s);
+    err_t e = routing_for_each_dht(t, s->routing, search_providers, s);
+    if (s->is_over)
+        group_cancel(&g);
+    err_t joined = group_join(t, &g);
+    group_deinit(&g);
+    return joined ? joined : e;
+}
+
 /* Records outlive the addresses in them (24 h): then the DHT is asked where the provider is. */
 static err_t find_homeless(task_t *t, provider_search_t *s)
 {
@@ -143,7 +179,7 @@ err_t routing_find_providers(task_t *t, routing_t *r, const cid_t *cid, size_t m
     map_init(&s.seen, SEEN_MAX);
     err_t e = provider_store_get(t, &r->providers, s.key, on_own_record, &s);
     if (!e && !s.is_over)
-        e = routing_for_each_dht(t, r, search_providers, &s);
+        e = search_everywhere(t, &s);
     if (e != ERR_CANCELED && e != ERR_TIMEOUT && !s.is_over)
         e = find_homeless(t, &s);
     map_deinit(&s.seen);
@@ -170,6 +206,17 @@ static bool has_addrs(routing_t *r, const peer_id_t *peer, routed_peer_t *ret)
     return ret->n_addrs > 0;
 }
 
+static void ask_routers_for_peer(task_t *t, routing_t *r, const peer_id_t *peer, routed_peer_t *scratch)
+{
+    for (size_t i = 0; i < r->n_delegated; i++) {
+        if (delegated_peer(t, r->delegated[i], peer, scratch))
+            continue;
+        peerstore_add_addrs(host_peerstore(r->host), peer, scratch->addrs, scratch->n_addrs,
+                            ADDR_TTL_TEMP_MS);
+        return;
+    }
+}
+
 /* The answers of the lookup put addresses into the peerstore, and the peer itself, being the closest to its
  * own key, is asked as soon as it is heard of: when that connects, its addresses are known to be right. */
 err_t routing_find_peer(task_t *t, routing_t *r, const peer_id_t *peer, routed_peer_t *ret)
@@ -180,6 +227,8 @@ err_t routing_find_peer(task_t *t, routing_t *r, const peer_id_t *peer, routed_p
     err_t e = OK;
     if (!host_is_connected(r->host, peer) || !has_addrs(r, peer, found))
         e = routing_for_each_dht(t, r, search_peer, (void *)peer);
+    if (e != ERR_CANCELED && e != ERR_TIMEOUT && !has_addrs(r, peer, found))
+        ask_routers_for_peer(t, r, peer, found);
     if (e != ERR_CANCELED && has_addrs(r, peer, found)) {
         *ret = *found;
         e = OK;

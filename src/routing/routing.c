@@ -153,10 +153,32 @@ static err_t start_tasks(routing_t *r)
     return group_spawn(&r->tasks, "provide-cycle", provide_cycle_task, &r->provide, NULL);
 }
 
+static err_t router_task(task_t *t, void *arg)
+{
+    per_router_t p = *(per_router_t *)arg;
+    free(arg);
+    err_t e = p.fn(t, p.router, p.arg);
+    if (e && e != ERR_NOT_FOUND && e != ERR_UNSUPPORTED && e != ERR_CANCELED)
+        log_debug("a router was of no help", LOG_STR("router", p.router), LOG_ERR(e));
+    return OK;
+}
+
+void routing_ask_routers(group_t *g, routing_t *r, err_t (*fn)(task_t *, const char *, void *), void *arg)
+{
+    for (size_t i = 0; i < r->n_delegated; i++) {
+        per_router_t *p = xcalloc(1, sizeof *p);
+        *p = (per_router_t){r, fn, arg, r->delegated[i]};
+        if (group_spawn(g, "router", router_task, p, NULL))
+            free(p);
+    }
+}
+
 err_t routing_start(task_t *t, host_t *h, const routing_config_t *c, routing_t **ret)
 {
     routing_t *r = xcalloc(1, sizeof *r);
     init_parts(r, h, c);
+    for (size_t i = 0; i < c->n_delegated; i++)
+        r->delegated[r->n_delegated++] = xstrdup(c->delegated[i]);
     err_t e = set_modes(r);
     if (!e)
         e = start_tasks(r);
@@ -185,6 +207,8 @@ void routing_close(task_t *t, routing_t *r)
     provide_deinit(&r->provide);
     provider_store_deinit(&r->providers);
     value_store_deinit(&r->values);
+    for (size_t i = 0; i < r->n_delegated; i++)
+        free(r->delegated[i]);
     free(r);
 }
 

@@ -9,14 +9,17 @@
 
 typedef struct routing routing_t;
 typedef enum { DHT_MODE_AUTO, DHT_MODE_CLIENT, DHT_MODE_SERVER } dht_mode_t;
+#define ROUTING_DELEGATED_MAX 8
 typedef struct routing_config {
     dht_mode_t mode;
     bool loopback_on_lan; /* Routing.LoopbackAddressesOnLanDHT with TEST_DHT_STUB: loopback peers into the LAN
                              table */
     bool has_wan, has_lan;
-    uint32_t reprovide_interval_ms; /* 22 h; 0: never */
-    uint32_t provider_ttl_ms;       /* 48 h */
-    kv_t *state;                    /* provider store, values, reprovide cursor; borrowed */
+    uint32_t reprovide_interval_ms;               /* 22 h; 0: never */
+    uint32_t provider_ttl_ms;                     /* 48 h */
+    kv_t *state;                                  /* provider store, values, reprovide cursor; borrowed */
+    const char *delegated[ROUTING_DELEGATED_MAX]; /* URLs of routers (delegated.h); copied */
+    size_t n_delegated;
 } routing_config_t;
 void routing_config_default(routing_config_t *ret);
 MUST_CHECK err_t routing_start(task_t *t, host_t *h, const routing_config_t *c, routing_t **ret);

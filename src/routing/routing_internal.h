@@ -15,6 +15,8 @@ struct routing {
     value_store_t values;
     provide_t provide;
     routing_stats_t stats;
+    char *delegated[ROUTING_DELEGATED_MAX]; /* n_delegated of them */
+    size_t n_delegated;
     host_listener_t listener;
     group_t tasks;
     event_t changed; /* a table got peers, or was refreshed */
@@ -24,6 +26,14 @@ struct routing {
  * A time-out or cancellation is passed on. */
 typedef err_t (*per_dht_fn)(task_t *t, dht_t *d, size_t index, void *arg);
 MUST_CHECK err_t routing_for_each_dht(task_t *t, routing_t *r, per_dht_fn fn, void *arg);
+/* Runs fn once for each router, in the group; what fails is told at debug level. */
+typedef struct per_router {
+    routing_t *routing;
+    err_t (*fn)(task_t *t, const char *router, void *arg);
+    void *arg;
+    const char *router;
+} per_router_t;
+void routing_ask_routers(group_t *g, routing_t *r, err_t (*fn)(task_t *, const char *, void *), void *arg);
 bool routing_has_peers(const routing_t *r);
 
 /* bootstrap.c: tasks for the life of routing; arg is a dht_t, or the routing_t. */

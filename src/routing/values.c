@@ -1,6 +1,7 @@
 /* Putting and getting records: a quorum of answers, the best one wins, peers that held a worse one or none
  * are given it. */
 #include "base/log.h"
+#include "routing/delegated.h"
 #include "routing/routing_internal.h"
 #include <stdlib.h>
 
@@ -59,8 +60,16 @@ static err_t put_to_peers(task_t *t, dht_t *d, const peer_id_t *peers, size_t n,
 
 typedef struct put_search {
     bytes_t key, value;
-    size_t taken[2];
+    size_t taken[2], routers;
 } put_search_t;
+
+static err_t put_to_router(task_t *t, const char *router, void *arg)
+{
+    put_search_t *s = arg;
+    TRY(delegated_put_record(t, router, s->key, s->value));
+    s->routers++;
+    return OK;
+}
 
 static err_t put_in(task_t *t, dht_t *d, size_t index, void *arg)
 {
@@ -79,8 +88,16 @@ err_t routing_put_value(task_t *t, routing_t *r, bytes_t key, bytes_t value)
     peer_id_t ourselves = {0};
     TRY(value_store_put(t, &r->values, &ourselves, key, value));
     put_search_t s = {.key = key, .value = value};
-    TRY(routing_for_each_dht(t, r, put_in, &s));
-    if (!s.taken[0] && !s.taken[1])
+    group_t g;
+    group_init(&g, r->sched);
+    routing_ask_routers(&g, r, put_to_router, &s);
+    err_t e = routing_for_each_dht(t, r, put_in, &s);
+    err_t joined = group_join(t, &g);
+    group_deinit(&g);
+    TRY(joined);
+    if (e && !s.routers)
+        return e;
+    if (!s.taken[0] && !s.taken[1] && !s.routers)
         return fail(ERR_UNREACHABLE, "no peer took the record");
     return OK;
 }
@@ -153,6 +170,28 @@ static err_t search_value(task_t *t, dht_t *d, size_t index, void *arg)
     return e;
 }
 
+static err_t get_from_router(task_t *t, const char *router, void *arg)
+{
+    get_search_t *s = arg;
+    AUTO(buf_t) record = {0};
+    buf_init(&record, DELEGATED_RECORD_MAX_BYTES);
+    TRY(delegated_get_record(t, router, s->key, &record));
+    TRY(value_store_validate(&s->routing->values, s->key, buf_bytes(&record)));
+    offer_value(s, buf_bytes(&record));
+    return OK;
+}
+
+static err_t get_everywhere(task_t *t, get_search_t *s)
+{
+    group_t g;
+    group_init(&g, s->routing->sched);
+    routing_ask_routers(&g, s->routing, get_from_router, s);
+    err_t e = routing_for_each_dht(t, s->routing, search_value, s);
+    err_t joined = group_join(t, &g);
+    group_deinit(&g);
+    return joined ? joined : e;
+}
+
 err_t routing_get_value(task_t *t, routing_t *r, bytes_t key, const value_search_t *how, buf_t *out)
 {
     get_search_t *s = xcalloc(1, sizeof *s);
@@ -167,7 +206,7 @@ err_t routing_get_value(task_t *t, routing_t *r, bytes_t key, const value_search
     err_t e = value_store_get(t, &r->values, key, &own, &wall_ms);
     if (!e)
         offer_value(s, buf_bytes(&own));
-    e = routing_for_each_dht(t, r, search_value, s);
+    e = get_everywhere(t, s);
     if (e != ERR_CANCELED && s->is_found) {
         buf_clear(out);
         e = buf_append(out, buf_bytes(&s->best));

@@ -1,7 +1,12 @@
 """/routing/v1 on the gateway's port: providers, peers and records for light clients. Run by run.py."""
 import http.client
+import http.server
 import json
 import re
+import shutil
+import ssl
+import subprocess
+import threading
 
 import nodes
 from nodes import check, fails, wait_until
@@ -99,3 +104,106 @@ def test_it_can_be_turned_off(shop):
     node = shop.node("off", {"Gateway__ExposeRoutingAPI": False})
     check(ask(node, f"providers/{NOBODY_HAS}")[0].status == 404, "still there")
     check("Routing V1" not in node.out_path.read_text(), "the ready lines")
+
+
+# ── the client: other nodes as delegated routers ────────────────────────────────────────────────
+
+
+def delegating(shop, name, router, kind="delegated"):
+    return shop.node(name, {"Routing__Type": kind, "Routing__DelegatedRouters": ["auto", router]})
+
+
+def test_a_router_finds_for_us(shop):
+    giver, server, cid = provided(shop)
+    for kind in ("delegated", "auto"):
+        node = delegating(shop, f"client-{kind}", f"http://127.0.0.1:{server.gateway_port}", kind)
+        check(not node.peers(), "the client has peers")
+        check(giver.peer_id in node.text("routing", "findprovs", cid).split(), "findprovs through the router")
+        check(any("/tcp/" in line for line in node.text("routing", "findpeer", giver.peer_id).splitlines()), "findpeer through the router")
+        check(node.run("cat", "--timeout=30s", cid).stdout == b"for light clients", "cat of what the router's peer has")
+
+
+def test_a_router_keeps_names_for_us(shop):
+    giver, server, cid = provided(shop)
+    node = delegating(shop, "names", f"http://127.0.0.1:{server.gateway_port}/")
+    name = node.rpc("key/gen", "through-router")["Id"]
+    node.run("name", "publish", "--key=through-router", f"/ipfs/{cid}", timeout=60)
+    other = delegating(shop, "other-names", f"http://localhost:{server.gateway_port}/routing/v1/ipns")
+    check(other.text("name", "resolve", name) == f"/ipfs/{cid}", "the name does not resolve through the router")
+    check(other.text("routing", "findprovs", cid) == "", "a router for names was asked for providers")
+
+
+class Answers(http.server.BaseHTTPRequestHandler):
+    """A router that says what the test wants."""
+    answer = (200, "application/json", b"")
+
+    def do_GET(self):
+        self.server.asked.append((self.path, self.headers.get("Accept")))
+        status, kind, body = self.server.answer
+        self.send_response(status)
+        self.send_header("Content-Type", kind)
+        self.send_header("Content-Length", str(len(body)))
+        self.end_headers()
+        try:
+            self.wfile.write(body)
+        except OSError:
+            pass
+
+    def log_message(self, *_):
+        pass
+
+
+def router(answer, context=None):
+    server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Answers)
+    server.answer, server.asked = answer, []
+    if context:
+        server.socket = context.wrap_socket(server.socket, server_side=True)
+    threading.Thread(target=server.serve_forever, daemon=True).start()
+    return server
+
+
+def test_strange_routers(shop):
+    """Whatever a router says, the search ends and the node lives."""
+    record = {"Schema": "peer", "ID": SOMEBODY, "Addrs": ["/ip4/127.0.0.1/tcp/1", "nonsense", 7, "/ip4/127.0.0.1/tcp/1/p2p/" + SOMEBODY]}
+    line = json.dumps(record).encode()
+    many = b"".join(json.dumps({**record, "Addrs": [f"/ip4/127.0.0.1/tcp/{i + 1}" for i in range(500)]}).encode() + b"\n" for _ in range(50))
+    answers = [((200, "application/json", json.dumps({"Providers": [record]}).encode()), True), ((200, "application/x-ndjson", line + b"\n"), True),
+               ((200, "application/x-ndjson", b"\n{\n[]\n" + line), True), ((200, "application/x-ndjson", many), True),
+               ((200, "application/json", b'{"Providers":[1,{},{"ID":5},null]}'), False), ((200, "application/json", b"<html>"), False),
+               ((200, "application/json", b'{"Providers":' + b"[" * 100000), False), ((404, "text/plain", b"nothing"), False),
+               ((500, "text/plain", b"broken"), False), ((302, "text/plain", b""), False), ((200, "application/x-ndjson", b"x" * 200000), False),
+               ((200, "application/json", b" " * (5 << 20)), False)]
+    server = router(None)
+    node = delegating(shop, "strange", f"http://127.0.0.1:{server.server_address[1]}")
+    for answer, found in answers:
+        server.answer = answer
+        said = node.text("routing", "findprovs", NOBODY_HAS).split()
+        check(said == ([SOMEBODY] if found else []), f"{answer[:2]} {answer[2][:60]!r}: {said}")
+        path, accept = server.asked[-1]
+        check(path.startswith("/routing/v1/providers/bafkrei") and "application/x-ndjson" in accept, f"{path} {accept}")
+    server.shutdown()
+
+
+def test_https_routers(shop):
+    """A certificate counts when the authorities that the system trusts vouch for it, and for this host."""
+    if not shutil.which("openssl"):
+        raise nodes.Skip("openssl")
+    key, cert = shop.path("key.pem"), shop.path("cert.pem")
+    subprocess.run(["openssl", "req", "-x509", "-newkey", "rsa:2048", "-nodes", "-days", "2", "-keyout", key, "-out", cert, "-subj", "/CN=localhost",
+                    "-addext", "subjectAltName=DNS:localhost"], check=True, capture_output=True)
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.load_cert_chain(cert, key)
+    record = {"Schema": "peer", "ID": SOMEBODY, "Addrs": ["/ip4/127.0.0.1/tcp/1"]}
+    server = router((200, "application/json", json.dumps({"Providers": [record]}).encode()), context)
+    port = server.server_address[1]
+    for name, host, trusted, found in (("https-good", "localhost", True, True), ("https-host", "127.0.0.1", True, False),
+                                       ("https-unknown", "localhost", False, False)):
+        node = shop.node(name, {"Routing__Type": "delegated", "Routing__DelegatedRouters": [f"https://{host}:{port}"]}, start=False)
+        if trusted:
+            node.environment = {**node.environment, "SSL_CERT_FILE": str(cert)}
+        node.start("--log-level=debug")
+        said = node.text("routing", "findprovs", NOBODY_HAS).split()
+        check(said == ([SOMEBODY] if found else []), f"{name}: {said}")
+        if not found:
+            check("TLS handshake" in node.err_path.read_text(), "the log does not say why")
+    server.shutdown()
