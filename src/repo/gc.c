@@ -114,10 +114,20 @@ void gc_free(gc_t *gc)
     free(gc);
 }
 
-void gc_add_roots(gc_t *gc, gc_roots_fn roots, void *arg)
+static void add_roots(gc_t *gc, gc_roots_t roots)
 {
     gc->roots = xrealloc(gc->roots, (gc->n_roots + 1) * sizeof *gc->roots);
-    gc->roots[gc->n_roots++] = (gc_roots_t){roots, arg};
+    gc->roots[gc->n_roots++] = roots;
+}
+
+void gc_add_roots(gc_t *gc, gc_roots_fn roots, void *arg)
+{
+    add_roots(gc, (gc_roots_t){.fn = roots, .arg = arg});
+}
+
+void gc_add_partial_roots(gc_t *gc, gc_roots_fn roots, void *arg)
+{
+    add_roots(gc, (gc_roots_t){.fn = roots, .arg = arg, .is_partial = true});
 }
 
 bool gc_is_running(const gc_t *gc)
@@ -130,7 +140,8 @@ typedef struct gc_pass {
     gc_t *gc;
     dag_walker_t walker;
     cid_filter_t live;
-    bool is_broken; /* the root that is being walked */
+    bool is_broken;  /* the root that is being walked */
+    bool is_partial; /* need not be whole */
     cid_t batch[SWEEP_BATCH];
     uint64_t sizes[SWEEP_BATCH];
     size_t n;
@@ -173,14 +184,16 @@ static err_t keep_root(task_t *t, void *arg, const cid_t *root, bool is_recursiv
     }
     pass->is_broken = false;
     TRY(dag_walker_run(t, &pass->walker, root));
-    pass->result.broken_pins += pass->is_broken;
+    pass->result.broken_pins += pass->is_broken && !pass->is_partial;
     return OK;
 }
 
 static err_t mark(task_t *t, gc_pass_t *pass)
 {
-    for (size_t i = 0; i < pass->gc->n_roots; i++)
+    for (size_t i = 0; i < pass->gc->n_roots; i++) {
+        pass->is_partial = pass->gc->roots[i].is_partial;
         TRY(pass->gc->roots[i].fn(t, pass->gc->roots[i].arg, keep_root, pass));
+    }
     return OK;
 }
 

@@ -28,6 +28,8 @@ void gc_touch(gc_t *gc, const cid_t *cid);
 typedef err_t (*gc_keep_fn)(task_t *t, void *keep_arg, const cid_t *root, bool is_recursive);
 typedef err_t (*gc_roots_fn)(task_t *t, void *arg, gc_keep_fn keep, void *keep_arg);
 void gc_add_roots(gc_t *gc, gc_roots_fn roots, void *arg);
+/* The same for content that need not be whole here: what is missing of it is not counted as broken. */
+void gc_add_partial_roots(gc_t *gc, gc_roots_fn roots, void *arg);
 
 typedef struct gc_result {
     uint64_t removed_blocks, removed_bytes, kept_blocks;

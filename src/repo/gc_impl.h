@@ -9,6 +9,7 @@
 typedef struct gc_roots {
     gc_roots_fn fn;
     void *arg;
+    bool is_partial;
 } gc_roots_t;
 /* What was touched in a stretch of time. A hold keeps the period in which it began and all later ones; none
  * is forgotten during a run, which may have looked at the pins before a hold ended with one. Adds that

@@ -73,7 +73,7 @@ static err_t open_parts(task_t *t, repo_t *r)
     r->pins = pins_new(r->state, r->gc);
     gc_add_roots(r->gc, pins_roots, r->pins);
     r->mfs = mfs_new(r, task_sched(t));
-    gc_add_roots(r->gc, mfs_roots, r->mfs);
+    gc_add_partial_roots(r->gc, mfs_roots, r->mfs);
     return mfs_open(t, r->mfs);
 }
 
