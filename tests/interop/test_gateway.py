@@ -92,7 +92,7 @@ def test_gateway_conformance_suite(shop):
     """The suite as its authors install it; $GATEWAY_CONFORMANCE names the program where it is not on the PATH."""
     program = os.environ.get("GATEWAY_CONFORMANCE") or shutil.which("gateway-conformance")
     if not program:
-        raise Skip("gateway-conformance is not installed (set GATEWAY_CONFORMANCE to its path)")
+        raise Skip("gateway-conformance on the PATH, or its path in GATEWAY_CONFORMANCE")
     node = gateway_fixtures.start(shop)
     report = shop.path("report.json")
     result = subprocess.run([program, "test", f"--gateway-url=http://127.0.0.1:{node.gateway_port}",
