@@ -294,7 +294,7 @@ const cli_command_t cli_base_commands[] = {
      cli_get, NULL, false, true},
     {"cat", "CID[/PATH]…", "print a file's bytes", CLI_RPC, "cat", 1, ANY, false, cat_specs, NULL, NULL,
      false, true},
-    {"ls", "CID[/PATH]…", "list a folder", CLI_RPC, "ls", 1, ANY, false, ls_specs, NULL, print_ls, false,
+    {"ls", "CID[/PATH]…", "list a folder", CLI_RPC, "ls", 1, ANY, false, ls_specs, cli_ls, print_ls, false,
      true},
     {"refs", "CID…", "list what a node links to", CLI_RPC, "refs", 1, ANY, false, refs_specs, NULL,
      print_refs, false, true},

@@ -18,6 +18,7 @@ err_t cli_pin_ls(task_t *t, cli_t *c, const cli_command_t *command);
 err_t cli_version(task_t *t, cli_t *c, const cli_command_t *command);
 err_t cli_dag_stat(task_t *t, cli_t *c, const cli_command_t *command);
 err_t cli_dag_export(task_t *t, cli_t *c, const cli_command_t *command);
+err_t cli_ls(task_t *t, cli_t *c, const cli_command_t *command);
 err_t cli_get(task_t *t, cli_t *c, const cli_command_t *command);
 /* Reads the arguments that are missing from standard input. ERR_USAGE when there are none either. */
 err_t cli_read_stdin_args(cli_t *c, const cli_command_t *command);

@@ -87,22 +87,27 @@ typedef struct columns {
     int width[COLUMN_COUNT];
 } columns_t;
 
-static void measure(columns_t *c, json_t *links, bool has_titles, int min)
+static columns_t begin_columns(const cli_t *c, bool has_titles)
 {
-    size_t i;
-    json_t *link;
+    bool is_long = cli_flag(c, "long", false);
+    int min = cli_flag(c, "stream", false) ? MIN_WIDTH_STREAMED : MIN_WIDTH;
+    columns_t columns = {.is_shown = {is_long, true, cli_flag(c, "size", true), is_long}};
+    for (column_t column = 0; column < COLUMN_COUNT; column++) {
+        int n = has_titles ? (int)strlen(titles[column]) + 1 : 1;
+        columns.width[column] = n > min ? n : min;
+    }
+    return columns;
+}
+
+static void measure(columns_t *c, json_t *link)
+{
     char text[CELL_TEXT];
     for (column_t column = 0; column < COLUMN_COUNT; column++) {
-        int widest = has_titles ? (int)strlen(titles[column]) : 0;
         if (!c->is_shown[column])
             continue;
-        json_array_foreach(links, i, link)
-        {
-            cell_text(link, column, text);
-            int n = (int)strlen(text);
-            widest = n > widest ? n : widest;
-        }
-        c->width[column] = widest + 1 > min ? widest + 1 : min;
+        cell_text(link, column, text);
+        int n = (int)strlen(text) + 1;
+        c->width[column] = n > c->width[column] ? n : c->width[column];
     }
 }
 
@@ -123,33 +128,187 @@ static err_t print_line(const columns_t *c, json_t *link)
                 : cli_out("Name\n");
 }
 
-static err_t print_folder(cli_t *c, json_t *object, bool shows_titles, int min)
+/* The name of a folder that is not that of the line before, when there are several. *ret_has_titles: whether
+ * the names of the columns follow. */
+static err_t print_heading(const cli_t *c, const char *hash, bool *ret_has_titles)
 {
-    json_t *links = json_object_get(object, "Links"), *link;
-    bool is_long = cli_flag(c, "long", false);
-    columns_t columns = {.is_shown = {is_long, true, cli_flag(c, "size", true), is_long}};
-    size_t i;
-    measure(&columns, links, shows_titles, min);
-    if (shows_titles)
-        TRY(print_line(&columns, NULL));
-    json_array_foreach(links, i, link) TRY(print_line(&columns, link));
+    bool is_new = strncmp(hash, last_hash, sizeof last_hash - 1) != 0;
+    if (is_new && c->n_args > 1)
+        TRY(cli_out("%s%s:\n", last_hash[0] ? "\n" : "", cli_escape(hash)));
+    snprintf(last_hash, sizeof last_hash, "%s", hash);
+    *ret_has_titles = is_new && cli_flag(c, "headers", false);
     return OK;
 }
 
+/* ── streamed ────────────────────────────────────────────────────────────────────────────────── */
 err_t print_ls(task_t *t, cli_t *c, json_t *o)
 {
-    size_t i;
-    json_t *object;
-    bool streams = cli_flag(c, "stream", false);
+    size_t i, k;
+    json_t *object, *link;
     json_array_foreach(json_object_get(o, "Objects"), i, object)
     {
-        const char *hash = json_text(object, "Hash");
-        bool is_new = strncmp(hash, last_hash, sizeof last_hash - 1) != 0;
-        if (is_new && c->n_args > 1)
-            TRY(cli_out("%s%s:\n", last_hash[0] ? "\n" : "", cli_escape(hash)));
-        snprintf(last_hash, sizeof last_hash, "%s", hash);
-        TRY(print_folder(c, object, is_new && cli_flag(c, "headers", false),
-                         streams ? MIN_WIDTH_STREAMED : MIN_WIDTH));
+        bool has_titles;
+        json_t *links = json_object_get(object, "Links");
+        TRY(print_heading(c, json_text(object, "Hash"), &has_titles));
+        columns_t columns = begin_columns(c, has_titles);
+        json_array_foreach(links, k, link) measure(&columns, link);
+        if (has_titles)
+            TRY(print_line(&columns, NULL));
+        json_array_foreach(links, k, link) TRY(print_line(&columns, link));
     }
     return OK;
+}
+
+/* ── whole ───────────────────────────────────────────────────────────────────────────────────── */
+
+/* One answer holds all links, however many: {"Objects":[{"Hash":…,"Links":[{…},…]},…]}. It is cut at its
+ * braces as it comes. Widths are known at the end of a folder, so its links wait: in memory, many of them in
+ * a file. */
+enum { LINKS_DEPTH = 4, PIECE_MAX_BYTES = 1 << 20, KEPT_MAX_BYTES = 1 << 20 };
+
+typedef struct ls {
+    cli_t *c;
+    buf_t piece; /* a link, or what stands before the links of a folder */
+    buf_t kept;  /* links, each a line */
+    FILE *spill; /* those before them */
+    char *hash;
+    columns_t columns;
+    bool has_titles, in_string, is_escaped;
+    size_t depth;
+} ls_t;
+
+static err_t spill(ls_t *l)
+{
+    if (!l->spill && !(l->spill = tmpfile()))
+        return fail(ERR_IO, "cannot make a temporary file for a long listing");
+    if (fwrite(l->kept.data, 1, l->kept.len, l->spill) != l->kept.len)
+        return fail(ERR_NO_SPACE, "cannot write the temporary file of a long listing");
+    buf_clear(&l->kept);
+    return OK;
+}
+
+static json_t *parse(bytes_t text)
+{
+    return json_loadb((const char *)text.data, text.len, JSON_ALLOW_NUL, NULL);
+}
+
+static err_t take_link(ls_t *l)
+{
+    json_t *link = parse(buf_bytes(&l->piece));
+    if (!link)
+        return fail(ERR_PROTOCOL, "the node's answer is not JSON");
+    measure(&l->columns, link);
+    json_decref(link);
+    TRY(l->kept.len + l->piece.len >= KEPT_MAX_BYTES ? spill(l) : OK);
+    TRY(buf_append(&l->kept, buf_bytes(&l->piece)));
+    return buf_append_u8(&l->kept, '\n');
+}
+
+/* "{"Hash":…,"Links":[" */
+static err_t begin_folder(ls_t *l)
+{
+    TRY(buf_append(&l->piece, BYTES_LIT("]}")));
+    json_t *object = parse(buf_bytes(&l->piece));
+    if (!object)
+        return fail(ERR_PROTOCOL, "the node's answer is not JSON");
+    l->hash = xstrdup(json_text(object, "Hash"));
+    json_decref(object);
+    bool is_new = strncmp(l->hash, last_hash, sizeof last_hash - 1) != 0;
+    l->columns = begin_columns(l->c, is_new && cli_flag(l->c, "headers", false));
+    return OK;
+}
+
+static err_t print_links(ls_t *l, bytes_t lines)
+{
+    while (lines.len) {
+        const uint8_t *end = memchr(lines.data, '\n', lines.len);
+        size_t len = end ? (size_t)(end - lines.data) : lines.len;
+        json_t *link = parse(bytes_slice(lines, 0, len));
+        err_t e = link ? print_line(&l->columns, link) : OK;
+        json_decref(link);
+        TRY(e);
+        lines = bytes_slice(lines, len + 1, lines.len);
+    }
+    return OK;
+}
+
+static err_t print_spilled(ls_t *l)
+{
+    char *line = NULL;
+    size_t cap = 0;
+    ssize_t n;
+    err_t e = OK;
+    rewind(l->spill);
+    while (!e && (n = getline(&line, &cap, l->spill)) > 0)
+        e = print_links(l, bytes_of(line, (size_t)n));
+    free(line);
+    fclose(l->spill);
+    l->spill = NULL;
+    return e;
+}
+
+static err_t end_folder(ls_t *l)
+{
+    bool has_titles;
+    TRY(print_heading(l->c, l->hash, &has_titles));
+    free(l->hash);
+    l->hash = NULL;
+    if (has_titles)
+        TRY(print_line(&l->columns, NULL));
+    TRY(l->spill ? print_spilled(l) : OK);
+    TRY(print_links(l, buf_bytes(&l->kept)));
+    buf_clear(&l->kept);
+    return OK;
+}
+
+static err_t take_byte(ls_t *l, uint8_t byte)
+{
+    bool opens = !l->in_string && (byte == '{' || byte == '['),
+         closes = !l->in_string && (byte == '}' || byte == ']');
+    if (byte == '"' && !l->is_escaped)
+        l->in_string = !l->in_string;
+    l->is_escaped = l->in_string && byte == '\\' && !l->is_escaped;
+    l->depth += opens;
+    if (opens && (l->depth == LINKS_DEPTH - 1 || l->depth == LINKS_DEPTH + 1))
+        buf_clear(&l->piece); /* a folder or a link begins */
+    if (l->depth >= LINKS_DEPTH - 1)
+        TRY(buf_append_u8(&l->piece, byte));
+    if (opens && l->depth == LINKS_DEPTH)
+        return begin_folder(l);
+    if (!closes)
+        return OK;
+    if (!l->depth)
+        return fail(ERR_PROTOCOL, "the node's answer is not JSON");
+    l->depth--;
+    return l->depth == LINKS_DEPTH ? take_link(l) : l->depth == LINKS_DEPTH - 1 ? end_folder(l) : OK;
+}
+
+static err_t take_bytes(task_t *t, void *arg, bytes_t data)
+{
+    ls_t *l = arg;
+    if (l->c->wants_json)
+        return cli_out_bytes(data);
+    for (size_t i = 0; i < data.len; i++)
+        TRY(take_byte(l, data.data[i]));
+    return OK;
+}
+
+err_t cli_ls(task_t *t, cli_t *c, const cli_command_t *command)
+{
+    AUTO(buf_t) target = {0};
+    const char *text;
+    ls_t l = {.c = c};
+    if (cli_flag(c, "stream", false))
+        return cli_run_generic(t, c, command);
+    TRY(cli_build_target(c, command, &target));
+    TRY(buf_cstr(&target, &text));
+    buf_init(&l.piece, PIECE_MAX_BYTES);
+    buf_init(&l.kept, KEPT_MAX_BYTES + PIECE_MAX_BYTES);
+    err_t e = cli_download(t, c, text, (cli_byte_sink_t){take_bytes, NULL, &l});
+    if (l.spill)
+        fclose(l.spill);
+    free(l.hash);
+    buf_deinit(&l.piece);
+    buf_deinit(&l.kept);
+    return e;
 }

@@ -26,6 +26,14 @@ static unixfs_t with_meta(unixfs_type_t type, const unixfs_t *meta)
     return u;
 }
 
+static const dag_ref_t *ref_of(const dir_item_t *item, dag_ref_t *room)
+{
+    if (item->ref)
+        return item->ref;
+    packed_ref_get(item->packed, room);
+    return room;
+}
+
 static size_t link_bytes(bytes_t name, const dag_ref_t *ref)
 {
     uint8_t cid[CID_BINARY_MAX];
@@ -59,9 +67,10 @@ bool directory_is_sharded(const import_options_t *o, const dir_item_t *items, si
         return true;
     if (o->shard_rule == SHARD_BY_COUNT)
         return false;
+    dag_ref_t room;
     uint64_t size = directory_data_bytes(o->shard_rule, meta);
     for (size_t i = 0; i < n && size <= o->shard_threshold; i++)
-        size += directory_link_bytes(o->shard_rule, items[i].name, items[i].ref);
+        size += directory_link_bytes(o->shard_rule, items[i].name, ref_of(&items[i], &room));
     return size > o->shard_threshold;
 }
 
@@ -76,11 +85,13 @@ err_t directory_write_basic(task_t *t, node_writer_t *nw, const dir_item_t *item
                             const unixfs_t *meta, dag_ref_t *ret_ref)
 {
     unixfs_t u = with_meta(UNIXFS_DIRECTORY, meta);
+    dag_ref_t room;
     uint64_t below = 0;
     writer_t w = node_writer_begin(nw);
     for (size_t i = 0; i < n; i++) {
-        put_entry(&w, items[i].name, items[i].ref);
-        below += items[i].ref->tsize;
+        const dag_ref_t *ref = ref_of(&items[i], &room);
+        put_entry(&w, items[i].name, ref);
+        below += ref->tsize;
     }
     TRY(node_writer_put_unixfs(t, nw, &w, &u, NULL, 0, ret_ref));
     ret_ref->tsize += below;
@@ -137,7 +148,10 @@ static err_t write_shard(task_t *t, node_writer_t *nw, const dir_item_t *items, 
         link->slot = slot;
         if (end - i == 1) {
             link->name = items[i].name;
-            link->ref = *items[i].ref;
+            if (items[i].ref)
+                link->ref = *items[i].ref;
+            else
+                packed_ref_get(items[i].packed, &link->ref);
         } else {
             e = write_shard(t, nw, items + i, end - i, depth + 1, NULL, &link->ref);
         }

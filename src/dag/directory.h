@@ -6,7 +6,8 @@
 
 typedef struct dir_item {
     bytes_t name;         /* borrowed */
-    const dag_ref_t *ref; /* borrowed */
+    const dag_ref_t *ref; /* borrowed; NULL: packed has it */
+    const packed_ref_t *packed;
     uint64_t hash;        /* set by directory_write when it shards */
 } dir_item_t;
 

@@ -5,14 +5,15 @@
 
 typedef struct tree_dir tree_dir_t;
 typedef struct tree_entry {
-    tree_dir_t *dir; /* NULL: a file or symlink */
-    dag_ref_t ref;   /* of a directory: once it is written */
+    tree_dir_t *dir;    /* NULL: a file or symlink */
+    packed_ref_t *file; /* NULL: a directory */
     size_t name_len;
     uint8_t name[];
 } tree_entry_t;
 struct tree_dir {
     map_t entries; /* name -> tree_entry_t */
     unixfs_t meta;
+    dag_ref_t ref; /* once it is written */
 };
 struct tree {
     tree_dir_t *root;
@@ -35,6 +36,7 @@ static void dir_free(tree_dir_t *d)
         return;
     for (size_t i = 0; map_next(&d->entries, &i, NULL, &value);) {
         dir_free(((tree_entry_t *)value)->dir);
+        free(((tree_entry_t *)value)->file);
         free(value);
     }
     map_deinit(&d->entries);
@@ -131,7 +133,8 @@ err_t tree_put(tree_t *tr, bytes_t path, const dag_ref_t *ref)
     TRY(entry_at(tr, path, &entry));
     if (entry->dir)
         return fail(ERR_INVALID, "a directory stands where the path names a file");
-    entry->ref = *ref;
+    free(entry->file);
+    entry->file = packed_ref_new(ref);
     return OK;
 }
 
@@ -169,7 +172,9 @@ static err_t write_dir(task_t *t, const tree_t *tr, importer_t *im, tree_dir_t *
         const tree_entry_t *entry = value;
         if (is_omitted(tr, entry))
             continue;
-        items[count++] = (dir_item_t){.name = bytes_of(entry->name, entry->name_len), .ref = &entry->ref};
+        items[count++] = (dir_item_t){.name = bytes_of(entry->name, entry->name_len),
+                                      .ref = entry->dir ? &entry->dir->ref : NULL,
+                                      .packed = entry->file};
     }
     err_t e = directory_write(t, importer_writer(im), items, count, &d->meta, ret);
     free(items);
@@ -204,7 +209,7 @@ static err_t write_all(task_t *t, tree_t *tr, importer_t *im, bool with_root, tr
         }
         if (!f->entry && !with_root)
             return OK;
-        dag_ref_t *ret = f->entry ? &f->entry->ref : ret_root;
+        dag_ref_t *ret = f->entry ? &f->dir->ref : ret_root;
         TRY(write_dir(t, tr, im, f->dir, ret));
         if (each)
             each(arg, buf_bytes(&path), ret);
