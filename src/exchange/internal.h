@@ -11,7 +11,7 @@
 
 enum {
     BITSWAP_INGEST_MAX_BYTES = 12 << 20,  /* received and not yet written; readers wait above it */
-    BITSWAP_CACHE_MAX_BYTES = 8 << 20,    /* per session: prefetched, written, not yet taken */
+    BITSWAP_CACHE_MAX_BYTES = 16 << 20,   /* per session: prefetched, written, not yet taken */
     BITSWAP_SERVING_MAX_BYTES = 12 << 20, /* read for peers and not yet written to their streams */
     BITSWAP_SERVING_MAX_TURNS = 128,
     BITSWAP_SLOW_TURN_BYTES = 64 << 10,
@@ -68,10 +68,13 @@ struct bitswap_session {
     want_session_t *wants;
     map_t cache; /* multihash -> block_t, prefetched */
     size_t cache_bytes;
-    cid_t *hints; /* ring of BITSWAP_HINTS_MAX, allocated when used */
+    size_t block_bytes; /* the largest that came into the cache */
+    cid_t *hints;       /* ring of BITSWAP_HINTS_MAX, allocated when used */
     size_t hints_at, n_hints;
-    task_t *hinter; /* the task that works on the hints; NULL: none */
-    uint32_t refs;  /* the owner and the hinter */
+    task_t *hinter;    /* the task that works on the hints; NULL: none */
+    size_t waiting;    /* tasks that wait for a block of this session */
+    event_t has_moved; /* a cached block was taken, or a task began to wait */
+    uint32_t refs;     /* the owner and the hinter */
     bool is_closed;
 };
 

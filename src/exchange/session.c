@@ -70,25 +70,34 @@ bitswap_session_t *bs_session_find(bitswap_t *b, uint64_t serial)
     return NULL;
 }
 
+/* A full cache keeps what it has: that was wanted earlier and will be taken first. */
+static void keep(bitswap_session_t *s, block_t *block)
+{
+    bs_key_t k;
+    bytes_t key = bs_key(&block->cid, &k);
+    if (s->cache_bytes + block->len > BITSWAP_CACHE_MAX_BYTES || map_has(&s->cache, key) ||
+        map_put(&s->cache, key, block, NULL))
+        return;
+    block_ref(block);
+    s->cache_bytes += block->len;
+    if (s->block_bytes < block->len)
+        s->block_bytes = block->len;
+}
+
 void bs_deliver(bitswap_t *b, const arrival_t *a, err_t err)
 {
     list_t *all = waiters_of(b, &a->cid);
-    if (all) {
+    if (all)
         LIST_EACH (w, all, waiter_t, node) {
             wake(w, a->block, err);
         }
-        return;
-    }
-    bs_key_t k;
-    bytes_t key = bs_key(&a->cid, &k);
-    for (size_t i = 0; !err && i < a->n_sessions; i++) {
+    for (size_t i = 0; i < a->n_sessions; i++) {
         bitswap_session_t *s = bs_session_find(b, a->sessions[i]);
-        /* A full cache keeps what it has: that was wanted earlier and will be taken first. */
-        if (!s || s->cache_bytes + a->block->len > BITSWAP_CACHE_MAX_BYTES || map_has(&s->cache, key) ||
-            map_put(&s->cache, key, a->block, NULL))
+        if (!s)
             continue;
-        block_ref(a->block);
-        s->cache_bytes += a->block->len;
+        if (!all && !err)
+            keep(s, a->block);
+        event_fire(&s->has_moved);
     }
 }
 
@@ -133,6 +142,7 @@ err_t bitswap_session_open(bitswap_t *b, bitswap_session_t **ret)
     s->wants = want_session_open(b->wants, sched_now_ms(b->sched));
     want_session_set_user(s->wants, s);
     map_init(&s->cache, CACHE_MAX_BLOCKS);
+    event_init(&s->has_moved);
     list_push_back(&b->sessions, &s->node);
     *ret = s;
     return OK;
@@ -201,8 +211,10 @@ static block_t *take_cached(bitswap_session_t *s, const cid_t *cid)
 {
     bs_key_t k;
     block_t *block = map_remove(&s->cache, bs_key(cid, &k));
-    if (block)
+    if (block) {
         s->cache_bytes -= block->len;
+        event_fire(&s->has_moved);
+    }
     return block;
 }
 
@@ -220,7 +232,7 @@ static void give_up(bitswap_session_t *s, const cid_t *cid, const waiter_t *self
     bs_pump(s->b);
 }
 
-static err_t wait_for(task_t *t, bitswap_session_t *s, const cid_t *cid, waiter_t *w)
+static err_t wait_for_delivery(task_t *t, bitswap_session_t *s, const cid_t *cid, waiter_t *w)
 {
     bitswap_t *b = s->b;
     bs_key_t k;
@@ -238,6 +250,15 @@ static err_t wait_for(task_t *t, bitswap_session_t *s, const cid_t *cid, waiter_
         return e == ERR_TIMEOUT ? fail(e, "block %s was not found in time", cid_print(cid, text)) : e;
     }
     return w->err;
+}
+
+static err_t wait_for(task_t *t, bitswap_session_t *s, const cid_t *cid, waiter_t *w)
+{
+    s->waiting++;
+    event_fire(&s->has_moved);
+    err_t e = wait_for_delivery(t, s, cid, w);
+    s->waiting--;
+    return e;
 }
 
 static err_t find_or_wait(task_t *t, bitswap_session_t *s, const cid_t *cid, waiter_t *w, block_t **ret_block)
@@ -290,11 +311,26 @@ static bool is_under_way(bitswap_session_t *s, const cid_t *cid)
     return map_has(&s->cache, key) || map_has(&s->b->storing, key);
 }
 
+/* What lies in the cache and what was asked for fill it: more would find no place, and be read back from the
+ * disk. When nothing is coming and the reader waits, the cache holds what nobody takes. */
+static bool is_cache_spoken_for(const bitswap_session_t *s)
+{
+    size_t coming = want_session_count(s->wants);
+    if (s->cache_bytes + s->b->ingest_bytes + (coming + 1) * s->block_bytes <= BITSWAP_CACHE_MAX_BYTES)
+        return false;
+    return coming || s->b->ingest_bytes || !s->waiting;
+}
+
 static err_t hint_task(task_t *t, void *arg)
 {
     bitswap_session_t *s = arg;
     bitswap_t *b = s->b;
     while (!s->is_closed && s->n_hints) {
+        if (is_cache_spoken_for(s)) {
+            if (event_wait(t, &s->has_moved))
+                break;
+            continue;
+        }
         cid_t cid = s->hints[s->hints_at];
         s->hints_at = (s->hints_at + 1) % BITSWAP_HINTS_MAX;
         s->n_hints--;

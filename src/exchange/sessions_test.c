@@ -134,6 +134,53 @@ static void test_slow_link(void **state)
     run_scenario(4, 2, slow_link, NULL);
 }
 
+static size_t count_here(task_t *t, world_t *w, size_t node)
+{
+    size_t n = 0;
+    for (size_t i = 0; i < w->n_blocks; i++)
+        n += blockstore_has(t, w->nodes[node].store, &w->cids[i]);
+    return n;
+}
+
+/* Nobody takes what was asked for ahead: no more is fetched than the cache holds, and the rest follows when
+ * the reader goes on, also when it goes on somewhere else. */
+static void late_reader(task_t *t, world_t *w)
+{
+    const size_t n = 200, fits = (16 << 20) / 150000;
+    make_blocks(w, n, 150000);
+    start_all(t, w);
+    put_blocks(t, w, 1, 0, n);
+    connect(t, w, 0, 1);
+    bitswap_session_t *s;
+    AUTO_PTR(block_t) first = NULL;
+    AUTO_PTR(block_t) last = NULL;
+    assert_ok(bitswap_session_open(w->nodes[0].bitswap, &s));
+    assert_ok(bitswap_get(t, s, &w->cids[0], &first));
+    bitswap_prefetch(s, w->cids + 1, 2);
+    assert_ok(task_sleep(t, 10000));
+    bitswap_prefetch(s, w->cids + 3, n - 4);
+    assert_ok(task_sleep(t, 60000));
+    assert_in_range(count_here(t, w, 0), fits - 2, fits + 2);
+    assert_ok(bitswap_get(t, s, &w->cids[n - 1], &last));
+    for (size_t i = 1; i < n - 1; i++) {
+        AUTO_PTR(block_t) block = NULL;
+        assert_ok(bitswap_get(t, s, &w->cids[i], &block));
+        if (i == 20) {
+            assert_ok(task_sleep(t, 60000));
+            assert_in_range(count_here(t, w, 0), fits + 18, fits + 24);
+        }
+    }
+    bitswap_stat_t got;
+    bitswap_stat(w->nodes[0].bitswap, &got);
+    assert_int_equal(got.blocks_received, n);
+    bitswap_session_close(s);
+}
+
+static void test_late_reader(void **state)
+{
+    run_scenario(7, 2, late_reader, NULL);
+}
+
 static void old_versions(task_t *t, world_t *w)
 {
     make_blocks(w, 60, 3000);
@@ -411,12 +458,13 @@ static void test_two_codecs(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_one_source),   cmocka_unit_test(test_many_sources),
-        cmocka_unit_test(test_source_dies),  cmocka_unit_test(test_slow_link),
-        cmocka_unit_test(test_old_versions), cmocka_unit_test(test_comes_later),
-        cmocka_unit_test(test_gives_up),     cmocka_unit_test(test_broken_connections),
-        cmocka_unit_test(test_providers),    cmocka_unit_test(test_full_store),
-        cmocka_unit_test(test_rights),       cmocka_unit_test(test_two_codecs),
+        cmocka_unit_test(test_one_source),         cmocka_unit_test(test_many_sources),
+        cmocka_unit_test(test_source_dies),        cmocka_unit_test(test_slow_link),
+        cmocka_unit_test(test_late_reader),        cmocka_unit_test(test_old_versions),
+        cmocka_unit_test(test_comes_later),        cmocka_unit_test(test_gives_up),
+        cmocka_unit_test(test_broken_connections), cmocka_unit_test(test_providers),
+        cmocka_unit_test(test_full_store),         cmocka_unit_test(test_rights),
+        cmocka_unit_test(test_two_codecs),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -105,8 +105,8 @@ class Daemon:
         keep.update(self.environment)
         return keep
 
-    def run(self, *words, stdin=None, check_code=True, timeout=300, cwd=None):
-        result = subprocess.run([self.program, *map(str, words)], input=stdin, capture_output=True, env=self.env(),
+    def run(self, *words, stdin=None, stdout=subprocess.PIPE, check_code=True, timeout=300, cwd=None):
+        result = subprocess.run([self.program, *map(str, words)], input=stdin, stdout=stdout, stderr=subprocess.PIPE, env=self.env(),
                                 timeout=timeout, cwd=cwd)
         if check_code and result.returncode:
             raise Failure(f"{self.name}: {' '.join(map(str, words))}: exit {result.returncode}: "
