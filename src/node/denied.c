@@ -1,4 +1,5 @@
 #include "node/denied.h"
+#include "base/log.h"
 #include <stdio.h>
 #include <stdlib.h>
 
@@ -14,13 +15,23 @@ static err_t add_folder(task_t *t, denylist_t *d, const char *above, const char 
     return denylist_add_folder(t, d, path);
 }
 
+/* $HOME may be that of somebody else, as after sudo: then the lists there are not this user's. */
+static err_t add_home_folder(task_t *t, denylist_t *d)
+{
+    const char *config_home = getenv("XDG_CONFIG_HOME");
+    bool has_home = config_home && *config_home;
+    err_t e = add_folder(t, d, has_home ? config_home : getenv("HOME"), has_home ? "/ipfs" : "/.config/ipfs");
+    if (e != ERR_DENIED)
+        return e;
+    log_warn("denylists of another user's home are left out", LOG_ERR(e));
+    return OK;
+}
+
 err_t denied_load(task_t *t, const char *repo_path, denylist_t **ret)
 {
     AUTO_PTR(denylist_t) d = denylist_new();
-    const char *config_home = getenv("XDG_CONFIG_HOME");
-    bool has_home = config_home && *config_home;
     TRY(add_folder(t, d, "/etc/ipfs", ""));
-    TRY(add_folder(t, d, has_home ? config_home : getenv("HOME"), has_home ? "/ipfs" : "/.config/ipfs"));
+    TRY(add_home_folder(t, d));
     TRY(add_folder(t, d, repo_path, ""));
     *ret = denylist_count(d) ? d : NULL;
     if (*ret)
