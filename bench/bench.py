@@ -1,7 +1,8 @@
 #!/usr/bin/env python3
 """Measures our node and Kubo on the same work, turn by turn in one run, and prints medians and ratios.
 
-bench.py KUBO|none PROGRAM [NAME-PART…]; BENCH_MIB (1024), BENCH_RUNS (3), BENCH_PINS (100000)
+bench.py KUBO|none PROGRAM [NAME-PART…]; BENCH_MIB (1024), BENCH_RUNS (3), BENCH_PINS (100000), BENCH_FOLDER (100000),
+BENCH_SPARSE_MIB (10240)
 """
 import concurrent.futures
 import hashlib
@@ -26,6 +27,8 @@ MIB = 1 << 20
 SIZE = int(os.environ.get("BENCH_MIB", "1024")) * MIB
 RUNS = int(os.environ.get("BENCH_RUNS", "3"))
 SMALL_FILES = 10000
+FOLDER_FILES = int(os.environ.get("BENCH_FOLDER", "100000"))
+SPARSE = int(os.environ.get("BENCH_SPARSE_MIB", "10240")) * MIB
 PINS = int(os.environ.get("BENCH_PINS", "100000"))
 GATEWAY_SECONDS = 5
 LOOPBACK = {"Routing__LoopbackAddressesOnLanDHT": True}
@@ -198,6 +201,41 @@ def bench_fetch(shop):
         report(f"fetch {SIZE // MIB} MiB between two nodes ({title})", "MB/s", sums["rate"], 0)
         report("  CPU seconds per GB, both ends", "s", sums["cpu"], 2, smaller_is_better=True)
         report("  peak memory, the larger end", "MiB", sums["peak"], 1, smaller_is_better=True)
+
+
+def peak_of(node, work):
+    """Seconds of the work, and the most memory that the node had meanwhile, in MiB."""
+    pathlib.Path(f"/proc/{node.process.pid}/clear_refs").write_text("5")
+    began = time.monotonic()
+    work()
+    seconds = time.monotonic() - began
+    return seconds, node.memory()[1] / MIB
+
+
+def bench_flat_memory(shop):
+    """Memory of a node that takes in a folder of very many files, lists it, and takes in a sparse file."""
+    folder, sparse = shop.path("folder"), shop.path("sparse")
+    folder.mkdir()
+    for i in range(FOLDER_FILES):
+        (folder / f"file-{i:07}").write_bytes(b"%d" % i)
+    with open(sparse, "wb") as f:
+        f.truncate(SPARSE)
+    figures = {}
+    for who, make in makers(shop):
+        node = make(f"flat-{who}")
+        root = []
+        for what, count, work in (
+                ("add of a folder", FOLDER_FILES, lambda: root.append(node.text("add", "-r", "-Q", folder, timeout=3600))),
+                ("ls of it", FOLDER_FILES, lambda: node.run("ls", root[0], timeout=3600)),
+                ("add of a sparse file", SPARSE / 1e6, lambda: node.run("add", "-Q", sparse, timeout=3600))):
+            seconds, peak = peak_of(node, work)
+            figures.setdefault(what, ({}, {}))[0].setdefault(who, []).append(count / seconds)
+            figures[what][1].setdefault(who, []).append(peak)
+        node.stop(60)
+    for what, unit, of in (("add of a folder", "files/s", f" of {FOLDER_FILES} files"), ("ls of it", "files/s", ""),
+                           ("add of a sparse file", "MB/s", f" of {SPARSE // MIB} MiB")):
+        report(what + of, unit, figures[what][0], 0)
+        report("  peak memory", "MiB", figures[what][1], 1, smaller_is_better=True)
 
 
 def bench_memory(shop):
