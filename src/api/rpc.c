@@ -33,6 +33,7 @@ static const rpc_command_t *const tables[] = {
     rpc_node_commands,
     rpc_object_commands,
     rpc_pin_commands,
+    rpc_pin_remote_commands,
     rpc_repo_commands,
     rpc_routing_commands,
     rpc_stats_commands,

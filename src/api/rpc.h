@@ -31,27 +31,28 @@ typedef struct rpc_command {
     const char *arg_name;      /* as Kubo names the argument in `argument "ipfs-path" is required` */
 } rpc_command_t;
 /* Tables, each closed by a row with path NULL; a new group of commands is a new table and a line in rpc.c. */
-extern const rpc_command_t rpc_content_commands[]; /* add cat get ls refs resolve */
-extern const rpc_command_t rpc_car_commands[];     /* dag/import dag/export */
-extern const rpc_command_t rpc_cid_commands[];     /* cid/… multibase/…: rpc_t without api and node */
-extern const rpc_command_t rpc_object_commands[];  /* object/… */
-extern const rpc_command_t rpc_dag_commands[];     /* dag/put get resolve stat */
-extern const rpc_command_t rpc_block_commands[];   /* block/… */
-extern const rpc_command_t rpc_files_commands[];   /* files/… */
-extern const rpc_command_t rpc_pin_commands[];     /* pin/… */
-extern const rpc_command_t rpc_repo_commands[];    /* repo/… refs/local */
-extern const rpc_command_t rpc_import_commands[];  /* repo/import-kubo */
-extern const rpc_command_t rpc_network_commands[]; /* id ping bitswap/… */
-extern const rpc_command_t rpc_swarm_commands[];   /* swarm/… */
+extern const rpc_command_t rpc_content_commands[];    /* add cat get ls refs resolve */
+extern const rpc_command_t rpc_car_commands[];        /* dag/import dag/export */
+extern const rpc_command_t rpc_cid_commands[];        /* cid/… multibase/…: rpc_t without api and node */
+extern const rpc_command_t rpc_object_commands[];     /* object/… */
+extern const rpc_command_t rpc_dag_commands[];        /* dag/put get resolve stat */
+extern const rpc_command_t rpc_block_commands[];      /* block/… */
+extern const rpc_command_t rpc_files_commands[];      /* files/… */
+extern const rpc_command_t rpc_pin_commands[];        /* pin/… */
+extern const rpc_command_t rpc_repo_commands[];       /* repo/… refs/local */
+extern const rpc_command_t rpc_pin_remote_commands[]; /* pin/remote/… */
+extern const rpc_command_t rpc_import_commands[];     /* repo/import-kubo */
+extern const rpc_command_t rpc_network_commands[];    /* id ping bitswap/… */
+extern const rpc_command_t rpc_swarm_commands[];      /* swarm/… */
 extern const rpc_command_t
     rpc_node_commands[]; /* version config/… status commands shutdown log stats diag … */
-extern const rpc_command_t rpc_stats_commands[];   /* stats/… provide/… */
+extern const rpc_command_t rpc_stats_commands[];     /* stats/… provide/… */
 extern const rpc_command_t rpc_filestore_commands[]; /* filestore/… */
-extern const rpc_command_t rpc_diag_commands[];    /* diag/… log/… */
-extern const rpc_command_t rpc_version_commands[]; /* version version/… */
-extern const rpc_command_t rpc_key_commands[];     /* key/… */
-extern const rpc_command_t rpc_name_commands[];    /* name/… */
-extern const rpc_command_t rpc_absent_commands[];  /* what Kubo removed, and what is not enabled */
+extern const rpc_command_t rpc_diag_commands[];      /* diag/… log/… */
+extern const rpc_command_t rpc_version_commands[];   /* version version/… */
+extern const rpc_command_t rpc_key_commands[];       /* key/… */
+extern const rpc_command_t rpc_name_commands[];      /* name/… */
+extern const rpc_command_t rpc_absent_commands[];    /* what Kubo removed, and what is not enabled */
 
 /* One JSON object and a newline; begins a chunked application/json answer at the first call. Takes `object`
  * (also on failure). */

@@ -87,9 +87,23 @@ static err_t emit_config(task_t *t, rpc_t *r, const char *key)
                               json_loadb((const char *)value.data, value.len, JSON_DECODE_ANY, NULL)));
 }
 
+/* Keys of pinning services, and whatever contains them, are `pin remote service`'s business, as in Kubo. */
+static err_t check_credentials(const char *key)
+{
+    static const char *const parts[] = {"Pinning", "RemoteServices", NULL, "API", "Key"};
+    for (size_t i = 0; i < ARRAY_LEN(parts) && *key; i++) {
+        size_t n = strcspn(key, ".");
+        if (parts[i] && (n != strlen(parts[i]) || strncasecmp(key, parts[i], n)))
+            return OK;
+        key += n + (key[n] == '.');
+    }
+    return fail(ERR_DENIED, "cannot show or change pinning services credentials");
+}
+
 static err_t rpc_config(task_t *t, rpc_t *r)
 {
     const char *key = r->args[0];
+    TRY(check_credentials(key));
     if (r->n_args < 2)
         return emit_config(t, r, key);
     AUTO(buf_t) quoted = {0};

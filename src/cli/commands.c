@@ -250,6 +250,23 @@ static const cli_spec_t import_kubo_specs[] = {
     {"config", 0, false, NULL, "take its settings, too (a new repository has them anyway)"},
     {"progress", 'p', false, "", "show progress (default on a terminal)"},
     {NULL, 0, false, NULL, NULL}};
+#define REMOTE_QUERY_SPECS                                                                                   \
+    {"service", 0, true, NULL, "name of the service"},                                                       \
+        {"name", 0, true, NULL, "those of exactly this name"},                                               \
+        {"cid", 0, true, NULL, "those of these CIDs, separated by commas"},                                  \
+    {                                                                                                        \
+        "status", 0, true, NULL, "queued, pinning, pinned, failed (default pinned)"                          \
+    }
+static const cli_spec_t remote_add_specs[] = {
+    {"service", 0, true, NULL, "name of the service"},
+    {"name", 0, true, NULL, "name of the pin"},
+    {"background", 0, false, NULL, "do not wait until it is pinned"},
+    {NULL, 0, false, NULL, NULL}};
+static const cli_spec_t remote_ls_specs[] = {REMOTE_QUERY_SPECS, {NULL, 0, false, NULL, NULL}};
+static const cli_spec_t remote_rm_specs[] = {
+    REMOTE_QUERY_SPECS, {"force", 0, false, NULL, "also when several match"}, {NULL, 0, false, NULL, NULL}};
+static const cli_spec_t remote_service_ls_specs[] = {{"stat", 0, false, NULL, "ask each how much it pins"},
+                                                     {NULL, 0, false, NULL, NULL}};
 static const cli_spec_t migrate_specs[] = {{"to", 0, true, NULL, "the version"},
                                            {"allow-downgrade", 0, false, "", "accepted for Kubo's sake"},
                                            {NULL, 0, false, NULL, NULL}};
@@ -364,6 +381,18 @@ const cli_command_t cli_base_commands[] = {
      pin_verify_specs, NULL, print_pin_verified, false},
     {"pin", "CID…", "the same as pin add", CLI_RPC, "pin/add", 1, ANY, false, pin_specs, NULL,
      print_pin_added, true, true},
+    {"pin remote add", "PATH", "have a remote service pin content", CLI_RPC, "pin/remote/add", 1, 1, false,
+     remote_add_specs, NULL, print_remote_pin, false},
+    {"pin remote ls", "", "list what a remote service pins", CLI_RPC, "pin/remote/ls", 0, 0, false,
+     remote_ls_specs, NULL, print_remote_pin_line, false},
+    {"pin remote rm", "", "let a remote service let go", CLI_RPC, "pin/remote/rm", 0, 0, false,
+     remote_rm_specs, NULL, NULL, false},
+    {"pin remote service add", "NAME URL KEY", "note a remote service and its key", CLI_RPC,
+     "pin/remote/service/add", 3, 3, false, NULL, NULL, NULL, false},
+    {"pin remote service ls", "", "list remote services", CLI_RPC, "pin/remote/service/ls", 0, 0, false,
+     remote_service_ls_specs, NULL, print_pin_services, false},
+    {"pin remote service rm", "NAME", "forget a remote service", CLI_RPC, "pin/remote/service/rm", 1, 1,
+     false, NULL, NULL, NULL, false},
     {"status", "CID", "size, pin, and who holds it", CLI_RPC, "status", 1, 1, false, NULL, NULL, print_status,
      false},
     {"replica ls", "", "what is replicated, and how many hold it", CLI_RPC, "replica/ls", 0, 0, true, NULL,

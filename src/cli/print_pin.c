@@ -98,3 +98,44 @@ err_t cli_pin_ls(task_t *t, cli_t *c, const cli_command_t *command)
     TRY(buf_cstr(&target, &text));
     return cli_request(t, c, text, command->print);
 }
+
+/* ── remote pinning services ─────────────────────────────────────────────────────────────────── */
+err_t print_remote_pin(task_t *t, cli_t *c, json_t *o)
+{
+    return cli_out("CID:    %s\nName:   %s\nStatus: %s\n", field(o, "Cid"), field(o, "Name"),
+                   field(o, "Status"));
+}
+
+err_t print_remote_pin_line(task_t *t, cli_t *c, json_t *o)
+{
+    return cli_out("%s\t%s\t%s\n", field(o, "Cid"), field(o, "Status"), field(o, "Name"));
+}
+
+static int width_of(json_t *list, const char *key)
+{
+    size_t i, width = 0;
+    json_t *o;
+    json_array_foreach(list, i, o) if (strlen(field(o, key)) > width) width = strlen(field(o, key));
+    return (int)width;
+}
+
+err_t print_pin_services(task_t *t, cli_t *c, json_t *o)
+{
+    size_t i;
+    json_t *list = json_object_get(o, "RemoteServices"), *service;
+    int names = width_of(list, "Service"), urls = width_of(list, "ApiEndpoint");
+    json_array_foreach(list, i, service)
+    {
+        json_t *stat = json_object_get(service, "Stat"), *n = json_object_get(stat, "PinCount");
+        TRY(cli_out("%-*s ", names, field(service, "Service")));
+        if (!stat)
+            TRY(cli_out("%s\n", field(service, "ApiEndpoint")));
+        else if (!n)
+            TRY(cli_out("%-*s %s\n", urls, field(service, "ApiEndpoint"), field(stat, "Status")));
+        else
+            TRY(cli_out("%-*s %" PRId64 "/%" PRId64 "/%" PRId64 "/%" PRId64 "\n", urls,
+                        field(service, "ApiEndpoint"), json_number(n, "Queued"), json_number(n, "Pinning"),
+                        json_number(n, "Pinned"), json_number(n, "Failed")));
+    }
+    return OK;
+}

@@ -125,6 +125,12 @@ err_t config_print_public(const config_t *c, buf_t *out)
         json_object_del(identity, "PrivKey");
         json_object_set_new(copy, "Identity", identity);
     }
+    json_t *pinning = json_deep_copy(json_object_get(copy, "Pinning")), *service;
+    const char *name;
+    json_object_foreach(json_object_get(pinning, "RemoteServices"), name, service)
+        json_object_del(json_object_get(service, "API"), "Key");
+    if (pinning)
+        json_object_set_new(copy, "Pinning", pinning);
     err_t e = print_json(copy, out);
     json_decref(copy);
     return e ? e : buf_append_u8(out, '\n');
@@ -248,6 +254,22 @@ err_t config_unset(config_t *c, const char *path)
     return OK;
 }
 
+/* Of services that are in both, where the new text has none: it was made from what config_print_public shows.
+ */
+static void keep_service_keys(json_t *before, json_t *after)
+{
+    const char *name;
+    json_t *service;
+    json_object_foreach(json_object_get(after, "RemoteServices"), name, service)
+    {
+        json_t *old = json_object_get(json_object_get(before, "RemoteServices"), name);
+        json_t *key = json_object_get(json_object_get(old, "API"), "Key");
+        json_t *api = json_object_get(service, "API");
+        if (key && json_is_object(api) && !json_object_get(api, "Key"))
+            json_object_set(api, "Key", key);
+    }
+}
+
 err_t config_replace(config_t *c, bytes_t text)
 {
     json_t *root;
@@ -257,6 +279,7 @@ err_t config_replace(config_t *c, bytes_t text)
     json_t *identity = json_object_get(c->root, "Identity");
     if (identity)
         json_object_set(root, "Identity", identity);
+    keep_service_keys(json_object_get(c->root, "Pinning"), json_object_get(root, "Pinning"));
     json_decref(c->root);
     c->root = root;
     return OK;

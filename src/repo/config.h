@@ -25,7 +25,8 @@ MUST_CHECK err_t config_parse(bytes_t text, config_t **ret);
 void config_free(config_t *c);
 AUTO_PTR_DEFINE(config_t, config_free)
 MUST_CHECK err_t config_print(const config_t *c, buf_t *out); /* as stored: two spaces, keys in order */
-MUST_CHECK err_t config_print_public(const config_t *c, buf_t *out); /* without Identity.PrivKey */
+/* Without Identity.PrivKey and the keys of pinning services. */
+MUST_CHECK err_t config_print_public(const config_t *c, buf_t *out);
 MUST_CHECK err_t config_apply_profile(config_t *c, const char *profile);
 
 /* ── typed reading ───────────────────────────────────────────────────────────────────────────── */
@@ -58,7 +59,9 @@ MUST_CHECK err_t config_get(const config_t *c, const char *path, buf_t *out);
 MUST_CHECK err_t config_set(config_t *c, const char *path, const char *value_json);
 MUST_CHECK err_t config_set_str(config_t *c, const char *path, const char *value);
 MUST_CHECK err_t config_unset(config_t *c, const char *path);
-/* Replaces everything but the identity, which is kept (`config replace`). */
+/* Replaces everything but the identity, which is kept, and the keys of pinning services that the text leaves
+ * out
+ * (`config replace`). */
 MUST_CHECK err_t config_replace(config_t *c, bytes_t text);
 
 /* The one way to another identity. */

@@ -3,6 +3,7 @@ import concurrent.futures
 import json
 
 import nodes
+import pinning_service
 from nodes import check, fails
 
 MIB = 1 << 20
@@ -139,3 +140,40 @@ def test_malformed_sizes_and_the_lock(shop):
     node.start()
     said = fails(node, *node.start_words(), saying="in use by the process with pid")
     check(f"pid {node.process.pid}," in said and f"/tcp/{node.api_port}" in said, said)
+
+
+def test_pin_remote(shop):
+    """A remote service over HTTP: pins by pages, hints of where the content is, keys that nobody is shown."""
+    service = pinning_service.Service()
+    try:
+        node = shop.node("remote")
+        node.run("pin", "remote", "service", "add", "srv", f"{service.endpoint}/", pinning_service.KEY)
+        fails(node, "pin", "remote", "service", "add", "srv", service.endpoint, "x", saying="already present")
+        cids = [node.text("add", "-Q", stdin=b"%d" % i) for i in range(8)]
+        for i, cid in enumerate(cids):
+            node.run("pin", "remote", "add", "--service=srv", f"--name=pin & {i % 2}", cid)
+        origins = service.pins[0]["pin"]["origins"]
+        check(any(node.peer_id in address for address in origins), f"origins: {origins}")
+        listed = node.text("pin", "remote", "ls", "--service=srv").splitlines()
+        check([line.split("\t")[0] for line in listed] == cids[::-1], f"pages: {listed}")
+        check(len(node.text("pin", "remote", "ls", "--service=srv", "--name=pin & 1").splitlines()) == 4, "--name")
+        check(node.text("pin", "remote", "service", "ls", "--stat").endswith("0/0/8/0"), "--stat")
+        fails(node, "pin", "remote", "rm", "--service=srv", saying="add --force")
+        node.run("pin", "remote", "rm", "--service=srv", f"--cid={cids[0]},{cids[1]}", "--force")
+        check(len(service.pins) == 6, "rm")
+        service.failing.add(cids[0])
+        fails(node, "pin", "remote", "add", "--service=srv", cids[0], saying="remote service failed to pin")
+        fails(node, "pin", "remote", "ls", "--service=other", saying="service not known")
+        check(pinning_service.KEY not in node.text("config", "show") + node.err_path.read_text(), "the key is shown")
+        fails(node, "config", "Pinning.RemoteServices.srv.API", saying="credentials")
+        shown = shop.path("shown")
+        shown.write_text(node.text("config", "show"))
+        node.run("config", "replace", shown)
+        node.run("pin", "remote", "ls", "--service=srv")  # its key has stayed
+        service.close()
+        fails(node, "pin", "remote", "ls", "--service=srv", saying="refused|connect|unreachable")
+        check(node.text("pin", "remote", "service", "ls", "--stat").endswith(" invalid"), "--stat of a service that is gone")
+        node.run("pin", "remote", "service", "rm", "srv")
+        check(node.text("pin", "remote", "service", "ls") == "", "service rm")
+    finally:
+        service.close()

@@ -3,6 +3,7 @@ import base64
 import re
 
 import nodes
+import pinning_service
 from nodes import check
 from test_same import NOBODY_HAS, Pair, begin, finish, sorted_lines  # begin and finish: the runner calls them
 
@@ -136,3 +137,51 @@ def test_repo_answers(shop):
     p.same("pin", "rm", p.file)
     for words in (["-q"], ["--silent"], [], ["--stream-errors"], ["--stream-errors", "-q"]):
         p.same("repo", "gc", *words, normal=sorted_lines)
+
+
+def test_pin_remote(shop):
+    """Both against one pinning service each, with the same words."""
+    p = Pair(shop, "remote")
+    p.add_tree()
+    ours, kubos = pinning_service.Service(), pinning_service.Service()
+    try:
+        endpoints = {p.ours: ours.endpoint, p.kubo: kubos.endpoint}
+
+        def same(*words, normal=lambda text: text, code_only=False):
+            p.same("pin", "remote", *words, normal=lambda text: normal(re.sub(r"http://127\.0\.0\.1:\d+", "URL", text)), code_only=code_only)
+
+        for node, endpoint in endpoints.items():
+            node.run("pin", "remote", "service", "add", "good", f"{endpoint}//", pinning_service.KEY)
+            node.run("pin", "remote", "service", "add", "bad one", endpoint, "wrong")
+        for words in (["service", "ls"], ["service", "ls", "--stat"], ["service", "ls", "--enc=json"], ["service", "ls", "--stat", "--enc=json"],
+                      ["service", "add", "good", "http://127.0.0.1:1", "x"], ["service", "add", "n", "ftp://x", "y"],
+                      ["service", "add", "n", "http://x/pins", "y"], ["service", "add", "n", "http://x/?a=b", "y"]):
+            same(*words)
+        for cid in (p.root, p.file, p.big):
+            same("add", "--service=good", f"--name=pin of {cid}", cid, normal=without_warning)
+        same("add", "--service=good", "--background", p.file, normal=without_warning)
+        for words in (["ls", "--service=good"], ["ls", "--service=good", "--status=queued"], ["ls", "--service=good", f"--cid={p.file}"],
+                      ["ls", "--service=good", f"--cid={p.file},{p.root}", "--status=queued,pinned"], ["ls", "--service=good", "--name=nothing"],
+                      ["ls", "--service=good", f"--name=pin of {p.big}"], ["ls", "--service=good", "--enc=json"], ["ls", "--service=none"],
+                      ["ls"], ["ls", "--service=good", "--status=foo"], ["service", "ls", "--stat"],
+                      ["rm", "--service=good"], ["rm", "--service=good", f"--cid={p.big}"], ["ls", "--service=good"],
+                      ["rm", "--service=good", "--force"], ["ls", "--service=good", "--status=queued,pinning,pinned,failed"]):
+            same(*words)
+        same("ls", "--service=bad one", code_only=True)
+        same("ls", "--service=good", "--cid=foo", code_only=True)
+        for service in (ours, kubos):
+            service.failing.add(p.file)
+        same("add", "--service=good", p.file, normal=lambda text: re.sub(r'requestid="[^"]*"', "ID", without_warning(text)))
+        for words in (["config", "Pinning"], ["config", "Pinning.RemoteServices.good.API.Key"], ["config", "Pinning.RemoteServices.good.API"]):
+            p.same(*words)
+        for node in endpoints:
+            check(pinning_service.KEY not in node.text("config", "show"), "config show tells the key")
+        same("service", "rm", "good")
+        check("good" not in p.ours.text("pin", "remote", "service", "ls"), "a service that was removed")  # Kubo 0.42 keeps it
+    finally:
+        ours.close()
+        kubos.close()
+
+
+def without_warning(text):
+    return "\n".join(line for line in text.splitlines() if not line.startswith("WARNING"))
