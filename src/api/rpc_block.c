@@ -109,7 +109,8 @@ static err_t put_options(rpc_t *r, rpc_put_t *p)
     *p = (rpc_put_t){.version = 1};
     hash =
         hash && *hash ? hash : config_str(repo_config(node_repo(r->node)), "Import.HashFunction", "sha2-256");
-    if (multihash_from_name(hash, &p->hash))
+    if (strpbrk(hash, "ABCDEFGHIJKLMNOPQRSTUVWXYZ") ||
+        multihash_from_name(hash, &p->hash)) /* `add` takes capitals */
         return fail(ERR_INVALID, "unrecognized multihash function: %s", hash);
     if (len && *len && strcmp(len, "-1")) {
         uint64_t value;

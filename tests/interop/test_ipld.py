@@ -64,6 +64,20 @@ def test_dag_put(shop):
         line for line in text.splitlines() if line.startswith("bafy")))
 
 
+def test_block_put(shop):
+    p = Pair(shop, "block")
+    for words in (["--format=v0", "--cid-codec=dag-pb"], ["--format=nope"], ["--mhlen=10"], ["--mhlen=-1"], ["--mhtype=foo"],
+                  ["--mhtype=murmur3-x64-64"], ["--mhtype=md5"], ["--format=v0", "--mhtype=sha2-512"], ["--format=v0", "--mhlen=20"],
+                  ["--format=cbor"], ["--format=protobuf"], ["--format=raw"], ["--cid-codec=dag-json"], ["--cid-codec=nope"],
+                  ["--mhtype=blake3", "--mhlen=64"], ["--pin"], ["-f", "v0"], ["--enc=json"], ["--cid-base=base36"],
+                  ["--mhtype=SHA2-256"], ["--mhtype=sha3"], ["--mhtype=identity", "--mhlen=3"], ["--mhtype=sha2-256", "--mhlen=20"]):
+        p.same("block", "put", *words, stdin=b"hello")
+    hello = "bafkreibm6jg3ux5qumhcn2b3flc3tyu6dmlb4xa7u5bf44yegnrjhc4yeq"
+    for words in (["get", hello], ["stat", hello], ["stat", "--enc=json", hello], ["stat", "bafkqaaa"], ["get", "bafkqablimvwgy3y"],
+                  ["stat", "bad"], ["rm", hello], ["rm", "--force", hello]):
+        p.same("block", *words)
+
+
 def test_paths(shop):
     n = Nodes(shop, "paths")
     p, c = n.pair, n.cbor
