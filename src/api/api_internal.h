@@ -13,6 +13,16 @@ typedef struct rpc_log {
     uint64_t next_id, keep_ms;
 } rpc_log_t;
 
+/* Hosts of requests whose look-up in DNS failed: not asked again at once, whoever names them. */
+enum { FAILED_HOSTS_MAX = 16, FAILED_HOST_CHARS = 254 };
+typedef struct failed_hosts {
+    struct {
+        char name[FAILED_HOST_CHARS];
+        uint64_t until_ms;
+    } list[FAILED_HOSTS_MAX];
+    size_t next;
+} failed_hosts_t;
+
 struct api {
     node_t *node; /* borrowed */
     event_t shutdown;
@@ -22,7 +32,8 @@ struct api {
     void *open_gateway_arg;
     gateway_settings_t gateway;
     uint64_t gateway_running; /* requests */
-    prng_t trace_ids;         /* the system's randomness would cost a call for each request */
+    failed_hosts_t failed_hosts;
+    prng_t trace_ids; /* the system's randomness would cost a call for each request */
 };
 
 enum { TRACE_ID_MAX = 33 };

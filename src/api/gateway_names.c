@@ -1,9 +1,28 @@
 /* gateway_names: what names under /ipns/ and in host names mean. */
 #include "api/gateway.h"
 #include "naming/naming.h"
+#include <stdio.h>
+#include <strings.h>
 
 /* Every host that a client names is looked up before anything is served on it. */
-enum { HOST_LOOKUP_MS = 5000 };
+enum { HOST_LOOKUP_MS = 5000, HOST_FAILED_MS = 10000 };
+_Static_assert((int)FAILED_HOST_CHARS > (int)DNS_NAME_MAX_CHARS, "any name fits");
+
+static bool has_failed(const failed_hosts_t *f, const char *name, uint64_t now_ms)
+{
+    for (size_t i = 0; i < FAILED_HOSTS_MAX; i++)
+        if (f->list[i].until_ms > now_ms && !strcasecmp(f->list[i].name, name))
+            return true;
+    return false;
+}
+
+/* Without an answer of DNS (no name server, a network that swallows packets) each request would wait anew. */
+static void remember_failed(failed_hosts_t *f, const char *name, uint64_t now_ms)
+{
+    snprintf(f->list[f->next].name, FAILED_HOST_CHARS, "%s", name);
+    f->list[f->next].until_ms = now_ms + HOST_FAILED_MS;
+    f->next = (f->next + 1) % FAILED_HOSTS_MAX;
+}
 
 bool gateway_has_dnslink(task_t *t, gateway_request_t *r, bytes_t host)
 {
@@ -15,11 +34,14 @@ bool gateway_has_dnslink(task_t *t, gateway_request_t *r, bytes_t host)
         return false;
     memcpy(name, bare.data, bare.len);
     name[bare.len] = 0;
-    if (strlen(name) != bare.len || !dns_is_domain(name))
+    failed_hosts_t *failed = &r->api->failed_hosts;
+    if (strlen(name) != bare.len || !dns_is_domain(name) || has_failed(failed, name, task_now_ms(t)))
         return false;
     deadline_t d = deadline_push(t, HOST_LOOKUP_MS);
     err_t e = naming_has_dnslink(t, naming, name, &has);
     deadline_pop(t, &d);
+    if (e && e != ERR_CANCELED) /* a client that leaves says nothing about the host */
+        remember_failed(failed, name, task_now_ms(t));
     return !e && has;
 }
 
