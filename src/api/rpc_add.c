@@ -190,6 +190,7 @@ static err_t add_entry(add_t *a)
     }
     if (a->upload.kind == UPLOAD_DIR) {
         a->has_dirs = true;
+        a->options.wraps |= !path.len && !a->n_roots; /* a folder without a name holds all that follows */
         return tree_put_dir(a->tree, path, &meta);
     }
     dag_ref_t ref;
