@@ -22,28 +22,108 @@ static err_t duration_option(rpc_t *r, const char *name, const char *what, uint6
 }
 
 /* ── resolve ─────────────────────────────────────────────────────────────────────────────────── */
+static err_t resolve_options(rpc_t *r, bool is_recursive, bool skips_cache, naming_options_t *ret)
+{
+    uint64_t records;
+    const char *timeout = rpc_option(r, "dht-timeout");
+    naming_options_default(ret);
+    TRY(rpc_u64(r, "dht-record-count", ret->record_count, &records));
+    if (timeout && *timeout == '-')
+        return fail(ERR_INVALID, "DHT timeout value must be >= 0");
+    TRY(duration_option(r, "dht-timeout", "", &ret->dht_timeout_ms));
+    ret->record_count = records < UINT32_MAX ? (uint32_t)records : UINT32_MAX;
+    ret->depth = is_recursive ? ret->depth : 1;
+    ret->skips_cache = skips_cache;
+    ret->is_offline = rpc_bool(r, "offline", false);
+    return OK;
+}
+
+static err_t emit_path(task_t *t, rpc_t *r, const char *path)
+{
+    return rpc_emit(t, r, json_pack("{s:o}", "Path", rpc_bytes_json(bytes_str(path))));
+}
+
 err_t rpc_resolve_name(task_t *t, rpc_t *r, const char *path, bool is_recursive, bool skips_cache)
 {
     AUTO(naming_answer_t) answer = {0};
     naming_options_t o;
-    uint64_t records;
-    const char *text, *timeout = rpc_option(r, "dht-timeout");
-    naming_options_default(&o);
-    TRY(rpc_u64(r, "dht-record-count", o.record_count, &records));
-    if (timeout && *timeout == '-')
-        return fail(ERR_INVALID, "DHT timeout value must be >= 0");
-    TRY(duration_option(r, "dht-timeout", "", &o.dht_timeout_ms));
-    o.record_count = records < UINT32_MAX ? (uint32_t)records : UINT32_MAX;
-    o.depth = is_recursive ? o.depth : 1;
-    o.skips_cache = skips_cache;
-    o.is_offline = rpc_bool(r, "offline", false);
+    const char *text;
+    TRY(resolve_options(r, is_recursive, skips_cache, &o));
     TRY(naming_resolve(t, node_naming(r->node), path, &o, &answer));
     TRY(buf_cstr(&answer.path, &text));
-    return rpc_emit(t, r, json_pack("{s:o}", "Path", rpc_bytes_json(bytes_str(text))));
+    return emit_path(t, r, text);
 }
 
-/* With --stream the reference gives every record that is better than those before; here the best one is the
- * only line of that stream. */
+/* Each path that is better than those before, as records of it come in. The search calls back without
+ * waiting; its news pass through a bounded queue to the task that writes them. */
+typedef struct path_stream {
+    rpc_t *r;
+    chan_t paths; /* of char *, owned */
+    const char *path;
+    naming_options_t options;
+    char *last; /* that was written */
+} path_stream_t;
+
+static void push_path(void *arg, const char *path)
+{
+    path_stream_t *s = arg;
+    char *copy = xstrdup(path);
+    if (chan_try_send(&s->paths, copy))
+        free(copy); /* a reader too slow for what is out of date soon */
+}
+
+static err_t search_task(task_t *t, void *arg)
+{
+    path_stream_t *s = arg;
+    AUTO(naming_answer_t) answer = {0};
+    const char *text;
+    err_t e = naming_resolve(t, node_naming(s->r->node), s->path, &s->options, &answer);
+    e = e ? e : buf_cstr(&answer.path, &text);
+    e = e ? e : chan_send(t, &s->paths, xstrdup(text));
+    chan_close(&s->paths);
+    return e;
+}
+
+static err_t write_paths(task_t *t, path_stream_t *s)
+{
+    void *path;
+    while (!chan_recv(t, &s->paths, &path)) {
+        bool is_new = !s->last || strcmp(s->last, path) != 0;
+        free(s->last);
+        s->last = path;
+        if (is_new)
+            TRY(emit_path(t, s->r, path));
+    }
+    return task_check(t);
+}
+
+static err_t stream_paths(task_t *t, rpc_t *r, const char *path)
+{
+    enum { QUEUED_PATHS = 32 };
+    path_stream_t s = {.r = r, .path = path};
+    group_t g;
+    void *left;
+    TRY(resolve_options(r, rpc_bool(r, "recursive", true), rpc_bool(r, "nocache", false), &s.options));
+    s.options.found = push_path;
+    s.options.found_arg = &s;
+    chan_init(&s.paths, QUEUED_PATHS);
+    group_init(&g, node_sched(r->node));
+    err_t e = group_spawn(&g, "name resolve", search_task, &s, NULL);
+    if (!e) {
+        e = write_paths(t, &s);
+        if (e)
+            group_cancel(&g);
+        err_t joined = group_join(t, &g);
+        e = e ? e : joined;
+    }
+    group_deinit(&g);
+    while (!chan_try_recv(&s.paths, &left))
+        free(left);
+    chan_deinit(&s.paths);
+    free(s.last);
+    return e;
+}
+
 static err_t rpc_name_resolve(task_t *t, rpc_t *r)
 {
     AUTO(buf_t) path;
@@ -52,6 +132,8 @@ static err_t rpc_name_resolve(task_t *t, rpc_t *r)
     buf_init(&path, RPC_PATH_MAX_BYTES);
     TRY(buf_printf(&path, "%s%s", strncmp(name, "/ipns/", 6) ? "/ipns/" : "", name));
     TRY(buf_cstr(&path, &text));
+    if (rpc_bool(r, "stream", false))
+        return stream_paths(t, r, text);
     return rpc_resolve_name(t, r, text, rpc_bool(r, "recursive", true), rpc_bool(r, "nocache", false));
 }
 

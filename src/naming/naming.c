@@ -106,7 +106,7 @@ void naming_close(task_t *t, naming_t *n)
 }
 
 /* ── records ─────────────────────────────────────────────────────────────────────────────────── */
-void naming_remember(naming_t *n, const char *key, const char *path, uint64_t ttl_ms, uint64_t wall_ms)
+static void remember(naming_t *n, const char *key, const char *path, uint64_t ttl_ms, uint64_t wall_ms)
 {
     uint64_t keep_ms = ttl_ms < n->config.max_cache_ttl_ms ? ttl_ms : n->config.max_cache_ttl_ms;
     name_cache_put(&n->cache, key, path, ttl_ms, keep_ms, sched_now_ms(n->sched), wall_ms);
@@ -125,11 +125,34 @@ err_t record_path(const ipns_record_t *r, char **ret_path)
     return OK;
 }
 
-static err_t search_dht(task_t *t, naming_t *n, const peer_id_t *name, const naming_options_t *o, buf_t *out)
+/* What a record leads to, and what stands behind the name that was asked for. */
+typedef struct lead {
+    const naming_options_t *options;
+    bytes_t rest;
+} lead_t;
+
+static void tell_found(void *arg, bytes_t record)
+{
+    const lead_t *lead = arg;
+    ipns_record_t r;
+    content_path_t path;
+    AUTO(buf_t) text;
+    const char *found;
+    buf_init(&text, NAMING_PATH_MAX_BYTES);
+    if (ipns_record_decode(record, &r) || ipns_record_value(&r, &text) ||
+        content_path_split(buf_bytes(&text), &path) || path.is_mutable || buf_append(&text, lead->rest) ||
+        buf_cstr(&text, &found))
+        return;
+    lead->options->found(lead->options->found_arg, found);
+}
+
+static err_t search_dht(task_t *t, naming_t *n, const peer_id_t *name, const naming_options_t *o,
+                        bytes_t rest, buf_t *out)
 {
     uint8_t key[NAME_KEY_MAX_BYTES];
     bytes_t k = bytes_of(key, name_key(name, key));
-    value_search_t how = {.quorum = o->record_count};
+    lead_t lead = {o, rest};
+    value_search_t how = {.quorum = o->record_count, .on_better = o->found ? tell_found : NULL, .arg = &lead};
     if (!o->dht_timeout_ms)
         return routing_get_value(t, n->routing, k, &how, out);
     deadline_t d = deadline_push(t, o->dht_timeout_ms);
@@ -166,32 +189,41 @@ static err_t local_record(task_t *t, naming_t *n, const peer_id_t *name, buf_t *
     return buf_append(out, buf_bytes(&kept));
 }
 
-err_t naming_get_record(task_t *t, naming_t *n, const peer_id_t *name, const naming_options_t *options,
-                        buf_t *out)
+/* *ret_is_own: it was published here. */
+static err_t get_record(task_t *t, naming_t *n, const peer_id_t *name, const naming_options_t *o,
+                        bytes_t rest, buf_t *out, bool *ret_is_own)
 {
-    naming_options_t o;
     AUTO(buf_t) local, found;
     bool is_own = false;
     buf_init(&local, NAMING_RECORD_MAX_BYTES);
     buf_init(&found, NAMING_RECORD_MAX_BYTES);
-    naming_options_default(&o);
-    o = options ? *options : o;
-    bool asks = n->routing && !o.is_offline;
+    bool asks = n->routing && !o->is_offline;
     err_t e = local_record(t, n, name, &local, &is_own);
     bool has_local = !e;
     if (e && e != ERR_NOT_FOUND)
         return e;
     buf_clear(out);
-    if (has_local && (!asks || (is_own && !o.skips_cache))) /* who publishes a name knows what it says */
+    *ret_is_own = is_own;
+    if (has_local && (!asks || (is_own && !o->skips_cache))) /* who publishes a name knows what it says */
         return buf_append(out, buf_bytes(&local));
-    e = asks ? search_dht(t, n, name, &o, &found) : ERR_NOT_FOUND;
+    e = asks ? search_dht(t, n, name, o, rest, &found) : ERR_NOT_FOUND;
     if (e == ERR_CANCELED)
         return e;
     if (has_local && (e || ipns_record_compare(buf_bytes(&local), buf_bytes(&found)) < 0))
         return buf_append(out, buf_bytes(&local));
+    *ret_is_own = false;
     if (e == ERR_TIMEOUT)
         return fail(e, "could not resolve name: no record came in time");
     return e ? fail(ERR_NOT_FOUND, "could not resolve name") : buf_append(out, buf_bytes(&found));
+}
+
+err_t naming_get_record(task_t *t, naming_t *n, const peer_id_t *name, const naming_options_t *options,
+                        buf_t *out)
+{
+    naming_options_t o;
+    bool is_own;
+    naming_options_default(&o);
+    return get_record(t, n, name, options ? options : &o, BYTES_NONE, out, &is_own);
 }
 
 /* ── one step ────────────────────────────────────────────────────────────────────────────────── */
@@ -212,21 +244,23 @@ static bool step_from_cache(naming_t *n, const char *key, step_t *ret)
 }
 
 static err_t resolve_name(task_t *t, naming_t *n, const peer_id_t *name, const naming_options_t *o,
-                          step_t *ret)
+                          bytes_t rest, step_t *ret)
 {
     char key[PEER_ID_TEXT_MAX];
     AUTO(buf_t) record;
     ipns_record_t r;
+    bool is_own;
     buf_init(&record, NAMING_RECORD_MAX_BYTES);
     if (!o->skips_cache && step_from_cache(n, name_print(name, key), ret))
         return OK;
-    TRY(naming_get_record(t, n, name, o, &record));
+    TRY(get_record(t, n, name, o, rest, &record, &is_own));
     uint64_t wall_ms = driver_wall_ms(sched_driver(n->sched));
     TRY(ipns_record_decode(buf_bytes(&record), &r));
     *ret = (step_t){
         .ttl_ms = ipns_record_ttl_ms(&r, wall_ms, NAMING_TTL_MS), .found_wall_ms = wall_ms, .has_ttl = true};
     TRY(record_path(&r, &ret->path));
-    naming_remember(n, name_print(name, key), ret->path, ret->ttl_ms, wall_ms);
+    if (!is_own) /* ours is at hand, and may change at any time */
+        remember(n, name_print(name, key), ret->path, ret->ttl_ms, wall_ms);
     return OK;
 }
 
@@ -262,7 +296,7 @@ static err_t resolve_domain(task_t *t, naming_t *n, const char *domain, const na
     *ret = (step_t){.ttl_ms = ttl_ms, .found_wall_ms = wall_ms, .has_ttl = true};
     size_t len;
     ret->path = (char *)buf_take(&path, &len);
-    naming_remember(n, key, ret->path, ret->ttl_ms, wall_ms);
+    remember(n, key, ret->path, ret->ttl_ms, wall_ms);
     return OK;
 }
 
@@ -280,7 +314,8 @@ static err_t refuse_name(const char *name)
     return fail(ERR_INVALID, "cannot resolve: \"/ipns/%.100s\"", name);
 }
 
-static err_t resolve_step(task_t *t, naming_t *n, const char *name, const naming_options_t *o, step_t *ret)
+static err_t resolve_step(task_t *t, naming_t *n, const char *name, const naming_options_t *o, bytes_t rest,
+                          step_t *ret)
 {
     peer_id_t id;
     cid_t cid;
@@ -290,7 +325,7 @@ static err_t resolve_step(task_t *t, naming_t *n, const char *name, const naming
         return OK;
     }
     if (!peer_id_parse(name, &id))
-        return resolve_name(t, n, &id, o, ret);
+        return resolve_name(t, n, &id, o, rest, ret);
     if (!dns_is_domain(name) || (!strchr(name, '.') && !cid_parse_str(name, &cid)))
         return refuse_name(name);
     return resolve_domain(t, n, name, o, ret);
@@ -317,7 +352,7 @@ static err_t take_step(task_t *t, naming_t *n, const naming_options_t *o, const 
     buf_init(&next, NAMING_PATH_MAX_BYTES);
     TRY(buf_append(&name, at->root));
     TRY(buf_cstr(&name, &text));
-    TRY(resolve_step(t, n, text, o, &s));
+    TRY(resolve_step(t, n, text, o, at->rest, &s));
     bytes_t base = bytes_str(s.path);
     if (at->rest.len && base.data[base.len - 1] == '/')
         base.len--;

@@ -56,6 +56,10 @@ typedef struct naming_options {
     bool is_offline;         /* no DHT; own records, cache, static map and DNS answer */
     uint32_t record_count;   /* how many records of the DHT are enough */
     uint64_t dht_timeout_ms; /* for each IPNS name; 0: none */
+    /* Told each path to content that a record of the DHT gives on the way to the answer, each better than
+     * those before; the answer itself may be the last of them. Must not wait. NULL: nobody. */
+    void (*found)(void *arg, const char *path);
+    void *found_arg;
 } naming_options_t;
 void naming_options_default(naming_options_t *ret);
 

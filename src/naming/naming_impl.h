@@ -22,8 +22,6 @@ MUST_CHECK err_t own_record_put(task_t *t, naming_t *n, const peer_id_t *name, b
 /* The best record that somebody else signed and that was put here while offline; cleared first.
  * ERR_NOT_FOUND. */
 MUST_CHECK err_t kept_record_get(task_t *t, naming_t *n, const peer_id_t *name, buf_t *out);
-/* A value that has just been published or found, for as long as its TTL and the config let it. */
-void naming_remember(naming_t *n, const char *key, const char *path, uint64_t ttl_ms, uint64_t wall_ms);
 /* A task for the life of naming: sends own records out again. arg: the naming_t. */
 err_t republish_task(task_t *t, void *naming);
 /* The value of a record whose form is good, into a new string. */

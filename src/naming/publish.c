@@ -61,21 +61,32 @@ static err_t next_sequence(bytes_t previous, const char *value, const naming_pub
     return OK;
 }
 
+/* What is published, and under which condition. */
+typedef struct edition {
+    const char *value;
+    const naming_publish_t *options;
+    bytes_t only_after; /* republishing: this must still be the newest record of ours; else nothing is done */
+} edition_t;
+
+/* Leaves ret_record empty when the condition does not hold. */
 static err_t sign_next(task_t *t, naming_t *n, const private_key_t *key, const peer_id_t *name,
-                       const char *value, const naming_publish_t *o, buf_t *ret_record)
+                       const edition_t *edition, buf_t *ret_record)
 {
+    const naming_publish_t *o = edition->options;
     AUTO(buf_t) previous;
     buf_init(&previous, NAMING_RECORD_MAX_BYTES);
     uint64_t end_ms = driver_wall_ms(sched_driver(n->sched));
     end_ms = o->lifetime_ms < UINT64_MAX / 2 ? end_ms + o->lifetime_ms : end_ms;
-    ipns_new_t fields = {.value = bytes_str(value),
+    ipns_new_t fields = {.value = bytes_str(edition->value),
                          .ttl_ns =
                              o->ttl_ms < IPNS_TTL_MAX_NS / 1000000 ? o->ttl_ms * 1000000 : IPNS_TTL_MAX_NS,
                          .end_s = (int64_t)(end_ms / 1000),
                          .end_ns = (uint32_t)(end_ms % 1000) * 1000000,
                          .is_v2_only = o->is_v2_only};
     TRY(previous_record(t, n, name, &previous));
-    TRY(next_sequence(buf_bytes(&previous), value, o, &fields.sequence));
+    if (edition->only_after.len && !bytes_equal(buf_bytes(&previous), edition->only_after))
+        return OK;
+    TRY(next_sequence(buf_bytes(&previous), edition->value, o, &fields.sequence));
     TRY(ipns_record_create(key, &fields, ret_record));
     return own_record_put(t, n, name, buf_bytes(ret_record));
 }
@@ -109,22 +120,22 @@ static err_t send_out(task_t *t, naming_t *n, const private_key_t *key, const pe
     return task_check(t);
 }
 
-static err_t publish_locked(task_t *t, naming_t *n, const private_key_t *key, const char *value,
-                            const naming_publish_t *o)
+/* Two that publish a name at once get their numbers one after the other, and then send side by side. */
+static err_t publish(task_t *t, naming_t *n, const private_key_t *key, const edition_t *edition)
 {
     peer_id_t name;
     char text[PEER_ID_TEXT_MAX];
     AUTO(buf_t) record;
     buf_init(&record, NAMING_RECORD_MAX_BYTES);
     TRY(peer_id_of(private_key_public(key), &name));
+    TRY(gate_enter(t, &n->publishing));
+    err_t e = sign_next(t, n, key, &name, edition, &record);
+    gate_leave(&n->publishing);
     name_cache_drop(&n->cache, name_print(&name, text));
-    TRY(sign_next(t, n, key, &name, value, o, &record));
-    err_t e = n->routing ? send_out(t, n, key, &name, buf_bytes(&record)) : OK;
-    if (e && (!o->is_local || e == ERR_CANCELED))
+    if (e || !record.len || !n->routing)
         return e;
-    uint64_t ttl_ms = o->ttl_ms < o->lifetime_ms ? o->ttl_ms : o->lifetime_ms;
-    naming_remember(n, name_print(&name, text), value, ttl_ms, driver_wall_ms(sched_driver(n->sched)));
-    return OK;
+    e = send_out(t, n, key, &name, buf_bytes(&record));
+    return edition->options->is_local && e != ERR_CANCELED ? OK : e;
 }
 
 err_t naming_publish(task_t *t, naming_t *n, const private_key_t *key, const char *value,
@@ -138,10 +149,8 @@ err_t naming_publish(task_t *t, naming_t *n, const private_key_t *key, const cha
         return fail(ERR_OFFLINE, "can't publish while offline: pass `--allow-offline` to override or "
                                  "`--allow-delegated` if Ipns.DelegatedPublishers are set up");
     TRY(content_path_split(bytes_str(value), &path));
-    TRY(gate_enter(t, &n->publishing));
-    err_t e = publish_locked(t, n, key, value, &o);
-    gate_leave(&n->publishing);
-    return e;
+    edition_t edition = {.value = value, .options = &o};
+    return publish(t, n, key, &edition);
 }
 
 err_t kept_record_get(task_t *t, naming_t *n, const peer_id_t *name, buf_t *out)
@@ -198,7 +207,8 @@ static err_t republish_record(task_t *t, naming_t *n, const private_key_t *key, 
         o.lifetime_ms = (uint64_t)left_ms + 1000; /* what was asked for when it was published stays */
     o.ttl_ms = r.signed_fields.has_ttl ? r.signed_fields.ttl_ns / 1000000 : NAMING_TTL_MS;
     o.is_v2_only = !r.has_v1;
-    err_t e = naming_publish(t, n, key, value, &o);
+    edition_t edition = {value, &o, record};
+    err_t e = publish(t, n, key, &edition);
     free(value);
     return e;
 }
