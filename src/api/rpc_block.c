@@ -54,15 +54,8 @@ err_t rpc_put_block(task_t *t, rpc_t *r, const rpc_put_t *p, bytes_t data, cid_t
     char text[CID_TEXT_MAX];
     cid_t cid;
     AUTO_PTR(block_t) block = NULL;
-    if (data.len > BLOCK_MAX_BYTES && rpc_bool(r, "allow-big-block", false))
-        return fail(ERR_UNSUPPORTED,
-                    "a block of %zu bytes: blocks over 2MiB cannot be exchanged, and are not "
-                    "stored here: add it as a file",
-                    data.len);
-    if (data.len > BLOCK_MAX_BYTES)
-        return fail(ERR_LIMIT, "produced block is over 2MiB: big blocks can't be exchanged with other peers. "
-                               "consider using UnixFS for automatic chunking of bigger files, or pass "
-                               "--allow-big-block to override");
+    if (!rpc_bool(r, "allow-big-block", false))
+        TRY(block_check_exchangeable(data.len));
     TRY(cid_of_block(p, data, &cid));
     AUTO(gc_hold_t) hold = gc_hold(repo_gc(repo));
     TRY(block_copy(&cid, data, &block));

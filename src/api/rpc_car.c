@@ -108,7 +108,7 @@ static err_t run_import(task_t *t, dag_import_t *d)
     if (upload_init(&d->upload, d->r->x))
         return fail(ERR_USAGE, "file argument 'path' is required");
     d->import = repo_import_begin(node_repo(d->r->node));
-    d->blocks = car_import_new(t, repo_import_blocks(d->import), (car_options_t){0});
+    d->blocks = car_import_new(t, repo_import_blocks(d->import), rpc_bool(d->r, "allow-big-block", false));
     for (;; count++) {
         bool has;
         TRY(upload_next(t, &d->upload, &has));

@@ -50,7 +50,7 @@ typedef enum err {
 #define MUST_CHECK __attribute__((warn_unused_result))
 
 /* One recorded failure. `where` is "file.c:line". */
-#define ERROR_TEXT_MAX 256
+#define ERROR_TEXT_MAX 320
 typedef struct error_slot {
     err_t code;
     const char *file;

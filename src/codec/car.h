@@ -28,7 +28,7 @@
 
 typedef struct car_options {
     size_t max_header_bytes;  /* 0: CAR_HEADER_MAX */
-    size_t max_block_bytes;   /* 0: BLOCK_MAX_BYTES, which it cannot exceed */
+    size_t max_block_bytes;   /* 0: BLOCK_MAX_BYTES; at most BLOCK_STORED_MAX_BYTES */
     bool zero_section_is_end; /* a section of no bytes ends the archive (padding follows); else an error */
 } car_options_t;
 

@@ -16,11 +16,12 @@ static err_t count_root(void *arg, const cid_t *root)
     return OK;
 }
 
-static err_t import_bytes(task_t *t, blocks_t *to, bytes_t car, car_import_stat_t *ret_stat)
+static err_t import_with(task_t *t, blocks_t *to, bytes_t car, bool takes_big_blocks,
+                         car_import_stat_t *ret_stat)
 {
     size_t roots = 0;
     bytes_t rest = car;
-    car_import_t *im = car_import_new(t, to, (car_options_t){0});
+    car_import_t *im = car_import_new(t, to, takes_big_blocks);
     err_t e = car_import_read(t, im, source_of_bytes(&rest), count_root, &roots);
     if (!e)
         e = car_import_flush(t, im);
@@ -29,6 +30,11 @@ static err_t import_bytes(task_t *t, blocks_t *to, bytes_t car, car_import_stat_
     car_import_free(t, im);
     *error_slot() = slot;
     return e;
+}
+
+static err_t import_bytes(task_t *t, blocks_t *to, bytes_t car, car_import_stat_t *ret_stat)
+{
+    return import_with(t, to, car, false, ret_stat);
 }
 
 /* Blocks of every good archive of the vectors. */
@@ -329,6 +335,40 @@ static void test_wrong_block(void **state)
     assert_ok(test_run(check_wrong_block, NULL));
 }
 
+/* Blocks that no peer would take come in when they are asked for, up to what a store keeps. */
+static err_t check_big(task_t *t, void *arg)
+{
+    static const struct {
+        size_t size;
+        err_t plain, big;
+    } rows[] = {{BLOCK_MAX_BYTES, OK, OK},
+                {BLOCK_MAX_BYTES + 1, ERR_LIMIT, OK},
+                {BLOCK_STORED_MAX_BYTES, ERR_LIMIT, OK},
+                {BLOCK_STORED_MAX_BYTES + 1, ERR_LIMIT, ERR_LIMIT}};
+    AUTO(buf_t) car;
+    car_import_stat_t stat;
+    buf_init(&car, 32 << 20);
+    uint8_t *data = xcalloc(1, BLOCK_STORED_MAX_BYTES + 1);
+    for (size_t i = 0; i < ARRAY_LEN(rows); i++) {
+        buf_clear(&car);
+        writer_t w = writer_to(&car);
+        car_put_header(&w, NULL, 0);
+        put_block(&w, MH_SHA2_256, bytes_of(data, rows[i].size), false);
+        assert_ok(w.err);
+        assert_err(import_with(t, blocks_null(), buf_bytes(&car), false, &stat), rows[i].plain);
+        if (rows[i].plain && !rows[i].big)
+            assert_non_null(strstr(error_text(ERR_LIMIT), "--allow-big-block to override"));
+        assert_err(import_with(t, blocks_null(), buf_bytes(&car), true, &stat), rows[i].big);
+    }
+    free(data);
+    return OK;
+}
+
+static void test_big(void **state)
+{
+    assert_ok(test_run(check_big, NULL));
+}
+
 /* What the user reads when an archive is cut off, damaged or of hashes that are not allowed. */
 static err_t check_errors(task_t *t, void *arg)
 {
@@ -370,7 +410,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_ranges),  cmocka_unit_test(test_rows),        cmocka_unit_test(test_outside),
         cmocka_unit_test(test_missing), cmocka_unit_test(test_wrong_block), cmocka_unit_test(test_errors),
-        cmocka_unit_test(test_bomb),
+        cmocka_unit_test(test_bomb),    cmocka_unit_test(test_big),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

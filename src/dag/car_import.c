@@ -23,7 +23,7 @@ typedef struct batch {
 
 struct car_import {
     blocks_writer_t writer;
-    car_options_t options;
+    bool takes_big_blocks;
     group_t batches;
     batch_t *filling;         /* NULL when empty */
     error_slot_t first_error; /* of a batch that failed in the background */
@@ -32,11 +32,11 @@ struct car_import {
     cid_set_t leaves;
 };
 
-car_import_t *car_import_new(task_t *t, blocks_t *blocks, car_options_t options)
+car_import_t *car_import_new(task_t *t, blocks_t *blocks, bool takes_big_blocks)
 {
     car_import_t *im = xcalloc(1, sizeof *im);
     im->writer.blocks = blocks;
-    im->options = options;
+    im->takes_big_blocks = takes_big_blocks;
     group_init(&im->batches, task_sched(t));
     cid_set_init(&im->leaves);
     return im;
@@ -197,6 +197,18 @@ static err_t explain(const car_reader_t *r)
     return failed_at(&r->last, r->error, r->error == ERR_LIMIT ? "at" : "after", text);
 }
 
+/* Refused, it is released. */
+static err_t check_size(const car_import_t *im, block_t *block)
+{
+    err_t e = im->takes_big_blocks ? OK : block_check_exchangeable(block->len);
+    if (!e)
+        return OK;
+    error_slot_t why = *error_slot();
+    cid_t cid = block->cid;
+    block_release(block);
+    return failed_at(&cid, e, "at", why.text);
+}
+
 static err_t fill(task_t *t, car_reader_t *r, source_t source)
 {
     uint8_t *area;
@@ -221,6 +233,7 @@ static err_t read_archive(task_t *t, car_import_t *im, car_reader_t *r, source_t
                 TRY(car_reader_each_root(r, root, arg));
             break;
         case CAR_BLOCK:
+            TRY(check_size(im, block));
             TRY(add_block(t, im, block));
             break;
         case CAR_END:
@@ -234,7 +247,7 @@ static err_t read_archive(task_t *t, car_import_t *im, car_reader_t *r, source_t
 err_t car_import_read(task_t *t, car_import_t *im, source_t source, car_root_fn root, void *arg)
 {
     AUTO(car_reader_t) r;
-    car_reader_init(&r, im->options);
+    car_reader_init(&r, (car_options_t){.max_block_bytes = BLOCK_STORED_MAX_BYTES});
     TRY(reported(im));
     return read_archive(t, im, &r, source, root, arg);
 }

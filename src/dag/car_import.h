@@ -15,8 +15,9 @@ typedef struct car_import_stat {
     uint64_t peak_bytes;    /* the most that was ever held: read but not yet written */
 } car_import_stat_t;
 
-/* blocks is borrowed until car_import_free. */
-car_import_t *car_import_new(task_t *t, blocks_t *blocks, car_options_t options);
+/* blocks is borrowed until car_import_free. takes_big_blocks: up to BLOCK_STORED_MAX_BYTES; else a block over
+ * BLOCK_MAX_BYTES is ERR_LIMIT. */
+car_import_t *car_import_new(task_t *t, blocks_t *blocks, bool takes_big_blocks);
 /* Reads one archive to its end. The roots of its header go to `root` (NULL: to nobody) before its blocks.
  * Errors of the source, of car_reader_next and of the store; ERR_CORRUPT: a block that does not hash to its
  * CID; ERR_DENIED, ERR_UNSUPPORTED: a hash function that is not allowed or not known. The text names the

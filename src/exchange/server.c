@@ -42,7 +42,7 @@ static err_t answer(task_t *t, bs_peer_t *p, bitswap_message_t *m, const ledger_
     if (cid_is_identity(&w->cid) || !may_serve(p, &w->cid))
         return answer_missing(p, m, w);
     err_t e = blockstore_size(t, b->config.blocks, &w->cid, &size);
-    if (e)
+    if (e || size > BLOCK_MAX_BYTES) /* no message holds it */
         return e == ERR_CANCELED ? e : answer_missing(p, m, w);
     if (w->is_have && m->version == BITSWAP_V1_2 && size > BITSWAP_SMALL_BLOCK_BYTES) {
         ledger_served(b->ledger, p->ledger, w);

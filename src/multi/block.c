@@ -1,10 +1,19 @@
 #include "multi/block.h"
 #include <stdlib.h>
 
+err_t block_check_exchangeable(size_t len)
+{
+    if (len <= BLOCK_MAX_BYTES)
+        return OK;
+    return fail(ERR_LIMIT, "produced block is over 2MiB: big blocks can't be exchanged with other peers. "
+                           "consider using UnixFS for automatic chunking of bigger files, or pass "
+                           "--allow-big-block to override");
+}
+
 static err_t check_len(size_t len)
 {
-    if (len > BLOCK_MAX_BYTES)
-        return fail(ERR_LIMIT, "a block of %zu bytes is over the limit of %u", len, BLOCK_MAX_BYTES);
+    if (len > BLOCK_STORED_MAX_BYTES)
+        return fail(ERR_LIMIT, "a block of %zu bytes is over the limit of %u", len, BLOCK_STORED_MAX_BYTES);
     return OK;
 }
 

@@ -3,7 +3,9 @@
 #ifndef MULTI_BLOCK_H
 #define MULTI_BLOCK_H
 #include "multi/cid.h"
-#define BLOCK_MAX_BYTES (2u << 20) /* what bitswap carries */
+#define BLOCK_MAX_BYTES                                                                                      \
+    (2u << 20) /* what bitswap carries: more is made and taken only where a user asks for it */
+#define BLOCK_STORED_MAX_BYTES (8u << 20) /* what a store keeps */
 typedef struct block {
     cid_t cid;
     uint32_t refs;
@@ -12,8 +14,10 @@ typedef struct block {
     bool is_separate;
     bool is_checked; /* its store has compared the bytes with their checksum and the CID with their record */
 } block_t;
+/* Could a peer fetch it? ERR_LIMIT, in the reference's words. */
+MUST_CHECK err_t block_check_exchangeable(size_t len);
 /* Uninitialised room for len bytes; the caller fills data and cid before anyone else sees it. */
-MUST_CHECK err_t block_new(size_t len, block_t **ret_block); /* ERR_LIMIT over BLOCK_MAX_BYTES */
+MUST_CHECK err_t block_new(size_t len, block_t **ret_block); /* ERR_LIMIT over BLOCK_STORED_MAX_BYTES */
 MUST_CHECK err_t block_copy(const cid_t *cid, bytes_t data, block_t **ret_block); /* not verified */
 /* Takes the buffer's memory, without a copy. ERR_LIMIT leaves it where it is. Not verified. */
 MUST_CHECK err_t block_take(const cid_t *cid, buf_t *data, block_t **ret_block);

@@ -182,7 +182,7 @@ static void test_blocks(void **state)
     cid_t c;
     block_t *b = NULL;
     AUTO(buf_t) data;
-    buf_init(&data, BLOCK_MAX_BYTES * 2);
+    buf_init(&data, BLOCK_STORED_MAX_BYTES * 2);
     assert_ok(cid_of(1, CODEC_RAW, MH_SHA2_256, BYTES_LIT("hi"), &c));
     assert_ok(block_copy(&c, BYTES_LIT("hi"), &b));
     assert_ptr_equal(block_ref(b), b);
@@ -201,9 +201,9 @@ static void test_blocks(void **state)
     assert_int_equal(b->len, 0);
     block_release(b);
     b = NULL;
-    assert_err(block_new(BLOCK_MAX_BYTES + 1, &b), ERR_LIMIT);
-    assert_ok(buf_reserve(&data, BLOCK_MAX_BYTES + 1));
-    data.len = BLOCK_MAX_BYTES + 1;
+    assert_err(block_new(BLOCK_STORED_MAX_BYTES + 1, &b), ERR_LIMIT);
+    assert_ok(buf_reserve(&data, BLOCK_STORED_MAX_BYTES + 1));
+    data.len = BLOCK_STORED_MAX_BYTES + 1;
     memset(data.data, 0, data.len);
     assert_err(block_take(&c, &data, &b), ERR_LIMIT);
     assert_err(block_copy(&c, buf_bytes(&data), &b), ERR_LIMIT);

@@ -118,7 +118,7 @@ static err_t open_block(task_t *t, flat_store_t *f, const cid_t *cid, file_t **r
         return absent(cid);
     TRY(e);
     TRY(file_size(t, file, ret_size));
-    if (*ret_size > BLOCK_MAX_BYTES || (*ret_size == 0 && cid_verify(cid, BYTES_NONE)))
+    if (*ret_size > BLOCK_STORED_MAX_BYTES || (*ret_size == 0 && cid_verify(cid, BYTES_NONE)))
         return absent(cid);
     *ret_file = file;
     file = NULL;

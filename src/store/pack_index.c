@@ -25,7 +25,7 @@ err_t pack_loc_decode(bytes_t in, pack_loc_t *ret_loc)
     pack_loc_t loc = {.segment = read_u32le(&r)};
     loc.offset = read_u32le(&r);
     loc.len = read_u32le(&r);
-    if (r.err || reader_left(&r) || loc.len > BLOCK_MAX_BYTES)
+    if (r.err || reader_left(&r) || loc.len > BLOCK_STORED_MAX_BYTES)
         return fail(ERR_CORRUPT, "the index of blocks holds an entry of %zu bytes that is none", in.len);
     *ret_loc = loc;
     return OK;

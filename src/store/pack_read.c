@@ -49,7 +49,7 @@ static err_t begin_reading(const cid_t *cid, pack_loc_t loc, reading_t *r)
 {
     r->key_len = cid_encode_multihash(cid, r->key);
     r->header_len = PACK_RECORD_HEADER_BYTES + r->key_len;
-    if (r->header_len > loc.offset || loc.len > BLOCK_MAX_BYTES - r->header_len)
+    if (r->header_len > loc.offset || loc.len > BLOCK_STORED_MAX_BYTES - r->header_len)
         r->header_len = 0;
     TRY(block_new(r->header_len + loc.len, &r->block));
     r->block->cid = *cid;

@@ -80,7 +80,7 @@ err_t pack_record_decode(bytes_t in, const uint8_t key[16], uint64_t offset, pac
     if (r.err)
         return ERR_EOF;
     if (magic != RECORD_MAGIC || record.multihash_len == 0 || record.multihash_len > PACK_MULTIHASH_MAX ||
-        record.data_len > BLOCK_MAX_BYTES)
+        record.data_len > BLOCK_STORED_MAX_BYTES)
         return ERR_CORRUPT;
     bytes_t multihash = read_bytes(&r, record.multihash_len);
     if (r.err)

@@ -26,7 +26,7 @@ void pack_segment_encode(const pack_segment_header_t *h, uint8_t out[PACK_SEGMEN
 MUST_CHECK err_t pack_segment_decode(bytes_t in, pack_segment_header_t *ret_header);
 
 typedef struct pack_record {
-    uint32_t data_len; /* at most BLOCK_MAX_BYTES */
+    uint32_t data_len; /* at most BLOCK_STORED_MAX_BYTES */
     uint8_t multihash_len;
     uint8_t multihash[PACK_MULTIHASH_MAX];
     uint64_t data_checksum;

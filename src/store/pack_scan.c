@@ -2,7 +2,8 @@
 #include "store/pack_impl.h"
 #include <stdlib.h>
 
-#define WINDOW_BYTES (4u << 20) /* more than the largest record */
+#define WINDOW_BYTES (4u << 20) /* at a time; a larger record makes it larger */
+#define WINDOW_MAX_BYTES (BLOCK_STORED_MAX_BYTES + PACK_RECORD_HEADER_BYTES + PACK_MULTIHASH_MAX)
 
 void pack_scan_init(pack_scan_t *scan, pack_segment_t *segment, uint64_t from, uint64_t file_bytes)
 {
@@ -10,7 +11,7 @@ void pack_scan_init(pack_scan_t *scan, pack_segment_t *segment, uint64_t from, u
     scan->next = from > PACK_SEGMENT_HEADER_BYTES ? from : PACK_SEGMENT_HEADER_BYTES;
     scan->next = (scan->next + PACK_ALIGN - 1) & ~(uint64_t)(PACK_ALIGN - 1);
     scan->good_end = scan->next;
-    buf_init(&scan->window, WINDOW_BYTES);
+    buf_init(&scan->window, WINDOW_MAX_BYTES);
 }
 
 void pack_scan_deinit(pack_scan_t *scan)
@@ -35,7 +36,7 @@ static err_t fill(task_t *t, pack_scan_t *scan, uint64_t want)
         return OK;
     uint64_t len = scan->file_bytes - scan->next;
     if (len > WINDOW_BYTES)
-        len = WINDOW_BYTES;
+        len = want > WINDOW_BYTES ? want : WINDOW_BYTES;
     buf_clear(&scan->window);
     TRY(buf_reserve(&scan->window, len));
     scan->window_at = scan->next;

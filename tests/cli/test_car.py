@@ -95,7 +95,7 @@ def test_damaged_archives(shop):
     fails(node, "dag", "import", VECTORS / "gocar-v1-zero-len-section.car", saying="import failed after block")
     big = bytes(2 * MIB + 1)
     bad.write_bytes(cars.write([], [(cars.raw_cid(big), big)]))
-    fails(node, "dag", "import", bad, saying="over the limit")
+    fails(node, "dag", "import", bad, saying=f'at block "{cars.cid_text(cars.raw_cid(big))}": produced block is over 2MiB')
     status, lines = import_by_rpc(node)
     check(status == 400 and "argument 'path' is required" in lines[0]["Message"], f"no file: {status} {lines}")
     with open(bad, "wb") as f:  # longer than what is dropped of an upload: the error comes before its end
@@ -105,6 +105,22 @@ def test_damaged_archives(shop):
     fails(node, "dag", "import", bad, saying=f'import failed at block "{cars.cid_text(blocks[0][0])}"')
     bad.write_bytes(good)
     check(node.text("dag", "import", bad) == f"Pinned root\t{cars.cid_text(blocks[0][0])}\tsuccess", "the sound archive")
+
+
+def test_archives_of_big_blocks(shop):
+    """Those that no peer takes are stored when they are asked for, and offered to nobody."""
+    node, other = shop.node("big"), shop.node("other")
+    big = nodes.make_bytes("big", 3 * MIB)
+    cid = cars.cid_text(cars.raw_cid(big))
+    archive = cars.write([cars.raw_cid(big)], [(cars.raw_cid(big), big)])
+    check(node.text("dag", "import", "--allow-big-block", stdin=archive) == f"Pinned root\t{cid}\tsuccess", "import")
+    check(node.run("block", "get", cid).stdout == big and node.run("dag", "export", cid).stdout == archive, "export")
+    check("verify complete" in node.text("repo", "verify").lower(), "repo verify")
+    other.connect(node)
+    fails(other, "block", "get", "--timeout=500ms", cid)
+    node.kill()
+    node.start()
+    check(node.run("cat", cid).stdout == big, "after a kill")
 
 
 def test_export_of_a_part(shop):

@@ -175,5 +175,6 @@ def test_big_blocks(shop):
     big = json.dumps({"/": {"bytes": base64.b64encode(bytes(3 << 20)).decode()}}).encode()
     fails(node, "dag", "put", stdin=big, saying="produced block is over 2MiB")
     fails(node, "block", "put", stdin=bytes(3 << 20), saying="produced block is over 2MiB")
-    fails(node, "block", "put", "--allow-big-block", stdin=bytes(3 << 20), saying="blocks over 2MiB")
+    cid = node.text("block", "put", "--allow-big-block", stdin=bytes(3 << 20))
+    check(node.run("block", "get", cid).stdout == bytes(3 << 20), "a big block")
     check(node.text("block", "put", stdin=bytes(2 << 20)), "2 MiB exactly")
