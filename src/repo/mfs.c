@@ -1,5 +1,7 @@
 #include "repo/mfs.h"
 #include "base/log.h"
+#include "base/reader.h"
+#include "base/writer.h"
 #include "dag/file_editor.h"
 #include "multi/multicodec.h"
 #include "repo/mfs_impl.h"
@@ -8,7 +10,9 @@
 /* Space "mfs" of the state database, key "root", value the binary CID. */
 #define SPACE "mfs"
 #define KEY BYTES_LIT("root")
+#define NUMBER_KEY BYTES_LIT("journal") /* of the record that the root is from, 8 bytes */
 enum { QUEUE_BYTES = 4 << 20, QUEUE_BATCHES = 2, MAX_UNFLUSHED = 256 };
+enum { PENDING_MAX_BLOCKS = 1024, PENDING_MAX_BYTES = 512 << 10 };
 
 /* ── blocks ──────────────────────────────────────────────────────────────────────────────────── */
 static mfs_blocks_t *blocks_of(blocks_t *b)
@@ -35,9 +39,31 @@ static void prefetch(task_t *t, blocks_t *b, const cid_t *cids, size_t n)
         blocks_prefetch(t, blocks_of(b)->from, cids, n);
 }
 
+void mfs_need_sync(mfs_t *m)
+{
+    m->needs_sync = true;
+    while (m->n_pending)
+        block_release(m->pending[--m->n_pending]);
+    m->pending_bytes = 0;
+}
+
+static void note_pending(mfs_t *m, block_t *const *list, size_t n)
+{
+    for (size_t i = 0; i < n && !m->needs_sync; i++) {
+        if (m->n_pending == PENDING_MAX_BLOCKS || m->pending_bytes + list[i]->len > PENDING_MAX_BYTES) {
+            mfs_need_sync(m);
+            return;
+        }
+        m->pending[m->n_pending++] = block_ref(list[i]);
+        m->pending_bytes += list[i]->len;
+    }
+}
+
 static err_t put_many(task_t *t, blocks_t *b, block_t *const *list, size_t n)
 {
-    return blocks_put_many(t, blocks_of(b)->local, list, n);
+    TRY(blocks_put_many(t, blocks_of(b)->local, list, n));
+    note_pending(blocks_of(b)->mfs, list, n); /* now that a sync of the store would find them */
+    return OK;
 }
 
 static bool has_block(task_t *t, blocks_t *b, const cid_t *cid)
@@ -48,7 +74,9 @@ static bool has_block(task_t *t, blocks_t *b, const cid_t *cid)
 static err_t write_many(task_t *t, blocks_t *b, block_t *const *list, size_t n, void **state)
 {
     blocks_t *local = blocks_of(b)->local;
-    return local->ops->write_many(t, local, list, n, state);
+    TRY(local->ops->write_many(t, local, list, n, state));
+    note_pending(blocks_of(b)->mfs, list, n);
+    return OK;
 }
 
 static err_t settle(task_t *t, blocks_t *b, void **state)
@@ -65,7 +93,7 @@ void mfs_blocks_init(mfs_blocks_t *b, mfs_t *m, blocks_t *from)
                                      .has = has_block,
                                      .write_many = write_many,
                                      .settle = settle};
-    *b = (mfs_blocks_t){.base = {&ops}, .from = from, .local = repo_blocks(m->repo)};
+    *b = (mfs_blocks_t){.base = {&ops}, .mfs = m, .from = from, .local = repo_blocks(m->repo)};
 }
 
 /* ── opening and closing ─────────────────────────────────────────────────────────────────────── */
@@ -106,6 +134,9 @@ mfs_t *mfs_new(repo_t *r, sched_t *s)
     m->local.local =
         r->quick_blocks; /* written under the gate, which the collector's look at the root needs */
     mfs_queue_init(m);
+    char path[REPO_PATH_MAX + 64];
+    mfs_journal_init(&m->journal, repo_file(r->path, "mfs.journal", path));
+    m->pending = xcalloc(PENDING_MAX_BLOCKS, sizeof *m->pending);
     return m;
 }
 
@@ -143,15 +174,63 @@ static err_t read_root(task_t *t, mfs_t *m, cid_t *ret, bool *ret_has)
     return OK;
 }
 
+static err_t read_number(task_t *t, mfs_t *m, uint64_t *ret)
+{
+    AUTO(buf_t) value = {0};
+    buf_init(&value, 8);
+    err_t e = kv_get(t, m->repo->state, SPACE, NUMBER_KEY, &value);
+    reader_t r = reader_of(buf_bytes(&value));
+    *ret = e ? 0 : read_u64be(&r);
+    return e && e != ERR_NOT_FOUND ? e : r.err && !e ? fail(ERR_CORRUPT, "the number of a journal that is none") : OK;
+}
+
+/* Root and number of its record, together. */
+static err_t store_root(task_t *t, mfs_t *m, const cid_t *root)
+{
+    uint8_t value[CID_BINARY_MAX];
+    AUTO(buf_t) number = {0};
+    AUTO(kv_batch_t) b;
+    buf_init(&number, 8);
+    writer_t w = writer_to(&number);
+    write_u64be(&w, m->journal.number);
+    kv_batch_init(&b);
+    TRY(w.err);
+    TRY(kv_batch_put(&b, SPACE, KEY, bytes_of(value, cid_encode(root, value))));
+    TRY(kv_batch_put(&b, SPACE, NUMBER_KEY, buf_bytes(&number)));
+    TRY(kv_commit(t, m->repo->state, &b));
+    mfs_journal_rewind(&m->journal);
+    m->durable_root = *root;
+    m->has_durable = true;
+    return OK;
+}
+
+static err_t put_again(task_t *t, void *arg, block_t *const *blocks, size_t n)
+{
+    return blockstore_put_many(t, ((mfs_t *)arg)->repo->guard, blocks, n);
+}
+
+/* The durable root: of the state database, or of the journal, whose blocks are put into the store again. */
+static err_t recover(task_t *t, mfs_t *m)
+{
+    uint64_t number;
+    bool has_record;
+    cid_t root;
+    AUTO(gc_hold_t) hold = gc_hold(m->repo->gc);
+    TRY(read_root(t, m, &m->durable_root, &m->has_durable));
+    TRY(read_number(t, m, &number));
+    TRY(mfs_journal_replay(t, &m->journal, number, put_again, m, &root, &has_record));
+    if (has_record)
+        TRY(store_root(t, m, &root));
+    m->losses = blockstore_losses(m->repo->store);
+    return OK;
+}
+
 err_t mfs_open(task_t *t, mfs_t *m)
 {
-    bool has;
     TRY(read_options(repo_config(m->repo), &m->options));
     m->max_unflushed = config_int(repo_config(m->repo), "Internal.MFSNoFlushLimit", MAX_UNFLUSHED);
-    TRY(read_root(t, m, &m->durable_root, &has));
-    m->has_durable = has;
-    m->losses = blockstore_losses(m->repo->store);
-    err_t e = load_root(t, m, has ? &m->durable_root : NULL, &m->root);
+    TRY(recover(t, m));
+    err_t e = load_root(t, m, m->has_durable ? &m->durable_root : NULL, &m->root);
     if (e != ERR_NOT_FOUND && e != ERR_CORRUPT && e != ERR_INVALID)
         return e;
     if (e)
@@ -159,17 +238,6 @@ err_t mfs_open(task_t *t, mfs_t *m)
     return OK;
 }
 
-void mfs_close(task_t *t, mfs_t *m)
-{
-    if (!m)
-        return;
-    if (m->root && m->durable < m->version && mfs_commit(t, m))
-        log_error("changes of files that were not flushed are lost", LOG_ERR(error_slot()->code));
-    if (m->root)
-        mfs_free_tree(m, m->root);
-    put_queue_deinit(t, &m->queue);
-    free(m);
-}
 
 static void replace_tree(mfs_t *m, mfs_node_t *fresh)
 {
@@ -187,6 +255,7 @@ static err_t set_root_op(task_t *t, mfs_t *m, void *arg)
     mfs_node_t *fresh;
     TRY(load_root(t, m, arg, &fresh));
     replace_tree(m, fresh);
+    mfs_need_sync(m);
     return OK;
 }
 
@@ -230,27 +299,46 @@ err_t mfs_run(task_t *t, mfs_t *m, blocks_t *from, mfs_op_fn op, void *arg)
 static err_t start_over(task_t *t, mfs_t *m)
 {
     mfs_node_t *fresh;
-    bool has;
-    cid_t root;
-    TRY(read_root(t, m, &root, &has));
-    TRY(load_root(t, m, has ? &root : NULL, &fresh));
-    m->losses = blockstore_losses(m->repo->store);
+    TRY(recover(t, m));
+    TRY(load_root(t, m, m->has_durable ? &m->durable_root : NULL, &fresh));
     replace_tree(m, fresh);
     log_error("the disk lost blocks: changes of files since the last flush are gone");
     return OK;
 }
 
-static err_t store_root(task_t *t, mfs_t *m, const cid_t *root)
+/* What a commit makes durable. */
+typedef struct snapshot {
+    dag_ref_t root;
+    uint64_t version;
+    block_t **blocks; /* for the journal */
+    size_t n;
+    bool syncs;
+} snapshot_t;
+
+static void snapshot_deinit(snapshot_t *s)
 {
-    uint8_t value[CID_BINARY_MAX];
-    size_t len = cid_encode(root, value);
-    TRY(kv_put(t, m->repo->state, SPACE, KEY, bytes_of(value, len)));
-    m->durable_root = *root;
-    m->has_durable = true;
+    while (s->n)
+        block_release(s->blocks[--s->n]);
+    free(s->blocks);
+    s->blocks = NULL;
+}
+AUTO_DEFINE(snapshot_t, snapshot_deinit)
+
+static err_t snapshot_op(task_t *t, mfs_t *m, void *arg)
+{
+    snapshot_t *s = arg;
+    TRY(mfs_write_tree(t, m, m->root, &s->root));
+    s->version = m->version;
+    s->syncs = m->needs_sync || !m->has_durable;
+    s->blocks = m->pending;
+    s->n = m->n_pending;
+    m->pending = xcalloc(PENDING_MAX_BLOCKS, sizeof *m->pending);
+    m->n_pending = m->pending_bytes = 0;
+    m->needs_sync = false;
     return OK;
 }
 
-static err_t snapshot(task_t *t, mfs_t *m, void *arg)
+static err_t root_op(task_t *t, mfs_t *m, void *arg)
 {
     return mfs_write_tree(t, m, m->root, arg);
 }
@@ -261,22 +349,55 @@ static err_t reset_op(task_t *t, mfs_t *m, void *arg)
 }
 
 /* Blocks first, then the root. */
-static err_t commit_once(task_t *t, mfs_t *m)
+static err_t commit_in_store(task_t *t, mfs_t *m, const snapshot_t *s)
 {
-    dag_ref_t root;
-    TRY(mfs_run(t, m, NULL, snapshot, &root));
-    uint64_t version = m->version; /* nothing has waited since the gate was left */
     err_t e = blockstore_sync_since(t, m->repo->store, m->losses);
     if (e && blockstore_losses(m->repo->store) != m->losses) {
         error_slot_t why = *error_slot();
         TRY(mfs_run(t, m, NULL, reset_op, NULL));
         *error_slot() = why;
     }
-    TRY(e);
-    if (!m->has_durable || !cid_equal(&root.cid, &m->durable_root))
-        TRY(store_root(t, m, &root.cid));
-    m->durable = version;
+    return e ? e : store_root(t, m, &s->root.cid);
+}
+
+static err_t commit_in_journal(task_t *t, mfs_t *m, const snapshot_t *s)
+{
+    TRY(mfs_journal_append(t, &m->journal, &s->root.cid, s->blocks, s->n));
+    m->durable_root = s->root.cid;
     return OK;
+}
+
+static err_t commit_once(task_t *t, mfs_t *m)
+{
+    AUTO(snapshot_t) s = {0};
+    TRY(mfs_run(t, m, NULL, snapshot_op, &s));
+    bool is_new = !m->has_durable || !cid_equal(&s.root.cid, &m->durable_root);
+    err_t e = s.syncs || !is_new ? ERR_LIMIT : commit_in_journal(t, m, &s);
+    if (e == ERR_LIMIT)
+        e = is_new || s.syncs ? commit_in_store(t, m, &s) : OK;
+    if (e || !is_new)
+        mfs_need_sync(m); /* what was pending, of writers that are not at their end too, is not in the journal */
+    if (!e)
+        m->durable = s.version;
+    return e;
+}
+
+void mfs_close(task_t *t, mfs_t *m)
+{
+    if (!m)
+        return;
+    if (m->root && (m->durable < m->version || m->journal.at)) {
+        mfs_need_sync(m); /* the journal ends empty */
+        if (commit_once(t, m))
+            log_error("changes of files that were not flushed may be lost", LOG_ERR(error_slot()->code));
+    }
+    if (m->root)
+        mfs_free_tree(m, m->root);
+    put_queue_deinit(t, &m->queue);
+    mfs_journal_deinit(&m->journal);
+    mfs_need_sync(m);
+    free(m->pending);
+    free(m);
 }
 
 /* One task commits for all who wait; those who come while it does are in the next round. */
@@ -301,7 +422,7 @@ err_t mfs_commit(task_t *t, mfs_t *m)
 err_t mfs_root(task_t *t, mfs_t *m, cid_t *ret_root)
 {
     dag_ref_t ref;
-    TRY(mfs_run(t, m, NULL, snapshot, &ref));
+    TRY(mfs_run(t, m, NULL, root_op, &ref));
     *ret_root = ref.cid;
     return OK;
 }
@@ -311,13 +432,11 @@ err_t mfs_roots(task_t *t, void *mfs, gc_keep_fn keep, void *keep_arg)
 {
     mfs_t *m = mfs;
     cid_t now;
-    bool has;
-    cid_t durable;
-    TRY(read_root(t, m, &durable, &has));
-    if (!has && !m->version) /* never used */
+    if (!m->has_durable && !m->version) /* never used */
         return OK;
     TRY(mfs_root(t, m, &now));
-    if (has && !cid_equal(&durable, &now))
+    cid_t durable = m->durable_root;
+    if (m->has_durable && !cid_equal(&durable, &now))
         TRY(keep(t, keep_arg, &durable, true));
     return keep(t, keep_arg, &now, true);
 }

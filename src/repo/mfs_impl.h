@@ -11,6 +11,7 @@
 #include "base/map.h"
 #include "dag/dir_editor.h"
 #include "repo/mfs.h"
+#include "repo/mfs_journal.h"
 #include "repo/repo_impl.h"
 
 typedef struct mfs_node {
@@ -34,6 +35,7 @@ typedef struct mfs_node {
 /* What an editor reads and writes: reads go to `from`, writes into the local store. */
 typedef struct mfs_blocks {
     blocks_t base;
+    mfs_t *mfs;
     blocks_t *from, *local;
     bool has_missing; /* noted when from is NULL */
     cid_t missing;
@@ -57,6 +59,10 @@ struct mfs {
     bool has_durable;
     cid_t durable_root;
     int64_t unflushed, max_unflushed;
+    mfs_journal_t journal;
+    block_t **pending; /* written since the last commit began: they go into the journal */
+    size_t n_pending, pending_bytes;
+    bool needs_sync; /* the next commit syncs the store: too much is pending, or what others wrote */
     uint64_t losses; /* of the store when all that the tree refers to was known to be there */
 };
 
@@ -117,6 +123,8 @@ void mfs_free_tree(mfs_t *m, mfs_node_t *n);
 typedef err_t (*mfs_op_fn)(task_t *t, mfs_t *m, void *arg);
 MUST_CHECK err_t mfs_run(task_t *t, mfs_t *m, blocks_t *from, mfs_op_fn op, void *arg);
 MUST_CHECK err_t mfs_commit(task_t *t, mfs_t *m);
+/* The tree now refers to blocks that did not pass through it. */
+void mfs_need_sync(mfs_t *m);
 void mfs_blocks_init(mfs_blocks_t *b, mfs_t *m, blocks_t *from);
 node_format_t mfs_node_format(mfs_format_t f, node_format_t otherwise);
 /* The file as boxo flushes it: a tree of one raw leaf becomes the leaf. */

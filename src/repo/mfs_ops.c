@@ -145,6 +145,7 @@ static err_t put_file(task_t *t, mfs_t *m, void *arg)
     if (f.has)
         return fail(ERR_EXISTS, "directory already has entry by that name");
     TRY(put_entry(t, m, dir, mfs_path_name(&c->from), &c->put.ref));
+    mfs_need_sync(m);
     mfs_clear_cache(t, m, dir, mfs_path_name(&c->from));
     return OK;
 }
