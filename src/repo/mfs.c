@@ -181,7 +181,9 @@ static err_t read_number(task_t *t, mfs_t *m, uint64_t *ret)
     err_t e = kv_get(t, m->repo->state, SPACE, NUMBER_KEY, &value);
     reader_t r = reader_of(buf_bytes(&value));
     *ret = e ? 0 : read_u64be(&r);
-    return e && e != ERR_NOT_FOUND ? e : r.err && !e ? fail(ERR_CORRUPT, "the number of a journal that is none") : OK;
+    return e && e != ERR_NOT_FOUND ? e
+           : r.err && !e           ? fail(ERR_CORRUPT, "the number of a journal that is none")
+                                   : OK;
 }
 
 /* Root and number of its record, together. */
@@ -237,7 +239,6 @@ err_t mfs_open(task_t *t, mfs_t *m)
         log_error("the root of the files is damaged or not here", LOG_ERR(e));
     return OK;
 }
-
 
 static void replace_tree(mfs_t *m, mfs_node_t *fresh)
 {
@@ -376,7 +377,8 @@ static err_t commit_once(task_t *t, mfs_t *m)
     if (e == ERR_LIMIT)
         e = is_new || s.syncs ? commit_in_store(t, m, &s) : OK;
     if (e || !is_new)
-        mfs_need_sync(m); /* what was pending, of writers that are not at their end too, is not in the journal */
+        mfs_need_sync(
+            m); /* what was pending, of writers that are not at their end too, is not in the journal */
     if (!e)
         m->durable = s.version;
     return e;
