@@ -157,7 +157,7 @@ def test_files_strange_names(shop):
 def test_files_lazy(shop):
     """Content of another node is put without being fetched, and fetched when it is read; the tree can be used meanwhile."""
     giver, taker = shop.node("files-giver"), shop.node("files-taker")
-    path = shop.file("lazy.bin", 800000)
+    path = shop.file("lazy.bin", 2000000)
     cid = giver.text("add", "-Q", path)
     taker.connect(giver)
     taker.rpc_raw("files/cp", [f"/ipfs/{cid}", "/lazy"])
