@@ -229,13 +229,20 @@ static err_t rpc_swarm_filters_rm(task_t *t, rpc_t *r)
     return change_filters(t, r, false);
 }
 
-static json_t *resource_json(const char *scope, const char *name, uint64_t max, uint64_t used)
+/* A limit and what of it is used, as a string and a number, as go-libp2p's rcmgr writes memory. */
+static void put_limit(json_t *scope, const char *name, uint64_t max, uint64_t used)
 {
-    return json_pack("{s:s, s:s, s:I, s:I}", "ScopeName", scope, "LimitName", name, "LimitValue",
-                     (json_int_t)max, "CurrentUsage", (json_int_t)used);
+    char usage[32];
+    snprintf(usage, sizeof usage, "%sUsage", name);
+    bool is_memory = !strcmp(name, "Memory");
+    json_object_set_new(scope, name,
+                        is_memory ? json_sprintf("%llu", (unsigned long long)max)
+                                  : json_integer((json_int_t)max));
+    json_object_set_new(scope, usage, json_integer((json_int_t)used));
 }
 
-/* What the node and each connected peer may use, and do. */
+/* What the node and each connected peer may use, and do: the members of Kubo's answer that have a limit here.
+ */
 static err_t rpc_swarm_resources(task_t *t, rpc_t *r)
 {
     TRY(rpc_need_online(r));
@@ -243,22 +250,20 @@ static err_t rpc_swarm_resources(task_t *t, rpc_t *r)
     const host_limits_t *limits = host_limits(host);
     conn_t **conns = xcalloc(MAX_SHOWN_CONNS, sizeof(conn_t *));
     size_t n = host_conns(host, conns, MAX_SHOWN_CONNS);
-    json_t *list = json_array();
-    json_array_append_new(list,
-                          resource_json("system", "Memory", host_limit(host)->max, host_limit(host)->used));
-    json_array_append_new(list, resource_json("system", "Conns", limits->max_conns, host_conn_count(host)));
+    json_t *system = json_object(), *peers = json_object();
+    put_limit(system, "Memory", host_limit(host)->max, host_limit(host)->used);
+    put_limit(system, "Conns", limits->max_conns, host_conn_count(host));
     for (size_t i = 0; i < n; i++) {
-        char id[PEER_ID_TEXT_MAX], scope[PEER_ID_TEXT_MAX + 8];
+        char id[PEER_ID_TEXT_MAX];
         if (host_conn(host, conn_peer(conns[i])) != conns[i])
             continue; /* a peer with several connections is shown once */
-        snprintf(scope, sizeof scope, "peer:%s", peer_id_print(conn_peer(conns[i]), id));
-        json_array_append_new(
-            list, resource_json(scope, "Memory", conn_limit(conns[i])->max, conn_limit(conns[i])->used));
-        json_array_append_new(
-            list, resource_json(scope, "Streams", limits->max_streams_per_conn, conn_stream_count(conns[i])));
+        json_t *peer = json_object();
+        put_limit(peer, "Memory", conn_limit(conns[i])->max, conn_limit(conns[i])->used);
+        put_limit(peer, "Streams", limits->max_streams_per_conn, conn_stream_count(conns[i]));
+        json_object_set_new(peers, peer_id_print(conn_peer(conns[i]), id), peer);
     }
     free(conns);
-    return rpc_emit(t, r, list);
+    return rpc_emit(t, r, json_pack("{s:o, s:o}", "System", system, "Peers", peers));
 }
 
 /* ── peering ─────────────────────────────────────────────────────────────────────────────────── */

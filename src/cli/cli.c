@@ -12,6 +12,9 @@ static const cli_spec_t global_specs[] = {
     {"api", 0, true, "", "talk to the RPC at this multiaddr"},
     {"api-auth", 0, true, "", "secret for it, as AuthSecret of API.Authorizations"},
     {"json", 0, false, "", "print JSON"},
+    {"debug", 'D', false, "", "log everything, as --log-level=debug"},
+    {"stream-channels", 0, false, "", "accepted for Kubo's sake: answers always stream"},
+    {"local", 'L', false, "", "the same as --offline"},
     {"enc", 0, true, "", "json or text"},
     {"encoding", 0, true, "", "the same"},
     {"timeout", 0, true, NULL, "give up after this long (30s, 1m30s)"},
@@ -280,7 +283,7 @@ static err_t read_globals(cli_t *c, const cli_command_t *command)
         c->repo_option = cli_option(c, "repo-dir", 0);
     c->api_option = cli_option(c, "api", 0);
     c->api_auth = cli_option(c, "api-auth", 0);
-    if (enc && strcmp(enc, "json") && strcmp(enc, "text"))
+    if (enc && strcmp(enc, "json") && strcmp(enc, "text")) /* XML is not made */
         return fail(ERR_USAGE, "invalid encoding: %s", enc);
     bool has_own_json = command && find_spec(command->specs, "json", 4, 0); /* config --json KEY VALUE */
     c->wants_json = (!has_own_json && cli_flag(c, "json", false)) || (enc && !strcmp(enc, "json"));

@@ -132,7 +132,7 @@ const cli_command_t cli_node_commands[] = {
     ROW("diag cmds set-time", "TIME", "how long they are remembered", "diag/cmds/set-time", 1, 1, true, NULL,
         NULL),
     ROW("diag healthy", "", "does the node work", "diag/healthy", 0, 0, false, NULL, print_one_line),
-    ROW("diag sys", "", "the machine that it runs on", "diag/sys", 0, 0, false, NULL, print_json),
+    ROW("diag sys", "", "the machine that it runs on", "diag/sys", 0, 0, false, NULL, print_one_line),
     {.name = "diag profile",
      .usage = "",
      .help = "an archive for a report of what is wrong",

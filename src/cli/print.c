@@ -97,17 +97,6 @@ err_t print_peers(task_t *t, cli_t *c, json_t *o)
     return OK;
 }
 
-err_t print_resources(task_t *t, cli_t *c, json_t *list)
-{
-    size_t i;
-    json_t *o;
-    TRY(cli_out("%-60s %-8s %14s %14s\n", "Scope", "Limit", "Value", "Used"));
-    json_array_foreach(list, i, o)
-        TRY(cli_out("%-60s %-8s %14" PRId64 " %14" PRId64 "\n", field(o, "ScopeName"), field(o, "LimitName"),
-                    json_number(o, "LimitValue"), json_number(o, "CurrentUsage")));
-    return OK;
-}
-
 err_t print_strings(task_t *t, cli_t *c, json_t *o)
 {
     size_t i;
@@ -403,36 +392,4 @@ err_t cli_version(task_t *t, cli_t *c, const cli_command_t *command)
 err_t print_gateway(task_t *t, cli_t *c, json_t *o)
 {
     return cli_out("Gateway server listening on %s\n", field(o, "Address"));
-}
-
-static err_t print_flags(json_t *command, const char *path)
-{
-    size_t i, k;
-    json_t *option, *name;
-    json_array_foreach(json_object_get(command, "Options"), i, option)
-        json_array_foreach(json_object_get(option, "Names"), k, name)
-            TRY(cli_out("%s %s%s\n", path, strlen(json_string_value(name)) > 1 ? "--" : "-",
-                        cli_escape(json_string_value(name))));
-    return OK;
-}
-
-static err_t print_tree(json_t *o, const char *above, bool with_flags)
-{
-    size_t i;
-    json_t *sub;
-    char path[256];
-    json_array_foreach(json_object_get(o, "Subcommands"), i, sub)
-    {
-        snprintf(path, sizeof path, "%s %s", above, json_text(sub, "Name"));
-        TRY(cli_out("%s\n", cli_escape(path)));
-        if (with_flags)
-            TRY(print_flags(sub, path));
-        TRY(print_tree(sub, path, with_flags));
-    }
-    return OK;
-}
-
-err_t print_commands(task_t *t, cli_t *c, json_t *o)
-{
-    return print_tree(o, c->program, cli_flag(c, "flags", false));
 }

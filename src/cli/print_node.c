@@ -157,22 +157,23 @@ err_t print_provide_stat(task_t *t, cli_t *c, json_t *o)
         brief &= !wanted[i];
     }
     if (wanted[0] || (brief && strcmp(status, "online") != 0))
-        TRY(cli_out("Status: %s\n", cli_escape(status)));
+        TRY(cli_out("%-20s %s\n", "Status:", cli_escape(status)));
     if (wanted[4] || brief)
-        TRY(cli_out(
-            "Provide queue: %" PRId64 " CIDs, %" PRId64 " regions\nReprovide queue: %" PRId64 " regions\n",
-            json_number(queues, "pending_key_provides"), json_number(queues, "pending_region_provides"),
-            json_number(queues, "pending_region_reprovides")));
+        TRY(cli_out("%-20s %" PRId64 " CIDs, %" PRId64 " regions\n%-20s %" PRId64 " regions\n",
+                    "Provide queue:", json_number(queues, "pending_key_provides"),
+                    json_number(queues, "pending_region_provides"),
+                    "Reprovide queue:", json_number(queues, "pending_region_reprovides")));
     if (wanted[2])
-        TRY(cli_out("Uptime: %" PRId64 "s\n",
-                    json_number(json_object_get(sweep, "timing"), "uptime") / 1000000000));
+        TRY(cli_out("%-20s %" PRId64 "s\n",
+                    "Uptime:", json_number(json_object_get(sweep, "timing"), "uptime") / 1000000000));
     if (wanted[1])
-        TRY(cli_out("Peers: %" PRId64 "\nReplication factor: %" PRId64 "\n", json_number(network, "peers"),
-                    json_number(network, "replication_factor")));
+        TRY(cli_out("%-20s %" PRId64 "\n%-20s %" PRId64 "\n", "Peers:", json_number(network, "peers"),
+                    "Replication factor:", json_number(network, "replication_factor")));
     if (wanted[3] || brief)
-        TRY(cli_out("Total CIDs provided: %" PRId64 "\n", json_number(past, "keys_provided")));
-    return wanted[3] ? cli_out("Total records provided: %" PRId64 "\nTotal provide errors: %" PRId64 "\n",
-                               json_number(past, "records_provided"), json_number(past, "keys_failed"))
+        TRY(cli_out("%-20s %" PRId64 "\n", "Total CIDs provided:", json_number(past, "keys_provided")));
+    return wanted[3] ? cli_out("%-20s %" PRId64 "\n%-20s %" PRId64 "\n",
+                               "Total records provided:", json_number(past, "records_provided"),
+                               "Total provide errors:", json_number(past, "keys_failed"))
                      : OK;
 }
 
@@ -285,4 +286,45 @@ err_t print_autonat(task_t *t, cli_t *c, json_t *o)
 err_t print_dependency(task_t *t, cli_t *c, json_t *o)
 {
     return cli_out("%s@%s\n", field(o, "Path"), field(o, "Version"));
+}
+
+/* ── limits ──────────────────────────────────────────────────────────────────────────────────── */
+
+static err_t print_scope(const char *scope, json_t *limits)
+{
+    static const char *const names[] = {"Memory",        "FD",      "Conns",          "ConnsInbound",
+                                        "ConnsOutbound", "Streams", "StreamsInbound", "StreamsOutbound"};
+    for (size_t i = 0; i < ARRAY_LEN(names); i++) {
+        json_t *limit = json_object_get(limits, names[i]);
+        char usage[32], value[32];
+        if (!limit)
+            continue;
+        snprintf(usage, sizeof usage, "%sUsage", names[i]);
+        snprintf(value, sizeof value, "%s", json_is_string(limit) ? json_string_value(limit) : "");
+        if (json_is_integer(limit))
+            snprintf(value, sizeof value, "%" PRId64, json_number(limits, names[i]));
+        double max = strtod(value, NULL), used = (double)json_number(limits, usage);
+        TRY(cli_out("%-59s %-15s %-15s %-22" PRId64, cli_escape(scope), names[i], cli_escape(value),
+                    json_number(limits, usage)));
+        TRY(max <= 0    ? cli_out("n/a\n")
+            : used <= 0 ? cli_out("0%%\n")
+                        : cli_out("%.1f%%\n", used / max * 100));
+    }
+    return OK;
+}
+
+err_t print_resources(task_t *t, cli_t *c, json_t *o)
+{
+    const char *id;
+    char scope[160];
+    json_t *peer;
+    TRY(cli_out("%-59s %-15s %-15s %-22s%s\n", "Scope", "Limit Name", "Limit Value", "Limit Usage Amount",
+                "Limit Usage Percent"));
+    TRY(print_scope("system", json_object_get(o, "System")));
+    json_object_foreach(json_object_get(o, "Peers"), id, peer)
+    {
+        snprintf(scope, sizeof scope, "peer:%s", id);
+        TRY(print_scope(scope, peer));
+    }
+    return OK;
 }

@@ -27,6 +27,8 @@ err_t cli_build_target(const cli_t *c, const cli_command_t *command, buf_t *out)
         for (size_t k = 0; k < ARRAY_LEN(passed_on); k++)
             if (!strcmp(passed_on[k], c->options[i].name))
                 rpc = passed_on[k];
+        if (!strcmp(c->options[i].name, "local"))
+            rpc = "offline";
         for (const cli_spec_t *s = command->specs; !rpc && s && s->name; s++)
             if (!strcmp(s->name, c->options[i].name))
                 rpc = s->rpc ? s->rpc : s->name;

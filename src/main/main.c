@@ -128,6 +128,8 @@ static err_t set_up_log(const cli_t *c, bool is_node)
 {
     log_threshold = is_node ? LOG_INFO : LOG_WARN;
     const char *level = cli_option(c, "log-level", 0), *format = cli_option(c, "log-format", 0);
+    if (cli_flag(c, "debug", false))
+        log_threshold = LOG_DEBUG;
     if (level)
         TRY(log_level_parse(level, &log_threshold));
     if (format && strcmp(format, "json") && strcmp(format, "text"))
