@@ -267,6 +267,38 @@ static err_t wrong_case(task_t *t, fixture_t *f)
     return OK;
 }
 
+/* ── hosts ───────────────────────────────────────────────────────────────────────────────────── */
+
+static err_t hosts_case(task_t *t, fixture_t *f)
+{
+    char target[1024], label[CID_TEXT_MAX], want[CID_TEXT_MAX + 64];
+    cid_t cid, v1;
+    TRY(cid_parse_str(f->root, &cid));
+    TRY(cid_to_v1(&cid, &v1));
+    cid_print(&v1, label);
+    snprintf(target, sizeof target, "/ipfs/%s/a.txt?x=y", f->root);
+    snprintf(want, sizeof want, "Location: http://%s.ipfs.localhost:8080/a.txt?x=y\n", label);
+    AUTO(answer_t) leads = get(t, f->api, target, "Host", "localhost:8080");
+    EXPECT(leads, 301);
+    EXPECT_HEADER(leads, want);
+    snprintf(want, sizeof want, "%s.ipfs.localhost:8080", label);
+    AUTO(answer_t) there = get(t, f->api, "/a.txt", "Host", want);
+    EXPECT(there, 200);
+    assert_true(bytes_equal(buf_bytes(&there.body), BYTES_LIT("hello\n")));
+    /* A host that DNS knows nothing of is a gateway of paths; the second time it is not asked. */
+    uint64_t began = 0;
+    for (int i = 0; i < 2; i++) {
+        began = task_now_ms(t);
+        AUTO(answer_t) other = get(t, f->api, target, "Host", "nas.example:80");
+        EXPECT(other, 200);
+    }
+    assert_int_equal(task_now_ms(t), began);
+    snprintf(target, sizeof target, "http://%s/a.txt", want);
+    AUTO(answer_t) proxied = get(t, f->api, target, "Host", "elsewhere.example");
+    EXPECT(proxied, 200);
+    return OK;
+}
+
 /* ── the RPC's door ──────────────────────────────────────────────────────────────────────────── */
 
 static err_t door_case(task_t *t, fixture_t *f)
@@ -349,6 +381,7 @@ static err_t all_cases(task_t *t, fixture_t *f)
     TRY(directories_case(t, f));
     TRY(raw_case(t, f));
     TRY(wrong_case(t, f));
+    TRY(hosts_case(t, f));
     TRY(door_case(t, f));
     return sites_case(t, f);
 }
