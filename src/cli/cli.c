@@ -297,7 +297,7 @@ err_t cli_check_args(const cli_t *c, const cli_command_t *command)
     if (c->n_args < command->min_args)
         return fail(ERR_USAGE, "%s needs %s: see '%s %s --help'", command->name, command->usage, c->program,
                     command->name);
-    if (c->n_args > command->max_args)
+    if (c->n_args > command->max_args && !(c->words && command->max_args == CLI_ANY_ARGS))
         return fail(ERR_USAGE, "%s: unexpected argument \"%s\"", command->name, c->args[command->max_args]);
     return OK;
 }

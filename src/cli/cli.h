@@ -33,7 +33,8 @@ typedef struct cli {
     size_t n_args;
     cli_call_fn call;
     void *call_arg;
-    char *words; /* owned: arguments that came from standard input */
+    char *words;       /* owned: arguments that came from standard input */
+    size_t words_from; /* the first of them */
 } cli_t;
 
 /* CLI_NODELESS: a command of the RPC that needs neither node nor repository. Behind it: commands that main

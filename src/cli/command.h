@@ -12,6 +12,8 @@ typedef struct cli_spec {
     const char *help;
 } cli_spec_t;
 
+#define CLI_ANY_ARGS 4096 /* max_args of a command that takes any number; standard input may give more */
+
 /* Gets each JSON object of the answer. */
 typedef err_t (*cli_print_fn)(task_t *t, cli_t *c, json_t *object);
 struct cli_command {

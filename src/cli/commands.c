@@ -1,7 +1,7 @@
 /* commands: the table of the command line. */
 #include "cli/commands_internal.h"
 
-#define ANY 4096
+#define ANY CLI_ANY_ARGS
 
 static const cli_spec_t add_specs[] = {
     {"recursive", 'r', false, NULL, "add folders with all below them"},

@@ -1,7 +1,7 @@
 /* commands_files: rows about the mutable tree of files. */
 #include "cli/commands_internal.h"
 
-#define ANY 4096
+#define ANY CLI_ANY_ARGS
 
 #define FLUSH                                                                                                \
     {                                                                                                        \

@@ -20,6 +20,10 @@ err_t cli_dag_stat(task_t *t, cli_t *c, const cli_command_t *command);
 err_t cli_dag_export(task_t *t, cli_t *c, const cli_command_t *command);
 err_t cli_ls(task_t *t, cli_t *c, const cli_command_t *command);
 err_t cli_get(task_t *t, cli_t *c, const cli_command_t *command);
+/* Did standard input give more than a request's target holds? Then they go as an upload, in one request when
+ * they fit, else in several, which end at the first failure. */
+bool cli_has_many_words(const cli_t *c);
+err_t cli_send_words(task_t *t, cli_t *c, const cli_command_t *command);
 /* Reads the arguments that are missing from standard input. ERR_USAGE when there are none either. */
 err_t cli_read_stdin_args(cli_t *c, const cli_command_t *command);
 err_t cli_check_args(const cli_t *c, const cli_command_t *command);

@@ -1,7 +1,7 @@
 /* commands_name: rows about names and their keys. */
 #include "cli/commands_internal.h"
 
-#define ANY 4096
+#define ANY CLI_ANY_ARGS
 
 #define IPNS_BASE_SPEC                                                                                       \
     {                                                                                                        \

@@ -2,7 +2,7 @@
  * and what Kubo has that is removed or not enabled. */
 #include "cli/commands_internal.h"
 
-#define ANY 4096
+#define ANY CLI_ANY_ARGS
 
 static const cli_spec_t bw_specs[] = {{"peer", 'p', true, NULL, "of this peer alone"},
                                       {"proto", 't', true, NULL, "of this protocol alone"},

@@ -1,5 +1,5 @@
 /* request: one call of the RPC: its target, its answer as JSON objects or bytes, its errors. */
-#include "cli/command.h"
+#include "cli/commands_internal.h"
 #include "wire/http_auth.h"
 #include <stdlib.h>
 #include <strings.h>
@@ -258,6 +258,8 @@ err_t cli_run_generic(task_t *t, cli_t *c, const cli_command_t *command)
 {
     AUTO(buf_t) target = {0};
     const char *text;
+    if (cli_has_many_words(c))
+        return cli_send_words(t, c, command);
     TRY(cli_build_target(c, command, &target));
     TRY(buf_cstr(&target, &text));
     return cli_request(t, c, text, command->print);

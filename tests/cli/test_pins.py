@@ -177,3 +177,20 @@ def test_pin_remote(shop):
         check(node.text("pin", "remote", "service", "ls") == "", "service rm")
     finally:
         service.close()
+
+
+def test_many_words_from_standard_input(shop):
+    """More than a request's target holds, and more than one request takes."""
+    node = shop.node("words", start=False)
+    folder = shop.path("files")
+    folder.mkdir()
+    for i in range(500):
+        (folder / f"{i}").write_text(str(i))
+    cids = [line for line in node.text("add", "-r", "-q", "--pin=false", folder).splitlines()][:500]
+    words = "\n".join(cids).encode()
+    check(node.run("pin", "add", stdin=words).stdout.count(b"pinned") == 500, "without a running node")
+    node.start()
+    check(node.run("pin", "rm", stdin=words).stdout.count(b"unpinned") == 500, "pin rm")
+    check(node.run("pin", "add", stdin=b"\n".join([words] * 9)).stdout.count(b"pinned") == 4500, "several requests")
+    check(len(set(node.text("pin", "ls", "-q", "-t", "recursive").split())) == 500, "pin ls")
+    fails(node, "pin", "add", stdin=words + b"\nnonsense\n", saying="nonsense")
