@@ -91,6 +91,68 @@ static void expect_domain(task_t *t, naming_t *n, const char *path, const char *
     naming_answer_deinit(&a);
 }
 
+/* Records that others have signed are kept here while there is no network; the best one of a name alone. */
+static err_t kept_scenario(task_t *t, void *arg)
+{
+    naming_config_t c;
+    naming_t *n;
+    static const uint8_t seed[32] = {3}, other_seed[32] = {4};
+    AUTO_PTR(private_key_t) self = NULL;
+    AUTO_PTR(private_key_t) other = NULL;
+    AUTO(buf_t) record;
+    naming_answer_t a;
+    peer_id_t name, mine;
+    char path[256], id[PEER_ID_TEXT_MAX];
+    buf_init(&record, NAMING_RECORD_MAX_BYTES);
+    assert_ok(private_key_generate(KEY_ED25519, seed, 0, &self));
+    assert_ok(private_key_generate(KEY_ED25519, other_seed, 0, &other));
+    assert_ok(peer_id_of(private_key_public(other), &name));
+    assert_ok(peer_id_of(private_key_public(self), &mine));
+    naming_config_default(&c);
+    c.state = kv_memory_new();
+    assert_ok(keystore_open(t, "keys", &c.keys));
+    c.self = self;
+    assert_ok(naming_open(task_sched(t), &c, &n));
+    ipns_new_t f = {.value = BYTES_LIT(CID_A), .sequence = 5, .ttl_ns = 1000000000};
+    f.end_s = (int64_t)(driver_wall_ms(task_driver(t)) / 1000) + 3600;
+    assert_ok(ipns_record_create(other, &f, &record));
+    assert_err(naming_put_record(t, n, &mine, buf_bytes(&record)), ERR_CRYPTO);
+    assert_ok(naming_put_record(t, n, &name, buf_bytes(&record)));
+    snprintf(path, sizeof path, "/ipns/%s", name_print(&name, id));
+    assert_ok(naming_resolve(t, n, path, NULL, &a));
+    assert_bytes(buf_bytes(&a.path), BYTES_LIT(CID_A));
+    naming_answer_deinit(&a);
+    f.sequence = 4;
+    buf_clear(&record);
+    assert_ok(ipns_record_create(other, &f, &record));
+    assert_err(naming_put_record(t, n, &name, buf_bytes(&record)), ERR_EXISTS);
+    assert_ok(task_sleep(t, 2 * HOUR_MS)); /* nothing is left of the better one */
+    f.end_s += 7200;
+    buf_clear(&record);
+    assert_ok(ipns_record_create(other, &f, &record));
+    assert_ok(naming_put_record(t, n, &name, buf_bytes(&record)));
+    /* a name whose key has gone is no longer ours to answer */
+    naming_publish_t o;
+    naming_publish_default(&o);
+    o.is_local = true;
+    o.has_sequence = true;
+    o.sequence = 4;
+    assert_err(naming_publish(t, n, other, CID_B, &o), ERR_INVALID); /* that of the kept one */
+    o.has_sequence = false;
+    assert_ok(naming_publish(t, n, other, CID_B, &o));
+    assert_ok(naming_resolve(t, n, path, NULL, &a));
+    assert_bytes(buf_bytes(&a.path), BYTES_LIT(CID_B));
+    naming_answer_deinit(&a);
+    assert_ok(naming_disown(t, n, &name));
+    assert_ok(naming_resolve(t, n, path, NULL, &a));
+    assert_bytes(buf_bytes(&a.path), BYTES_LIT(CID_A));
+    naming_answer_deinit(&a);
+    naming_close(t, n);
+    keystore_close(c.keys);
+    kv_close(t, c.state);
+    return OK;
+}
+
 typedef struct dns_world {
     sim_t *sim;
     naming_config_t config;
@@ -234,6 +296,10 @@ static void test_offline(void **state)
 {
     run_sim_of(offline_scenario);
 }
+static void test_kept(void **state)
+{
+    run_sim_of(kept_scenario);
+}
 static void test_dns(void **state)
 {
     run_sim_of(dns_scenario);
@@ -246,6 +312,7 @@ static void test_dns_cache(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {cmocka_unit_test(test_cache), cmocka_unit_test(test_offline),
-                                       cmocka_unit_test(test_dns), cmocka_unit_test(test_dns_cache)};
+                                       cmocka_unit_test(test_kept), cmocka_unit_test(test_dns),
+                                       cmocka_unit_test(test_dns_cache)};
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

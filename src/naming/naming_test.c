@@ -250,6 +250,11 @@ static err_t check_depth(task_t *t, void *arg)
 }
 
 /* ── time ────────────────────────────────────────────────────────────────────────────────────── */
+static err_t keep_key(task_t *t, void *arg)
+{
+    return keystore_put(t, named[3].keys, "blog", arg);
+}
+
 static err_t check_republished(task_t *t, void *arg)
 {
     world_t *w = arg;
@@ -258,8 +263,11 @@ static err_t check_republished(task_t *t, void *arg)
     naming_publish_default(&o);
     o.lifetime_ms = 2 * HOUR_MS;
     assert_ok(publish(t, 3, w->nodes[3].key, CID_A, &o));
+    assert_ok(world_on(t, &w->nodes[3], keep_key, w->nodes[4].key)); /* a named key besides its own */
+    assert_ok(publish(t, 3, w->nodes[4].key, CID_B, &o));
     assert_ok(task_sleep(t, 270 * MINUTE_MS));
     expect(t, 2, name_of(3, ""), true, CID_A);
+    expect(t, 2, name_of(4, ""), true, CID_B);
     assert_int_equal(sequence_of(t, 2, 3), 0);
     /* its publisher goes: the name lives on for what is left of its last lifetime, and no longer */
     assert_ok(world_on(t, &w->nodes[3], close_naming, &named[3]));

@@ -33,9 +33,17 @@ err_t own_record_put(task_t *t, naming_t *n, const peer_id_t *name, bytes_t reco
 /* The record that the next one must beat; empty when none is known. */
 static err_t previous_record(task_t *t, naming_t *n, const peer_id_t *name, buf_t *out)
 {
-    err_t e = own_record_get(t, n, name, out);
-    if (e != ERR_NOT_FOUND || !n->routing)
-        return e == ERR_NOT_FOUND ? OK : e;
+    AUTO(buf_t) kept;
+    buf_init(&kept, NAMING_RECORD_MAX_BYTES);
+    err_t e = own_record_get(t, n, name, out), e_kept = kept_record_get(t, n, name, &kept);
+    if ((e && e != ERR_NOT_FOUND) || (e_kept && e_kept != ERR_NOT_FOUND))
+        return e && e != ERR_NOT_FOUND ? e : e_kept;
+    if (!e_kept && (e || ipns_record_compare(buf_bytes(&kept), buf_bytes(out)) < 0)) {
+        buf_clear(out);
+        return buf_append(out, buf_bytes(&kept));
+    }
+    if (!e || !n->routing)
+        return OK;
     naming_options_t o;
     naming_options_default(&o);
     o.dht_timeout_ms = PREVIOUS_TIMEOUT_MS;
