@@ -1,6 +1,6 @@
 #include "base/log.h"
 #include "loop/http_server.h"
-#include "loop/loop_testing.h"
+#include "loop/http_testing.h"
 #include <stdio.h>
 #include <sys/resource.h>
 #include <unistd.h>
@@ -179,68 +179,14 @@ static err_t start(task_t *t, world_t *w, const http_limits_t *limits)
     return OK;
 }
 
-/* ── a client of strings ─────────────────────────────────────────────────────────────────────── */
-
-static err_t read_to_end(task_t *t, stream_t *s, buf_t *out)
-{
-    size_t n;
-    do {
-        TRY(buf_reserve(out, 65536));
-        TRY(stream_read(t, s, out->data + out->len, 65536, &n));
-        out->len += n;
-    } while (n);
-    const char *text;
-    return buf_cstr(out, &text);
-}
-
-/* Sends it all and reads until the server closes. */
 static err_t talk(task_t *t, world_t *w, bytes_t request, buf_t *out)
 {
-    AUTO_PTR(stream_t) s = NULL;
-    buf_clear(out);
-    TRY(net_dial(t, &w->at, &s));
-    err_t e = stream_write(t, s, request);
-    if (e && e != ERR_RESET)
-        return e;
-    e = read_to_end(t, s, out);
-    const char *text;
-    return e == ERR_RESET ? buf_cstr(out, &text) : e;
+    return talk_at(t, &w->at, request, out);
 }
 
 static err_t talk_text(task_t *t, world_t *w, const char *request, buf_t *out)
 {
     return talk(t, w, bytes_str(request), out);
-}
-
-static bool has(const buf_t *b, const char *text)
-{
-    return memmem(b->data, b->len, text, strlen(text)) != NULL;
-}
-
-static bool ends_with(const buf_t *b, const char *text)
-{
-    size_t len = strlen(text);
-    return b->len >= len && !memcmp(b->data + b->len - len, text, len);
-}
-
-/* Reads one answer with a Content-Length, leaving the connection open. */
-static err_t read_one(task_t *t, stream_t *s, buf_t *out)
-{
-    buf_clear(out);
-    char *end = NULL;
-    while (!end) {
-        uint8_t byte;
-        TRY(stream_read_full(t, s, &byte, 1));
-        TRY(buf_append_u8(out, byte));
-        end = memmem(out->data, out->len, "\r\n\r\n", 4);
-    }
-    char *length = memmem(out->data, out->len, "Content-Length: ", 16);
-    CHECK(length);
-    size_t n = strtoul(length + 16, NULL, 10);
-    TRY(buf_reserve(out, n));
-    TRY(stream_read_full(t, s, out->data + out->len, n));
-    out->len += n;
-    return OK;
 }
 
 typedef struct scene {
