@@ -8,7 +8,7 @@ typedef struct dir_item {
     bytes_t name;         /* borrowed */
     const dag_ref_t *ref; /* borrowed; NULL: packed has it */
     const packed_ref_t *packed;
-    uint64_t hash;        /* set by directory_write when it shards */
+    uint64_t hash; /* set by directory_write when it shards */
 } dir_item_t;
 
 /* What an entry, and a directory without entries, count under a rule. */

@@ -540,6 +540,71 @@ static void test_roots(void **state)
     assert_ok(test_run(roots, NULL));
 }
 
+/* ── the journal ─────────────────────────────────────────────────────────────────────────────── */
+static err_t count_blocks(task_t *t, void *arg, block_t *const *blocks, size_t n)
+{
+    *(size_t *)arg += n;
+    return OK;
+}
+
+static void append_record(task_t *t, mfs_journal_t *j, uint64_t number, size_t n)
+{
+    AUTO_PTR(block_t) block = NULL;
+    cid_t cid;
+    block_t *list[100];
+    uint8_t bytes[300] = {(uint8_t)number};
+    assert_ok(cid_of(1, CODEC_RAW, MH_SHA2_256, bytes_of(bytes, sizeof bytes), &cid));
+    assert_ok(block_copy(&cid, bytes_of(bytes, sizeof bytes), &block));
+    for (size_t i = 0; i < n; i++)
+        list[i] = block;
+    assert_ok(mfs_journal_append(t, j, &cid, list, n));
+    assert_int_equal(j->number, number);
+}
+
+/* Records from `first` on, behind number `after`; then what a new reader finds. */
+static size_t replay(task_t *t, uint64_t after, size_t *ret_blocks)
+{
+    mfs_journal_t j;
+    cid_t root;
+    bool has;
+    *ret_blocks = 0;
+    mfs_journal_init(&j, "/tmp/journal");
+    assert_ok(mfs_journal_replay(t, &j, after, count_blocks, ret_blocks, &root, &has));
+    size_t records = j.number - after;
+    assert_int_equal(has, records > 0);
+    mfs_journal_deinit(&j);
+    return records;
+}
+
+static err_t journal(task_t *t, void *arg)
+{
+    mfs_journal_t j;
+    size_t blocks;
+    assert_int_equal(replay(t, 0, &blocks), 0); /* there is none */
+    mfs_journal_init(&j, "/tmp/journal");
+    for (uint64_t i = 1; i <= 5; i++)
+        append_record(t, &j, i, (size_t)i * 20);
+    assert_int_equal(replay(t, 0, &blocks), 5);
+    assert_int_equal(blocks, 300);
+    assert_int_equal(replay(t, 3, &blocks), 0); /* the first one is older */
+    mfs_journal_rewind(&j);
+    append_record(t, &j, 6, 1);
+    assert_int_equal(replay(t, 5, &blocks), 1); /* what follows it is older */
+    append_record(t, &j, 7, 90);
+    sim_disk_corrupt(sim_host_of(t), "/tmp/journal", j.at - 10, 1);
+    assert_int_equal(replay(t, 5, &blocks), 1);
+    assert_int_equal(blocks, 1);
+    sim_disk_corrupt(sim_host_of(t), "/tmp/journal", 4, 1); /* the length of the first */
+    assert_int_equal(replay(t, 5, &blocks), 0);
+    mfs_journal_deinit(&j);
+    return OK;
+}
+
+static void test_journal(void **state)
+{
+    assert_ok(test_run(journal, NULL));
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -553,6 +618,7 @@ int main(void)
         cmocka_unit_test(test_disk_faults),
         cmocka_unit_test(test_many_dirs),
         cmocka_unit_test(test_roots),
+        cmocka_unit_test(test_journal),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -158,9 +158,10 @@ void mfs_use(mfs_node_t *n)
 void mfs_release(mfs_t *m, mfs_node_t *n)
 {
     mfs_node_t *top = n;
-    for (mfs_node_t *up = n; up; up = up->parent) {
-        up->users--;
-        top = up;
+    top->users--;
+    while (top->parent) {
+        top = top->parent;
+        top->users--;
     }
     if (top->is_orphan && !top->users)
         mfs_free_tree(m, top);
@@ -301,7 +302,7 @@ err_t mfs_find_dir(task_t *t, mfs_t *m, const mfs_path_t *p, size_t n, mfs_say_t
 
 err_t mfs_find(task_t *t, mfs_t *m, const mfs_path_t *p, mfs_node_t **ret_parent, mfs_found_t *ret)
 {
-    mfs_node_t *dir = m->root;
+    mfs_node_t *dir;
     char text[160];
     *ret_parent = NULL;
     *ret = (mfs_found_t){.has = true, .is_dir = true, .node = m->root};
