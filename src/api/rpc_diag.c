@@ -41,8 +41,8 @@ static json_t *disk_json(const char *path)
         return json_object();
     char type[24];
     snprintf(type, sizeof type, "%lx", v.f_fsid);
-    return json_pack("{s:I, s:s, s:I}", "free_space", (json_int_t)(v.f_bavail * v.f_frsize), "fstype", type,
-                     "total_space", (json_int_t)(v.f_blocks * v.f_frsize));
+    return json_pack("{s:I, s:s, s:I}", "free_space", (json_int_t)v.f_bavail * (json_int_t)v.f_frsize,
+                     "fstype", type, "total_space", (json_int_t)v.f_blocks * (json_int_t)v.f_frsize);
 }
 
 static const char *environment(const char *name)

@@ -1,0 +1,160 @@
+/* Requests to a server that says what the test wants: whole answers, broken ones, none at all. */
+#include "net/http_fetch.h"
+#include "tests/support/run.h"
+#include "tests/support/test.h"
+
+typedef struct server {
+    listener_t *listener;
+    const char *answer; /* sent when the head of a request has come; NULL: nothing, ever */
+    size_t piece;       /* bytes of a write; 0: all */
+    buf_t request;
+    bool is_done; /* the body has come, too */
+    size_t body_bytes;
+} server_t;
+
+static err_t serve_one(task_t *t, server_t *s, stream_t *stream)
+{
+    uint8_t in[512];
+    size_t n = 1;
+    buf_clear(&s->request);
+    const char *end = NULL;
+    while (n &&
+           (!end || s->request.len < (size_t)(end + 4 - (const char *)s->request.data) + s->body_bytes)) {
+        TRY(stream_read(t, stream, in, sizeof in, &n));
+        TRY(buf_append(&s->request, bytes_of(in, n)));
+        if (s->request.len && s->request.data[0] == 0x16) /* TLS */
+            break;
+        end = memmem(s->request.data, s->request.len, "\r\n\r\n", 4);
+    }
+    if (!s->answer) /* until the client gives up */
+        return stream_read(t, stream, in, sizeof in, &n);
+    bytes_t left = bytes_str(s->answer);
+    while (left.len) {
+        bytes_t piece = bytes_slice(left, 0, s->piece ? s->piece : left.len);
+        TRY(stream_write(t, stream, piece));
+        left = bytes_slice(left, piece.len, left.len);
+    }
+    return OK;
+}
+
+static err_t server_task(task_t *t, void *arg)
+{
+    server_t *s = arg;
+    for (;;) {
+        stream_t *stream;
+        net_addr_t from;
+        TRY(listener_accept(t, s->listener, &stream, &from));
+        err_t e = serve_one(t, s, stream);
+        stream_close(stream);
+        TRY(e == ERR_CANCELED ? e : OK);
+    }
+}
+
+static bool asked(const server_t *s, const char *text)
+{
+    return memmem(s->request.data, s->request.len, text, strlen(text)) != NULL;
+}
+
+static void whole_answers(task_t *t, server_t *s)
+{
+    static const char *const answers[] = {
+        "HTTP/1.1 200 OK\r\nContent-Type: text/x\r\nContent-Length: 11\r\n\r\nhello there",
+        "HTTP/1.1 200 OK\r\nContent-Type: text/x\r\nTransfer-Encoding: chunked\r\n\r\n5\r\nhello\r\n6\r\n "
+        "there\r\n0\r\n\r\n",
+        "HTTP/1.1 200 OK\r\nContent-Type: text/x\r\nConnection: close\r\n\r\nhello there",
+        "HTTP/1.1 100 Continue\r\n\r\nHTTP/1.1 200 OK\r\nContent-Type: text/x\r\nContent-Length: "
+        "11\r\n\r\nhello there"};
+    for (size_t i = 0; i < ARRAY_LEN(answers); i++)
+        for (s->piece = 0; s->piece < 30; s->piece += 7) {
+            AUTO(buf_t) out = {0};
+            buf_init(&out, 100);
+            static const http_field_t accept = {"Accept", "text/x"};
+            http_fetch_t f = {.url = "http://10.0.0.1:8000/a%20b?c=d#e", .fields = &accept, .n_fields = 1};
+            s->answer = answers[i];
+            assert_ok(http_fetch_all(t, &f, &out));
+            assert_true(f.status == 200 && !strcmp(f.content_type, "text/x"));
+            assert_true(bytes_equal(buf_bytes(&out), BYTES_LIT("hello there")));
+            assert_true(asked(s, "GET /a%20b?c=d HTTP/1.1\r\n") && asked(s, "Host: 10.0.0.1:8000\r\n") &&
+                        asked(s, "Accept: text/x\r\n") && !asked(s, "Content-Length"));
+        }
+    s->piece = 0;
+}
+
+static void bodies_go_out(task_t *t, server_t *s)
+{
+    enum { SIZE = 100000 };
+    uint8_t *body = xcalloc(1, SIZE);
+    http_fetch_t f = {.method = "PUT", .url = "http://10.0.0.1:8000", .body = bytes_of(body, SIZE)};
+    s->answer = "HTTP/1.1 204 No Content\r\n\r\n";
+    s->body_bytes = SIZE;
+    assert_ok(http_fetch(t, &f));
+    assert_true(f.status == 204 && asked(s, "PUT / HTTP/1.1\r\n") && asked(s, "Content-Length: 100000\r\n"));
+    s->body_bytes = 0;
+    free(body);
+}
+
+static void failures(task_t *t, server_t *s)
+{
+    static const struct {
+        const char *url, *answer;
+        err_t error;
+    } cases[] = {
+        {"http://10.0.0.1:8000/", "HTTP/1.1 200 OK\r\nContent-Length: 100\r\n\r\nshort", ERR_EOF},
+        {"http://10.0.0.1:8000/", "nonsense\r\n\r\n", ERR_PROTOCOL},
+        {"http://10.0.0.1:8000/", "", ERR_EOF},
+        {"http://10.0.0.1:8000/",
+         "HTTP/1.1 200 OK\r\nContent-Length: 30\r\n\r\n012345678901234567890123456789", ERR_LIMIT},
+        {"http://10.0.0.1:8000/", NULL, ERR_TIMEOUT},
+        {"https://10.0.0.1:8000/", "no TLS at all", ERR_CRYPTO},
+        {"http://10.0.0.1:9999/", "", ERR_REFUSED},
+        {"http://nobody.example/", "", ERR_NOT_FOUND},
+        {"ftp://10.0.0.1/", "", ERR_USAGE},
+        {"http://", "", ERR_USAGE},
+        {"http://user@10.0.0.1/", "", ERR_USAGE},
+        {"http://10.0.0.1:0/", "", ERR_USAGE},
+        {"http://10.0.0.1:99999/", "", ERR_USAGE},
+        {"http://[::1/", "", ERR_USAGE},
+    };
+    for (size_t i = 0; i < ARRAY_LEN(cases); i++) {
+        AUTO(buf_t) out = {0};
+        buf_init(&out, 100);
+        http_fetch_t f = {.url = cases[i].url, .max_in_bytes = 20};
+        s->answer = cases[i].answer;
+        deadline_t d = deadline_push(t, 5000);
+        err_t e = http_fetch_all(t, &f, &out);
+        deadline_pop(t, &d);
+        if (e != cases[i].error)
+            fail_msg("%s: %s, wanted %s", cases[i].url, error_name(e), error_name(cases[i].error));
+    }
+}
+
+static err_t all(task_t *t, void *arg)
+{
+    server_t s = {0};
+    net_addr_t at;
+    buf_init(&s.request, 1 << 20);
+    assert_ok(net_addr_parse("10.0.0.1:8000", &at));
+    assert_ok(net_listen(task_driver(t), &at, &s.listener));
+    group_t g;
+    group_init(&g, task_sched(t));
+    assert_ok(group_spawn(&g, "server", server_task, &s, NULL));
+    whole_answers(t, &s);
+    bodies_go_out(t, &s);
+    failures(t, &s);
+    group_stop(t, &g);
+    group_deinit(&g);
+    listener_close(s.listener);
+    buf_deinit(&s.request);
+    return OK;
+}
+
+static void fetches(void **state)
+{
+    assert_ok(test_run(all, NULL));
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {cmocka_unit_test(fetches)};
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
