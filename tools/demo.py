@@ -73,7 +73,7 @@ def form_network(shop):
         member.environment["TEST_DHT_STUB"] = "1"
         member.configure(Bootstrap=[members[0].addresses[0]])
         member.start()
-    wait_until(lambda: all(len(m.peers()) >= 1 for m in members), 30, "the three are connected")
+    wait_until(lambda: all(len(m.peers()) >= 1 for m in members), 60, "the three are connected")
     for member in members:
         say(f"      {member.name:6} {member.peer_id}  ready in {member.ready_seconds * 1000:.0f} ms, {len(member.peers())} peers")
     say(f"      network of three in {time.monotonic() - started:.1f} s")

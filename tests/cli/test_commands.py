@@ -125,7 +125,7 @@ def test_help_names_kubos_options(shop):
         path = row["path"]
         if is_pending(path) or path == "update" or path.startswith("update/"):
             continue
-        result = subprocess.run([program, *path.split("/"), "--help"], capture_output=True, text=True, timeout=20)
+        result = subprocess.run([program, *path.split("/"), "--help"], capture_output=True, text=True, timeout=60)
         check(result.returncode == 0, f"{path} --help: {result.stderr}")
         for names, _ in options_of(row) if row["kind"] != "group" else ():
             if len(names[0]) > 1 and f"--{names[0]}" not in result.stdout:
@@ -152,7 +152,7 @@ def test_arguments_in_the_path_and_in_the_upload(shop):
 def test_peering(shop):
     a, b = shop.node("peer-a"), shop.node("peer-b")
     check(a.text("swarm", "peering", "add", b.addresses[0]) == f"add {b.peer_id} success", "add")
-    wait_until(lambda: b.peer_id in a.peers(), 20, "connected to a peering")
+    wait_until(lambda: b.peer_id in a.peers(), 60, "connected to a peering")
     listed = a.text("swarm", "peering", "ls").splitlines()
     check(listed[0] == b.peer_id and listed[1].strip().startswith("/ip4/127.0.0.1/tcp/"), f"{listed}")
     check(a.text("swarm", "peering", "rm", b.peer_id) == f"remove {b.peer_id} success", "rm")
@@ -211,7 +211,7 @@ def test_log_tail(shop):
     node = shop.node("tail")
     node.run("log", "level", "api", "debug")
     lines, ready = [], threading.Event()
-    connection = http.client.HTTPConnection("127.0.0.1", node.api_port, timeout=30)
+    connection = http.client.HTTPConnection("127.0.0.1", node.api_port, timeout=60)
     connection.request("POST", "/api/v0/log/tail")
     response = connection.getresponse()
     check(response.getheader("X-Stream-Output") == "1", f"{response.getheaders()}")
@@ -223,13 +223,13 @@ def test_log_tail(shop):
     thread = threading.Thread(target=read, daemon=True)
     thread.start()
     node.rpc_raw("block/stat", ["nonsense"])
-    check(ready.wait(20), "no line came")
+    check(ready.wait(60), "no line came")
     check({"level", "ts", "msg"} <= set(json.loads(lines[0])), f"{lines}")
     running = [c["Command"] for c in node.rpc("diag/cmds") if c["Active"]]
     check("log/tail" in running, f"running: {running}")
     connection.sock.shutdown(2)
     connection.close()
-    wait_until(lambda: "log/tail" not in [c["Command"] for c in node.rpc("diag/cmds") if c["Active"]], 20, "a client that left ends its command")
+    wait_until(lambda: "log/tail" not in [c["Command"] for c in node.rpc("diag/cmds") if c["Active"]], 60, "a client that left ends its command")
 
 
 def test_diag(shop):
@@ -283,7 +283,7 @@ def test_completion(shop):
     def complete(*words):
         line = " ".join(f"'{w}'" for w in words)
         code = f"source {script}; COMP_WORDS=({name} {line}); COMP_CWORD={len(words)}; _{name}; printf '%s\\n' \"${{COMPREPLY[@]}}\""
-        return subprocess.run(["bash", "-c", code], capture_output=True, text=True, timeout=20, check=True).stdout.split()
+        return subprocess.run(["bash", "-c", code], capture_output=True, text=True, timeout=60, check=True).stdout.split()
 
     check({"add", "swarm", "pin"} <= set(complete("")), f"{complete('')}")
     check(complete("sw") == ["swarm"], f"{complete('sw')}")

@@ -346,10 +346,10 @@ def test_stop_while_busy(shop):
         connection = socket.create_connection(("127.0.0.1", node.api_port))
         connection.sendall(b"POST /api/v0/add HTTP/1.1\r\nHost: x\r\nContent-Type: multipart/form-data; boundary=B\r\n"
                            b"Transfer-Encoding: chunked\r\n\r\n5\r\n--B\r\n\r\n")
-        wait_until(lambda: node.rpc("bitswap/stat")["Wantlist"], 20, "the fetch waits")
+        wait_until(lambda: node.rpc("bitswap/stat")["Wantlist"], 60, "the fetch waits")
         node.process.send_signal(number)
         check(node.process.wait(20) == 0, f"exit {node.process.returncode}")
-        out, error = waiting.communicate(timeout=20)
+        out, error = waiting.communicate(timeout=60)
         check(waiting.returncode == 1 and len(error_lines(error)) == 1 and not out, f"the waiting command said {error!r}")
         connection.close()
         node.close_files()
@@ -401,7 +401,7 @@ def test_configured_ports_that_are_taken(shop):
                 node.configure(**{key: [address] if "Swarm" in key else address})
             else:
                 words.append(f"{option}={port}")
-            result = subprocess.run([node.program, *words], env=node.env(), capture_output=True, timeout=30)
+            result = subprocess.run([node.program, *words], env=node.env(), capture_output=True, timeout=60)
             lines = error_lines(result.stderr)
             check(result.returncode == 1 and len(lines) == 1 and str(port) in lines[0], f"{option}: {result.returncode} {lines}")
             check(node.text("id", "-f=<id>") == node.identity(), f"{option}: the repository is unusable afterwards")
@@ -485,7 +485,7 @@ def test_nonsense_over_http(shop):
                 b"POST /api/v0/id?" + b"arg=x&" * 8000 + b" HTTP/1.1\r\nHost: x\r\n\r\n"]
     for port in (node.api_port, node.gateway_port):
         for request in requests:
-            with socket.create_connection(("127.0.0.1", port), timeout=30) as s:
+            with socket.create_connection(("127.0.0.1", port), timeout=60) as s:
                 answer = b""
                 try:
                     s.sendall(request)

@@ -70,7 +70,7 @@ def test_files_survive(shop):
         pick = random.Random(round_)
 
         def client(number):
-            connection = http.client.HTTPConnection("127.0.0.1", node.api_port, timeout=20)
+            connection = http.client.HTTPConnection("127.0.0.1", node.api_port, timeout=60)
             for i in range(1000):
                 path, data = f"/d{i % 4}/r{round_}-{number}-{i}", nodes.make_bytes(f"{round_}{number}{i}", pick.choice([10, 3000, 300000]))
                 try:

@@ -143,7 +143,7 @@ def test_without_repository(shop):
                               (["multibase", "encode", "-b", "base16"], b"hello", b"f68656c6c6f"),
                               (["multibase", "decode"], b"uaGVsbG8", b"hello"),
                               (["cid", "format", "-f", "%h"], EMPTY.encode(), b"sha2-256\n")):
-        done = subprocess.run([shop.program, *words], input=data, env=env, capture_output=True, timeout=30, check=False)
+        done = subprocess.run([shop.program, *words], input=data, env=env, capture_output=True, timeout=60, check=False)
         check(done.returncode == 0 and done.stdout == want, f"{words}: {done}")
     check(not repo.exists(), "a repository was made")
 

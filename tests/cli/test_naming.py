@@ -141,8 +141,8 @@ def test_keys_leave_and_come_back(shop):
 def test_names_of_two_nodes(shop):
     a, b = shop.node("name-a"), shop.node("name-b")
     a.connect(b)
-    wait_until(lambda: any(p["Peer"] == b.peer_id for p in a.rpc("dht/inspect")["Peers"]), 30, "the tables are filled")
-    wait_until(lambda: any(p["Peer"] == a.peer_id for p in b.rpc("dht/inspect")["Peers"]), 30, "the tables are filled")
+    wait_until(lambda: any(p["Peer"] == b.peer_id for p in a.rpc("dht/inspect")["Peers"]), 60, "the tables are filled")
+    wait_until(lambda: any(p["Peer"] == a.peer_id for p in b.rpc("dht/inspect")["Peers"]), 60, "the tables are filled")
     me = name_of(a)
     fails(b, "name", "resolve", me, saying="could not resolve name")
     check(a.text("name", "publish", f"/ipfs/{CID}") == f"Published to {me}: /ipfs/{CID}", "publish")

@@ -103,13 +103,14 @@ def test_storage_limit_under_load(shop):
         for i in range(8):
             node.run("add", "-Q", "--pin=false", stdin=nodes.make_bytes(f"{n}/{i}", 3 * MIB))
 
-    def read(n):
-        for _ in range(25):
+    def read(adders):
+        while not all(a.done() for a in adders):
             check(node.run("cat", cid).stdout == kept.read_bytes(), "a pinned file is damaged")
             worst[0] = max(worst[0], node.rpc("repo/stat", size_only="true")["RepoSize"])
 
     with concurrent.futures.ThreadPoolExecutor(4) as pool:
-        for done in [pool.submit(add, n) for n in range(3)] + [pool.submit(read, 0)]:
+        adders = [pool.submit(add, n) for n in range(3)]
+        for done in [*adders, pool.submit(read, adders)]:
             done.result()
     check(20e6 < worst[0] <= 48e6, f"the repository took {worst[0]} bytes of 40 MB")
     pinned = []

@@ -27,8 +27,10 @@ def ask(node, path, headers=None, method="GET", body=None):
 def provided(shop):
     giver, server = shop.node("giver"), shop.node("server")
     giver.connect(server)
+    for one, other in ((giver, server), (server, giver)):
+        wait_until(lambda: any(p["Peer"] == other.peer_id for p in one.rpc("dht/inspect")["Peers"]), 60, "the tables are filled")
     cid = giver.text("add", "-Q", stdin=b"for light clients")
-    wait_until(lambda: giver.rpc_raw("routing/provide", [cid])[0].status == 200, 30, "provided", every=0.3)
+    wait_until(lambda: giver.rpc_raw("routing/provide", [cid])[0].status == 200, 60, "provided", every=0.3)
     return giver, server, cid
 
 
@@ -96,7 +98,7 @@ def test_records(shop):
         response, data = ask(alone, f"ipns/{name}", headers, "PUT", body)
         check(response.status == status, f"PUT of {len(body)} bytes: {response.status}, wanted {status}: {data!r}")
     alone.connect(server)
-    wait_until(lambda: ask(alone, f"ipns/{name}", kind, "PUT", record)[0].status == 200, 30, "the record is taken", every=0.3)
+    wait_until(lambda: ask(alone, f"ipns/{name}", kind, "PUT", record)[0].status == 200, 60, "the record is taken", every=0.3)
     check(alone.text("name", "resolve", name) == f"/ipfs/{cid}", "the record that was put does not resolve")
 
 
@@ -120,7 +122,7 @@ def test_a_router_finds_for_us(shop):
         check(not node.peers(), "the client has peers")
         check(giver.peer_id in node.text("routing", "findprovs", cid).split(), "findprovs through the router")
         check(any("/tcp/" in line for line in node.text("routing", "findpeer", giver.peer_id).splitlines()), "findpeer through the router")
-        check(node.run("cat", "--timeout=30s", cid).stdout == b"for light clients", "cat of what the router's peer has")
+        check(node.run("cat", "--timeout=60s", cid).stdout == b"for light clients", "cat of what the router's peer has")
 
 
 def test_a_router_keeps_names_for_us(shop):

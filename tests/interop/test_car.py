@@ -85,6 +85,6 @@ def test_rpc_answers_are_the_same(shop):
                           ([root + "/nothing"], {}), (["x"], {})):
         answers = []
         for node in (ours, kubo):
-            response, data = node.rpc_raw("dag/export", args, options, timeout=20)
+            response, data = node.rpc_raw("dag/export", args, options, timeout=60)
             answers.append((response.status, response.getheader("Content-Type"), response.getheader("X-Stream-Output"), data))
         check(answers[0] == answers[1], f"export {args} {options}: {answers}")

@@ -80,7 +80,7 @@ def test_kubo_command_line(shop):
     check(b"could not find" in ipfs.run("cat", "--offline", NOBODY_HAS, fails=True), "cat of what is not here")
     check(b"invalid path" in ipfs.run("cat", "foo", fails=True), "cat of a wrong CID")
     ipfs.run("shutdown")
-    wait_until(lambda: node.process.poll() is not None, 20, "shutdown ends the node")
+    wait_until(lambda: node.process.poll() is not None, 60, "shutdown ends the node")
 
 
 def test_calls_of_cluster(shop):

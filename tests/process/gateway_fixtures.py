@@ -37,7 +37,7 @@ def ask(node, target, host=None, method="GET", **headers):
     """One request on a connection of its own."""
     head = [f"{method} {target} HTTP/1.1", f"Host: {host or f'127.0.0.1:{node.gateway_port}'}", "Connection: close"]
     head += [f"{key.replace('_', '-')}: {value}" for key, value in headers.items()]
-    with socket.create_connection(("127.0.0.1", node.gateway_port), timeout=30) as s:
+    with socket.create_connection(("127.0.0.1", node.gateway_port), timeout=60) as s:
         s.sendall(("\r\n".join(head) + "\r\n\r\n").encode())
         return read_answer(s.makefile("rb"), method)
 

@@ -152,7 +152,7 @@ class Daemon:
     def last_words(self):
         return self.err_path.read_text(errors="replace").strip()[-600:]
 
-    def stop(self, seconds=20):
+    def stop(self, seconds=60):
         if self.process is None:
             return None
         if self.process.poll() is None:
