@@ -65,7 +65,7 @@ const cli_command_t cli_files_commands[] = {
     {"files cp", "SOURCE DEST", "put content, or an entry of the tree, at a path of the tree", CLI_RPC,
      "files/cp", 2, 2, false, files_cp_specs, NULL, NULL, false},
     {"files ls", "[PATH]", "list a folder of the tree", CLI_RPC, "files/ls", 0, 1, false, files_ls_specs,
-     NULL, print_files_ls, false},
+     cli_files_ls, NULL, false},
     {"files mkdir", "PATH", "make a folder", CLI_RPC, "files/mkdir", 1, 1, false, files_mkdir_specs, NULL,
      NULL, false},
     {"files mv", "SOURCE DEST", "move an entry", CLI_RPC, "files/mv", 2, 2, false, files_flush_specs, NULL,

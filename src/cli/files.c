@@ -116,31 +116,102 @@ err_t print_files_stat(task_t *t, cli_t *c, json_t *o)
 }
 
 /* ── ls ──────────────────────────────────────────────────────────────────────────────────────── */
-static int compare_entries(const void *a, const void *b)
+/* The answer is one object of any size: its entries are taken out of it as they come. */
+enum { ENTRY_MAX_BYTES = 1 << 20, ENTRY_DEPTH = 3 };
+
+typedef struct listing_line {
+    char *name, *text; /* text: what is printed */
+} listing_line_t;
+typedef struct listing {
+    cli_t *c;
+    buf_t entry; /* the one that is being read */
+    size_t depth;
+    bool in_string, is_escaped;
+    listing_line_t *lines;
+    size_t count, cap;
+} listing_t;
+
+static void add_line(listing_t *l, json_t *entry)
 {
-    return strcmp(json_text(*(json_t *const *)a, "Name"), json_text(*(json_t *const *)b, "Name"));
+    const char *name = json_text(entry, "Name"), *shown = cli_escape(name);
+    size_t room = strlen(shown) + strlen(json_text(entry, "Hash")) + 32;
+    char *text = xmalloc(room);
+    if (cli_flag(l->c, "long", false))
+        snprintf(text, room, "%s%s\t%s\t%" PRId64, shown, json_number(entry, "Type") == 1 ? "/" : "",
+                 json_text(entry, "Hash"), json_number(entry, "Size"));
+    else
+        snprintf(text, room, "%s", shown);
+    if (l->count == l->cap) {
+        l->cap = l->cap ? 2 * l->cap : 256;
+        l->lines = xrealloc(l->lines, l->cap * sizeof *l->lines);
+    }
+    l->lines[l->count++] = (listing_line_t){xstrdup(name), text};
 }
 
-static err_t print_entry(cli_t *c, json_t *entry)
+static err_t end_entry(listing_t *l)
 {
-    if (!cli_flag(c, "long", false))
-        return cli_out("%s\n", cli_escape(json_text(entry, "Name")));
-    return cli_out("%s%s\t%s\t%" PRId64 "\n", cli_escape(json_text(entry, "Name")),
-                   json_number(entry, "Type") == 1 ? "/" : "", json_text(entry, "Hash"),
-                   json_number(entry, "Size"));
+    json_t *entry = json_loadb((const char *)l->entry.data, l->entry.len, 0, NULL);
+    if (!entry)
+        return fail(ERR_PROTOCOL, "the node's answer is not JSON");
+    add_line(l, entry);
+    json_decref(entry);
+    buf_clear(&l->entry);
+    return OK;
 }
 
-err_t print_files_ls(task_t *t, cli_t *c, json_t *o)
+static err_t read_byte(listing_t *l, uint8_t byte)
 {
-    json_t *list = json_object_get(o, "Entries"), *entry;
-    size_t n = json_array_size(list), i;
-    json_t **sorted = xcalloc(n + 1, sizeof *sorted);
-    json_array_foreach(list, i, entry) sorted[i] = entry;
-    if (n && !cli_flag(c, "U", false))
-        qsort(sorted, n, sizeof *sorted, compare_entries);
-    err_t e = OK;
-    for (i = 0; i < n && !e; i++)
-        e = print_entry(c, sorted[i]);
-    free(sorted);
+    bool opens = !l->in_string && (byte == '{' || byte == '['),
+         closes = !l->in_string && (byte == '}' || byte == ']');
+    if (byte == '"' && !l->is_escaped)
+        l->in_string = !l->in_string;
+    l->is_escaped = l->in_string && byte == '\\' && !l->is_escaped;
+    l->depth += opens;
+    if (l->depth >= ENTRY_DEPTH)
+        TRY(buf_append_u8(&l->entry, byte));
+    if (!closes || !l->depth)
+        return OK;
+    return l->depth-- == ENTRY_DEPTH ? end_entry(l) : OK;
+}
+
+static err_t read_listing(task_t *t, void *arg, bytes_t data)
+{
+    for (size_t i = 0; i < data.len; i++)
+        TRY(read_byte(arg, data.data[i]));
+    return OK;
+}
+
+static int compare_lines(const void *a, const void *b)
+{
+    return strcmp(((const listing_line_t *)a)->name, ((const listing_line_t *)b)->name);
+}
+
+static err_t list(task_t *t, listing_t *l, const cli_command_t *command)
+{
+    AUTO(buf_t) target = {0};
+    const char *text;
+    TRY(cli_build_target(l->c, command, &target));
+    TRY(buf_cstr(&target, &text));
+    TRY(cli_download(t, l->c, text, (cli_byte_sink_t){.write = read_listing, .arg = l}));
+    if (l->count && !cli_flag(l->c, "U", false))
+        qsort(l->lines, l->count, sizeof *l->lines, compare_lines);
+    for (size_t i = 0; i < l->count; i++)
+        TRY(cli_out("%s\n", l->lines[i].text));
+    return OK;
+}
+
+err_t cli_files_ls(task_t *t, cli_t *c, const cli_command_t *command)
+{
+    if (c->wants_json)
+        return cli_run_generic(t, c, command);
+    listing_t l = {.c = c};
+    buf_init(&l.entry, ENTRY_MAX_BYTES);
+    err_t e = list(t, &l, command);
+    for (size_t i = 0; i < l.count; i++) {
+        free(l.lines[i].name);
+        free(l.lines[i].text);
+    }
+    free(l.lines);
+    buf_deinit(&l.entry);
     return e;
 }
