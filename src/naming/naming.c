@@ -58,6 +58,7 @@ err_t naming_open(sched_t *s, const naming_config_t *c, naming_t **ret)
     map_init(&n->static_names, STATIC_NAMES_MAX);
     name_cache_init(&n->cache, c->cache_size);
     gate_init(&n->publishing, 1);
+    event_init(&n->unsent);
     group_init(&n->tasks, s);
     err_t e = read_static_map(n, c->static_map);
     if (e) {

@@ -98,13 +98,14 @@ typedef struct naming_publish {
 } naming_publish_t;
 void naming_publish_default(naming_publish_t *ret);
 /* Signs a record for `value` (a content path), keeps it, and, online, puts it to the peers closest to the
- * name. The sequence goes up when the value differs from the newest record that is known. ERR_OFFLINE: not
- * online, and not is_local. ERR_USAGE: the sequence; ERR_UNREACHABLE: nobody took it (it is kept and sent out
- * again). Suspends. */
+ * name. The sequence goes up when the value differs from the newest record that is known. When no peer is
+ * known, or is_local, it is kept, that is OK, and it goes out as soon as there are some. ERR_OFFLINE: not
+ * online, and not is_local. ERR_INVALID: the path, the sequence; ERR_EXISTS: the node holds a better record;
+ * ERR_UNREACHABLE: nobody took it (it is kept and sent out again). Suspends. */
 MUST_CHECK err_t naming_publish(task_t *t, naming_t *n, const private_key_t *key, const char *value,
                                 const naming_publish_t *options);
-/* A record that somebody signed: validated and sent out; offline it is kept for this node's own answers.
- * ERR_INVALID, ERR_CRYPTO, ERR_UNREACHABLE, ERR_EXISTS (a better one is known). Suspends. */
+/* A record that somebody signed: validated and sent out; without peers it is kept for this node's own
+ * answers. ERR_INVALID, ERR_CRYPTO, ERR_UNREACHABLE, ERR_EXISTS (a better one is known). Suspends. */
 MUST_CHECK err_t naming_put_record(task_t *t, naming_t *n, const peer_id_t *name, bytes_t record);
 /* The key of this name has been removed: what was published with it is no longer the last word here, nor sent
  * out again. Suspends. */

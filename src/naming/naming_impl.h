@@ -13,6 +13,8 @@ struct naming {
     name_cache_t cache;
     routing_t *routing; /* NULL: offline */
     gate_t publishing;  /* one at a time, so that sequences go up */
+    bool has_unsent;
+    event_t unsent; /* something was published, and there was nobody to give it to */
     group_t tasks;
 };
 

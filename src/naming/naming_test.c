@@ -158,6 +158,27 @@ static uint64_t sequence_of(task_t *t, size_t on, size_t of)
     return sequence;
 }
 
+typedef struct putting {
+    named_node_t *on;
+    peer_id_t name;
+    buf_t record;
+} putting_t;
+
+static err_t put_call(task_t *t, void *arg)
+{
+    putting_t *p = arg;
+    return naming_put_record(t, p->on->naming, &p->name, buf_bytes(&p->record));
+}
+
+static void sign(task_t *t, world_t *w, size_t by, const char *value, uint64_t sequence, int64_t life_s,
+                 buf_t *out)
+{
+    ipns_new_t f = {.value = bytes_str(value), .sequence = sequence, .ttl_ns = 1000000000};
+    f.end_s = (int64_t)(driver_wall_ms(sim_host_driver(w->nodes[0].machine)) / 1000) + life_s;
+    buf_clear(out);
+    assert_ok(ipns_record_create(w->nodes[by].key, &f, out));
+}
+
 /* ── publishing and looking up ───────────────────────────────────────────────────────────────── */
 static err_t check_far_names(task_t *t, void *arg)
 {
@@ -282,6 +303,31 @@ static err_t check_republished(task_t *t, void *arg)
     assert_ok(world_on(t, &w->nodes[3], open_naming, &named[3]));
     assert_ok(task_sleep(t, 10 * MINUTE_MS));
     expect(t, 2, name_of(3, ""), true, CID_A);
+    stop_all(t, w);
+    return OK;
+}
+
+/* Who knows nobody can publish, and what he published goes out when he meets somebody. */
+static err_t check_alone(task_t *t, void *arg)
+{
+    world_t *w = arg;
+    start_all(t, w, 4);
+    world_node_t *alone = world_add(w, "10.0.7.7");
+    named[4] = (named_node_t){.node = alone, .config = named[0].config};
+    world_start(t, alone);
+    assert_ok(world_on(t, alone, open_naming, &named[4]));
+    assert_ok(publish(t, 4, alone->key, CID_A, NULL));
+    expect(t, 4, name_of(4, "/x"), false, CID_A "/x");
+    putting_t p = {.on = &named[4], .name = w->nodes[1].id};
+    buf_init(&p.record, NAMING_RECORD_MAX_BYTES);
+    sign(t, w, 1, CID_B, 50, 3600, &p.record);
+    assert_ok(world_on(t, alone, put_call, &p));
+    expect(t, 4, name_of(1, ""), true, CID_B);
+    buf_deinit(&p.record);
+    expect_err(t, 2, name_of(4, ""), ERR_NOT_FOUND);
+    world_connect(t, alone, &w->nodes[0]);
+    assert_ok(task_sleep(t, 5 * MINUTE_MS));
+    expect(t, 2, name_of(4, ""), true, CID_A);
     stop_all(t, w);
     return OK;
 }
@@ -431,27 +477,6 @@ static err_t check_two_writers(task_t *t, void *arg)
     return OK;
 }
 
-typedef struct putting {
-    named_node_t *on;
-    peer_id_t name;
-    buf_t record;
-} putting_t;
-
-static err_t put_call(task_t *t, void *arg)
-{
-    putting_t *p = arg;
-    return naming_put_record(t, p->on->naming, &p->name, buf_bytes(&p->record));
-}
-
-static void sign(task_t *t, world_t *w, size_t by, const char *value, uint64_t sequence, int64_t life_s,
-                 buf_t *out)
-{
-    ipns_new_t f = {.value = bytes_str(value), .sequence = sequence, .ttl_ns = 1000000000};
-    f.end_s = (int64_t)(driver_wall_ms(sim_host_driver(w->nodes[0].machine)) / 1000) + life_s;
-    buf_clear(out);
-    assert_ok(ipns_record_create(w->nodes[by].key, &f, out));
-}
-
 /* Records of other names, changed ones and old ones are refused by whoever is asked to keep them. */
 static err_t check_hostile_records(task_t *t, void *arg)
 {
@@ -495,6 +520,7 @@ WORLD_TEST(far_names)
 WORLD_TEST(rsa_names)
 WORLD_TEST(depth)
 WORLD_TEST(republished)
+WORLD_TEST(alone)
 WORLD_TEST(long_life)
 WORLD_TEST(at_once)
 WORLD_TEST(told)
@@ -504,15 +530,11 @@ WORLD_TEST(hostile_records)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_far_names),
-        cmocka_unit_test(test_rsa_names),
-        cmocka_unit_test(test_depth),
-        cmocka_unit_test(test_republished),
-        cmocka_unit_test(test_long_life),
-        cmocka_unit_test(test_at_once),
-        cmocka_unit_test(test_told),
-        cmocka_unit_test(test_two_writers),
-        cmocka_unit_test(test_hostile_records),
+        cmocka_unit_test(test_far_names),   cmocka_unit_test(test_rsa_names),
+        cmocka_unit_test(test_depth),       cmocka_unit_test(test_republished),
+        cmocka_unit_test(test_alone),       cmocka_unit_test(test_long_life),
+        cmocka_unit_test(test_at_once),     cmocka_unit_test(test_told),
+        cmocka_unit_test(test_two_writers), cmocka_unit_test(test_hostile_records),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

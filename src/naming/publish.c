@@ -11,6 +11,7 @@ enum {
     PREVIOUS_TIMEOUT_MS = 30 * 1000, /* of asking the DHT for the last record before the first publication */
     FIRST_REPUBLISH_MS = 60 * 1000,
     RETRY_MS = 5 * 60 * 1000,
+    UNSENT_MS = 60 * 1000,
     PUBLIC_KEY_RECORD_MAX = PUBLIC_KEY_MAX_BYTES + 16
 };
 
@@ -128,6 +129,12 @@ static err_t send_out(task_t *t, naming_t *n, const private_key_t *key, const pe
     return task_check(t);
 }
 
+/* Was the record kept, and there was nobody to give it to? */
+static bool is_alone(const naming_t *n, err_t e)
+{
+    return (e == ERR_NOT_FOUND || e == ERR_UNREACHABLE) && !routing_table_size(n->routing);
+}
+
 /* Two that publish a name at once get their numbers one after the other, and then send side by side. */
 static err_t publish(task_t *t, naming_t *n, const private_key_t *key, const edition_t *edition)
 {
@@ -143,7 +150,13 @@ static err_t publish(task_t *t, naming_t *n, const private_key_t *key, const edi
     if (e || !record.len || !n->routing)
         return e;
     e = send_out(t, n, key, &name, buf_bytes(&record));
-    return edition->options->is_local && e != ERR_CANCELED ? OK : e;
+    if (!e || e == ERR_CANCELED || e == ERR_TIMEOUT || edition->only_after.len)
+        return e;
+    if (!edition->options->is_local && !is_alone(n, e))
+        return e;
+    n->has_unsent = true;
+    event_fire(&n->unsent);
+    return OK;
 }
 
 err_t naming_publish(task_t *t, naming_t *n, const private_key_t *key, const char *value,
@@ -183,7 +196,10 @@ err_t naming_put_record(task_t *t, naming_t *n, const peer_id_t *name, bytes_t r
 {
     char text[PEER_ID_TEXT_MAX];
     name_cache_drop(&n->cache, name_print(name, text));
-    return n->routing ? put_record(t, n, name, record) : keep_record(t, n, name, record);
+    if (!n->routing)
+        return keep_record(t, n, name, record);
+    err_t e = put_record(t, n, name, record);
+    return e && is_alone(n, e) ? keep_record(t, n, name, record) : e;
 }
 
 err_t naming_disown(task_t *t, naming_t *n, const peer_id_t *name)
@@ -252,13 +268,26 @@ static err_t republish_named(task_t *t, void *arg, const char *name)
     return e ? OK : republish_key(t, p, key); /* a key that was removed meanwhile, or cannot be read */
 }
 
+/* Until it is time, or a little after something was published that nobody could be given. */
+static err_t pause(task_t *t, naming_t *n, uint64_t ms)
+{
+    deadline_t d = deadline_push(t, ms);
+    err_t e = n->has_unsent ? OK : event_wait(t, &n->unsent);
+    deadline_pop(t, &d);
+    if (e)
+        return e == ERR_TIMEOUT ? OK : e;
+    e = task_sleep(t, ms < UNSENT_MS ? ms : UNSENT_MS);
+    n->has_unsent = false;
+    return e;
+}
+
 err_t republish_task(task_t *t, void *arg)
 {
     naming_t *n = arg;
     uint64_t pause_ms =
         n->config.republish_ms < FIRST_REPUBLISH_MS ? n->config.republish_ms : FIRST_REPUBLISH_MS;
     for (;;) {
-        TRY(task_sleep(t, pause_ms));
+        TRY(pause(t, n, pause_ms));
         republish_t p = {.naming = n};
         TRY(republish_key(t, &p, n->config.self));
         err_t e = keystore_each(t, n->config.keys, republish_named, &p);
