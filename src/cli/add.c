@@ -39,12 +39,24 @@ typedef struct upload {
 
 /* ── parts ───────────────────────────────────────────────────────────────────────────────────── */
 
+/* The mode as Go's clients number its bits. */
+static uint32_t go_mode(const file_info_t *info)
+{
+    enum { GO_SETUID = 1 << 23, GO_SETGID = 1 << 22, GO_STICKY = 1 << 20, GO_SYMLINK = 1 << 27 };
+    uint32_t mode = info->mode, go = mode & 0777;
+    go |= mode & S_ISUID ? GO_SETUID : 0;
+    go |= mode & S_ISGID ? GO_SETGID : 0;
+    go |= mode & S_ISVTX ? GO_STICKY : 0;
+    go |= info->kind == FILE_KIND_SYMLINK ? GO_SYMLINK : 0;
+    return info->kind == FILE_KIND_DIR ? go | 1u << 31 : go;
+}
+
 static err_t begin_part(upload_t *u, const char *content_type, const file_info_t *info)
 {
     TRY(buf_printf(&u->head, "--%s\r\nContent-Disposition: form-data; name=\"file", u->boundary));
     char join = '?';
     if (u->wants_mode && info) {
-        TRY(buf_printf(&u->head, "%cmode=%04o", join, info->mode & 07777));
+        TRY(buf_printf(&u->head, "%cmode=0%o", join, go_mode(info)));
         join = '&';
     }
     if (u->wants_mtime && info)

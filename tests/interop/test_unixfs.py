@@ -57,7 +57,7 @@ def test_add_refused(shop):
     p = Pair(shop, "refused")
     for words in REFUSED:
         p.same("add", *words, "tree/a.txt")
-    p.same("add", "--mode=0o99", "tree/a.txt")
+    p.same("add", "--mode=0o99", "tree/a.txt", code_only=True)
     p.same("add", "tree")
     p.same("add", "nothing-here")
 
