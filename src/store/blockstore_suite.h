@@ -103,7 +103,8 @@ static inline err_t suite_remove_range(task_t *t, blockstore_t *bs, uint64_t see
 /* ── the cases ───────────────────────────────────────────────────────────────────────────────── */
 static inline err_t suite_sizes(task_t *t, suite_t *s, blockstore_t *bs)
 {
-    static const size_t sizes[] = {0, 1, 7, 8, 9, 4096, 65537, 262144, BLOCK_MAX_BYTES, BLOCK_STORED_MAX_BYTES};
+    static const size_t sizes[] = {
+        0, 1, 7, 8, 9, 4096, 65537, 262144, BLOCK_MAX_BYTES, BLOCK_STORED_MAX_BYTES};
     for (size_t i = 0; i < ARRAY_LEN(sizes); i++) {
         SUITE_ERR(OK, suite_expect_absent(t, bs, i, sizes[i]));
         SUITE_ERR(OK, suite_put(t, bs, i, sizes[i]));
