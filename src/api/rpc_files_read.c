@@ -108,16 +108,6 @@ static void add_meta(const dag_node_t *n, json_t *o)
     json_object_set_new(o, "Mode", json_string(text));
 }
 
-static uint64_t cumulative_size(const dag_node_t *n)
-{
-    uint64_t sum = n->block->len;
-    dag_pb_links_t links = dag_pb_links(&n->pb);
-    dag_pb_link_t link;
-    while (dag_pb_next_link(&links, &link))
-        sum += link.tsize;
-    return sum;
-}
-
 static err_t check_stat_format(rpc_t *r)
 {
     static const char otherwise[] =
@@ -149,7 +139,7 @@ err_t rpc_files_stat(task_t *t, rpc_t *r)
     TRY(dag_node_get(t, session.blocks, &cid, &n));
     json_t *o =
         json_pack("{s:s, s:I, s:I, s:I, s:s}", "Hash", rpc_cid(r, &cid, text), "Size",
-                  (json_int_t)content_size(&n), "CumulativeSize", (json_int_t)cumulative_size(&n), "Blocks",
+                  (json_int_t)content_size(&n), "CumulativeSize", (json_int_t)dag_node_tsize(&n), "Blocks",
                   (json_int_t)n.pb.link_count, "Type", dag_node_is_dir(&n) ? "directory" : "file");
     err_t e = rpc_bool(r, "with-local", false) ? add_locality(t, r, &cid, o) : OK;
     if (e) {

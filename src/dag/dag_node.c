@@ -60,6 +60,16 @@ err_t dag_node_get(task_t *t, blocks_t *b, const cid_t *cid, dag_node_t *ret_nod
     return dag_node_decode(block, ret_node);
 }
 
+uint64_t dag_node_tsize(const dag_node_t *n)
+{
+    uint64_t sum = n->block->len;
+    dag_pb_links_t links = dag_pb_links(&n->pb);
+    dag_pb_link_t link;
+    while (dag_pb_next_link(&links, &link))
+        sum += link.tsize;
+    return sum;
+}
+
 void dag_node_deinit(dag_node_t *n)
 {
     block_release(n->block);

@@ -17,7 +17,8 @@ typedef struct dag_node {
  * not add up; ERR_UNSUPPORTED: another codec. */
 MUST_CHECK err_t dag_node_decode(block_t *block, dag_node_t *ret_node);
 MUST_CHECK err_t dag_node_get(task_t *t, blocks_t *b, const cid_t *cid, dag_node_t *ret_node);
-void dag_node_deinit(dag_node_t *n); /* idempotent */
+uint64_t dag_node_tsize(const dag_node_t *n); /* its block and, as its links say, all below */
+void dag_node_deinit(dag_node_t *n);          /* idempotent */
 AUTO_DEFINE(dag_node_t, dag_node_deinit)
 static inline bool dag_node_is_file(const dag_node_t *n)
 {

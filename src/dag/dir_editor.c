@@ -133,16 +133,6 @@ static void read_basic(dir_editor_t *ed, const dag_node_t *dir)
     }
 }
 
-static uint64_t tsize_of(const dag_node_t *n)
-{
-    uint64_t sum = n->block->len;
-    dag_pb_links_t links = dag_pb_links(&n->pb);
-    dag_pb_link_t link;
-    while (dag_pb_next_link(&links, &link))
-        sum += link.tsize;
-    return sum;
-}
-
 err_t dir_editor_open(task_t *t, blocks_t *blocks, const import_options_t *o, const dag_node_t *dir,
                       dir_editor_t **ret)
 {
@@ -152,7 +142,7 @@ err_t dir_editor_open(task_t *t, blocks_t *blocks, const import_options_t *o, co
     dir_editor_t *ed = dir_editor_new(blocks, o, node_format_of(&dir->block->cid));
     err_t e = OK;
     ed->is_changed = false;
-    ed->ref = (dag_ref_t){.cid = dir->block->cid, .tsize = tsize_of(dir)};
+    ed->ref = (dag_ref_t){.cid = dir->block->cid, .tsize = dag_node_tsize(dir)};
     ed->meta.has_mode = dir->fs.has_mode;
     ed->meta.mode = dir->fs.mode;
     ed->meta.has_mtime = dir->fs.has_mtime;

@@ -201,15 +201,11 @@ static err_t read_source(task_t *t, mfs_t *m, blocks_t *from, const cid_t *cid, 
                          bool *ret_is_symlink)
 {
     AUTO(dag_node_t) n = {0};
-    dag_pb_link_t link;
     TRY(dag_node_get(t, from ? from : repo_blocks(m->repo), cid, &n));
     *ret_is_symlink = n.fs.type == UNIXFS_SYMLINK;
-    *ret = (dag_ref_t){.cid = *cid, .tsize = n.block->len, .size = n.size};
+    *ret = (dag_ref_t){.cid = *cid, .tsize = dag_node_tsize(&n), .size = n.size};
     if (settles && dag_node_is_file(&n))
         return mfs_settle_file(t, m, from, cid, ret);
-    dag_pb_links_t links = dag_pb_links(&n.pb);
-    while (dag_pb_next_link(&links, &link))
-        ret->tsize += link.tsize;
     return OK;
 }
 
