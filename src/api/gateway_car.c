@@ -164,7 +164,7 @@ static err_t write_archive(task_t *t, gateway_request_t *r, const car_request_t 
 {
     AUTO(car_stream_t) stream = {0};
     patient_blocks_t from = {{&patient_ops}, r};
-    TRY(car_stream_begin(&stream, r->x, &r->cid, 1));
+    TRY(car_stream_begin(&stream, r->x, &r->cid, 1, NULL));
     err_t e = car_export(t, &from.base, &r->path, &c->options, car_stream_put, &stream);
     return car_stream_end(t, &stream, e);
 }

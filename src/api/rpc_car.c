@@ -161,27 +161,54 @@ static err_t explain_missing(rpc_t *r, err_t e)
                                               : "after attaching to the network");
 }
 
-static err_t rpc_dag_export(task_t *t, rpc_t *r)
+typedef struct dag_export {
+    rpc_t *r;
+    node_session_t session;
+    dag_path_t path; /* a root alone */
+    uint64_t version;
+    car_export_options_t options;
+} dag_export_t;
+
+static err_t read_export_options(dag_export_t *d)
 {
-    AUTO(node_session_t) session = {0};
-    AUTO(car_stream_t) stream = {0};
+    rpc_t *r = d->r;
     bool is_local = rpc_bool(r, "local-only", false);
     if (is_local && rpc_option(r, "offline") && !rpc_bool(r, "offline", true))
         return fail(ERR_INVALID,
                     "--local-only implies --offline and cannot be combined with --offline=false; "
                     "please drop one of them");
-    dag_path_t *path = xcalloc(1, sizeof *path);
-    car_export_options_t options = {.with_identities = !is_local, .skips_missing = is_local};
-    err_t e = resolve_root(t, r, is_local, &session, &path->root);
-    if (!e)
-        e = rpc_begin_bytes(t, r, "application/vnd.ipld.car", -1);
-    if (!e)
-        e = car_stream_begin(&stream, r->x, &path->root, 1);
-    if (!e) {
-        e = explain_missing(r, car_export(t, session.blocks, path, &options, car_stream_put, &stream));
-        e = car_stream_end(t, &stream, e);
-    }
-    free(path);
+    d->options = (car_export_options_t){.with_identities = !is_local, .skips_missing = is_local};
+    TRY(rpc_u64(r, "car-version", 1, &d->version));
+    return d->version == 1 || d->version == 2 ? OK : fail(ERR_USAGE, "option car-version: 1 or 2");
+}
+
+static err_t export_blocks(task_t *t, dag_export_t *d, car_export_fn visit, void *arg)
+{
+    return explain_missing(d->r, car_export(t, d->session.blocks, &d->path, &d->options, visit, arg));
+}
+
+static err_t run_export(task_t *t, dag_export_t *d)
+{
+    AUTO(car_stream_t) stream = {0};
+    car_plan_t plan = {0};
+    TRY(read_export_options(d));
+    TRY(resolve_root(t, d->r, d->options.skips_missing, &d->session, &d->path.root));
+    if (d->version == 2)
+        TRY(export_blocks(t, d, car_plan_block, &plan));
+    TRY(rpc_begin_bytes(t, d->r, "application/vnd.ipld.car", -1));
+    TRY(car_stream_begin(&stream, d->r->x, &d->path.root, 1, d->version == 2 ? &plan : NULL));
+    return car_stream_end(t, &stream, export_blocks(t, d, car_stream_put, &stream));
+}
+
+static err_t rpc_dag_export(task_t *t, rpc_t *r)
+{
+    dag_export_t *d = xcalloc(1, sizeof *d);
+    d->r = r;
+    err_t e = run_export(t, d);
+    error_slot_t slot = *error_slot();
+    node_session_close(&d->session);
+    *error_slot() = slot;
+    free(d);
     return e;
 }
 

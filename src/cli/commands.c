@@ -187,6 +187,7 @@ static const cli_spec_t dag_stat_specs[] = {
 static const cli_spec_t dag_export_specs[] = {
     {"progress", 'p', false, "", "show progress (default on a terminal)"},
     {"local-only", 0, false, NULL, "what is here alone, though parts are missing"},
+    {"car-version", 0, true, NULL, "1 (default), or 2: with an index at the end"},
     {NULL, 0, false, NULL, NULL}};
 
 static const cli_spec_t block_put_specs[] = {

@@ -373,3 +373,20 @@ void car_put_section_head(writer_t *w, const cid_t *cid, size_t data_len)
     write_uvarint(w, len + data_len);
     write_bytes(w, bytes_of(raw, len));
 }
+
+size_t car_section_bytes(const cid_t *cid, size_t data_len)
+{
+    uint8_t raw[CID_BINARY_MAX];
+    size_t len = cid_encode(cid, raw) + data_len;
+    return uvarint_size(len) + len;
+}
+
+void car_put_v2_head(writer_t *w, const car_v2_t *v)
+{
+    static const uint8_t pragma[CAR_V2_PRAGMA_BYTES] = "\x0a\xa1\x67version\x02";
+    write_bytes(w, bytes_of(pragma, sizeof pragma));
+    write_bytes(w, bytes_of(v->characteristics, sizeof v->characteristics));
+    write_u64le(w, v->data_offset);
+    write_u64le(w, v->data_size);
+    write_u64le(w, v->index_offset);
+}

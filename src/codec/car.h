@@ -45,6 +45,7 @@ typedef struct car_v2 {
     uint64_t data_offset, data_size; /* where the version 1 archive lies in the file */
     uint64_t index_offset;           /* 0: none */
 } car_v2_t;
+#define CAR_V2_FULLY_INDEXED 0x80 /* of the first characteristic: identities are in the index, too */
 
 typedef struct car_reader {
     car_options_t options;
@@ -90,7 +91,11 @@ car_event_t car_reader_next(car_reader_t *r, block_t **ret_block);
 typedef err_t (*car_root_fn)(void *arg, const cid_t *root);
 MUST_CHECK err_t car_reader_each_root(const car_reader_t *r, car_root_fn visit, void *arg);
 
-/* Writing version 1: the header, then for each block its section head and its bytes. */
+/* Writing: of version 1 the header, then for each block its section head and its bytes. */
 void car_put_header(writer_t *w, const cid_t *roots, size_t n);
 void car_put_section_head(writer_t *w, const cid_t *cid, size_t data_len);
+size_t car_section_bytes(const cid_t *cid, size_t data_len); /* head and data */
+/* What stands before the version 1 archive in a version 2 file: CAR_V2_PRAGMA_BYTES + CAR_V2_HEADER_BYTES,
+ * then what else v->data_offset leaves is the caller's. Its index: codec/car_index.h. */
+void car_put_v2_head(writer_t *w, const car_v2_t *v);
 #endif

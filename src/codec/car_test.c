@@ -231,17 +231,6 @@ static void test_headers(void **state)
     expect("11a265726f6f7473806776657273696f6e010701550003616263", CAR_END, OK);
 }
 
-static void put_v2(writer_t *w, uint64_t offset, uint64_t size, uint64_t index)
-{
-    static const uint8_t pragma[] = {0x0a, 0xa1, 0x67, 'v', 'e', 'r', 's', 'i', 'o', 'n', 2};
-    write_bytes(w, bytes_of(pragma, sizeof pragma));
-    write_u64le(w, 0x80);
-    write_u64le(w, 0);
-    write_u64le(w, offset);
-    write_u64le(w, size);
-    write_u64le(w, index);
-}
-
 static void test_v2_offsets(void **state)
 {
     static const struct {
@@ -269,7 +258,10 @@ static void test_v2_offsets(void **state)
         read_car_t c;
         buf_init(&file, 4096);
         writer_t w = writer_to(&file);
-        put_v2(&w, rows[i].offset, rows[i].size, rows[i].index);
+        car_put_v2_head(&w, &(car_v2_t){.characteristics = {CAR_V2_FULLY_INDEXED},
+                                        .data_offset = rows[i].offset,
+                                        .data_size = rows[i].size,
+                                        .index_offset = rows[i].index});
         for (size_t k = 0; k < rows[i].padding; k++)
             write_u8(&w, 0);
         car_put_header(&w, NULL, 0);

@@ -139,6 +139,41 @@ def test_export_of_a_part(shop):
     fails(node, "dag", "export", "not-a-cid", saying="invalid path")
 
 
+def test_export_of_version_2(shop):
+    """The archive of version 1, its length in front of it, and an index of all its blocks; it comes in again."""
+    node, other = shop.node("v2"), shop.node("v2-idle", start=False)
+    for path in sorted(VECTORS.glob("kubo-*.car")):
+        whole = path.read_bytes()
+        root, count = cars.cids(whole)[0], len(cars.cids(whole))
+        node.text("dag", "import", path)
+        archive = node.run("dag", "export", "--car-version=2", root).stdout
+        data, entries = cars.read_v2(archive)
+        check(data == whole, f"{path.name}: other data")
+        check(archive[11] == 0x80 and len(entries) == count, f"{path.name}: {len(entries)} of {count} blocks in the index")
+        check([e[0] for e in entries] == sorted(e[0] for e in entries), f"{path.name}: not sorted")
+        said = other.text("dag", "import", "--stats", stdin=archive)
+        check(said.startswith(f"Pinned root\t{root}\tsuccess\nImported {count} blocks"), said)
+        check(other.run("dag", "export", "--car-version=2", root).stdout == archive, f"{path.name}: not the same without a node")
+        check(other.run("dag", "export", "--car-version=1", root).stdout == whole, f"{path.name}: --car-version=1")
+    small = shop.path("small")
+    small.write_bytes(b"in its CID")
+    root = node.text("add", "-Q", "--inline", "--cid-version=1", small)
+    data, entries = cars.read_v2(node.run("dag", "export", "--car-version=2", root).stdout)
+    check(len(cars.cids(data)) == 1 and [e[0] for e in entries] == [(0, b"in its CID")], f"an identity: {entries}")
+    data, entries = cars.read_v2(node.run("dag", "export", "--car-version=2", "--local-only", root).stdout)
+    check(not cars.cids(data) and entries is None, f"nothing to index: {entries}")
+    for version in ("0", "3", "x", "-1"):
+        fails(node, "dag", "export", f"--car-version={version}", root, code=2, saying="car-version")
+    # what is missing is told before the answer begins
+    node.text("dag", "import", "--pin-roots=false", VECTORS / "gwc-file-missing-block.car")
+    result = node.run("dag", "export", "--offline", "--car-version=2", PARTIAL, check_code=False)
+    check(result.returncode == 1 and not result.stdout and PARTIAL_LACKS.encode() in result.stderr, f"{result}")
+    response, data = node.rpc_raw("dag/export", [PARTIAL], {"offline": "true", "car-version": "2"})
+    check(response.status == 500 and PARTIAL_LACKS in json.loads(data)["Message"], f"rpc: {response.status} {data[:300]}")
+    data, entries = cars.read_v2(node.run("dag", "export", "--local-only", "--car-version=2", PARTIAL).stdout)
+    check(data == (VECTORS / "gwc-file-missing-block.car").read_bytes() and len(entries) == len(cars.cids(data)), "--local-only")
+
+
 class Growing:
     """A CAR of `count` raw blocks as a multipart body, made while it is sent."""
 
@@ -169,6 +204,27 @@ class Growing:
         return response.status, [json.loads(line) for line in response.read().splitlines()]
 
 
+def put_links(node, *growings):
+    """A DAG-CBOR block that links all blocks of these."""
+    links = [cid for g in growings for cid in (g.block(i)[0] for i in range(g.count))]
+    data = b"\x9a" + len(links).to_bytes(4, "big") + b"".join(b"\xd8\x2a\x58" + bytes([len(c) + 1]) + b"\0" + c for c in links)
+    if len(links) < 1 << 16:
+        data = b"\x99" + data[3:]
+    return node.text("block", "put", "--cid-codec=dag-cbor", stdin=data)
+
+
+def export_by_rpc(node, root, **options):
+    """How many bytes came, their hash, and the first of them."""
+    connection = http.client.HTTPConnection("127.0.0.1", node.api_port, timeout=300)
+    connection.request("POST", "/api/v0/dag/export?" + urllib.parse.urlencode({"arg": root, **options}))
+    response, size, digest, first = connection.getresponse(), 0, hashlib.sha256(), b""
+    while data := response.read(1 << 20):
+        size, first = size + len(data), first or data
+        digest.update(data)
+    check(response.status == 200, f"{response.status} {first[:300]}")
+    return size, digest.hexdigest(), first
+
+
 def test_memory_is_flat(shop):
     """Large archives, and archives of many small blocks, both ways."""
     node = shop.node("flat")
@@ -181,6 +237,14 @@ def test_memory_is_flat(shop):
         check(node.rpc_raw("block/get", [cars.cid_text(growing.block(count - 1)[0])])[1] == growing.block(count - 1)[1], "last block")
     grown = (node.memory()[1] - before) / MIB
     check(grown < 48, f"importing 192 MiB and 40,000 blocks took {grown:.0f} MiB more")
+    before = node.memory()[1]
+    root = put_links(node, Growing(1536, 128 << 10), Growing(40000, 64))
+    size, _, _ = export_by_rpc(node, root)
+    size_v2, _, first = export_by_rpc(node, root, **{"car-version": 2})
+    data_size = int.from_bytes(first[35:43], "little")
+    check(data_size == size and size_v2 == 51 + size + 2 + 4 + 12 + 12 + 41537 * 40, f"{size} bytes, as version 2 {size_v2}")
+    grown = (node.memory()[1] - before) / MIB
+    check(grown < 32, f"exporting 192 MiB and 40,000 blocks took {grown:.0f} MiB more")
 
 
 def test_killed_while_importing(shop):

@@ -49,6 +49,19 @@ def test_exports_are_the_same_byte_for_byte(shop):
               f"{root}: the archives of what is here differ")
 
 
+def test_kubo_takes_archives_of_version_2(shop):
+    ours, kubo = shop.node("ours", start=False), shop.kubo("kubo", start=False)
+    tree = make_tree(shop)
+    for options in ([], ["--cid-version=1", "--inline"]):
+        root = ours.text("add", "-Q", "-r", *options, tree)
+        archive = ours.run("dag", "export", "--car-version=2", root).stdout
+        data, entries = cars.read_v2(archive)
+        check(len(entries) == len(cars.cids(data)), "the index")
+        said = [node.text("dag", "import", "--stats", stdin=archive) for node in (kubo, ours)]
+        check(said[0] == said[1] and root in said[0], f"import says {said}")
+        check(kubo.run("dag", "export", root).stdout == data, f"{options}: Kubo has something else")
+
+
 def test_imports_say_the_same(shop):
     ours, kubo = shop.node("ours", start=False), shop.kubo("kubo", start=False)
     for path in sorted(VECTORS.glob("*.car")):

@@ -82,5 +82,54 @@ def read(car):
     return head, blocks
 
 
+PRAGMA = bytes([10, 0xA1, 0x67]) + b"version" + b"\x02"
+
+
+def read_index(index):
+    """MultihashIndexSorted: (code of the hash function, digest) and where its section begins, in their order."""
+    def take(size):
+        nonlocal at
+        at += size
+        if at > len(index):
+            raise ValueError("the index is cut off")
+        return index[at - size:at]
+
+    def number(size):
+        return int.from_bytes(take(size), "little")
+
+    codec, at = read_uvarint(index, 0)
+    if codec != 0x0401:
+        raise ValueError(f"another index: {codec:x}")
+    entries = []
+    for _ in range(number(4)):
+        code = number(8)
+        for _ in range(number(4)):
+            width, size = number(4), number(8)
+            if not size or size % width:
+                raise ValueError(f"{size} bytes of {width} each")
+            for _ in range(size // width):
+                digest = take(width - 8)
+                entries.append(((code, digest), number(8)))
+    if at != len(index):
+        raise ValueError("bytes behind the index")
+    return entries
+
+
+def read_v2(car):
+    """The version 1 archive in it, and the index's entries or None; each entry must lead to its block."""
+    flags, fields = car[11:27], [int.from_bytes(car[i:i + 8], "little") for i in (27, 35, 43)]
+    data, index = car[fields[0]:fields[0] + fields[1]], car[fields[2]:] if fields[2] else None
+    if car[:11] != PRAGMA or len(data) != fields[1] or (fields[2] or len(car)) != sum(fields[:2]) or any(flags[1:]):
+        raise ValueError(f"{flags} {fields} of {len(car)} bytes")
+    if index is None:
+        return data, None
+    entries = read_index(index)
+    for (code, digest), at in entries:
+        _, at = read_uvarint(data, at)
+        if not data[at:at + cid_length(data, at)].endswith(uvarint(code) + uvarint(len(digest)) + digest):
+            raise ValueError(f"{digest.hex()} is not at {at}")
+    return data, entries
+
+
 def cids(car):
     return [cid_text(cid) for cid, _ in read(car)[1]]
