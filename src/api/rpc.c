@@ -24,6 +24,7 @@ static const rpc_command_t *const tables[] = {
     rpc_content_commands,
     rpc_dag_commands,
     rpc_diag_commands,
+    rpc_datastore_commands,
     rpc_files_commands,
     rpc_filestore_commands,
     rpc_import_commands,

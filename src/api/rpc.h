@@ -49,6 +49,7 @@ extern const rpc_command_t
 extern const rpc_command_t rpc_stats_commands[];     /* stats/… provide/… */
 extern const rpc_command_t rpc_filestore_commands[]; /* filestore/… */
 extern const rpc_command_t rpc_diag_commands[];      /* diag/… log/… */
+extern const rpc_command_t rpc_datastore_commands[]; /* diag/datastore/… */
 extern const rpc_command_t rpc_version_commands[];   /* version version/… */
 extern const rpc_command_t rpc_key_commands[];       /* key/… */
 extern const rpc_command_t rpc_name_commands[];      /* name/… */

@@ -106,6 +106,7 @@ err_t print_autonat(task_t *t, cli_t *c, json_t *o);
 err_t print_dependency(task_t *t, cli_t *c, json_t *o);
 err_t print_record_key(task_t *t, cli_t *c, json_t *o);
 err_t print_one_line(task_t *t, cli_t *c, json_t *o);
+err_t print_count(task_t *t, cli_t *c, json_t *o);
 err_t cli_provide_once(task_t *t, cli_t *c, const cli_command_t *command);
 err_t cli_profile(task_t *t, cli_t *c, const cli_command_t *command);
 err_t cli_completion(task_t *t, cli_t *c, const cli_command_t *command);

@@ -31,6 +31,8 @@ static const cli_spec_t recursive_specs[] = {{"recursive", 'r', false, NULL, "wi
                                              {NULL, 0, false, NULL, NULL}};
 static const cli_spec_t cmds_specs[] = {{"verbose", 'v', false, "", "with words and options"},
                                         {NULL, 0, false, NULL, NULL}};
+static const cli_spec_t datastore_specs[] = {{"hex", 0, false, NULL, "as a dump for people"},
+                                             {NULL, 0, false, NULL, NULL}};
 static const cli_spec_t profile_specs[] = {
     {"output", 'o', true, "", "the archive's file (default ipfs-profile-TIME.zip)"},
     {"collectors", 0, true, NULL, "accepted for Kubo's sake"},
@@ -131,6 +133,12 @@ const cli_command_t cli_node_commands[] = {
     ROW("diag cmds clear", "", "forget those that ran", "diag/cmds/clear", 0, 0, true, NULL, NULL),
     ROW("diag cmds set-time", "TIME", "how long they are remembered", "diag/cmds/set-time", 1, 1, true, NULL,
         NULL),
+    ROW("diag datastore get", "KEY", "a value of the state database: /SPACE/KEY", "diag/datastore/get", 1, 1, false,
+        datastore_specs, NULL),
+    ROW("diag datastore count", "PREFIX", "entries of the state database: /SPACE/PREFIX", "diag/datastore/count", 1,
+        1, false, NULL, print_count),
+    ROW("diag datastore put", "KEY VALUE", "change the state database, for tests alone", "diag/datastore/put", 2, 2,
+        false, NULL, NULL),
     ROW("diag healthy", "", "does the node work", "diag/healthy", 0, 0, false, NULL, print_one_line),
     ROW("diag sys", "", "the machine that it runs on", "diag/sys", 0, 0, false, NULL, print_one_line),
     {.name = "diag profile",

@@ -19,6 +19,11 @@ err_t print_one_line(task_t *t, cli_t *c, json_t *o)
     return e;
 }
 
+err_t print_count(task_t *t, cli_t *c, json_t *o)
+{
+    return cli_out("%lld\n", (long long)json_integer_value(json_object_get(o, "Count")));
+}
+
 static int by_text(const void *a, const void *b)
 {
     return strcmp(*(const char *const *)a, *(const char *const *)b);
