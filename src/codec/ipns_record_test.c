@@ -263,7 +263,7 @@ static void test_values(void **state)
     assert_ok(ipns_record_value(&r, &out));
     assert_bytes(buf_bytes(&out), BYTES_LIT("/ipfs/bafkqaaa"));
     buf_clear(&out);
-    assert_ok(cid_parse_str(VALUE + 6, &cid));
+    assert_ok(cid_parse_str(&VALUE[6], &cid));
     r.signed_fields.value = bytes_of(binary, cid_encode(&cid, binary));
     assert_ok(ipns_record_value(&r, &out));
     assert_bytes(buf_bytes(&out), BYTES_LIT(VALUE));

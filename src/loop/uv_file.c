@@ -81,7 +81,7 @@ static int move_all(move_fn move, int how, int fd, struct iovec *iov, size_t n, 
         if (moved <= 0)
             return moved ? errno : 0;
         *ret_moved += (size_t)moved;
-        for (size_t left = (size_t)moved; left; at += !iov[at].iov_len) {
+        for (size_t left = (size_t)moved; left && at < n; at += !iov[at].iov_len) {
             size_t here = iov[at].iov_len < left ? iov[at].iov_len : left;
             iov[at].iov_base = (uint8_t *)iov[at].iov_base + here;
             iov[at].iov_len -= here;
