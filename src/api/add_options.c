@@ -210,7 +210,6 @@ static err_t check_together(rpc_t *r, const add_options_t *o)
 
 err_t add_options_read(rpc_t *r, add_options_t *ret)
 {
-    const config_t *c = config_of(r);
     add_options_t o = {.pin_name = rpc_option(r, "pin-name"),
                        .to_files = rpc_option(r, "to-files"),
                        .only_hash = rpc_bool(r, "only-hash", false),
@@ -227,11 +226,7 @@ err_t add_options_read(rpc_t *r, add_options_t *ret)
     TRY(check_together(r, &o));
     TRY(check_no_copy(r, &o));
     TRY(rpc_u64(r, "replicas", 0, &o.replicas));
-    o.provides_root =
-        !o.only_hash && rpc_bool(r, "fast-provide-root", config_bool(c, "Import.FastProvideRoot", true));
-    o.provides_dag =
-        !o.only_hash && rpc_bool(r, "fast-provide-dag", config_bool(c, "Import.FastProvideDAG", false));
-    o.waits_for_provide = rpc_bool(r, "fast-provide-wait", config_bool(c, "Import.FastProvideWait", false));
+    o.announce = announce_options(r);
     *ret = o;
     return OK;
 }

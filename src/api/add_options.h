@@ -2,7 +2,7 @@
  * ipfs/kubo core/commands/add.go, config/import.go. */
 #ifndef API_ADD_OPTIONS_H
 #define API_ADD_OPTIONS_H
-#include "api/rpc.h"
+#include "api/announce.h"
 #include "dag/importer.h"
 
 typedef struct add_options {
@@ -11,7 +11,7 @@ typedef struct add_options {
     bool keeps_mode, keeps_mtime; /* of each entry, as the client sends them */
     bool wraps, pins, only_hash, is_silent, shows_progress, omits_empty_dirs;
     bool no_copy, use_file_cache;
-    bool provides_root, provides_dag, waits_for_provide;
+    announce_t announce;
     const char *pin_name; /* borrowed from the request; NULL: none */
     const char *to_files; /* NULL: not asked for */
     uint64_t replicas;

@@ -5,7 +5,6 @@
 #include "api/upload.h"
 #include "base/log.h"
 #include "dag/tree.h"
-#include "dag/walk.h"
 #include "repo/filestore.h"
 #include "repo/mfs.h"
 #include <inttypes.h>
@@ -16,7 +15,6 @@ enum {
     HELD_BYTES = 512 << 10,
     HELD_MAX_BYTES = 1 << 20,
     ROOT_NAMES_MAX_BYTES = 64 << 20,
-    PROVIDE_MAX = 16 << 20,
 };
 
 typedef struct add {
@@ -211,49 +209,6 @@ static err_t add_entry(add_t *a)
     return emit_added(a, path, &ref);
 }
 
-/* ── telling the network ─────────────────────────────────────────────────────────────────────── */
-static void provide(add_t *a, const cid_t *cid)
-{
-    routing_t *routing = node_routing(a->r->node);
-    char text[CID_TEXT_MAX];
-    if (!routing || !a->options.waits_for_provide) {
-        node_announce(a->r->node, cid);
-        return;
-    }
-    err_t e = routing_provide(a->t, routing, cid); /* what was added stays added */
-    if (e)
-        log_warn("providing failed", LOG_STR("cid", cid_print(cid, text)), LOG_STR("error", error_text(e)));
-}
-
-static void provide_dag(add_t *a, const cid_t *root)
-{
-    AUTO(walk_t) w = {0};
-    walk_init(&w, node_local_blocks(a->r->node), root,
-              (walk_options_t){.max_depth = SIZE_MAX, .is_unique = true, .max_visited = PROVIDE_MAX});
-    for (;;) {
-        walk_step_t step;
-        bool has;
-        err_t e = walk_next(a->t, &w, &step, &has);
-        if (e)
-            log_warn("providing stopped", LOG_STR("error", error_text(e)));
-        if (e || !has)
-            return;
-        provide(a, &step.cid);
-    }
-}
-
-static void announce(add_t *a, const cid_t *root)
-{
-    char text[CID_TEXT_MAX];
-    if (a->options.provides_dag)
-        provide_dag(a, root);
-    else if (a->options.provides_root)
-        provide(a, root);
-    else
-        node_offer(a->r->node, root);
-    log_info("content added", LOG_STR("cid", cid_print(root, text)));
-}
-
 /* ── the mutable tree ────────────────────────────────────────────────────────────────────────── */
 
 /* What failed and why, as the reference words it. */
@@ -326,10 +281,11 @@ static err_t put_into_files(add_t *a)
     return OK;
 }
 
-/* Durable first, then pinned, then acknowledged. */
+/* Durable first, then pinned, then acknowledged, then announced. */
 static err_t finish(add_t *a)
 {
     dag_ref_t root;
+    char text[CID_TEXT_MAX];
     if (a->options.wraps || a->has_dirs)
         TRY(tree_write(a->t, a->tree, a->importer, a->options.wraps, on_directory, a, &root));
     TRY(a->emit_error);
@@ -339,10 +295,13 @@ static err_t finish(add_t *a)
     for (size_t i = 0; i < a->n_roots && a->options.pins; i++)
         TRY(pins_add_present(a->t, repo_pins(node_repo(a->r->node)), &a->roots[i], PIN_RECURSIVE,
                              a->options.pin_name));
-    for (size_t i = 0; i < a->n_roots && !a->options.only_hash; i++)
-        announce(a, &a->roots[i]);
+    for (size_t i = 0; i < a->n_roots && a->import; i++)
+        log_info("content added", LOG_STR("cid", cid_print(&a->roots[i], text)));
     TRY(emit_held(a));
-    return put_into_files(a);
+    TRY(put_into_files(a));
+    for (size_t i = 0; i < a->n_roots && a->import; i++)
+        TRY(announce(a->t, a->r, &a->options.announce, &a->roots[i], a->options.pins));
+    return OK;
 }
 
 static err_t run_add(add_t *a)

@@ -1,4 +1,5 @@
 /* rpc_car: dag/import and dag/export. Reference: ipfs/kubo core/commands/dag. */
+#include "api/announce.h"
 #include "api/car_stream.h"
 #include "api/rpc_util.h"
 #include "api/upload.h"
@@ -17,7 +18,8 @@ typedef struct dag_import {
     upload_t upload;
     cid_set_t known; /* which of the roots below */
     buf_t roots;     /* each behind its length, in the order in which they came first */
-    bool pins, announces;
+    bool pins;
+    announce_t announce;
 } dag_import_t;
 
 static err_t add_root(void *arg, const cid_t *root)
@@ -35,13 +37,12 @@ static err_t add_root(void *arg, const cid_t *root)
 static err_t read_options(dag_import_t *d)
 {
     rpc_t *r = d->r;
-    const config_t *c = repo_config(node_repo(r->node));
     bool is_local = rpc_bool(r, "local-only", false);
     d->pins = rpc_bool(r, "pin-roots", !is_local);
     if (is_local && d->pins)
         return fail(ERR_INVALID, "--local-only implies --pin-roots=false and cannot be combined with "
                                  "--pin-roots=true; please drop one of them");
-    d->announces = rpc_bool(r, "fast-provide-root", config_bool(c, "Import.FastProvideRoot", true));
+    d->announce = announce_options(r);
     return OK;
 }
 
@@ -66,32 +67,35 @@ static err_t emit_root(task_t *t, dag_import_t *d, const cid_t *root, const char
 
 static err_t finish_root(task_t *t, dag_import_t *d, const cid_t *root)
 {
-    err_t e = OK;
-    if (d->pins) {
-        e = pin_root(t, d, root);
-        if (e == ERR_CANCELED || e == ERR_TIMEOUT)
-            return e;
-        char why[ERROR_TEXT_MAX] = "";
-        if (e)
-            snprintf(why, sizeof why, "%s", error_text(e));
-        TRY(emit_root(t, d, root, why));
-    }
-    if (d->announces && !e)
-        node_announce(d->r->node, root);
-    return OK;
+    char why[ERROR_TEXT_MAX] = "";
+    err_t e = pin_root(t, d, root);
+    if (e == ERR_CANCELED || e == ERR_TIMEOUT)
+        return e;
+    if (e)
+        snprintf(why, sizeof why, "%s", error_text(e));
+    return emit_root(t, d, root, why);
 }
 
-/* Durable first, then pinned, then acknowledged. */
-static err_t finish(task_t *t, dag_import_t *d)
+static err_t announce_root(task_t *t, dag_import_t *d, const cid_t *root)
 {
-    TRY(car_import_flush(t, d->blocks));
-    TRY(repo_import_sync(t, d->import));
+    if (!blocks_has(t, node_local_blocks(d->r->node), root))
+        return OK;
+    return announce(t, d->r, &d->announce, root, d->pins);
+}
+
+static err_t each_root(task_t *t, dag_import_t *d, err_t (*fn)(task_t *, dag_import_t *, const cid_t *))
+{
     reader_t roots = reader_of(buf_bytes(&d->roots));
     while (reader_left(&roots)) {
         cid_t root;
         TRY(cid_decode(read_length_prefixed(&roots, CID_BINARY_MAX), &root));
-        TRY(finish_root(t, d, &root));
+        TRY(fn(t, d, &root));
     }
+    return OK;
+}
+
+static err_t finish_stats(task_t *t, dag_import_t *d)
+{
     car_import_stat_t stat = car_import_stat(d->blocks);
     log_info("archives imported", LOG_UINT("blocks", stat.blocks), LOG_UINT("bytes", stat.bytes));
     if (!rpc_bool(d->r, "stats", false))
@@ -99,6 +103,17 @@ static err_t finish(task_t *t, dag_import_t *d)
     return rpc_emit(t, d->r,
                     json_pack("{s:{s:I, s:I}}", "Stats", "BlockCount", (json_int_t)stat.blocks,
                               "BlockBytesCount", (json_int_t)stat.bytes));
+}
+
+/* Durable first, then pinned, then acknowledged, then announced. */
+static err_t finish(task_t *t, dag_import_t *d)
+{
+    TRY(car_import_flush(t, d->blocks));
+    TRY(repo_import_sync(t, d->import));
+    if (d->pins)
+        TRY(each_root(t, d, finish_root));
+    TRY(finish_stats(t, d));
+    return each_root(t, d, announce_root);
 }
 
 static err_t run_import(task_t *t, dag_import_t *d)

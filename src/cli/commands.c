@@ -39,8 +39,8 @@ static const cli_spec_t add_specs[] = {
     {"mtime", 0, true, NULL, "time of all that is added, in seconds"},
     {"mtime-nsecs", 0, true, NULL, "and nanoseconds"},
     {"fast-provide-root", 0, false, NULL, "announce the root at once (default true)"},
-    {"fast-provide-dag", 0, false, NULL, "announce all blocks"},
-    {"fast-provide-wait", 0, false, NULL, "return when that is done"},
+    {"fast-provide-dag", 0, false, NULL, "announce all blocks at once"},
+    {"fast-provide-wait", 0, false, NULL, "return when a peer knows the root, fail when none does"},
     {"replicas", 0, true, NULL, "pin, and have so many nodes hold it"},
     {NULL, 0, false, NULL, NULL},
 };
@@ -145,7 +145,7 @@ static const cli_spec_t dag_import_specs[] = {
     {"stats", 0, false, NULL, "print how much was imported"},
     {"fast-provide-root", 0, false, NULL, "announce the roots at once (default true)"},
     {"fast-provide-dag", 0, false, NULL, "announce all blocks at once"},
-    {"fast-provide-wait", 0, false, NULL, "wait until they are announced"},
+    {"fast-provide-wait", 0, false, NULL, "return when a peer knows the roots, fail when none does"},
     {"allow-big-block", 0, false, NULL, "over 2 MiB"},
     {NULL, 0, false, NULL, NULL}};
 

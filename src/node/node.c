@@ -20,9 +20,9 @@ struct node {
     bitswap_t *bitswap;
     replica_t *replica;
     group_t tasks;
-    bool must_not_provide; /* Provide.Enabled is false */
-    denylist_t *denylist;  /* NULL: no rules */
-    blocks_t *local;       /* the repository's blocks without what is denied */
+    bool announces;       /* Provide.Enabled, and there is a DHT */
+    denylist_t *denylist; /* NULL: no rules */
+    blocks_t *local;      /* the repository's blocks without what is denied */
 };
 
 /* ── opening and closing ─────────────────────────────────────────────────────────────────────── */
@@ -121,6 +121,14 @@ static err_t start_host(node_t *n, const node_options_t *o)
     return settings_addresses(config, o->advertise, o->n_advertise, n->host);
 }
 
+bool node_provides_pins_alone(const node_t *n)
+{
+    const config_t *config = repo_config(n->repo);
+    const char *strategy =
+        config_str(config, "Provide.Strategy", config_str(config, "Reprovider.Strategy", "all"));
+    return !strcmp(strategy, "roots") || !strcmp(strategy, "pinned");
+}
+
 /* Which CIDs the reprovider announces: every block (Kubo's default), or the pinned roots alone. */
 typedef struct provide_walk {
     err_t (*emit)(task_t *t, void *arg, const cid_t *cid);
@@ -144,10 +152,7 @@ static err_t provide_source(task_t *t, void *arg, err_t (*emit)(task_t *, void *
 {
     node_t *n = arg;
     provide_walk_t w = {emit, emit_arg};
-    const config_t *config = repo_config(n->repo);
-    const char *strategy =
-        config_str(config, "Provide.Strategy", config_str(config, "Reprovider.Strategy", "all"));
-    if (!strcmp(strategy, "roots") || !strcmp(strategy, "pinned"))
+    if (node_provides_pins_alone(n))
         return pins_each(t, repo_pins(n->repo), repo_blocks(n->repo), PIN_RECURSIVE | PIN_DIRECT, NULL,
                          provide_pin, &w);
     return blockstore_each(t, repo_blockstore(n->repo), provide_block, &w);
@@ -180,8 +185,8 @@ static err_t start_routing(task_t *t, node_t *n)
     rc.reprovide_interval_ms = (uint32_t)config_duration_ms(
         config, "Provide.DHT.Interval",
         config_duration_ms(config, "Reprovider.Interval", rc.reprovide_interval_ms));
-    n->must_not_provide = !config_bool(config, "Provide.Enabled", true);
-    if (n->must_not_provide)
+    n->announces = config_bool(config, "Provide.Enabled", true) && (rc.has_wan || rc.has_lan);
+    if (!n->announces)
         rc.reprovide_interval_ms = 0;
     TRY(routing_start(t, n->host, &rc, &n->routing));
     routing_set_provide_source(n->routing, provide_source, n);
@@ -391,6 +396,12 @@ void node_offer(node_t *n, const cid_t *root)
 void node_announce(node_t *n, const cid_t *root)
 {
     node_offer(n, root);
-    if (n->routing && !n->must_not_provide)
+    if (n->announces)
         routing_provide_later(n->routing, root);
+}
+
+err_t node_announce_now(task_t *t, node_t *n, const cid_t *root)
+{
+    node_offer(n, root);
+    return n->announces ? routing_provide(t, n->routing, root) : OK;
 }

@@ -63,5 +63,9 @@ void node_session_close(node_session_t *s); /* idempotent */
 AUTO_DEFINE(node_session_t, node_session_close)
 /* Tells bitswap that these came into the store, and queues the root for providing. */
 void node_announce(node_t *n, const cid_t *root);
-void node_offer(node_t *n, const cid_t *root); /* the first half of it: to those who asked already */
+/* The same, and waits until a peer has taken the record. OK also when this node announces nothing;
+ * ERR_UNREACHABLE. */
+MUST_CHECK err_t node_announce_now(task_t *t, node_t *n, const cid_t *root);
+bool node_provides_pins_alone(const node_t *n); /* Provide.Strategy */
+void node_offer(node_t *n, const cid_t *root);  /* the first half of it: to those who asked already */
 #endif

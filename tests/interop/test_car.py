@@ -78,6 +78,17 @@ def test_imports_say_the_same(shop):
         check(said[0] == said[1], f"{words}: {said}")
 
 
+def test_nobody_hears_of_the_root(shop):
+    """Who waits for the announcement is told that it failed; what was stored stays."""
+    answers = []
+    for node in (shop.node("ours"), shop.kubo("kubo")):
+        path = VECTORS / "kubo-dir-symlinks.car"
+        runs = [node.run(*words, "--fast-provide-wait", path, check_code=False) for words in (["dag", "import"], ["add"])]
+        check(all(b"fast-provide: " in r.stderr for r in runs), f"{runs}")
+        answers.append([(r.returncode, r.stdout.split(b"\n")[0]) for r in runs])
+    check(answers[0] == answers[1], f"{answers}")
+
+
 def test_rpc_answers_are_the_same(shop):
     ours, kubo = shop.node("ours"), shop.kubo("kubo")
     boundary = "interop"
