@@ -47,7 +47,7 @@ static err_t op_read_pieces(task_t *t, file_t *base, const span_t *pieces, size_
     sim_file_t *f = (sim_file_t *)base;
     TRY(begin(t, f->machine));
     for (size_t i = 0; i < n; offset += pieces[i++].len) {
-        size_t got;
+        size_t got = 0;
         TRY(read_now(f, pieces[i].data, pieces[i].len, offset, &got));
         if (got < pieces[i].len)
             return fail(ERR_EOF, "the file ends before offset %llu",
