@@ -3,7 +3,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 
-enum { ENDED_MAX = 256, VALUE_MAX = 256, ARGS_MAX = 16, KEEP_MS = 3600 * 1000 };
+enum { ENDED_MAX = 256, VALUE_MAX = 256, ARGS_MAX = 16, OPTIONS_MAX = 64, KEEP_MS = 3600 * 1000 };
 
 struct rpc_log_entry {
     list_t node;
@@ -56,7 +56,8 @@ static json_t *options_json(exchange_t *x)
     AUTO(buf_t) value = {0};
     buf_init(&name, VALUE_MAX);
     buf_init(&value, 16 << 10);
-    for (size_t at = 0; exchange_query_next(x, &at, &name, &value);) {
+    for (size_t at = 0;
+         json_object_size(options) < OPTIONS_MAX && exchange_query_next(x, &at, &name, &value);) {
         const char *text;
         if (!bytes_equal(buf_bytes(&name), BYTES_LIT("arg")) && !buf_cstr(&name, &text))
             json_object_set_new(options, text, short_text(buf_bytes(&value)));

@@ -83,7 +83,7 @@ MUST_CHECK err_t mfs_write(task_t *t, mfs_t *m, blocks_t *from, const char *path
 MUST_CHECK err_t mfs_count_unflushed(mfs_t *m, bool flush);
 /* Makes all changes durable; ret_cid is that of the path. */
 MUST_CHECK err_t mfs_flush(task_t *t, mfs_t *m, blocks_t *from, const char *path, cid_t *ret_cid);
-/* The format of a directory's own node. ERR_INVALID for files. */
+/* The format of a directory's own node; not set: it stays. ERR_NOT_FOUND; ERR_INVALID for files. */
 MUST_CHECK err_t mfs_set_format(task_t *t, mfs_t *m, blocks_t *from, const char *path, mfs_format_t format,
                                 bool flush);
 MUST_CHECK err_t mfs_set_mode(task_t *t, mfs_t *m, blocks_t *from, const char *path, uint32_t mode);

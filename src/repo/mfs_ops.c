@@ -367,9 +367,14 @@ static err_t format_op(task_t *t, mfs_t *m, void *arg)
 
 err_t mfs_set_format(task_t *t, mfs_t *m, blocks_t *from, const char *path, mfs_format_t format, bool flush)
 {
+    if (!format.is_set) {
+        mfs_entry_t there;
+        TRY(mfs_lookup(t, m, from, path, &there));
+        return flush ? mfs_commit(t, m) : OK;
+    }
     change_t *c = change_new(path);
     c->format = format;
-    err_t e = format.is_set ? run_change(t, m, from, c, format_op, flush) : flush ? mfs_commit(t, m) : OK;
+    err_t e = run_change(t, m, from, c, format_op, flush);
     free(c);
     return e;
 }

@@ -56,6 +56,7 @@ def test_files_offline(shop):
     check(node.text("files", "stat", "--hash", "/") == EMPTY, "all is gone")
     fails(node, "files", "write", "/nope", saying="file does not exist", stdin=b"")
     fails(node, "files", "ls", "relative", saying="leading slash")
+    fails(node, "files", "chcid", "/nope", saying="file does not exist")
 
 
 def test_files_survive(shop):
