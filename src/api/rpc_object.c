@@ -79,16 +79,16 @@ static err_t rpc_object_rm_link(task_t *t, rpc_t *r)
 }
 
 const rpc_command_t rpc_object_commands[] = {
-    {"object/data", rpc_removed, 0, 0, NULL},
+    {"object/data", rpc_removed, 0, RPC_MAX_ARGS, NULL},
     {"object/diff", rpc_object_diff, 2, 2, "obj_a"},
-    {"object/get", rpc_removed, 0, 0, NULL},
-    {"object/links", rpc_removed, 0, 0, NULL},
-    {"object/new", rpc_removed, 0, 0, NULL},
+    {"object/get", rpc_removed, 0, RPC_MAX_ARGS, NULL},
+    {"object/links", rpc_removed, 0, RPC_MAX_ARGS, NULL},
+    {"object/new", rpc_removed, 0, RPC_MAX_ARGS, NULL},
     {"object/patch/add-link", rpc_object_add_link, 3, 3, "root"},
-    {"object/patch/append-data", rpc_removed, 0, 0, NULL},
+    {"object/patch/append-data", rpc_removed, 0, RPC_MAX_ARGS, NULL},
     {"object/patch/rm-link", rpc_object_rm_link, 2, 2, "root"},
-    {"object/patch/set-data", rpc_removed, 0, 0, NULL},
-    {"object/put", rpc_removed, 0, 0, NULL},
-    {"object/stat", rpc_removed, 0, 0, NULL},
+    {"object/patch/set-data", rpc_removed, 0, RPC_MAX_ARGS, NULL},
+    {"object/put", rpc_removed, 0, RPC_MAX_ARGS, NULL},
+    {"object/stat", rpc_removed, 0, RPC_MAX_ARGS, NULL},
     {NULL, NULL, 0, 0, NULL},
 };
