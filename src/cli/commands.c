@@ -87,6 +87,19 @@ static const cli_spec_t node_specs[] = {
     {"migrate", 0, false, "", "accepted for Kubo's sake"},
     {"advertise", 0, true, "", "address that others are told to dial: IP:PORT or a multiaddr, repeatable"},
     {"enable-gc", 0, false, "", "collect garbage when the store is nearly full"},
+    {"routing", 0, true, "", "in the place of the setting Routing.Type: auto, dhtclient, dhtserver, none, …"},
+    {"agent-version-suffix", 0, true, "", "what the node's name among peers ends with"},
+    {"manage-fdlimit", 0, false, "", "accepted for Kubo's sake"},
+    {"unrestricted-api", 0, false, "", "accepted for Kubo's sake"},
+    {"enable-pubsub-experiment", 0, false, "", "accepted with a warning: there is no pubsub yet"},
+    {"enable-namesys-pubsub", 0, false, "", "accepted with a warning: there is no pubsub yet"},
+    {"enable-mplex-experiment", 0, false, "", "accepted for Kubo's sake"},
+    {"init-config", 0, true, "", "refused: see 'config replace'"},
+    {"mount", 0, false, "", "refused: mounting is not part of this build"},
+    {"mount-ipfs", 0, true, "", "folder for --mount"},
+    {"mount-ipns", 0, true, "", "folder for --mount"},
+    {"mount-mfs", 0, true, "", "folder for --mount"},
+    {"disable-transport-encryption", 0, false, "", "refused: peers are always reached encrypted"},
     {NULL, 0, false, NULL, NULL},
 };
 
@@ -296,7 +309,7 @@ static const cli_spec_t dry_run_specs[] = {{"dry-run", 0, false, NULL, "change n
 
 /* name, usage, help, kind, rpc, min, max, daemon, options, run, print, alias, stdin */
 const cli_command_t cli_base_commands[] = {
-    {"init", "", "make a repository and an identity", CLI_INIT, NULL, 0, 1, false, init_specs, NULL, NULL,
+    {"init", "", "make a repository and an identity", CLI_INIT, NULL, 0, 0, false, init_specs, NULL, NULL,
      false},
     {"node", "", "run the node until SIGINT or SIGTERM", CLI_NODE, NULL, 0, 0, false, node_specs, NULL, NULL,
      false},

@@ -156,6 +156,25 @@ static void read_node_options(const cli_t *c, node_words_t *w, node_options_t *o
     o->bootstrap = w->bootstrap;
     o->advertise = w->advertise;
     o->collects_garbage = cli_flag(c, "enable-gc", false);
+    o->routing_type = cli_option(c, "routing", 0);
+    if (o->routing_type && !strcmp(o->routing_type, "default"))
+        o->routing_type = NULL;
+    o->agent_suffix = cli_option(c, "agent-version-suffix", 0);
+}
+
+/* What Kubo's daemon can be asked for and this one cannot do must not be passed over in silence. */
+static err_t check_node_options(const cli_t *c)
+{
+    if (cli_flag(c, "mount", false))
+        return fail(ERR_UNSUPPORTED, "mounting is not part of this build");
+    if (cli_flag(c, "disable-transport-encryption", false))
+        return fail(ERR_UNSUPPORTED,
+                    "connections are always encrypted: leave --disable-transport-encryption out");
+    if (cli_option(c, "init-config", 0))
+        return fail(ERR_UNSUPPORTED, "--init-config is not known here: run init, then 'config replace FILE'");
+    if (cli_flag(c, "enable-pubsub-experiment", false) || cli_flag(c, "enable-namesys-pubsub", false))
+        log_warn("there is no pubsub in this build: its options have no effect");
+    return OK;
 }
 
 static err_t serve_until_end(task_t *t, node_t *n, const cli_t *c, const node_options_t *o)
@@ -165,11 +184,14 @@ static err_t serve_until_end(task_t *t, node_t *n, const cli_t *c, const node_op
     api_set_gateway_opener(api, open_gateway_later, &faces);
     watch_for_end(t, api);
     print_head(n);
-    err_t e = node_go_online(t, n, o);
-    if (!e) {
+    bool is_offline = cli_flag(c, "offline", false);
+    err_t e = is_offline ? OK : node_go_online(t, n, o);
+    if (!e && is_offline)
+        printf("Swarm not listening, running in offline mode.\n");
+    else if (!e)
         print_swarm(n);
+    if (!e)
         e = open_faces(n, &faces, c);
-    }
     if (!e)
         e = announce_faces(t, n, &faces);
     if (!e) {
@@ -195,6 +217,7 @@ err_t run_node(task_t *t, const cli_t *c)
 {
     char path[NODE_PATH_MAX];
     node_words_t words;
+    TRY(check_node_options(c));
     TRY(node_find_repo(c->repo_option, path));
     err_t e = node_check_repo(t, path);
     if (e == ERR_NOT_FOUND) {

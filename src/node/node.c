@@ -5,8 +5,10 @@
 #include "node/garbage.h"
 #include "node/listen.h"
 #include "node/settings.h"
+#include <stdio.h>
 #include <stdlib.h>
 
+enum { AGENT_MAX_CHARS = 128 };
 #define HELD_SPACE "replica-held" /* roots that replication holds against the collector; key: binary CID */
 
 struct node {
@@ -14,6 +16,7 @@ struct node {
     repo_t *repo;
     uint64_t started_ms;
     public_key_t public_key;
+    char agent[AGENT_MAX_CHARS + 1];
     host_t *host;
     routing_t *routing;
     naming_t *naming;
@@ -59,6 +62,22 @@ static err_t open_naming(node_t *n)
     return naming_open(n->sched, &nc, &n->naming);
 }
 
+/* Peers are told it, and show it: printable ASCII alone. */
+static err_t name_agent(node_t *n, const node_options_t *o)
+{
+    const char *suffix =
+        o->agent_suffix ? o->agent_suffix : config_str(repo_config(n->repo), "Version.AgentSuffix", "");
+    for (const char *p = suffix; *p; p++)
+        if (*p <= ' ' || *p > '~')
+            return fail(
+                ERR_USAGE,
+                "the suffix of the agent (Version.AgentSuffix) must be printable ASCII without spaces");
+    int len = snprintf(n->agent, sizeof n->agent, "%s%s%s", DISTRIBUTE_AGENT, *suffix ? "/" : "", suffix);
+    return len < (int)sizeof n->agent
+               ? OK
+               : fail(ERR_USAGE, "the suffix of the agent (Version.AgentSuffix) is too long");
+}
+
 err_t node_open(task_t *t, const node_options_t *o, node_t **ret)
 {
     repo_t *repo;
@@ -73,7 +92,11 @@ err_t node_open(task_t *t, const node_options_t *o, node_t **ret)
     err_t e = denied_load(t, o->repo_path, &n->denylist);
     n->local = denied_blocks_new(n->denylist, repo_blocks(repo));
     if (!e)
+        e = name_agent(n, o);
+    if (!e)
         e = open_naming(n);
+    if (!e && o->collects_garbage)
+        e = group_spawn(&n->tasks, "garbage watch", garbage_watch, n->repo, NULL);
     if (e) {
         node_close(t, n);
         return e;
@@ -111,7 +134,7 @@ static err_t start_host(node_t *n, const node_options_t *o)
     const config_t *config = repo_config(n->repo);
     host_config_t hc = {
         .key = (private_key_t *)repo_identity(n->repo),
-        .agent = DISTRIBUTE_AGENT,
+        .agent = n->agent,
         .protocol_version = "ipfs/0.1.0",
         .may_use_loopback = true,
     };
@@ -158,10 +181,10 @@ static err_t provide_source(task_t *t, void *arg, err_t (*emit)(task_t *, void *
     return blockstore_each(t, repo_blockstore(n->repo), provide_block, &w);
 }
 
-static err_t start_routing(task_t *t, node_t *n)
+static err_t start_routing(task_t *t, node_t *n, const char *wanted_type)
 {
     const config_t *config = repo_config(n->repo);
-    const char *type = config_str(config, "Routing.Type", "auto");
+    const char *type = wanted_type ? wanted_type : config_str(config, "Routing.Type", "auto");
     routing_config_t rc;
     routing_config_default(&rc);
     rc.state = repo_state(n->repo);
@@ -171,6 +194,8 @@ static err_t start_routing(task_t *t, node_t *n)
         rc.mode = DHT_MODE_CLIENT;
     else if (!strcmp(type, "dhtserver"))
         rc.mode = DHT_MODE_SERVER;
+    else if (strcmp(type, "auto") && strcmp(type, "dht") && strcmp(type, "delegated") && wanted_type)
+        return fail(ERR_USAGE, "unrecognized routing option: %.40s", type);
     else if (strcmp(type, "auto") && strcmp(type, "dht") && strcmp(type, "delegated"))
         log_warn("Routing.Type is not known here: \"auto\" is used", LOG_STR("type", type));
     for (size_t i = 0; i < config_count(config, "Routing.DelegatedRouters") && i < ROUTING_DELEGATED_MAX;
@@ -279,11 +304,11 @@ err_t node_go_online(task_t *t, node_t *n, const node_options_t *o)
     TRY(config_check(repo_config(n->repo), ""));
     TRY(start_host(n, o));
     TRY(listen_all(t, n->host, repo_config(n->repo), o->listen, o->n_listen));
-    TRY(start_routing(t, n));
+    TRY(start_routing(t, n, o->routing_type));
     TRY(start_bitswap(t, n));
     TRY(start_replica(t, n));
     settings_peers(repo_config(n->repo), o, n->host);
-    return o->collects_garbage ? group_spawn(&n->tasks, "garbage watch", garbage_watch, n->repo, NULL) : OK;
+    return OK;
 }
 
 /* ── handles ─────────────────────────────────────────────────────────────────────────────────── */
@@ -320,7 +345,7 @@ const public_key_t *node_public_key(const node_t *n)
 
 const char *node_agent(const node_t *n)
 {
-    return DISTRIBUTE_AGENT;
+    return n->agent;
 }
 
 host_t *node_host(node_t *n)

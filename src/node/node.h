@@ -21,10 +21,12 @@ typedef struct node_options {
     bool no_bootstrap;            /* `--bootstrap=none` */
     const char *const *advertise; /* IP:PORT or multiaddrs told to others beside those listened on */
     size_t n_advertise;
-    bool collects_garbage; /* each Datastore.GCPeriod, when the repository is nearly full */
+    bool collects_garbage;    /* each Datastore.GCPeriod, when the repository is nearly full */
+    const char *routing_type; /* in the place of Routing.Type; NULL: the config's. Borrowed until online */
+    const char *agent_suffix; /* in the place of Version.AgentSuffix; NULL: the config's */
 } node_options_t;
 
-/* Opens the repository (which it then locks) without any network. */
+/* Opens the repository (which it then locks) without any network. ERR_USAGE: an unfit agent_suffix. */
 MUST_CHECK err_t node_open(task_t *t, const node_options_t *o, node_t **ret);
 /* Listens, connects to bootstrap peers, starts routing, bitswap and replication. A default port that is taken
  * is a warning and the next free one; one that was asked for and is taken is ERR_IN_USE. */
@@ -38,7 +40,7 @@ uint64_t node_started_ms(const node_t *n);
 repo_t *node_repo(node_t *n);
 const peer_id_t *node_id(const node_t *n);
 const public_key_t *node_public_key(const node_t *n);
-const char *node_agent(const node_t *n); /* "distribute/0.1.0" */
+const char *node_agent(const node_t *n); /* "distribute/0.1.0", with a suffix "distribute/0.1.0/SUFFIX" */
 naming_t *node_naming(node_t *n);        /* answers offline, too */
 host_t *node_host(node_t *n);            /* these four are NULL while offline */
 routing_t *node_routing(node_t *n);

@@ -473,3 +473,22 @@ def test_get_writes_nowhere_else(shop):
     out = shop.path("evil-out")
     node.run("get", root, "-o", out)
     check(os.readlink(out / "link") == "/tmp", "a link is written as a link")
+
+
+def test_an_offline_node_stays_away_from_the_network(shop):
+    a, b = shop.node("at-home", start=False), shop.node("outside")
+    a.start("--offline", "--agent-version-suffix=kitchen", "--enable-gc", "--routing=dht", "--manage-fdlimit")
+    check("Swarm not listening, running in offline mode." in a.out_path.read_text(), "the offline mode is told")
+    fails(a, "swarm", "connect", b.addresses[0], saying="online mode")
+    fails(a, "swarm", "peers", saying="online mode")
+    cid = a.text("add", "-Q", stdin=b"kept here")
+    check(a.text("cat", cid) == "kept here", "content is there")
+    fails(a, "cat", b.text("add", "-Q", stdin=b"elsewhere"), saying="not found locally")
+    check(a.rpc("id")["AgentVersion"].endswith("/kitchen"), a.rpc("id")["AgentVersion"])
+
+
+def test_options_of_kubos_daemon_that_cannot_be_kept(shop):
+    node = shop.node("wishes", start=False)
+    for option, saying in (("--mount", "mounting"), ("--disable-transport-encryption", "encrypted"), ("--init-config=x", "config replace"),
+                           ("--agent-version-suffix=a b", "suffix"), ("--routing=pigeons", "unrecognized routing option")):
+        fails(node, "daemon", "--listen=127.0.0.1:0", option, code=None, saying=saying)

@@ -142,7 +142,7 @@ class Daemon:
         self.gateway_port = int(gateway[1]) if gateway else 0
         who = self.rpc("id")
         self.peer_id = who["ID"]
-        self.addresses = self.loopback_addresses()
+        self.addresses = [] if "--offline" in words else self.loopback_addresses()
         return self
 
     def loopback_addresses(self):
