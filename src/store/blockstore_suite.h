@@ -344,7 +344,7 @@ static inline err_t suite_many(task_t *t, suite_t *s, blockstore_t *bs)
 {
     static const size_t lengths[] = {0, 10, 2000, 262144, 5000, 1 << 20};
     cid_t cids[130];
-    size_t n = 0, found;
+    size_t n = 0, found = 0;
     SUITE_ERR(OK, suite_put_range(t, bs, 0, 100, 3000)); /* neighbours, more than one trip takes */
     for (uint64_t i = 0; i < 100; i++)
         cids[n++] = suite_cid(i, 3000);
