@@ -1,5 +1,6 @@
 /* files: the commands over the mutable tree: what they send, and what their answers look like. */
 #include "cli/commands_internal.h"
+#include "cli/json_depth.h"
 #include <inttypes.h>
 #include <stdlib.h>
 #include <time.h>
@@ -125,8 +126,7 @@ typedef struct listing_line {
 typedef struct listing {
     cli_t *c;
     buf_t entry; /* the one that is being read */
-    size_t depth;
-    bool in_string, is_escaped;
+    json_depth_t at;
     listing_line_t *lines;
     size_t count, cap;
 } listing_t;
@@ -161,17 +161,12 @@ static err_t end_entry(listing_t *l)
 
 static err_t read_byte(listing_t *l, uint8_t byte)
 {
-    bool opens = !l->in_string && (byte == '{' || byte == '['),
-         closes = !l->in_string && (byte == '}' || byte == ']');
-    if (byte == '"' && !l->is_escaped)
-        l->in_string = !l->in_string;
-    l->is_escaped = l->in_string && byte == '\\' && !l->is_escaped;
-    l->depth += opens;
-    if (l->depth >= ENTRY_DEPTH)
+    json_depth_step_t step = json_depth_take(&l->at, byte);
+    if (l->at.depth >= ENTRY_DEPTH)
         TRY(buf_append_u8(&l->entry, byte));
-    if (!closes || !l->depth)
+    if (step != JSON_DEPTH_CLOSES || !l->at.depth)
         return OK;
-    return l->depth-- == ENTRY_DEPTH ? end_entry(l) : OK;
+    return l->at.depth-- == ENTRY_DEPTH ? end_entry(l) : OK;
 }
 
 static err_t read_listing(task_t *t, void *arg, bytes_t data)

@@ -1,6 +1,7 @@
 /* print_ls: listings in columns, spaced as Kubo's are: a column is as wide as its widest cell and a space, at
  * least one character for whole listings and ten for streamed ones, whose widths nobody knows beforehand. */
 #include "cli/commands_internal.h"
+#include "cli/json_depth.h"
 #include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -173,8 +174,8 @@ typedef struct ls {
     FILE *spill; /* those before them */
     char *hash;
     columns_t columns;
-    bool has_titles, in_string, is_escaped;
-    size_t depth;
+    bool has_titles;
+    json_depth_t at;
 } ls_t;
 
 static err_t spill(ls_t *l)
@@ -263,24 +264,20 @@ static err_t end_folder(ls_t *l)
 
 static err_t take_byte(ls_t *l, uint8_t byte)
 {
-    bool opens = !l->in_string && (byte == '{' || byte == '['),
-         closes = !l->in_string && (byte == '}' || byte == ']');
-    if (byte == '"' && !l->is_escaped)
-        l->in_string = !l->in_string;
-    l->is_escaped = l->in_string && byte == '\\' && !l->is_escaped;
-    l->depth += opens;
-    if (opens && (l->depth == LINKS_DEPTH - 1 || l->depth == LINKS_DEPTH + 1))
+    json_depth_step_t step = json_depth_take(&l->at, byte);
+    bool opens = step == JSON_DEPTH_OPENS;
+    if (opens && (l->at.depth == LINKS_DEPTH - 1 || l->at.depth == LINKS_DEPTH + 1))
         buf_clear(&l->piece); /* a folder or a link begins */
-    if (l->depth >= LINKS_DEPTH - 1)
+    if (l->at.depth >= LINKS_DEPTH - 1)
         TRY(buf_append_u8(&l->piece, byte));
-    if (opens && l->depth == LINKS_DEPTH)
+    if (opens && l->at.depth == LINKS_DEPTH)
         return begin_folder(l);
-    if (!closes)
+    if (step != JSON_DEPTH_CLOSES)
         return OK;
-    if (!l->depth)
+    if (!l->at.depth)
         return fail(ERR_PROTOCOL, "the node's answer is not JSON");
-    l->depth--;
-    return l->depth == LINKS_DEPTH ? take_link(l) : l->depth == LINKS_DEPTH - 1 ? end_folder(l) : OK;
+    l->at.depth--;
+    return l->at.depth == LINKS_DEPTH ? take_link(l) : l->at.depth == LINKS_DEPTH - 1 ? end_folder(l) : OK;
 }
 
 static err_t take_bytes(task_t *t, void *arg, bytes_t data)
