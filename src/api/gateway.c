@@ -398,7 +398,7 @@ static err_t set_common_headers(const gateway_settings_t *s, exchange_t *x)
     return OK;
 }
 
-static err_t answer_within_limit(task_t *t, api_t *api, exchange_t *x)
+static err_t answer_within_limit(task_t *t, api_t *api, exchange_t *x, bool is_routing)
 {
     uint64_t max = api->gateway.max_concurrent;
     if (max && api->gateway_running >= max) {
@@ -406,7 +406,7 @@ static err_t answer_within_limit(task_t *t, api_t *api, exchange_t *x)
         return reply_text(t, x, 429, "too many requests at once: try again later\n");
     }
     api->gateway_running++;
-    err_t e = serve_request(t, api, x);
+    err_t e = is_routing ? routing_v1_serve(t, api, x) : serve_request(t, api, x);
     api->gateway_running--;
     return e;
 }
@@ -417,10 +417,9 @@ static err_t answer(task_t *t, api_t *api, exchange_t *x)
         return exchange_begin(x, 200, 0);
     TRY(set_common_headers(&api->gateway, x));
     bool is_options = !strcmp(x->method, "OPTIONS");
-    if (!is_options && api->gateway.exposes_routing && routing_v1_is_path(x->path))
-        return routing_v1_serve(t, api, x);
-    if (!is_options && (!strcmp(x->method, "GET") || !strcmp(x->method, "HEAD")))
-        return answer_within_limit(t, api, x);
+    bool is_routing = api->gateway.exposes_routing && routing_v1_is_path(x->path);
+    if (!is_options && (is_routing || !strcmp(x->method, "GET") || !strcmp(x->method, "HEAD")))
+        return answer_within_limit(t, api, x, is_routing);
     TRY(exchange_set_header(x, "Allow", "GET, HEAD, OPTIONS"));
     return is_options ? exchange_begin(x, 200, 0) : reply_text(t, x, 405, "405 - Method Not Allowed\n");
 }
