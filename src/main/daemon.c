@@ -98,19 +98,25 @@ static void print_swarm(node_t *n)
 static err_t announce_faces(task_t *t, node_t *n, const faces_t *f)
 {
     char text[128];
-    net_addr_t at = http_server_address(f->rpc);
-    TRY(repo_write_address(t, node_repo(n), REPO_API, node_endpoint_print(&at, text)));
-    printf("RPC API server listening on %s\n", text);
-    char webui[NET_ADDR_TEXT_MAX];
-    printf("WebUI: http://%s/webui\n", net_addr_print(&at, webui));
-    if (api_has_authorizations(f->api))
-        printf("RPC API access is limited by the rules defined in API.Authorizations\n");
+    net_addr_t at;
+    if (f->rpc) {
+        at = http_server_address(f->rpc);
+        TRY(repo_write_address(t, node_repo(n), REPO_API, node_endpoint_print(&at, text)));
+        printf("RPC API server listening on %s\n", text);
+        char webui[NET_ADDR_TEXT_MAX];
+        printf("WebUI: http://%s/webui\n", net_addr_print(&at, webui));
+        if (api_has_authorizations(f->api))
+            printf("RPC API access is limited by the rules defined in API.Authorizations\n");
+    }
     if (f->n_gateways) {
         at = http_server_address(f->gateways[0]);
         char url[NET_ADDR_TEXT_MAX + 8], host[NET_ADDR_TEXT_MAX];
         snprintf(url, sizeof url, "http://%s", net_addr_print(&at, host));
         TRY(repo_write_address(t, node_repo(n), REPO_GATEWAY, url));
-        printf("Gateway server listening on %s\n", node_endpoint_print(&at, text));
+        for (size_t i = 0; i < f->n_gateways; i++) {
+            at = http_server_address(f->gateways[i]);
+            printf("Gateway server listening on %s\n", node_endpoint_print(&at, text));
+        }
         if (config_bool(repo_config(node_repo(n)), "Gateway.ExposeRoutingAPI", true))
             printf("Routing V1 API exposed at %s/routing/v1\n", url);
     }
@@ -124,13 +130,35 @@ static err_t announce_faces(task_t *t, node_t *n, const faces_t *f)
     return OK;
 }
 
+/* The n-th address of a face: the setting is one or a list of them, "" and [] are none at all. NULL: no more.
+ */
+static const char *face_address(const config_t *config, const char *key, const char *otherwise, size_t n)
+{
+    bool is_list = config_has(config, key) && !config_str(config, key, NULL);
+    const char *text = is_list ? config_item(config, key, n) : n ? NULL : config_str(config, key, otherwise);
+    return text && *text ? text : NULL;
+}
+
+static err_t open_gateways(faces_t *f, const config_t *config, const char *port)
+{
+    const char *at;
+    if (port)
+        return faces_open_gateway(f, port, NULL);
+    for (size_t i = 0; (at = face_address(config, "Addresses.Gateway", "/ip4/127.0.0.1/tcp/8080", i)); i++)
+        TRY(faces_open_gateway(f, NULL, at));
+    return OK;
+}
+
 static err_t open_faces(node_t *n, faces_t *f, const cli_t *c)
 {
     const config_t *config = repo_config(node_repo(n));
-    TRY(faces_open_rpc(f, cli_option(c, "api-port", 0), config_str(config, "Addresses.API", NULL)));
-    const char *gateway = config_str(config, "Addresses.Gateway", "/ip4/127.0.0.1/tcp/8080");
-    if (*gateway || cli_option(c, "gateway-port", 0))
-        TRY(faces_open_gateway(f, cli_option(c, "gateway-port", 0), gateway));
+    const char *port = cli_option(c, "api-port", 0);
+    const char *rpc = face_address(config, "Addresses.API", "/ip4/127.0.0.1/tcp/5001", 0);
+    if (port || rpc)
+        TRY(faces_open_rpc(f, port, rpc));
+    if (!port && face_address(config, "Addresses.API", NULL, 1))
+        log_warn("the RPC is served at one address: the first of Addresses.API");
+    TRY(open_gateways(f, config, cli_option(c, "gateway-port", 0)));
     return faces_open_metrics(f, cli_option(c, "metrics-port", 0));
 }
 

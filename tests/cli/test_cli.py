@@ -9,6 +9,7 @@ import socket
 import subprocess
 import threading
 import time
+import urllib.request
 
 import nodes
 from nodes import check, fails, wait_until
@@ -492,3 +493,22 @@ def test_options_of_kubos_daemon_that_cannot_be_kept(shop):
     for option, saying in (("--mount", "mounting"), ("--disable-transport-encryption", "encrypted"), ("--init-config=x", "config replace"),
                            ("--agent-version-suffix=a b", "suffix"), ("--routing=pigeons", "unrecognized routing option")):
         fails(node, "daemon", "--listen=127.0.0.1:0", option, code=None, saying=saying)
+
+
+def test_addresses_in_lists(shop):
+    """Addresses.API and Addresses.Gateway are one address or a list; an empty one is none."""
+    node, loopback = shop.node("lists", start=False), "/ip4/127.0.0.1/tcp/0"
+    for key, value in (("API", [loopback]), ("Gateway", [loopback, loopback]), ("Swarm", [loopback])):
+        node.run("config", "--json", f"Addresses.{key}", json.dumps(value))
+    words = ["node", "--offline", "--metrics-port=0"]
+    node.start_words = lambda: words
+    node.start("--offline")
+    ports = set(re.findall(r"Gateway server listening on /ip4/127\.0\.0\.1/tcp/(\d+)", node.out_path.read_text()))
+    check(len(ports) == 2 and node.api_port not in (0, 5001), f"{ports} {node.api_port}")
+    for port in ports:
+        with urllib.request.urlopen(f"http://127.0.0.1:{port}/ipfs/bafkqabtimvwgy3yk", timeout=60) as answer:
+            check(answer.read() == b"hello\n", port)
+    node.run("config", "--json", "Addresses.Gateway", "[]")
+    node.stop()
+    node.start("--offline")
+    check(not node.gateway_port and not (node.repo / "gateway").exists(), "no gateway was asked for")
