@@ -5,11 +5,11 @@
 
 static json_t *figures(const import_kubo_result_t *v)
 {
-    return json_pack("{s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:b, s:b, s:I}", "Blocks",
+    return json_pack("{s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:b, s:b, s:I}", "Blocks",
                      (json_int_t)v->blocks, "BlocksHere", (json_int_t)v->blocks_here, "BlocksBad",
                      (json_int_t)v->blocks_bad, "Bytes", (json_int_t)v->bytes, "TotalBytes",
-                     (json_int_t)v->total_bytes, "Pins", (json_int_t)v->pins, "PinsHere",
-                     (json_int_t)v->pins_here, "Keys", (json_int_t)v->keys, "KeysHere",
+                     (json_int_t)v->total_bytes, "Refs", (json_int_t)v->refs, "Pins", (json_int_t)v->pins,
+                     "PinsHere", (json_int_t)v->pins_here, "Keys", (json_int_t)v->keys, "KeysHere",
                      (json_int_t)v->keys_here, "Names", (json_int_t)v->names, "Settings",
                      (json_int_t)v->settings, "Identity", (int)v->has_identity, "Files", (int)v->has_files,
                      "Warnings", (json_int_t)v->warnings);

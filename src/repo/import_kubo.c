@@ -10,7 +10,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 
-enum { READERS = 4, TELL_MS = 200, PIN_BATCH = 256, RECORD_MAX_BYTES = 16 << 10 };
+enum { READERS = 4, TELL_MS = 200, PIN_BATCH = 256, RECORD_MAX_BYTES = 16 << 10, REFS_WHY_MAX = 256 };
 #define STATE_COPY "import-kubo.tmp" /* the copy of Kubo's datastore */
 #define NEW_MARK                                                                                             \
     "import-kubo.new"     /* the repository was made for an import that has not taken the settings           \
@@ -19,6 +19,7 @@ enum { READERS = 4, TELL_MS = 200, PIN_BATCH = 256, RECORD_MAX_BYTES = 16 << 10 
 
 typedef struct import_run {
     repo_t *repo;
+    repo_import_t *import; /* keeps what is taken until it is pinned */
     const kubo_source_t *source;
     const import_kubo_options_t *options;
     import_kubo_result_t result;
@@ -27,6 +28,8 @@ typedef struct import_run {
     leveldb_read_t *state;
     pin_t *batch; /* PIN_BATCH of them */
     size_t n_batch;
+    uint64_t refs_left; /* that could not be taken */
+    char refs_why[REFS_WHY_MAX];
     gate_t telling;
     uint64_t told_ms;
 } import_run_t;
@@ -80,15 +83,59 @@ static err_t take_block(task_t *t, void *arg, const cid_t *cid, uint64_t size_by
     return tell_now_and_then(t, run);
 }
 
-static err_t take_blocks(task_t *t, import_run_t *run, repo_import_t *import)
+static err_t take_blocks(task_t *t, import_run_t *run)
 {
     TRY(flat_store_open_read_only(t, run->source->blocks, &run->from));
-    run->to = repo_import_blocks(import);
+    run->to = repo_import_blocks(run->import);
     run->result.total_bytes = run->source->block_bytes;
     err_t e = blockstore_each_parallel(t, run->from, READERS, take_block, run);
     blockstore_close(t, run->from);
     TRY(e);
-    return repo_import_sync(t, import);
+    return repo_import_sync(t, run->import);
+}
+
+/* ── references to files ─────────────────────────────────────────────────────────────────────── */
+/* Kubo's paths begin at the folder that holds its repository. */
+static err_t put_ref(task_t *t, import_run_t *run, bytes_t key, bytes_t record)
+{
+    filestore_ref_t ref;
+    AUTO(buf_t) path = {0};
+    const char *text, *base = run->source->path;
+    size_t len = strlen(base);
+    while (len && base[len - 1] == '/')
+        len--;
+    while (len && base[len - 1] != '/')
+        len--;
+    buf_init(&path, REPO_PATH_MAX + FILESTORE_PATH_MAX_BYTES);
+    TRY(kubo_ref_decode(key, record, &ref));
+    TRY(buf_printf(&path, "%.*s%.*s", (int)len, base, (int)ref.path.len, (const char *)ref.path.data));
+    TRY(buf_cstr(&path, &text));
+    return repo_import_put_ref(t, run->import, &ref.cid, text, ref.offset, ref.size);
+}
+
+static err_t take_ref(task_t *t, void *arg, bytes_t key, bytes_t record)
+{
+    import_run_t *run = arg;
+    err_t e = put_ref(t, run, key, record);
+    if (e && e != ERR_CORRUPT && e != ERR_DENIED && e != ERR_INVALID && e != ERR_LIMIT)
+        return e;
+    if (e && !run->refs_left++)
+        snprintf(run->refs_why, sizeof run->refs_why, "%s", error_text(e));
+    run->result.refs += !e;
+    return tell_now_and_then(t, run);
+}
+
+static err_t take_refs(task_t *t, import_run_t *run)
+{
+    TRY(leveldb_read_each(t, run->state, BYTES_LIT(KUBO_FILESTORE_PREFIX), take_ref, run));
+    TRY(repo_import_sync(t, run->import));
+    if (!run->refs_left)
+        return OK;
+    return warn(t, run, "%llu blocks that Kubo keeps in your files (--nocopy) were not taken: %s",
+                (unsigned long long)run->refs_left,
+                repo_filestore(run->repo)
+                    ? run->refs_why
+                    : "set Experimental.FilestoreEnabled to true, restart the node, and import again");
 }
 
 /* ── pins ────────────────────────────────────────────────────────────────────────────────────── */
@@ -380,10 +427,22 @@ static err_t take_identity(task_t *t, import_run_t *run)
                : repo_config_set_identity(t, run->repo, run->source->identity);
 }
 
+/* Before the repository is opened: the setting counts from then on. */
+static err_t enable_filestore(task_t *t, const char *path)
+{
+    char file[REPO_PATH_MAX + 64];
+    AUTO_PTR(config_t) c = NULL;
+    TRY(config_load(t, repo_file(path, "config", file), &c));
+    TRY(config_set(c, "Experimental.FilestoreEnabled", "true"));
+    return config_save(t, c, file);
+}
+
 err_t import_kubo_init(task_t *t, const char *path, const kubo_source_t *s)
 {
     char mark[REPO_PATH_MAX + 64];
     TRY(repo_init(t, path, NULL, s->identity));
+    if (config_bool(s->config, "Experimental.FilestoreEnabled", false))
+        TRY(enable_filestore(t, path));
     return fs_write_file(t, repo_file(path, NEW_MARK, mark), 0600, bytes_str(s->path));
 }
 
@@ -401,17 +460,19 @@ static err_t take_all(task_t *t, import_run_t *run)
 {
     char copy[REPO_PATH_MAX + 64];
     repo_file(run->repo->path, STATE_COPY, copy);
-    repo_import_t *import = repo_import_begin(run->repo); /* keeps the blocks until they are pinned */
+    run->import = repo_import_begin(run->repo);
     err_t e = take_settings(t, run);
     if (!e) /* before the blocks: what cannot be read here is better known soon */
         e = kubo_source_open_state(t, run->source, copy, &run->state);
     if (!e)
-        e = take_blocks(t, run, import);
+        e = take_blocks(t, run);
+    if (!e)
+        e = take_refs(t, run);
     if (!e)
         e = take_state(t, run);
     error_slot_t saved = *error_slot();
     leveldb_read_close(t, run->state);
-    repo_import_end(import);
+    repo_import_end(run->import);
     task_shield(t);
     (void)!fs_remove_tree(t, copy);
     task_unshield(t);

@@ -2,18 +2,19 @@
  * run again: what is here already is kept and costs a look-up, so that an import that was interrupted goes
  * on.
  *
- * What: all blocks, each verified; pins with their names; keys of the keystore; the root of the mutable file
- * tree; IPNS records of the keys that came along, so that their sequence numbers go on. The identity and the
- * settings only when asked for: a second node with the same identity would make both unreachable, and a
- * repository in use has settings of its own. Nothing of ours is replaced: where both have something under one
- * name, ours stays, and a warning tells; when our tree of files is not empty, Kubo's becomes its folder
- * /kubo. */
+ * What: all blocks, each verified; references to files (--nocopy), when the filestore is enabled here; pins
+ * with their names; keys of the keystore; the root of the mutable file tree; IPNS records of the keys that
+ * came along, so that their sequence numbers go on. The identity and the settings only when asked for: a
+ * second node with the same identity would make both unreachable, and a repository in use has settings of its
+ * own. Nothing of ours is replaced: where both have something under one name, ours stays, and a warning
+ * tells; when our tree of files is not empty, Kubo's becomes its folder /kubo. */
 #ifndef REPO_IMPORT_KUBO_H
 #define REPO_IMPORT_KUBO_H
 #include "repo/kubo_source.h"
 
 typedef struct import_kubo_result {
     uint64_t blocks, bytes, blocks_here, blocks_bad; /* taken; were here; damaged, and therefore not taken */
+    uint64_t refs;                                   /* blocks that stay in files */
     uint64_t pins, pins_here;
     uint64_t keys, keys_here;
     uint64_t names; /* IPNS records */
@@ -35,7 +36,8 @@ typedef struct import_kubo_options {
  * repository; ERR_IN_USE: Kubo was started meanwhile. Blocks are durable before the pins are. */
 MUST_CHECK err_t import_kubo(task_t *t, repo_t *r, const kubo_source_t *s, const import_kubo_options_t *o,
                              import_kubo_result_t *ret);
-/* Makes a new repository with the identity of Kubo's; the next import into it takes the settings, too.
+/* Makes a new repository with the identity of Kubo's, and with a filestore when Kubo has one; the next import
+ * into it takes the settings, too.
  * ERR_EXISTS, and the errors of repo_init. */
 MUST_CHECK err_t import_kubo_init(task_t *t, const char *path, const kubo_source_t *s);
 #endif

@@ -3,6 +3,7 @@
 #ifndef REPO_KUBO_SOURCE_H
 #define REPO_KUBO_SOURCE_H
 #include "repo/config.h"
+#include "repo/filestore.h"
 #include "repo/pins.h"
 #include "repo/repo.h"
 #include "store/leveldb_read.h"
@@ -30,11 +31,16 @@ MUST_CHECK err_t kubo_source_check_idle(task_t *t, const kubo_source_t *s);
 MUST_CHECK err_t kubo_source_open_state(task_t *t, const kubo_source_t *s, const char *folder,
                                         leveldb_read_t **ret);
 
-/* Keys of the datastore (ipfs/boxo pinning/pinner/dspinner, ipfs/kubo core/node, ipfs/boxo namesys). */
+/* Keys of the datastore (ipfs/boxo pinning/pinner/dspinner, ipfs/kubo core/node, ipfs/boxo namesys and
+ * filestore). */
 #define KUBO_PINS_PREFIX "/pins/pin/"
 #define KUBO_MFS_ROOT_KEY "/local/filesroot"
 #define KUBO_IPNS_PREFIX "/ipns/"
+#define KUBO_FILESTORE_PREFIX "/filestore/"
 /* A pin's record: a CBOR map of cid, mode, name and metadata. ERR_CORRUPT, ERR_LIMIT: the name is too long.
  */
 MUST_CHECK err_t kubo_pin_decode(bytes_t record, pin_t *ret);
+/* A reference of Kubo's filestore: the multihash in base32 in the key behind its prefix, a protobuf of path,
+ * offset and size. The path is borrowed from the record. ERR_CORRUPT. */
+MUST_CHECK err_t kubo_ref_decode(bytes_t key, bytes_t record, filestore_ref_t *ret);
 #endif

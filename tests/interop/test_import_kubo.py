@@ -83,3 +83,20 @@ def test_import_of_a_pebble_repository(shop):
     shop.daemons.append(ours)
     fails(ours, "repo", "import-kubo", kubo.repo, saying="pebbleds.*dag export")
     check(nodes.hash_tree(kubo.repo) == before, "Kubo's repository was changed")
+
+
+def test_import_of_references_to_files(shop):
+    kubo = shop.kubo("referring", start=False)
+    kubo.run("config", "--json", "Experimental.FilestoreEnabled", "true")
+    (shop.path("kept")).mkdir()
+    (shop.path("kept") / "file").write_bytes(nodes.make_bytes("kept", MIB))
+    root = kubo.text("add", "-Q", "--nocopy", shop.path("kept") / "file")
+    ours = Imported(shop, "taking")
+    said = ours.text("repo", "import-kubo", kubo.repo)
+    check("blocks that stay in your files: 4" in said, said)
+    check(ours.text("filestore", "ls") == kubo.text("filestore", "ls"), "the references")
+    check(ours.run("cat", root).stdout == nodes.make_bytes("kept", MIB), "cat")
+    other = Imported(shop, "without")
+    other.run("init")
+    result = other.run("repo", "import-kubo", kubo.repo, check_code=False)
+    check(result.returncode == 1 and b"4 blocks that Kubo keeps in your files" in result.stderr, f"without a filestore: {result}")
