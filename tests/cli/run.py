@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""Runs the tests of real processes. run.py PROGRAM [NAME-PART…]"""
+"""Runs the tests of real processes. run.py PROGRAM [--file NAME] [NAME-PART…]"""
 import importlib
 import pathlib
 import sys
@@ -11,8 +11,12 @@ import nodes
 
 def main(argv):
     program, *only = argv
+    files = "test_*.py"
+    if only[:1] == ["--file"]:
+        files = f"{only[1]}.py"
+        only = only[2:]
     runner = nodes.Runner()
-    for module in [importlib.import_module(path.stem) for path in sorted(here.glob("test_*.py"))]:
+    for module in [importlib.import_module(path.stem) for path in sorted(here.glob(files))]:
         for name, function in nodes.tests_of(module, only):
             with nodes.Workshop(program) as shop:
                 runner.run(name, run_test, function, shop)

@@ -131,7 +131,7 @@ def test_methods_and_paths(shop):
 
 def raw_request(node, text):
     s = socket.create_connection(("127.0.0.1", node.api_port))
-    s.settimeout(60)
+    s.settimeout(300)
     s.sendall(text.encode())
     return s
 
