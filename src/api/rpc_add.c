@@ -203,7 +203,7 @@ static err_t add_entry(add_t *a)
         path = bytes_str(rpc_cid(a->r, &ref.cid, cid));
     a->has_dirs |= is_below;
     if (a->options.wraps || is_below)
-        TRY(tree_put(a->tree, path, &ref));
+        TRY(tree_put(a->t, a->tree, path, &ref));
     else
         TRY(add_root(a, path, &ref));
     return emit_added(a, path, &ref);
@@ -338,7 +338,7 @@ err_t rpc_add(task_t *t, rpc_t *r)
     add_t *a = xcalloc(1, sizeof *a);
     a->t = t;
     a->r = r;
-    a->tree = tree_new();
+    a->tree = tree_new(repo_path(node_repo(r->node)));
     buf_init(&a->line, 64 << 10);
     buf_init(&a->held, HELD_MAX_BYTES);
     buf_init(&a->root_names, ROOT_NAMES_MAX_BYTES);

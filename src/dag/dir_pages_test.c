@@ -15,14 +15,14 @@ static err_t make(task_t *t, blocks_t *blocks, size_t count, dag_ref_t *ret)
     o.inline_limit = 32;
     o.max_directory_links = 100;
     assert_ok(importer_new(t, blocks, &o, &im));
-    tree_t *tree = tree_new();
+    tree_t *tree = tree_new("/tmp");
     for (size_t i = 0; i < count; i++) {
         char name[32];
         dag_ref_t ref;
         snprintf(name, sizeof name, "name-%zu", i);
         bytes_t content = bytes_str(name);
         assert_ok(importer_add_file(t, im, source_of_bytes(&content), NULL, &ref));
-        assert_ok(tree_put(tree, bytes_str(name), &ref));
+        assert_ok(tree_put(t, tree, bytes_str(name), &ref));
     }
     assert_ok(tree_write(t, tree, im, true, NULL, NULL, ret));
     assert_ok(importer_flush(t, im));

@@ -330,18 +330,18 @@ static err_t directories(task_t *t, void *arg)
         import_options_init(&w.options);
         w.options.shard_threshold = sharded ? 1 : IMPORT_SHARD_THRESHOLD;
         world_init(&w, t);
-        tree_t *tree = tree_new();
+        tree_t *tree = tree_new("/tmp");
         dag_ref_t *refs = xcalloc(1000, sizeof *refs), root;
         for (int i = 0; i < 1000; i++) {
             char text[32];
             snprintf(text, sizeof text, "sub/dir/%d", i);
             refs[i] = add(&w, bytes_str(text));
-            assert_ok(tree_put(tree, bytes_str(text), &refs[i]));
+            assert_ok(tree_put(t, tree, bytes_str(text), &refs[i]));
         }
-        assert_err(tree_put(tree, BYTES_LIT("sub/dir"), &refs[0]), ERR_INVALID);
-        assert_err(tree_put(tree, BYTES_LIT("sub/dir/1/x"), &refs[0]), ERR_INVALID);
-        assert_err(tree_put(tree, BYTES_LIT("a/../b"), &refs[0]), ERR_INVALID);
-        assert_err(tree_put(tree, BYTES_LIT("x//b"), &refs[0]), ERR_INVALID);
+        assert_err(tree_put(t, tree, BYTES_LIT("sub/dir"), &refs[0]), ERR_INVALID);
+        assert_err(tree_put(t, tree, BYTES_LIT("sub/dir/1/x"), &refs[0]), ERR_INVALID);
+        assert_err(tree_put(t, tree, BYTES_LIT("a/../b"), &refs[0]), ERR_INVALID);
+        assert_err(tree_put(t, tree, BYTES_LIT("x//b"), &refs[0]), ERR_INVALID);
         assert_ok(tree_write(t, tree, w.importer, true, NULL, NULL, &root));
         tree_free(tree);
         assert_ok(importer_flush(t, w.importer));

@@ -252,7 +252,7 @@ static err_t add_files(run_t *r, dag_ref_t *ret)
         return add_input(r, strncmp(input, "stdin=", 6) ? input : input + 6, &r->row->meta, ret);
     }
     snprintf(text, sizeof text, "%s", r->row->input);
-    tree_t *tree = tree_new();
+    tree_t *tree = tree_new("/tmp");
     err_t e = OK;
     for (char *p = text; p && !e;) {
         char *next = strstr(p + 1, " named:");
@@ -264,7 +264,7 @@ static err_t add_files(run_t *r, dag_ref_t *ret)
         dag_ref_t ref;
         e = add_input(r, equals + 1, NULL, &ref);
         if (!e)
-            e = tree_put(tree, name, &ref);
+            e = tree_put(r->t, tree, name, &ref);
         p = next;
     }
     if (!e)
@@ -311,14 +311,14 @@ static err_t add_entry(run_t *r, const inputs_entry_t *entry, tree_t *tree, cons
         TRY(importer_add_symlink(r->t, r->importer, bytes_str(entry->target), &meta, &ref));
     else
         TRY(add_input(r, entry->data, &meta, &ref));
-    return tree_put(tree, buf_bytes(&path), &ref);
+    return tree_put(r->t, tree, buf_bytes(&path), &ref);
 }
 
 static err_t add_dir(run_t *r, dag_ref_t *ret)
 {
     inputs_dir_t *dir = inputs_dir_open(r->row->input);
     const char *prefix = r->row->wraps ? r->row->input + strlen("dir:") : "";
-    tree_t *tree = tree_new();
+    tree_t *tree = tree_new("/tmp");
     if (r->row->omits_empty_dirs)
         tree_omit_empty_dirs(tree);
     inputs_entry_t entry;
