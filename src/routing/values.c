@@ -187,6 +187,8 @@ static err_t get_everywhere(task_t *t, get_search_t *s)
     group_init(&g, s->routing->sched);
     routing_ask_routers(&g, s->routing, get_from_router, s);
     err_t e = routing_for_each_dht(t, s->routing, search_value, s);
+    if (s->n_valid >= s->how.quorum) /* enough is known: a slow router holds nobody up */
+        group_cancel(&g);
     err_t joined = group_join(t, &g);
     group_deinit(&g);
     return joined ? joined : e;

@@ -4,9 +4,11 @@ import http.server
 import json
 import re
 import shutil
+import socket
 import ssl
 import subprocess
 import threading
+import time
 
 import nodes
 from nodes import check, fails, wait_until
@@ -133,6 +135,18 @@ def test_a_router_keeps_names_for_us(shop):
     other = delegating(shop, "other-names", f"http://localhost:{server.gateway_port}/routing/v1/ipns")
     check(other.text("name", "resolve", name) == f"/ipfs/{cid}", "the name does not resolve through the router")
     check(other.text("routing", "findprovs", cid) == "", "a router for names was asked for providers")
+
+
+def test_a_silent_router_holds_nobody_up(shop):
+    giver, server, cid = provided(shop)
+    giver.run("name", "publish", f"/ipfs/{cid}")
+    with socket.create_server(("127.0.0.1", 0)) as silent:
+        node = delegating(shop, "hurried", f"http://127.0.0.1:{silent.getsockname()[1]}", "auto")
+        node.connect(server)
+        wait_until(lambda: any(p["Peer"] == server.peer_id for p in node.rpc("dht/inspect")["Peers"]), 60, "the table is filled")
+        begun = time.monotonic()
+        found = node.text("name", "resolve", "--dht-record-count=1", giver.peer_id)
+        check(found == f"/ipfs/{cid}" and time.monotonic() - begun < 12, f"{found} after {time.monotonic() - begun:.1f} s")
 
 
 class Answers(http.server.BaseHTTPRequestHandler):
