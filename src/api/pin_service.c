@@ -1,4 +1,5 @@
 #include "api/pin_service.h"
+#include "base/json_depth.h"
 #include "base/version.h"
 #include "net/http_fetch.h"
 #include "task/exchange.h"
@@ -54,10 +55,18 @@ static const char *text_of(json_t *o, const char *key)
     return text ? text : "";
 }
 
+/* NULL: not JSON, or nested so deeply that it is none of a service's answers. */
+static json_t *parse_answer(const buf_t *body)
+{
+    if (json_check_depth(buf_bytes(body), JSON_DEPTH_MAX))
+        return NULL;
+    return json_loadb((const char *)body->data, body->len, 0, NULL);
+}
+
 /* The body of a failure: {"error": {"reason": "…", "details": "…"}}. */
 static err_t refuse(int status, const buf_t *body)
 {
-    json_t *o = json_loadb((const char *)body->data, body->len, 0, NULL);
+    json_t *o = parse_answer(body);
     json_t *why = json_object_get(o, "error");
     err_t e =
         json_is_object(why)
@@ -100,7 +109,7 @@ static err_t request(task_t *t, const pin_service_t *s, const char *method, cons
         return refuse(f.status, &answer);
     if (!ret)
         return OK;
-    json_t *o = json_loadb((const char *)answer.data, answer.len, 0, NULL);
+    json_t *o = parse_answer(&answer);
     if (!o)
         return fail(ERR_PROTOCOL, "the remote pinning service's answer is not JSON");
     *ret = o;

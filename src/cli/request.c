@@ -1,4 +1,5 @@
 /* request: one call of the RPC: its target, its answer as JSON objects or bytes, its errors. */
+#include "base/json_depth.h"
 #include "cli/commands_internal.h"
 #include "wire/http_auth.h"
 #include <stdlib.h>
@@ -82,6 +83,7 @@ static err_t print_value_of(task_t *t, answer_t *a, bytes_t line)
     if (!a->print)
         return OK;
     json_error_t why;
+    TRY(json_check_depth(line, JSON_DEPTH_MAX));
     json_t *object = json_loadb((const char *)line.data, line.len, JSON_DECODE_ANY, &why);
     if (!object)
         return fail(ERR_PROTOCOL, "the node's answer is not JSON: %s", why.text);
@@ -179,7 +181,9 @@ static err_t on_read_body(task_t *t, void *arg, uint8_t *out, size_t cap, size_t
 /* The error that an answer tells: Kubo's JSON, or plain text. */
 static err_t error_of_answer(answer_t *a)
 {
-    json_t *object = json_loadb((const char *)a->pending.data, a->pending.len, 0, NULL);
+    bool is_shallow = !json_check_depth(buf_bytes(&a->pending), JSON_DEPTH_MAX);
+    json_t *object =
+        is_shallow ? json_loadb((const char *)a->pending.data, a->pending.len, 0, NULL) : NULL;
     const char *message = object ? json_text(object, "Message") : "";
     err_t code = a->status == 400   ? ERR_USAGE
                  : a->status == 404 ? ERR_NOT_FOUND

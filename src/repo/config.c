@@ -1,4 +1,5 @@
 #include "repo/config.h"
+#include "base/json_depth.h"
 #include "multi/multibase.h"
 #include "multi/peer_id.h"
 #include "repo/config_impl.h"
@@ -18,6 +19,7 @@ static bool is_secret(const char *path)
 static err_t load_object(bytes_t text, json_t **ret)
 {
     json_error_t error;
+    TRY(json_check_depth(text, JSON_DEPTH_MAX));
     json_t *root = json_loadb((const char *)text.data, text.len, JSON_REJECT_DUPLICATES, &error);
     if (!root)
         return fail(ERR_CORRUPT, "the config is not JSON: line %d: %s", error.line, error.text);
@@ -225,6 +227,7 @@ err_t config_set(config_t *c, const char *path, const char *value_json)
     if (is_secret(path))
         return fail(ERR_DENIED, "cannot show or change private key through API");
     json_error_t error;
+    TRY(json_check_depth(bytes_str(value_json), JSON_DEPTH_MAX - MAX_DEPTH));
     json_t *value = json_loads(value_json, JSON_DECODE_ANY | JSON_REJECT_DUPLICATES, &error);
     if (!value)
         return fail(ERR_INVALID, "%s: the value is not JSON: %s", path, error.text);

@@ -46,6 +46,35 @@ static void test_defaults(void **state)
         assert_non_null(strstr(config_item(c, "Bootstrap", i), "/p2p/"));
 }
 
+/* Far below what the JSON library takes, far above what a config holds. */
+static void test_nesting(void **state)
+{
+    AUTO_PTR(config_t) c = fresh(NULL);
+    AUTO_PTR(config_t) parsed = NULL;
+    AUTO(buf_t) text;
+    static const size_t depths[] = {64, 500, 2000, 100000};
+    buf_init(&text, 1 << 20);
+    for (size_t i = 0; i < ARRAY_LEN(depths); i++) {
+        const char *value;
+        buf_clear(&text);
+        for (size_t k = 0; k < depths[i]; k++)
+            assert_ok(buf_append(&text, BYTES_LIT("{\"a\":")));
+        assert_ok(buf_append_u8(&text, '1'));
+        for (size_t k = 0; k < depths[i]; k++)
+            assert_ok(buf_append_u8(&text, '}'));
+        assert_ok(buf_cstr(&text, &value));
+        if (!i) {
+            assert_ok(config_set(c, "Deep", value));
+            assert_ok(config_parse(buf_bytes(&text), &parsed));
+            assert_ok(config_replace(c, buf_bytes(&text)));
+            continue;
+        }
+        assert_err(config_set(c, "Deep", value), ERR_LIMIT);
+        assert_err(config_parse(buf_bytes(&text), &parsed), ERR_LIMIT);
+        assert_err(config_replace(c, buf_bytes(&text)), ERR_INVALID);
+    }
+}
+
 static void test_typed_values(void **state)
 {
     AUTO_PTR(config_t) c = NULL;
@@ -309,15 +338,11 @@ static void test_check(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_check),
-        cmocka_unit_test(test_defaults),
-        cmocka_unit_test(test_typed_values),
-        cmocka_unit_test(test_units),
-        cmocka_unit_test(test_get_and_set),
-        cmocka_unit_test(test_secret),
-        cmocka_unit_test(test_identity),
-        cmocka_unit_test(test_profiles),
-        cmocka_unit_test(test_unknown_keys_are_kept),
+        cmocka_unit_test(test_check),    cmocka_unit_test(test_defaults),
+        cmocka_unit_test(test_nesting),  cmocka_unit_test(test_typed_values),
+        cmocka_unit_test(test_units),    cmocka_unit_test(test_get_and_set),
+        cmocka_unit_test(test_secret),   cmocka_unit_test(test_identity),
+        cmocka_unit_test(test_profiles), cmocka_unit_test(test_unknown_keys_are_kept),
         cmocka_unit_test(test_files),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

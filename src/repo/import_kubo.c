@@ -399,7 +399,7 @@ static err_t take_setting(task_t *t, import_run_t *run, const char *path)
     err_t e =
         text ? repo_config_set(t, run->repo, path, text) : fail(ERR_NO_MEMORY, "no memory for a setting");
     free(text);
-    if (e == ERR_INVALID)
+    if (e == ERR_INVALID || e == ERR_LIMIT)
         return warn(t, run, "the setting %s was not taken: %s", path, error_text(e));
     TRY(e);
     run->result.settings++;

@@ -1,4 +1,5 @@
 #include "repo/kubo_source.h"
+#include "base/json_depth.h"
 #include "repo/config_impl.h"
 #include "repo/repo_impl.h"
 #include <fcntl.h>
@@ -97,6 +98,7 @@ static err_t read_spec(task_t *t, kubo_source_t *s)
     err_t e = fs_read_file(t, repo_file(s->path, "datastore_spec", file), SMALL_FILE_MAX, &content);
     if (e)
         return fail_also(e, "%s has no datastore_spec that can be read", s->path);
+    TRY(json_check_depth(buf_bytes(&content), JSON_DEPTH_MAX));
     json_t *spec = json_loadb((const char *)content.data, content.len, 0, NULL);
     e = spec ? take_spec(s, spec) : fail(ERR_CORRUPT, "%s/datastore_spec is not JSON", s->path);
     json_decref(spec);
@@ -118,7 +120,7 @@ static void read_usage(task_t *t, kubo_source_t *s)
     AUTO(buf_t) content;
     buf_init(&content, 256);
     snprintf(file, sizeof file, "%s/diskUsage.cache", s->blocks);
-    if (fs_read_file(t, file, 255, &content))
+    if (fs_read_file(t, file, 255, &content) || json_check_depth(buf_bytes(&content), JSON_DEPTH_MAX))
         return;
     json_t *usage = json_loadb((const char *)content.data, content.len, 0, NULL);
     json_int_t bytes = json_integer_value(json_object_get(usage, "diskUsage"));

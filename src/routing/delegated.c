@@ -1,4 +1,5 @@
 #include "routing/delegated.h"
+#include "base/json_depth.h"
 #include "net/http_fetch.h"
 #include <jansson.h>
 #include <stdio.h>
@@ -53,6 +54,7 @@ static err_t take_record(json_t *o, routed_peer_t *ret)
 
 err_t delegated_parse_record(bytes_t json, routed_peer_t *ret)
 {
+    TRY(json_check_depth(json, JSON_DEPTH_MAX));
     json_t *o = json_loadb((const char *)json.data, json.len, 0, NULL);
     err_t e = json_is_object(o) ? take_record(o, ret) : fail(ERR_INVALID, "a record that is no JSON object");
     json_decref(o);
@@ -110,6 +112,7 @@ static err_t end_records(records_t *r, const char *member)
         give_line(r, buf_bytes(&r->pending));
         return OK;
     }
+    TRY(json_check_depth(buf_bytes(&r->pending), JSON_DEPTH_MAX));
     json_t *answer = json_loadb((const char *)r->pending.data, r->pending.len, 0, NULL), *o;
     size_t i;
     if (!json_is_object(answer)) {

@@ -186,7 +186,9 @@ def test_strange_routers(shop):
     answers = [((200, "application/json", json.dumps({"Providers": [record]}).encode()), True), ((200, "application/x-ndjson", line + b"\n"), True),
                ((200, "application/x-ndjson", b"\n{\n[]\n" + line), True), ((200, "application/x-ndjson", many), True),
                ((200, "application/json", b'{"Providers":[1,{},{"ID":5},null]}'), False), ((200, "application/json", b"<html>"), False),
-               ((200, "application/json", b'{"Providers":' + b"[" * 100000), False), ((404, "text/plain", b"nothing"), False),
+               ((200, "application/json", b'{"Providers":' + b"[" * 100000), False),
+               ((200, "application/json", b'{"Providers":' * 1500 + b"1" + b"}" * 1500), False),
+               ((200, "application/x-ndjson", b'{"Addrs":' * 1500 + b"1" + b"}" * 1500 + b"\n"), False), ((404, "text/plain", b"nothing"), False),
                ((500, "text/plain", b"broken"), False), ((302, "text/plain", b""), False), ((200, "application/x-ndjson", b"x" * 200000), False),
                ((200, "application/json", b" " * (5 << 20)), False)]
     server = router(None)
