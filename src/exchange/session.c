@@ -272,7 +272,7 @@ static err_t find_or_wait(task_t *t, bitswap_session_t *s, const cid_t *cid, wai
             e = blockstore_get(t, s->b->config.blocks, cid, ret_block);
         if (e == ERR_CORRUPT) { /* what is here is damaged: fetched anew */
             log_warn("a stored block is damaged and fetched again", LOG_ERR(e));
-            TRY(blockstore_remove(t, s->b->config.blocks, cid, 1));
+            TRY(blockstore_discard(t, s->b->config.blocks, cid));
         } else if (e != ERR_NOT_FOUND) {
             return e;
         }

@@ -312,11 +312,12 @@ static const file_ops_t file_ops = {
     .close = close_file,
 };
 
+/* What somebody put in a file's place must not hold a worker: a pipe would until a writer comes. */
 static void open_worker(void *arg)
 {
     file_op_t *op = arg;
     do
-        op->fd = open(op->path, op->open_flags | O_CLOEXEC, op->mode);
+        op->fd = open(op->path, op->open_flags | O_CLOEXEC | O_NONBLOCK | O_NOCTTY, op->mode);
     while (op->fd < 0 && errno == EINTR);
     op->e = op->fd < 0 ? fail_path(errno, "open", op->path) : OK;
 }

@@ -114,6 +114,7 @@ static err_t read_ref(task_t *t, const filestore_t *fs, const filestore_ref_t *r
     err_t e = ref->size ? read_file(t, fs, ref, block->data) : OK;
     if (e == ERR_CANCELED || e == ERR_TIMEOUT)
         return e;
+    bool is_our_want = e == ERR_LIMIT || e == ERR_NO_MEMORY; /* of descriptors, say: nothing about the file */
     *ret_status = e == ERR_NOT_FOUND ? FILESTORE_NO_FILE
                   : e == ERR_EOF     ? FILESTORE_CHANGED
                                      : FILESTORE_FILE_ERROR;
@@ -121,7 +122,7 @@ static err_t read_ref(task_t *t, const filestore_t *fs, const filestore_ref_t *r
         return fail(ERR_CORRUPT, "the file is shorter than it was. %.*s offset %" PRIu64, len, path,
                     ref->offset);
     if (e)
-        return fail(ERR_CORRUPT, "cannot read %.*s: %s", len, path, error_name(e));
+        return fail(is_our_want ? e : ERR_CORRUPT, "cannot read %.*s: %s", len, path, error_name(e));
     *ret_status = FILESTORE_CHANGED;
     if (cid_verify(cid, block_bytes(block)))
         return fail(ERR_CORRUPT, "data in file did not match. %.*s offset %" PRIu64, len, path, ref->offset);
@@ -229,6 +230,12 @@ static err_t remove_many(task_t *t, blockstore_t *bs, const cid_t *cids, size_t 
     return kv_commit(t, fs->state, &batch);
 }
 
+static err_t discard(task_t *t, blockstore_t *bs, const cid_t *cid)
+{
+    blockstore_t *main = self(bs)->main;
+    return blockstore_has(t, main, cid) ? blockstore_discard(t, main, cid) : OK;
+}
+
 typedef struct each_run {
     filestore_t *fs;
     blockstore_visit_fn visit;
@@ -310,6 +317,7 @@ filestore_t *filestore_new(blockstore_t *main, kv_t *state, const char *root)
         .settle = o->settle ? settle : NULL,
         .sync = o->sync ? sync_main : NULL,
         .losses = o->losses ? losses : NULL,
+        .discard = discard,
         .wrong_is_absent = o->wrong_is_absent,
     };
     fs->base.ops = &fs->ops;

@@ -85,6 +85,11 @@ static err_t remove_many(task_t *t, blockstore_t *bs, const cid_t *cids, size_t 
     return self(bs)->store->ops->remove(t, self(bs)->store, cids, n);
 }
 
+static err_t discard(task_t *t, blockstore_t *bs, const cid_t *cid)
+{
+    return blockstore_discard(t, self(bs)->store, cid);
+}
+
 static err_t each(task_t *t, blockstore_t *bs, blockstore_visit_fn visit, void *arg)
 {
     return self(bs)->store->ops->each(t, self(bs)->store, visit, arg);
@@ -122,6 +127,7 @@ blockstore_t *guard_new(blockstore_t *store, gc_t *gc, room_t *room, bool waits)
         .settle = store->ops->settle ? settle : NULL,
         .sync = store->ops->sync ? sync_store : NULL,
         .losses = store->ops->losses ? losses : NULL,
+        .discard = discard,
         .wrong_is_absent = store->ops->wrong_is_absent,
     };
     g->base.ops = &g->ops;

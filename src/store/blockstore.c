@@ -194,6 +194,11 @@ err_t blockstore_remove(task_t *t, blockstore_t *bs, const cid_t *cids, size_t n
     return n ? bs->ops->remove(t, bs, cids, n) : OK;
 }
 
+err_t blockstore_discard(task_t *t, blockstore_t *bs, const cid_t *cid)
+{
+    return bs->ops->discard ? bs->ops->discard(t, bs, cid) : bs->ops->remove(t, bs, cid, 1);
+}
+
 err_t blockstore_each(task_t *t, blockstore_t *bs, blockstore_visit_fn visit, void *arg)
 {
     return bs->ops->each(t, bs, visit, arg);

@@ -30,6 +30,7 @@ typedef struct blockstore_ops {
     err_t (*settle)(task_t *t, blockstore_t *bs, void **state);
     err_t (*sync)(task_t *t, blockstore_t *bs); /* NULL: all that can be read is durable */
     uint64_t (*losses)(const blockstore_t *bs); /* NULL when sync is */
+    err_t (*discard)(task_t *t, blockstore_t *bs, const cid_t *cid); /* NULL: remove does it */
     bool wrong_is_absent; /* bytes that do not hash to the CID count as no block: the next put writes it */
 } blockstore_ops_t;
 struct blockstore {
@@ -81,6 +82,9 @@ MUST_CHECK err_t blockstore_size(task_t *t, blockstore_t *bs, const cid_t *cid,
 bool blockstore_has(task_t *t, blockstore_t *bs, const cid_t *cid);
 MUST_CHECK err_t blockstore_remove(task_t *t, blockstore_t *bs, const cid_t *cids,
                                    size_t n); /* absent ones are fine */
+/* Makes room for a sound copy of a block whose bytes here turned out damaged. What only refers to bytes
+ * elsewhere (to a file on a disk that may come back) stays. */
+MUST_CHECK err_t blockstore_discard(task_t *t, blockstore_t *bs, const cid_t *cid);
 MUST_CHECK err_t blockstore_each(task_t *t, blockstore_t *bs, blockstore_visit_fn visit, void *arg);
 /* The same with `n_tasks` tasks that visit side by side, while another one lists. */
 MUST_CHECK err_t blockstore_each_parallel(task_t *t, blockstore_t *bs, size_t n_tasks,

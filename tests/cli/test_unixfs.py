@@ -99,3 +99,25 @@ def test_filestore(shop):
     check(len(node.text("filestore", "ls").splitlines()) == 2, "forgotten")
     path.unlink()
     check(all(line.startswith("no-file") for line in node.text("filestore", "verify").splitlines()), "no file")
+
+
+def test_filestore_beside_changing_files(shop):
+    """Files that are away for a while, or that something else stands in for: a node goes on, and its references stay."""
+    node = shop.node("away", {"Experimental.FilestoreEnabled": True})
+    paths = [shop.file(f"away-{i}", 1000) for i in range(8)]
+    cids = [node.text("add", "-Q", "--nocopy", path) for path in paths]
+    for path in paths:
+        path.rename(f"{path}.kept")
+        os.mkfifo(path)  # nobody writes to it: reading would wait for ever
+    for cid in cids:
+        fails(node, "cat", "--timeout=50ms", cid, saying="not found in time|time is over")
+    check(node.text("add", "-Q", stdin=b"beside") != "", "the node's workers wait for pipes")
+    paths[0].unlink()
+    paths[1].unlink()
+    paths[1].symlink_to("/dev/zero")
+    said = [line.split()[0] for line in node.text("filestore", "verify", "--file-order").splitlines()]
+    check(said == ["no-file", "changed"] + ["error"] * 6, said)
+    for path, cid in zip(paths, cids):
+        os.replace(f"{path}.kept", path)
+        check(node.run("cat", "--offline", cid).stdout == path.read_bytes(), f"{path}: the reference is lost")
+
