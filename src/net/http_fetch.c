@@ -4,6 +4,8 @@
 #include <strings.h>
 
 enum { PIECE_BYTES = 16 << 10, HOST_MAX_BYTES = 256, CONNECT_TIMEOUT_MS = 15000 };
+/* What an answer may take on the wire for its body: a byte a chunk is the worst of honest framing. */
+enum { FRAMING_FACTOR = 8, FRAMING_BYTES = 1 << 20 };
 
 typedef struct target {
     bool is_secure;
@@ -173,7 +175,7 @@ typedef struct fetching {
     link_t link;
     http_client_t http;
     uint8_t *in; /* PIECE_BYTES */
-    uint64_t in_bytes;
+    uint64_t in_bytes, wire_bytes;
     bool is_done;
 } fetching_t;
 
@@ -249,6 +251,16 @@ static err_t take_events(task_t *t, fetching_t *x, bool *ret_any)
     return OK;
 }
 
+/* Interim answers and chunk extensions without end are no body, and end here. */
+static err_t count_wire(fetching_t *x, size_t n)
+{
+    uint64_t max = FRAMING_FACTOR * (uint64_t)x->f->max_in_bytes + FRAMING_BYTES;
+    x->wire_bytes += n;
+    return !x->f->max_in_bytes || x->wire_bytes <= max
+               ? OK
+               : fail(ERR_LIMIT, "%.100s: an answer that is mostly framing", x->f->url);
+}
+
 static err_t read_answer(task_t *t, fetching_t *x)
 {
     bool any;
@@ -260,6 +272,7 @@ static err_t read_answer(task_t *t, fetching_t *x)
             TRY(take_events(t, x, &any));
             return x->is_done ? OK : fail(ERR_EOF, "the answer ended early");
         }
+        TRY(count_wire(x, n));
         for (bytes_t in = bytes_of(x->in, n); in.len && !x->is_done; in = bytes_slice(in, used, in.len)) {
             TRY(http_client_feed(&x->http, in, &used));
             TRY(take_events(t, x, &any));

@@ -128,6 +128,21 @@ static void failures(task_t *t, server_t *s)
     }
 }
 
+/* Interim answers and nothing else, as long as somebody listens. */
+static void framing_without_end(task_t *t, server_t *s)
+{
+    static const char interim[] = "HTTP/1.1 100 Continue\r\n\r\n";
+    enum { COUNT = 2 << 20 };
+    char *answer = xcalloc(1, COUNT + sizeof interim);
+    for (size_t at = 0; at < COUNT; at += sizeof interim - 1)
+        memcpy(answer + at, interim, sizeof interim - 1);
+    http_fetch_t f = {.url = "http://10.0.0.1:8000/", .max_in_bytes = 20};
+    s->answer = answer;
+    assert_err(http_fetch(t, &f), ERR_LIMIT);
+    s->answer = "";
+    free(answer);
+}
+
 static err_t all(task_t *t, void *arg)
 {
     server_t s = {0};
@@ -141,6 +156,7 @@ static err_t all(task_t *t, void *arg)
     whole_answers(t, &s);
     bodies_go_out(t, &s);
     failures(t, &s);
+    framing_without_end(t, &s);
     group_stop(t, &g);
     group_deinit(&g);
     listener_close(s.listener);
