@@ -107,8 +107,9 @@ void http_on_connection(void *arg, struct MHD_Connection *connection, void **con
             return;
         stop_waiting(c);
         drop_unstarted(c);
-        if (s->conns.count-- >= s->conns.max) /* only its next run listens again */
-            sched_post(s->sched, &s->run_again);
+        s->conns.count--;
+        /* Out of places, or of descriptors (which it tells nobody), only its next run listens again. */
+        sched_post(s->sched, &s->run_again);
         free(c);
         *context = NULL;
         return;

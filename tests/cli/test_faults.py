@@ -7,6 +7,7 @@ import os
 import pathlib
 import pty
 import re
+import resource
 import shutil
 import signal
 import socket
@@ -513,6 +514,18 @@ def test_many_clients_at_once(shop):
     check(node.run("cat", cid).stdout == shop.path("c").read_bytes(), "the RPC answers others")
     for s in silent:
         s.close()
+
+
+def test_out_of_descriptors(shop):
+    """Connections that take every descriptor: when they are gone, the node answers again."""
+    node = shop.node("short")
+    pid = node.process.pid
+    resource.prlimit(pid, resource.RLIMIT_NOFILE, (48, 48))
+    held = [socket.create_connection(("127.0.0.1", port)) for _ in range(100) for port in (node.gateway_port, node.api_port)]
+    wait_until(lambda: len(os.listdir(f"/proc/{pid}/fd")) >= 47, 60, "no descriptor is left")
+    for s in held:
+        s.close()
+    check(node.rpc_raw("id", timeout=30)[0].status == 200, "it does not answer any more")
 
 
 # ── replication ─────────────────────────────────────────────────────────────────────────────────
