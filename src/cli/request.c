@@ -182,8 +182,7 @@ static err_t on_read_body(task_t *t, void *arg, uint8_t *out, size_t cap, size_t
 static err_t error_of_answer(answer_t *a)
 {
     bool is_shallow = !json_check_depth(buf_bytes(&a->pending), JSON_DEPTH_MAX);
-    json_t *object =
-        is_shallow ? json_loadb((const char *)a->pending.data, a->pending.len, 0, NULL) : NULL;
+    json_t *object = is_shallow ? json_loadb((const char *)a->pending.data, a->pending.len, 0, NULL) : NULL;
     const char *message = object ? json_text(object, "Message") : "";
     err_t code = a->status == 400   ? ERR_USAGE
                  : a->status == 404 ? ERR_NOT_FOUND
