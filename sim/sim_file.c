@@ -330,23 +330,21 @@ err_t sim_op_readlink(task_t *t, driver_t *drv, const char *path, buf_t *ret)
     return buf_append(ret, bytes_str(i->target));
 }
 
-static int compare_names(const void *a, const void *b)
-{
-    return strcmp(*(char *const *)a, *(char *const *)b);
-}
-
-err_t sim_op_list(task_t *t, driver_t *drv, const char *path, dir_list_t *ret)
+err_t sim_op_list(task_t *t, driver_t *drv, const char *path, fs_page_t page, dir_list_t *ret)
 {
     inode_t *folder, *i;
     char name[NAME_MAX_LEN + 1];
     TRY(find(t, drv, path, true, &folder, name, &i));
     if (i->kind != FILE_KIND_DIR)
         return fail(ERR_NOT_FOUND, "%s: not a folder", path);
-    dir_list_t list = {.names = xcalloc(map_count(&i->names), sizeof(char *))};
+    dir_list_t list = {0};
+    size_t cap = 0;
     bytes_t key;
-    for (size_t at = 0; map_next(&i->names, &at, &key, NULL);)
-        list.names[list.count++] = strndup((const char *)key.data, key.len);
-    qsort(list.names, list.count, sizeof *list.names, compare_names);
+    for (size_t at = 0; map_next(&i->names, &at, &key, NULL);) {
+        snprintf(name, sizeof name, "%.*s", (int)key.len, (const char *)key.data);
+        dir_list_take(&list, &cap, page, name);
+    }
+    dir_list_end(&list, page);
     *ret = list;
     return OK;
 }

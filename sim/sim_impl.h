@@ -112,7 +112,7 @@ err_t sim_op_rename(task_t *t, driver_t *d, const char *from, const char *to);
 err_t sim_op_unlink(task_t *t, driver_t *d, const char *path);
 err_t sim_op_rmdir(task_t *t, driver_t *d, const char *path);
 err_t sim_op_mkdir(task_t *t, driver_t *d, const char *path, uint32_t mode);
-err_t sim_op_list(task_t *t, driver_t *d, const char *path, dir_list_t *ret);
+err_t sim_op_list(task_t *t, driver_t *d, const char *path, fs_page_t page, dir_list_t *ret);
 err_t sim_op_symlink(task_t *t, driver_t *d, const char *target, const char *path);
 err_t sim_op_readlink(task_t *t, driver_t *d, const char *path, buf_t *ret);
 err_t sim_op_sync_dir(task_t *t, driver_t *d, const char *path);

@@ -9,11 +9,17 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-enum { MAX_DEPTH = 512, NAME_MAX_BYTES = 4096, HEAD_MAX_BYTES = 16 << 10, IGNORE_FILE_MAX_BYTES = 4 << 20 };
+enum {
+    MAX_DEPTH = 512,
+    NAME_MAX_BYTES = 4096,
+    HEAD_MAX_BYTES = 16 << 10,
+    IGNORE_FILE_MAX_BYTES = 4 << 20,
+    PAGE_NAMES = 32768, /* of a folder, that are in memory */
+};
 
 /* A folder that is being sent. */
 typedef struct level {
-    dir_list_t list;
+    dir_list_t list;                 /* a page of its names */
     size_t next, path_len, name_len; /* lengths of path and name at this folder */
 } level_t;
 
@@ -87,7 +93,7 @@ static err_t open_folder(task_t *t, upload_t *u, const file_info_t *info)
         return fail(ERR_LIMIT, "folders are nested deeper than %d: %.200s…", MAX_DEPTH, u->path);
     level_t *l = &u->levels[u->depth];
     *l = (level_t){.path_len = strlen(u->path), .name_len = strlen(u->name)};
-    TRY(fs_list(t, u->path, &l->list));
+    TRY(fs_list_page(t, u->path, (fs_page_t){NULL, PAGE_NAMES}, &l->list));
     u->depth++;
     TRY(begin_part(u, "application/x-directory", info));
     return end_part(u);
@@ -218,11 +224,23 @@ static void append_name(char *path, size_t len, const char *entry)
     memcpy(path + len + 1, entry, strlen(entry) + 1);
 }
 
+static err_t turn_page(task_t *t, const upload_t *u, level_t *l)
+{
+    dir_list_t page;
+    TRY(fs_list_page(t, u->path, (fs_page_t){l->list.names[l->list.count - 1], PAGE_NAMES}, &page));
+    dir_list_deinit(&l->list);
+    l->list = page;
+    l->next = 0;
+    return OK;
+}
+
 static err_t open_next_entry(task_t *t, upload_t *u)
 {
     level_t *l = &u->levels[u->depth - 1];
     u->path[l->path_len] = 0;
     u->name[l->name_len] = 0;
+    if (l->next == PAGE_NAMES)
+        TRY(turn_page(t, u, l));
     if (l->next == l->list.count) {
         dir_list_deinit(&l->list);
         u->depth--;

@@ -256,6 +256,20 @@ static err_t play_names(task_t *t, const char *folder)
     CHECK(list.count == ARRAY_LEN(sorted));
     for (size_t i = 0; i < list.count; i++)
         CHECK(!strcmp(list.names[i], sorted[i]));
+    for (size_t max = 1; max <= ARRAY_LEN(sorted) + 1; max++) { /* the same, page by page */
+        char after[32] = "";
+        for (size_t i = 0; i <= ARRAY_LEN(sorted);) {
+            AUTO(dir_list_t) page = {0};
+            TRY(fs_list_page(t, folder, (fs_page_t){i ? after : NULL, max}, &page));
+            size_t left = ARRAY_LEN(sorted) - i;
+            CHECK(page.count == (left < max ? left : max));
+            for (size_t k = 0; k < page.count; k++)
+                CHECK(!strcmp(page.names[k], sorted[i++]));
+            if (!page.count)
+                break;
+            snprintf(after, sizeof after, "%s", page.names[page.count - 1]);
+        }
+    }
     dir_list_t none;
     CHECK_ERR(ERR_NOT_FOUND, fs_list(t, in(folder, "nowhere"), &none));
     file_info_t info;

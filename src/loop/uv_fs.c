@@ -15,6 +15,7 @@ typedef struct fs_op {
     const char *path, *other;
     bool follow;
     uint32_t mode;
+    fs_page_t page;
     file_info_t info;
     dir_list_t list;
     char *link; /* LINK_MAX_BYTES */
@@ -109,11 +110,6 @@ err_t uv_fs_mkdir_path(task_t *t, driver_t *d, const char *path, uint32_t mode)
     return run(t, d, mkdir_worker, &op);
 }
 
-static int compare_names(const void *a, const void *b)
-{
-    return strcmp(*(char *const *)a, *(char *const *)b);
-}
-
 static void list_worker(void *arg)
 {
     fs_op_t *op = arg;
@@ -128,19 +124,16 @@ static void list_worker(void *arg)
     while (errno = 0, (entry = readdir(dir))) {
         if (!strcmp(entry->d_name, ".") || !strcmp(entry->d_name, ".."))
             continue;
-        if (l->count == cap)
-            l->names = xrealloc(l->names, (cap = cap ? 2 * cap : 32) * sizeof l->names[0]);
-        l->names[l->count++] = xstrdup(entry->d_name);
+        dir_list_take(l, &cap, op->page, entry->d_name);
     }
     op->e = errno ? fail_path(errno, "list", op->path) : OK;
     closedir(dir);
-    if (l->count)
-        qsort(l->names, l->count, sizeof l->names[0], compare_names);
+    dir_list_end(l, op->page);
 }
 
-err_t uv_fs_list_path(task_t *t, driver_t *d, const char *path, dir_list_t *ret)
+err_t uv_fs_list_path(task_t *t, driver_t *d, const char *path, fs_page_t page, dir_list_t *ret)
 {
-    fs_op_t op = {.path = path};
+    fs_op_t op = {.path = path, .page = page};
     err_t e = run(t, d, list_worker, &op);
     if (e) {
         dir_list_deinit(&op.list);

@@ -65,7 +65,7 @@ err_t uv_fs_rename_path(task_t *t, driver_t *d, const char *from, const char *to
 err_t uv_fs_unlink_path(task_t *t, driver_t *d, const char *path);
 err_t uv_fs_rmdir_path(task_t *t, driver_t *d, const char *path);
 err_t uv_fs_mkdir_path(task_t *t, driver_t *d, const char *path, uint32_t mode);
-err_t uv_fs_list_path(task_t *t, driver_t *d, const char *path, dir_list_t *ret);
+err_t uv_fs_list_path(task_t *t, driver_t *d, const char *path, fs_page_t page, dir_list_t *ret);
 err_t uv_fs_symlink_path(task_t *t, driver_t *d, const char *target, const char *path);
 err_t uv_fs_readlink_path(task_t *t, driver_t *d, const char *path, buf_t *ret);
 err_t uv_fs_sync_dir_path(task_t *t, driver_t *d, const char *path);

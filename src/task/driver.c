@@ -114,6 +114,32 @@ void dir_list_deinit(dir_list_t *l)
     *l = (dir_list_t){0};
 }
 
+static int compare_names(const void *a, const void *b)
+{
+    return strcmp(*(char *const *)a, *(char *const *)b);
+}
+
+/* Sorts, and drops what does not fit on the page. */
+void dir_list_end(dir_list_t *l, fs_page_t page)
+{
+    if (l->count)
+        qsort(l->names, l->count, sizeof *l->names, compare_names);
+    while (l->count > page.max)
+        free(l->names[--l->count]);
+}
+
+/* Twice a page is gathered before it is sorted, so that a name costs little. */
+void dir_list_take(dir_list_t *l, size_t *cap, fs_page_t page, const char *name)
+{
+    if (page.after && strcmp(name, page.after) <= 0)
+        return;
+    if (page.max <= SIZE_MAX / 2 && l->count == 2 * page.max)
+        dir_list_end(l, page);
+    if (l->count == *cap)
+        l->names = xrealloc(l->names, (*cap = *cap ? 2 * *cap : 32) * sizeof *l->names);
+    l->names[l->count++] = xstrdup(name);
+}
+
 err_t file_open(task_t *t, const char *path, int flags, uint32_t mode, file_t **ret_file)
 {
     driver_t *d = task_driver(t);
@@ -216,8 +242,13 @@ err_t fs_mkdir(task_t *t, const char *path, uint32_t mode)
 
 err_t fs_list(task_t *t, const char *path, dir_list_t *ret)
 {
+    return fs_list_page(t, path, (fs_page_t){NULL, SIZE_MAX}, ret);
+}
+
+err_t fs_list_page(task_t *t, const char *path, fs_page_t page, dir_list_t *ret)
+{
     driver_t *d = task_driver(t);
-    return d->ops->fs_list(t, d, path, ret);
+    return d->ops->fs_list(t, d, path, page, ret);
 }
 
 err_t fs_symlink(task_t *t, const char *target, const char *path)

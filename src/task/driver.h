@@ -64,6 +64,16 @@ typedef struct dir_list {
 void dir_list_deinit(dir_list_t *l);
 AUTO_DEFINE(dir_list_t, dir_list_deinit)
 
+/* A part of a folder: the first `max` names behind `after`. NULL: from the first on. */
+typedef struct fs_page {
+    const char *after; /* borrowed */
+    size_t max;
+} fs_page_t;
+/* For implementations, which hand over all names of a folder in any order: keeps those of the page. *cap is
+ * the room of the list, 0 at first. Then dir_list_end sorts and cuts it. */
+void dir_list_take(dir_list_t *l, size_t *cap, fs_page_t page, const char *name);
+void dir_list_end(dir_list_t *l, fs_page_t page);
+
 /* ── what an implementation provides ─────────────────────────────────────────────────────────── */
 typedef struct driver_ops {
     uint64_t (*now_ms)(driver_t *d);
@@ -86,7 +96,7 @@ typedef struct driver_ops {
     err_t (*fs_unlink)(task_t *t, driver_t *d, const char *path);
     err_t (*fs_rmdir)(task_t *t, driver_t *d, const char *path);
     err_t (*fs_mkdir)(task_t *t, driver_t *d, const char *path, uint32_t mode);
-    err_t (*fs_list)(task_t *t, driver_t *d, const char *path, dir_list_t *ret);
+    err_t (*fs_list)(task_t *t, driver_t *d, const char *path, fs_page_t page, dir_list_t *ret);
     err_t (*fs_symlink)(task_t *t, driver_t *d, const char *target, const char *path);
     err_t (*fs_readlink)(task_t *t, driver_t *d, const char *path, buf_t *ret);
     err_t (*fs_sync_dir)(task_t *t, driver_t *d, const char *path);
@@ -180,6 +190,9 @@ MUST_CHECK err_t fs_rmdir(task_t *t, const char *path);
 MUST_CHECK err_t fs_mkdir(task_t *t, const char *path, uint32_t mode);  /* ERR_EXISTS */
 MUST_CHECK err_t fs_mkdirs(task_t *t, const char *path, uint32_t mode); /* with parents; fine when there */
 MUST_CHECK err_t fs_list(task_t *t, const char *path, dir_list_t *ret);
+/* In memory of one page; each page costs a pass over the folder. What is added or removed meanwhile may be
+ * missed, nothing else is, and no name comes twice. */
+MUST_CHECK err_t fs_list_page(task_t *t, const char *path, fs_page_t page, dir_list_t *ret);
 MUST_CHECK err_t fs_symlink(task_t *t, const char *target, const char *path);
 MUST_CHECK err_t fs_readlink(task_t *t, const char *path, buf_t *ret);
 MUST_CHECK err_t fs_sync_dir(task_t *t, const char *path);

@@ -38,6 +38,22 @@ def test_golden_rows_with_links(shop):
         check(node.text(*words) == row[5], f"{row[0]}: {row[4]}")
 
 
+def test_add_of_many_files(shop):
+    """More names than one page of a folder, and more files than the node holds in memory: the CID is Kubo's, the answer
+    names each file once and in order, and no temporary file stays."""
+    count = 33000
+    node = shop.node("many", start=False)
+    folder = shop.path("f")
+    folder.mkdir()
+    for i in range(count):
+        (folder / f"file-{i:05}").touch()
+    lines = node.text("add", "-r", "-n", folder).splitlines()
+    names = [line.split(" ", 2)[2] for line in lines]
+    check(names == [f"f/file-{i:05}" for i in range(count)] + ["f"], f"{len(names)} names")
+    check(lines[-1].split(" ")[1] == "QmT4jNQMSqgQhPYQJwP43LTcKr9q1mYqzsxm4hu7gXfW3n", lines[-1])
+    check(not list(node.repo.glob("entries-*")), "a temporary file stayed")
+
+
 def test_add_leaves_out(shop):
     node = shop.node("ignore", start=False)
     folder = shop.path("tree")
