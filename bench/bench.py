@@ -483,4 +483,5 @@ def main(argv):
 
 
 if __name__ == "__main__":
+    nodes.end_on_signals()
     sys.exit(main(sys.argv[1:]))
