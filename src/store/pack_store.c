@@ -128,7 +128,7 @@ static pack_store_t *new_store(task_t *t, const char *folder, const pack_options
     gate_init(&s->pen, 1);
     gate_init(&s->index_gate, 1);
     gate_init(&s->compact_gate, 1);
-    map_init(&s->overlay, 4 * PACK_EPOCH_MAX_BLOCKS);
+    map_init(&s->overlay, PACK_OVERLAY_MAX_BLOCKS);
     event_init(&s->changed);
     group_init(&s->group, task_sched(t));
     return s;
