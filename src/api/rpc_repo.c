@@ -28,8 +28,8 @@ static err_t emit_collected(task_t *t, void *arg, const cid_t *cid)
     return rpc_emit_text(t, arg, bytes_of(line, (size_t)n));
 }
 
-/* Pins that are not whole keep what of them is here, and fail the command when it is done: Kubo removes
- * nothing then. */
+/* Pins that are not whole fail the command, and nothing is removed, as in Kubo: what hangs on their missing
+ * nodes may be the last copy. */
 static err_t rpc_repo_gc(task_t *t, rpc_t *r)
 {
     gc_result_t result;
@@ -38,7 +38,9 @@ static err_t rpc_repo_gc(task_t *t, rpc_t *r)
     if (!result.broken_pins)
         return OK;
     err_t e =
-        fail(ERR_IO, "%" PRIu64 " pins have missing blocks; what is here of them was kept; see pin verify",
+        fail(ERR_IO,
+             "%" PRIu64
+             " pins have missing blocks: nothing was removed; see pin verify, then repair or remove them",
              result.broken_pins);
     if (!rpc_bool(r, "stream-errors", false))
         return e;

@@ -257,6 +257,8 @@ static err_t sweep_block(task_t *t, void *arg, const cid_t *cid, uint64_t size_b
 static err_t mark_and_sweep(task_t *t, gc_pass_t *pass)
 {
     TRY(mark(t, pass));
+    if (pass->result.broken_pins) /* what hangs on a missing node is not known to be garbage */
+        return OK;
     TRY(blockstore_each(t, pass->gc->store, sweep_block, pass));
     if (pass->n)
         TRY(remove_batch(t, pass));

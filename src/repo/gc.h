@@ -33,7 +33,7 @@ void gc_add_partial_roots(gc_t *gc, gc_roots_fn roots, void *arg);
 
 typedef struct gc_result {
     uint64_t removed_blocks, removed_bytes, kept_blocks;
-    uint64_t broken_pins; /* pins with blocks missing or damaged: what is here of them was kept */
+    uint64_t broken_pins; /* pins with blocks missing or damaged: then nothing was removed */
 } gc_result_t;
 /* One run; ERR_IN_USE when one is under way. `removed` (may be NULL) is called for each block that goes.
  * Roots that cannot be listed end the run before anything is removed. */

@@ -12,6 +12,7 @@
 #define KEY BYTES_LIT("root")
 #define NUMBER_KEY BYTES_LIT("journal") /* of the record that the root is from, 8 bytes */
 enum { QUEUE_BYTES = 4 << 20, QUEUE_BATCHES = 2, MAX_UNFLUSHED = 256 };
+enum { RETRY_MS = 1000 };
 enum { PENDING_MAX_BLOCKS = 1024, PENDING_MAX_BYTES = 512 << 10 };
 
 /* ── blocks ──────────────────────────────────────────────────────────────────────────────────── */
@@ -265,10 +266,44 @@ static err_t not_open(void)
     return fail(ERR_CORRUPT, "the root of the files is damaged or not here: `files chroot` sets another one");
 }
 
+/* ── a store that lost blocks ────────────────────────────────────────────────────────────────── */
+/* The tree may refer to them: only what is durable counts, and what the journal has goes into the store
+ * again. */
+static err_t start_over(task_t *t, mfs_t *m)
+{
+    mfs_node_t *fresh;
+    TRY(recover(t, m));
+    TRY(load_root(t, m, m->has_durable ? &m->durable_root : NULL, &fresh));
+    replace_tree(m, fresh);
+    log_error("the disk lost blocks: changes of files since the last flush are gone");
+    return OK;
+}
+
+static bool has_lost(const mfs_t *m)
+{
+    return blockstore_losses(m->repo->store) != m->losses;
+}
+
+static err_t reset_op(task_t *t, mfs_t *m, void *arg)
+{
+    return has_lost(m) ? start_over(t, m) : OK;
+}
+
+/* While the disk is still full it fails: what is here can be read all the same. */
+static void try_to_start_over(task_t *t, mfs_t *m)
+{
+    if (!has_lost(m) || task_now_ms(t) < m->next_try_ms)
+        return;
+    if (start_over(t, m))
+        m->next_try_ms = task_now_ms(t) + RETRY_MS;
+}
+
 /* ── the gate ────────────────────────────────────────────────────────────────────────────────── */
 static err_t run_once(task_t *t, mfs_t *m, mfs_op_fn op, void *arg, bool *ret_missed, cid_t *ret_missing)
 {
     TRY(gate_enter(t, &m->gate));
+    if (op != reset_op)
+        try_to_start_over(t, m);
     m->local.has_missing = false;
     err_t e = m->root || op == set_root_op ? op(t, m, arg) : not_open();
     *ret_missed = e == ERR_NOT_FOUND && m->local.has_missing;
@@ -296,17 +331,6 @@ err_t mfs_run(task_t *t, mfs_t *m, blocks_t *from, mfs_op_fn op, void *arg)
 }
 
 /* ── commits ─────────────────────────────────────────────────────────────────────────────────── */
-/* The disk has lost blocks that the tree may refer to: only what is durable counts. */
-static err_t start_over(task_t *t, mfs_t *m)
-{
-    mfs_node_t *fresh;
-    TRY(recover(t, m));
-    TRY(load_root(t, m, m->has_durable ? &m->durable_root : NULL, &fresh));
-    replace_tree(m, fresh);
-    log_error("the disk lost blocks: changes of files since the last flush are gone");
-    return OK;
-}
-
 /* What a commit makes durable. */
 typedef struct snapshot {
     dag_ref_t root;
@@ -344,16 +368,11 @@ static err_t root_op(task_t *t, mfs_t *m, void *arg)
     return mfs_write_tree(t, m, m->root, arg);
 }
 
-static err_t reset_op(task_t *t, mfs_t *m, void *arg)
-{
-    return start_over(t, m);
-}
-
 /* Blocks first, then the root. */
 static err_t commit_in_store(task_t *t, mfs_t *m, const snapshot_t *s)
 {
     err_t e = blockstore_sync_since(t, m->repo->store, m->losses);
-    if (e && blockstore_losses(m->repo->store) != m->losses) {
+    if (e && has_lost(m)) {
         error_slot_t why = *error_slot();
         TRY(mfs_run(t, m, NULL, reset_op, NULL));
         *error_slot() = why;
@@ -436,6 +455,9 @@ err_t mfs_roots(task_t *t, void *mfs, gc_keep_fn keep, void *keep_arg)
     cid_t now;
     if (!m->has_durable && !m->version) /* never used */
         return OK;
+    /* What is missing now would not be found on the walk, and all below it be taken for garbage. */
+    if (has_lost(m) && mfs_run(t, m, NULL, reset_op, NULL))
+        return fail(ERR_IO, "the disk lost blocks of the files: free some space, then collect again");
     TRY(mfs_root(t, m, &now));
     cid_t durable = m->durable_root;
     if (m->has_durable && !cid_equal(&durable, &now))

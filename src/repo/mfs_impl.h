@@ -62,8 +62,9 @@ struct mfs {
     mfs_journal_t journal;
     block_t **pending; /* written since the last commit began: they go into the journal */
     size_t n_pending, pending_bytes;
-    bool needs_sync; /* the next commit syncs the store: too much is pending, or what others wrote */
-    uint64_t losses; /* of the store when all that the tree refers to was known to be there */
+    bool needs_sync;      /* the next commit syncs the store: too much is pending, or what others wrote */
+    uint64_t next_try_ms; /* to start over after losses */
+    uint64_t losses;      /* of the store when all that the tree refers to was known to be there */
 };
 
 mfs_t *mfs_new(repo_t *r, sched_t *s);

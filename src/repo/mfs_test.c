@@ -380,6 +380,43 @@ static void test_crashes(void **state)
 
 /* The n-th change of the disk fails: the call fails or not, and whatever was acknowledged is there, now and
  * after. */
+/* The disk fills, and the store loses what the journal has acknowledged: nothing is collected before it is
+ * back, and it comes back by itself when there is room. */
+static err_t full_disk(task_t *t, void *arg)
+{
+    char path[64];
+    gc_result_t result;
+    repo_t *r = open_repo(t);
+    assert_ok(write_file(t, repo_mfs(r), "/a/b/first", 1, 1000, true));
+    repo_close(t, r);
+    r = open_repo(t); /* it is durable in the store */
+    for (uint64_t i = 0; i < 20; i++)
+        assert_ok(write_file(t, repo_mfs(r), crash_path(i, path), i, 2000 + i, true));
+    uint64_t before = blockstore_losses(repo_blockstore(r));
+    sim_disk_set_capacity(sim_host_of(t), 1);
+    assert_true(blockstore_sync(t, repo_blockstore(r)) != OK);
+    assert_true(blockstore_losses(repo_blockstore(r)) != before);
+    assert_err(gc_run(t, repo_gc(r), NULL, NULL, &result), ERR_IO);
+    check_file(t, r, "/a/b/first", 1, 1000);
+    sim_disk_set_capacity(sim_host_of(t), 0);
+    assert_ok(task_sleep(t, 5000));
+    for (int round = 0; round < 2; round++) {
+        check_file(t, r, "/a/b/first", 1, 1000);
+        for (uint64_t i = 0; i < 20; i++)
+            check_file(t, r, crash_path(i, path), i, 2000 + i);
+        assert_ok(gc_run(t, repo_gc(r), NULL, NULL, &result));
+        check_whole(t, r);
+    }
+    repo_close(t, r);
+    return OK;
+}
+
+static void test_full_disk(void **state)
+{
+    (void)state;
+    assert_ok(test_run(full_disk, NULL));
+}
+
 static err_t disk_fault(task_t *t, void *arg)
 {
     size_t n = *(size_t *)arg;
@@ -616,6 +653,7 @@ int main(void)
         cmocka_unit_test(test_one_file),
         cmocka_unit_test(test_crashes),
         cmocka_unit_test(test_disk_faults),
+        cmocka_unit_test(test_full_disk),
         cmocka_unit_test(test_many_dirs),
         cmocka_unit_test(test_roots),
         cmocka_unit_test(test_journal),
