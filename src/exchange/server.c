@@ -81,14 +81,19 @@ static err_t fill_from(task_t *t, turn_t *turn, bitswap_message_t *m, batch_t *b
     bs_peer_t *p = turn->peer;
     ledger_want_t w;
     for (;;) {
+        err_t e = OK;
         batch->n = batch->bytes = 0;
-        while (m->size_bytes + batch->bytes < turn->may_take && batch->n < TURN_READ_MAX && !p->is_gone &&
-               ledger_next_want(p->b->ledger, p->ledger, &w))
-            TRY(answer(t, p, m, &w, batch));
+        while (!e && m->size_bytes + batch->bytes < turn->may_take && batch->n < TURN_READ_MAX &&
+               !p->is_gone && ledger_next_want(p->b->ledger, p->ledger, &w))
+            e = answer(t, p, m, &w, batch);
+        if (e && e != ERR_LIMIT)
+            return e;
         if (!batch->n)
-            return OK;
+            return e;
+        /* Also when the message is full: then add_blocks gives the wants back to the queue. */
         TRY(blockstore_get_many(t, p->b->config.blocks, batch->cids, batch->n, batch->blocks));
         TRY(add_blocks(p, m, batch));
+        TRY(e);
     }
 }
 
