@@ -6,7 +6,7 @@
 #include <unistd.h>
 
 enum {
-    PAGE = DIRECT_PAGE,
+    PAGE = 4096, /* what every file system and disk is content with */
     STAGING_BYTES = 1 << 20,
     SPARES = 2,
     FD_UNKNOWN = -1,
@@ -132,15 +132,15 @@ static void copy_out(cursor_t *c, uint8_t *out, size_t len)
     }
 }
 
-int direct_write(direct_t *d, int fd, const bytes_t *pieces, size_t from, size_t len, uint64_t offset)
+int direct_write(direct_t *d, int fd, const bytes_t *pieces, size_t n_pieces, uint64_t offset)
 {
     uint8_t *staging = staging_take();
     if (!staging)
         return ENOMEM;
-    cursor_t c = {.piece = pieces, .skip = from};
-    for (; c.skip && c.skip >= c.piece->len; c.piece++)
-        c.skip -= c.piece->len;
-    uint64_t at = offset + from, end = at + len;
+    cursor_t c = {.piece = pieces};
+    uint64_t at = offset, end = offset;
+    for (size_t i = 0; i < n_pieces; i++)
+        end += pieces[i].len;
     int e = 0;
     while (at < end && !e) {
         size_t into_page = at % PAGE;

@@ -18,8 +18,7 @@ typedef struct direct {
 void direct_init(direct_t *d);
 void direct_deinit(direct_t *d);
 /* Any thread. fd: the file as it was opened. They give an errno, 0 when all went well. */
-/* Bytes from .. from + len of the pieces; the first byte of all stands at offset. */
-int direct_write(direct_t *d, int fd, const bytes_t *pieces, size_t from, size_t len, uint64_t offset);
+int direct_write(direct_t *d, int fd, const bytes_t *pieces, size_t n, uint64_t offset);
 /* Fills the pieces one after the other from one range of the file; ret_n: bytes, fewer at the file's end. */
 int direct_read(direct_t *d, int fd, const span_t *pieces, size_t n, uint64_t offset, size_t *ret_n);
 /* Frees the buffers that are kept for the next use. Any thread. */

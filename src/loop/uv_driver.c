@@ -129,25 +129,14 @@ static void waited_done(pool_job_t *job)
     park_done(&((waited_job_t *)job)->park, OK);
 }
 
-void uv_work_wait_all(task_t *t, uv_driver_t *d, work_fn fn, void *const *args, size_t n)
-{
-    waited_job_t jobs[UV_WORK_MAX];
-    assert(n <= ARRAY_LEN(jobs));
-    for (size_t i = 0; i < n; i++) {
-        jobs[i] = (waited_job_t){.job = {.run = waited_run, .done = waited_done}, .fn = fn, .arg = args[i]};
-        park_init(t, &jobs[i].park);
-        pool_submit(d->pool, &jobs[i].job);
-    }
-    for (size_t i = 0; i < n; i++)
-        park_wait_shielded(t, &jobs[i].park);
-    for (size_t i = n; i--;)
-        if (jobs[i].job.slot.code)
-            *error_slot() = jobs[i].job.slot;
-}
-
 void uv_work_wait(task_t *t, uv_driver_t *d, work_fn fn, void *arg)
 {
-    uv_work_wait_all(t, d, fn, &arg, 1);
+    waited_job_t w = {.job = {.run = waited_run, .done = waited_done}, .fn = fn, .arg = arg};
+    park_init(t, &w.park);
+    pool_submit(d->pool, &w.job);
+    park_wait_shielded(t, &w.park);
+    if (w.job.slot.code)
+        *error_slot() = w.job.slot;
 }
 
 static err_t do_work(task_t *t, driver_t *d, work_fn fn, void *arg)

@@ -10,7 +10,6 @@
 #include <unistd.h>
 
 #define PIECES_PER_CALL 64
-#define HALVES_MIN_BYTES (2 * 1024 * 1024)
 #define INLINE_READ_BYTES (256 * 1024) /* a copy of this size costs no more than the way to a worker */
 
 typedef struct uv_file {
@@ -32,7 +31,7 @@ typedef struct file_op {
     const span_t *spans;
     const bytes_t *pieces;
     size_t len; /* pieces */
-    uint64_t offset, from, size;
+    uint64_t offset, size;
     int fd;
     bool is_direct;
     err_t e;
@@ -198,24 +197,9 @@ static void write_worker(void *arg)
 {
     file_op_t *op = arg;
     uv_file_t *f = op->f;
-    int errnum = op->is_direct ? direct_write(&f->direct, f->fd, op->pieces, (size_t)op->from,
-                                              (size_t)op->size, op->offset)
+    int errnum = op->is_direct ? direct_write(&f->direct, f->fd, op->pieces, op->len, op->offset)
                                : write_all(f->fd, op->pieces, op->len, op->offset);
     op->e = errnum ? fail_file(f, errnum, "write") : OK;
-}
-
-/* Two workers write a half each, so that one copies while the disk works for the other. The halves meet
- * where a page does. */
-static err_t write_halves(task_t *t, file_op_t *op, uint64_t len)
-{
-    file_op_t second = *op;
-    void *both[] = {op, &second};
-    uint64_t middle = (op->offset + len / 2) / DIRECT_PAGE * DIRECT_PAGE - op->offset;
-    op->size = middle;
-    second.from = middle;
-    second.size = len - middle;
-    uv_work_wait_all(t, op->f->d, write_worker, both, 2);
-    return op->e ? op->e : second.e;
 }
 
 static err_t write_at(task_t *t, file_t *base, const bytes_t *pieces, size_t n, uint64_t offset)
@@ -224,9 +208,8 @@ static err_t write_at(task_t *t, file_t *base, const bytes_t *pieces, size_t n, 
     uint64_t len = 0;
     for (size_t i = 0; i < n; i++)
         len += pieces[i].len;
-    file_op_t op = {.f = f, .pieces = pieces, .len = n, .offset = offset, .size = len};
-    op.is_direct = goes_past_cache(f, len);
-    return op.is_direct && len >= HALVES_MIN_BYTES ? write_halves(t, &op, len) : run(t, f, write_worker, &op);
+    file_op_t op = {.pieces = pieces, .len = n, .offset = offset, .is_direct = goes_past_cache(f, len)};
+    return run(t, f, write_worker, &op);
 }
 
 static void sync_worker(void *arg)

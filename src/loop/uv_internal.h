@@ -54,9 +54,6 @@ err_t uv_udp_open_at(driver_t *d, const net_addr_t *at, udp_t **ret_udp);
 /* uv_driver.c: runs fn(arg) on a worker and waits for it, whatever happens to the task; the text of its
  * fail() becomes the task's. */
 void uv_work_wait(task_t *t, uv_driver_t *d, work_fn fn, void *arg);
-/* The same for up to UV_WORK_MAX arguments side by side; of their errors, the first one's text is kept. */
-enum { UV_WORK_MAX = 2 };
-void uv_work_wait_all(task_t *t, uv_driver_t *d, work_fn fn, void *const *args, size_t n);
 
 /* uv_file.c, uv_fs.c */
 err_t uv_file_open_at(task_t *t, driver_t *d, const char *path, int flags, uint32_t mode, file_t **ret);
