@@ -145,6 +145,11 @@ bool conn_is_inbound(const conn_t *c)
     return c->is_inbound;
 }
 
+bool conn_is_limited(const conn_t *c)
+{
+    return c->is_limited;
+}
+
 bool conn_is_open(const conn_t *c)
 {
     return c->is_open;

@@ -234,3 +234,10 @@ void host_tell_addrs_changed(host_t *h)
         if (l->addrs_changed)
             l->addrs_changed(l->arg);
 }
+
+void host_tell_reachability_changed(host_t *h)
+{
+    LIST_EACH (l, &h->news, host_listener_t, node)
+        if (l->reachability_changed)
+            l->reachability_changed(l->arg, host_reachability(h));
+}

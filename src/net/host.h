@@ -128,6 +128,17 @@ void host_stop_keeping(host_t *h, const peer_id_t *peer);
 MUST_CHECK err_t host_add_peering(host_t *h, const multiaddr_t *addr);
 void host_each_peering(host_t *h, void (*fn)(void *arg, const peer_id_t *peer), void *arg);
 
+/* ── reachability ────────────────────────────────────────────────────────────────────────────── */
+/* Can peers that we never talked to dial this node? What AutoNAT found out, or was told by the configuration
+ * (host_force_reachability; UNKNOWN: find out). Changes come as news. */
+typedef enum { REACHABILITY_UNKNOWN, REACHABILITY_PUBLIC, REACHABILITY_PRIVATE } reachability_t;
+reachability_t host_reachability(const host_t *h);
+const char *reachability_name(reachability_t r); /* "Unknown", "Public", "Private" */
+void host_force_reachability(host_t *h, reachability_t r);
+/* A connection through a relay that limits its time or bytes: the protocols that keep such a connection
+ * going may use it (identify, ping, hole punching), others get ERR_UNSUPPORTED. */
+bool conn_is_limited(const conn_t *c);
+
 /* ── news ────────────────────────────────────────────────────────────────────────────────────── */
 /* Listeners are told what happened; they must not wait (post a runnable or spawn in a group of theirs). */
 typedef struct host_listener {
@@ -137,6 +148,7 @@ typedef struct host_listener {
     void (*identified)(void *arg, conn_t *c);                    /* its protocols and addresses are known */
     void (*protocols_changed)(void *arg, const peer_id_t *peer); /* identify push */
     void (*addrs_changed)(void *arg);                            /* our own addresses */
+    void (*reachability_changed)(void *arg, reachability_t now);
     void *arg;
 } host_listener_t;
 void host_add_listener(host_t *h, host_listener_t *l); /* l is the caller's; any member may be NULL */

@@ -7,6 +7,7 @@
  *   conn.c          connections: life, face; conn_pump.c moves their bytes; conn_stream.c their streams
  *   conn_manager.c  peers: limits, tags, trimming
  *   filter.c        networks and addresses that are kept away from
+ *   reachability.c  whether others can dial this node
  *   peerstore.c, identify.c, ping.c, keep.c, addrs.c */
 #ifndef NET_HOST_INTERNAL_H
 #define NET_HOST_INTERNAL_H
@@ -66,6 +67,7 @@ struct conn {
     peer_t *peer;
     uint32_t refs;
     bool is_inbound, is_open, is_identified, must_read_on;
+    bool is_limited; /* through a relay that limits it */
     list_t node, peer_node;
     multiaddr_t remote;
     uint64_t opened_ms, used_ms; /* used: when a stream last began or ended */
@@ -154,6 +156,7 @@ struct host {
     size_t n_hidden;
     observed_t *observed;
     size_t n_observed;
+    reachability_t found, forced; /* forced: UNKNOWN when what was found counts */
     sched_alarm_t trim_alarm, push_alarm;
     uint64_t record_seq;
     uint8_t *receive_area, *send_area; /* made when first used */
@@ -170,6 +173,7 @@ void host_tell_disconnected(host_t *h, const peer_id_t *peer);
 void host_tell_identified(host_t *h, conn_t *c);
 void host_tell_protocols_changed(host_t *h, const peer_id_t *peer);
 void host_tell_addrs_changed(host_t *h);
+void host_tell_reachability_changed(host_t *h);
 uint64_t host_random(host_t *h); /* for jitter and ping ids; not for keys */
 
 /* conn_manager.c */
@@ -196,6 +200,8 @@ void conn_pump_stop(conn_t *c);
 /* conn_stream.c */
 void conn_stream_inbound(conn_t *c, yamux_stream_t *mux); /* starts its task, or refuses it */
 size_t conn_streams_of(const conn_t *c, const handler_t *handler);
+/* reachability.c */
+void reachability_found(host_t *h, reachability_t r);
 /* negotiate.c */
 MUST_CHECK err_t negotiate(task_t *t, stream_t *s,
                            multistream_t *m); /* dialer: until AGREED; ERR_UNSUPPORTED */
