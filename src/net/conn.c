@@ -36,17 +36,18 @@ static void join_host(conn_t *c)
     conn_manager_conn_added(h);
 }
 
-err_t conn_new(host_t *h, stream_t *raw, noise_t *noise, bool is_inbound, const multiaddr_t *remote,
+err_t conn_new(host_t *h, stream_t *raw, channel_t *channel, bool is_inbound, const multiaddr_t *remote,
                bytes_t early, conn_t **ret_conn)
 {
     peer_t *p = NULL;
-    err_t e = h->is_closing ? fail(ERR_CLOSED, "the host is closing") : peer_get(h, noise_peer(noise), &p);
+    err_t e =
+        h->is_closing ? fail(ERR_CLOSED, "the host is closing") : peer_get(h, channel_peer(channel), &p);
     if (!e)
         e = conn_manager_admit(h, p);
     if (e) {
         if (p)
             peer_free_if_unused(p);
-        noise_deinit(noise);
+        channel_deinit(channel);
         stream_close(raw);
         return e;
     }
@@ -59,7 +60,7 @@ err_t conn_new(host_t *h, stream_t *raw, noise_t *noise, bool is_inbound, const 
     c->remote = *remote;
     c->opened_ms = c->used_ms = sched_now_ms(h->sched);
     c->raw = raw;
-    c->noise = *noise;
+    c->channel = *channel;
     list_init(&c->streams);
     event_init(&c->may_open);
     event_init(&c->identified);
@@ -113,11 +114,11 @@ void conn_end(conn_t *c, err_t reason)
         return;
     c->end_reason = reason;
     yamux_go_away(&c->yamux, reason == ERR_PROTOCOL ? YAMUX_PROTOCOL_ERROR : YAMUX_NORMAL);
-    if (c->noise.state == NOISE_OPEN)
+    if (channel_is_open(&c->channel))
         conn_flush(c);
     conn_pump_stop(c);
     yamux_deinit(&c->yamux, reason == ERR_CLOSED ? ERR_CLOSED : ERR_RESET);
-    noise_deinit(&c->noise);
+    channel_deinit(&c->channel);
     stream_close(c->raw);
     c->raw = NULL;
     leave_host(c);

@@ -1,4 +1,4 @@
-/* conn_pump: moves the bytes of one connection between its socket, Noise and yamux. It runs when the socket
+/* conn_pump: moves the bytes of one connection between its socket, its secured channel and yamux. It runs when the socket
  * has news, when a stream has something to send, and when the yamux session's time has come; it never waits.
  * Received bytes go from the socket into the host's shared area, are opened there, and are copied once, into
  * the queue of their stream. Frames to send are sealed into a shared area and written in one call. */
@@ -18,7 +18,7 @@ static uint64_t now_ms(const conn_t *c)
 /* Keeps the beginning of a frame until the rest comes; at most one frame. */
 static err_t keep_rest(conn_t *c, bytes_t rest)
 {
-    assert(rest.len < NOISE_FRAME_MAX + NOISE_PREFIX_BYTES);
+    assert(rest.len < CHANNEL_FRAME_MAX);
     if (rest.len > c->carry_charged) {
         TRY(limit_charge(&c->peer->limit, rest.len - c->carry_charged));
         c->carry_charged = rest.len;
@@ -40,7 +40,7 @@ static err_t take_frames(conn_t *c, uint8_t *in, size_t len)
     for (;;) {
         size_t n = 0;
         bytes_t plain = BYTES_NONE;
-        TRY(noise_feed(&c->noise, in + used, len - used, &n, &plain));
+        TRY(channel_feed(&c->channel, in + used, len - used, &n, &plain));
         if (!n)
             break;
         used += n;
@@ -160,10 +160,10 @@ static err_t seal_frames(conn_t *c, size_t *ret_len)
 {
     host_t *h = c->host;
     size_t len = 0;
-    while (len + noise_sealed_size(GATHER_BYTES) <= SEND_AREA &&
+    while (len + channel_sealed_size(&c->channel, GATHER_BYTES) <= SEND_AREA &&
            yamux_output(&c->yamux, GATHER_BYTES, &h->gather)) {
         size_t n = 0;
-        err_t e = noise_seal(&c->noise, h->gather.pieces, h->gather.n_pieces, h->send_area + len, &n);
+        err_t e = channel_seal(&c->channel, h->gather.pieces, h->gather.n_pieces, h->send_area + len, &n);
         yamux_output_done(&c->yamux, &h->gather);
         TRY(e);
         len += n;
@@ -247,7 +247,7 @@ void conn_pump_start(conn_t *c, bytes_t early)
     runnable_init(&c->pump, on_pump, c);
     runnable_init(&c->input, on_readable, c);
     alarm_init(&c->alarm, s, on_alarm, c);
-    buf_init(&c->carry, NOISE_FRAME_MAX + NOISE_PREFIX_BYTES);
+    buf_init(&c->carry, CHANNEL_FRAME_MAX);
     buf_init(&c->unsent, SEND_AREA);
     event_watch(&c->raw->readable, s, &c->readable, &c->input);
     event_watch(&c->raw->writable, s, &c->writable, &c->pump);

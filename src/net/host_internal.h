@@ -14,17 +14,16 @@
 #include "base/map.h"
 #include "base/prng.h"
 #include "net/host.h"
+#include "wire/channel.h"
 #include "wire/multistream.h"
-#include "wire/noise.h"
 #include "wire/yamux.h"
 
-#define NOISE_PROTOCOL "/noise"
 #define YAMUX_PROTOCOL "/yamux/1.0.0"
 
 /* Areas that all connections of a host share: one connection at a time is pumped. */
 enum {
     RECEIVE_BYTES = 256 * 1024,
-    RECEIVE_AREA = RECEIVE_BYTES + NOISE_FRAME_MAX + NOISE_PREFIX_BYTES,
+    RECEIVE_AREA = RECEIVE_BYTES + CHANNEL_FRAME_MAX,
     GATHER_BYTES = 128 * 1024,
     SEND_AREA = 320 * 1024,
 };
@@ -73,7 +72,7 @@ struct conn {
     uint64_t opened_ms, used_ms; /* used: when a stream last began or ended */
     uint64_t bytes_in, bytes_out;
     stream_t *raw;
-    noise_t noise;
+    channel_t channel;
     yamux_t yamux;
     watch_t readable, writable;
     runnable_t pump, input; /* input: there is something to read */
@@ -188,8 +187,8 @@ void conn_manager_conn_added(host_t *h);
 MUST_CHECK err_t conn_manager_admit(host_t *h, const peer_t *p);
 
 /* conn.c */
-/* Takes raw and noise (moved) in any case. `early`: bytes that belong to yamux already. */
-MUST_CHECK err_t conn_new(host_t *h, stream_t *raw, noise_t *noise, bool is_inbound,
+/* Takes raw and channel (moved) in any case. `early`: bytes that belong to yamux already. */
+MUST_CHECK err_t conn_new(host_t *h, stream_t *raw, channel_t *channel, bool is_inbound,
                           const multiaddr_t *remote, bytes_t early, conn_t **ret_conn);
 void conn_end(conn_t *c, err_t reason); /* at once; idempotent */
 /* conn_pump.c */

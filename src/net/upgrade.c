@@ -42,57 +42,64 @@ static err_t agree_on_security(task_t *t, stream_t *raw, bool is_dialer)
     return negotiate(t, raw, &m);
 }
 
-/* One whole frame into `frame`, length prefix included. */
-static err_t read_frame(task_t *t, stream_t *raw, size_t max_bytes, buf_t *frame)
+/* One whole frame into `frame`, header included. */
+static err_t read_frame(task_t *t, stream_t *raw, const channel_t *c, buf_t *frame)
 {
+    size_t header = channel_header_bytes(c), max = channel_frame_max(c);
     buf_clear(frame);
-    TRY(buf_reserve(frame, NOISE_PREFIX_BYTES));
-    TRY(stream_read_full(t, raw, frame->data, NOISE_PREFIX_BYTES));
-    frame->len = NOISE_PREFIX_BYTES;
-    size_t len = noise_frame_size(buf_bytes(frame)) - NOISE_PREFIX_BYTES;
-    if (len > max_bytes)
-        return fail(ERR_LIMIT, "noise: a handshake message of %zu bytes is over the limit of %zu", len,
-                    max_bytes);
-    TRY(buf_reserve(frame, len));
-    TRY(stream_read_full(t, raw, frame->data + frame->len, len));
-    frame->len += len;
+    TRY(buf_reserve(frame, header));
+    TRY(stream_read_full(t, raw, frame->data, header));
+    frame->len = header;
+    size_t len = channel_frame_size(c, frame->data);
+    if (len > max)
+        return fail(ERR_LIMIT, "%s: a message of %zu bytes is over the limit of %zu", channel_protocol(c),
+                    len, max);
+    TRY(buf_reserve(frame, len - header));
+    TRY(stream_read_full(t, raw, frame->data + header, len - header));
+    frame->len = len;
     return OK;
 }
 
-static err_t shake_hands(task_t *t, stream_t *raw, noise_t *n)
+static err_t send_output(task_t *t, stream_t *raw, channel_t *c)
+{
+    bytes_t out = channel_output(c);
+    if (!out.len)
+        return OK;
+    TRY(stream_write(t, raw, out));
+    channel_output_sent(c, out.len);
+    return OK;
+}
+
+static err_t shake_hands(task_t *t, stream_t *raw, channel_t *c)
 {
     AUTO(buf_t) frame;
-    buf_init(&frame, NOISE_HANDSHAKE_MAX + NOISE_PREFIX_BYTES);
+    buf_init(&frame, CHANNEL_FRAME_MAX);
     for (;;) {
-        bytes_t out = noise_output(n);
-        if (out.len) {
-            TRY(stream_write(t, raw, out));
-            noise_output_sent(n, out.len);
-        }
-        if (n->state == NOISE_OPEN)
+        TRY(send_output(t, raw, c));
+        if (channel_is_open(c))
             return OK;
-        TRY(read_frame(t, raw, NOISE_HANDSHAKE_MAX, &frame));
+        TRY(read_frame(t, raw, c, &frame));
         size_t used;
         bytes_t plain;
-        TRY(noise_feed(n, frame.data, frame.len, &used, &plain));
+        TRY(channel_feed(c, frame.data, frame.len, &used, &plain));
     }
 }
 
-static err_t write_secured(task_t *t, stream_t *raw, noise_t *n, multistream_t *m)
+static err_t write_secured(task_t *t, stream_t *raw, channel_t *c, multistream_t *m)
 {
-    uint8_t sealed[sizeof m->out + NOISE_FRAME_OVERHEAD];
+    uint8_t sealed[sizeof m->out + CHANNEL_OVERHEAD_MAX];
     bytes_t out = multistream_output(m);
     size_t len;
     if (!out.len)
         return OK;
-    TRY(noise_seal(n, &out, 1, sealed, &len));
+    TRY(channel_seal(c, &out, 1, sealed, &len));
     multistream_output_sent(m, out.len);
     return stream_write(t, raw, bytes_of(sealed, len));
 }
 
 /* The muxer by multistream over the secured channel, for peers without early negotiation. What follows the
  * agreement in its last frame belongs to yamux: it is appended to `early`. */
-static err_t agree_on_muxer(task_t *t, stream_t *raw, noise_t *n, bool is_dialer, buf_t *early)
+static err_t agree_on_muxer(task_t *t, stream_t *raw, channel_t *c, bool is_dialer, buf_t *early)
 {
     multistream_t m;
     if (is_dialer)
@@ -100,13 +107,13 @@ static err_t agree_on_muxer(task_t *t, stream_t *raw, noise_t *n, bool is_dialer
     else
         multistream_init_listener(&m);
     AUTO(buf_t) frame;
-    buf_init(&frame, NOISE_FRAME_MAX + NOISE_PREFIX_BYTES);
+    buf_init(&frame, CHANNEL_FRAME_MAX);
     while (m.state == MULTISTREAM_BUSY) {
-        TRY(write_secured(t, raw, n, &m));
-        TRY(read_frame(t, raw, NOISE_FRAME_MAX, &frame));
+        TRY(write_secured(t, raw, c, &m));
+        TRY(read_frame(t, raw, c, &frame));
         size_t used;
         bytes_t plain;
-        TRY(noise_feed(n, frame.data, frame.len, &used, &plain));
+        TRY(channel_feed(c, frame.data, frame.len, &used, &plain));
         while (plain.len && m.state == MULTISTREAM_BUSY) {
             TRY(multistream_feed(&m, plain, &used));
             plain = bytes_slice(plain, used, SIZE_MAX);
@@ -117,16 +124,16 @@ static err_t agree_on_muxer(task_t *t, stream_t *raw, noise_t *n, bool is_dialer
                     multistream_refuse(&m);
             }
             if (!used)
-                TRY(write_secured(t, raw, n, &m)); /* the engine waits for room in its output */
+                TRY(write_secured(t, raw, c, &m)); /* the engine waits for room in its output */
         }
         TRY(buf_append(early, plain));
     }
     if (m.state != MULTISTREAM_AGREED)
         return fail(ERR_UNSUPPORTED, "the peer does not speak " YAMUX_PROTOCOL);
-    return write_secured(t, raw, n, &m);
+    return write_secured(t, raw, c, &m);
 }
 
-static err_t start_noise(host_t *h, const peer_id_t *expected, bool is_dialer, noise_t *n)
+static err_t start_noise(host_t *h, const peer_id_t *expected, bool is_dialer, channel_t *ret)
 {
     noise_config_t c = {.is_initiator = is_dialer,
                         .identity = h->config.key,
@@ -135,38 +142,40 @@ static err_t start_noise(host_t *h, const peer_id_t *expected, bool is_dialer, n
                         .n_muxers = ARRAY_LEN(muxers)};
     driver_random(sched_driver(h->sched), c.static_secret, sizeof c.static_secret);
     driver_random(sched_driver(h->sched), c.ephemeral_secret, sizeof c.ephemeral_secret);
-    err_t e = noise_init(n, &c);
+    ret->kind = CHANNEL_NOISE;
+    err_t e = noise_init(&ret->noise, &c);
     secret_wipe(&c, sizeof c);
     return e;
 }
 
-static err_t secure(task_t *t, host_t *h, stream_t *raw, const peer_id_t *expected, noise_t *n, buf_t *early)
+static err_t secure(task_t *t, host_t *h, stream_t *raw, const peer_id_t *expected, channel_t *c,
+                    buf_t *early)
 {
     bool is_dialer = expected != NULL;
     TRY(agree_on_security(t, raw, is_dialer));
-    TRY(start_noise(h, expected, is_dialer, n));
-    TRY(shake_hands(t, raw, n));
-    if (!noise_muxer(n))
-        TRY(agree_on_muxer(t, raw, n, is_dialer, early));
+    TRY(start_noise(h, expected, is_dialer, c));
+    TRY(shake_hands(t, raw, c));
+    if (!channel_muxer(c))
+        TRY(agree_on_muxer(t, raw, c, is_dialer, early));
     return OK;
 }
 
 err_t upgrade(task_t *t, host_t *h, stream_t *raw, const peer_id_t *expected, const multiaddr_t *remote,
               conn_t **ret_conn)
 {
-    noise_t noise = {.state = NOISE_FAILED};
+    channel_t channel = {.kind = CHANNEL_NONE};
     AUTO(buf_t) early;
-    buf_init(&early, NOISE_FRAME_MAX);
+    buf_init(&early, CHANNEL_FRAME_MAX);
     deadline_t d = deadline_push(t, h->config.limits.upgrade_timeout_ms);
-    err_t e = secure(t, h, raw, expected, &noise, &early);
+    err_t e = secure(t, h, raw, expected, &channel, &early);
     deadline_pop(t, &d);
-    if (!e && peer_id_equal(noise_peer(&noise), &h->id))
+    if (!e && peer_id_equal(channel_peer(&channel), &h->id))
         e = fail(ERR_INVALID, "the address leads to this node itself");
     if (e) {
-        noise_deinit(&noise);
+        channel_deinit(&channel);
         stream_reset(raw);
         stream_close(raw);
         return e;
     }
-    return conn_new(h, raw, &noise, !expected, remote, buf_bytes(&early), ret_conn);
+    return conn_new(h, raw, &channel, !expected, remote, buf_bytes(&early), ret_conn);
 }

@@ -12,6 +12,7 @@
 #include "multi/peer_id.h"
 #include "wire/noise_xx.h"
 
+#define NOISE_PROTOCOL "/noise"
 #define NOISE_FRAME_MAX 65535 /* without the length prefix */
 #define NOISE_PREFIX_BYTES 2
 #define NOISE_PLAIN_MAX (NOISE_FRAME_MAX - AEAD_TAG_BYTES)
