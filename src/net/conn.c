@@ -14,7 +14,7 @@ static void start_yamux(conn_t *c)
     yamux_init(&c->yamux, &y, c->opened_ms);
 }
 
-static void join_host(conn_t *c)
+void conn_join(conn_t *c)
 {
     host_t *h = c->host;
     bool is_first = !c->peer->n_conns++;
@@ -36,37 +36,49 @@ static void join_host(conn_t *c)
     conn_manager_conn_added(h);
 }
 
-err_t conn_new(host_t *h, stream_t *raw, channel_t *channel, bool is_inbound, const multiaddr_t *remote,
-               bytes_t early, conn_t **ret_conn)
+err_t conn_make(host_t *h, const peer_id_t *peer, const mux_ops_t *mux, bool is_inbound,
+                const multiaddr_t *remote, conn_t **ret_conn)
 {
-    peer_t *p = NULL;
-    err_t e =
-        h->is_closing ? fail(ERR_CLOSED, "the host is closing") : peer_get(h, channel_peer(channel), &p);
-    if (!e)
-        e = conn_manager_admit(h, p);
+    peer_t *p;
+    if (h->is_closing)
+        return fail(ERR_CLOSED, "the host is closing");
+    TRY(peer_get(h, peer, &p));
+    err_t e = conn_manager_admit(h, p);
     if (e) {
-        if (p)
-            peer_free_if_unused(p);
-        channel_deinit(channel);
-        stream_close(raw);
+        peer_free_if_unused(p);
         return e;
     }
     conn_t *c = xcalloc(1, sizeof *c);
     c->host = h;
+    c->mux = mux;
     c->peer = p;
     p->refs++;
     c->refs = 2; /* the host's and the caller's */
     c->is_inbound = is_inbound;
     c->remote = *remote;
     c->opened_ms = c->used_ms = sched_now_ms(h->sched);
-    c->raw = raw;
-    c->channel = *channel;
     list_init(&c->streams);
     event_init(&c->may_open);
     event_init(&c->identified);
+    *ret_conn = c;
+    return OK;
+}
+
+err_t conn_new(host_t *h, stream_t *raw, channel_t *channel, bool is_inbound, const multiaddr_t *remote,
+               bytes_t early, conn_t **ret_conn)
+{
+    conn_t *c;
+    err_t e = conn_make(h, channel_peer(channel), &mux_yamux, is_inbound, remote, &c);
+    if (e) {
+        channel_deinit(channel);
+        stream_close(raw);
+        return e;
+    }
+    c->raw = raw;
+    c->channel = *channel;
     start_yamux(c);
     conn_pump_start(c, early);
-    join_host(c);
+    conn_join(c);
     *ret_conn = c;
     return OK;
 }
@@ -113,14 +125,7 @@ void conn_end(conn_t *c, err_t reason)
     if (!c->is_open)
         return;
     c->end_reason = reason;
-    yamux_go_away(&c->yamux, reason == ERR_PROTOCOL ? YAMUX_PROTOCOL_ERROR : YAMUX_NORMAL);
-    if (channel_is_open(&c->channel))
-        conn_flush(c);
-    conn_pump_stop(c);
-    yamux_deinit(&c->yamux, reason == ERR_CLOSED ? ERR_CLOSED : ERR_RESET);
-    channel_deinit(&c->channel);
-    stream_close(c->raw);
-    c->raw = NULL;
+    c->mux->end(c, reason);
     leave_host(c);
     conn_release(c);
 }
@@ -172,12 +177,12 @@ size_t conn_stream_protocols(const conn_t *c, const char **out, size_t cap)
 
 uint32_t conn_rtt_ms(const conn_t *c)
 {
-    return yamux_rtt_ms(&c->yamux);
+    return c->mux->rtt_ms(c);
 }
 
 const char *conn_muxer(const conn_t *c)
 {
-    return YAMUX_PROTOCOL;
+    return c->mux->protocol;
 }
 
 void conn_bytes(const conn_t *c, uint64_t *ret_in, uint64_t *ret_out)
@@ -220,7 +225,7 @@ conn_t *host_conn(host_t *h, const peer_id_t *peer)
         return NULL;
     conn_t *best = NULL;
     LIST_EACH (c, &p->conns, conn_t, peer_node)
-        if (c->yamux.state == YAMUX_OPEN && (!best || c->n_streams > best->n_streams))
+        if (c->mux->may_open(c) && (!best || c->n_streams > best->n_streams))
             best = c;
     return best ? best : LIST_FIRST(&p->conns, conn_t, peer_node);
 }

@@ -78,24 +78,16 @@ static err_t take_input(conn_t *c)
     return OK;
 }
 
-static void tell_stream(conn_t *c, const yamux_event_t *ev)
-{
-    conn_stream_t *s = ev->stream->user;
-    if (ev->news & YAMUX_NEWS_READABLE)
-        event_fire(&s->base.readable);
-    if (ev->news & YAMUX_NEWS_WRITABLE)
-        event_fire(&s->base.writable);
-}
-
 static void deliver_news(conn_t *c)
 {
     for (yamux_event_t ev; c->is_open && yamux_next_event(&c->yamux, &ev);) {
         switch (ev.kind) {
         case YAMUX_EVENT_STREAM:
             if (ev.news & YAMUX_NEWS_OPENED)
-                conn_stream_inbound(c, ev.stream);
+                conn_stream_inbound(c, (mux_stream_t *)ev.stream);
             else if (ev.stream->user)
-                tell_stream(c, &ev);
+                conn_stream_tell(ev.stream->user, ev.news & YAMUX_NEWS_READABLE,
+                                 ev.news & YAMUX_NEWS_WRITABLE);
             break;
         case YAMUX_EVENT_MAY_OPEN:
         case YAMUX_EVENT_GO_AWAY:

@@ -14,13 +14,13 @@ static conn_stream_t *of(stream_t *s)
 /* After each use of the mux: it may have something to send now. */
 static void pump_if_needed(conn_stream_t *s)
 {
-    if (s->conn->is_open && yamux_has_output(&s->conn->yamux))
-        conn_pump_soon(s->conn);
+    if (s->conn->is_open)
+        s->conn->mux->wake(s->conn);
 }
 
 static err_t mux_read(conn_stream_t *s, uint8_t *out, size_t cap, size_t *ret_n)
 {
-    err_t e = yamux_read(s->mux, out, cap, sched_now_ms(s->conn->host->sched), ret_n);
+    err_t e = s->conn->mux->read(s->conn, s->mux, out, cap, ret_n);
     if (!e)
         traffic_count(s, *ret_n, 0);
     pump_if_needed(s);
@@ -60,7 +60,7 @@ static err_t stream_write_op(stream_t *base, const bytes_t *pieces, size_t n, si
     conn_stream_t *s = of(base);
     if (!s->mux)
         return fail(ERR_CLOSED, "the stream is closed");
-    err_t e = yamux_write(s->mux, pieces, n, ret_n);
+    err_t e = s->conn->mux->write(s->mux, pieces, n, ret_n);
     if (!e)
         traffic_count(s, 0, *ret_n);
     pump_if_needed(s);
@@ -72,7 +72,7 @@ static err_t stream_close_write_op(stream_t *base)
     conn_stream_t *s = of(base);
     if (!s->mux)
         return fail(ERR_CLOSED, "the stream is closed");
-    err_t e = yamux_close_write(s->mux);
+    err_t e = s->conn->mux->close_write(s->mux);
     pump_if_needed(s);
     return e;
 }
@@ -82,7 +82,7 @@ static void stream_reset_op(stream_t *base)
     conn_stream_t *s = of(base);
     if (!s->mux)
         return;
-    yamux_reset(s->mux);
+    s->conn->mux->reset(s->mux);
     pump_if_needed(s);
     event_fire(&base->readable);
     event_fire(&base->writable);
@@ -92,7 +92,7 @@ static void release_mux(conn_stream_t *s)
 {
     if (!s->mux)
         return;
-    yamux_release(s->mux, sched_now_ms(s->conn->host->sched));
+    s->conn->mux->release(s->conn, s->mux);
     s->mux = NULL;
     s->conn->used_ms = sched_now_ms(s->conn->host->sched);
     s->conn->n_streams--;
@@ -191,12 +191,20 @@ static err_t serve(task_t *t, void *arg)
     return OK; /* a stream's failure is not the host's */
 }
 
-void conn_stream_inbound(conn_t *c, yamux_stream_t *mux)
+void conn_stream_tell(conn_stream_t *s, bool is_readable, bool is_writable)
+{
+    if (is_readable)
+        event_fire(&s->base.readable);
+    if (is_writable)
+        event_fire(&s->base.writable);
+}
+
+void conn_stream_inbound(conn_t *c, mux_stream_t *mux)
 {
     conn_stream_t *s = stream_new(c, true);
     s->mux = mux;
     s->is_served = true;
-    yamux_accept(mux, s);
+    c->mux->accept(mux, s);
     err_t e = OK;
     if (c->host->n_served >= SERVED_MAX)
         e = fail(ERR_LIMIT, "%d inbound streams are being served, the limit", SERVED_MAX);
@@ -219,7 +227,7 @@ static err_t open_mux(task_t *t, conn_t *c, conn_stream_t *s)
     for (;;) {
         if (!c->is_open)
             return fail(ERR_CLOSED, "the connection is closed");
-        err_t e = yamux_open(&c->yamux, s, &s->mux);
+        err_t e = c->mux->open(c, s, &s->mux);
         if (e != ERR_AGAIN)
             return e;
         TRY(event_wait(t, &c->may_open));
@@ -236,7 +244,7 @@ static err_t propose_optimistically(conn_stream_t *s, const char *const *protoco
     multistream_init_dialer(m, (const char *const *)&s->own_protocol, 1);
     bytes_t out = multistream_output(m);
     size_t n = 0;
-    TRY(yamux_write(s->mux, &out, 1, &n));
+    TRY(s->conn->mux->write(s->mux, &out, 1, &n));
     assert(n == out.len); /* a new queue has room for two lines */
     multistream_output_sent(m, n);
     return OK;

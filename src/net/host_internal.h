@@ -4,7 +4,8 @@
  *   listen.c        listening sockets, inbound connections up to their upgrade
  *   dial.c, resolve.c   addresses to connections
  *   upgrade.c, negotiate.c   a driver stream becomes a secured, multiplexed connection
- *   conn.c          connections: life, face; conn_pump.c moves their bytes; conn_stream.c their streams
+ *   conn.c          connections: life, face; conn_pump.c moves their bytes; conn_stream.c their streams;
+ *                   mux.h what carries these: mux_yamux.c
  *   conn_manager.c  peers: limits, tags, trimming
  *   filter.c        networks and addresses that are kept away from
  *   reachability.c  whether others can dial this node
@@ -14,6 +15,7 @@
 #include "base/map.h"
 #include "base/prng.h"
 #include "net/host.h"
+#include "net/mux.h"
 #include "wire/channel.h"
 #include "wire/multistream.h"
 #include "wire/yamux.h"
@@ -64,6 +66,7 @@ typedef struct peer {
 struct conn {
     host_t *host;
     peer_t *peer;
+    const mux_ops_t *mux; /* mux_yamux: the members from raw to unsent_charged are in use */
     uint32_t refs;
     bool is_inbound, is_open, is_identified, must_read_on;
     bool is_limited; /* through a relay that limits it */
@@ -88,8 +91,8 @@ struct conn {
 
 typedef struct conn_stream {
     stream_t base;
-    conn_t *conn;        /* a reference */
-    yamux_stream_t *mux; /* NULL: closed by its handler, which still runs */
+    conn_t *conn;      /* a reference */
+    mux_stream_t *mux; /* NULL: closed by its handler, which still runs */
     list_t node;
     const char *protocol; /* of a handler_t, or of `own_protocol`; "" while being negotiated */
     char *own_protocol;
@@ -190,14 +193,12 @@ MUST_CHECK err_t conn_manager_admit(host_t *h, const peer_t *p);
 /* Takes raw and channel (moved) in any case. `early`: bytes that belong to yamux already. */
 MUST_CHECK err_t conn_new(host_t *h, stream_t *raw, channel_t *channel, bool is_inbound,
                           const multiaddr_t *remote, bytes_t early, conn_t **ret_conn);
-void conn_end(conn_t *c, err_t reason); /* at once; idempotent */
 /* conn_pump.c */
 void conn_pump_start(conn_t *c, bytes_t early);
 void conn_pump_soon(conn_t *c);
 void conn_flush(conn_t *c); /* what can be sent without waiting */
 void conn_pump_stop(conn_t *c);
 /* conn_stream.c */
-void conn_stream_inbound(conn_t *c, yamux_stream_t *mux); /* starts its task, or refuses it */
 size_t conn_streams_of(const conn_t *c, const handler_t *handler);
 /* reachability.c */
 void reachability_found(host_t *h, reachability_t r);
