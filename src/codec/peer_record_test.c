@@ -1,6 +1,7 @@
 #include "base/pb.h"
 #include "codec/envelope.h"
 #include "codec/peer_record.h"
+#include "codec/relay_voucher.h"
 #include "tests/support/test.h"
 #include "tests/support/tsv.h"
 #include <jansson.h>
@@ -116,6 +117,10 @@ static void test_relay_voucher(void **state)
     assert_bytes(e.payload_type, buf_bytes(&payload_type));
     assert_string_equal(peer_id_print(&e.signer, text), text_of(row, "relay"));
     assert_err(peer_record_open(buf_bytes(&envelope), &record), ERR_CRYPTO); /* another domain */
+    relay_voucher_t voucher;
+    assert_ok(relay_voucher_open(buf_bytes(&envelope), &voucher));
+    assert_true(peer_id_equal(&voucher.relay, &e.signer));
+    assert_true(voucher.expires_s == 1900000000);
     json_decref(row);
 }
 

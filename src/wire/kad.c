@@ -1,4 +1,5 @@
 #include "wire/kad.h"
+#include "wire/addr_field.h"
 
 enum { FIELD_TYPE = 1, FIELD_KEY = 2, FIELD_RECORD = 3 };
 enum { RECORD_KEY = 1, RECORD_VALUE = 2, RECORD_RECEIVED = 5 };
@@ -107,14 +108,7 @@ bool kad_next_peer(const kad_message_t *m, kad_list_t list, size_t *iter, kad_pe
 
 bool kad_next_addr(const kad_peer_t *p, size_t *iter, multiaddr_t *ret)
 {
-    reader_t r = reader_of(bytes_slice(p->raw, *iter, p->raw.len));
-    pb_field_t f;
-    bool is_found = false;
-    while (!is_found && pb_next(&r, &f))
-        is_found = f.number == PEER_ADDRS && f.wire == PB_BYTES && f.bytes.len &&
-                   f.bytes.len <= MULTIADDR_MAX_BYTES && multiaddr_decode(f.bytes, ret) == OK;
-    *iter = p->raw.len - reader_left(&r);
-    return is_found;
+    return addr_field_next(p->raw, PEER_ADDRS, iter, ret);
 }
 
 /* ── encoding ────────────────────────────────────────────────────────────────────────────────── */
