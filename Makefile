@@ -40,9 +40,10 @@ test-tsan: deps ## the tests of tasks, loop and workers under ThreadSanitizer
 	@ninja -C $(BUILD)/tsan -j$(JOBS)
 	@tools/run_tests.py $(BUILD)/tsan --suite task --suite loop --suite store
 
-sim: deps $(DEBUG)/build.ninja ## 100 simulated nodes: join, publish, fetch, lose a third, heal (SIM_SEEDS seeds)
+sim: deps $(DEBUG)/build.ninja ## 100 simulated nodes: join, publish, fetch, lose a third, heal (SIM_SEEDS seeds); a key space of 10,000 nodes
 	@[ -f $(BUILD)/sim/build.ninja ] || meson setup $(BUILD)/sim -Doptimization=2 -Db_ndebug=false $(MESON_FLAGS) >/dev/null
-	@ninja -C $(BUILD)/sim -j$(JOBS) sim/scenarios/scenarios
+	@ninja -C $(BUILD)/sim -j$(JOBS) sim/scenarios/scenarios sim/scenarios/keyspace
+	@$(BUILD)/sim/sim/scenarios/keyspace
 	@tools/run_sim.py $(BUILD)/sim --seeds $(SIM_SEEDS) --jobs $(JOBS)
 
 test-interop: build ## against Kubo 0.42 (built from the Go module proxy into a cache folder; skipped without Go)

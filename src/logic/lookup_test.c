@@ -1,15 +1,5 @@
-#include "base/prng.h"
-#include "crypto/hash.h"
-#include "logic/kbucket.h"
-#include "logic/lookup.h"
+#include "tests/support/kad_model.h"
 #include "tests/support/test.h"
-
-static peer_id_t peer_of(uint64_t n)
-{
-    peer_id_t id = {.len = 34, .data = {0x12, 32}};
-    sha256_of(bytes_of(&n, sizeof n), id.data + 2);
-    return id;
-}
 
 static const peer_id_t no_peer;
 
@@ -53,7 +43,7 @@ static void sorted_peers(const char *target, peer_id_t *out, size_t n)
 {
     kad_key_t key = kad_key_of(bytes_str(target));
     for (size_t i = 0; i < n; i++) {
-        peer_id_t p = peer_of(i);
+        peer_id_t p = model_peer(i);
         kad_key_t pk = kad_key_of_peer(&p);
         size_t at = i;
         for (; at; at--) {
@@ -181,7 +171,7 @@ static void test_time_out_frees_the_slot_and_late_answer_counts(void **state)
 
 static void test_stop(void **state)
 {
-    peer_id_t p = peer_of(1);
+    peer_id_t p = model_peer(1);
     lookup_t l = new_lookup(20, 10, "x");
     lookup_start(&l, &p, 1);
     expect_ask(&l, 0);
@@ -195,7 +185,7 @@ static void test_stop(void **state)
 static void test_made_up_peers_are_bounded(void **state)
 {
     lookup_t l = new_lookup(20, 10, "x");
-    peer_id_t seed = peer_of(0), *lies = xcalloc(10000, sizeof *lies);
+    peer_id_t seed = model_peer(0), *lies = xcalloc(10000, sizeof *lies);
     lookup_start(&l, &seed, 1);
     lookup_event_t e;
     uint64_t n = 1;
@@ -219,9 +209,9 @@ static void test_made_up_peers_are_bounded(void **state)
 /* A peer that names itself, the asker and those already asked, for ever. */
 static void test_loops_end(void **state)
 {
-    peer_id_t p[2] = {peer_of(1), peer_of(2)};
+    peer_id_t p[2] = {model_peer(1), model_peer(2)};
     lookup_t l = new_lookup(20, 10, "x");
-    l.self = peer_of(3);
+    l.self = model_peer(3);
     peer_id_t loop[] = {p[0], p[1], l.self, p[0]};
     lookup_start(&l, p, 1);
     expect_ask(&l, 0);
@@ -275,171 +265,34 @@ static void test_one_network_cannot_crowd_around_a_key(void **state)
 }
 
 /* ── a network of 1,000 nodes, by the engines alone ──────────────────────────────────────────── */
-enum { NODES = 1000, K = 20 };
-typedef struct model {
-    peer_id_t ids[NODES];
-    kad_key_t keys[NODES];
-    kbucket_t tables[NODES];
-    bool is_dead[NODES];
-    map_t index;
-    size_t alive;
-    prng_t rng;
-} model_t;
-
-static size_t index_of(model_t *m, const peer_id_t *id)
+static model_figures_t measure(model_t *m, const char *when)
 {
-    return (size_t)(uintptr_t)map_get(&m->index, peer_id_bytes(id)) - 1;
-}
-
-/* Runs one lookup of node `from`; both ends of each request learn of each other. Answers come in a random
- * order. Fills the lookup, for its figures. */
-static void run_lookup(model_t *m, size_t from, const kad_key_t *target, lookup_t *l)
-{
-    lookup_config_t config;
-    lookup_config_default(&config);
-    lookup_init(l, &config, target, &m->ids[from]);
-    peer_id_t seeds[K], waiting[16];
-    lookup_start(l, seeds, kbucket_closest(&m->tables[from], target, NULL, seeds, K));
-    size_t n_waiting = 0;
-    for (;;) {
-        lookup_event_t e;
-        while (lookup_next_event(l, 0, &e)) {
-            if (e.kind == LOOKUP_EVENT_DONE)
-                return;
-            waiting[n_waiting++] = e.peer;
-        }
-        assert_true(n_waiting > 0);
-        size_t pick = prng_below(&m->rng, n_waiting);
-        peer_id_t who = waiting[pick];
-        waiting[pick] = waiting[--n_waiting];
-        size_t to = index_of(m, &who);
-        if (m->is_dead[to]) {
-            lookup_fail(l, &who);
-            kbucket_remove(&m->tables[from], &who);
-            continue;
-        }
-        peer_id_t closer[K];
-        size_t n = kbucket_closest(&m->tables[to], target, &m->ids[from], closer, K);
-        lookup_answer(l, &who, closer, n);
-        kbucket_add(&m->tables[from], &who, 0, false, 1);
-        kbucket_add(&m->tables[to], &m->ids[from], 0, false, 1);
-    }
-}
-
-static void refresh(model_t *m, size_t node, size_t buckets)
-{
-    lookup_t l;
-    run_lookup(m, node, &m->keys[node], &l);
-    lookup_deinit(&l);
-    for (size_t i = 0; i < buckets; i++) {
-        kad_key_t target;
-        prng_fill(&m->rng, target.data, sizeof target.data);
-        run_lookup(m, node, &target, &l);
-        lookup_deinit(&l);
-    }
-}
-
-static model_t *new_model(void)
-{
-    model_t *m = xcalloc(1, sizeof *m);
-    prng_seed(&m->rng, 42);
-    map_init(&m->index, NODES);
-    kbucket_config_t config;
-    kbucket_config_default(&config);
-    for (size_t i = 0; i < NODES; i++) {
-        m->ids[i] = peer_of(i);
-        m->keys[i] = kad_key_of_peer(&m->ids[i]);
-        kbucket_init(&m->tables[i], &config, &m->ids[i]);
-        assert_ok(map_put(&m->index, peer_id_bytes(&m->ids[i]), (void *)(uintptr_t)(i + 1), NULL));
-        if (i) /* joins through a node that is there already */
-            kbucket_add(&m->tables[i], &m->ids[prng_below(&m->rng, i)], 0, false, 1);
-        refresh(m, i, 1);
-    }
-    m->alive = NODES;
-    return m;
-}
-
-static void free_model(model_t *m)
-{
-    for (size_t i = 0; i < NODES; i++)
-        kbucket_deinit(&m->tables[i]);
-    map_deinit(&m->index);
-    free(m);
-}
-
-static size_t count_true_closest(model_t *m, size_t from, const kad_key_t *target, const peer_id_t *got,
-                                 size_t n)
-{
-    size_t right = 0;
-    for (size_t i = 0; i < n; i++) {
-        kad_key_t key = kad_key_of_peer(&got[i]);
-        size_t closer = 0;
-        for (size_t j = 0; j < NODES; j++)
-            closer += j != from && !m->is_dead[j] && kad_compare_distance(target, &m->keys[j], &key) < 0;
-        right += closer < K;
-    }
-    return right;
-}
-
-typedef struct figures {
-    double exact, overlap, hops, requests;
-    size_t worst_hops;
-} figures_t;
-
-static figures_t measure(model_t *m, size_t lookups)
-{
-    figures_t f = {0};
-    for (size_t i = 0; i < lookups; i++) {
-        size_t from;
-        do
-            from = prng_below(&m->rng, NODES);
-        while (m->is_dead[from]);
-        kad_key_t target;
-        prng_fill(&m->rng, target.data, sizeof target.data);
-        lookup_t l;
-        run_lookup(m, from, &target, &l);
-        peer_id_t got[K];
-        size_t n = lookup_closest(&l, true, got, K), right = count_true_closest(m, from, &target, got, n);
-        f.exact += right == K;
-        f.overlap += (double)right / K;
-        f.hops += (double)l.max_hops;
-        f.requests += (double)l.n_requests;
-        f.worst_hops = l.max_hops > f.worst_hops ? l.max_hops : f.worst_hops;
-        lookup_deinit(&l);
-    }
-    f.exact /= (double)lookups;
-    f.overlap /= (double)lookups;
-    f.hops /= (double)lookups;
-    f.requests /= (double)lookups;
+    model_figures_t f = model_measure(m, 200);
+    print_message("%s: %.1f%% exact, %.2f%% of the true 20 closest, %.1f hops (most %zu), %.1f requests\n",
+                  when, f.exact * 100, f.overlap * 100, f.hops, f.worst_hops, f.requests);
     return f;
 }
 
 static void test_thousand_nodes(void **state)
 {
-    model_t *m = new_model();
-    figures_t f = measure(m, 200);
-    print_message(
-        "1,000 nodes: %.1f%% exact, %.2f%% of the true 20 closest, %.1f hops (most %zu), %.1f requests\n",
-        f.exact * 100, f.overlap * 100, f.hops, f.worst_hops, f.requests);
+    model_t *m = model_new(1000, 42);
+    model_figures_t f = measure(m, "1,000 nodes");
     assert_true(f.exact > 0.9);
     assert_true(f.overlap > 0.99);
     assert_true(f.worst_hops <= 10); /* log2 of the nodes */
     assert_true(f.requests < 60);
 
-    for (size_t i = 0; i < NODES; i += 3)
+    for (size_t i = 0; i < m->n; i += 3)
         m->is_dead[i] = true;
-    f = measure(m, 200);
-    print_message("a third gone: %.1f%% exact, %.2f%%, %.1f hops (most %zu), %.1f requests\n", f.exact * 100,
-                  f.overlap * 100, f.hops, f.worst_hops, f.requests);
+    model_sort(m);
+    f = measure(m, "a third gone");
     assert_true(f.overlap > 0.95);
-    for (size_t i = 0; i < NODES; i++)
+    for (size_t i = 0; i < m->n; i++)
         if (!m->is_dead[i])
-            refresh(m, i, 1);
-    f = measure(m, 200);
-    print_message("refreshed: %.1f%% exact, %.2f%%, %.1f hops (most %zu), %.1f requests\n", f.exact * 100,
-                  f.overlap * 100, f.hops, f.worst_hops, f.requests);
+            model_refresh(m, i, 1);
+    f = measure(m, "refreshed");
     assert_true(f.overlap > 0.99);
-    free_model(m);
+    model_free(m);
 }
 
 int main(void)
