@@ -362,6 +362,15 @@ static err_t datagrams(task_t *t, void *arg)
     at = sim_host_addr(w->b, 53);
     uint8_t in[2048];
     size_t n;
+    size_t sent;
+    udp_burst_t burst = {.peer = at, .segment_bytes = 3};
+    assert_ok(udp_send_burst(a, &burst, BYTES_LIT("abcde"), &sent));
+    assert_int_equal(sent, 5);
+    while (udp_recv_burst(b, &burst, in, sizeof in, &n) == ERR_AGAIN)
+        assert_ok(event_wait(t, &b->readable));
+    assert_int_equal(burst.segment_bytes, 3);
+    assert_ok(udp_recv(t, b, NULL, in, sizeof in, &n));
+    assert_bytes(bytes_of(in, n), BYTES_LIT("de"));
     assert_ok(udp_send(a, &at, BYTES_LIT("one")));
     assert_ok(udp_recv(t, b, &from, in, sizeof in, &n));
     assert_bytes(bytes_of(in, n), BYTES_LIT("one"));

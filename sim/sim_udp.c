@@ -108,6 +108,26 @@ static err_t udp_op_recv(udp_t *base, net_addr_t *ret_from, uint8_t *out, size_t
     return OK;
 }
 
+static err_t udp_op_send_burst(udp_t *base, const udp_burst_t *b, bytes_t datagrams, size_t *ret_n)
+{
+    *ret_n = 0;
+    while (*ret_n < datagrams.len) {
+        bytes_t one = bytes_slice(datagrams, *ret_n, b->segment_bytes);
+        TRY(udp_op_send(base, &b->peer, one));
+        *ret_n += one.len;
+    }
+    return OK;
+}
+
+static err_t udp_op_recv_burst(udp_t *base, udp_burst_t *ret_burst, uint8_t *out, size_t cap, size_t *ret_n)
+{
+    udp_burst_t b = {0};
+    TRY(udp_op_recv(base, &b.peer, out, cap, ret_n));
+    b.segment_bytes = *ret_n;
+    *ret_burst = b;
+    return OK;
+}
+
 static err_t udp_op_join(udp_t *base, const net_addr_t *group)
 {
     sim_udp_t *u = (sim_udp_t *)base;
@@ -146,8 +166,12 @@ static bool is_port_used(const sim_machine_t *m, const net_addr_t *at)
 
 err_t sim_op_udp_open(driver_t *d, const net_addr_t *at, udp_t **ret_udp)
 {
-    static const udp_ops_t ops = {
-        .send = udp_op_send, .recv = udp_op_recv, .join = udp_op_join, .close = udp_op_close};
+    static const udp_ops_t ops = {.send = udp_op_send,
+                                  .recv = udp_op_recv,
+                                  .join = udp_op_join,
+                                  .send_burst = udp_op_send_burst,
+                                  .recv_burst = udp_op_recv_burst,
+                                  .close = udp_op_close};
     sim_machine_t *m = machine_of(d);
     char text[NET_ADDR_TEXT_MAX];
     TRY(machine_check(m));
@@ -163,6 +187,7 @@ err_t sim_op_udp_open(driver_t *d, const net_addr_t *at, udp_t **ret_udp)
     sim_udp_t *u = xcalloc(1, sizeof *u);
     u->base = (udp_t){.ops = &ops, .at = own};
     event_init(&u->base.readable);
+    event_init(&u->base.writable);
     u->machine = m;
     list_init(&u->in);
     list_push_back(&m->udps, &u->node);

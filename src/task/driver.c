@@ -87,6 +87,16 @@ err_t udp_recv(task_t *t, udp_t *u, net_addr_t *ret_from, uint8_t *out, size_t c
     }
 }
 
+err_t udp_send_burst(udp_t *u, const udp_burst_t *b, bytes_t datagrams, size_t *ret_n)
+{
+    return u->ops->send_burst(u, b, datagrams, ret_n);
+}
+
+err_t udp_recv_burst(udp_t *u, udp_burst_t *ret_burst, uint8_t *out, size_t cap, size_t *ret_n)
+{
+    return u->ops->recv_burst(u, ret_burst, out, cap, ret_n);
+}
+
 void udp_close(udp_t *u)
 {
     if (u)

@@ -6,24 +6,9 @@
 #ifndef TASK_DRIVER_H
 #define TASK_DRIVER_H
 #include "base/bytes.h"
+#include "base/net_addr.h"
 #include "task/stream.h"
 #include "task/task.h"
-
-/* An IP endpoint. */
-typedef struct net_addr {
-    uint8_t family; /* 4 or 6 */
-    uint8_t ip[16]; /* network order; IPv4 in the first 4 */
-    uint16_t port;  /* host order */
-    uint32_t scope; /* IPv6 zone index, 0 when none */
-} net_addr_t;
-#define NET_ADDR_TEXT_MAX 64
-/* "127.0.0.1:4001", "[::1]:4001" */
-const char *net_addr_print(const net_addr_t *a, char out[NET_ADDR_TEXT_MAX]);
-/* "IP:PORT", "[IP6]:PORT", ":PORT" (0.0.0.0), no names. ERR_INVALID. */
-MUST_CHECK err_t net_addr_parse(const char *text, net_addr_t *ret_addr);
-bool net_addr_equal(const net_addr_t *a, const net_addr_t *b);
-bool net_addr_is_loopback(const net_addr_t *a);
-bool net_addr_is_private(const net_addr_t *a); /* RFC 1918, ULA, link local, loopback */
 
 typedef struct listener listener_t;
 typedef struct udp udp_t;
@@ -114,16 +99,25 @@ struct listener {
     const listener_ops_t *ops;
     net_addr_t at; /* with the port that was taken */
 };
+/* Datagrams that go to or come from one place together: each has segment_bytes, the last one perhaps less. */
+typedef struct udp_burst {
+    net_addr_t peer;
+    net_addr_t local; /* ours, the port is of no matter; family 0: the one that the system picks */
+    size_t segment_bytes;
+} udp_burst_t;
 typedef struct udp_ops {
     err_t (*send)(udp_t *u, const net_addr_t *to, bytes_t datagram); /* ERR_AGAIN when full */
     err_t (*recv)(udp_t *u, net_addr_t *ret_from, uint8_t *out, size_t cap, size_t *ret_n); /* or ERR_AGAIN */
     err_t (*join)(udp_t *u, const net_addr_t *group);                                       /* multicast */
+    err_t (*send_burst)(udp_t *u, const udp_burst_t *b, bytes_t datagrams, size_t *ret_n);
+    err_t (*recv_burst)(udp_t *u, udp_burst_t *ret_burst, uint8_t *out, size_t cap, size_t *ret_n);
     void (*close)(udp_t *u);
 } udp_ops_t;
 struct udp {
     const udp_ops_t *ops;
     net_addr_t at;
     event_t readable;
+    event_t writable; /* fired when a send that gave ERR_AGAIN may be tried again */
 };
 typedef struct file_ops {
     err_t (*read_at)(task_t *t, file_t *f, uint8_t *out, size_t len, uint64_t offset, size_t *ret_n);
@@ -164,6 +158,14 @@ void listener_close(listener_t *l); /* NULL is fine; waiting accepts get ERR_CLO
 MUST_CHECK err_t udp_open(driver_t *d, const net_addr_t *at, udp_t **ret);
 MUST_CHECK err_t udp_send(udp_t *u, const net_addr_t *to, bytes_t datagram);
 MUST_CHECK err_t udp_recv(task_t *t, udp_t *u, net_addr_t *ret_from, uint8_t *out, size_t cap, size_t *ret_n);
+/* For protocols of many datagrams; neither waits. A socket is read by udp_recv or by udp_recv_burst, not by
+ * both. Datagrams that are larger than the path takes are lost, never split: the sender finds out how large
+ * they may be.
+ * send: *ret_n bytes of the datagrams were taken, whole ones, also when that ended with ERR_AGAIN.
+ * recv: cap is UDP_BURST_MAX at least; ERR_AGAIN: none is there. */
+#define UDP_BURST_MAX 65536
+MUST_CHECK err_t udp_send_burst(udp_t *u, const udp_burst_t *b, bytes_t datagrams, size_t *ret_n);
+MUST_CHECK err_t udp_recv_burst(udp_t *u, udp_burst_t *ret_burst, uint8_t *out, size_t cap, size_t *ret_n);
 void udp_close(udp_t *u);
 MUST_CHECK err_t dns_resolve(task_t *t, const char *name, dns_type_t type, dns_answer_t *ret_answer);
 

@@ -1,4 +1,6 @@
-#include "task/driver.h"
+#include "base/net_addr.h"
+#include <assert.h>
+#include <string.h>
 
 /* An address that parses prints as text that parses to the same. */
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);

@@ -1,7 +1,7 @@
-#include "task/driver.h"
+#include "base/net_addr.h"
 #include <arpa/inet.h>
 #include <stdio.h>
-#include <stdlib.h>
+#include <string.h>
 
 const char *net_addr_print(const net_addr_t *a, char out[NET_ADDR_TEXT_MAX])
 {
