@@ -128,6 +128,14 @@ static size_t op_interfaces(driver_t *d, net_addr_t *out, size_t cap)
     return n;
 }
 
+/* All hosts are on one link. */
+static size_t op_multicast_interfaces(driver_t *d, uint32_t *out, size_t cap)
+{
+    if (cap)
+        out[0] = 1;
+    return cap ? 1 : 0;
+}
+
 static bool op_turn(driver_t *d, uint64_t until_ms);
 
 const driver_ops_t sim_driver_ops = {
@@ -139,6 +147,7 @@ const driver_ops_t sim_driver_ops = {
     .work = op_work,
     .work_threads = op_work_threads,
     .interfaces = op_interfaces,
+    .multicast_interfaces = op_multicast_interfaces,
     .resolve = sim_op_resolve,
     .dial = sim_op_dial,
     .listen = sim_op_listen,
@@ -337,6 +346,7 @@ sim_t *sim_new(uint64_t seed)
     list_init(&s->machines);
     list_init(&s->ready);
     list_init(&s->dns);
+    list_init(&s->datagrams);
     map_init(&s->pairs, 1 << 24);
     log_set_clock(log_clock, s);
     return s;
@@ -361,6 +371,7 @@ void sim_free(sim_t *s)
         free(pair);
     map_deinit(&s->pairs);
     sim_dns_free(s);
+    sim_udp_free(s);
     sched_free(s->world);
     log_set_clock(NULL, NULL);
     free(s);

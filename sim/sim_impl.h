@@ -21,6 +21,7 @@ struct sim {
     sim_link_t default_link;
     map_t pairs; /* (from, to) -> sim_pair_t */
     list_t dns;
+    list_t datagrams; /* on their way */
 };
 
 struct sim_host {
@@ -99,6 +100,7 @@ void sim_udps_die(sim_machine_t *m);
 /* sim_dns.c */
 err_t sim_op_resolve(task_t *t, driver_t *d, const char *name, dns_type_t type, dns_answer_t *ret);
 void sim_dns_free(sim_t *s);
+void sim_udp_free(sim_t *s); /* those on their way */
 
 /* sim_disk.c, sim_file.c */
 sim_disk_t *sim_disk_new(sim_host_t *h);

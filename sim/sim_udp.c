@@ -49,7 +49,16 @@ static void on_datagram(void *arg)
                 u->in_count++;
                 event_fire(&u->base.readable);
             }
+    list_remove(&g->node);
     free(g);
+}
+
+void sim_udp_free(sim_t *s)
+{
+    LIST_EACH (g, &s->datagrams, datagram_t, node) {
+        alarm_clear(&g->alarm);
+        free(g);
+    }
 }
 
 static void send_to(sim_udp_t *u, sim_host_t *to_host, const net_addr_t *to, bytes_t data)
@@ -62,13 +71,15 @@ static void send_to(sim_udp_t *u, sim_host_t *to_host, const net_addr_t *to, byt
         datagram_t *g = xmalloc(sizeof *g + data.len);
         *g = (datagram_t){.from_host = own, .to_host = to_host, .to = *to, .len = data.len};
         memcpy(g->data, data.data, data.len);
-        g->from = sim_is_wildcard(&u->base.at) ? sim_source_addr(own, to) : u->base.at;
+        bool has_source = !sim_is_wildcard(&u->base.at) && !is_multicast(&u->base.at);
+        g->from = has_source ? u->base.at : sim_source_addr(own, to);
         g->from.port = u->base.at.port;
         uint64_t at_ms = sim_arrival_ms(own, to_host, data.len + 28);
         if (sim_chance(s, link->reorder))
             at_ms += 1 + prng_below(&s->rng, 2 * (link->latency_ms + link->jitter_ms) + 1);
         alarm_init(&g->alarm, s->world, on_datagram, g);
         alarm_set(&g->alarm, at_ms);
+        list_push_back(&s->datagrams, &g->node);
     }
 }
 
@@ -134,6 +145,9 @@ static err_t udp_op_join(udp_t *base, const net_addr_t *group)
     TRY(machine_check(u->machine));
     if (!is_multicast(group))
         return fail(ERR_INVALID, "not a multicast group");
+    for (size_t i = 0; i < u->group_count; i++)
+        if (sim_same_ip(&u->groups[i], group))
+            return OK;
     if (u->group_count == GROUPS_MAX)
         return fail(ERR_LIMIT, "over %d multicast groups", GROUPS_MAX);
     u->groups[u->group_count++] = *group;
@@ -175,7 +189,7 @@ err_t sim_op_udp_open(driver_t *d, const net_addr_t *at, udp_t **ret_udp)
     sim_machine_t *m = machine_of(d);
     char text[NET_ADDR_TEXT_MAX];
     TRY(machine_check(m));
-    if (!sim_is_wildcard(at) && !sim_owns_ip(m->host, at))
+    if (!sim_is_wildcard(at) && !is_multicast(at) && !sim_owns_ip(m->host, at))
         return fail(ERR_UNREACHABLE, "cannot bind %s: no such address here", net_addr_print(at, text));
     net_addr_t own = *at;
     if (!own.port)

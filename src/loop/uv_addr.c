@@ -127,3 +127,29 @@ size_t uv_interfaces(driver_t *d, net_addr_t *out, size_t cap)
     freeifaddrs(all);
     return n;
 }
+
+static bool has_index(const uint32_t *indexes, size_t n, uint32_t index)
+{
+    for (size_t i = 0; i < n; i++)
+        if (indexes[i] == index)
+            return true;
+    return false;
+}
+
+size_t uv_multicast_interfaces(driver_t *d, uint32_t *out, size_t cap)
+{
+    struct ifaddrs *all;
+    if (getifaddrs(&all))
+        return 0;
+    size_t n = 0;
+    for (struct ifaddrs *i = all; i && n < cap; i = i->ifa_next) {
+        unsigned flags = i->ifa_flags;
+        if (!(flags & IFF_UP) || !(flags & IFF_MULTICAST) || (flags & IFF_LOOPBACK))
+            continue;
+        uint32_t index = if_nametoindex(i->ifa_name);
+        if (index && !has_index(out, n, index))
+            out[n++] = index;
+    }
+    freeifaddrs(all);
+    return n;
+}

@@ -37,6 +37,7 @@ static inline uv_driver_t *uv_driver_of(driver_t *d)
 socklen_t sockaddr_of_net(const net_addr_t *a, struct sockaddr_storage *out);
 void net_of_sockaddr(const struct sockaddr_storage *from, net_addr_t *ret_addr);
 size_t uv_interfaces(driver_t *d, net_addr_t *out, size_t cap);
+size_t uv_multicast_interfaces(driver_t *d, uint32_t *out, size_t cap);
 /* A non-blocking, close-on-exec socket, bound to `at`; v6 ones are v6 only, so that both families can
  * listen on one port. ERR_IN_USE names the address. */
 MUST_CHECK err_t socket_bound(const net_addr_t *at, int type, bool is_shared, int *ret_fd,

@@ -69,6 +69,10 @@ static err_t udp_send_to(udp_t *base, const net_addr_t *to, bytes_t datagram)
     struct sockaddr_storage addr;
     socklen_t len = sockaddr_of_net(to, &addr);
     ssize_t n;
+    if (to->family == 4 && to->scope) { /* IPv6 has it in the address */
+        struct ip_mreqn req = {.imr_ifindex = (int)to->scope};
+        setsockopt(u->fd, IPPROTO_IP, IP_MULTICAST_IF, &req, sizeof req);
+    }
     do
         n = sendto(u->fd, datagram.data, datagram.len, MSG_NOSIGNAL, (struct sockaddr *)&addr, len);
     while (n < 0 && errno == EINTR);
@@ -100,17 +104,19 @@ static err_t udp_recv_from(udp_t *base, net_addr_t *ret_from, uint8_t *out, size
 static err_t udp_join_group(udp_t *base, const net_addr_t *group)
 {
     uv_udp_socket_t *u = (uv_udp_socket_t *)base;
-    int e;
+    int e, hops = 255; /* RFC 6762 section 11; a group of one link goes no further in any case */
     if (group->family == 4) {
         struct ip_mreqn req = {.imr_ifindex = (int)group->scope};
         memcpy(&req.imr_multiaddr, group->ip, 4);
         e = setsockopt(u->fd, IPPROTO_IP, IP_ADD_MEMBERSHIP, &req, sizeof req);
+        setsockopt(u->fd, IPPROTO_IP, IP_MULTICAST_TTL, &hops, sizeof hops);
     } else {
         struct ipv6_mreq req = {.ipv6mr_interface = group->scope};
         memcpy(&req.ipv6mr_multiaddr, group->ip, 16);
         e = setsockopt(u->fd, IPPROTO_IPV6, IPV6_JOIN_GROUP, &req, sizeof req);
+        setsockopt(u->fd, IPPROTO_IPV6, IPV6_MULTICAST_HOPS, &hops, sizeof hops);
     }
-    return e ? fail_address(errno, "join the multicast group", group) : OK;
+    return e && errno != EADDRINUSE ? fail_address(errno, "join the multicast group", group) : OK;
 }
 
 /* ── many datagrams in one call ──────────────────────────────────────────────────────────────── */

@@ -1,6 +1,7 @@
 #include "node/node.h"
 #include "base/log.h"
 #include "base/version.h"
+#include "net/mdns.h"
 #include "node/denied.h"
 #include "node/garbage.h"
 #include "node/listen.h"
@@ -22,6 +23,7 @@ struct node {
     naming_t *naming;
     bitswap_t *bitswap;
     replica_t *replica;
+    mdns_service_t *mdns;
     group_t tasks;
     bool announces;       /* Provide.Enabled, and there is a DHT */
     denylist_t *denylist; /* NULL: no rules */
@@ -118,6 +120,7 @@ void node_close(task_t *t, node_t *n)
     naming_close(t, n->naming);
     if (n->routing)
         routing_close(t, n->routing);
+    mdns_stop(t, n->mdns);
     if (n->host)
         host_close(t, n->host);
     denied_blocks_free(n->local, repo_blocks(n->repo));
@@ -308,6 +311,8 @@ err_t node_go_online(task_t *t, node_t *n, const node_options_t *o)
     TRY(start_bitswap(t, n));
     TRY(start_replica(t, n));
     settings_peers(repo_config(n->repo), o, n->host);
+    if (config_bool(repo_config(n->repo), "Discovery.MDNS.Enabled", true))
+        n->mdns = mdns_start(n->host);
     return OK;
 }
 

@@ -40,6 +40,11 @@ size_t driver_interfaces(driver_t *d, net_addr_t *out, size_t cap)
     return d->ops->interfaces(d, out, cap);
 }
 
+size_t driver_multicast_interfaces(driver_t *d, uint32_t *out, size_t cap)
+{
+    return d->ops->multicast_interfaces(d, out, cap);
+}
+
 size_t driver_work_threads(driver_t *d)
 {
     return d->ops->work_threads(d);
@@ -95,6 +100,11 @@ err_t udp_send_burst(udp_t *u, const udp_burst_t *b, bytes_t datagrams, size_t *
 err_t udp_recv_burst(udp_t *u, udp_burst_t *ret_burst, uint8_t *out, size_t cap, size_t *ret_n)
 {
     return u->ops->recv_burst(u, ret_burst, out, cap, ret_n);
+}
+
+err_t udp_join(udp_t *u, const net_addr_t *group)
+{
+    return u->ops->join(u, group);
 }
 
 void udp_close(udp_t *u)

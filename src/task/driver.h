@@ -71,6 +71,7 @@ typedef struct driver_ops {
     err_t (*work)(task_t *t, driver_t *d, work_fn fn, void *arg); /* an error: fn did not run */
     size_t (*work_threads)(driver_t *d);
     size_t (*interfaces)(driver_t *d, net_addr_t *out, size_t cap);
+    size_t (*multicast_interfaces)(driver_t *d, uint32_t *out, size_t cap);
     err_t (*resolve)(task_t *t, driver_t *d, const char *name, dns_type_t type, dns_answer_t *ret);
     err_t (*dial)(task_t *t, driver_t *d, const net_addr_t *to, stream_t **ret_stream);
     err_t (*listen)(driver_t *d, const net_addr_t *at, listener_t **ret_listener);
@@ -150,11 +151,14 @@ void work(task_t *t, work_fn fn, void *arg);
 size_t driver_work_threads(driver_t *d);
 /* The IP addresses of the machine's interfaces that are up, loopback too, ports 0; the count. */
 size_t driver_interfaces(driver_t *d, net_addr_t *out, size_t cap);
+/* The indexes of its interfaces that carry multicast, without loopback: the scopes of a group's address. */
+size_t driver_multicast_interfaces(driver_t *d, uint32_t *out, size_t cap);
 
 MUST_CHECK err_t net_dial(task_t *t, const net_addr_t *to, stream_t **ret_stream); /* no own time-out */
 MUST_CHECK err_t net_listen(driver_t *d, const net_addr_t *at, listener_t **ret); /* ERR_IN_USE: port taken */
 MUST_CHECK err_t listener_accept(task_t *t, listener_t *l, stream_t **ret_stream, net_addr_t *ret_from);
 void listener_close(listener_t *l); /* NULL is fine; waiting accepts get ERR_CLOSED */
+/* At a multicast group's address: only what is sent to the group comes. Port 5353 is shared with others. */
 MUST_CHECK err_t udp_open(driver_t *d, const net_addr_t *at, udp_t **ret);
 MUST_CHECK err_t udp_send(udp_t *u, const net_addr_t *to, bytes_t datagram);
 MUST_CHECK err_t udp_recv(task_t *t, udp_t *u, net_addr_t *ret_from, uint8_t *out, size_t cap, size_t *ret_n);
@@ -166,6 +170,9 @@ MUST_CHECK err_t udp_recv(task_t *t, udp_t *u, net_addr_t *ret_from, uint8_t *ou
 #define UDP_BURST_MAX 65536
 MUST_CHECK err_t udp_send_burst(udp_t *u, const udp_burst_t *b, bytes_t datagrams, size_t *ret_n);
 MUST_CHECK err_t udp_recv_burst(udp_t *u, udp_burst_t *ret_burst, uint8_t *out, size_t cap, size_t *ret_n);
+/* On the interface that the group's scope names; what this machine sends comes back, too. Joining once more
+ * is OK. */
+MUST_CHECK err_t udp_join(udp_t *u, const net_addr_t *group);
 void udp_close(udp_t *u);
 MUST_CHECK err_t dns_resolve(task_t *t, const char *name, dns_type_t type, dns_answer_t *ret_answer);
 
