@@ -1,4 +1,5 @@
 #include "api/gateway.h"
+#include "api/clean_path.h"
 #include "api/http_date.h"
 #include "api/routing_v1.h"
 #include "base/metrics.h"
@@ -415,6 +416,10 @@ static err_t answer(task_t *t, api_t *api, exchange_t *x)
 {
     if (!strcmp(x->method, "CONNECT")) /* a proxy's tunnel ends here: what follows are requests to us */
         return exchange_begin(x, 200, 0);
+    bool was_redirected;
+    TRY(reply_clean_path(t, x, &was_redirected));
+    if (was_redirected)
+        return OK;
     TRY(set_common_headers(&api->gateway, x));
     bool is_options = !strcmp(x->method, "OPTIONS");
     bool is_routing = api->gateway.exposes_routing && routing_v1_is_path(x->path);

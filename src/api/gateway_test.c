@@ -263,7 +263,10 @@ static err_t wrong_case(task_t *t, fixture_t *f)
     EXPECT(missing, 404);
     snprintf(target, sizeof target, "/ipfs/%s/../../etc", f->root);
     AUTO(answer_t) above = get(t, f->api, target, NULL, NULL);
-    EXPECT(above, 400);
+    EXPECT(above, 307);
+    snprintf(target, sizeof target, "/ipfs/%s/%%2e%%2e/%%2e%%2e/etc", f->root);
+    AUTO(answer_t) hidden = get(t, f->api, target, NULL, NULL);
+    EXPECT(hidden, 400);
     return OK;
 }
 

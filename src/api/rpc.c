@@ -1,5 +1,6 @@
 #include "api/rpc.h"
 #include "api/api_internal.h"
+#include "api/clean_path.h"
 #include "api/rpc_access.h"
 #include "api/rpc_beside.h"
 #include "api/rpc_log.h"
@@ -122,6 +123,14 @@ err_t rpc_need_online(rpc_t *r)
     return fail(ERR_OFFLINE, "this command must be run in online mode. Try running 'distribute node' first");
 }
 
+err_t rpc_refuse_offline(rpc_t *r)
+{
+    err_t e = rpc_need_online(r);
+    char text[ERROR_TEXT_MAX];
+    snprintf(text, sizeof text, "%s", error_text(e));
+    return e ? fail(ERR_USAGE, "unable to run offline: %s", text) : OK;
+}
+
 /* ── dispatch ────────────────────────────────────────────────────────────────────────────────── */
 
 /* How a request is refused before its command runs. */
@@ -187,10 +196,11 @@ static bool is_group(const char *path)
     return false;
 }
 
-/* Commands of the command line alone, below commands of the RPC that take arguments. */
+/* Commands of the command line alone: those that must not run while a node does. */
 static bool is_for_command_line(const char *path)
 {
-    static const char *const names[] = {"commands/completion", "config/edit"};
+    static const char *const names[] = {"commands/completion", "config/edit", "diag/datastore/",
+                                        "files/chroot", "repo/migrate"};
     for (size_t i = 0; i < ARRAY_LEN(names); i++)
         if (!strncmp(path, names[i], strlen(names[i])))
             return true;
@@ -201,7 +211,7 @@ static bool is_for_command_line(const char *path)
 static const rpc_command_t *find_with_argument(const char *path, char parent[64], const char **ret_arg)
 {
     const char *slash = strrchr(path, '/');
-    if (!slash || (size_t)(slash - path) >= 64 || is_for_command_line(path))
+    if (!slash || (size_t)(slash - path) >= 64)
         return NULL;
     snprintf(parent, 64, "%.*s", (int)(slash - path), path);
     *ret_arg = slash + 1;
@@ -212,9 +222,10 @@ static err_t dispatch(task_t *t, api_t *api, exchange_t *x, const char *path)
 {
     char parent[64];
     const char *path_arg = NULL;
-    const rpc_command_t *c = find_command(path);
-    bool is_empty = !c && is_group(path);
-    if (!c && !is_empty)
+    bool is_hidden = !x->is_local && is_for_command_line(path);
+    const rpc_command_t *c = is_hidden ? NULL : find_command(path);
+    bool is_empty = !c && !is_hidden && is_group(path);
+    if (!c && !is_empty && !is_hidden)
         c = find_with_argument(path, parent, &path_arg);
     if (!c && !is_empty)
         return rpc_reply_plain(t, x, 404, "404 page not found\n");
@@ -250,6 +261,10 @@ err_t api_rpc(task_t *t, exchange_t *x, void *arg)
 {
     api_t *api = arg;
     api_begin_trace(t, api, x);
+    bool was_redirected;
+    TRY(reply_clean_path(t, x, &was_redirected));
+    if (was_redirected)
+        return OK;
     if (strncmp(x->path, RPC_PREFIX, sizeof RPC_PREFIX - 1))
         return rpc_reply_beside(t, api, x);
     TRY(exchange_set_header(x, "Server", DISTRIBUTE_AGENT));

@@ -71,6 +71,8 @@ MUST_CHECK err_t rpc_u64(rpc_t *r, const char *name, uint64_t otherwise, uint64_
 MUST_CHECK err_t rpc_duration_ms(rpc_t *r, const char *name, uint64_t *ret_ms);
 MUST_CHECK err_t rpc_parse_duration_ms(const char *what, const char *text, uint64_t *ret_ms);
 MUST_CHECK err_t rpc_need_online(rpc_t *r); /* ERR_OFFLINE with Kubo's text */
+MUST_CHECK err_t
+rpc_refuse_offline(rpc_t *r); /* the same as ERR_USAGE, as the reference has it of some commands */
 /* A CID as the options cid-base and upgrade-cidv0-in-output want it. */
 const char *rpc_cid(const rpc_t *r, const cid_t *cid, char out[CID_TEXT_MAX]);
 /* JSON string escaping for hand-made output, with the quotes; what is not UTF-8 becomes U+FFFD. */

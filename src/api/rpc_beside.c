@@ -34,6 +34,10 @@ static err_t reply_inside(task_t *t, api_t *api, exchange_t *x)
 err_t rpc_reply_beside(task_t *t, api_t *api, exchange_t *x)
 {
     bool is_get = !strcmp(x->method, "GET") || !strcmp(x->method, "HEAD");
+    if (!strcmp(x->path, "/api/v0"))
+        return redirect(t, x, 307, "/api/v0/");
+    if (is_get && !strcmp(x->path, "/webui"))
+        return redirect(t, x, 307, "/webui/");
     if (is_get && is_below(x->path, "/webui"))
         return redirect(t, x, 302, WEBUI_PATH);
     if (is_get && is_below(x->path, WEBUI_PATH))

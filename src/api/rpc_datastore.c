@@ -20,8 +20,6 @@ AUTO_DEFINE(state_key_t, state_key_deinit)
 
 static err_t parse_key(const rpc_t *r, state_key_t *ret)
 {
-    if (!r->x->is_local)
-        return fail(ERR_IN_USE, "a node is running: stop it to look into its datastore");
     const char *text = r->args[0], *slash = text[0] == '/' ? strchr(text + 1, '/') : NULL;
     size_t len = slash ? (size_t)(slash - text) - 1 : 0;
     if (!len || len > KV_SPACE_MAX_CHARS)

@@ -231,7 +231,7 @@ static bool add_peer(void *arg, const peer_id_t *peer)
 
 err_t rpc_bitswap_stat(task_t *t, rpc_t *r)
 {
-    TRY(rpc_need_online(r));
+    TRY(rpc_refuse_offline(r));
     bitswap_stat_t s;
     bitswap_t *b = node_bitswap(r->node);
     bitswap_stat(b, &s);

@@ -92,9 +92,7 @@ static err_t rpc_bw(task_t *t, rpc_t *r)
 {
     bw_t b;
     uint64_t interval_ms;
-    if (!node_is_online(r->node))
-        return fail(ERR_USAGE, "unable to run offline: this command must be run in online mode. Try running "
-                               "'distribute node' first");
+    TRY(rpc_refuse_offline(r));
     TRY(read_bw_options(r, &b, &interval_ms));
     traffic_t before = sample(t, &b);
     TRY(task_sleep(t, BW_SAMPLE_MS));

@@ -322,7 +322,7 @@ static err_t print_added(task_t *t, cli_t *c, json_t *o)
         return OK;
     if (cli_flag(c, "quiet", false))
         return cli_out("%s\n", hash);
-    return cli_out("added %s %s\n", hash, cli_escape(json_text(o, "Name")));
+    return cli_out("added %s %s\n", hash, cli_escape_json(o, "Name"));
 }
 
 static uint64_t size_of_args(task_t *t, const cli_t *c)

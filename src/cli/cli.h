@@ -37,10 +37,12 @@ typedef struct cli {
     size_t words_from; /* the first of them */
 } cli_t;
 
-/* CLI_NODELESS: a command of the RPC that needs neither node nor repository. Behind it: commands that main
- * runs itself, for they need a repository or a node rather than the RPC. */
+/* CLI_ALONE: a command of the RPC for a repository whose node does not run. CLI_NODELESS: a command of the
+ * RPC that needs neither node nor repository. Behind it: commands that main runs itself, for they need a
+ * repository or a node rather than the RPC. */
 typedef enum {
     CLI_RPC,
+    CLI_ALONE,
     CLI_NODELESS,
     CLI_INIT,
     CLI_NODE,

@@ -59,6 +59,8 @@ MUST_CHECK err_t cli_out(const char *fmt, ...) __attribute__((format(printf, 1, 
 MUST_CHECK err_t cli_out_bytes(bytes_t data);
 /* A copy without control bytes, in a ring of static buffers: valid for the next few calls. */
 const char *cli_escape(const char *text);
+const char *cli_escape_json(json_t *object,
+                            const char *key);           /* of a member, which may hold NULs; "" when absent */
 const char *json_text(json_t *object, const char *key); /* "" when absent */
 int64_t json_number(json_t *object, const char *key);
 /* "2.4 MB" (1000) in a static ring. */

@@ -478,7 +478,7 @@ const cli_command_t cli_base_commands[] = {
      false},
     {"repo import-kubo", "PATH", "take over a repository of Kubo, which stays as it is", CLI_RPC,
      "repo/import-kubo", 1, 1, false, import_kubo_specs, cli_import_kubo, NULL, false},
-    {"repo migrate", "", "bring the repository to another version", CLI_RPC, "repo/migrate", 0, 0, false,
+    {"repo migrate", "", "bring the repository to another version", CLI_ALONE, "repo/migrate", 0, 0, false,
      migrate_specs, NULL, print_repo_migrated, false},
     {"repo version", "", "version of the repository", CLI_RPC, "repo/version", 0, 0, false, quiet_specs, NULL,
      print_repo_version, false},

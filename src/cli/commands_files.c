@@ -86,7 +86,7 @@ const cli_command_t cli_files_commands[] = {
      NULL, NULL, false},
     {"files touch", "PATH", "change the time of modification", CLI_RPC, "files/touch", 1, 1, false,
      files_touch_specs, NULL, NULL, false},
-    {"files chroot", "[CID]", "another tree in the place of this one", CLI_RPC, "files/chroot", 0, 1, false,
+    {"files chroot", "[CID]", "another tree in the place of this one", CLI_ALONE, "files/chroot", 0, 1, false,
      files_chroot_specs, NULL, print_files_message, false},
     {.name = NULL},
 };

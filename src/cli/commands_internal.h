@@ -6,7 +6,7 @@
 /* A text of an answer, ready for the terminal. */
 static inline const char *field(json_t *o, const char *key)
 {
-    return cli_escape(json_text(o, key));
+    return cli_escape_json(o, key);
 }
 
 err_t cli_add(task_t *t, cli_t *c, const cli_command_t *command);

@@ -71,9 +71,10 @@ static const cli_spec_t mount_specs[] = {{"ipfs-path", 'f', true, NULL, "where /
 static const cli_spec_t query_specs[] = {{"verbose", 'v', false, NULL, "accepted for Kubo's sake"},
                                          {NULL, 0, false, NULL, NULL}};
 
-#define ROW(name_, usage_, help_, rpc_, min_, max_, daemon_, specs_, print_)                                 \
+#define ROW(...) ROW_OF(CLI_RPC, __VA_ARGS__)
+#define ROW_OF(kind_, name_, usage_, help_, rpc_, min_, max_, daemon_, specs_, print_)                       \
     {                                                                                                        \
-        .name = name_, .usage = usage_, .help = help_, .kind = CLI_RPC, .rpc = rpc_, .min_args = min_,       \
+        .name = name_, .usage = usage_, .help = help_, .kind = kind_, .rpc = rpc_, .min_args = min_,         \
         .max_args = max_, .needs_daemon = daemon_, .specs = specs_, .print = print_                          \
     }
 
@@ -133,11 +134,11 @@ const cli_command_t cli_node_commands[] = {
     ROW("diag cmds clear", "", "forget those that ran", "diag/cmds/clear", 0, 0, true, NULL, NULL),
     ROW("diag cmds set-time", "TIME", "how long they are remembered", "diag/cmds/set-time", 1, 1, true, NULL,
         NULL),
-    ROW("diag datastore get", "KEY", "a value of the state database: /SPACE/KEY", "diag/datastore/get", 1, 1, false,
+    ROW_OF(CLI_ALONE, "diag datastore get", "KEY", "a value of the state database: /SPACE/KEY", "diag/datastore/get", 1, 1, false,
         datastore_specs, NULL),
-    ROW("diag datastore count", "PREFIX", "entries of the state database: /SPACE/PREFIX", "diag/datastore/count", 1,
+    ROW_OF(CLI_ALONE, "diag datastore count", "PREFIX", "entries of the state database: /SPACE/PREFIX", "diag/datastore/count", 1,
         1, false, NULL, print_count),
-    ROW("diag datastore put", "KEY VALUE", "change the state database, for tests alone", "diag/datastore/put", 2, 2,
+    ROW_OF(CLI_ALONE, "diag datastore put", "KEY VALUE", "change the state database, for tests alone", "diag/datastore/put", 2, 2,
         false, NULL, NULL),
     ROW("diag healthy", "", "does the node work", "diag/healthy", 0, 0, false, NULL, print_one_line),
     ROW("diag sys", "", "the machine that it runs on", "diag/sys", 0, 0, false, NULL, print_one_line),

@@ -133,7 +133,7 @@ typedef struct listing {
 
 static void add_line(listing_t *l, json_t *entry)
 {
-    const char *name = json_text(entry, "Name"), *shown = cli_escape(name);
+    const char *name = json_text(entry, "Name"), *shown = cli_escape_json(entry, "Name");
     size_t room = strlen(shown) + strlen(json_text(entry, "Hash")) + 32;
     char *text = xmalloc(room);
     if (cli_flag(l->c, "long", false))
@@ -150,7 +150,7 @@ static void add_line(listing_t *l, json_t *entry)
 
 static err_t end_entry(listing_t *l)
 {
-    json_t *entry = json_loadb((const char *)l->entry.data, l->entry.len, 0, NULL);
+    json_t *entry = json_loadb((const char *)l->entry.data, l->entry.len, JSON_ALLOW_NUL, NULL);
     if (!entry)
         return fail(ERR_PROTOCOL, "the node's answer is not JSON");
     add_line(l, entry);

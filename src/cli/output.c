@@ -48,27 +48,27 @@ static char *put_hex(char *out, const char *prefix, unsigned char byte)
 }
 
 /* U+202A to U+202E and U+2066 to U+2069 show a text in another order than it has: "exe.jpg". */
-static bool turns_direction(const unsigned char *p)
+static bool turns_direction(const unsigned char *p, size_t left)
 {
-    return p[0] == 0xe2 &&
+    return left > 2 && p[0] == 0xe2 &&
            ((p[1] == 0x80 && p[2] >= 0xaa && p[2] <= 0xae) || (p[1] == 0x81 && p[2] >= 0xa6 && p[2] <= 0xa9));
 }
 
-const char *cli_escape(const char *text)
+static const char *escape(bytes_t text)
 {
     static char *ring[RING];
     static size_t next;
-    size_t len = strlen(text);
+    const unsigned char *end = text.data + text.len;
     char **slot = &ring[next++ % RING];
-    *slot = xrealloc(*slot, len * 4 + 1);
+    *slot = xrealloc(*slot, text.len * 4 + 1);
     char *out = *slot;
-    for (const unsigned char *p = (const unsigned char *)text; *p; p++) {
+    for (const unsigned char *p = text.data; p < end; p++) {
         /* C0, DEL, and C1 as UTF-8 encodes it: what moves a cursor or changes a terminal's state */
         if (*p < 0x20 || *p == 0x7f)
             out = put_hex(out, "\\x", *p);
-        else if (*p == 0xc2 && p[1] >= 0x80 && p[1] < 0xa0)
+        else if (*p == 0xc2 && p + 1 < end && p[1] >= 0x80 && p[1] < 0xa0)
             out = put_hex(out, "\\x", *++p);
-        else if (turns_direction(p)) {
+        else if (turns_direction(p, (size_t)(end - p))) {
             out = put_hex(out, "\\u20", (unsigned char)((p[1] - 0x80) << 6 | (p[2] - 0x80)));
             p += 2;
         } else
@@ -76,6 +76,17 @@ const char *cli_escape(const char *text)
     }
     *out = 0;
     return *slot;
+}
+
+const char *cli_escape(const char *text)
+{
+    return escape(bytes_str(text));
+}
+
+const char *cli_escape_json(json_t *object, const char *key)
+{
+    json_t *text = json_object_get(object, key);
+    return escape(bytes_of(json_is_string(text) ? json_string_value(text) : "", json_string_length(text)));
 }
 
 const char *json_text(json_t *object, const char *key)

@@ -125,7 +125,7 @@ static err_t print_line(const columns_t *c, json_t *link)
             snprintf(text, sizeof text, "%s", titles[column]);
         TRY(cli_out("%-*s", c->width[column], text));
     }
-    return link ? cli_out("%s%s\n", cli_escape(json_text(link, "Name")), is_dir(link) ? "/" : "")
+    return link ? cli_out("%s%s\n", cli_escape_json(link, "Name"), is_dir(link) ? "/" : "")
                 : cli_out("Name\n");
 }
 

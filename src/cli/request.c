@@ -1,6 +1,7 @@
 /* request: one call of the RPC: its target, its answer as JSON objects or bytes, its errors. */
 #include "base/json_depth.h"
 #include "cli/commands_internal.h"
+#include "cli/json_depth.h"
 #include "wire/http_auth.h"
 #include <stdlib.h>
 #include <strings.h>
@@ -47,7 +48,9 @@ typedef struct answer {
     cli_print_fn print;           /* JSON objects */
     const cli_byte_sink_t *bytes; /* or bytes */
     bool is_bytes;
-    buf_t pending; /* the start of a JSON object whose end has not come; or an error's body */
+    buf_t pending;  /* the start of a JSON object whose end has not come; or an error's body */
+    size_t scanned; /* of it, without the end */
+    json_depth_t at;
     char stream_error[ERROR_TEXT_MAX];
     cli_body_fn read_body;
     void *body_arg;
@@ -84,7 +87,7 @@ static err_t print_value_of(task_t *t, answer_t *a, bytes_t line)
         return OK;
     json_error_t why;
     TRY(json_check_depth(line, JSON_DEPTH_MAX));
-    json_t *object = json_loadb((const char *)line.data, line.len, JSON_DECODE_ANY, &why);
+    json_t *object = json_loadb((const char *)line.data, line.len, JSON_DECODE_ANY | JSON_ALLOW_NUL, &why);
     if (!object)
         return fail(ERR_PROTOCOL, "the node's answer is not JSON: %s", why.text);
     err_t e = a->print(t, a->c, object);
@@ -92,48 +95,34 @@ static err_t print_value_of(task_t *t, answer_t *a, bytes_t line)
     return e;
 }
 
-/* Where the JSON value at `from` ends: behind its last bracket, or at a newline outside of brackets.
- * SIZE_MAX: not yet. */
-static size_t end_of_value(bytes_t text, size_t from)
+/* Scans on to the end of a JSON value: behind its last bracket, or behind a newline outside of brackets.
+ * False: it has not come. */
+static bool scan_value(answer_t *a)
 {
-    size_t depth = 0;
-    bool in_string = false;
-    for (size_t i = from; i < text.len; i++) {
-        uint8_t byte = text.data[i];
-        if (in_string && byte == '\\')
-            i++;
-        else if (byte == '"')
-            in_string = !in_string;
-        else if (in_string)
-            continue;
-        else if (byte == '{' || byte == '[')
-            depth++;
-        else if ((byte == '}' || byte == ']') && depth && !--depth)
-            return i + 1;
-        else if (byte == '\n' && !depth)
-            return i;
+    while (a->scanned < a->pending.len) {
+        uint8_t byte = a->pending.data[a->scanned++];
+        bool closes = json_depth_take(&a->at, byte) == JSON_DEPTH_CLOSES && a->at.depth && !--a->at.depth;
+        if (closes || (byte == '\n' && !a->at.depth && !a->at.in_string))
+            return true;
     }
-    return SIZE_MAX;
+    return false;
 }
 
 /* Prints the values that are whole; at the end of the answer also a last one without a newline. */
 static err_t print_values(task_t *t, answer_t *a, bool at_end)
 {
-    bytes_t text = buf_bytes(&a->pending);
     size_t from = 0;
-    while (from < text.len) {
-        if (text.data[from] == '\n') {
-            from++;
-            continue;
-        }
-        size_t end = end_of_value(text, from);
-        if (end == SIZE_MAX && !at_end)
-            break;
-        end = end < text.len ? end : text.len;
-        TRY(print_value_of(t, a, bytes_slice(text, from, end - from)));
-        from = end;
+    while (scan_value(a) || (at_end && from < a->scanned)) {
+        bytes_t value = bytes_slice(buf_bytes(&a->pending), from, a->scanned - from);
+        from = a->scanned;
+        a->at = (json_depth_t){0};
+        if (value.data[value.len - 1] == '\n')
+            value.len--;
+        if (value.len)
+            TRY(print_value_of(t, a, value));
     }
     buf_consume(&a->pending, from);
+    a->scanned -= from;
     return OK;
 }
 

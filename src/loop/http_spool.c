@@ -46,15 +46,8 @@ static err_t write_all(http_spool_t *s, bytes_t data)
 {
     if (s->fd < 0)
         TRY(open_unlinked(&s->fd));
-    for (size_t done = 0; done < data.len;) {
-        ssize_t n = pwrite(s->fd, data.data + done, data.len - done, (off_t)(s->written + done));
-        if (n < 0 && errno == EINTR)
-            continue;
-        if (n <= 0)
-            return fail_path(n < 0 ? errno : ENOSPC, "write", "the temporary file of an answer");
-        done += (size_t)n;
-    }
-    return OK;
+    int errnum = fd_write_all(s->fd, &data, 1, s->written);
+    return errnum ? fail_path(errnum, "write", "the temporary file of an answer") : OK;
 }
 
 static void write_worker(void *arg)

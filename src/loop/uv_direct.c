@@ -1,4 +1,5 @@
 #include "loop/uv_direct.h"
+#include "loop/uv_internal.h"
 #include <errno.h>
 #include <fcntl.h>
 #include <stdio.h>
@@ -83,32 +84,17 @@ void direct_give_back(void)
 }
 
 /* ── transfers ───────────────────────────────────────────────────────────────────────────────── */
-static int write_all(int fd, const uint8_t *data, size_t len, uint64_t offset)
-{
-    while (len) {
-        ssize_t n = pwrite(fd, data, len, (off_t)offset);
-        if (n < 0 && errno == EINTR)
-            continue;
-        if (n <= 0)
-            return n < 0 ? errno : ENOSPC;
-        data += n;
-        offset += (uint64_t)n;
-        len -= (size_t)n;
-    }
-    return 0;
-}
-
 /* Whole pages; where the file system does not want them directly after all, the other way. */
 static int write_pages(direct_t *d, int fd, const uint8_t *data, size_t len, uint64_t offset)
 {
     int direct = direct_fd(d, fd);
     if (direct < 0)
-        return write_all(fd, data, len, offset);
+        return fd_write_all(fd, &(bytes_t){data, len}, 1, offset);
     ssize_t n = pwrite(direct, data, len, (off_t)offset);
     if (n < 0 && errno != EINVAL && errno != EINTR)
         return errno;
     size_t done = n > 0 ? (size_t)n : 0;
-    return done == len ? 0 : write_all(fd, data + done, len - done, offset + done);
+    return done == len ? 0 : fd_write_all(fd, &(bytes_t){data + done, len - done}, 1, offset + done);
 }
 
 typedef struct cursor {
@@ -151,7 +137,7 @@ int direct_write(direct_t *d, int fd, const bytes_t *pieces, size_t n_pieces, ui
         if (is_pages)
             n -= n % PAGE;
         copy_out(&c, staging, n);
-        e = is_pages ? write_pages(d, fd, staging, n, at) : write_all(fd, staging, n, at);
+        e = is_pages ? write_pages(d, fd, staging, n, at) : fd_write_all(fd, &(bytes_t){staging, n}, 1, at);
         at += n;
     }
     staging_put(staging);

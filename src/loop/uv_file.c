@@ -174,7 +174,7 @@ static err_t read_pieces(task_t *t, file_t *base, const span_t *pieces, size_t n
 
 /* ── writing ─────────────────────────────────────────────────────────────────────────────────── */
 
-static int write_all(int fd, const bytes_t *pieces, size_t n, uint64_t offset)
+int fd_write_all(int fd, const bytes_t *pieces, size_t n, uint64_t offset)
 {
     while (n) {
         struct iovec iov[PIECES_PER_CALL];
@@ -198,7 +198,7 @@ static void write_worker(void *arg)
     file_op_t *op = arg;
     uv_file_t *f = op->f;
     int errnum = op->is_direct ? direct_write(&f->direct, f->fd, op->pieces, op->len, op->offset)
-                               : write_all(f->fd, op->pieces, op->len, op->offset);
+                               : fd_write_all(f->fd, op->pieces, op->len, op->offset);
     op->e = errnum ? fail_file(f, errnum, "write") : OK;
 }
 

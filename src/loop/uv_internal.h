@@ -71,6 +71,9 @@ err_t uv_fs_free_bytes_of(task_t *t, driver_t *d, const char *path, uint64_t *re
 /* fail() with the error and text for an errno of an operation on a path. Any thread. */
 MUST_CHECK err_t fail_path(int errnum, const char *what, const char *path);
 
+/* uv_file.c: writes all of the pieces from the offset on; an errno, 0 when all went well. Any thread. */
+int fd_write_all(int fd, const bytes_t *pieces, size_t n, uint64_t offset);
+
 /* uv_dns.c */
 err_t uv_dns_lookup(task_t *t, driver_t *d, const char *name, dns_type_t type, dns_answer_t *ret);
 void uv_dns_free(uv_driver_t *d);

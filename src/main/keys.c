@@ -6,6 +6,12 @@
 
 enum { EXPORTED_MAX_BYTES = 64 << 10, RSA_BITS = 2048 };
 
+err_t fail_daemon_runs(const cli_t *c)
+{
+    return fail(ERR_IN_USE, "%s daemon is running. please stop it to run this command",
+                c->is_kubo ? "ipfs" : "the");
+}
+
 err_t run_key_export(task_t *t, const cli_t *c)
 {
     char path[NODE_PATH_MAX], file[NODE_PATH_MAX];
@@ -35,8 +41,7 @@ err_t run_key_rotate(task_t *t, const cli_t *c)
     TRY(node_find_repo(c->repo_option, path));
     err_t e = node_rotate_key(t, path, old_name, type, size ? (int)strtol(size, NULL, 10) : RSA_BITS, id);
     if (e == ERR_IN_USE)
-        return fail(e, "%s daemon is running. please stop it to run this command",
-                    c->is_kubo ? "ipfs" : "the");
+        return fail_daemon_runs(c);
     TRY(e);
     printf("generating %s keypair...done\npeer identity: %s\n",
            strcmp(type, "rsa") ? "ED25519" : "2048-bit RSA", id);

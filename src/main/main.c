@@ -78,6 +78,15 @@ static err_t run_rpc(task_t *t, invocation_t *v)
     return run_in_process(t, v, path);
 }
 
+/* What must not change under a running node. */
+static err_t run_alone(task_t *t, invocation_t *v)
+{
+    char path[NODE_PATH_MAX];
+    TRY(node_find_repo(v->cli.repo_option, path));
+    err_t e = run_in_process(t, v, path);
+    return e == ERR_IN_USE ? fail_daemon_runs(&v->cli) : e;
+}
+
 static err_t run_local(task_t *t, invocation_t *v)
 {
     char path[NODE_PATH_MAX] = "";
@@ -106,6 +115,8 @@ static err_t run(task_t *t, void *arg)
         return run_key_export(t, &v->cli);
     case CLI_KEY_ROTATE:
         return run_key_rotate(t, &v->cli);
+    case CLI_ALONE:
+        return run_alone(t, v);
     case CLI_LOCAL:
         return run_local(t, v);
     case CLI_RPC:

@@ -55,14 +55,45 @@ static void open_filestore(repo_t *r)
     free(root);
 }
 
+/* "NAME.0123456789abcdef.tmp", "entries-0123456789abcdef.tmp": what fs_write_file and dag/entry_runs make and
+ * remove again, unless they are killed in between. */
+static bool is_leftover(const char *name)
+{
+    enum { DIGITS = 16 };
+    static const char end[] = ".tmp", digits[] = "0123456789abcdef";
+    size_t len = strlen(name);
+    if (len < DIGITS + sizeof end || strcmp(name + len - sizeof end + 1, end))
+        return false;
+    const char *number = name + len - sizeof end + 1 - DIGITS;
+    return strspn(number, digits) == DIGITS && (number[-1] == '.' || number[-1] == '-');
+}
+
+/* The lock is held: nobody is writing them. */
+static err_t remove_leftovers(task_t *t, const char *folder)
+{
+    AUTO(dir_list_t) list = {0};
+    TRY(fs_list(t, folder, &list));
+    for (size_t i = 0; i < list.count; i++) {
+        char path[REPO_PATH_MAX + 64];
+        if (!is_leftover(list.names[i]) ||
+            snprintf(path, sizeof path, "%s/%s", folder, list.names[i]) >= (int)sizeof path)
+            continue;
+        if (fs_unlink(t, path))
+            log_warn("what an interrupted run left cannot be removed", LOG_STR("path", path));
+    }
+    return OK;
+}
+
 static err_t open_parts(task_t *t, repo_t *r)
 {
     char file[REPO_PATH_MAX + 64];
     TRY(repo_lock(t, r->path, &r->lock));
+    TRY(remove_leftovers(t, r->path));
     TRY(open_config(t, r));
     TRY(open_store(t, r));
     TRY(kv_open(t, repo_file(r->path, "state.db", file), &r->state));
     TRY(keystore_open(t, repo_file(r->path, "keystore", file), &r->keystore));
+    TRY(remove_leftovers(t, file));
     open_filestore(r);
     r->gc = gc_new(r->store);
     room_init(&r->room, r);

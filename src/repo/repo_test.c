@@ -87,6 +87,37 @@ static void test_init_and_open(void **state)
     assert_ok(test_run(init_and_open, NULL));
 }
 
+/* Files that a killed process had not come to rename or to remove are no one's any more; others stay. */
+static err_t leftovers(task_t *t, void *arg)
+{
+    static const struct {
+        const char *path;
+        bool stays;
+    } files[] = {
+        {REPO "/entries-0123456789abcdef.tmp", false},
+        {REPO "/config.00ff00ff00ff00ff.tmp", false},
+        {REPO "/keystore/key_mnxw2.1123456789abcdef.tmp", false},
+        {REPO "/notes.tmp", true},
+        {REPO "/entries-0123456789ABCDEF.tmp", true},
+        {REPO "/0123456789abcdef.tmp", true},
+        {REPO "/keystore/0123456789abcdef.tmp.bak", true},
+    };
+    file_info_t info;
+    AUTO_PTR(private_key_t) key = fixed_key();
+    assert_ok(repo_init(t, REPO, "test", key));
+    for (size_t i = 0; i < ARRAY_LEN(files); i++)
+        assert_ok(fs_write_file(t, files[i].path, 0600, BYTES_LIT("x")));
+    repo_close(t, open_repo(t));
+    for (size_t i = 0; i < ARRAY_LEN(files); i++)
+        assert_int_equal(fs_stat(t, files[i].path, false, &info), files[i].stays ? OK : ERR_NOT_FOUND);
+    return OK;
+}
+
+static void test_leftovers(void **state)
+{
+    assert_ok(test_run(leftovers, NULL));
+}
+
 /* One clear line for each kind of wrong repository. */
 static err_t refusals(task_t *t, void *arg)
 {
@@ -467,17 +498,12 @@ static void test_blocks_and_imports(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_find_path),
-        cmocka_unit_test(test_init_and_open),
-        cmocka_unit_test(test_refusals),
-        cmocka_unit_test(test_init_fails),
-        cmocka_unit_test(test_open_fails),
-        cmocka_unit_test(test_config_changes),
-        cmocka_unit_test(test_addresses),
-        cmocka_unit_test(test_stat_and_verify),
-        cmocka_unit_test(test_heals),
-        cmocka_unit_test(test_verify_ends),
-        cmocka_unit_test(test_blocks_and_imports),
+        cmocka_unit_test(test_find_path),       cmocka_unit_test(test_init_and_open),
+        cmocka_unit_test(test_leftovers),       cmocka_unit_test(test_refusals),
+        cmocka_unit_test(test_init_fails),      cmocka_unit_test(test_open_fails),
+        cmocka_unit_test(test_config_changes),  cmocka_unit_test(test_addresses),
+        cmocka_unit_test(test_stat_and_verify), cmocka_unit_test(test_heals),
+        cmocka_unit_test(test_verify_ends),     cmocka_unit_test(test_blocks_and_imports),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

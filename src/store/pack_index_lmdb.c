@@ -12,11 +12,14 @@
 #include <lmdb.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <sys/statvfs.h>
 #include <unistd.h>
 
 /* Address space, not memory: the file grows as it is used. Tried from the largest down. */
 #define MAP_MAX_BYTES (sizeof(void *) > 4 ? (uint64_t)1 << 40 : (uint64_t)1 << 29)
 #define MAP_MIN_BYTES ((uint64_t)1 << 26)
+/* With less room than this the disk is full: a commit writes its pages in pieces of several. */
+#define FULL_BYTES ((uint64_t)1 << 18)
 
 typedef struct pack_index_lmdb {
     pack_index_t base;
@@ -134,12 +137,20 @@ static int try_open_env(pack_index_lmdb_t *x, uint64_t map_bytes)
     return 0;
 }
 
+/* LMDB calls a write that a full disk cut short an EIO. */
+static int cause_of(const pack_index_lmdb_t *x, int rc)
+{
+    struct statvfs disk;
+    bool is_full = rc == EIO && !statvfs(x->folder, &disk) && disk.f_bavail * disk.f_frsize < FULL_BYTES;
+    return is_full ? ENOSPC : rc;
+}
+
 static err_t open_env(pack_index_lmdb_t *x)
 {
     int rc = ENOMEM;
     for (uint64_t size = MAP_MAX_BYTES; rc == ENOMEM && size >= MAP_MIN_BYTES; size /= 4)
         rc = try_open_env(x, size);
-    return rc ? mdb_fail(rc, x->folder) : OK;
+    return rc ? mdb_fail(cause_of(x, rc), x->folder) : OK;
 }
 
 typedef struct open_job {
@@ -265,7 +276,7 @@ static void commit_run(void *arg)
     }
     rc = mdb_txn_commit(job->txn);
     if (rc)
-        job->result = mdb_fail(rc, "commit");
+        job->result = mdb_fail(cause_of(job->x, rc), "commit");
 }
 
 static err_t reopen(task_t *t, pack_index_lmdb_t *x)

@@ -59,7 +59,7 @@ def test_every_command_of_kubo_answers(shop):
         response, data = post(node, path)
         asked += 1
         if row["where"] == "local":
-            check(response.status != 200 or path == "repo/migrate", f"{path} is for the command line and answers {response.status}")
+            check(response.status == 404, f"{path} is for the command line and answers {response.status}")
             continue
         check(response.status != 404, f"{path} is not there")
         if row["kind"] == "group":
@@ -315,4 +315,6 @@ def test_datastore(shop):
     dump = "Key: /test/a b\nHex Dump:\n00000000  68 65 6c 6c 6f                                    |hello|"
     check(node.text("diag", "datastore", "get", "--hex", "/test/a b") == dump, node.text("diag", "datastore", "get", "--hex", "/test/a b"))
     node.start()
-    fails(node, "diag", "datastore", "get", "/test/a%20b", saying="stop it")
+    fails(node, "diag", "datastore", "get", "/test/a%20b", saying="please stop it")
+    fails(node, "files", "chroot", "--confirm", saying="please stop it")
+    fails(node, "repo", "migrate", saying="please stop it")

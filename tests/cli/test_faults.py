@@ -109,6 +109,13 @@ def test_odd_inputs(shop):
     out = shop.path("names-out")
     node.run("get", root, "-o", out)
     check(os.listdir(out) == [name], f"get wrote {os.listdir(out)}")
+    link = {"Hash": {"/": root}, "Name": "a\x00b", "Tsize": 1}
+    odd = node.run("dag", "put", "--store-codec=dag-pb", stdin=json.dumps({"Data": {"/": {"bytes": "CAE"}}, "Links": [link]}).encode())
+    odd = odd.stdout.decode().strip()
+    for words in (["ls", odd], ["ls", "--stream", odd]):
+        check("a\\x00b/" in node.text(*words), f"{words} ends a name at its NUL: {node.text(*words)!r}")
+    node.run("files", "cp", f"/ipfs/{odd}", "/odd")
+    check(node.text("files", "ls", "/odd") == "a\\x00b", f"files ls ends a name at its NUL: {node.text('files', 'ls', '/odd')!r}")
 
 
 def test_output_that_nobody_takes(shop):
@@ -213,14 +220,31 @@ def test_full_disk_under_a_running_node_flatfs(shop):
     check_full_disk(shop, "test,flatfs")
 
 
+def fill_disk(disk):
+    with open(disk / "filler", "wb", buffering=0) as filler:
+        try:
+            while filler.write(bytes(4096)):
+                pass
+        except OSError:
+            pass
+
+
+def test_full_disk_at_start(shop):
+    """A repository that has not been used yet, so that its index is made now; and one that has."""
+    for is_used in (False, True):
+        with SmallDisk(shop, f"start-{is_used}", 8) as disk:
+            node = nodes.Node(shop.program, disk, "repo")
+            cid = node.text("add", "-Q", shop.file("kept", 100000)) if is_used else None
+            fill_disk(disk)
+            fails(node, "add", "-q", shop.file("more", 100000), saying="no space|full")
+            os.unlink(disk / "filler")
+            if is_used:
+                check(node.run("cat", cid).stdout == shop.path("kept").read_bytes(), "what was acknowledged is gone")
+
+
 def test_full_disk_at_init(shop):
     with SmallDisk(shop, "no-room", 1) as disk:
-        with open(disk / "filler", "wb", buffering=0) as filler:
-            try:
-                while filler.write(bytes(4096)):
-                    pass
-            except OSError:
-                pass
+        fill_disk(disk)
         env = {**os.environ, "DISTRIBUTE_PATH": str(disk / "repo")}
         result = subprocess.run([shop.program, "init"], env=env, capture_output=True, timeout=60)
         lines = error_lines(result.stderr)
