@@ -8,9 +8,9 @@
 enum { HEAP_MAX_BUFFER = 4 << 20, HEAP_KEEPS = 8 << 20 };
 enum { FIRST_MS = 1500, EVERY_MS = 1000, IDLE_CPU_MS = 20, BUSY_CPU_MS = 50 };
 
-/* Only executable mappings of files: they are never written to, so that dropping a page loses nothing.
- * Read-only data may have been relocated, and is left alone. */
-static void drop_code_pages(void)
+/* Only code, and files that are mapped read-only and shared, as the index of blocks is: they are never written
+ * to, so that dropping a page loses nothing. Read-only data may have been relocated, and is left alone. */
+static void drop_file_pages(void)
 {
     FILE *maps = fopen("/proc/self/maps", "re");
     char line[512];
@@ -18,7 +18,7 @@ static void drop_code_pages(void)
         unsigned long from, to;
         char permissions[8], path[256] = "";
         if (sscanf(line, "%lx-%lx %7s %*s %*s %*s %255s", &from, &to, permissions, path) >= 3 &&
-            !memcmp(permissions, "r-xp", 4) && path[0] == '/')
+            (!memcmp(permissions, "r-xp", 4) || !memcmp(permissions, "r--s", 4)) && path[0] == '/')
             (void)madvise((void *)from, to - from, MADV_DONTNEED);
     }
     if (maps)
@@ -35,7 +35,7 @@ void memory_give_back(void)
 {
     direct_give_back();
     malloc_trim(0);
-    drop_code_pages();
+    drop_file_pages();
 }
 
 static uint64_t cpu_ms(void)
