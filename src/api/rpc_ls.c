@@ -148,7 +148,7 @@ static err_t list_pages(task_t *t, ls_t *l, dir_pages_t *pages)
 static err_t list_by_name(task_t *t, ls_t *l, const dag_node_t *n)
 {
     AUTO(dir_pages_t) pages = {0};
-    dir_pages_init(&pages, l->blocks, n, DIR_PAGES_BYTES);
+    dir_pages_init(&pages, l->blocks, n, repo_path(node_repo(l->r->node)), DIR_PAGES_BYTES);
     return list_pages(t, l, &pages);
 }
 

@@ -1,21 +1,28 @@
 #include "dag/dir_pages.h"
 #include <stdlib.h>
 
-void dir_pages_init(dir_pages_t *p, blocks_t *blocks, const dag_node_t *dir, size_t max_bytes)
+void dir_pages_init(dir_pages_t *p, blocks_t *blocks, const dag_node_t *dir, const char *folder,
+                    size_t max_bytes)
 {
-    *p = (dir_pages_t){.blocks = blocks, .dir = dir, .max_bytes = max_bytes, .has_more = true};
+    *p = (dir_pages_t){.blocks = blocks, .dir = dir, .folder = folder, .max_bytes = max_bytes};
     buf_init(&p->room, max_bytes + BLOCK_MAX_BYTES);
-    buf_init(&p->last, BLOCK_MAX_BYTES);
 }
 
-void dir_pages_deinit(dir_pages_t *p)
+static void free_page(dir_pages_t *p)
 {
     free(p->entries);
     p->entries = NULL;
     p->count = p->cap = 0;
-    p->has_more = false;
     buf_deinit(&p->room);
-    buf_deinit(&p->last);
+}
+
+void dir_pages_deinit(dir_pages_t *p)
+{
+    free_page(p);
+    run_reader_deinit(&p->merged);
+    entry_runs_free(p->runs);
+    p->runs = NULL;
+    p->has_read = true;
 }
 
 static bytes_t name_of(const dir_pages_t *p, const dir_page_entry_t *e)
@@ -36,30 +43,9 @@ static void sort(dir_pages_t *p)
         qsort_r(p->entries, p->count, sizeof *p->entries, compare, p);
 }
 
-static size_t page_bytes(const dir_pages_t *p)
+static bool is_full(const dir_pages_t *p)
 {
-    return p->room.len + p->count * sizeof *p->entries;
-}
-
-/* Keeps the smaller half of the names, which are then in order. */
-static err_t halve(dir_pages_t *p)
-{
-    buf_t kept;
-    err_t e = OK;
-    sort(p);
-    p->count = (p->count + 1) / 2;
-    buf_init(&kept, p->room.max);
-    for (size_t i = 0; i < p->count && !e; i++) {
-        dir_page_entry_t *entry = &p->entries[i];
-        bytes_t both = bytes_of(p->room.data + entry->at, (size_t)entry->name_len + entry->cid_len);
-        entry->at = (uint32_t)kept.len;
-        e = buf_append(&kept, both);
-    }
-    buf_deinit(&p->room);
-    p->room = kept;
-    p->has_more = true;
-    p->bound = p->count - 1;
-    return e;
+    return p->count && p->room.len + p->count * sizeof *p->entries > p->max_bytes;
 }
 
 static err_t keep(dir_pages_t *p, const dir_entry_t *entry)
@@ -76,8 +62,49 @@ static err_t keep(dir_pages_t *p, const dir_entry_t *entry)
     return buf_append(&p->room, bytes_of(cid, cid_len));
 }
 
-/* Of all names behind `last` the smallest that fit. */
-static err_t read_page(task_t *t, dir_pages_t *p)
+static void clear_page(dir_pages_t *p)
+{
+    p->count = 0;
+    buf_clear(&p->room);
+}
+
+/* What is in memory becomes a run. */
+static err_t spill(task_t *t, dir_pages_t *p)
+{
+    if (!p->runs)
+        p->runs = entry_runs_new(p->folder);
+    sort(p);
+    for (size_t i = 0; i < p->count; i++) {
+        dir_entry_t e = dir_pages_get(p, i);
+        run_entry_t entry = {.name = e.name, .ref = {.cid = e.cid, .tsize = e.tsize}};
+        if (e.name.len > RUNS_NAME_MAX)
+            return fail(ERR_LIMIT, "an entry of a large folder has a name of %zu bytes: at most %d",
+                        e.name.len, RUNS_NAME_MAX);
+        TRY(entry_runs_add(t, p->runs, &entry));
+    }
+    clear_page(p);
+    return entry_runs_end(t, p->runs);
+}
+
+static err_t note_end(void *arg, const run_entry_t *e, uint64_t offset, uint64_t end)
+{
+    dir_pages_t *p = arg;
+    if (!p->merged_end)
+        run_reader_init(&p->merged, p->runs, offset, end);
+    p->merged_end = end;
+    return OK;
+}
+
+static err_t merge(task_t *t, dir_pages_t *p)
+{
+    TRY(spill(t, p));
+    free_page(p);
+    TRY(entry_runs_finish(t, p->runs, note_end, p));
+    p->merged.end = p->merged_end;
+    return run_reader_next(t, &p->merged);
+}
+
+static err_t read_all(task_t *t, dir_pages_t *p)
 {
     AUTO(dir_reader_t) reader = {0};
     TRY(dir_reader_init(t, &reader, p->blocks, p->dir));
@@ -86,32 +113,38 @@ static err_t read_page(task_t *t, dir_pages_t *p)
         bool has;
         TRY(dir_reader_next(t, &reader, &entry, &has));
         if (!has)
-            return OK;
-        bool is_given = p->has_last && bytes_compare(entry.name, buf_bytes(&p->last)) <= 0;
-        bool is_later = p->has_more && bytes_compare(entry.name, name_of(p, &p->entries[p->bound])) > 0;
-        if (is_given || is_later)
-            continue;
+            break;
+        /* A directory of one block is a page whatever its size: its names need not differ. */
+        if (is_full(p) && reader.fanout)
+            TRY(spill(t, p));
         TRY(keep(p, &entry));
-        if (page_bytes(p) > p->max_bytes && p->count > 1)
-            TRY(halve(p));
     }
+    if (p->runs)
+        return merge(t, p);
+    sort(p);
+    return OK;
+}
+
+static err_t read_page(task_t *t, dir_pages_t *p)
+{
+    while (p->merged.has && !is_full(p)) {
+        const run_entry_t *e = &p->merged.entry;
+        dir_entry_t entry = {.name = e->name, .cid = e->ref.cid, .tsize = e->ref.tsize};
+        TRY(keep(p, &entry));
+        TRY(run_reader_next(t, &p->merged));
+    }
+    return OK;
 }
 
 err_t dir_pages_next(task_t *t, dir_pages_t *p, size_t *ret_count)
 {
-    if (p->count) {
-        bytes_t last = name_of(p, &p->entries[p->count - 1]);
-        buf_clear(&p->last);
-        TRY(buf_append(&p->last, last));
-        p->has_last = true;
+    clear_page(p);
+    if (!p->has_read) {
+        p->has_read = true;
+        TRY(read_all(t, p));
     }
-    p->count = 0;
-    buf_clear(&p->room);
-    bool was_last = !p->has_more;
-    p->has_more = false;
-    if (!was_last)
+    if (p->runs)
         TRY(read_page(t, p));
-    sort(p);
     *ret_count = p->count;
     return OK;
 }

@@ -1,11 +1,12 @@
-/* dir_pages: the entries of a directory in the order of their names, in bounded memory. A page holds as many
- * of the smallest names not given yet as fit; a directory that does not fit into one is read once for each
- * page. */
+/* dir_pages: the entries of a directory in the order of their names, in bounded memory: page by page. The
+ * directory is read once. Of a sharded one with more entries than a page holds they go to a temporary file,
+ * in sorted runs that are merged (entry_runs.h); names there are at most RUNS_NAME_MAX. */
 #ifndef DAG_DIR_PAGES_H
 #define DAG_DIR_PAGES_H
 #include "dag/dir_reader.h"
+#include "dag/entry_runs.h"
 
-#define DIR_PAGES_BYTES (16u << 20) /* of a page: some 200,000 entries */
+#define DIR_PAGES_BYTES (4u << 20) /* of a page: some 50,000 entries */
 
 typedef struct dir_page_entry {
     uint64_t tsize;
@@ -16,20 +17,24 @@ typedef struct dir_page_entry {
 typedef struct dir_pages {
     blocks_t *blocks;      /* borrowed */
     const dag_node_t *dir; /* borrowed */
+    const char *folder;    /* borrowed */
     size_t max_bytes;
     dir_page_entry_t *entries;
     size_t count, cap;
-    buf_t room, last; /* last: name of the page before */
-    size_t bound;     /* entry with the largest name that fits, once has_more */
-    bool has_last, has_more;
+    buf_t room;
+    bool has_read;
+    entry_runs_t *runs;  /* NULL: all is on the one page */
+    uint64_t merged_end; /* of the run that all became */
+    run_reader_t merged;
 } dir_pages_t;
 
-/* max_bytes: of one page, in memory; at least one entry is given anyway. */
-void dir_pages_init(dir_pages_t *p, blocks_t *blocks, const dag_node_t *dir, size_t max_bytes);
+/* folder: for the temporary file. max_bytes: of one page, in memory; at least one entry is given anyway. */
+void dir_pages_init(dir_pages_t *p, blocks_t *blocks, const dag_node_t *dir, const char *folder,
+                    size_t max_bytes);
 void dir_pages_deinit(dir_pages_t *p); /* idempotent */
 AUTO_DEFINE(dir_pages_t, dir_pages_deinit)
 /* The next page: *ret_count entries, none at the end, for dir_pages_get until the next call. Errors of
- * dir_reader. */
+ * dir_reader and of the temporary file; ERR_LIMIT: a name too long for it. */
 MUST_CHECK err_t dir_pages_next(task_t *t, dir_pages_t *p, size_t *ret_count);
 dir_entry_t dir_pages_get(const dir_pages_t *p, size_t i);
 /* A hint that the nodes of the entries from `i` on will be read: asks for up to n of their blocks. */
