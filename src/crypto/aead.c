@@ -8,27 +8,38 @@ struct aead {
     EVP_CIPHER_CTX *ctx; /* holds the key; a new nonce restarts it */
 };
 
-static EVP_CIPHER *fetched(void)
+static const char *const names[AEAD_KIND_COUNT] = {
+    [AEAD_CHACHA20_POLY1305] = "ChaCha20-Poly1305",
+    [AEAD_AES_128_GCM] = "AES-128-GCM",
+    [AEAD_AES_256_GCM] = "AES-256-GCM",
+};
+
+static EVP_CIPHER *fetched(aead_kind_t kind)
 {
-    static _Atomic(EVP_CIPHER *) cache;
-    EVP_CIPHER *cipher = atomic_load_explicit(&cache, memory_order_acquire);
+    static _Atomic(EVP_CIPHER *) cache[AEAD_KIND_COUNT];
+    EVP_CIPHER *cipher = atomic_load_explicit(&cache[kind], memory_order_acquire);
     if (cipher)
         return cipher;
-    cipher = EVP_CIPHER_fetch(NULL, "ChaCha20-Poly1305", NULL);
+    cipher = EVP_CIPHER_fetch(NULL, names[kind], NULL);
     EVP_CIPHER *other = NULL;
-    if (cipher && !atomic_compare_exchange_strong(&cache, &other, cipher)) {
+    if (cipher && !atomic_compare_exchange_strong(&cache[kind], &other, cipher)) {
         EVP_CIPHER_free(cipher);
         cipher = other;
     }
     return cipher;
 }
 
-err_t aead_new_chacha20_poly1305(const uint8_t key[32], aead_t **ret)
+size_t aead_key_bytes(aead_kind_t kind)
 {
-    EVP_CIPHER *cipher = fetched();
+    return kind == AEAD_AES_128_GCM ? 16 : 32;
+}
+
+err_t aead_new(aead_kind_t kind, const uint8_t *key, aead_t **ret)
+{
+    EVP_CIPHER *cipher = fetched(kind);
     if (!cipher)
-        return fail(ERR_UNSUPPORTED,
-                    "OpenSSL gives no ChaCha20-Poly1305; is a FIPS-only configuration active?");
+        return fail(ERR_UNSUPPORTED, "OpenSSL gives no %s; is a FIPS-only configuration active?",
+                    names[kind]);
     aead_t *a = xcalloc(1, sizeof *a);
     a->ctx = EVP_CIPHER_CTX_new();
     if (!a->ctx || EVP_EncryptInit_ex2(a->ctx, cipher, key, NULL, NULL) != 1) {
@@ -37,6 +48,11 @@ err_t aead_new_chacha20_poly1305(const uint8_t key[32], aead_t **ret)
     }
     *ret = a;
     return OK;
+}
+
+err_t aead_new_chacha20_poly1305(const uint8_t key[32], aead_t **ret)
+{
+    return aead_new(AEAD_CHACHA20_POLY1305, key, ret);
 }
 
 void aead_free(aead_t *a)

@@ -38,6 +38,45 @@ static void test_rfc8439(void **state)
     aead_free(a);
 }
 
+/* NIST SP 800-38D's test cases 4 and 16 of the GCM specification. */
+static void test_aes_gcm(void **state)
+{
+    static const char *const wanted[2] = {"42831ec2217774244b7221b784d0d49ce3aa212f2c02a4e035c17e2329aca12e21"
+                                          "d514b25466931c7d8f6a5aac84aa051ba30b39"
+                                          "6a0aac973d58e0915bc94fbc3221a5db94fae95ae7121a47",
+                                          "522dc1f099567d07f47f37a32a84427d643a8cdcbfe5c0c97598a2bd2555d1aa8c"
+                                          "b08e48590dbb3da7b08b1056828838c5f61e63"
+                                          "93ba7a0abcc9f66276fc6ece0f4e1768cddf8853bb2d551b"};
+    AUTO(buf_t) key, nonce, ad, plain, want;
+    uint8_t out[128];
+    buf_init(&key, 64);
+    buf_init(&nonce, 64);
+    buf_init(&ad, 64);
+    buf_init(&plain, 128);
+    buf_init(&want, 128);
+    from_hex("feffe9928665731c6d6a8f9467308308feffe9928665731c6d6a8f9467308308", &key);
+    from_hex("cafebabefacedbaddecaf888", &nonce);
+    from_hex("feedfacedeadbeeffeedfacedeadbeefabaddad2", &ad);
+    from_hex(
+        "d9313225f88406e5a55909c5aff5269a86a7a9531534f7da2e4c303d8a318a721c3c0c95956809532fcf0e2449a6b525b1"
+        "6aedf5aa0de657ba637b39",
+        &plain);
+    for (int i = 0; i < 2; i++) {
+        aead_t *a = NULL;
+        assert_ok(aead_new(i ? AEAD_AES_256_GCM : AEAD_AES_128_GCM, key.data, &a));
+        from_hex(wanted[i], &want);
+        bytes_t pieces[2] = {bytes_slice(buf_bytes(&plain), 0, 7),
+                             bytes_slice(buf_bytes(&plain), 7, SIZE_MAX)};
+        assert_ok(aead_seal_pieces(a, nonce.data, buf_bytes(&ad), pieces, 2, out));
+        assert_bytes(bytes_of(out, plain.len + AEAD_TAG_BYTES), buf_bytes(&want));
+        assert_ok(aead_open(a, nonce.data, buf_bytes(&ad), buf_bytes(&want), out));
+        assert_bytes(bytes_of(out, plain.len), buf_bytes(&plain));
+        out[0] = want.data[0] ^= 1;
+        assert_err(aead_open(a, nonce.data, buf_bytes(&ad), buf_bytes(&want), out), ERR_CRYPTO);
+        aead_free(a);
+    }
+}
+
 /* In place, all lengths around the blocks; then every change is seen, and the output is wiped. */
 static void test_in_place_and_tampering(void **state)
 {
@@ -102,6 +141,7 @@ static void test_pieces(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {cmocka_unit_test(test_pieces), cmocka_unit_test(test_rfc8439),
+                                       cmocka_unit_test(test_aes_gcm),
                                        cmocka_unit_test(test_in_place_and_tampering)};
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -180,6 +180,11 @@ uint32_t conn_rtt_ms(const conn_t *c)
     return c->mux->rtt_ms(c);
 }
 
+const char *conn_security(const conn_t *c)
+{
+    return channel_protocol(&c->channel);
+}
+
 const char *conn_muxer(const conn_t *c)
 {
     return c->mux->protocol;

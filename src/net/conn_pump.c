@@ -1,7 +1,8 @@
-/* conn_pump: moves the bytes of one connection between its socket, its secured channel and yamux. It runs when the socket
- * has news, when a stream has something to send, and when the yamux session's time has come; it never waits.
- * Received bytes go from the socket into the host's shared area, are opened there, and are copied once, into
- * the queue of their stream. Frames to send are sealed into a shared area and written in one call. */
+/* conn_pump: moves the bytes of one connection between its socket, its secured channel and yamux. It runs
+ * when the socket has news, when a stream has something to send, and when the yamux session's time has come;
+ * it never waits. Received bytes go from the socket into the host's shared area, are opened there, and are
+ * copied once, into the queue of their stream. Frames to send are sealed into a shared area and written in
+ * one call. */
 #include "base/log.h"
 #include "base/metrics.h"
 #include "net/host_internal.h"
@@ -258,6 +259,14 @@ void conn_pump_soon(conn_t *c)
 void conn_flush(conn_t *c)
 {
     if (send_output(c))
+        drop_unsent(c);
+}
+
+void conn_say_end(conn_t *c, err_t why)
+{
+    uint8_t out[CHANNEL_END_MAX];
+    bytes_t end = bytes_of(out, c->unsent.len ? 0 : channel_seal_end(&c->channel, why, out));
+    if (end.len && write_sealed(c, end))
         drop_unsent(c);
 }
 

@@ -104,6 +104,7 @@ void host_close(task_t *t, host_t *h)
     free(h->receive_area);
     free(h->send_area);
     free(h->rng);
+    tls13_identity_free(h->tls_identity);
     free(h->traffic);
     limit_deinit(&h->limit);
     free(h);

@@ -31,11 +31,16 @@ typedef struct host_limits {
 } host_limits_t;
 void host_limits_default(host_limits_t *ret);
 
+/* What secures a connection. */
+typedef enum { SECURITY_NOISE, SECURITY_TLS, SECURITY_COUNT } security_t;
+
 typedef struct host_config {
     private_key_t *key;           /* borrowed for the host's life */
     const char *agent;            /* "distribute/0.1.0"; borrowed */
     const char *protocol_version; /* "ipfs/0.1.0" */
     host_limits_t limits;
+    security_t securities[SECURITY_COUNT]; /* the first is proposed first; only these are spoken */
+    size_t n_securities;                   /* 0: all of them, Noise first */
     bool may_use_loopback; /* put loopback and private addresses into identify and the peerstore */
 } host_config_t;
 MUST_CHECK err_t host_new(sched_t *s, const host_config_t *config, host_t **ret);
@@ -109,6 +114,7 @@ size_t conn_stream_count(const conn_t *c);
 size_t conn_stream_protocols(const conn_t *c, const char **out, size_t cap);
 uint32_t conn_rtt_ms(const conn_t *c); /* 0: not known yet */
 const char *conn_muxer(const conn_t *c);
+const char *conn_security(const conn_t *c); /* "/noise", "/tls/1.0.0", "" when it is part of the transport */
 void conn_bytes(const conn_t *c, uint64_t *ret_in, uint64_t *ret_out);
 /* Bytes of all streams of a protocol so far; 0 for one that was never spoken. */
 void host_protocol_bytes(const host_t *h, const char *protocol, uint64_t *ret_in, uint64_t *ret_out);

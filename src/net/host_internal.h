@@ -3,7 +3,7 @@
  *   host.c          the host, its protocols, its listeners (of news)
  *   listen.c        listening sockets, inbound connections up to their upgrade
  *   dial.c, resolve.c   addresses to connections
- *   upgrade.c, negotiate.c   a driver stream becomes a secured, multiplexed connection
+ *   upgrade.c, security.c, negotiate.c   a driver stream becomes a secured, multiplexed connection
  *   conn.c          connections: life, face; conn_pump.c moves their bytes; conn_stream.c their streams;
  *                   mux.h what carries these: mux_yamux.c
  *   conn_manager.c  peers: limits, tags, trimming
@@ -164,7 +164,8 @@ struct host {
     uint8_t *receive_area, *send_area; /* made when first used */
     yamux_gather_t gather;
     prng_t *rng;
-    struct traffic *traffic; /* n_traffic of TRAFFIC_MAX; made when first used */
+    tls13_identity_t *tls_identity; /* made when first used */
+    struct traffic *traffic;        /* n_traffic of TRAFFIC_MAX; made when first used */
     size_t n_traffic;
 };
 
@@ -196,7 +197,8 @@ MUST_CHECK err_t conn_new(host_t *h, stream_t *raw, channel_t *channel, bool is_
 /* conn_pump.c */
 void conn_pump_start(conn_t *c, bytes_t early);
 void conn_pump_soon(conn_t *c);
-void conn_flush(conn_t *c); /* what can be sent without waiting */
+void conn_flush(conn_t *c);              /* what can be sent without waiting */
+void conn_say_end(conn_t *c, err_t why); /* what the channel says at its end, if there is room for it */
 void conn_pump_stop(conn_t *c);
 /* conn_stream.c */
 size_t conn_streams_of(const conn_t *c, const handler_t *handler);
@@ -207,6 +209,10 @@ MUST_CHECK err_t negotiate(task_t *t, stream_t *s,
                            multistream_t *m); /* dialer: until AGREED; ERR_UNSUPPORTED */
 /* The handler that the peer chose among those of the host; refuses others. */
 MUST_CHECK err_t negotiate_inbound(task_t *t, host_t *h, stream_t *s, handler_t **ret_handler);
+/* security.c */
+size_t host_securities(const host_t *h, const char *out[SECURITY_COUNT]); /* their names, best first */
+/* The handshake of this one of them. expected: NULL for inbound. */
+MUST_CHECK err_t security_start(host_t *h, const char *protocol, const peer_id_t *expected, channel_t *ret);
 /* upgrade.c */
 /* Takes raw. expected: NULL for inbound. Within the upgrade's time-out. */
 MUST_CHECK err_t upgrade(task_t *t, host_t *h, stream_t *raw, const peer_id_t *expected,

@@ -35,6 +35,10 @@ static err_t garbage(task_t *t, void *arg)
         BYTES_LIT("\x13/multistream/1.0.0\n\x07/noise\n\xff\xff"), /* a huge frame */
         BYTES_LIT("\x13/multistream/1.0.0\n\x07/noise\n\x00\x20 thirty-two bytes are no key... \x00\x00"),
         BYTES_LIT("\x13/multistream/1.0.0\n\x07/noise\n\x00\x00"),
+        BYTES_LIT("\x13/multistream/1.0.0\n\x0b/tls/1.0.0\n\x16\x03\x01\xff\xff"), /* a huge record */
+        BYTES_LIT("\x13/multistream/1.0.0\n\x0b/tls/1.0.0\nGET / HTTP/1.1\r\n\r\n"),
+        BYTES_LIT("\x13/multistream/1.0.0\n\x0b/tls/1.0.0\n\x16\x03\x01\x00\x05\x01\x00\x00\x01\x00"),
+        BYTES_LIT("\x13/multistream/1.0.0\n\x0b/tls/1.0.0\n\x15\x03\x03\x00\x02\x02\x28"), /* an alert */
     };
     for (size_t i = 0; i < ARRAY_LEN(inputs); i++) {
         stream_t *s = raw_dial(t, w, 1);
@@ -58,6 +62,8 @@ static err_t stalls(task_t *t, void *arg)
         BYTES_LIT("\x13/multistream/1.0.0\n"),
         BYTES_LIT("\x13/multistream/1.0.0\n\x07/noise\n"),
         BYTES_LIT("\x13/multistream/1.0.0\n\x07/noise\n\x00\x20 half a message"),
+        BYTES_LIT("\x13/multistream/1.0.0\n\x0b/tls/1.0.0\n"),
+        BYTES_LIT("\x13/multistream/1.0.0\n\x0b/tls/1.0.0\n\x16\x03\x01\x02\x00half a hello"),
     };
     for (size_t i = 0; i < ARRAY_LEN(inputs); i++) {
         stream_t *s = raw_dial(t, w, 1);

@@ -65,6 +65,7 @@ static void end(conn_t *c, err_t reason)
     yamux_go_away(&c->yamux, reason == ERR_PROTOCOL ? YAMUX_PROTOCOL_ERROR : YAMUX_NORMAL);
     if (channel_is_open(&c->channel))
         conn_flush(c);
+    conn_say_end(c, reason);
     conn_pump_stop(c);
     yamux_deinit(&c->yamux, reason == ERR_CLOSED ? ERR_CLOSED : ERR_RESET);
     channel_deinit(&c->channel);

@@ -1,13 +1,13 @@
-/* upgrade: multistream-select /noise, the Noise handshake with the muxer agreed on inside it, else by
- * multistream-select behind it. One task per connection, gone when the connection stands. */
+/* upgrade: multistream-select of what secures the connection, its handshake with the muxer agreed on inside
+ * it, else by multistream-select behind it. One task per connection, gone when the connection stands. */
+#include "base/log.h"
 #include "net/host_internal.h"
 #include <stdlib.h>
 
 static const char *const muxers[] = {YAMUX_PROTOCOL};
-static const char *const securities[] = {NOISE_PROTOCOL};
 
-/* Listener: accepts `only`, refuses others. */
-static err_t accept_only(task_t *t, stream_t *s, const char *only)
+/* Listener: accepts one of the host's protocols, refuses others. */
+static err_t accept_security(task_t *t, stream_t *s, const char *const *ours, size_t n_ours, const char **ret)
 {
     multistream_t m;
     multistream_init_listener(&m);
@@ -25,7 +25,11 @@ static err_t accept_only(task_t *t, stream_t *s, const char *only)
         TRY(multistream_feed(&m, bytes_of(in, n), &used));
         if (m.state != MULTISTREAM_PROPOSED)
             continue;
-        if (bytes_equal(multistream_proposal(&m), bytes_str(only)))
+        *ret = NULL;
+        for (size_t i = 0; i < n_ours; i++)
+            if (bytes_equal(multistream_proposal(&m), bytes_str(ours[i])))
+                *ret = ours[i];
+        if (*ret)
             multistream_accept(&m);
         else
             multistream_refuse(&m);
@@ -33,13 +37,17 @@ static err_t accept_only(task_t *t, stream_t *s, const char *only)
     return stream_write(t, s, multistream_output(&m));
 }
 
-static err_t agree_on_security(task_t *t, stream_t *raw, bool is_dialer)
+static err_t agree_on_security(task_t *t, host_t *h, stream_t *raw, bool is_dialer, const char **ret)
 {
+    const char *ours[SECURITY_COUNT];
+    size_t n = host_securities(h, ours);
     if (!is_dialer)
-        return accept_only(t, raw, NOISE_PROTOCOL);
+        return accept_security(t, raw, ours, n, ret);
     multistream_t m;
-    multistream_init_dialer(&m, securities, 1);
-    return negotiate(t, raw, &m);
+    multistream_init_dialer(&m, ours, n);
+    TRY(negotiate(t, raw, &m));
+    *ret = ours[multistream_agreed(&m)];
+    return OK;
 }
 
 /* One whole frame into `frame`, header included. */
@@ -51,6 +59,8 @@ static err_t read_frame(task_t *t, stream_t *raw, const channel_t *c, buf_t *fra
     TRY(stream_read_full(t, raw, frame->data, header));
     frame->len = header;
     size_t len = channel_frame_size(c, frame->data);
+    if (len < header)
+        return fail(ERR_PROTOCOL, "%s: what the peer sends is something else", channel_protocol(c));
     if (len > max)
         return fail(ERR_LIMIT, "%s: a message of %zu bytes is over the limit of %zu", channel_protocol(c),
                     len, max);
@@ -70,6 +80,18 @@ static err_t send_output(task_t *t, stream_t *raw, channel_t *c)
     return OK;
 }
 
+/* A handshake that fails may have something to say about it: without waiting. */
+static err_t say_why(stream_t *raw, const channel_t *c, err_t e)
+{
+    error_slot_t why = *error_slot();
+    bytes_t out = channel_output(c);
+    size_t n;
+    if (out.len && stream_try_write(raw, &out, 1, &n))
+        log_debug("the peer is not told why the handshake failed");
+    *error_slot() = why;
+    return e;
+}
+
 static err_t shake_hands(task_t *t, stream_t *raw, channel_t *c)
 {
     AUTO(buf_t) frame;
@@ -81,7 +103,9 @@ static err_t shake_hands(task_t *t, stream_t *raw, channel_t *c)
         TRY(read_frame(t, raw, c, &frame));
         size_t used;
         bytes_t plain;
-        TRY(channel_feed(c, frame.data, frame.len, &used, &plain));
+        err_t e = channel_feed(c, frame.data, frame.len, &used, &plain);
+        if (e)
+            return say_why(raw, c, e);
     }
 }
 
@@ -133,27 +157,13 @@ static err_t agree_on_muxer(task_t *t, stream_t *raw, channel_t *c, bool is_dial
     return write_secured(t, raw, c, &m);
 }
 
-static err_t start_noise(host_t *h, const peer_id_t *expected, bool is_dialer, channel_t *ret)
-{
-    noise_config_t c = {.is_initiator = is_dialer,
-                        .identity = h->config.key,
-                        .expected = expected,
-                        .muxers = muxers,
-                        .n_muxers = ARRAY_LEN(muxers)};
-    driver_random(sched_driver(h->sched), c.static_secret, sizeof c.static_secret);
-    driver_random(sched_driver(h->sched), c.ephemeral_secret, sizeof c.ephemeral_secret);
-    ret->kind = CHANNEL_NOISE;
-    err_t e = noise_init(&ret->noise, &c);
-    secret_wipe(&c, sizeof c);
-    return e;
-}
-
 static err_t secure(task_t *t, host_t *h, stream_t *raw, const peer_id_t *expected, channel_t *c,
                     buf_t *early)
 {
     bool is_dialer = expected != NULL;
-    TRY(agree_on_security(t, raw, is_dialer));
-    TRY(start_noise(h, expected, is_dialer, c));
+    const char *security = NULL;
+    TRY(agree_on_security(t, h, raw, is_dialer, &security));
+    TRY(security_start(h, security, expected, c));
     TRY(shake_hands(t, raw, c));
     if (!channel_muxer(c))
         TRY(agree_on_muxer(t, raw, c, is_dialer, early));

@@ -143,6 +143,7 @@ static err_t start_host(node_t *n, const node_options_t *o)
     };
     host_limits_default(&hc.limits);
     settings_limits(config, &hc.limits);
+    TRY(settings_security(config, &hc));
     TRY(host_new(n->sched, &hc, &n->host));
     return settings_addresses(config, o->advertise, o->n_advertise, n->host);
 }

@@ -26,6 +26,34 @@ void settings_limits(const config_t *config, host_limits_t *limits)
     limits->max_bytes = config_size(config, "Swarm.ResourceMgr.MaxMemory", limits->max_bytes);
 }
 
+/* ── transports ──────────────────────────────────────────────────────────────────────────────── */
+/* A priority: 0 when the key is false. */
+static err_t read_priority(const config_t *config, const char *path, json_int_t otherwise, json_int_t *ret)
+{
+    const json_t *j = config_json(config, path);
+    *ret = !j || json_is_null(j) ? otherwise : json_is_false(j) ? 0 : json_integer_value(j);
+    return !j || json_is_null(j) || json_is_false(j) || *ret > 0
+               ? OK
+               : fail(ERR_USAGE, "config %s: false or a number over 0 is expected", path);
+}
+
+err_t settings_security(const config_t *config, host_config_t *ret)
+{
+    json_int_t tls, noise;
+    TRY(read_priority(config, "Swarm.Transports.Security.TLS", 100, &tls));
+    TRY(read_priority(config, "Swarm.Transports.Security.Noise", 200, &noise));
+    if (!tls && !noise)
+        return fail(ERR_USAGE, "config Swarm.Transports.Security: TLS and Noise are both off");
+    ret->n_securities = 0;
+    if (tls && (!noise || tls <= noise))
+        ret->securities[ret->n_securities++] = SECURITY_TLS;
+    if (noise)
+        ret->securities[ret->n_securities++] = SECURITY_NOISE;
+    if (tls && noise && noise < tls)
+        ret->securities[ret->n_securities++] = SECURITY_TLS;
+    return OK;
+}
+
 /* ── addresses ───────────────────────────────────────────────────────────────────────────────── */
 typedef struct announced {
     multiaddr_t addrs[MAX_ANNOUNCED];

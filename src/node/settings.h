@@ -6,6 +6,9 @@
 
 /* Swarm.ConnMgr.Type, LowWater, HighWater, GracePeriod; Swarm.ResourceMgr.MaxMemory. */
 void settings_limits(const config_t *config, host_limits_t *limits);
+/* Swarm.Transports.Security.TLS, Noise: false, or a priority, the lowest first (100 and 200 unless set).
+ * ERR_USAGE: neither, or both are off. */
+MUST_CHECK err_t settings_security(const config_t *config, host_config_t *ret);
 /* Addresses.Announce, AppendAnnounce (with those of `advertise`), NoAnnounce; Swarm.AddrFilters. ERR_USAGE: a
  * filter, or a line of `advertise`, that is not an address. */
 MUST_CHECK err_t settings_addresses(const config_t *config, const char *const *advertise, size_t n_advertise,

@@ -17,7 +17,9 @@ typedef struct net_world {
     sim_t *sim;
     size_t n;
     net_node_t nodes[NET_NODES_MAX];
-    host_limits_t limits; /* of hosts started after it was changed */
+    host_limits_t limits; /* of hosts started after it was changed, as the next two */
+    security_t securities[SECURITY_COUNT];
+    size_t n_securities;
     void *arg;
 } net_world_t;
 
@@ -50,7 +52,11 @@ static inline err_t net_run(uint64_t seed, size_t n, task_fn fn, void *arg, uint
 static inline host_t *net_start(task_t *t, net_world_t *w, size_t i)
 {
     net_node_t *node = &w->nodes[i];
-    host_config_t c = {.key = node->key, .agent = "distribute/test", .limits = w->limits};
+    host_config_t c = {.key = node->key,
+                       .agent = "distribute/test",
+                       .limits = w->limits,
+                       .securities = {w->securities[0], w->securities[1]},
+                       .n_securities = w->n_securities};
     assert_ok(host_new(sim_host_sched(node->machine), &c, &node->host));
     net_addr_t at = sim_host_addr(node->machine, NET_PORT);
     multiaddr_t m;
