@@ -301,6 +301,12 @@ static bool leading_ip(const multiaddr_t *m, bytes_t *ret_ip)
     return part.code == MA_IP4 || part.code == MA_IP6;
 }
 
+bool multiaddr_is_circuit(const multiaddr_t *m)
+{
+    multiaddr_part_t part;
+    return multiaddr_find(m, MA_P2P_CIRCUIT, &part);
+}
+
 bool multiaddr_is_loopback(const multiaddr_t *m)
 {
     bytes_t ip;

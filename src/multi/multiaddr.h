@@ -65,6 +65,7 @@ void multiaddr_without_peer(const multiaddr_t *m, multiaddr_t *ret); /* drops a 
 MUST_CHECK err_t multiaddr_tcp_endpoint(const multiaddr_t *m, uint8_t *ret_family, uint8_t ret_ip[16],
                                         uint16_t *ret_port);
 MUST_CHECK err_t multiaddr_from_tcp(uint8_t family, const uint8_t *ip, uint16_t port, multiaddr_t *ret);
+bool multiaddr_is_circuit(const multiaddr_t *m); /* through a relay: it has a /p2p-circuit */
 bool multiaddr_is_loopback(const multiaddr_t *m);
 bool multiaddr_is_private(const multiaddr_t *m); /* private, link local, loopback or unspecified IPs */
 #endif

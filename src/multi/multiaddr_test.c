@@ -96,6 +96,7 @@ static void test_peers(void **state)
     multiaddr_t relayed = parsed("/ip4/1.2.3.4/tcp/1/p2p/" PEER_B "/p2p-circuit");
     assert_err(multiaddr_peer(&relayed, &got),
                ERR_NOT_FOUND); /* it reaches the relay's clients, not the relay */
+    assert_true(multiaddr_is_circuit(&relayed));
     multiaddr_without_peer(&relayed, &m);
     assert_true(multiaddr_equal(&m, &relayed));
     assert_ok(multiaddr_with_peer(&relayed, &a, &relayed));

@@ -1,5 +1,5 @@
 /* addrs: our own addresses: those we listen on, those that were announced, those that peers see. */
-#include "net/host_internal.h"
+#include "net/nat_internal.h"
 #include <stdlib.h>
 
 enum { OBSERVED_PEERS_MIN = 3, OBSERVED_TTL_MS = 1800000, INTERFACES_MAX = 32 };
@@ -67,6 +67,16 @@ static size_t drop_hidden(const host_t *h, multiaddr_t *addrs, size_t n)
     return kept;
 }
 
+/* Out of those from `first` on. */
+static size_t drop_public(multiaddr_t *addrs, size_t first, size_t n)
+{
+    size_t kept = first;
+    for (size_t i = first; i < n; i++)
+        if (multiaddr_is_private(&addrs[i]))
+            addrs[kept++] = addrs[i];
+    return kept;
+}
+
 size_t host_addrs(const host_t *h, multiaddr_t *out, size_t cap)
 {
     size_t n = 0;
@@ -74,10 +84,14 @@ size_t host_addrs(const host_t *h, multiaddr_t *out, size_t cap)
         put(out, cap, &n, &h->announce[i]);
     if (h->n_announce && h->announce_replaces)
         return drop_hidden(h, out, n);
+    bool is_relayed = nat_put_addrs(h, out, cap, &n);
+    size_t n_before = n;
     LIST_EACH (l, &h->listens, const listen_t, node)
         put_expanded(h, l, out, cap, &n);
+    if (is_relayed)
+        n = drop_public(out, n_before, n);
     uint64_t now_ms = sched_now_ms(h->sched);
-    for (size_t i = 0; i < h->n_observed; i++)
+    for (size_t i = 0; i < h->n_observed && !is_relayed; i++)
         if (h->observed[i].n_peers >= OBSERVED_PEERS_MIN && now_ms - h->observed[i].seen_ms < OBSERVED_TTL_MS)
             put(out, cap, &n, &h->observed[i].addr);
     return drop_hidden(h, out, n);

@@ -17,7 +17,9 @@ static void start_yamux(conn_t *c)
 void conn_join(conn_t *c)
 {
     host_t *h = c->host;
-    bool is_first = !c->peer->n_conns++;
+    bool is_first = !c->is_limited && c->peer->n_conns == c->peer->n_limited;
+    c->peer->n_conns++;
+    c->peer->n_limited += c->is_limited;
     list_push_back(&c->peer->conns, &c->peer_node);
     list_push_back(&h->conns, &c->node);
     h->n_conns++;
@@ -34,6 +36,7 @@ void conn_join(conn_t *c)
         host_tell_connected(h, c);
     }
     conn_manager_conn_added(h);
+    event_fire(&h->conn_opened);
 }
 
 err_t conn_make(host_t *h, const peer_id_t *peer, const mux_ops_t *mux, bool is_inbound,
@@ -64,11 +67,11 @@ err_t conn_make(host_t *h, const peer_id_t *peer, const mux_ops_t *mux, bool is_
     return OK;
 }
 
-err_t conn_new(host_t *h, stream_t *raw, channel_t *channel, bool is_inbound, const multiaddr_t *remote,
-               bytes_t early, conn_t **ret_conn)
+err_t conn_new(host_t *h, stream_t *raw, channel_t *channel, const upgrade_how_t *how, bytes_t early,
+               conn_t **ret_conn)
 {
     conn_t *c;
-    err_t e = conn_make(h, channel_peer(channel), &mux_yamux, is_inbound, remote, &c);
+    err_t e = conn_make(h, channel_peer(channel), &mux_yamux, how->is_inbound, how->remote, &c);
     if (e) {
         channel_deinit(channel);
         stream_close(raw);
@@ -76,6 +79,7 @@ err_t conn_new(host_t *h, stream_t *raw, channel_t *channel, bool is_inbound, co
     }
     c->raw = raw;
     c->channel = *channel;
+    c->is_limited = how->is_limited;
     start_yamux(c);
     conn_pump_start(c, early);
     conn_join(c);
@@ -107,7 +111,9 @@ static void leave_host(conn_t *c)
     list_remove(&c->peer_node);
     h->n_conns--;
     metric_add(net_metrics()->closed[c->is_inbound], 1);
-    bool was_last = !--c->peer->n_conns;
+    c->peer->n_conns--;
+    c->peer->n_limited -= c->is_limited;
+    bool was_last = !c->is_limited && c->peer->n_conns == c->peer->n_limited;
     event_fire(&c->may_open);
     event_fire(&c->identified);
     LIST_EACH (s, &c->streams, conn_stream_t, node) {
@@ -214,7 +220,7 @@ err_t conn_wait_identified(task_t *t, conn_t *c)
 bool host_is_connected(const host_t *h, const peer_id_t *peer)
 {
     const peer_t *p = peer_find(h, peer);
-    return p && p->n_conns;
+    return p && p->n_conns > p->n_limited;
 }
 
 size_t host_conn_count(const host_t *h)
@@ -222,7 +228,15 @@ size_t host_conn_count(const host_t *h)
     return h->n_conns;
 }
 
-/* The one with the most streams, the oldest of those: after a simultaneous dial the other falls idle. */
+static bool is_better(const conn_t *c, const conn_t *than)
+{
+    if (c->is_limited != than->is_limited)
+        return than->is_limited;
+    return c->n_streams > than->n_streams;
+}
+
+/* A direct one before a limited one; then the one with the most streams, the oldest of those: after a
+ * simultaneous dial the other falls idle. */
 conn_t *host_conn(host_t *h, const peer_id_t *peer)
 {
     peer_t *p = peer_find(h, peer);
@@ -230,7 +244,7 @@ conn_t *host_conn(host_t *h, const peer_id_t *peer)
         return NULL;
     conn_t *best = NULL;
     LIST_EACH (c, &p->conns, conn_t, peer_node)
-        if (c->mux->may_open(c) && (!best || c->n_streams > best->n_streams))
+        if (c->mux->may_open(c) && (!best || is_better(c, best)))
             best = c;
     return best ? best : LIST_FIRST(&p->conns, conn_t, peer_node);
 }

@@ -36,7 +36,7 @@ err_t peer_get(host_t *h, const peer_id_t *id, peer_t **ret)
 
 void peer_free_if_unused(peer_t *p)
 {
-    if (p->refs || p->n_conns || p->n_tags || p->dial)
+    if (p->refs || p->n_conns || p->n_tags || p->dials[0] || p->dials[1])
         return;
     map_remove(&p->host->peers, peer_id_bytes(&p->id));
     limit_deinit(&p->limit);

@@ -2,9 +2,12 @@
 #include "base/log.h"
 #include "base/metrics.h"
 #include "net/host_internal.h"
+#include "net/nat_internal.h"
+#include "wire/dcutr.h"
+#include "wire/identify.h"
 #include <stdlib.h>
 
-enum { NEGOTIATION_TIMEOUT_MS = 15000 };
+enum { NEGOTIATION_TIMEOUT_MS = 15000, DIRECT_WAIT_MS = 10000 };
 
 static conn_stream_t *of(stream_t *s)
 {
@@ -174,6 +177,11 @@ static err_t choose_handler(task_t *t, conn_stream_t *s, handler_t **ret_handler
     return OK;
 }
 
+void conn_stream_keep(stream_t *s)
+{
+    of(s)->is_kept = true;
+}
+
 static err_t serve(task_t *t, void *arg)
 {
     conn_stream_t *s = arg;
@@ -187,7 +195,8 @@ static err_t serve(task_t *t, void *arg)
     }
     s->is_served = false;
     s->conn->host->n_served--;
-    free_stream(s);
+    if (!s->is_kept || !s->mux)
+        free_stream(s);
     return OK; /* a stream's failure is not the host's */
 }
 
@@ -268,10 +277,25 @@ static err_t agree(task_t *t, conn_stream_t *s, const char *const *protocols, si
     return OK;
 }
 
+/* What keeps a limited connection going, or makes it a direct one. */
+static bool may_use_limited(const char *const *protocols, size_t n)
+{
+    static const char *const those[] = {IDENTIFY_PROTOCOL, IDENTIFY_PUSH_PROTOCOL, PING_PROTOCOL,
+                                        DCUTR_PROTOCOL};
+    size_t n_allowed = 0;
+    for (size_t i = 0; i < n; i++)
+        for (size_t k = 0; k < ARRAY_LEN(those); k++)
+            n_allowed += !strcmp(protocols[i], those[k]);
+    return n_allowed == n;
+}
+
 err_t conn_open_stream(task_t *t, conn_t *c, const char *const *protocols, size_t n, stream_t **ret_stream,
                        const char **ret_protocol)
 {
     assert(n);
+    if (c->is_limited && !may_use_limited(protocols, n))
+        return fail(ERR_UNSUPPORTED, "only a relay that limits its connections leads to the peer: not for %s",
+                    protocols[0]);
     conn_stream_t *s = stream_new(c, false);
     size_t chosen = 0;
     err_t e = open_mux(t, c, s);
@@ -293,15 +317,33 @@ err_t conn_open_stream(task_t *t, conn_t *c, const char *const *protocols, size_
     return OK;
 }
 
+/* A hole may be punched at this moment: takes the direct connection when there is one in time. */
+static void wait_direct(task_t *t, host_t *h, conn_t **c)
+{
+    peer_id_t peer = (*c)->peer->id;
+    conn_t *best = *c;
+    err_t e = OK;
+    deadline_t d = deadline_push(t, DIRECT_WAIT_MS);
+    while (!e && (best = host_conn(h, &peer)) && best->is_limited)
+        e = event_wait(t, &h->conn_opened);
+    deadline_pop(t, &d);
+    best = host_conn(h, &peer);
+    if (!best || best->is_limited)
+        return;
+    conn_release(*c);
+    *c = conn_ref(best);
+}
+
 err_t host_open_stream(task_t *t, host_t *h, const peer_id_t *peer, const char *const *protocols, size_t n,
                        stream_t **ret_stream, const char **ret_protocol)
 {
-    conn_t *c = host_conn(h, peer);
-    if (c)
-        conn_ref(c);
-    else
-        TRY(host_connect(t, h, peer, NULL, 0, &c));
-    err_t e = conn_open_stream(t, c, protocols, n, ret_stream, ret_protocol);
+    conn_t *c;
+    TRY(host_connect(t, h, peer, NULL, 0, &c));
+    if (c->is_limited && !may_use_limited(protocols, n) && nat_punches_holes(h))
+        wait_direct(t, h, &c);
+    err_t e = task_check(t);
+    if (!e)
+        e = conn_open_stream(t, c, protocols, n, ret_stream, ret_protocol);
     conn_release(c);
     return e;
 }

@@ -2,6 +2,7 @@
  * soon as one fails, a few at once; the first that proves to be the peer wins and ends the others. */
 #include "base/metrics.h"
 #include "net/host_internal.h"
+#include "net/nat_internal.h"
 #include <stdio.h>
 #include <stdlib.h>
 
@@ -12,7 +13,7 @@ struct dial {
     peer_t *peer;
     task_t *task; /* NULL when it has ended */
     size_t waiters;
-    bool is_done;
+    bool is_done, is_direct; /* direct: not through a relay */
     event_t done;
     err_t result; /* of the dial, with `reasons` */
     char reasons[REASONS_MAX];
@@ -28,8 +29,8 @@ static void dial_free(dial_t *d)
 {
     conn_release(d->winner);
     d->peer->refs--;
-    if (d->peer->dial == d)
-        d->peer->dial = NULL;
+    if (d->peer->dials[d->is_direct] == d)
+        d->peer->dials[d->is_direct] = NULL;
     peer_free_if_unused(d->peer);
     free(d);
 }
@@ -52,9 +53,14 @@ static err_t try_addr(task_t *t, dial_t *d, const multiaddr_t *addr, conn_t **re
 {
     net_addr_t to;
     stream_t *raw;
-    TRY(net_addr_of_multiaddr(addr, &to));
-    TRY(net_dial(t, &to, &raw));
-    return upgrade(t, d->host, raw, &d->peer->id, addr, ret_conn);
+    upgrade_how_t how = {.expected = &d->peer->id, .remote = addr};
+    if (multiaddr_is_circuit(addr)) {
+        TRY(relay_dial(t, d->host, addr, &d->peer->id, &raw, &how.is_limited));
+    } else {
+        TRY(net_addr_of_multiaddr(addr, &to));
+        TRY(net_dial(t, &to, &raw));
+    }
+    return upgrade(t, d->host, raw, &how, ret_conn);
 }
 
 static err_t attempt(task_t *t, void *arg)
@@ -125,20 +131,26 @@ static err_t race(task_t *t, dial_t *d)
 /* ── addresses ───────────────────────────────────────────────────────────────────────────────── */
 static int rank(const multiaddr_t *m)
 {
-    return multiaddr_is_loopback(m) ? 0 : multiaddr_is_private(m) ? 1 : 2;
+    return multiaddr_is_circuit(m) ? 3 : multiaddr_is_loopback(m) ? 0 : multiaddr_is_private(m) ? 1 : 2;
 }
 
-/* Nearest first, as they came within a rank; those that cannot or must not be dialed and doubles are
- * dropped. */
+static bool may_dial(const dial_t *d, const multiaddr_t *addr)
+{
+    net_addr_t to;
+    if (multiaddr_is_circuit(addr))
+        return !d->is_direct && d->host->nat;
+    return !net_addr_of_multiaddr(addr, &to) && to.port && !addr_is_filtered(d->host, &to);
+}
+
+/* Nearest first, relays last, as they came within a rank; those that cannot or must not be dialed and doubles
+ * are dropped. */
 static void rank_addrs(dial_t *d, const multiaddr_t *in, size_t n_in)
 {
-    for (int wanted = 0; wanted < 3; wanted++)
+    for (int wanted = 0; wanted < 4; wanted++)
         for (size_t i = 0; i < n_in && d->n_addrs < ADDRS_MAX; i++) {
-            net_addr_t to;
             multiaddr_t bare;
             multiaddr_without_peer(&in[i], &bare);
-            if (rank(&bare) != wanted || net_addr_of_multiaddr(&bare, &to) || !to.port ||
-                addr_is_filtered(d->host, &to))
+            if (rank(&bare) != wanted || !may_dial(d, &bare))
                 continue;
             bool is_known = false;
             for (size_t k = 0; k < d->n_addrs; k++)
@@ -187,8 +199,8 @@ static err_t dial_task(task_t *t, void *arg)
     }
     d->is_done = true;
     d->task = NULL;
-    if (d->peer->dial == d)
-        d->peer->dial = NULL; /* the next one who asks starts anew */
+    if (d->peer->dials[d->is_direct] == d)
+        d->peer->dials[d->is_direct] = NULL; /* the next one who asks starts anew */
     event_fire(&d->done);
     if (!d->waiters)
         dial_free(d);
@@ -196,19 +208,20 @@ static err_t dial_task(task_t *t, void *arg)
 }
 
 /* ── the face ────────────────────────────────────────────────────────────────────────────────── */
-static err_t start_dial(host_t *h, const peer_id_t *id, dial_t **ret)
+static err_t start_dial(host_t *h, const peer_id_t *id, bool is_direct, dial_t **ret)
 {
     peer_t *p;
     TRY(peer_get(h, id, &p));
-    if (p->dial) {
-        *ret = p->dial;
+    if (p->dials[is_direct]) {
+        *ret = p->dials[is_direct];
         return OK;
     }
     dial_t *d = xcalloc(1, sizeof *d);
     d->host = h;
     d->peer = p;
     p->refs++;
-    p->dial = d;
+    p->dials[is_direct] = d;
+    d->is_direct = is_direct;
     event_init(&d->done);
     event_init(&d->attempt_ended);
     err_t e = group_spawn(&h->tasks, "dial", dial_task, d, &d->task);
@@ -236,7 +249,7 @@ static err_t join_dial(task_t *t, dial_t *d, conn_t **ret_conn)
         if (d->is_done)
             dial_free(d);
         else { /* nobody waits for it any more; it frees itself, who asks now starts anew */
-            d->peer->dial = NULL;
+            d->peer->dials[d->is_direct] = NULL;
             task_cancel(d->task);
         }
     }
@@ -261,22 +274,47 @@ static err_t check_dial(host_t *h, const peer_id_t *peer, bool has_new_addrs)
     return OK;
 }
 
-err_t host_connect(task_t *t, host_t *h, const peer_id_t *peer, const multiaddr_t *extra, size_t n_extra,
-                   conn_t **ret_conn)
+static err_t dial_peer(task_t *t, host_t *h, const peer_id_t *peer, const multiaddr_t *extra, size_t n_extra,
+                       bool is_direct, conn_t **ret_conn)
 {
     if (peer_id_equal(peer, &h->id))
         return fail(ERR_INVALID, "the peer is this node itself");
-    conn_t *open = host_conn(h, peer);
-    if (open) {
-        *ret_conn = conn_ref(open);
-        return OK;
-    }
     if (n_extra)
         peerstore_add_addrs(h->peerstore, peer, extra, n_extra, ADDR_TTL_TEMP_MS);
     TRY(check_dial(h, peer, n_extra > 0));
     dial_t *d;
-    TRY(start_dial(h, peer, &d));
+    TRY(start_dial(h, peer, is_direct, &d));
     return join_dial(t, d, ret_conn);
+}
+
+static bool has_direct(const multiaddr_t *addrs, size_t n)
+{
+    for (size_t i = 0; i < n; i++)
+        if (!multiaddr_is_circuit(&addrs[i]))
+            return true;
+    return false;
+}
+
+err_t host_connect(task_t *t, host_t *h, const peer_id_t *peer, const multiaddr_t *extra, size_t n_extra,
+                   conn_t **ret_conn)
+{
+    conn_t *open = host_conn(h, peer);
+    if (!open)
+        return dial_peer(t, h, peer, extra, n_extra, false, ret_conn);
+    if (open->is_limited && has_direct(extra, n_extra))
+        return dial_peer(t, h, peer, extra, n_extra, true, ret_conn);
+    *ret_conn = conn_ref(open);
+    return OK;
+}
+
+err_t dial_direct(task_t *t, host_t *h, const peer_id_t *peer, const multiaddr_t *extra, size_t n_extra,
+                  conn_t **ret_conn)
+{
+    conn_t *open = host_conn(h, peer);
+    if (!open || multiaddr_is_circuit(&open->remote))
+        return dial_peer(t, h, peer, extra, n_extra, true, ret_conn);
+    *ret_conn = conn_ref(open);
+    return OK;
 }
 
 err_t host_connect_addr(task_t *t, host_t *h, const multiaddr_t *addr, conn_t **ret_conn)

@@ -1,7 +1,7 @@
 #include "net/host.h"
 #include "base/log.h"
 #include "base/version.h"
-#include "net/host_internal.h"
+#include "net/nat_internal.h"
 #include <stdlib.h>
 
 enum { PEERS_MAX = 16384, HANDLERS_MAX = 256 };
@@ -50,6 +50,7 @@ err_t host_new(sched_t *s, const host_config_t *config, host_t **ret)
     map_init(&h->handlers, HANDLERS_MAX);
     list_init(&h->conns);
     list_init(&h->news);
+    event_init(&h->conn_opened);
     list_init(&h->listens);
     list_init(&h->pending);
     list_init(&h->keeps);
@@ -79,6 +80,7 @@ void host_close(task_t *t, host_t *h)
         conn_close(LIST_FIRST(&h->conns, conn_t, node));
     group_stop(t, &h->tasks);
     group_deinit(&h->tasks);
+    nat_stop(h);
     LIST_EACH (l, &h->listens, listen_t, node)
         free(l);
     assert(list_is_empty(&h->conns));

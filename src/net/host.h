@@ -53,7 +53,8 @@ peerstore_t *host_peerstore(host_t *h);
 limit_t *host_limit(host_t *h); /* the budget that its protocols charge too */
 const host_limits_t *host_limits(const host_t *h);
 
-/* /ip4|ip6/…/tcp/PORT. ERR_IN_USE: the port is taken. */
+/* /ip4|ip6/…/tcp/PORT. ERR_IN_USE: the port is taken. …/p2p/RELAY/p2p-circuit: through this relay
+ * (net/nat.h). */
 MUST_CHECK err_t host_listen(task_t *t, host_t *h, const multiaddr_t *at);
 /* The bound addresses (unspecified IPs expanded to those of the interfaces); up to cap, returns the count. */
 size_t host_listen_addrs(const host_t *h, multiaddr_t *out, size_t cap);

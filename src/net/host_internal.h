@@ -9,6 +9,7 @@
  *   conn_manager.c  peers: limits, tags, trimming
  *   filter.c        networks and addresses that are kept away from
  *   reachability.c  whether others can dial this node
+ *   nat_internal.h  relays, hole punching, AutoNAT
  *   peerstore.c, identify.c, ping.c, keep.c, addrs.c */
 #ifndef NET_HOST_INTERNAL_H
 #define NET_HOST_INTERNAL_H
@@ -20,6 +21,7 @@
 #include "wire/multistream.h"
 #include "wire/yamux.h"
 
+#define PING_PROTOCOL "/ipfs/ping/1.0.0"
 #define YAMUX_PROTOCOL "/yamux/1.0.0"
 
 /* Areas that all connections of a host share: one connection at a time is pumped. */
@@ -55,10 +57,10 @@ typedef struct peer {
     host_t *host;
     limit_t limit;
     char limit_name[160];
-    list_t conns; /* open ones, oldest first */
-    size_t n_conns;
-    size_t refs;  /* conn structs and dials */
-    dial_t *dial; /* under way; NULL */
+    list_t conns;              /* open ones, oldest first */
+    size_t n_conns, n_limited; /* limited: of those, through a relay that limits them */
+    size_t refs;               /* conn structs and dials */
+    dial_t *dials[2];          /* under way; NULL. [1]: one that may not go through a relay */
     tag_t *tags;
     size_t n_tags;
 } peer_t;
@@ -98,6 +100,7 @@ typedef struct conn_stream {
     char *own_protocol;
     multistream_t *negotiation; /* optimistic: the answer is still to be read */
     bool is_inbound, is_served; /* served: a handler runs, it frees the struct in the end */
+    bool is_kept;               /* beyond its handler */
     struct traffic *traffic;    /* of its protocol; NULL: nothing was counted yet */
 } conn_stream_t;
 
@@ -144,6 +147,7 @@ struct host {
     map_t handlers;                      /* protocol -> handler_t */
     list_t conns;                        /* open ones, oldest first */
     size_t n_conns, n_pending, n_served; /* served: inbound streams with a task */
+    event_t conn_opened;                 /* some connection, also one more with a connected peer */
     list_t news;                         /* host_listener_t */
     list_t listens;                      /* listen_t */
     list_t pending;                      /* inbound connections whose upgrade is under way */
@@ -158,6 +162,7 @@ struct host {
     size_t n_hidden;
     observed_t *observed;
     size_t n_observed;
+    struct nat *nat;              /* NULL until host_start_nat */
     reachability_t found, forced; /* forced: UNKNOWN when what was found counts */
     sched_alarm_t trim_alarm, push_alarm;
     uint64_t record_seq;
@@ -191,9 +196,16 @@ void conn_manager_conn_added(host_t *h);
 MUST_CHECK err_t conn_manager_admit(host_t *h, const peer_t *p);
 
 /* conn.c */
+/* What becomes of a stream. expected: NULL when anybody may be there. Who dialed speaks first, and opens the
+ * streams of the dialing side; of two who dialed each other one takes the listener's part. */
+typedef struct upgrade_how {
+    const peer_id_t *expected;
+    const multiaddr_t *remote;
+    bool is_inbound, is_limited;
+} upgrade_how_t;
 /* Takes raw and channel (moved) in any case. `early`: bytes that belong to yamux already. */
-MUST_CHECK err_t conn_new(host_t *h, stream_t *raw, channel_t *channel, bool is_inbound,
-                          const multiaddr_t *remote, bytes_t early, conn_t **ret_conn);
+MUST_CHECK err_t conn_new(host_t *h, stream_t *raw, channel_t *channel, const upgrade_how_t *how,
+                          bytes_t early, conn_t **ret_conn);
 /* conn_pump.c */
 void conn_pump_start(conn_t *c, bytes_t early);
 void conn_pump_soon(conn_t *c);
@@ -201,9 +213,15 @@ void conn_flush(conn_t *c);              /* what can be sent without waiting */
 void conn_say_end(conn_t *c, err_t why); /* what the channel says at its end, if there is room for it */
 void conn_pump_stop(conn_t *c);
 /* conn_stream.c */
+/* The inbound stream outlives its handler: it is the caller's from now on. */
+void conn_stream_keep(stream_t *s);
 size_t conn_streams_of(const conn_t *c, const handler_t *handler);
 /* reachability.c */
 void reachability_found(host_t *h, reachability_t r);
+/* dial.c */
+/* As host_connect, never through a relay, and beside a limited connection if there is one. */
+MUST_CHECK err_t dial_direct(task_t *t, host_t *h, const peer_id_t *peer, const multiaddr_t *extra,
+                             size_t n_extra, conn_t **ret_conn);
 /* negotiate.c */
 MUST_CHECK err_t negotiate(task_t *t, stream_t *s,
                            multistream_t *m); /* dialer: until AGREED; ERR_UNSUPPORTED */
@@ -211,12 +229,11 @@ MUST_CHECK err_t negotiate(task_t *t, stream_t *s,
 MUST_CHECK err_t negotiate_inbound(task_t *t, host_t *h, stream_t *s, handler_t **ret_handler);
 /* security.c */
 size_t host_securities(const host_t *h, const char *out[SECURITY_COUNT]); /* their names, best first */
-/* The handshake of this one of them. expected: NULL for inbound. */
-MUST_CHECK err_t security_start(host_t *h, const char *protocol, const peer_id_t *expected, channel_t *ret);
+/* The handshake of this one of them. */
+MUST_CHECK err_t security_start(host_t *h, const char *protocol, const upgrade_how_t *how, channel_t *ret);
 /* upgrade.c */
-/* Takes raw. expected: NULL for inbound. Within the upgrade's time-out. */
-MUST_CHECK err_t upgrade(task_t *t, host_t *h, stream_t *raw, const peer_id_t *expected,
-                         const multiaddr_t *remote, conn_t **ret_conn);
+/* Takes raw. Within the upgrade's time-out. */
+MUST_CHECK err_t upgrade(task_t *t, host_t *h, stream_t *raw, const upgrade_how_t *how, conn_t **ret_conn);
 /* resolve.c */
 /* Replaces DNS names by addresses; those of other peers than `peer` are left out. */
 size_t resolve_addrs(task_t *t, const peer_id_t *peer, const multiaddr_t *in, size_t n_in, multiaddr_t *out,

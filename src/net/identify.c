@@ -179,7 +179,7 @@ static err_t ask_task(task_t *t, void *arg)
         log_debug("a peer was not identified", LOG_ERR(e));
     c->is_identified = true;
     event_fire(&c->identified);
-    if (!e && c->is_open)
+    if (!e && c->is_open && !c->is_limited)
         host_tell_identified(c->host, c);
     conn_release(c);
     return OK;

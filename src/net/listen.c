@@ -2,6 +2,7 @@
 #include "base/log.h"
 #include "base/metrics.h"
 #include "net/host_internal.h"
+#include "net/nat.h"
 #include <stdlib.h>
 
 typedef struct inbound {
@@ -27,7 +28,7 @@ static err_t upgrade_inbound(task_t *t, void *arg)
     if (e)
         stream_close(in->raw);
     else
-        e = upgrade(t, in->host, in->raw, NULL, &remote, &c);
+        e = upgrade(t, in->host, in->raw, &(upgrade_how_t){.remote = &remote, .is_inbound = true}, &c);
     inbound_free(in);
     if (e)
         log_debug("an inbound connection failed", LOG_ERR(e));
@@ -117,6 +118,8 @@ static err_t accept_all(task_t *t, void *arg)
 
 err_t host_listen(task_t *t, host_t *h, const multiaddr_t *at)
 {
+    if (multiaddr_is_circuit(at))
+        return host_add_relay(h, at);
     net_addr_t addr;
     TRY(net_addr_of_multiaddr(at, &addr));
     listener_t *listener;

@@ -2,7 +2,6 @@
 #include "net/host_internal.h"
 #include <time.h>
 
-#define PING_PROTOCOL "/ipfs/ping/1.0.0"
 enum { PING_BYTES = 32, PING_TIMEOUT_MS = 10000, ECHO_IDLE_MS = 60000, ECHO_STREAMS_MAX = 2 };
 
 static err_t echo_one(task_t *t, stream_t *s, bool *ret_more)

@@ -15,11 +15,11 @@ size_t host_securities(const host_t *h, const char *out[SECURITY_COUNT])
     return n;
 }
 
-static err_t start_noise(host_t *h, const peer_id_t *expected, noise_t *ret)
+static err_t start_noise(host_t *h, const upgrade_how_t *how, noise_t *ret)
 {
-    noise_config_t c = {.is_initiator = expected != NULL,
+    noise_config_t c = {.is_initiator = !how->is_inbound,
                         .identity = h->config.key,
-                        .expected = expected,
+                        .expected = how->expected,
                         .muxers = muxers,
                         .n_muxers = ARRAY_LEN(muxers)};
     driver_random(sched_driver(h->sched), c.static_secret, sizeof c.static_secret);
@@ -41,21 +41,21 @@ static err_t need_identity(host_t *h)
     return e;
 }
 
-static err_t start_tls(host_t *h, const peer_id_t *expected, tls_t *ret)
+static err_t start_tls(host_t *h, const upgrade_how_t *how, tls_t *ret)
 {
     TRY(need_identity(h));
-    return tls_init(ret, &(tls_config_t){.is_client = expected != NULL,
+    return tls_init(ret, &(tls_config_t){.is_client = !how->is_inbound,
                                          .identity = h->tls_identity,
-                                         .expected = expected,
+                                         .expected = how->expected,
                                          .now_s = driver_wall_ms(sched_driver(h->sched)) / 1000,
                                          .muxers = muxers,
                                          .n_muxers = ARRAY_LEN(muxers)});
 }
 
-err_t security_start(host_t *h, const char *protocol, const peer_id_t *expected, channel_t *ret)
+err_t security_start(host_t *h, const char *protocol, const upgrade_how_t *how, channel_t *ret)
 {
     channel_t c = {.kind = strcmp(protocol, TLS_PROTOCOL) ? CHANNEL_NOISE : CHANNEL_TLS};
-    TRY(c.kind == CHANNEL_TLS ? start_tls(h, expected, &c.tls) : start_noise(h, expected, &c.noise));
+    TRY(c.kind == CHANNEL_TLS ? start_tls(h, how, &c.tls) : start_noise(h, how, &c.noise));
     *ret = c;
     return OK;
 }

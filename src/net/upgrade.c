@@ -157,27 +157,25 @@ static err_t agree_on_muxer(task_t *t, stream_t *raw, channel_t *c, bool is_dial
     return write_secured(t, raw, c, &m);
 }
 
-static err_t secure(task_t *t, host_t *h, stream_t *raw, const peer_id_t *expected, channel_t *c,
-                    buf_t *early)
+static err_t secure(task_t *t, host_t *h, stream_t *raw, const upgrade_how_t *how, channel_t *c, buf_t *early)
 {
-    bool is_dialer = expected != NULL;
+    bool is_dialer = !how->is_inbound;
     const char *security = NULL;
     TRY(agree_on_security(t, h, raw, is_dialer, &security));
-    TRY(security_start(h, security, expected, c));
+    TRY(security_start(h, security, how, c));
     TRY(shake_hands(t, raw, c));
     if (!channel_muxer(c))
         TRY(agree_on_muxer(t, raw, c, is_dialer, early));
     return OK;
 }
 
-err_t upgrade(task_t *t, host_t *h, stream_t *raw, const peer_id_t *expected, const multiaddr_t *remote,
-              conn_t **ret_conn)
+err_t upgrade(task_t *t, host_t *h, stream_t *raw, const upgrade_how_t *how, conn_t **ret_conn)
 {
     channel_t channel = {.kind = CHANNEL_NONE};
     AUTO(buf_t) early;
     buf_init(&early, CHANNEL_FRAME_MAX);
     deadline_t d = deadline_push(t, h->config.limits.upgrade_timeout_ms);
-    err_t e = secure(t, h, raw, expected, &channel, &early);
+    err_t e = secure(t, h, raw, how, &channel, &early);
     deadline_pop(t, &d);
     if (!e && peer_id_equal(channel_peer(&channel), &h->id))
         e = fail(ERR_INVALID, "the address leads to this node itself");
@@ -187,5 +185,5 @@ err_t upgrade(task_t *t, host_t *h, stream_t *raw, const peer_id_t *expected, co
         stream_close(raw);
         return e;
     }
-    return conn_new(h, raw, &channel, !expected, remote, buf_bytes(&early), ret_conn);
+    return conn_new(h, raw, &channel, how, buf_bytes(&early), ret_conn);
 }

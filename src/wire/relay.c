@@ -99,7 +99,7 @@ static err_t decode(bytes_t in, const layout_t *layout, relay_message_t *ret)
             m.status = (uint32_t)pb_uint(&r, &f);
     }
     if (r.err)
-        return fail(r.err, "malformed relay message of %zu bytes", in.len);
+        return fail(ERR_INVALID, "malformed relay message of %zu bytes", in.len);
     if (type >= layout->n_types)
         return fail(ERR_INVALID, "unknown type of a relay message");
     m.type = layout->types[type];

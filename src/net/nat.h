@@ -1,0 +1,45 @@
+/* nat: how a node is reached behind a NAT, and helps others to be: circuit relay v2 (a client that keeps
+ * reservations, a service with limits), hole punching (DCUtR), AutoNAT v1 and v2.
+ * Specs: libp2p/specs relay/circuit-v2.md, relay/DCUtR.md, autonat/. The defaults are go-libp2p's.
+ *
+ * A connection through a relay is a stream of the connection with the relay that went through upgrade(): end
+ * to end it is secured and multiplexed as any other. Its address is …/p2p/RELAY/p2p-circuit. When the relay
+ * limits it, only a few protocols may use it (conn_is_limited), and both ends try to get a direct one. */
+#ifndef NET_NAT_H
+#define NET_NAT_H
+#include "net/host.h"
+
+typedef struct relay_limits {
+    size_t max_reservations, max_reservations_per_ip;
+    size_t max_circuits, max_circuits_per_peer;
+    uint32_t reservation_s;
+    bool is_limited; /* circuits are: */
+    uint32_t circuit_s;
+    uint64_t circuit_bytes; /* each way */
+    size_t buffer_bytes;    /* each way, per circuit */
+} relay_limits_t;
+
+typedef struct nat_config {
+    bool uses_relays;  /* /p2p-circuit addresses are dialed and listened on */
+    bool finds_relays; /* among the peers it is connected with, while others cannot dial it */
+    bool is_relay;     /* for others, while these can dial it */
+    relay_limits_t relay;
+    bool punches_holes;
+    bool asks_autonat, answers_autonat;
+    size_t autonat_max, autonat_max_per_peer; /* dials for others within autonat_period_ms */
+    uint32_t autonat_period_ms;
+    bool dials_private; /* AutoNAT and hole punching take private addresses for public ones: tests */
+} nat_config_t;
+void nat_config_default(nat_config_t *ret);
+/* Once, before the first connection. Ends with the host. */
+MUST_CHECK err_t host_start_nat(host_t *h, const nat_config_t *config);
+/* Keeps a reservation at this relay: /…/p2p/RELAY, a /p2p-circuit behind it allowed. ERR_INVALID, ERR_LIMIT.
+ */
+MUST_CHECK err_t host_add_relay(host_t *h, const multiaddr_t *relay);
+/* What this node's relay has at the moment. */
+typedef struct relay_stats {
+    size_t reservations, circuits; /* it serves */
+    size_t relays;                 /* that it has a reservation at */
+} relay_stats_t;
+void host_relay_stats(const host_t *h, relay_stats_t *ret);
+#endif

@@ -1,0 +1,80 @@
+/* nat_internal: what the files about NATs ask of each other and of the host. Not for other folders.
+ *
+ *   nat.c             starts and stops them, own addresses
+ *   relay_dial.c      circuits that begin or end here
+ *   relay_reserve.c   reservations at relays, kept
+ *   relay_finder.c    relays among the peers
+ *   relay_service.c   reservations and circuits of others; relay_circuit.c moves the bytes of one */
+#ifndef NET_NAT_INTERNAL_H
+#define NET_NAT_INTERNAL_H
+#include "net/host_internal.h"
+#include "net/nat.h"
+#include "wire/relay.h"
+
+enum { RELAYS_MAX = 16, RELAY_ADDRS_MAX = 8, NAT_ADDRS_MAX = 48 };
+
+/* A relay that this node has, or wants, a reservation at. A task keeps it. */
+typedef struct relay {
+    list_t node;
+    host_t *host;
+    peer_id_t peer;
+    bool is_wanted; /* asked for by name: tried again after failures, else dropped */
+    bool is_asking, is_reserved;
+    bool is_dropped;
+    multiaddr_t hint; /* where it was said to be; len 0: nothing */
+    uint64_t expires_ms;
+    uint32_t failures;
+    size_t n_addrs;
+    multiaddr_t addrs[RELAY_ADDRS_MAX]; /* …/p2p/RELAY/p2p-circuit */
+    event_t changed;
+} relay_t;
+
+typedef struct nat {
+    nat_config_t config;
+    host_listener_t listener;
+    list_t relays; /* relay_t */
+    size_t n_relays;
+    sched_alarm_t finder_alarm;
+    struct refused *refused; /* relays that did not take us lately; relay_finder.c */
+    size_t n_refused;
+    list_t reservations, circuits; /* of others; relay_service.c */
+    size_t n_reservations, n_circuits;
+    bool is_serving;
+} nat_t;
+
+/* nat.c */
+void nat_stop(host_t *h);
+bool nat_punches_holes(const host_t *h);
+/* Adds the addresses at relays. True when those are how this node is reached, public ones are not. */
+bool nat_put_addrs(const host_t *h, multiaddr_t *out, size_t cap, size_t *n);
+/* relay_dial.c */
+/* A stream to `target` through the relay that the address names, not secured yet. */
+MUST_CHECK err_t relay_dial(task_t *t, host_t *h, const multiaddr_t *addr, const peer_id_t *target,
+                            stream_t **ret_raw, bool *ret_is_limited);
+MUST_CHECK err_t relay_stop_start(host_t *h);
+MUST_CHECK err_t relay_write_hop(task_t *t, stream_t *s, const relay_message_t *m, const multiaddr_t *addrs,
+                                 size_t n);
+MUST_CHECK err_t relay_write_stop(task_t *t, stream_t *s, const relay_message_t *m);
+/* The message borrows `in`. */
+MUST_CHECK err_t relay_read_hop(task_t *t, stream_t *s, buf_t *in, relay_message_t *ret);
+MUST_CHECK err_t relay_read_stop(task_t *t, stream_t *s, buf_t *in, relay_message_t *ret);
+/* relay_reserve.c */
+relay_t *relay_find(const nat_t *nat, const peer_id_t *peer);
+MUST_CHECK err_t relay_add(host_t *h, const peer_id_t *peer, const multiaddr_t *hint, bool is_wanted);
+void relay_drop_found(host_t *h); /* the ones that nobody asked for */
+void relay_peer_disconnected(host_t *h, const peer_id_t *peer);
+size_t relay_reserved_count(const nat_t *nat);
+/* relay_finder.c */
+void relay_finder_start(host_t *h);
+void relay_finder_stop(host_t *h);
+void relay_finder_soon(host_t *h);
+void relay_finder_refused(host_t *h, const peer_id_t *peer);
+/* relay_service.c */
+void relay_service_update(host_t *h); /* after a change of reachability */
+void relay_service_peer_gone(host_t *h, const peer_id_t *peer);
+void relay_service_free(host_t *h);
+/* relay_circuit.c */
+/* Until both ways have ended. ERR_LIMIT: more bytes than allowed came (the rest stays unread); ERR_TIMEOUT.
+ */
+MUST_CHECK err_t relay_forward(task_t *t, host_t *h, stream_t *a, stream_t *b, const relay_limits_t *limits);
+#endif
