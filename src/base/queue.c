@@ -184,6 +184,18 @@ void queue_drop(queue_t *q, size_t n)
     }
 }
 
+size_t queue_view(const queue_t *q, size_t from, bytes_t *out, size_t cap)
+{
+    size_t n = 0;
+    for (const queue_chunk_t *c = q->head; c && n < cap; c = c->next) {
+        size_t here = c->end - c->start;
+        if (from < here)
+            out[n++] = bytes_of(c->data + c->start + from, here - from);
+        from -= from < here ? from : here;
+    }
+    return n;
+}
+
 size_t queue_peek(const queue_t *q, uint8_t *out, size_t cap)
 {
     size_t done = 0;

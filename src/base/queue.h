@@ -23,5 +23,7 @@ void queue_commit(queue_t *q, size_t n);
 bytes_t queue_front(const queue_t *q);                   /* the first contiguous piece */
 void queue_drop(queue_t *q, size_t n);                   /* n <= len */
 size_t queue_read(queue_t *q, uint8_t *out, size_t cap); /* copies and drops */
+/* The content from `from` on, at most cap pieces of it, in place: valid until they are dropped. */
+size_t queue_view(const queue_t *q, size_t from, bytes_t *out, size_t cap);
 size_t queue_peek(const queue_t *q, uint8_t *out, size_t cap);
 #endif

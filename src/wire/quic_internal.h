@@ -1,0 +1,112 @@
+/* quic_internal: what quic_endpoint.c (whose datagram), quic.c (a connection), quic_stream.c (its streams)
+ * and quic_output.c (its packets) share. */
+#ifndef WIRE_QUIC_INTERNAL_H
+#define WIRE_QUIC_INTERNAL_H
+#include "base/list.h"
+#include "base/map.h"
+#include "base/queue.h"
+#include "wire/quic.h"
+#include "wire/quic_tls.h"
+#include <ngtcp2/ngtcp2.h>
+#include <ngtcp2/ngtcp2_crypto.h>
+
+enum { QUIC_CID_BYTES = 8, QUIC_CONNS_MAX = 1 << 16, QUIC_VIEW_PIECES = 4 };
+
+struct quic_endpoint {
+    quic_config_t config; /* without the identity */
+    quic_tls_t *tls;
+    uint8_t secret[32]; /* of reset tokens and retries */
+    map_t cids;         /* connection id -> quic_t; some have several */
+    map_t tokens;       /* reset token of a peer -> quic_t */
+    uint64_t resets_since_ms;
+    size_t n_resets; /* since then */
+};
+
+struct quic_stream {
+    quic_t *session; /* NULL: the connection is over */
+    int64_t id;
+    void *user;
+    list_t node, event_node, linger_node;
+    list_t output_node; /* in output or blocked */
+    queue_t received;
+    queue_t to_send; /* not acknowledged or not sent; ngtcp2 points into it */
+    size_t sent;     /* bytes of to_send that were sent */
+    uint64_t charged_receive, charged_send, linger_until_ms;
+    bool is_inbound, has_user;
+    bool must_fin, has_sent_fin, has_received_fin;
+    bool is_gone; /* ngtcp2 has forgotten it: all is acknowledged, or reset */
+    bool is_read_reset, is_write_reset;
+    err_t reset_reason;     /* when one of these */
+    bool is_write_blocked;  /* a write found no room */
+    bool is_window_blocked; /* by the peer's window of this stream */
+    uint8_t news;
+};
+
+struct quic {
+    quic_endpoint_t *endpoint;
+    quic_state_t state;
+    void *user;
+    ngtcp2_conn *conn;
+    gnutls_session_t tls; /* NULL: the handshake is over */
+    ngtcp2_crypto_conn_ref ref;
+    bool has_expected;
+    peer_id_t expected, peer;
+    uint64_t wall_s;
+    net_addr_t addr;        /* the peer's */
+    ngtcp2_cid client_dcid; /* that a client first used; empty: none leads here */
+    limit_t *limit;
+    list_t streams, events, lingering;
+    list_t output, blocked; /* with something to send; and no window for it */
+    size_t n_streams;
+    size_t unannounced; /* bytes read of late: worth a window update when there are many */
+    bool open_news, may_open_news, moved_news;
+    bool must_output;
+    err_t verify_error, end_reason;
+    ngtcp2_connection_close_error closing; /* what ENDING says */
+    buf_t held;                            /* a packet that did not fit its burst */
+    net_addr_t held_to;
+};
+
+/* quic.c */
+void quic_put_addr(const net_addr_t *a, ngtcp2_sockaddr_union *ret, ngtcp2_addr *ret_addr);
+void quic_get_addr(const ngtcp2_addr *a, net_addr_t *ret);
+void quic_put_path(const net_addr_t *peer, ngtcp2_path_storage *ret);
+/* The engine failed with this code of ngtcp2's: the connection ends. */
+MUST_CHECK err_t quic_failed(quic_t *q, int code);
+static inline ngtcp2_tstamp quic_ts(uint64_t now_ms)
+{
+    return now_ms * NGTCP2_MILLISECONDS;
+}
+/* quic_endpoint.c */
+MUST_CHECK err_t quic_new_cid(quic_t *q, ngtcp2_cid *ret); /* ours; leads to q from now on */
+MUST_CHECK err_t quic_add_cid(quic_t *q, const ngtcp2_cid *cid);
+void quic_remove_cid(quic_endpoint_t *e, const ngtcp2_cid *cid);
+/* The peer's reset token: a datagram that ends with it says that the peer has forgotten the connection. */
+void quic_add_token(quic_t *q, const uint8_t *token);
+void quic_remove_token(quic_t *q, const uint8_t *token);
+void quic_reset_token(const quic_endpoint_t *e, const ngtcp2_cid *cid,
+                      uint8_t ret[NGTCP2_STATELESS_RESET_TOKENLEN]);
+/* The first packet of a client: its header, and the id that it first used when it holds a token of ours. */
+typedef struct quic_initial {
+    ngtcp2_pkt_hd hd;
+    bool has_proved;
+    ngtcp2_cid odcid;
+} quic_initial_t;
+bool quic_read_initial(const quic_endpoint_t *e, const net_addr_t *from, bytes_t datagram, uint64_t now_ms,
+                       quic_initial_t *ret);
+/* quic_stream.c */
+MUST_CHECK err_t quic_stream_new(quic_t *q, int64_t id, bool is_inbound, quic_stream_t **ret);
+void quic_stream_tell(quic_stream_t *s, uint8_t news);
+void quic_stream_schedule(quic_stream_t *s);
+void quic_stream_take(quic_stream_t *s, bytes_t data, bool is_end);
+void quic_stream_acked(quic_stream_t *s, size_t n);
+void quic_stream_was_reset(quic_stream_t *s);   /* by the peer: what it sends */
+void quic_stream_was_stopped(quic_stream_t *s); /* by the peer: what we send */
+void quic_stream_find_stopped(quic_t *q);
+void quic_stream_was_closed(quic_stream_t *s);
+/* Out of the connection, which is over or has forgotten it; freed unless a user holds it. */
+void quic_stream_detach(quic_stream_t *s, err_t reason);
+void quic_stream_linger(quic_t *q, uint64_t now_ms); /* ends those that took too long */
+uint64_t quic_stream_linger_ms(const quic_t *q);
+MUST_CHECK err_t quic_stream_charge_all(quic_t *q);
+#endif
