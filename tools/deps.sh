@@ -5,7 +5,8 @@
 set -euo pipefail
 
 build=(build-essential pkg-config python3 git meson ninja-build libuv1-dev libssl-dev libsodium-dev liblmdb-dev
-  libsqlite3-dev libmicrohttpd-dev libjansson-dev zlib1g-dev libc-ares-dev libcmocka-dev librust-blake3-dev libleveldb-dev)
+  libsqlite3-dev libmicrohttpd-dev libjansson-dev zlib1g-dev libc-ares-dev libcmocka-dev librust-blake3-dev libleveldb-dev libngtcp2-dev
+  libngtcp2-crypto-gnutls-dev libgnutls28-dev)
 lint=(clang-format clang-tidy)
 fuzz=(clang llvm)
 coverage=(gcovr)
@@ -30,7 +31,7 @@ need() {
 declare -n packages="${1:?group of packages}"
 if ! command -v apt-get >/dev/null; then
   # Without dpkg nothing can be looked up: trust pkg-config for the libraries.
-  if [ "$1" = build ] && pkg-config --exists libuv libcrypto libsodium lmdb sqlite3 libmicrohttpd jansson zlib libcares cmocka 2>/dev/null \
+  if [ "$1" = build ] && pkg-config --exists libuv libcrypto libsodium lmdb sqlite3 libmicrohttpd jansson zlib libcares libngtcp2 libngtcp2_crypto_gnutls gnutls cmocka 2>/dev/null \
     && command -v meson ninja cc python3 >/dev/null; then
     exit 0
   fi

@@ -261,7 +261,8 @@ static void count_may_open(world_node_t *n, const quic_event_t *ev)
         quic_stream_accept(ev->stream, n);
     uint8_t in[16];
     size_t len;
-    if (ev->stream && quic_stream_read(ev->stream, in, sizeof in, &len) == ERR_RESET)
+    err_t e = ev->stream ? quic_stream_read(ev->stream, in, sizeof in, &len) : ERR_AGAIN;
+    if (e == ERR_RESET || (!e && !len))
         quic_stream_release(ev->stream, 0);
 }
 
