@@ -10,7 +10,7 @@ MESON_FLAGS ?=
 RELEASE := $(BUILD)/release
 DEBUG := $(BUILD)/debug
 .DEFAULT_GOAL := help
-.PHONY: help deps build test test-interop test-integration test-chaos test-tsan sim fuzz coverage bench lint format clean install uninstall run hooks
+.PHONY: help deps build test test-interop test-netns test-integration test-chaos test-tsan sim fuzz coverage bench lint format clean install uninstall run hooks
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z][a-z-]*:.*## /{printf "  make %-18s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -48,6 +48,10 @@ sim: deps $(DEBUG)/build.ninja ## 100 simulated nodes: join, publish, fetch, los
 
 test-interop: build ## against Kubo 0.42 (built from the Go module proxy into a cache folder; skipped without Go)
 	@tests/interop/run.sh $(RELEASE)/src/distribute
+
+test-netns: build ## NATs, links with delay and local discovery in network namespaces, with Kubo where it can be built (skipped without rights)
+	@tools/deps.sh netns
+	@tests/netns/run.sh $(RELEASE)/src/distribute $(RELEASE)/tests/netns
 
 test-integration: build ## real processes: crash, full disk, ports, bad repositories, hostile peers and clients
 	@ninja -C $(RELEASE) -j$(JOBS) tests/process/attacker

@@ -7,7 +7,7 @@ typedef struct net_addr {
     uint8_t family; /* 4 or 6 */
     uint8_t ip[16]; /* network order; IPv4 in the first 4 */
     uint16_t port;  /* host order */
-    uint32_t scope; /* IPv6 zone index, 0 when none */
+    uint32_t scope; /* IPv6 zone index; of a multicast group: the interface; 0 when none */
 } net_addr_t;
 #define NET_ADDR_TEXT_MAX 64
 /* "127.0.0.1:4001", "[::1]:4001" */

@@ -1,6 +1,7 @@
 """Real processes for tests, the demonstration and the benchmarks: our node and Kubo, each with a repository of its own
 below a temporary folder, free ports on loopback, and an end that is always reached."""
 import base64
+import contextlib
 import hashlib
 import http.client
 import json
@@ -98,6 +99,7 @@ class Daemon:
         self.addresses = []
         self.environment = {}
         self.helpers = []
+        self.inside = contextlib.nullcontext  # where its processes and connections begin: a network namespace
 
     # ── running ──
     def env(self):
@@ -106,8 +108,9 @@ class Daemon:
         return keep
 
     def run(self, *words, stdin=None, stdout=subprocess.PIPE, check_code=True, timeout=300, cwd=None):
-        result = subprocess.run([self.program, *map(str, words)], input=stdin, stdout=stdout, stderr=subprocess.PIPE, env=self.env(),
-                                timeout=timeout, cwd=cwd)
+        with self.inside():
+            result = subprocess.run([self.program, *map(str, words)], input=stdin, stdout=stdout, stderr=subprocess.PIPE,
+                                    env=self.env(), timeout=timeout, cwd=cwd)
         if check_code and result.returncode:
             raise Failure(f"{self.name}: {' '.join(map(str, words))}: exit {result.returncode}: "
                           f"{result.stderr.decode(errors='replace').strip()[-500:]}")
@@ -115,8 +118,9 @@ class Daemon:
 
     def begin(self, *words, **options):
         """Starts a command that is ended with the daemon, at the latest."""
-        self.helpers.append(subprocess.Popen([self.program, *map(str, words)], stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
-                                             stderr=subprocess.PIPE, env=self.env(), **options))
+        with self.inside():
+            self.helpers.append(subprocess.Popen([self.program, *map(str, words)], stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
+                                                 stderr=subprocess.PIPE, env=self.env(), **options))
         return self.helpers[-1]
 
     def text(self, *words, **options):
@@ -126,8 +130,9 @@ class Daemon:
         self.out_file, self.err_file = open(self.out_path, "ab"), open(self.err_path, "ab")
         mark = self.out_path.stat().st_size
         began = time.monotonic()
-        self.process = subprocess.Popen([self.program, *self.start_words(), *words], stdin=subprocess.DEVNULL,
-                                        stdout=self.out_file, stderr=self.err_file, env=self.env())
+        with self.inside():
+            self.process = subprocess.Popen([self.program, *self.start_words(), *words], stdin=subprocess.DEVNULL,
+                                            stdout=self.out_file, stderr=self.err_file, env=self.env())
 
         def is_ready():
             if self.process.poll() is not None:
@@ -191,6 +196,8 @@ class Daemon:
     def rpc_raw(self, command, args=(), options=None, body=None, content_type=None, timeout=300):
         query = [("arg", a) for a in args] + list((options or {}).items())
         connection = http.client.HTTPConnection("127.0.0.1", self.api_port, timeout=timeout)
+        with self.inside():
+            connection.connect()
         headers = {"Content-Type": content_type} if content_type else {}
         connection.request("POST", f"/api/v0/{command}?{urllib.parse.urlencode(query)}", body=body, headers=headers)
         response = connection.getresponse()
@@ -232,6 +239,7 @@ class Node(Daemon):
     def __init__(self, program, folder, name, config=None, profile="test"):
         super().__init__(program, folder, name)
         self.environment = {"DISTRIBUTE_PATH": str(self.repo)}
+        self.listen = ["127.0.0.1:0"]
         self.text("init", f"--profile={profile}")
         self.configure(**{"Bootstrap": [], "Routing__LoopbackAddressesOnLanDHT": True, **(config or {})})
 
@@ -244,7 +252,7 @@ class Node(Daemon):
         return json.loads(self.text("id", "--json"))["ID"]
 
     def start_words(self):
-        return ["node", "--listen=127.0.0.1:0", "--api-port=0", "--gateway-port=0", "--metrics-port=0"]
+        return ["node", *(f"--listen={at}" for at in self.listen), "--api-port=0", "--gateway-port=0", "--metrics-port=0"]
 
 
 class Kubo(Daemon):
