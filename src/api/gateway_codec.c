@@ -1,6 +1,7 @@
 /* gateway_codec: documents of dag-json, dag-cbor, json and cbor: the block as it is, or a page for a browser.
  * Specs: ipfs/specs path-gateway; conversions between codecs only with Gateway.AllowCodecConversion
  * (IPIP-0524). */
+#include "api/convert.h"
 #include "api/gateway_document.h"
 #include "codec/ipld.h"
 #include "multi/multicodec.h"
@@ -58,14 +59,20 @@ static err_t refuse_conversion(task_t *t, gateway_request_t *r)
     return gateway_fail(t, r, 406, text);
 }
 
+static err_t convert_block(void *arg, bytes_t block, buf_t *out)
+{
+    const gateway_request_t *r = arg;
+    return ipld_convert(r->cid.codec, block,
+                        r->format == GATEWAY_FORMAT_DAG_JSON ? CODEC_DAG_JSON : CODEC_DAG_CBOR, out);
+}
+
 /* With Gateway.AllowCodecConversion. */
 static err_t serve_converted(task_t *t, gateway_request_t *r, bytes_t block, bool is_download)
 {
     char etag[GATEWAY_ETAG_MAX];
     AUTO(buf_t) out = {0};
     buf_init(&out, CONVERTED_MAX_BYTES);
-    TRY(ipld_convert(r->cid.codec, block,
-                     r->format == GATEWAY_FORMAT_DAG_JSON ? CODEC_DAG_JSON : CODEC_DAG_CBOR, &out));
+    TRY(api_convert(t, convert_block, r, block, &out));
     TRY(set_codec_headers(r, r->format, is_download));
     gateway_content_t c = {.memory = buf_bytes(&out),
                            .size = out.len,

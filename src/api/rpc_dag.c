@@ -1,6 +1,7 @@
 /* rpc_dag: dag/put, dag/get, dag/resolve, dag/stat, resolve. Reference: ipfs/kubo core/commands/dag. The
  * archives: rpc_car.c. */
 #include "api/rpc_util.h"
+#include "api/convert.h"
 #include "codec/ipld_tree.h"
 #include "dag/cid_set.h"
 #include "dag/dag_walk.h"
@@ -41,17 +42,22 @@ static err_t put_options(rpc_t *r, dag_put_t *p)
     return OK;
 }
 
-static err_t put_one(task_t *t, rpc_t *r, void *arg, bytes_t input)
+static err_t convert_input(void *arg, bytes_t input, buf_t *out)
 {
     const dag_put_t *p = arg;
     AUTO(ipld_tree_t) tree = {0};
+    TRY(ipld_tree_read(&tree, p->input_codec, input, IPLD_JSON_INT64));
+    return ipld_tree_write(&tree, 0, p->how.codec, out);
+}
+
+static err_t put_one(task_t *t, rpc_t *r, void *arg, bytes_t input)
+{
+    const dag_put_t *p = arg;
     AUTO(buf_t) data = {0};
     char text[CID_TEXT_MAX];
     cid_t cid;
     buf_init(&data, GET_MAX_BYTES);
-    err_t e = ipld_tree_read(&tree, p->input_codec, input, IPLD_JSON_INT64);
-    if (!e)
-        e = ipld_tree_write(&tree, 0, p->how.codec, &data);
+    err_t e = api_convert(t, convert_input, arg, input, &data);
     if (e)
         return invalid(e);
     TRY(rpc_put_block(t, r, &p->how, buf_bytes(&data), &cid));
@@ -96,11 +102,19 @@ static err_t find_place(task_t *t, rpc_t *r, const char *text, place_t **ret)
 }
 
 /* ── get ─────────────────────────────────────────────────────────────────────────────────────── */
-static err_t write_value(const place_t *p, const block_t *block, uint64_t codec, buf_t *out)
+typedef struct dag_get {
+    const place_t *place;
+    uint64_t codec;
+} dag_get_t;
+
+static err_t write_value(void *arg, bytes_t block, buf_t *out)
 {
+    const dag_get_t *get = arg;
+    const place_t *p = get->place;
+    uint64_t codec = get->codec;
     AUTO(ipld_tree_t) tree = {0};
     size_t at = 0;
-    TRY(ipld_tree_read(&tree, block->cid.codec, block_bytes(block), 0));
+    TRY(ipld_tree_read(&tree, p->cid.codec, block, 0));
     for (size_t i = p->path.count - p->rest; i < p->path.count; i++)
         TRY(ipld_tree_find(&tree, at, p->path.segments[i], &at));
     if (!ipld_has_codec(codec))
@@ -121,7 +135,8 @@ static err_t rpc_dag_get(task_t *t, rpc_t *r)
     TRY(find_place(t, r, r->args[0], &p));
     TRY(blocks_get(t, p->session.blocks, &p->cid, &block));
     buf_init(&out, GET_MAX_BYTES);
-    err_t e = write_value(p, block, codec, &out);
+    dag_get_t get = {p, codec};
+    err_t e = api_convert(t, write_value, &get, block_bytes(block), &out);
     if (e)
         return invalid(e);
     TRY(rpc_begin_bytes(t, r, "text/plain", -1));

@@ -3,7 +3,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 
-enum { PROGRESS_MS = 500 };
+enum { PROGRESS_MS = 500, COMMIT_MS = 1000 };
 
 /* ── replication ─────────────────────────────────────────────────────────────────────────────── */
 /* Steps are told by whatever task makes them, which must not wait: they pass through a bounded queue to the
@@ -126,14 +126,14 @@ static void on_pin_progress(void *arg, const cid_t *cid, uint64_t size_bytes)
         emit_pin_progress(x);
 }
 
-static err_t pin_one(task_t *t, rpc_t *r, const cid_t *cid, bool shows_progress)
+static err_t pin_one(task_t *t, rpc_t *r, pins_batch_t *pins, const cid_t *cid, bool shows_progress)
 {
     AUTO(node_session_t) session = {0};
     pin_add_t x = {.t = t, .r = r, .reported_ms = task_now_ms(t)};
     pin_mode_t mode = rpc_bool(r, "recursive", true) ? PIN_RECURSIVE : PIN_DIRECT;
     TRY(node_session_open(r->node, rpc_bool(r, "offline", false), &session));
-    err_t e = pins_add(t, repo_pins(node_repo(r->node)), session.blocks, cid, mode, rpc_option(r, "name"),
-                       shows_progress ? on_pin_progress : NULL, &x);
+    err_t e = pins_batch_add(t, pins, session.blocks, cid, mode, rpc_option(r, "name"),
+                             shows_progress ? on_pin_progress : NULL, &x);
     if (e)
         return fail_also(e, "pin");
     if (shows_progress && !x.emit_error)
@@ -148,29 +148,74 @@ static err_t check_name_length(const char *name)
     return fail(ERR_INVALID, "pin name is %zu bytes (max %d bytes)", strlen(name), PIN_NAME_MAX_BYTES);
 }
 
+typedef struct pin_request {
+    pins_batch_t pins;
+    cid_t *cids; /* those that are pinned or in it */
+    size_t n, n_committed;
+    uint64_t committed_ms;
+    uint64_t copies; /* 0: no others are asked to hold it */
+    bool shows_progress;
+} pin_request_t;
+
+static err_t pin_arg(task_t *t, rpc_t *r, pin_request_t *p, const char *text)
+{
+    cid_t cid;
+    TRY(rpc_resolve_cid(t, r, text, &cid));
+    if (p->copies)
+        TRY(rpc_replicate(t, r, &cid, p->copies, rpc_bool(r, "quiet", false)));
+    TRY(pin_one(t, r, &p->pins, &cid, p->shows_progress));
+    p->cids[p->n++] = cid;
+    return OK;
+}
+
+/* What was reached before one failed stays pinned, as in the reference. */
+static err_t commit_pins(task_t *t, rpc_t *r, pin_request_t *p)
+{
+    task_shield(t);
+    err_t e = pins_batch_commit(t, &p->pins);
+    task_unshield(t);
+    for (; p->n_committed < p->n && !e; p->n_committed++)
+        node_announce(r->node, &p->cids[p->n_committed]);
+    p->committed_ms = task_now_ms(t);
+    return e;
+}
+
+static err_t pin_args(task_t *t, rpc_t *r, pin_request_t *p)
+{
+    err_t e = OK;
+    for (size_t i = 0; i < r->n_args && !e; i++) {
+        e = pin_arg(t, r, p, r->args[i]);
+        if (!e && task_now_ms(t) - p->committed_ms >= COMMIT_MS)
+            TRY(commit_pins(t, r, p));
+    }
+    error_slot_t why = *error_slot();
+    TRY(commit_pins(t, r, p));
+    *error_slot() = why;
+    return e;
+}
+
+static err_t emit_pinned(task_t *t, rpc_t *r, const pin_request_t *p)
+{
+    char text[CID_TEXT_MAX];
+    json_t *pins = json_array();
+    for (size_t i = 0; i < p->n; i++)
+        json_array_append_new(pins, json_string(rpc_cid(r, &p->cids[i], text)));
+    return rpc_emit(t, r, json_pack("{s:o}", "Pins", pins));
+}
+
 static err_t rpc_pin_add(task_t *t, rpc_t *r)
 {
+    pin_request_t p = {.committed_ms = task_now_ms(t)};
     TRY(check_name_length(rpc_option(r, "name")));
-    json_t *pins = json_array();
-    uint64_t copies = 0;
-    err_t e = rpc_u64(r, "replicas", 0, &copies);
-    bool quiet = rpc_bool(r, "quiet", false);
-    for (size_t i = 0; i < r->n_args && !e; i++) {
-        char text[CID_TEXT_MAX];
-        cid_t cid;
-        e = rpc_resolve_cid(t, r, r->args[i], &cid);
-        if (!e && copies)
-            e = rpc_replicate(t, r, &cid, copies, quiet);
-        if (!e)
-            e = pin_one(t, r, &cid, rpc_bool(r, "progress", false) && !copies);
-        if (!e)
-            node_announce(r->node, &cid);
-        if (!e && !copies)
-            json_array_append_new(pins, json_string(rpc_cid(r, &cid, text)));
-    }
-    if (!e && !copies)
-        return rpc_emit(t, r, json_pack("{s:o}", "Pins", pins));
-    json_decref(pins);
+    TRY(rpc_u64(r, "replicas", 0, &p.copies));
+    p.shows_progress = rpc_bool(r, "progress", false) && !p.copies;
+    p.cids = xcalloc(r->n_args, sizeof *p.cids);
+    pins_batch_init(&p.pins, repo_pins(node_repo(r->node)));
+    err_t e = pin_args(t, r, &p);
+    pins_batch_deinit(&p.pins);
+    if (!e && !p.copies)
+        e = emit_pinned(t, r, &p);
+    free(p.cids);
     return e;
 }
 

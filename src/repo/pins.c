@@ -94,41 +94,58 @@ static err_t check_add(task_t *t, pins_t *p, const cid_t *cid, pin_mode_t mode, 
     return OK;
 }
 
-static err_t record(task_t *t, pins_t *p, const cid_t *cid, pin_mode_t mode, const char *name,
-                    uint64_t losses)
+void pins_batch_init(pins_batch_t *b, pins_t *p)
+{
+    *b = (pins_batch_t){.pins = p, .hold = gc_hold(p->gc), .losses = blockstore_losses(p->gc->store)};
+    kv_batch_init(&b->records);
+}
+
+void pins_batch_deinit(pins_batch_t *b)
+{
+    kv_batch_deinit(&b->records);
+    gc_release(&b->hold);
+}
+
+static err_t put_record(kv_batch_t *b, const cid_t *cid, pin_mode_t mode, const char *name)
 {
     uint8_t key[CID_BINARY_MAX], value[1 + PIN_NAME_MAX_BYTES];
-    name = name ? name : "";
-    TRY(check_add(t, p, cid, mode, name));
     size_t len = strlen(name);
     value[0] = (uint8_t)mode;
     memcpy(value + 1, name, len);
-    gc_touch(p->gc, cid);
+    return kv_batch_put(b, PINS_SPACE, key_of(cid, key), bytes_of(value, 1 + len));
+}
+
+static err_t record(task_t *t, pins_batch_t *b, const cid_t *cid, pin_mode_t mode, const char *name)
+{
+    name = name ? name : "";
+    TRY(check_add(t, b->pins, cid, mode, name));
+    gc_touch(b->pins->gc, cid);
+    return put_record(&b->records, cid, mode, name);
+}
+
+err_t pins_batch_commit(task_t *t, pins_batch_t *b)
+{
     /* Blocks that were fetched, or that an add which is still under way has written, may not be durable. */
-    TRY(blockstore_sync_since(t, p->gc->store, losses));
-    return kv_put(t, p->state, PINS_SPACE, key_of(cid, key), bytes_of(value, 1 + len));
+    TRY(blockstore_sync_since(t, b->pins->gc->store, b->losses));
+    return kv_commit(t, b->pins->state, &b->records);
 }
 
 err_t pins_add_present(task_t *t, pins_t *p, const cid_t *cid, pin_mode_t mode, const char *name)
 {
-    return record(t, p, cid, mode, name, blockstore_losses(p->gc->store));
+    AUTO(pins_batch_t) b;
+    pins_batch_init(&b, p);
+    TRY(record(t, &b, cid, mode, name));
+    return pins_batch_commit(t, &b);
 }
 
 err_t pins_add_all_present(task_t *t, pins_t *p, const pin_t *pins, size_t n)
 {
-    AUTO(kv_batch_t) b;
-    kv_batch_init(&b);
-    for (size_t i = 0; i < n; i++) {
-        uint8_t key[CID_BINARY_MAX], value[1 + PIN_NAME_MAX_BYTES];
-        size_t len = strlen(pins[i].name);
-        TRY(check_add(t, p, &pins[i].cid, pins[i].mode, pins[i].name));
-        value[0] = (uint8_t)pins[i].mode;
-        memcpy(value + 1, pins[i].name, len);
-        gc_touch(p->gc, &pins[i].cid);
-        TRY(kv_batch_put(&b, PINS_SPACE, key_of(&pins[i].cid, key), bytes_of(value, 1 + len)));
-    }
+    AUTO(pins_batch_t) b;
+    pins_batch_init(&b, p);
+    for (size_t i = 0; i < n; i++)
+        TRY(record(t, &b, &pins[i].cid, pins[i].mode, pins[i].name));
     TRY(blockstore_sync(t, p->gc->store));
-    return kv_commit(t, p->state, &b);
+    return kv_commit(t, p->state, &b.records);
 }
 
 typedef struct pin_walk {
@@ -167,24 +184,32 @@ static err_t load(task_t *t, pins_t *p, blocks_t *from, const cid_t *cid, pin_mo
     return visit_added(t, &walk, cid, block);
 }
 
+err_t pins_batch_add(task_t *t, pins_batch_t *b, blocks_t *from, const cid_t *cid, pin_mode_t mode,
+                     const char *name, pins_progress_fn progress, void *arg)
+{
+    TRY(check_add(t, b->pins, cid, mode, name));
+    TRY(load(t, b->pins, from, cid, mode, progress, arg));
+    return record(t, b, cid, mode, name);
+}
+
 err_t pins_add(task_t *t, pins_t *p, blocks_t *from, const cid_t *cid, pin_mode_t mode, const char *name,
                pins_progress_fn progress, void *arg)
 {
-    TRY(check_add(t, p, cid, mode, name));
-    AUTO(gc_hold_t) hold = gc_hold(p->gc);
-    uint64_t losses = blockstore_losses(p->gc->store);
-    TRY(load(t, p, from, cid, mode, progress, arg));
-    return record(t, p, cid, mode, name, losses);
+    AUTO(pins_batch_t) b;
+    pins_batch_init(&b, p);
+    TRY(pins_batch_add(t, &b, from, cid, mode, name, progress, arg));
+    return pins_batch_commit(t, &b);
 }
 
 err_t pins_add_known(task_t *t, pins_t *p, blocks_t *from, const cid_t *cid, const cid_set_t *known)
 {
     pin_walk_t walk = {.gc = p->gc};
     TRY(check_add(t, p, cid, PIN_RECURSIVE, ""));
-    AUTO(gc_hold_t) hold = gc_hold(p->gc);
-    uint64_t losses = blockstore_losses(p->gc->store);
+    AUTO(pins_batch_t) b;
+    pins_batch_init(&b, p);
     TRY(load_below(t, &walk, from, cid, known));
-    return record(t, p, cid, PIN_RECURSIVE, "", losses);
+    TRY(record(t, &b, cid, PIN_RECURSIVE, ""));
+    return pins_batch_commit(t, &b);
 }
 
 err_t pins_remove(task_t *t, pins_t *p, const cid_t *cid, pin_mode_t mode)
@@ -246,7 +271,7 @@ err_t pins_update(task_t *t, pins_t *p, blocks_t *from, const cid_t *old_cid, co
                   bool keep_old)
 {
     pin_t old, new;
-    uint8_t old_key[CID_BINARY_MAX], new_key[CID_BINARY_MAX], value[1 + PIN_NAME_MAX_BYTES];
+    uint8_t old_key[CID_BINARY_MAX];
     err_t e = pins_find(t, p, old_cid, &old);
     if (e == ERR_NOT_FOUND || (!e && old.mode != PIN_RECURSIVE))
         return fail(ERR_NOT_FOUND, "'from' cid was not recursively pinned already");
@@ -259,12 +284,9 @@ err_t pins_update(task_t *t, pins_t *p, blocks_t *from, const cid_t *old_cid, co
     uint64_t losses = blockstore_losses(p->gc->store);
     TRY(load_difference(t, p, from, old_cid, new_cid));
     TRY(blockstore_sync_since(t, p->gc->store, losses));
-    size_t len = strlen(old.name);
-    value[0] = PIN_RECURSIVE;
-    memcpy(value + 1, old.name, len);
     AUTO(kv_batch_t) b;
     kv_batch_init(&b);
-    TRY(kv_batch_put(&b, PINS_SPACE, key_of(new_cid, new_key), bytes_of(value, 1 + len)));
+    TRY(put_record(&b, new_cid, PIN_RECURSIVE, old.name));
     p->gc->releases += !keep_old;
     if (!keep_old)
         TRY(kv_batch_delete(&b, PINS_SPACE, key_of(old_cid, old_key)));

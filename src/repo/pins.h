@@ -6,6 +6,7 @@
 #define REPO_PINS_H
 #include "dag/blocks.h"
 #include "dag/cid_set.h"
+#include "repo/gc.h"
 #include "store/kv.h"
 
 #define PIN_NAME_MAX_BYTES 255 /* as Kubo */
@@ -21,6 +22,22 @@ MUST_CHECK err_t pin_mode_parse(const char *text, pin_mode_t *ret_mode); /* also
 
 /* Called for each block that a walk has read. */
 typedef void (*pins_progress_fn)(void *arg, const cid_t *cid, uint64_t size_bytes);
+
+/* Several pins that are recorded together: one sync for all. */
+typedef struct pins_batch {
+    pins_t *pins; /* borrowed */
+    gc_hold_t hold;
+    uint64_t losses;
+    kv_batch_t records;
+} pins_batch_t;
+void pins_batch_init(pins_batch_t *b, pins_t *p);
+void pins_batch_deinit(pins_batch_t *b); /* idempotent; forgets what was not committed */
+AUTO_DEFINE(pins_batch_t, pins_batch_deinit)
+/* As pins_add, but for the record, which waits for pins_batch_commit. After an error the batch is as before. */
+MUST_CHECK err_t pins_batch_add(task_t *t, pins_batch_t *b, blocks_t *from, const cid_t *cid, pin_mode_t mode,
+                                const char *name, pins_progress_fn progress, void *arg);
+/* ERR_IO: the disk lost blocks that walks had passed; nothing is pinned then. */
+MUST_CHECK err_t pins_batch_commit(task_t *t, pins_batch_t *b);
 
 /* Walks the DAG through `from` first (so that all of it is here, fetched when `from` fetches), then records
  * the pin, durably: the blocks are made durable before the record. Pinning again changes the name; a

@@ -115,6 +115,39 @@ static void test_pinning(void **state)
     assert_ok(test_run(pinning, NULL));
 }
 
+/* Nothing is pinned before the commit; what could not be pinned is not in it. */
+static err_t batch(task_t *t, void *arg)
+{
+    repo_t *r = fresh_repo(t);
+    pins_t *p = repo_pins(r);
+    blocks_t *b = repo_blocks(r);
+    pin_t pin;
+    cid_t root = put_tree(t, b, 1000, 5), other = put_leaf(t, b, 5), absent = suite_cid(77, 77);
+    AUTO(pins_batch_t) batch;
+    pins_batch_init(&batch, p);
+    assert_ok(pins_batch_add(t, &batch, b, &root, PIN_RECURSIVE, "both", NULL, NULL));
+    assert_err(pins_batch_add(t, &batch, b, &absent, PIN_RECURSIVE, "both", NULL, NULL), ERR_NOT_FOUND);
+    assert_ok(pins_batch_add(t, &batch, b, &other, PIN_RECURSIVE, "both", NULL, NULL));
+    assert_err(pins_find(t, p, &root, &pin), ERR_NOT_FOUND);
+    assert_ok(pins_batch_commit(t, &batch));
+    assert_ok(pins_find(t, p, &root, &pin));
+    assert_ok(pins_find(t, p, &other, &pin));
+    assert_string_equal(pin.name, "both");
+    assert_err(pins_find(t, p, &absent, &pin), ERR_NOT_FOUND);
+    /* Committed again, it is empty. */
+    assert_ok(pins_remove(t, p, &root, PIN_ANY));
+    assert_ok(pins_batch_commit(t, &batch));
+    assert_err(pins_find(t, p, &root, &pin), ERR_NOT_FOUND);
+    pins_batch_deinit(&batch);
+    repo_close(t, r);
+    return OK;
+}
+
+static void test_batch(void **state)
+{
+    assert_ok(test_run(batch, NULL));
+}
+
 static err_t pin_names(task_t *t, void *arg)
 {
     static const char *const good[] = {
@@ -274,7 +307,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_indirect),
-        cmocka_unit_test(test_pinning),
+        cmocka_unit_test(test_pinning), cmocka_unit_test(test_batch),
         cmocka_unit_test(test_pin_names),
         cmocka_unit_test(test_pin_update),
         cmocka_unit_test(test_pin_update_difference),

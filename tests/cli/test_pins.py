@@ -194,4 +194,6 @@ def test_many_words_from_standard_input(shop):
     check(node.run("pin", "rm", stdin=words).stdout.count(b"unpinned") == 500, "pin rm")
     check(node.run("pin", "add", stdin=b"\n".join([words] * 9)).stdout.count(b"pinned") == 4500, "several requests")
     check(len(set(node.text("pin", "ls", "-q", "-t", "recursive").split())) == 500, "pin ls")
+    node.run("pin", "rm", stdin=words)
     fails(node, "pin", "add", stdin=words + b"\nnonsense\n", saying="nonsense")
+    check(len(node.text("pin", "ls", "-q", "-t", "recursive").split()) == 500, "what came before the error is not pinned")
