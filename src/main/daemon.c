@@ -83,6 +83,13 @@ static void print_head(node_t *n)
 
 static void print_swarm(node_t *n)
 {
+    const uint8_t *fingerprint = node_swarm_fingerprint(n);
+    if (fingerprint) {
+        printf("Swarm is limited to private network of peers with the swarm key\nSwarm key fingerprint: ");
+        for (size_t i = 0; i < NODE_FINGERPRINT_BYTES; i++)
+            printf("%02x", fingerprint[i]);
+        printf("\n");
+    }
     multiaddr_t *addrs = xcalloc(MAX_SHOWN_ADDRS, sizeof *addrs);
     size_t count = host_listen_addrs(node_host(n), addrs, MAX_SHOWN_ADDRS);
     for (size_t i = 0; i < count; i++) {

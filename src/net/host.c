@@ -2,6 +2,7 @@
 #include "base/log.h"
 #include "base/version.h"
 #include "net/nat_internal.h"
+#include "wire/pnet.h"
 #include <stdlib.h>
 
 enum { PEERS_MAX = 16384, HANDLERS_MAX = 256 };
@@ -28,6 +29,18 @@ void host_limits_default(host_limits_t *ret)
     };
 }
 
+static void free_swarm_key(host_t *h)
+{
+    if (h->swarm_key)
+        secret_wipe(h->swarm_key, PNET_KEY_BYTES);
+    free(h->swarm_key);
+}
+
+bool host_is_private(const host_t *h)
+{
+    return h->swarm_key != NULL;
+}
+
 err_t host_new(sched_t *s, const host_config_t *config, host_t **ret)
 {
     host_t *h = xcalloc(1, sizeof *h);
@@ -37,10 +50,16 @@ err_t host_new(sched_t *s, const host_config_t *config, host_t **ret)
         h->config.agent = DISTRIBUTE_AGENT;
     if (!h->config.protocol_version)
         h->config.protocol_version = "ipfs/0.1.0";
+    if (config->swarm_key) {
+        h->swarm_key = xmalloc(PNET_KEY_BYTES);
+        memcpy(h->swarm_key, config->swarm_key, PNET_KEY_BYTES);
+        h->config.swarm_key = NULL;
+    }
     err_t e = peer_id_of(private_key_public(config->key), &h->id);
     if (!e)
         e = peerstore_new(h, &h->peerstore);
     if (e) {
+        free_swarm_key(h);
         free(h);
         return e;
     }
@@ -107,6 +126,7 @@ void host_close(task_t *t, host_t *h)
     free(h->send_area);
     free(h->rng);
     tls13_identity_free(h->tls_identity);
+    free_swarm_key(h);
     free(h->traffic);
     limit_deinit(&h->limit);
     free(h);

@@ -41,6 +41,7 @@ typedef struct host_config {
     host_limits_t limits;
     security_t securities[SECURITY_COUNT]; /* the first is proposed first; only these are spoken */
     size_t n_securities;                   /* 0: all of them, Noise first */
+    const uint8_t *swarm_key;              /* 32 bytes of a private network, copied; NULL: the public one */
     bool may_use_loopback; /* put loopback and private addresses into identify and the peerstore */
 } host_config_t;
 MUST_CHECK err_t host_new(sched_t *s, const host_config_t *config, host_t **ret);
@@ -52,6 +53,8 @@ sched_t *host_sched(host_t *h);
 peerstore_t *host_peerstore(host_t *h);
 limit_t *host_limit(host_t *h); /* the budget that its protocols charge too */
 const host_limits_t *host_limits(const host_t *h);
+/* In a private network transports that cannot carry its cipher (QUIC) stay closed. */
+bool host_is_private(const host_t *h);
 
 /* /ip4|ip6/…/tcp/PORT. ERR_IN_USE: the port is taken. …/p2p/RELAY/p2p-circuit: through this relay
  * (net/nat.h). */

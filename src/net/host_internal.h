@@ -170,6 +170,7 @@ struct host {
     yamux_gather_t gather;
     prng_t *rng;
     tls13_identity_t *tls_identity; /* made when first used */
+    uint8_t *swarm_key;             /* of a private network; NULL: the public one */
     struct traffic *traffic;        /* n_traffic of TRAFFIC_MAX; made when first used */
     size_t n_traffic;
 };
@@ -231,6 +232,8 @@ MUST_CHECK err_t negotiate_inbound(task_t *t, host_t *h, stream_t *s, handler_t 
 size_t host_securities(const host_t *h, const char *out[SECURITY_COUNT]); /* their names, best first */
 /* The handshake of this one of them. */
 MUST_CHECK err_t security_start(host_t *h, const char *protocol, const upgrade_how_t *how, channel_t *ret);
+/* private.c */
+stream_t *private_stream(host_t *h, stream_t *below); /* takes `below` */
 /* upgrade.c */
 /* Takes raw. Within the upgrade's time-out. */
 MUST_CHECK err_t upgrade(task_t *t, host_t *h, stream_t *raw, const upgrade_how_t *how, conn_t **ret_conn);

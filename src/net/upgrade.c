@@ -172,6 +172,8 @@ static err_t secure(task_t *t, host_t *h, stream_t *raw, const upgrade_how_t *ho
 err_t upgrade(task_t *t, host_t *h, stream_t *raw, const upgrade_how_t *how, conn_t **ret_conn)
 {
     channel_t channel = {.kind = CHANNEL_NONE};
+    if (h->swarm_key)
+        raw = private_stream(h, raw);
     AUTO(buf_t) early;
     buf_init(&early, CHANNEL_FRAME_MAX);
     deadline_t d = deadline_push(t, h->config.limits.upgrade_timeout_ms);

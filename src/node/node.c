@@ -6,6 +6,7 @@
 #include "node/garbage.h"
 #include "node/listen.h"
 #include "node/settings.h"
+#include "node/swarm_key.h"
 #include <stdio.h>
 #include <stdlib.h>
 
@@ -24,6 +25,8 @@ struct node {
     bitswap_t *bitswap;
     replica_t *replica;
     mdns_service_t *mdns;
+    bool is_private; /* in the network of a swarm key */
+    uint8_t fingerprint[PNET_FINGERPRINT_BYTES];
     group_t tasks;
     bool announces;       /* Provide.Enabled, and there is a DHT */
     denylist_t *denylist; /* NULL: no rules */
@@ -132,7 +135,7 @@ void node_close(task_t *t, node_t *n)
 
 /* ── going online ────────────────────────────────────────────────────────────────────────────── */
 
-static err_t start_host(node_t *n, const node_options_t *o)
+static err_t start_host(task_t *t, node_t *n, const node_options_t *o)
 {
     const config_t *config = repo_config(n->repo);
     host_config_t hc = {
@@ -144,7 +147,14 @@ static err_t start_host(node_t *n, const node_options_t *o)
     host_limits_default(&hc.limits);
     settings_limits(config, &hc.limits);
     TRY(settings_security(config, &hc));
-    TRY(host_new(n->sched, &hc, &n->host));
+    swarm_key_t key;
+    TRY(swarm_key_read(t, repo_path(n->repo), &key));
+    n->is_private = key.is_there;
+    memcpy(n->fingerprint, key.fingerprint, sizeof n->fingerprint);
+    hc.swarm_key = key.is_there ? key.key : NULL;
+    err_t e = host_new(n->sched, &hc, &n->host);
+    secret_wipe(&key, sizeof key);
+    TRY(e);
     return settings_addresses(config, o->advertise, o->n_advertise, n->host);
 }
 
@@ -306,7 +316,7 @@ static err_t start_replica(task_t *t, node_t *n)
 err_t node_go_online(task_t *t, node_t *n, const node_options_t *o)
 {
     TRY(config_check(repo_config(n->repo), ""));
-    TRY(start_host(n, o));
+    TRY(start_host(t, n, o));
     TRY(listen_all(t, n->host, repo_config(n->repo), o->listen, o->n_listen));
     TRY(start_routing(t, n, o->routing_type));
     TRY(start_bitswap(t, n));
@@ -372,6 +382,11 @@ naming_t *node_naming(node_t *n)
 bitswap_t *node_bitswap(node_t *n)
 {
     return n->bitswap;
+}
+
+const uint8_t *node_swarm_fingerprint(const node_t *n)
+{
+    return n->is_private ? n->fingerprint : NULL;
 }
 
 replica_t *node_replica(node_t *n)

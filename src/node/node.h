@@ -46,6 +46,9 @@ host_t *node_host(node_t *n);            /* these four are NULL while offline */
 routing_t *node_routing(node_t *n);
 bitswap_t *node_bitswap(node_t *n);
 replica_t *node_replica(node_t *n);
+/* The fingerprint of the key of the private network that this node is in; NULL: none, or offline. */
+enum { NODE_FINGERPRINT_BYTES = 16 };
+const uint8_t *node_swarm_fingerprint(const node_t *n);
 
 /* Does replication hold the root here, for this node or for another? Answered offline, too. */
 bool node_is_replicated(task_t *t, node_t *n, const cid_t *root);

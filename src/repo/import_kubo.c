@@ -11,6 +11,7 @@
 #include <stdlib.h>
 
 enum { READERS = 4, TELL_MS = 200, PIN_BATCH = 256, RECORD_MAX_BYTES = 16 << 10, REFS_WHY_MAX = 256 };
+#define SWARM_KEY_MAX_BYTES 4096
 #define STATE_COPY "import-kubo.tmp" /* the copy of Kubo's datastore */
 #define NEW_MARK                                                                                             \
     "import-kubo.new"     /* the repository was made for an import that has not taken the settings           \
@@ -437,10 +438,25 @@ static err_t enable_filestore(task_t *t, const char *path)
     return config_save(t, c, file);
 }
 
+/* Who was in a private network must not come out of the import in the public one. */
+static err_t take_swarm_key(task_t *t, const char *path, const kubo_source_t *s)
+{
+    char from[REPO_PATH_MAX + 64], to[REPO_PATH_MAX + 64];
+    AUTO(buf_t) key;
+    buf_init(&key, SWARM_KEY_MAX_BYTES);
+    err_t e = fs_read_file(t, repo_file(s->path, "swarm.key", from), SWARM_KEY_MAX_BYTES, &key);
+    if (!e)
+        e = fs_write_file(t, repo_file(path, "swarm.key", to), 0600, buf_bytes(&key));
+    if (key.data)
+        secret_wipe(key.data, key.cap);
+    return e == ERR_NOT_FOUND ? OK : e;
+}
+
 err_t import_kubo_init(task_t *t, const char *path, const kubo_source_t *s)
 {
     char mark[REPO_PATH_MAX + 64];
     TRY(repo_init(t, path, NULL, s->identity));
+    TRY(take_swarm_key(t, path, s));
     if (config_bool(s->config, "Experimental.FilestoreEnabled", false))
         TRY(enable_filestore(t, path));
     return fs_write_file(t, repo_file(path, NEW_MARK, mark), 0600, bytes_str(s->path));

@@ -20,6 +20,7 @@ typedef struct net_world {
     host_limits_t limits; /* of hosts started after it was changed, as the next two */
     security_t securities[SECURITY_COUNT];
     size_t n_securities;
+    const uint8_t *swarm_key;
     void *arg;
 } net_world_t;
 
@@ -56,7 +57,8 @@ static inline host_t *net_start(task_t *t, net_world_t *w, size_t i)
                        .agent = "distribute/test",
                        .limits = w->limits,
                        .securities = {w->securities[0], w->securities[1]},
-                       .n_securities = w->n_securities};
+                       .n_securities = w->n_securities,
+                       .swarm_key = w->swarm_key};
     assert_ok(host_new(sim_host_sched(node->machine), &c, &node->host));
     net_addr_t at = sim_host_addr(node->machine, NET_PORT);
     multiaddr_t m;
