@@ -52,3 +52,43 @@ def test_nothing_in_common(shop):
         response, _ = dialer.rpc_raw("swarm/connect", [listener.addresses[0]])
         check(response.status != 200, f"{dialer.name} connected to {listener.name}")
     check(not ours.peers() and not kubo.peers(), "they are connected")
+
+
+SWARM_KEY = "/key/swarm/psk/1.0.0/\n/base16/\n" + "5a" * 32 + "\n"
+
+
+def private(make, name, key=SWARM_KEY, config=None):
+    node = make(name, config, start=False)
+    (node.repo / "swarm.key").write_text(key)
+    return node.start()
+
+
+def fingerprint(node):
+    lines = node.out_path.read_text().splitlines()
+    return [line for line in lines if line.startswith("Swarm key fingerprint")]
+
+
+def test_private_network(shop):
+    """Members reach each other, dialed from both sides; who has another key, or none, reaches nobody."""
+    ours, kubo = private(shop.node, "private"), private(shop.kubo, "kubo-private")
+    check(fingerprint(ours) and fingerprint(ours) == fingerprint(kubo), f"{fingerprint(ours)}, Kubo: {fingerprint(kubo)}")
+    exchange(shop, ours, kubo, ours, kubo)
+    back = private(shop.node, "private-back")
+    kubo.connect(back)
+    check(kubo.peer_id in back.peers(), "Kubo did not reach us")
+    other = private(shop.node, "private-other", SWARM_KEY.replace("5a", "5b"))
+    public = shop.node("public")
+    for dialer, listener in ((other, kubo), (kubo, other), (public, ours)):
+        response, _ = dialer.rpc_raw("swarm/connect", [listener.addresses[0]])
+        check(response.status != 200, f"{dialer.name} connected to {listener.name}")
+    check(not other.peers() and not public.peers(), "a stranger is connected")
+
+
+def test_private_network_is_forced(shop):
+    ours = shop.node("forced", start=False)
+    ours.environment["LIBP2P_FORCE_PNET"] = "1"
+    nodes.fails(ours, *ours.start_words(), code=2, saying="LIBP2P_FORCE_PNET")
+    (ours.repo / "swarm.key").write_text("nonsense")
+    nodes.fails(ours, *ours.start_words(), code=2, saying="swarm.key")
+    (ours.repo / "swarm.key").write_text(SWARM_KEY)
+    ours.start()
