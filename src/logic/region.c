@@ -125,6 +125,7 @@ void region_start(region_t *r, const kad_key_t *target, const peer_id_t *closest
     for (size_t i = 0; i < n; i++)
         add_peer(r, &closest[i]);
     r->prefix = (kad_prefix_t){*target, known ? known - 1 : 0};
+    r->first_prefix_len = r->prefix.len;
     if (known)
         add_todo(r, target, known - 1);
 }

@@ -43,6 +43,7 @@ enum { REGION_TODO_MAX = 64 }; /* more than that are given up */
 typedef struct region {
     region_config_t config;
     kad_prefix_t prefix;
+    size_t first_prefix_len; /* before region_shrink */
     region_peer_t *peers; /* sorted by key */
     size_t n_peers, cap, n_lookups;
     kad_prefix_t todo[REGION_TODO_MAX]; /* not known yet; disjoint */

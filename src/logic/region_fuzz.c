@@ -47,7 +47,7 @@ static void check_state(bytes_t raw)
     sweep_resume(&s, 1000 + s.interval_ms / 2, s.began_ms / 2);
     assert(sweep_lag_ms(&s, s.began_ms / 2) <= s.interval_ms + 1);
     kad_prefix_t p = {s.at, 3};
-    sweep_passed(&s, &p, 1, 1);
+    sweep_passed(&s, &p, 1, 1, s.began_ms);
     sweep_encode(&s, again);
 }
 

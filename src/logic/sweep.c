@@ -98,16 +98,22 @@ bool sweep_decode(sweep_t *s, bytes_t in)
 
 void sweep_end_round(sweep_t *s)
 {
+    uint64_t soonest_ms = s->round_at_ms + s->interval_ms / 8;
     s->round.space += 1 - place_of(&s->at);
     s->at = (kad_key_t){0};
     s->began_ms += s->interval_ms;
+    if (s->began_ms < soonest_ms && s->round_at_ms)
+        s->began_ms = soonest_ms;
+    s->round_at_ms = 0;
     s->has_done_round = true;
     s->last = s->round;
     s->round = (sweep_figures_t){0};
 }
 
-bool sweep_passed(sweep_t *s, const kad_prefix_t *prefix, size_t n_keys, uint64_t busy_ms)
+bool sweep_passed(sweep_t *s, const kad_prefix_t *prefix, size_t n_keys, uint64_t busy_ms, uint64_t now_ms)
 {
+    if (!s->round.regions && !s->round.space && !place_of(&s->at))
+        s->round_at_ms = now_ms > busy_ms ? now_ms - busy_ms : 1;
     s->round.regions++;
     s->round.keys += n_keys;
     s->round.busy_ms += busy_ms;

@@ -8,7 +8,9 @@
  *
  * While it lags the sweep does not pause. A lag above one interval says no more than that everything is
  * overdue, so it is cut to one interval: what is announced now is due an interval later, not twice.
- * A new sweep is one whole interval late.
+ * A new sweep is one whole interval late. What went out in a hurry is spread over the interval by the round
+ * that follows: that one begins no sooner than an eighth of the interval after the hurried one did, so that
+ * the first keys do not go out twice in a row; so some records get nine eighths of the interval old, once.
  *
  * Times are wall-clock milliseconds: the hand goes on while the node is off. A clock that was set back to
  * before the round began makes the sweep begin its interval anew where it stands. */
@@ -25,6 +27,7 @@ typedef struct sweep {
     uint64_t interval_ms, began_ms; /* when the hand stood at the beginning of the key space */
     kad_key_t at;                   /* what lies before it is done in this round */
     bool has_done_round;            /* everything has been announced once */
+    uint64_t round_at_ms;           /* when the first region of this round was visited; 0: not known */
     sweep_figures_t round, last;    /* of this round so far, and of the one before */
 } sweep_t;
 
@@ -43,8 +46,8 @@ uint64_t sweep_due_ms(const sweep_t *s, const kad_key_t *key);
 uint64_t sweep_round_end_ms(const sweep_t *s); /* when the next round begins */
 uint64_t sweep_lag_ms(const sweep_t *s, uint64_t now_ms);
 /* All up to the end of the prefix is done (which lies at or behind the sweep's place), with so many keys, in
- * so much time. True: the round is over; the next one begins. */
-bool sweep_passed(sweep_t *s, const kad_prefix_t *prefix, size_t n_keys, uint64_t busy_ms);
+ * so much time before now. True: the round is over; the next one begins. */
+bool sweep_passed(sweep_t *s, const kad_prefix_t *prefix, size_t n_keys, uint64_t busy_ms, uint64_t now_ms);
 void sweep_end_round(sweep_t *s); /* no key is left in this round */
 
 /* How long a whole round takes at the speed that was measured; 0: not known yet. */

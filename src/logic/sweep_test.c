@@ -40,20 +40,26 @@ static void test_hand(void **state)
     kad_key_t half = key_at(0x80, 0);
     assert_int_equal(sweep_due_ms(&s, &half), NOW - 10 * HOUR);
     kad_prefix_t first = {key_at(0x13, 0), 1}, second = {key_at(0x93, 0), 1};
-    assert_false(sweep_passed(&s, &first, 500, HOUR));
+    assert_false(sweep_passed(&s, &first, 500, HOUR, NOW + HOUR));
     assert_int_equal(sweep_lag_ms(&s, NOW + HOUR), 11 * HOUR);
     assert_int_equal(sweep_forecast_ms(&s), 2 * HOUR);
     assert_false(s.has_done_round);
-    assert_true(sweep_passed(&s, &second, 500, HOUR));
+    assert_true(sweep_passed(&s, &second, 500, HOUR, NOW + 2 * HOUR));
     assert_true(s.has_done_round);
     assert_int_equal(s.last.keys, 1000);
     assert_int_equal(s.last.regions, 2);
-    assert_int_equal(sweep_lag_ms(&s, NOW + 2 * HOUR), 2 * HOUR);
-    assert_int_equal(sweep_round_end_ms(&s), NOW + 20 * HOUR);
-    assert_int_equal(sweep_due_ms(&s, &half), NOW + 10 * HOUR);
+    uint64_t next = NOW + 20 * HOUR / 8; /* an eighth after the first visit of the hurried round */
+    assert_int_equal(sweep_lag_ms(&s, NOW + 2 * HOUR), 0);
+    assert_int_equal(sweep_round_end_ms(&s), next + 20 * HOUR);
+    assert_int_equal(sweep_due_ms(&s, &half), next + 10 * HOUR);
     assert_int_equal(sweep_forecast_ms(&s), 2 * HOUR);
     sweep_hurry(&s, NOW + 3 * HOUR);
     assert_int_equal(sweep_lag_ms(&s, NOW + 3 * HOUR), 20 * HOUR);
+
+    sweep_init(&s, 20 * HOUR, NOW); /* a round that took long: the next one begins with no pause */
+    sweep_passed(&s, &first, 500, HOUR, NOW + HOUR);
+    sweep_passed(&s, &second, 500, 15 * HOUR, NOW + 16 * HOUR);
+    assert_int_equal(sweep_lag_ms(&s, NOW + 16 * HOUR), 16 * HOUR - 20 * HOUR / 8);
 }
 
 static sweep_t restarted(const sweep_t *s, uint64_t interval_ms, uint64_t now_ms)
@@ -71,7 +77,7 @@ static void test_restarts(void **state)
     sweep_t s;
     sweep_init(&s, 20 * HOUR, NOW);
     kad_prefix_t first = {key_at(0x13, 0), 1};
-    sweep_passed(&s, &first, 1, 1);
+    sweep_passed(&s, &first, 1, 1, NOW);
     sweep_t back = restarted(&s, 20 * HOUR, NOW + HOUR);
     assert_int_equal(back.began_ms, s.began_ms);
     assert_memory_equal(back.at.data, s.at.data, KAD_KEY_BYTES);
@@ -80,8 +86,8 @@ static void test_restarts(void **state)
     back = restarted(&s, 40 * HOUR, NOW); /* another interval: as late as before, and ahead the same */
     assert_int_equal(sweep_lag_ms(&back, NOW), 10 * HOUR);
     kad_prefix_t second = {key_at(0x93, 0), 1};
-    sweep_passed(&s, &second, 1, 1);
-    s.began_ms += 3 * HOUR; /* the hand is not there yet */
+    sweep_passed(&s, &second, 1, 1, NOW);
+    s.began_ms = NOW + 3 * HOUR; /* the hand is not there yet */
     back = restarted(&s, 10 * HOUR, NOW);
     assert_int_equal(sweep_lag_ms(&back, NOW), 0);
     assert_int_equal(sweep_due_ms(&back, &back.at), NOW + 3 * HOUR);

@@ -202,6 +202,7 @@ static err_t start_routing(task_t *t, node_t *n, const char *wanted_type)
     routing_config_t rc;
     routing_config_default(&rc);
     rc.state = repo_state(n->repo);
+    rc.scratch_folder = repo_path(n->repo);
     if (!strcmp(type, "none"))
         return OK;
     if (!strcmp(type, "dhtclient") || !strcmp(type, "autoclient"))

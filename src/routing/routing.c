@@ -128,11 +128,12 @@ static void init_parts(routing_t *r, host_t *h, const routing_config_t *c)
     value_limits_t value_limits;
     value_limits_default(&value_limits);
     value_store_init(&r->values, c->state, &value_limits);
-    provide_init(&r->provide, r);
     if (c->has_wan)
         dht_init(&r->dhts[r->n_dhts++], r, h, false, false);
     if (c->has_lan)
         dht_init(&r->dhts[r->n_dhts++], r, h, true, c->loopback_on_lan);
+    for (size_t i = 0; i < r->n_dhts; i++)
+        provide_init(&r->provides[i], r, &r->dhts[i]);
     r->listener = (host_listener_t){.identified = on_identified,
                                     .protocols_changed = on_protocols_changed,
                                     .addrs_changed = on_addrs_changed,
@@ -148,9 +149,10 @@ static err_t start_tasks(routing_t *r)
         dht_t *d = &r->dhts[i];
         TRY(group_spawn(&r->tasks, d->is_lan ? "dht-lan" : "dht-wan", dht_maintain_task, d, NULL));
         TRY(group_spawn(&r->tasks, "dht-check", dht_check_task, d, NULL));
+        TRY(group_spawn(&r->tasks, "provide-queue", provide_queue_task, &r->provides[i], NULL));
+        TRY(group_spawn(&r->tasks, "provide-sweep", provide_sweep_task, &r->provides[i], NULL));
     }
-    TRY(group_spawn(&r->tasks, "provide-queue", provide_queue_task, &r->provide, NULL));
-    return group_spawn(&r->tasks, "provide-cycle", provide_cycle_task, &r->provide, NULL);
+    return OK;
 }
 
 static err_t router_task(task_t *t, void *arg)
@@ -202,9 +204,10 @@ void routing_close(task_t *t, routing_t *r)
     }
     group_stop(t, &r->tasks);
     group_deinit(&r->tasks);
-    for (size_t i = 0; i < r->n_dhts; i++)
+    for (size_t i = 0; i < r->n_dhts; i++) {
+        provide_deinit(&r->provides[i]);
         dht_deinit(&r->dhts[i]);
-    provide_deinit(&r->provide);
+    }
     provider_store_deinit(&r->providers);
     value_store_deinit(&r->values);
     for (size_t i = 0; i < r->n_delegated; i++)
@@ -213,24 +216,56 @@ void routing_close(task_t *t, routing_t *r)
 }
 
 /* ── the rest of the face ────────────────────────────────────────────────────────────────────── */
+typedef struct providing {
+    bytes_t multihash;
+    size_t n_took; /* DHTs with a peer that took it */
+} providing_t;
+
+static err_t provide_in(task_t *t, dht_t *d, size_t index, void *arg)
+{
+    providing_t *p = arg;
+    TRY(provide_now(t, &d->routing->provides[index], p->multihash));
+    p->n_took++;
+    return OK;
+}
+
 err_t routing_provide(task_t *t, routing_t *r, const cid_t *cid)
 {
     uint8_t multihash[CID_BINARY_MAX];
-    return provide_now(t, &r->provide, bytes_of(multihash, cid_encode_multihash(cid, multihash)));
+    providing_t p = {.multihash = bytes_of(multihash, cid_encode_multihash(cid, multihash))};
+    if (p.multihash.len > KAD_PROVIDER_KEY_MAX_BYTES)
+        return fail(ERR_INVALID, "a multihash of %zu bytes cannot be announced", p.multihash.len);
+    TRY(provider_store_add(t, &r->providers, p.multihash, host_id(r->host), NULL, 0));
+    TRY(routing_for_each_dht(t, r, provide_in, &p));
+    return p.n_took ? OK : fail(ERR_UNREACHABLE, "nobody took the provider record");
 }
 
 void routing_provide_later(routing_t *r, const cid_t *cid)
 {
     uint8_t multihash[CID_BINARY_MAX];
-    if (!cid_is_identity(cid))
-        provide_enqueue(&r->provide, bytes_of(multihash, cid_encode_multihash(cid, multihash)));
+    if (cid_is_identity(cid))
+        return;
+    bytes_t key = bytes_of(multihash, cid_encode_multihash(cid, multihash));
+    for (size_t i = 0; i < r->n_dhts; i++)
+        provide_enqueue(&r->provides[i], key);
 }
 
 void routing_set_provide_source(routing_t *r, provide_source_fn fn, void *arg)
 {
-    r->provide.source = fn;
-    r->provide.source_arg = arg;
-    event_fire(&r->provide.changed);
+    r->source = fn;
+    r->source_arg = arg;
+    for (size_t i = 0; i < r->n_dhts; i++)
+        event_fire(&r->provides[i].changed);
+}
+
+err_t routing_provide_stats(task_t *t, routing_t *r, bool of_lan, provide_stats_t *ret)
+{
+    for (size_t i = 0; i < r->n_dhts; i++)
+        if (r->dhts[i].is_lan == of_lan) {
+            provide_stats(&r->provides[i], t, ret);
+            return OK;
+        }
+    return fail(ERR_NOT_FOUND, "the %s DHT is off", of_lan ? "LAN" : "WAN");
 }
 
 err_t routing_set_validator(routing_t *r, const char *name_space, const record_validator_t *v)
@@ -286,18 +321,21 @@ void routing_each_entry(routing_t *r, bool (*fn)(void *arg, const bucket_entry_t
     }
 }
 
+/* Of keys that wait in both DHTs the greater number: they are the same keys. */
 size_t routing_clear_queue(routing_t *r)
 {
-    size_t n = map_count(&r->provide.queue), at = 0;
-    bytes_t key;
-    void *value;
-    while (map_next(&r->provide.queue, &at, &key, &value))
-        map_remove(&r->provide.queue, key);
-    return n;
+    size_t most = 0;
+    for (size_t i = 0; i < r->n_dhts; i++) {
+        size_t n = provide_clear(&r->provides[i]);
+        most = n > most ? n : most;
+    }
+    return most;
 }
 
 void routing_stats(const routing_t *r, routing_stats_t *ret)
 {
     *ret = r->stats;
-    ret->provide_queue = map_count(&r->provide.queue);
+    for (size_t i = 0; i < r->n_dhts; i++)
+        if (map_count(&r->provides[i].queue) > ret->provide_queue)
+            ret->provide_queue = map_count(&r->provides[i].queue);
 }

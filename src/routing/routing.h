@@ -7,6 +7,7 @@
 #include "net/host.h"
 #include "store/kv.h"
 
+#define KAD_PREFIX_TEXT_MAX 32 /* bits of a prefix, as text */
 typedef struct routing routing_t;
 typedef enum { DHT_MODE_AUTO, DHT_MODE_CLIENT, DHT_MODE_SERVER } dht_mode_t;
 #define ROUTING_DELEGATED_MAX 8
@@ -17,6 +18,7 @@ typedef struct routing_config {
     bool has_wan, has_lan;
     uint32_t reprovide_interval_ms;               /* 22 h; 0: never */
     uint32_t provider_ttl_ms;                     /* 48 h */
+    const char *scratch_folder;                   /* for temporary files; borrowed */
     kv_t *state;                                  /* provider store, values, reprovide cursor; borrowed */
     const char *delegated[ROUTING_DELEGATED_MAX]; /* URLs of routers (delegated.h); copied */
     size_t n_delegated;
@@ -100,4 +102,29 @@ typedef struct routing_stats {
     uint64_t provided, provide_failed, provide_queue, records_stored, lookups, messages_in, messages_out;
 } routing_stats_t;
 void routing_stats(const routing_t *r, routing_stats_t *ret);
+
+/* How announcing goes in one of the DHTs. Times of the wall clock; 0: not known. */
+typedef struct provide_stats {
+    bool is_online;       /* the DHT has peers */
+    uint64_t queued_keys; /* new keys that wait */
+    bool is_sweep_enabled;
+    uint64_t keys, regions;   /* of a whole round: those of the source; regions as far as they are known */
+    double avg_prefix_len;    /* of regions */
+    uint64_t next_at_wall_ms; /* when the next region is due */
+    char next_prefix[KAD_PREFIX_TEXT_MAX];
+    uint64_t interval_ms, cycle_start_wall_ms, cycle_offset_ms;
+    uint64_t lag_ms, forecast_ms;       /* how late the sweep is; how long a whole round takes at its speed */
+    size_t active_regions, active_keys; /* of the queue, now */
+    size_t swept_regions, swept_keys;   /* of the sweep, now */
+    uint64_t records, keys_provided, keys_failed;      /* since the start */
+    uint64_t queue_busy_ms, queue_keys;                /* what the queue took for how many */
+    uint64_t round_keys, round_regions, round_busy_ms; /* of the last whole round */
+    uint64_t peers, reachable;                         /* visits, and those that succeeded */
+    double avg_region_size, avg_holders;
+    uint64_t regions_seen, region_peers, prefix_len_sum; /* of which the averages are made */
+    double holders_sum;
+    bool has_done_round;
+} provide_stats_t;
+/* ERR_NOT_FOUND: that DHT is off. */
+MUST_CHECK err_t routing_provide_stats(task_t *t, routing_t *r, bool of_lan, provide_stats_t *ret);
 #endif

@@ -13,7 +13,9 @@ struct routing {
     size_t n_dhts;
     provider_store_t providers;
     value_store_t values;
-    provide_t provide;
+    provide_t provides[2];    /* of each DHT */
+    provide_source_fn source; /* NULL: none yet */
+    void *source_arg;
     routing_stats_t stats;
     char *delegated[ROUTING_DELEGATED_MAX]; /* n_delegated of them */
     size_t n_delegated;

@@ -38,6 +38,7 @@ static inline world_t *world_new(uint64_t seed)
     event_init(&w->changed);
     routing_config_default(&w->config);
     w->config.reprovide_interval_ms = 0;
+    w->config.scratch_folder = "/";
     sim_add_host(w->sim, "10.9.9.9"); /* of the scenario itself */
     return w;
 }
