@@ -39,6 +39,7 @@ static const rpc_command_t *const tables[] = {
     rpc_repo_commands,
     rpc_routing_commands,
     rpc_stats_commands,
+    rpc_provide_commands,
     rpc_swarm_commands,
     rpc_version_commands,
 };

@@ -46,7 +46,8 @@ extern const rpc_command_t rpc_network_commands[];    /* id ping bitswap/… */
 extern const rpc_command_t rpc_swarm_commands[];      /* swarm/… */
 extern const rpc_command_t
     rpc_node_commands[]; /* version config/… status commands shutdown log stats diag … */
-extern const rpc_command_t rpc_stats_commands[];     /* stats/… provide/… */
+extern const rpc_command_t rpc_stats_commands[];     /* stats/… */
+extern const rpc_command_t rpc_provide_commands[];   /* provide/… stats/provide */
 extern const rpc_command_t rpc_filestore_commands[]; /* filestore/… */
 extern const rpc_command_t rpc_diag_commands[];      /* diag/… log/… */
 extern const rpc_command_t rpc_datastore_commands[]; /* diag/datastore/… */

@@ -1,9 +1,7 @@
-/* rpc_stats: stats/… and provide/…: traffic, routing tables, announcements. Reference: ipfs/kubo
- * core/commands stat.go, stat_dht.go, provide.go; go-libp2p-kad-dht provider/stats. */
+/* rpc_stats: stats/…: traffic, routing tables. Reference: ipfs/kubo core/commands stat.go, stat_dht.go. */
 #include "api/api_internal.h"
 #include "api/rpc_log.h"
 #include "base/metrics.h"
-#include "dag/walk.h"
 #include <stdlib.h>
 
 /* ── stats/bw ────────────────────────────────────────────────────────────────────────────────── */
@@ -158,103 +156,9 @@ static err_t rpc_stats_dht(task_t *t, rpc_t *r)
     return emit_table(t, r, "lan");
 }
 
-/* ── provide ─────────────────────────────────────────────────────────────────────────────────── */
-
-/* The members of go-libp2p-kad-dht's stats that this node can fill; announcements go by region of the key
- * space as its sweep does. */
-static err_t rpc_provide_stat(task_t *t, rpc_t *r)
-{
-    TRY(rpc_need_online(r));
-    routing_stats_t s;
-    routing_stats(node_routing(r->node), &s);
-    uint64_t uptime_ms = task_now_ms(t) - node_started_ms(r->node);
-    json_t *queues = json_pack("{s:I, s:i, s:i}", "pending_key_provides", (json_int_t)s.provide_queue,
-                               "pending_region_provides", 0, "pending_region_reprovides", 0);
-    json_t *past = json_pack("{s:I, s:I, s:I}", "records_provided", (json_int_t)s.provided, "keys_provided",
-                             (json_int_t)s.provided, "keys_failed", (json_int_t)s.provide_failed);
-    json_t *sweep =
-        json_pack("{s:b, s:{s:s}, s:o, s:{s:I}, s:{s:o}, s:{s:I, s:i}}", "closed", 0, "connectivity",
-                  "status", host_conn_count(node_host(r->node)) ? "online" : "disconnected", "queues", queues,
-                  "timing", "uptime", (json_int_t)uptime_ms * 1000000, "operations", "past", past, "network",
-                  "peers", (json_int_t)routing_table_size(node_routing(r->node)), "replication_factor", 20);
-    return rpc_emit(t, r, json_pack("{s:o, s:n, s:b}", "Sweep", sweep, "Legacy", "FullRT", 0));
-}
-
-static err_t rpc_provide_clear(task_t *t, rpc_t *r)
-{
-    size_t n = node_routing(r->node) ? routing_clear_queue(node_routing(r->node)) : 0;
-    return rpc_bool(r, "quiet", false) ? OK : rpc_emit(t, r, json_integer((json_int_t)n));
-}
-
-static err_t check_can_provide(rpc_t *r)
-{
-    TRY(rpc_need_online(r));
-    if (!config_bool(repo_config(node_repo(r->node)), "Provide.Enabled", true))
-        return fail(ERR_INVALID, "cannot provide: Provide.Enabled is false");
-    if (!host_conn_count(node_host(r->node)))
-        return fail(ERR_UNREACHABLE, "cannot provide: no connected peers");
-    return OK;
-}
-
-static err_t queue_one(task_t *t, rpc_t *r, const cid_t *cid)
-{
-    char text[CID_TEXT_MAX];
-    routing_provide_later(node_routing(r->node), cid);
-    return rpc_emit(t, r, json_pack("{s:s}", "Queued", rpc_cid(r, cid, text)));
-}
-
-static err_t queue_dag(task_t *t, rpc_t *r, const cid_t *root)
-{
-    AUTO(walk_t) w = {0};
-    walk_options_t options = {SIZE_MAX, true, true, 1 << 22};
-    walk_init(&w, node_local_blocks(r->node), root, options);
-    for (bool has = true; has;) {
-        walk_step_t step;
-        TRY(walk_next(t, &w, &step, &has));
-        if (has && step.block)
-            TRY(queue_one(t, r, &step.cid));
-    }
-    return OK;
-}
-
-static err_t rpc_provide_once(task_t *t, rpc_t *r)
-{
-    TRY(check_can_provide(r));
-    bool recursive = rpc_bool(r, "recursive", false);
-    for (size_t i = 0; i < r->n_args; i++) {
-        cid_t cid;
-        if (cid_parse_str(r->args[i], &cid))
-            return fail(ERR_INVALID, "invalid CID \"%.100s\": %s", r->args[i], error_text(ERR_INVALID));
-        if (!blocks_has(t, node_local_blocks(r->node), &cid))
-            return fail(ERR_NOT_FOUND, "block %s not found locally, cannot provide", r->args[i]);
-        TRY(recursive ? queue_dag(t, r, &cid) : queue_one(t, r, &cid));
-    }
-    return OK;
-}
-
-static err_t rpc_reprovide(task_t *t, rpc_t *r)
-{
-    TRY(rpc_need_online(r));
-    const config_t *config = repo_config(node_repo(r->node));
-    if (!config_bool(config, "Provide.Enabled", true))
-        return fail(ERR_INVALID, "invalid configuration: Provide.Enabled is set to 'false'");
-    if (config_has(config, "Provide.DHT.Interval") && !config_duration_ms(config, "Provide.DHT.Interval", 0))
-        return fail(ERR_INVALID, "invalid configuration: Provide.DHT.Interval is set to '0'");
-    return fail(ERR_UNSUPPORTED,
-                "manual reprovide is not available: announcements sweep over the key space by "
-                "themselves; run 'provide stat' to follow them");
-}
-
 const rpc_command_t rpc_stats_commands[] = {
     {"stats/bw", rpc_bw, 0, 0, NULL},
     {"stats/dht", rpc_stats_dht, 0, 4, NULL},
-    {"stats/provide", rpc_provide_stat, 0, 0, NULL},
-    {"stats/reprovide", rpc_provide_stat, 0, 0, NULL},
     {"stats/bitswap", rpc_bitswap_stat, 0, 0, NULL},
-    {"provide/stat", rpc_provide_stat, 0, 0, NULL},
-    {"provide/clear", rpc_provide_clear, 0, 0, NULL},
-    {"provide/once", rpc_provide_once, 1, RPC_MAX_ARGS, NULL},
-    {"routing/reprovide", rpc_reprovide, 0, 0, NULL},
-    {"bitswap/reprovide", rpc_reprovide, 0, 0, NULL},
     {NULL, NULL, 0, 0, NULL},
 };

@@ -27,6 +27,8 @@ err_t cli_send_words(task_t *t, cli_t *c, const cli_command_t *command);
 /* Reads the arguments that are missing from standard input. ERR_USAGE when there are none either. */
 err_t cli_read_stdin_args(cli_t *c, const cli_command_t *command);
 err_t cli_check_args(const cli_t *c, const cli_command_t *command);
+/* As Go prints durations: "5m0s", "1.5s", "300ms". Returns out. */
+const char *cli_duration_text(int64_t ns, char out[64]);
 /* print.c, print_pin.c, print_repo.c: one answer object as text */
 err_t print_id(task_t *t, cli_t *c, json_t *o);
 err_t print_ls(task_t *t, cli_t *c, json_t *o);

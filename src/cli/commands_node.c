@@ -10,17 +10,18 @@ static const cli_spec_t bw_specs[] = {{"peer", 'p', true, NULL, "of this peer al
                                       {"interval", 'i', true, NULL, "time between two lines (default 1s)"},
                                       {NULL, 0, false, NULL, NULL}};
 
-static const cli_spec_t provide_stat_specs[] = {{"lan", 0, false, NULL, "of the LAN's DHT"},
-                                                {"all", 'a', false, "", "everything"},
-                                                {"compact", 0, false, "", "accepted for Kubo's sake"},
-                                                {"connectivity", 0, false, "", "are there peers"},
-                                                {"network", 0, false, "", "peers in the tables"},
-                                                {"schedule", 0, false, "", "accepted for Kubo's sake"},
-                                                {"timings", 0, false, "", "since when it runs"},
-                                                {"workers", 0, false, "", "accepted for Kubo's sake"},
-                                                {"operations", 0, false, "", "what was announced"},
-                                                {"queues", 0, false, "", "what waits to be announced"},
-                                                {NULL, 0, false, NULL, NULL}};
+static const cli_spec_t provide_stat_specs[] = {
+    {"lan", 0, false, NULL, "of the LAN's DHT"},
+    {"all", 'a', false, "", "everything"},
+    {"compact", 0, false, "", "in two columns, with --all"},
+    {"connectivity", 0, false, "", "are there peers"},
+    {"network", 0, false, "", "peers that were told"},
+    {"schedule", 0, false, "", "what is announced next, and when"},
+    {"timings", 0, false, "", "the cycle, how late it is, its forecast"},
+    {"workers", 0, false, "", "what works on it"},
+    {"operations", 0, false, "", "what was announced"},
+    {"queues", 0, false, "", "what waits to be announced"},
+    {NULL, 0, false, NULL, NULL}};
 
 static const cli_spec_t bitswap_specs[] = {{"verbose", 'v', false, "", "list the partners"},
                                            {"human", 0, false, "", "sizes for people"},

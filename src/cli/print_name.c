@@ -22,8 +22,7 @@ err_t print_pubsub_state(task_t *t, cli_t *c, json_t *o)
     return cli_out("%s\n", json_is_true(json_object_get(o, "Enabled")) ? "enabled" : "disabled");
 }
 
-/* As Go prints durations: "5m0s", "1.5s", "300ms". */
-static const char *duration_text(int64_t ns, char out[64])
+const char *cli_duration_text(int64_t ns, char out[64])
 {
     static const struct {
         int64_t ns;
@@ -79,7 +78,7 @@ err_t print_inspected(task_t *t, cli_t *c, json_t *o)
         TRY(cli_out("%-*s\"%s\"\n", LABEL, "Validity:", field(entry, "Validity")));
     TRY(cli_out("%-*s%" PRId64 "\n", LABEL, "Sequence:", json_number(entry, "Sequence")));
     if (json_is_integer(json_object_get(entry, "TTL")))
-        TRY(cli_out("%-*s%s\n", LABEL, "TTL:", duration_text(json_number(entry, "TTL"), ttl)));
+        TRY(cli_out("%-*s%s\n", LABEL, "TTL:", cli_duration_text(json_number(entry, "TTL"), ttl)));
     TRY(cli_out("%-*s%" PRId64 "\n", LABEL, "Protobuf Size:", json_number(o, "PbSize")));
     TRY(cli_out("%-*s%s\n", LABEL, "Signature Type:", field(o, "SignatureType")));
     TRY(print_validation(json_object_get(o, "Validation")));

@@ -148,40 +148,6 @@ err_t print_dht_table(task_t *t, cli_t *c, json_t *o)
     return OK;
 }
 
-err_t print_provide_stat(task_t *t, cli_t *c, json_t *o)
-{
-    json_t *sweep = json_object_get(o, "Sweep");
-    json_t *queues = json_object_get(sweep, "queues"), *network = json_object_get(sweep, "network");
-    json_t *past = json_object_get(json_object_get(sweep, "operations"), "past");
-    const char *status = json_text(json_object_get(sweep, "connectivity"), "status");
-    bool all = cli_flag(c, "all", false), brief = true;
-    static const char *const sections[] = {"connectivity", "network", "timings", "operations", "queues"};
-    bool wanted[ARRAY_LEN(sections)];
-    for (size_t i = 0; i < ARRAY_LEN(sections); i++) {
-        wanted[i] = all || cli_flag(c, sections[i], false);
-        brief &= !wanted[i];
-    }
-    if (wanted[0] || (brief && strcmp(status, "online") != 0))
-        TRY(cli_out("%-20s %s\n", "Status:", cli_escape(status)));
-    if (wanted[4] || brief)
-        TRY(cli_out("%-20s %" PRId64 " CIDs, %" PRId64 " regions\n%-20s %" PRId64 " regions\n",
-                    "Provide queue:", json_number(queues, "pending_key_provides"),
-                    json_number(queues, "pending_region_provides"),
-                    "Reprovide queue:", json_number(queues, "pending_region_reprovides")));
-    if (wanted[2])
-        TRY(cli_out("%-20s %" PRId64 "s\n",
-                    "Uptime:", json_number(json_object_get(sweep, "timing"), "uptime") / 1000000000));
-    if (wanted[1])
-        TRY(cli_out("%-20s %" PRId64 "\n%-20s %" PRId64 "\n", "Peers:", json_number(network, "peers"),
-                    "Replication factor:", json_number(network, "replication_factor")));
-    if (wanted[3] || brief)
-        TRY(cli_out("%-20s %" PRId64 "\n", "Total CIDs provided:", json_number(past, "keys_provided")));
-    return wanted[3] ? cli_out("%-20s %" PRId64 "\n%-20s %" PRId64 "\n",
-                               "Total records provided:", json_number(past, "records_provided"),
-                               "Total provide errors:", json_number(past, "keys_failed"))
-                     : OK;
-}
-
 err_t print_record_key(task_t *t, cli_t *c, json_t *o)
 {
     return *json_text(o, "ID") ? cli_out("%s\n", field(o, "ID")) : OK;

@@ -133,6 +133,8 @@ void dht_admit(dht_t *d, const peer_id_t *peer)
     map_remove(&d->candidates, peer_id_bytes(peer));
     uint64_t group = !d->is_lan && conn ? kbucket_group(conn_remote_addr(conn)) : 0;
     kbucket_result_t result = kbucket_add(&d->table, peer, group, !d->is_filled, sched_now_ms(d->sched));
+    if (result == KBUCKET_ADDED && kbucket_count(&d->table) == 1)
+        d->online_at = sched_now_ms(d->sched);
     if (result == KBUCKET_ADDED) {
         host_tag(d->host, peer, TABLE_TAG, TABLE_TAG_SCORE);
         event_fire(&d->routing->changed);

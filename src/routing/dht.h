@@ -30,6 +30,7 @@ typedef struct dht {
     routing_stats_t *stats;
     map_t candidates;    /* peer id -> marker: met, to be asked before they enter the table */
     bool is_filled;      /* its first refresh has ended */
+    uint64_t online_at;  /* monotonic ms at which the table got its first peer */
     event_t wake;        /* of its maintenance: peers came, checks are wanted */
     uint64_t refresh_at; /* monotonic ms of the next refresh */
     map_t rates;         /* peer id -> rate_t, of its requests to us */

@@ -290,6 +290,7 @@ void provide_stats(const provide_t *p, task_t *t, provide_stats_t *ret)
 {
     *ret = p->stats;
     ret->is_online = kbucket_count(&p->dht->table) > 0;
+    ret->online_since_wall_ms = driver_wall_ms(task_driver(t)) - (task_now_ms(t) - p->dht->online_at);
     ret->queued_keys = map_count(&p->queue);
     if (p->is_sweeping)
         fill_schedule(p, driver_wall_ms(task_driver(t)), ret);

@@ -105,7 +105,8 @@ void routing_stats(const routing_t *r, routing_stats_t *ret);
 
 /* How announcing goes in one of the DHTs. Times of the wall clock; 0: not known. */
 typedef struct provide_stats {
-    bool is_online;       /* the DHT has peers */
+    bool is_online; /* the DHT has peers */
+    uint64_t online_since_wall_ms;
     uint64_t queued_keys; /* new keys that wait */
     bool is_sweep_enabled;
     uint64_t keys, regions;   /* of a whole round: those of the source; regions as far as they are known */
