@@ -248,6 +248,8 @@ static void hash_slot(void *arg)
     for (size_t i = 0; i < s->count && !s->result; i++) {
         block_t *b = s->leaves[i].block;
         s->result = import_cid(o, codec, block_bytes(b), &b->cid);
+        if (!s->result)
+            block_make_sum(b); /* for the store, while the bytes are in the processor's cache */
     }
 }
 

@@ -64,8 +64,12 @@ typedef struct hash_batch {
 static void hash_work(void *arg)
 {
     hash_batch_t *batch = arg;
-    for (size_t i = 0; i < batch->n; i++)
-        batch->items[i]->err = bitswap_block_cid(batch->items[i]->block, &batch->items[i]->cid);
+    for (size_t i = 0; i < batch->n; i++) {
+        arrival_t *a = batch->items[i];
+        a->err = bitswap_block_cid(a->block, &a->cid);
+        if (!a->err)
+            block_make_sum(a->block); /* for the store, while the bytes are in the processor's cache */
+    }
 }
 
 static void count_duplicate(bitswap_t *b, const arrival_t *a)

@@ -1,4 +1,5 @@
 #include "multi/block.h"
+#include "base/checksum.h"
 #include <stdlib.h>
 
 err_t block_check_exchangeable(size_t len)
@@ -47,6 +48,12 @@ err_t block_take(const cid_t *cid, buf_t *data, block_t **ret_block)
     b->data = buf_take(data, &b->len);
     *ret_block = b;
     return OK;
+}
+
+void block_make_sum(block_t *b)
+{
+    b->sum = checksum_of(block_bytes(b), 0);
+    b->has_sum = true;
 }
 
 block_t *block_ref(block_t *b)

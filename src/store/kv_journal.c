@@ -3,7 +3,7 @@
  * group of commits is written and synced before it is applied to the tables. When the journal has grown to
  * several times its content it is written anew beside it and renamed. Without a file: memory alone. */
 #include "base/list.h"
-#include "store/checksum.h"
+#include "base/checksum.h"
 #include "store/kv_impl.h"
 #include "task/driver.h"
 #include <stdio.h>

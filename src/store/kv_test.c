@@ -1,5 +1,5 @@
 /* kv over all its implementations, and SQLite under a file system that fails. */
-#include "store/checksum.h"
+#include "base/checksum.h"
 #include "store/kv_impl.h"
 #include "task/driver.h"
 #include "tests/support/run.h"

@@ -168,8 +168,10 @@ static err_t turn_add(turn_t *turn, const pack_record_t *record, bytes_t data, p
     pack_pending_t *pending = pack_pending_new(PACK_MOVE, bytes_of(record->multihash, record->multihash_len));
     pending->old = loc;
     turn->copies[turn->n] = copy;
-    turn->items[turn->n++] = (pack_item_t){
-        .data = bytes_of(copy, data.len), .checksum = record->data_checksum, .pending = pending};
+    turn->items[turn->n++] = (pack_item_t){.data = bytes_of(copy, data.len),
+                                           .checksum = record->data_checksum,
+                                           .has_checksum = true,
+                                           .pending = pending};
     turn->bytes += data.len;
     return OK;
 }

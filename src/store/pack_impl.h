@@ -117,11 +117,12 @@ void pack_segments_free(pack_store_t *s);
 /* A record to write. The bytes are borrowed until the write returns. */
 typedef struct pack_item {
     bytes_t data;
-    uint64_t checksum; /* of data: pack_sum */
+    uint64_t checksum; /* of data, when has_checksum; else pack_sum makes it */
+    bool has_checksum;
     pack_pending_t *pending;
     uint64_t header_at; /* place of the record; filled in */
 } pack_item_t;
-/* Fills in the checksums, on a worker when they take long. */
+/* Fills in the missing checksums, on a worker when they take long. */
 void pack_sum(task_t *t, pack_item_t *items, size_t n);
 pack_pending_t *pack_pending_new(pack_change_kind_t kind, bytes_t key);
 /* Appends records to the current segment and puts them into the open epoch (takes the pendings; on failure

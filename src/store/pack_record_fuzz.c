@@ -2,7 +2,7 @@
  * on and finds only what decodes; records written here and then damaged are found as they were or not at
  * all. The input: a segment, or (first byte odd) lengths of records and places to damage. */
 #include "base/map.h"
-#include "store/checksum.h"
+#include "base/checksum.h"
 #include "store/pack_record.h"
 #include <stdlib.h>
 

@@ -1,5 +1,5 @@
 /* The segments of a pack store: the table of them, a bounded number of open files, making and dropping. */
-#include "store/checksum.h"
+#include "base/checksum.h"
 #include "store/pack_impl.h"
 #include <stdio.h>
 #include <stdlib.h>

@@ -2,7 +2,7 @@
  * the rest to the current segment. What is appended belongs to the open epoch; a committer that runs while
  * there is something to commit closes the epoch, syncs, and makes one index transaction, beside the
  * writing of the next. Tasks wait for their epochs, so that all who wrote meanwhile share one sync. */
-#include "store/checksum.h"
+#include "base/checksum.h"
 #include "store/pack_impl.h"
 #include <stdio.h>
 #include <stdlib.h>
@@ -254,8 +254,12 @@ typedef struct sum_job {
 static void sum(void *arg)
 {
     sum_job_t *job = arg;
-    for (size_t i = 0; i < job->n; i++)
-        job->items[i].checksum = checksum_of(job->items[i].data, 0);
+    for (size_t i = 0; i < job->n; i++) {
+        pack_item_t *item = &job->items[i];
+        if (!item->has_checksum)
+            item->checksum = checksum_of(item->data, 0);
+        item->has_checksum = true;
+    }
 }
 
 void pack_sum(task_t *t, pack_item_t *items, size_t n)
@@ -263,7 +267,7 @@ void pack_sum(task_t *t, pack_item_t *items, size_t n)
     sum_job_t job = {items, n};
     size_t bytes = 0;
     for (size_t i = 0; i < n; i++)
-        bytes += items[i].data.len;
+        bytes += items[i].has_checksum ? 0 : items[i].data.len;
     if (bytes > SUM_INLINE_MAX_BYTES)
         work(t, sum, &job);
     else
@@ -501,7 +505,8 @@ static err_t write_chunk(task_t *t, pack_store_t *s, block_t *const *blocks, siz
 {
     pack_item_t *items = xcalloc(n, sizeof *items);
     for (size_t i = 0; i < n; i++)
-        items[i].data = block_bytes(blocks[i]);
+        items[i] = (pack_item_t){
+            .data = block_bytes(blocks[i]), .checksum = blocks[i]->sum, .has_checksum = blocks[i]->has_sum};
     pack_sum(t, items, n);
     err_t e = gate_enter(t, &s->pen);
     if (!e) {

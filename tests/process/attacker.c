@@ -100,9 +100,9 @@ static void flood_pushes(task_t *t, attack_t *a)
 /* Frames of our own making, inside the secured connection. */
 static err_t send_raw(task_t *t, attack_t *a, bytes_t plain)
 {
-    uint8_t *out = xmalloc(noise_sealed_size(plain.len));
+    uint8_t *out = xmalloc(channel_sealed_size(&a->conn->channel, plain.len));
     size_t len;
-    err_t e = noise_seal(&a->conn->noise, &plain, 1, out, &len);
+    err_t e = channel_seal(&a->conn->channel, &plain, 1, out, &len);
     if (!e)
         e = try_write(t, a->conn->raw, bytes_of(out, len));
     free(out);

@@ -1,4 +1,4 @@
-#include "store/checksum.h"
+#include "base/checksum.h"
 
 #define PRIME1 0x9e3779b185ebca87u
 #define PRIME2 0xc2b2ae3d27d4eb4fu
