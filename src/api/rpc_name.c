@@ -132,6 +132,7 @@ static err_t rpc_name_resolve(task_t *t, rpc_t *r)
     buf_init(&path, RPC_PATH_MAX_BYTES);
     TRY(buf_printf(&path, "%s%s", strncmp(name, "/ipns/", 6) ? "/ipns/" : "", name));
     TRY(buf_cstr(&path, &text));
+    TRY(rpc_check_denied(r, text));
     if (rpc_bool(r, "stream", false))
         return stream_paths(t, r, text);
     return rpc_resolve_name(t, r, text, rpc_bool(r, "recursive", true), rpc_bool(r, "nocache", false));

@@ -7,8 +7,7 @@
 
 enum { MAX_COUNTED_BLOCKS = 1 << 22 };
 
-/* Denylists speak of "/ipfs/CID/…"; people write "CID/…" and "ipfs://CID/…", too. */
-static err_t check_denied(rpc_t *r, const char *text)
+err_t rpc_check_denied(rpc_t *r, const char *text)
 {
     AUTO(buf_t) path;
     buf_init(&path, RPC_PATH_MAX_BYTES + 8);
@@ -23,7 +22,7 @@ err_t rpc_content_path(task_t *t, rpc_t *r, const char *text, buf_t *out)
 {
     AUTO(naming_answer_t) answer = {0};
     naming_options_t o;
-    TRY(check_denied(r, text));
+    TRY(rpc_check_denied(r, text));
     if (strncmp(text, "/ipns/", 6) != 0 && strncmp(text, "ipns://", 7) != 0)
         return buf_append(out, bytes_str(text));
     naming_options_default(&o);
@@ -36,7 +35,7 @@ err_t rpc_content_path(task_t *t, rpc_t *r, const char *text, buf_t *out)
 err_t rpc_resolve_cid(task_t *t, rpc_t *r, const char *text, cid_t *ret_cid)
 {
     if (!strchr(text, '/') && !cid_parse_str(text, ret_cid)) /* the common case needs no block */
-        return OK;
+        return rpc_check_denied(r, text);
     AUTO(buf_t) where;
     buf_init(&where, RPC_PATH_MAX_BYTES);
     TRY(rpc_content_path(t, r, text, &where));

@@ -10,6 +10,8 @@ extern const rpc_command_t rpc_routing_commands[];
 /* What every command that takes a path does first: a name under /ipns/ becomes the path that it points to,
  * other text stays as it is. Appends to out (its max: RPC_PATH_MAX_BYTES). Errors of naming_resolve. */
 MUST_CHECK err_t rpc_content_path(task_t *t, rpc_t *r, const char *text, buf_t *out);
+/* ERR_BLOCKED: a denylist names the path, which may also be "CID/…" or "ipfs://CID/…". */
+MUST_CHECK err_t rpc_check_denied(rpc_t *r, const char *text);
 /* "CID", "/ipfs/CID" or "/ipns/NAME/path" to the CID that it names, blocks fetched as needed. */
 MUST_CHECK err_t rpc_resolve_cid(task_t *t, rpc_t *r, const char *text, cid_t *ret_cid);
 /* Is every block of the DAG here, and how many bytes do those that are take? Reads locally, with bounded

@@ -220,7 +220,9 @@ static err_t serve_until_end(task_t *t, node_t *n, const cli_t *c, const node_op
     watch_for_end(t, api);
     print_head(n);
     bool is_offline = cli_flag(c, "offline", false);
-    err_t e = is_offline ? OK : node_go_online(t, n, o);
+    err_t e = node_watch_denylists(n);
+    if (!e && !is_offline)
+        e = node_go_online(t, n, o);
     if (!e && is_offline)
         printf("Swarm not listening, running in offline mode.\n");
     else if (!e)
@@ -280,7 +282,9 @@ static err_t gateway_alone(task_t *t, const cli_t *c, const char *path)
     api_t *api = api_new(n);
     faces_t faces = {.driver = task_driver(t), .api = api};
     watch_for_end(t, api);
-    err_t e = cli_flag(c, "offline", false) ? OK : node_go_online(t, n, &o);
+    err_t e = node_watch_denylists(n);
+    if (!e && !cli_flag(c, "offline", false))
+        e = node_go_online(t, n, &o);
     if (!e)
         e = faces_open_gateway(&faces, cli_option(c, "port", 0),
                                config_str(repo_config(node_repo(n)), "Addresses.Gateway", NULL));

@@ -28,9 +28,9 @@ struct node {
     bool is_private; /* in the network of a swarm key */
     uint8_t fingerprint[PNET_FINGERPRINT_BYTES];
     group_t tasks;
-    bool announces;       /* Provide.Enabled, and there is a DHT */
-    denylist_t *denylist; /* NULL: no rules */
-    blocks_t *local;      /* the repository's blocks without what is denied */
+    bool announces; /* Provide.Enabled, and there is a DHT */
+    denied_t *denied;
+    blocks_t *local; /* the repository's blocks without what is denied */
 };
 
 /* ── opening and closing ─────────────────────────────────────────────────────────────────────── */
@@ -94,10 +94,11 @@ err_t node_open(task_t *t, const node_options_t *o, node_t **ret)
     n->public_key = *private_key_public(repo_identity(repo));
     group_init(&n->tasks, n->sched);
     gc_add_roots(repo_gc(repo), each_held_root, n);
-    err_t e = denied_load(t, o->repo_path, &n->denylist);
-    n->local = denied_blocks_new(n->denylist, repo_blocks(repo));
-    if (!e)
+    err_t e = denied_open(t, o->repo_path, &n->denied);
+    if (!e) {
+        n->local = denied_blocks_new(n->denied, repo_blocks(repo));
         e = name_agent(n, o);
+    }
     if (!e)
         e = open_naming(n);
     if (!e && o->collects_garbage)
@@ -126,8 +127,8 @@ void node_close(task_t *t, node_t *n)
     mdns_stop(t, n->mdns);
     if (n->host)
         host_close(t, n->host);
-    denied_blocks_free(n->local, repo_blocks(n->repo));
-    denylist_free(n->denylist);
+    denied_blocks_free(n->local);
+    denied_free(n->denied);
     repo_close(t, n->repo);
     task_unshield(t);
     free(n);
@@ -235,7 +236,7 @@ static err_t start_routing(task_t *t, node_t *n, const char *wanted_type)
 
 static bool may_serve(void *arg, const peer_id_t *peer, const cid_t *cid)
 {
-    return !denylist_has_cid(((node_t *)arg)->denylist, cid);
+    return !denied_has_cid(((node_t *)arg)->denied, cid);
 }
 
 static err_t start_bitswap(task_t *t, node_t *n)
@@ -246,7 +247,7 @@ static err_t start_bitswap(task_t *t, node_t *n)
     bc.routing = n->routing;
     bc.blocks = repo_blockstore(n->repo);
     bc.is_server = config_bool(repo_config(n->repo), "Bitswap.ServerEnabled", true);
-    bc.may_serve = n->denylist ? may_serve : NULL;
+    bc.may_serve = may_serve;
     bc.arg = n;
     return bitswap_start(t, &bc, &n->bitswap);
 }
@@ -406,9 +407,14 @@ blocks_t *node_local_blocks(node_t *n)
     return n->local;
 }
 
+err_t node_watch_denylists(node_t *n)
+{
+    return group_spawn(&n->tasks, "denylists", denied_watch, n->denied, NULL);
+}
+
 err_t node_check_path(const node_t *n, bytes_t path)
 {
-    if (!n->denylist || !denylist_has_path(n->denylist, path))
+    if (!denied_has_path(n->denied, path))
         return OK;
     return fail(ERR_BLOCKED, "%.*s is blocked and cannot be provided", (int)(path.len < 200 ? path.len : 200),
                 (const char *)path.data);
@@ -419,7 +425,7 @@ err_t node_session_open(node_t *n, bool offline, node_session_t *ret)
     node_session_t s = {.blocks = n->local};
     if (n->bitswap && !offline) {
         TRY(bitswap_session_open(n->bitswap, &s.session));
-        s.blocks = denied_blocks_new(n->denylist, bitswap_session_blocks(s.session));
+        s.blocks = denied_blocks_new(n->denied, bitswap_session_blocks(s.session));
     }
     *ret = s;
     return OK;
@@ -428,7 +434,7 @@ err_t node_session_open(node_t *n, bool offline, node_session_t *ret)
 void node_session_close(node_session_t *s)
 {
     if (s->session) {
-        denied_blocks_free(s->blocks, bitswap_session_blocks(s->session));
+        denied_blocks_free(s->blocks);
         bitswap_session_close(s->session);
     }
     *s = (node_session_t){0};

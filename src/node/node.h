@@ -53,6 +53,8 @@ const uint8_t *node_swarm_fingerprint(const node_t *n);
 /* Does replication hold the root here, for this node or for another? Answered offline, too. */
 bool node_is_replicated(task_t *t, node_t *n, const cid_t *root);
 
+/* Takes changes of the denylists from now on, until the node closes. */
+MUST_CHECK err_t node_watch_denylists(node_t *n);
 /* ERR_BLOCKED when the denylists (repo/denylist.h) name this path, "/ipfs/CID/…" or "/ipns/NAME/…", decoded.
  * Blocks that they name are ERR_BLOCKED through both of the following. */
 MUST_CHECK err_t node_check_path(const node_t *n, bytes_t path);

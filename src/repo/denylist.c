@@ -293,23 +293,71 @@ static err_t skip_header(bytes_t *text)
     return OK;
 }
 
-err_t denylist_add(denylist_t *d, const char *name, bytes_t text)
+typedef struct adding {
+    denylist_t *to;
+    const char *name;
+    bytes_t text;
+    size_t rules, unread;
+    uint64_t first_unread;
+    char why[ERROR_TEXT_MAX]; /* of the first: one of a kind is enough for a person */
+    err_t e;
+} adding_t;
+
+static void note_unread(adding_t *a, err_t e, uint64_t number)
 {
-    size_t before = d->count, bad = 0;
-    err_t e = skip_header(&text);
-    if (e)
-        return fail_also(e, "%s", name);
-    for (uint64_t number = 1; text.len; number++) {
+    if (a->unread++)
+        return;
+    a->first_unread = number;
+    snprintf(a->why, sizeof a->why, "%s", error_text(e));
+}
+
+/* Any thread. */
+static void add_text(void *arg)
+{
+    adding_t *a = arg;
+    size_t before = a->to->count;
+    bytes_t text = a->text;
+    a->e = skip_header(&text);
+    if (a->e)
+        a->e = fail_also(a->e, "%s", a->name);
+    for (uint64_t number = 1; text.len && !a->e; number++) {
         bytes_t line = next_line(&text);
         if (!line.len || line.data[0] == '#' || line.data[0] == '\r')
             continue;
-        e = line.len > LINE_MAX_BYTES ? fail(ERR_LIMIT, "the line is too long") : add_rule(d, line);
-        if (e && !bad++) /* one of a kind is enough for a person */
-            log_warn("a rule of a denylist cannot be read", LOG_STR("file", name), LOG_UINT("rule", number),
-                     LOG_STR("error", error_text(e)));
+        err_t e = line.len > LINE_MAX_BYTES ? fail(ERR_LIMIT, "the line is too long") : add_rule(a->to, line);
+        if (e)
+            note_unread(a, e, number);
     }
-    log_info("denylist", LOG_STR("file", name), LOG_UINT("rules", d->count - before),
-             LOG_UINT("unread", bad));
+    a->rules = a->to->count - before;
+}
+
+static void log_added(const adding_t *a)
+{
+    if (a->unread)
+        log_warn("a rule of a denylist cannot be read", LOG_STR("file", a->name),
+                 LOG_UINT("rule", a->first_unread), LOG_STR("error", a->why));
+    log_info("denylist", LOG_STR("file", a->name), LOG_UINT("rules", a->rules),
+             LOG_UINT("unread", a->unread));
+}
+
+err_t denylist_add(denylist_t *d, const char *name, bytes_t text)
+{
+    adding_t a = {.to = d, .name = name, .text = text};
+    add_text(&a);
+    TRY(a.e);
+    log_added(&a);
+    return OK;
+}
+
+static err_t add_file(task_t *t, denylist_t *d, const char *path)
+{
+    AUTO(buf_t) text = {0};
+    buf_init(&text, DENYLIST_FILE_MAX_BYTES);
+    TRY(fs_read_file(t, path, DENYLIST_FILE_MAX_BYTES, &text));
+    adding_t a = {.to = d, .name = path, .text = buf_bytes(&text)};
+    work(t, add_text, &a); /* lists have millions of rules */
+    TRY(a.e);
+    log_added(&a);
     return OK;
 }
 
@@ -319,7 +367,8 @@ static bool is_list_name(const char *name)
     return len > 5 && !strcmp(name + len - 5, ".deny");
 }
 
-err_t denylist_add_folder(task_t *t, denylist_t *d, const char *folder)
+static err_t each_list(task_t *t, const char *folder, err_t (*visit)(task_t *, void *, const char *),
+                       void *arg)
 {
     AUTO(dir_list_t) list = {0};
     err_t e = fs_list(t, folder, &list);
@@ -327,17 +376,48 @@ err_t denylist_add_folder(task_t *t, denylist_t *d, const char *folder)
         return OK;
     TRY(e);
     for (size_t i = 0; i < list.count; i++) {
-        AUTO(buf_t) text = {0};
         char path[FILE_PATH_MAX];
         if (!is_list_name(list.names[i]))
             continue;
         if (snprintf(path, sizeof path, "%s/%s", folder, list.names[i]) >= (int)sizeof path)
             return fail(ERR_LIMIT, "the path of denylist %s is too long", list.names[i]);
-        buf_init(&text, DENYLIST_FILE_MAX_BYTES);
-        TRY(fs_read_file(t, path, DENYLIST_FILE_MAX_BYTES, &text));
-        TRY(denylist_add(d, path, buf_bytes(&text)));
+        TRY(visit(t, arg, path));
     }
     return OK;
+}
+
+static err_t visit_to_add(task_t *t, void *arg, const char *path)
+{
+    return add_file(t, arg, path);
+}
+
+err_t denylist_add_folder(task_t *t, denylist_t *d, const char *folder)
+{
+    return each_list(t, folder, visit_to_add, d);
+}
+
+static uint64_t mix(uint64_t hash, uint64_t value)
+{
+    return (hash ^ value) * 0x100000001b3u + (hash >> 29);
+}
+
+static err_t visit_to_mix(task_t *t, void *arg, const char *path)
+{
+    uint64_t *state = arg;
+    file_info_t info;
+    TRY(fs_stat(t, path, true, &info));
+    for (const char *p = path; *p; p++)
+        *state = mix(*state, (uint8_t)*p);
+    *state = mix(*state, info.size_bytes);
+    *state = mix(*state, (uint64_t)info.mtime_s);
+    *state = mix(*state, info.mtime_ns);
+    *state = mix(*state, info.inode);
+    return OK;
+}
+
+err_t denylist_folder_state(task_t *t, const char *folder, uint64_t *state)
+{
+    return each_list(t, folder, visit_to_mix, state);
 }
 
 /* ── asking ──────────────────────────────────────────────────────────────────────────────────── */

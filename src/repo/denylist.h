@@ -25,6 +25,9 @@ MUST_CHECK err_t denylist_add(denylist_t *d, const char *name, bytes_t text);
 /* Adds all files NAME.deny of a folder, in the order of their names. A folder that is not there has none; a
  * file that cannot be read is an error: what it denies would be served. */
 MUST_CHECK err_t denylist_add_folder(task_t *t, denylist_t *d, const char *folder);
+/* Mixes names, sizes, inodes and times of change of those files into *state: another number later means that
+ * they have changed. */
+MUST_CHECK err_t denylist_folder_state(task_t *t, const char *folder, uint64_t *state);
 size_t denylist_count(const denylist_t *d); /* rules */
 
 bool denylist_has_cid(const denylist_t *d, const cid_t *cid);

@@ -7,7 +7,7 @@ import socket
 import tarfile
 
 from gateway_fixtures import HOST, ask, check_answer, put_record, read_answer, roots, start
-from nodes import check, wait_until
+from nodes import check, fails, wait_until
 
 LISTED = "bafybeig6ka5mlwkl4subqhaiatalkcleo4jgnr3hqwvpmsqfca27cijp3i"
 CACHED = "bafybeib3ffl2teiqdncv3mkz4r23b5ctrwkzrrhctdbne6iboayxuxk5ui"
@@ -253,6 +253,22 @@ def test_gateway_denylists(shop):
                   ("ls", "/ipns/dnslink-dir-listing.example.org")):
         refused = node.run(*words, check_code=False)
         check(refused.returncode == 1 and b"is blocked and cannot be provided" in refused.stderr, f"{words}: {refused.stderr}")
+
+    def status_becomes(status, what):
+        wait_until(lambda: ask(node, f"/ipfs/{HELLO}").status == status, 10, what)
+
+    lists = node.repo / "denylists"
+    with open(lists / "own.deny", "a") as own:
+        own.write(f"/ipfs/{HELLO}\n")
+    status_becomes(410, "a rule at the end of a list is taken")
+    fails(node, "block", "get", HELLO, saying="is blocked")
+    (lists / "zz.deny").write_text(f"!/ipfs/{HELLO}\n")
+    status_becomes(200, "another list is taken")
+    (lists / "zz.deny").write_text("version: 7\n---\n")
+    status_becomes(200, "a list that cannot be read changes nothing")
+    for name in ("own.deny", "zz.deny"):
+        (lists / name).unlink()
+    wait_until(lambda: ask(node, f"/ipfs/{document}").status == 200, 10, "lists that are gone deny nothing")
 
 
 def test_gateway_previews(shop):
