@@ -172,7 +172,7 @@ static err_t import_entry(add_t *a, const unixfs_t *meta, dag_ref_t *ret)
     if (a->upload.kind == UPLOAD_FILE)
         return importer_add_file(a->t, a->importer, upload_source(&a->upload), meta, ret);
     AUTO(buf_t) target = {0};
-    buf_init(&target, TREE_MAX_NAME);
+    buf_init(&target, TREE_MAX_PATH);
     TRY(upload_read_all(a->t, &a->upload, &target));
     return importer_add_symlink(a->t, a->importer, buf_bytes(&target), meta, ret);
 }
@@ -189,7 +189,7 @@ static err_t add_entry(add_t *a)
     if (a->upload.kind == UPLOAD_DIR) {
         a->has_dirs = true;
         a->options.wraps |= !path.len && !a->n_roots; /* a folder without a name holds all that follows */
-        return tree_put_dir(a->tree, path, &meta);
+        return tree_put_dir(a->t, a->tree, path, &meta);
     }
     dag_ref_t ref;
     char cid[CID_TEXT_MAX];

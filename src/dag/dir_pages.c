@@ -19,9 +19,9 @@ static void free_page(dir_pages_t *p)
 void dir_pages_deinit(dir_pages_t *p)
 {
     free_page(p);
-    run_reader_deinit(&p->merged);
     entry_runs_free(p->runs);
     p->runs = NULL;
+    p->merged = NULL;
     p->has_read = true;
 }
 
@@ -68,40 +68,43 @@ static void clear_page(dir_pages_t *p)
     buf_clear(&p->room);
 }
 
+static int by_name(const run_entry_t *a, const run_entry_t *b)
+{
+    return bytes_compare(a->key, b->key);
+}
+
+static err_t spill_entry(task_t *t, dir_pages_t *p, const dir_entry_t *e, buf_t *value)
+{
+    dag_ref_t ref = {.cid = e->cid, .tsize = e->tsize};
+    if (e->name.len > RUNS_KEY_MAX)
+        return fail(ERR_LIMIT, "an entry of a large folder has a name of %zu bytes: at most %d", e->name.len,
+                    RUNS_KEY_MAX);
+    buf_clear(value);
+    TRY(run_value_put_ref(&ref, value));
+    return entry_runs_add(t, p->runs, &(run_entry_t){.key = e->name, .value = buf_bytes(value)});
+}
+
 /* What is in memory becomes a run. */
 static err_t spill(task_t *t, dir_pages_t *p)
 {
+    AUTO(buf_t) value = {0};
+    buf_init(&value, RUNS_VALUE_MAX);
     if (!p->runs)
-        p->runs = entry_runs_new(p->folder);
+        p->runs = entry_runs_new(p->folder, by_name);
     sort(p);
     for (size_t i = 0; i < p->count; i++) {
         dir_entry_t e = dir_pages_get(p, i);
-        run_entry_t entry = {.name = e.name, .ref = {.cid = e.cid, .tsize = e.tsize}};
-        if (e.name.len > RUNS_NAME_MAX)
-            return fail(ERR_LIMIT, "an entry of a large folder has a name of %zu bytes: at most %d",
-                        e.name.len, RUNS_NAME_MAX);
-        TRY(entry_runs_add(t, p->runs, &entry));
+        TRY(spill_entry(t, p, &e, &value));
     }
     clear_page(p);
     return entry_runs_end(t, p->runs);
-}
-
-static err_t note_end(void *arg, const run_entry_t *e, uint64_t offset, uint64_t end)
-{
-    dir_pages_t *p = arg;
-    if (!p->merged_end)
-        run_reader_init(&p->merged, p->runs, offset, end);
-    p->merged_end = end;
-    return OK;
 }
 
 static err_t merge(task_t *t, dir_pages_t *p)
 {
     TRY(spill(t, p));
     free_page(p);
-    TRY(entry_runs_finish(t, p->runs, note_end, p));
-    p->merged.end = p->merged_end;
-    return run_reader_next(t, &p->merged);
+    return entry_runs_next(t, p->runs, &p->merged);
 }
 
 static err_t read_all(task_t *t, dir_pages_t *p)
@@ -127,11 +130,12 @@ static err_t read_all(task_t *t, dir_pages_t *p)
 
 static err_t read_page(task_t *t, dir_pages_t *p)
 {
-    while (p->merged.has && !is_full(p)) {
-        const run_entry_t *e = &p->merged.entry;
-        dir_entry_t entry = {.name = e->name, .cid = e->ref.cid, .tsize = e->ref.tsize};
+    while (p->merged && !is_full(p)) {
+        dag_ref_t ref;
+        TRY(run_value_get_ref(p->merged->value, &ref));
+        dir_entry_t entry = {.name = p->merged->key, .cid = ref.cid, .tsize = ref.tsize};
         TRY(keep(p, &entry));
-        TRY(run_reader_next(t, &p->merged));
+        TRY(entry_runs_next(t, p->runs, &p->merged));
     }
     return OK;
 }

@@ -1,6 +1,6 @@
 /* dir_pages: the entries of a directory in the order of their names, in bounded memory: page by page. The
  * directory is read once. Of a sharded one with more entries than a page holds they go to a temporary file,
- * in sorted runs that are merged (entry_runs.h); names there are at most RUNS_NAME_MAX. */
+ * in sorted runs that are merged (entry_runs.h); names there are at most RUNS_KEY_MAX. */
 #ifndef DAG_DIR_PAGES_H
 #define DAG_DIR_PAGES_H
 #include "dag/dir_reader.h"
@@ -23,9 +23,8 @@ typedef struct dir_pages {
     size_t count, cap;
     buf_t room;
     bool has_read;
-    entry_runs_t *runs;  /* NULL: all is on the one page */
-    uint64_t merged_end; /* of the run that all became */
-    run_reader_t merged;
+    entry_runs_t *runs;        /* NULL: all is on the one page */
+    const run_entry_t *merged; /* the next of all in the runs; NULL: the end */
 } dir_pages_t;
 
 /* folder: for the temporary file. max_bytes: of one page, in memory; at least one entry is given anyway. */

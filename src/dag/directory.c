@@ -1,5 +1,6 @@
 #include "dag/directory.h"
 #include "codec/dag_pb.h"
+#include "dag/dir_sharder.h"
 #include "dag/hamt.h"
 #include <stdlib.h>
 
@@ -132,144 +133,31 @@ err_t directory_write_shard(task_t *t, node_writer_t *nw, const shard_link_t *li
     return OK;
 }
 
-/* ── sharded ─────────────────────────────────────────────────────────────────────────────────── */
-typedef struct entry {
-    bool is_there;
-    uint64_t hash;
-    buf_t name;
-    dag_ref_t ref;
-} entry_t;
-typedef struct sharder {
-    node_writer_t *nw;
-    dir_source_t source;
-    entry_t now, next;
-} sharder_t;
-typedef struct shard {
-    shard_link_t *links;
-    size_t count, cap;
-    buf_t names; /* of the links that have one, one after the other */
-} shard_t;
-
-static err_t advance(task_t *t, sharder_t *s)
-{
-    entry_t used = s->now;
-    dir_item_t item;
-    dag_ref_t room;
-    s->now = s->next;
-    s->next = used;
-    TRY(s->source.next(t, s->source.arg, &item, &s->next.is_there));
-    if (!s->next.is_there)
-        return OK;
-    s->next.hash = item.hash;
-    s->next.ref = *ref_of(&item, &room);
-    buf_clear(&s->next.name);
-    return buf_append(&s->next.name, item.name);
-}
-
-/* Do both stand below the same shard of this depth? */
-static bool share_shard(uint64_t a, uint64_t b, uint64_t fanout, size_t depth)
-{
-    unsigned bits = hamt_bits(fanout) * (unsigned)depth;
-    return !bits || a >> (64 - bits) == b >> (64 - bits);
-}
-
-static void push_link(shard_t *shard, const shard_link_t *link)
-{
-    if (shard->count == shard->cap) {
-        shard->cap = shard->cap ? 2 * shard->cap : 8;
-        shard->links = xrealloc(shard->links, shard->cap * sizeof *shard->links);
-    }
-    shard->links[shard->count++] = *link;
-}
-
-static err_t write_shard(task_t *t, sharder_t *s, size_t depth, const unixfs_t *meta, dag_ref_t *ret_ref);
-
-/* Takes all entries that share their first `depth` slots with the one that is due. */
-static err_t fill_shard(task_t *t, sharder_t *s, size_t depth, shard_t *shard)
-{
-    uint64_t fanout = s->nw->options->shard_fanout, first = s->now.hash;
-    if (depth == hamt_max_depth(fanout))
-        return fail(ERR_LIMIT, "directory shard: too many names with the same hash");
-    while (s->now.is_there && share_shard(s->now.hash, first, fanout, depth)) {
-        shard_link_t link = {.slot = hamt_slot(s->now.hash, fanout, depth)};
-        if (s->next.is_there && share_shard(s->now.hash, s->next.hash, fanout, depth + 1)) {
-            TRY(write_shard(t, s, depth + 1, NULL, &link.ref));
-        } else {
-            link.ref = s->now.ref;
-            link.name.len = s->now.name.len;
-            TRY(buf_append(&shard->names, buf_bytes(&s->now.name)));
-            TRY(advance(t, s));
-        }
-        push_link(shard, &link);
-    }
-    return OK;
-}
-
-/* Recursion ends where the hash does: 21 levels at most; the links of a level are on the heap. */
-static err_t write_shard(task_t *t, sharder_t *s, size_t depth, const unixfs_t *meta, dag_ref_t *ret_ref)
-{
-    shard_t shard = {0};
-    buf_init(&shard.names, BLOCK_MAX_BYTES);
-    err_t e = fill_shard(t, s, depth, &shard);
-    for (size_t i = 0, at = 0; i < shard.count && !e; at += shard.links[i++].name.len)
-        shard.links[i].name = bytes_slice(buf_bytes(&shard.names), at, shard.links[i].name.len);
-    if (!e)
-        e = directory_write_shard(t, s->nw, shard.links, shard.count, meta, ret_ref);
-    buf_deinit(&shard.names);
-    free(shard.links);
-    return e;
-}
-
-err_t directory_write_sharded(task_t *t, node_writer_t *nw, dir_source_t source, const unixfs_t *meta,
-                              dag_ref_t *ret_ref)
-{
-    sharder_t s = {.nw = nw, .source = source};
-    buf_init(&s.now.name, BLOCK_MAX_BYTES);
-    buf_init(&s.next.name, BLOCK_MAX_BYTES);
-    err_t e = advance(t, &s);
-    if (!e)
-        e = advance(t, &s);
-    if (!e)
-        e = write_shard(t, &s, 0, meta, ret_ref);
-    buf_deinit(&s.now.name);
-    buf_deinit(&s.next.name);
-    return e;
-}
-
 /* ── from a list ─────────────────────────────────────────────────────────────────────────────── */
-typedef struct item_list {
-    const dir_item_t *items;
-    size_t left;
-} item_list_t;
-
-static err_t next_item(task_t *t, void *arg, dir_item_t *ret_item, bool *ret_has)
+static err_t write_sharded(task_t *t, node_writer_t *nw, dir_item_t *items, size_t n, const unixfs_t *meta,
+                           dag_ref_t *ret_ref)
 {
-    item_list_t *l = arg;
-    *ret_has = l->left > 0;
-    if (l->left) {
-        *ret_item = *l->items++;
-        l->left--;
-    }
-    return OK;
-}
-
-void directory_sort_by_hash(dir_item_t *items, size_t n)
-{
+    dag_ref_t room;
+    err_t e = OK;
     for (size_t i = 0; i < n; i++)
         items[i].hash = hamt_hash(items[i].name);
     if (n)
         qsort(items, n, sizeof *items, compare_hashes);
+    dir_sharder_t *s = dir_sharder_new(nw);
+    for (size_t i = 0; i < n && !e; i++)
+        e = dir_sharder_add(t, s, items[i].name, items[i].hash, ref_of(&items[i], &room));
+    if (!e)
+        e = dir_sharder_end(t, s, meta, ret_ref);
+    dir_sharder_free(s);
+    return e;
 }
 
 err_t directory_write(task_t *t, node_writer_t *nw, dir_item_t *items, size_t n, const unixfs_t *meta,
                       dag_ref_t *ret_ref)
 {
-    if (!directory_is_sharded(nw->options, items, n, meta)) {
-        if (n)
-            qsort(items, n, sizeof *items, compare_names);
-        return directory_write_basic(t, nw, items, n, meta, ret_ref);
-    }
-    directory_sort_by_hash(items, n);
-    item_list_t list = {items, n};
-    return directory_write_sharded(t, nw, (dir_source_t){next_item, &list}, meta, ret_ref);
+    if (directory_is_sharded(nw->options, items, n, meta))
+        return write_sharded(t, nw, items, n, meta, ret_ref);
+    if (n)
+        qsort(items, n, sizeof *items, compare_names);
+    return directory_write_basic(t, nw, items, n, meta, ret_ref);
 }

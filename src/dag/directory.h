@@ -8,7 +8,7 @@ typedef struct dir_item {
     bytes_t name;         /* borrowed */
     const dag_ref_t *ref; /* borrowed; NULL: packed has it */
     const packed_ref_t *packed;
-    uint64_t hash; /* set by directory_sort_by_hash */
+    uint64_t hash; /* set where they are sorted by it */
 } dir_item_t;
 
 /* What an entry, and a directory without entries, count under a rule. */
@@ -21,17 +21,6 @@ bool directory_is_sharded(const import_options_t *o, const dir_item_t *items, si
 /* Sorts `items`. meta: mode and mtime, may be NULL. ret_ref: tsize of all below, size 0. */
 MUST_CHECK err_t directory_write(task_t *t, node_writer_t *w, dir_item_t *items, size_t n,
                                  const unixfs_t *meta, dag_ref_t *ret_ref);
-
-/* Entries with their hashes, in the order of these; what an item borrows stays until the next call. At the
- * end, which may be asked for again, *ret_has is false. */
-typedef struct dir_source {
-    err_t (*next)(task_t *t, void *arg, dir_item_t *ret_item, bool *ret_has);
-    void *arg;
-} dir_source_t;
-void directory_sort_by_hash(dir_item_t *items, size_t n);
-/* A HAMT, from its leaves up: in memory are the shards of one path. Names are unique. */
-MUST_CHECK err_t directory_write_sharded(task_t *t, node_writer_t *w, dir_source_t source,
-                                         const unixfs_t *meta, dag_ref_t *ret_ref);
 
 /* ── single nodes, for those who know which one they need ────────────────────────────────────── */
 /* A basic directory; items are in order. */

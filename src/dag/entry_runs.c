@@ -8,7 +8,7 @@
 enum {
     READ_BYTES = 32 << 10, /* of each run that is merged */
     WRITE_BYTES = 128 << 10,
-    ENTRY_MAX_BYTES = 16 + 4 * UVARINT_MAX_BYTES + RUNS_NAME_MAX + CID_BINARY_MAX,
+    ENTRY_MAX_BYTES = 8 + 2 * UVARINT_MAX_BYTES + RUNS_KEY_MAX + RUNS_VALUE_MAX,
     MAX_LEVELS = 8,
     MAX_RUNS = MAX_LEVELS * RUNS_FAN_IN,
 };
@@ -17,39 +17,73 @@ typedef struct run {
     uint64_t at, end;
     unsigned level; /* how often its entries were merged */
 } run_t;
+/* Reads a run. */
+typedef struct run_reader {
+    entry_runs_t *runs; /* borrowed */
+    uint64_t at, end;   /* of what is not in memory yet */
+    buf_t buf;
+    size_t used;
+    run_entry_t entry; /* borrows from buf until the next call */
+    bool has;          /* false: the end was reached */
+} run_reader_t;
 struct entry_runs {
     const char *folder;
+    run_order_fn order;
     file_t *file;
     run_t runs[MAX_RUNS + 1]; /* older ones first */
     size_t count;
     uint64_t begin, written; /* of the run that is being written, and of the file */
     buf_t pending;           /* written by and by */
+    run_reader_t *readers;   /* of the runs that are being merged */
+    size_t n_readers;
+    run_reader_t *given; /* whose entry was given last */
+    bool is_reading;     /* nothing is written any more */
 };
 
-entry_runs_t *entry_runs_new(const char *folder)
+entry_runs_t *entry_runs_new(const char *folder, run_order_fn order)
 {
     entry_runs_t *r = xcalloc(1, sizeof *r);
     r->folder = folder;
+    r->order = order;
     buf_init(&r->pending, WRITE_BYTES + ENTRY_MAX_BYTES);
     return r;
+}
+
+static void end_merge(entry_runs_t *r)
+{
+    for (size_t i = 0; i < r->n_readers; i++)
+        buf_deinit(&r->readers[i].buf);
+    free(r->readers);
+    r->readers = r->given = NULL;
+    r->n_readers = 0;
 }
 
 void entry_runs_free(entry_runs_t *r)
 {
     if (!r)
         return;
+    end_merge(r);
     file_close(r->file);
     buf_deinit(&r->pending);
     free(r);
 }
 
-int run_entry_compare(const run_entry_t *a, const run_entry_t *b)
+err_t run_value_put_ref(const dag_ref_t *ref, buf_t *out)
 {
-    if (a->dir != b->dir)
-        return a->dir < b->dir ? -1 : 1;
-    if (a->hash != b->hash)
-        return a->hash < b->hash ? -1 : 1;
-    return bytes_compare(a->name, b->name);
+    uint8_t cid[CID_BINARY_MAX];
+    writer_t w = writer_to(out);
+    write_uvarint(&w, ref->tsize);
+    write_length_prefixed(&w, bytes_of(cid, cid_encode(&ref->cid, cid)));
+    return w.err;
+}
+
+err_t run_value_get_ref(bytes_t value, dag_ref_t *ret)
+{
+    reader_t r = reader_of(value);
+    *ret = (dag_ref_t){.tsize = read_uvarint(&r)};
+    bytes_t cid = read_length_prefixed(&r, CID_BINARY_MAX);
+    TRY(r.err);
+    return cid_decode(cid, &ret->cid);
 }
 
 /* ── the file ────────────────────────────────────────────────────────────────────────────────── */
@@ -84,30 +118,16 @@ static err_t flush(task_t *t, entry_runs_t *r)
 
 err_t entry_runs_add(task_t *t, entry_runs_t *r, const run_entry_t *e)
 {
-    uint8_t cid[CID_BINARY_MAX];
-    assert(e->name.len <= RUNS_NAME_MAX);
+    assert(e->key.len <= RUNS_KEY_MAX && e->value.len <= RUNS_VALUE_MAX && !r->is_reading);
     writer_t w = writer_to(&r->pending);
-    write_u64le(&w, e->dir);
     write_u64le(&w, e->hash);
-    write_length_prefixed(&w, e->name);
-    write_uvarint(&w, e->ref.tsize);
-    write_length_prefixed(&w, bytes_of(cid, cid_encode(&e->ref.cid, cid)));
+    write_length_prefixed(&w, e->key);
+    write_length_prefixed(&w, e->value);
     TRY(w.err);
     return r->pending.len >= WRITE_BYTES ? flush(t, r) : OK;
 }
 
 /* ── reading ─────────────────────────────────────────────────────────────────────────────────── */
-void run_reader_init(run_reader_t *d, entry_runs_t *r, uint64_t at, uint64_t end)
-{
-    *d = (run_reader_t){.runs = r, .at = at, .end = end};
-    buf_init(&d->buf, READ_BYTES);
-}
-
-void run_reader_deinit(run_reader_t *d)
-{
-    buf_deinit(&d->buf);
-}
-
 static err_t fill(task_t *t, run_reader_t *d)
 {
     buf_consume(&d->buf, d->used);
@@ -122,7 +142,7 @@ static err_t fill(task_t *t, run_reader_t *d)
     return OK;
 }
 
-err_t run_reader_next(task_t *t, run_reader_t *d)
+static err_t reader_next(task_t *t, run_reader_t *d)
 {
     if (d->at < d->end && d->buf.len - d->used < ENTRY_MAX_BYTES)
         TRY(fill(t, d));
@@ -130,12 +150,10 @@ err_t run_reader_next(task_t *t, run_reader_t *d)
     if (!d->has)
         return OK;
     reader_t r = reader_of(bytes_slice(buf_bytes(&d->buf), d->used, d->buf.len));
-    d->entry.dir = read_u64le(&r);
     d->entry.hash = read_u64le(&r);
-    d->entry.name = read_length_prefixed(&r, RUNS_NAME_MAX);
-    d->entry.ref.tsize = read_uvarint(&r);
-    bytes_t cid = read_length_prefixed(&r, CID_BINARY_MAX);
-    if (r.err || cid_decode(cid, &d->entry.ref.cid))
+    d->entry.key = read_length_prefixed(&r, RUNS_KEY_MAX);
+    d->entry.value = read_length_prefixed(&r, RUNS_VALUE_MAX);
+    if (r.err)
         return named(d->runs, fail(ERR_CORRUPT, "it holds what was not written"));
     d->used = d->buf.len - reader_left(&r);
     return OK;
@@ -143,53 +161,70 @@ err_t run_reader_next(task_t *t, run_reader_t *d)
 
 /* ── merging ─────────────────────────────────────────────────────────────────────────────────── */
 
+/* The runs from `first` on are read together. */
+static err_t begin_merge(task_t *t, entry_runs_t *r, size_t first)
+{
+    r->n_readers = r->count - first;
+    r->readers = xcalloc(r->n_readers ? r->n_readers : 1, sizeof *r->readers);
+    for (size_t i = 0; i < r->n_readers; i++) {
+        const run_t *run = &r->runs[first + i];
+        r->readers[i] = (run_reader_t){.runs = r, .at = run->at, .end = run->end};
+        buf_init(&r->readers[i].buf, READ_BYTES);
+    }
+    for (size_t i = 0; i < r->n_readers; i++)
+        TRY(reader_next(t, &r->readers[i]));
+    return OK;
+}
+
 /* The reader with the least entry, of equal ones the last; NULL when all have ended. */
-static run_reader_t *least(run_reader_t *readers, size_t n)
+static run_reader_t *least(const entry_runs_t *r)
 {
     run_reader_t *found = NULL;
-    for (size_t i = 0; i < n; i++)
-        if (readers[i].has && (!found || run_entry_compare(&readers[i].entry, &found->entry) <= 0))
-            found = &readers[i];
+    for (size_t i = 0; i < r->n_readers; i++)
+        if (r->readers[i].has && (!found || r->order(&r->readers[i].entry, &found->entry) <= 0))
+            found = &r->readers[i];
     return found;
 }
 
-/* The others that stand at the same name move on with it. */
-static err_t move_on(task_t *t, run_reader_t *readers, size_t n, run_reader_t *from)
+/* The others that stand at the same entry move on with it. */
+static err_t move_on(task_t *t, entry_runs_t *r)
 {
-    for (size_t i = 0; i < n; i++)
-        if (&readers[i] != from && readers[i].has && !run_entry_compare(&readers[i].entry, &from->entry))
-            TRY(run_reader_next(t, &readers[i]));
-    return run_reader_next(t, from);
+    run_reader_t *from = r->given;
+    if (!from)
+        return OK;
+    for (run_reader_t *d = r->readers; d < from; d++)
+        if (d->has && !r->order(&d->entry, &from->entry))
+            TRY(reader_next(t, d));
+    return reader_next(t, from);
 }
 
-static err_t merge_readers(task_t *t, entry_runs_t *r, run_reader_t *readers, size_t n, entry_runs_fn each,
-                           void *arg)
+static err_t next_merged(task_t *t, entry_runs_t *r, const run_entry_t **ret_entry)
 {
-    for (size_t i = 0; i < n; i++)
-        TRY(run_reader_next(t, &readers[i]));
-    for (run_reader_t *from; (from = least(readers, n));) {
-        uint64_t offset = r->written + r->pending.len;
-        TRY(entry_runs_add(t, r, &from->entry));
-        if (each)
-            TRY(each(arg, &from->entry, offset, r->written + r->pending.len));
-        TRY(move_on(t, readers, n, from));
+    TRY(move_on(t, r));
+    r->given = least(r);
+    *ret_entry = r->given ? &r->given->entry : NULL;
+    return OK;
+}
+
+static err_t write_merged(task_t *t, entry_runs_t *r, size_t first)
+{
+    const run_entry_t *entry;
+    TRY(begin_merge(t, r, first));
+    for (;;) {
+        TRY(next_merged(t, r, &entry));
+        if (!entry)
+            return flush(t, r);
+        TRY(entry_runs_add(t, r, entry));
     }
-    return flush(t, r);
 }
 
 /* The runs from `first` on become one. */
-static err_t merge(task_t *t, entry_runs_t *r, size_t first, entry_runs_fn each, void *arg)
+static err_t merge(task_t *t, entry_runs_t *r, size_t first)
 {
-    size_t n = r->count - first;
     run_t merged = {.at = r->written, .level = r->runs[first].level + 1};
     uint64_t old = r->runs[first].at;
-    run_reader_t *readers = xcalloc(n, sizeof *readers);
-    for (size_t i = 0; i < n; i++)
-        run_reader_init(&readers[i], r, r->runs[first + i].at, r->runs[first + i].end);
-    err_t e = merge_readers(t, r, readers, n, each, arg);
-    for (size_t i = 0; i < n; i++)
-        run_reader_deinit(&readers[i]);
-    free(readers);
+    err_t e = write_merged(t, r, first);
+    end_merge(r);
     TRY(e);
     merged.end = r->begin = r->written;
     r->runs[first] = merged;
@@ -208,14 +243,19 @@ err_t entry_runs_end(task_t *t, entry_runs_t *r)
     r->runs[r->count++] = (run_t){.at = r->begin, .end = r->written};
     r->begin = r->written;
     while (r->count >= RUNS_FAN_IN && r->runs[r->count - RUNS_FAN_IN].level == r->runs[r->count - 1].level)
-        TRY(merge(t, r, r->count - RUNS_FAN_IN, NULL, NULL));
+        TRY(merge(t, r, r->count - RUNS_FAN_IN));
     return OK;
 }
 
-err_t entry_runs_finish(task_t *t, entry_runs_t *r, entry_runs_fn each, void *arg)
+err_t entry_runs_next(task_t *t, entry_runs_t *r, const run_entry_t **ret_entry)
 {
-    TRY(entry_runs_end(t, r));
-    while (r->count > RUNS_FAN_IN)
-        TRY(merge(t, r, r->count - RUNS_FAN_IN, NULL, NULL));
-    return r->count ? merge(t, r, 0, each, arg) : OK;
+    if (!r->is_reading) {
+        TRY(entry_runs_end(t, r));
+        while (r->count > RUNS_FAN_IN)
+            TRY(merge(t, r, r->count - RUNS_FAN_IN));
+        r->is_reading = true;
+        buf_deinit(&r->pending);
+        TRY(begin_merge(t, r, 0));
+    }
+    return next_merged(t, r, ret_entry);
 }

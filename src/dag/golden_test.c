@@ -306,7 +306,7 @@ static err_t add_entry(run_t *r, const inputs_entry_t *entry, tree_t *tree, cons
     TRY(buf_append(&path, entry->path));
     dag_ref_t ref;
     if (entry->kind == INPUTS_DIR)
-        return tree_put_dir(tree, buf_bytes(&path), &meta);
+        return tree_put_dir(r->t, tree, buf_bytes(&path), &meta);
     if (entry->kind == INPUTS_SYMLINK)
         TRY(importer_add_symlink(r->t, r->importer, bytes_str(entry->target), &meta, &ref));
     else

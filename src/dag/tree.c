@@ -1,91 +1,59 @@
 #include "dag/tree.h"
-#include "base/list.h"
 #include "base/map.h"
+#include "dag/dir_builder.h"
 #include "dag/hamt.h"
-#include "dag/spilled_dir.h"
+#include "dag/tree_entry.h"
 #include <stdlib.h>
 
-typedef struct tree_dir tree_dir_t;
-typedef struct tree_entry {
-    tree_dir_t *dir;    /* NULL: a file or symlink */
-    packed_ref_t *file; /* NULL: a directory */
-    tree_dir_t *above;
-    list_t held; /* a file: in the tree's list of those in memory */
-    size_t name_len;
-    uint8_t name[];
-} tree_entry_t;
-struct tree_dir {
-    map_t entries; /* name -> tree_entry_t */
-    size_t index;  /* in the tree's list of directories */
-    unixfs_t meta;
-    dag_ref_t ref; /* once it is written */
-    bool has_spilled;
-    spilled_dir_t spilled; /* known once all are merged */
-};
+/* An entry in memory: its path, then its value. */
+typedef struct held {
+    uint32_t path_len, value_len;
+    uint8_t bytes[];
+} held_t;
 struct tree {
-    tree_dir_t *root;
-    tree_dir_t **dirs;
-    size_t n_dirs, dirs_cap;
-    size_t count;
+    map_t held; /* path -> held_t; what stands above one is there, too */
+    size_t held_bytes, max_held, count;
     bool omits_empty;
     const char *folder;
     entry_runs_t *runs; /* NULL: all is in memory */
-    list_t held;        /* files in memory */
-    size_t n_held, held_bytes, max_held;
-    shard_rule_t rule; /* while it is written */
+    run_entry_t *list;  /* of what is held, in order, while it is gone through */
+    buf_t value;
 };
-
-static tree_dir_t *dir_new(tree_t *tr)
-{
-    tree_dir_t *d = xcalloc(1, sizeof *d);
-    map_init(&d->entries, TREE_MAX_ENTRIES);
-    if (tr->n_dirs == tr->dirs_cap) {
-        tr->dirs_cap = tr->dirs_cap ? 2 * tr->dirs_cap : 8;
-        tr->dirs = xrealloc(tr->dirs, tr->dirs_cap * sizeof *tr->dirs);
-    }
-    d->index = tr->n_dirs;
-    tr->dirs[tr->n_dirs++] = d;
-    return d;
-}
-
-/* Recursion is bounded by TREE_MAX_DEPTH; frames are small. */
-static void dir_free(tree_dir_t *d)
-{
-    void *value;
-    if (!d)
-        return;
-    for (size_t i = 0; map_next(&d->entries, &i, NULL, &value);) {
-        dir_free(((tree_entry_t *)value)->dir);
-        free(((tree_entry_t *)value)->file);
-        free(value);
-    }
-    map_deinit(&d->entries);
-    free(d);
-}
 
 tree_t *tree_new(const char *folder)
 {
     tree_t *tr = xcalloc(1, sizeof *tr);
     tr->folder = folder;
-    tr->max_held = TREE_HELD_FILES;
-    list_init(&tr->held);
-    tr->root = dir_new(tr);
+    tr->max_held = TREE_HELD_ENTRIES;
+    map_init(&tr->held, TREE_MAX_ENTRIES);
+    buf_init(&tr->value, RUNS_VALUE_MAX);
     return tr;
 }
 
-void tree_set_held_files(tree_t *tr, size_t count)
+static void forget_held(tree_t *tr)
 {
-    tr->max_held = count;
+    void *value;
+    for (size_t i = 0; map_next(&tr->held, &i, NULL, &value);)
+        free(value);
+    map_deinit(&tr->held);
+    free(tr->list);
+    tr->list = NULL;
+    tr->held_bytes = 0;
 }
 
 void tree_free(tree_t *tr)
 {
     if (!tr)
         return;
-    dir_free(tr->root);
+    forget_held(tr);
     entry_runs_free(tr->runs);
-    free(tr->dirs);
+    buf_deinit(&tr->value);
     free(tr);
+}
+
+void tree_set_held(tree_t *tr, size_t count)
+{
+    tr->max_held = count;
 }
 
 size_t tree_count(const tree_t *tr)
@@ -98,261 +66,306 @@ void tree_omit_empty_dirs(tree_t *tr)
     tr->omits_empty = true;
 }
 
-static bool is_omitted(const tree_t *tr, const tree_entry_t *entry)
+/* ── what is held ────────────────────────────────────────────────────────────────────────────── */
+static run_entry_t entry_of(const held_t *h)
 {
-    const tree_dir_t *d = entry->dir;
-    return tr->omits_empty && d && !map_count(&d->entries) && !d->has_spilled;
+    bytes_t path = bytes_of(h->bytes, h->path_len);
+    return (run_entry_t){.key = path, .value = bytes_of(h->bytes + h->path_len, h->value_len)};
 }
 
-static err_t check_name(bytes_t name)
+static tree_kind_t kind_of(const held_t *h)
 {
-    if (!name.len || bytes_equal(name, BYTES_LIT(".")) || bytes_equal(name, BYTES_LIT("..")) ||
-        memchr(name.data, 0, name.len))
-        return fail(ERR_INVALID, "a path with an empty name, \".\" or \"..\" cannot be added");
-    if (name.len > TREE_MAX_NAME)
-        return fail(ERR_LIMIT, "a file name of %zu bytes: at most %d", name.len, TREE_MAX_NAME);
-    return OK;
+    return h->value_len ? (tree_kind_t)h->bytes[h->path_len] : TREE_IMPLICIT;
 }
 
-static err_t entry_add(tree_t *tr, tree_dir_t *d, bytes_t name, tree_entry_t **ret)
+static err_t hold(tree_t *tr, bytes_t path, bytes_t value)
 {
-    TRY(check_name(name));
-    if (tr->count >= TREE_MAX_ENTRIES)
-        return fail(ERR_LIMIT, "more than %u files and directories in one add", TREE_MAX_ENTRIES);
-    tree_entry_t *entry = xcalloc(1, sizeof *entry + name.len);
-    entry->above = d;
-    entry->name_len = name.len;
-    memcpy(entry->name, name.data, name.len);
-    err_t e = map_put(&d->entries, name, entry, NULL);
+    void *old = NULL;
+    held_t *h = xcalloc(1, sizeof *h + path.len + value.len);
+    h->path_len = (uint32_t)path.len;
+    h->value_len = (uint32_t)value.len;
+    memcpy(h->bytes, path.data, path.len);
+    if (value.len)
+        memcpy(h->bytes + path.len, value.data, value.len);
+    err_t e = map_put(&tr->held, path, h, &old);
     if (e) {
-        free(entry);
+        free(h);
         return e;
     }
-    tr->count++;
-    *ret = entry;
+    free(old);
+    tr->held_bytes += sizeof *h + 2 * path.len + value.len;
     return OK;
 }
 
-static err_t make_dir(tree_t *tr, tree_entry_t *entry)
+static int compare_entries(const void *a, const void *b)
 {
-    if (tr->n_dirs > TREE_MAX_DIRS)
-        return fail(ERR_LIMIT, "more than %u directories in one add", TREE_MAX_DIRS);
-    entry->dir = dir_new(tr);
-    return OK;
+    return tree_entry_order(a, b);
 }
 
-/* The entry of a path, made with all directories above it when it is not there. */
-static err_t entry_at(tree_t *tr, bytes_t path, tree_entry_t **ret)
+/* Fills tr->list; returns how many. */
+static size_t sort_held(tree_t *tr)
 {
-    tree_dir_t *d = tr->root;
-    for (size_t depth = 0;; depth++) {
-        const uint8_t *slash = path.len ? memchr(path.data, '/', path.len) : NULL;
-        bytes_t name = bytes_slice(path, 0, slash ? (size_t)(slash - path.data) : path.len);
-        if (depth >= TREE_MAX_DEPTH)
-            return fail(ERR_LIMIT, "a path of more than %d directories", TREE_MAX_DEPTH);
-        tree_entry_t *entry = map_get(&d->entries, name);
-        bool is_new = !entry;
-        if (is_new)
-            TRY(entry_add(tr, d, name, &entry));
-        if (!slash) {
-            *ret = entry;
-            return OK;
-        }
-        if (is_new)
-            TRY(make_dir(tr, entry));
-        if (!entry->dir)
-            return fail(ERR_INVALID, "a file stands where the path needs a directory");
-        d = entry->dir;
-        path = bytes_slice(path, name.len + 1, path.len);
-    }
-}
-
-/* ── files over the bound ────────────────────────────────────────────────────────────────────── */
-typedef struct to_spill {
-    run_entry_t key; /* without the reference */
-    tree_entry_t *entry;
-} to_spill_t;
-
-static int compare_to_spill(const void *a, const void *b)
-{
-    return run_entry_compare(&((const to_spill_t *)a)->key, &((const to_spill_t *)b)->key);
-}
-
-static to_spill_t *sort_held(const tree_t *tr)
-{
-    to_spill_t *list = xcalloc(tr->n_held, sizeof *list);
     size_t n = 0;
-    LIST_EACH (entry, &tr->held, tree_entry_t, held) {
-        bytes_t name = bytes_of(entry->name, entry->name_len);
-        list[n++] = (to_spill_t){{entry->above->index, hamt_hash(name), name, {{0}, 0, 0}}, entry};
+    void *value;
+    tr->list = xcalloc(map_count(&tr->held) + 1, sizeof *tr->list);
+    for (size_t i = 0; map_next(&tr->held, &i, NULL, &value);) {
+        if (kind_of(value) == TREE_IMPLICIT)
+            continue;
+        tr->list[n] = entry_of(value);
+        tr->list[n].hash = hamt_hash(tree_path_name(tr->list[n].key));
+        n++;
     }
-    assert(n == tr->n_held);
-    qsort(list, n, sizeof *list, compare_to_spill);
-    return list;
+    if (n > 1)
+        qsort(tr->list, n, sizeof *tr->list, compare_entries);
+    return n;
 }
 
-static void entry_drop(tree_t *tr, tree_entry_t *entry)
-{
-    tree_dir_t *d = entry->above;
-    map_remove(&d->entries, bytes_of(entry->name, entry->name_len));
-    if (!map_count(&d->entries))
-        map_deinit(&d->entries);
-    d->has_spilled = true;
-    list_remove(&entry->held);
-    free(entry->file);
-    free(entry);
-}
-
-/* All files that are in memory become a run. */
+/* All that is held becomes a run. */
 static err_t spill(task_t *t, tree_t *tr)
 {
-    if (!tr->n_held)
-        return OK;
     if (!tr->runs)
-        tr->runs = entry_runs_new(tr->folder);
-    to_spill_t *list = sort_held(tr);
+        tr->runs = entry_runs_new(tr->folder, tree_entry_order);
+    size_t n = sort_held(tr);
     err_t e = OK;
-    for (size_t i = 0; i < tr->n_held && !e; i++) {
-        packed_ref_get(list[i].entry->file, &list[i].key.ref);
-        e = entry_runs_add(t, tr->runs, &list[i].key);
-    }
+    for (size_t i = 0; i < n && !e; i++)
+        e = entry_runs_add(t, tr->runs, &tr->list[i]);
     if (!e)
         e = entry_runs_end(t, tr->runs);
-    for (size_t i = 0; i < tr->n_held && !e; i++)
-        entry_drop(tr, list[i].entry);
-    free(list);
     if (!e)
-        tr->n_held = tr->held_bytes = 0;
+        forget_held(tr);
     return e;
 }
 
-static err_t note_spilled(void *arg, const run_entry_t *e, uint64_t offset, uint64_t end)
+/* ── putting ─────────────────────────────────────────────────────────────────────────────────── */
+static err_t check_path(bytes_t path)
 {
-    tree_t *tr = arg;
-    if (e->dir >= tr->n_dirs)
-        return fail(ERR_CORRUPT, "an entry of a directory that is not there");
-    tree_dir_t *d = tr->dirs[e->dir];
-    if (map_get(&d->entries, e->name))
-        return fail(ERR_INVALID, "a file stands where the path needs a directory");
-    spilled_dir_note(&d->spilled, tr->rule, e, offset, end);
-    return OK;
+    size_t depth = 0;
+    if (path.len > TREE_MAX_PATH)
+        return fail(ERR_LIMIT, "a path of %zu bytes: at most %d", path.len, TREE_MAX_PATH);
+    for (size_t from = 0; from <= path.len; depth++) {
+        const uint8_t *slash = memchr(path.data + from, '/', path.len - from);
+        size_t end = slash ? (size_t)(slash - path.data) : path.len;
+        bytes_t name = bytes_slice(path, from, end - from);
+        if (!name.len || bytes_equal(name, BYTES_LIT(".")) || bytes_equal(name, BYTES_LIT("..")) ||
+            memchr(name.data, 0, name.len))
+            return fail(ERR_INVALID, "a path with an empty name, \".\" or \"..\" cannot be added");
+        from = end + 1;
+    }
+    return depth > TREE_MAX_DEPTH ? fail(ERR_LIMIT, "a path of more than %d directories", TREE_MAX_DEPTH)
+                                  : OK;
 }
 
-static void hold(tree_t *tr, tree_entry_t *entry)
+static err_t file_is_in_the_way(void)
 {
-    list_push_back(&tr->held, &entry->held);
-    tr->n_held++;
-    tr->held_bytes += sizeof *entry + 2 * entry->name_len + sizeof *entry->file + entry->file->cid_len;
+    return fail(ERR_INVALID, "a file stands where the path needs a directory");
+}
+
+static err_t dir_is_in_the_way(void)
+{
+    return fail(ERR_INVALID, "a directory stands where the path names a file");
+}
+
+static err_t make_room(task_t *t, tree_t *tr)
+{
+    if (tr->count >= TREE_MAX_ENTRIES)
+        return fail(ERR_LIMIT, "more than %u files and directories in one add", TREE_MAX_ENTRIES);
+    return map_count(&tr->held) < tr->max_held && tr->held_bytes < TREE_HELD_BYTES ? OK : spill(t, tr);
+}
+
+static err_t hold_dirs_above(tree_t *tr, bytes_t path)
+{
+    for (bytes_t dir = tree_path_parent(path); dir.len; dir = tree_path_parent(dir)) {
+        const held_t *h = map_get(&tr->held, dir);
+        if (h)
+            return kind_of(h) == TREE_FILE ? file_is_in_the_way() : OK;
+        TRY(hold(tr, dir, BYTES_NONE));
+        tr->count++;
+    }
+    return OK;
 }
 
 err_t tree_put(task_t *t, tree_t *tr, bytes_t path, const dag_ref_t *ref)
 {
-    tree_entry_t *entry;
-    TRY(tr->n_held < tr->max_held && tr->held_bytes < TREE_HELD_BYTES ? OK : spill(t, tr));
-    TRY(entry_at(tr, path, &entry));
-    if (entry->dir)
-        return fail(ERR_INVALID, "a directory stands where the path names a file");
-    bool is_new = !entry->file;
-    free(entry->file);
-    entry->file = packed_ref_new(ref);
-    if (is_new)
-        hold(tr, entry);
-    return OK;
+    TRY(check_path(path));
+    TRY(make_room(t, tr));
+    TRY(hold_dirs_above(tr, path));
+    const held_t *h = map_get(&tr->held, path);
+    if (h && kind_of(h) != TREE_FILE)
+        return dir_is_in_the_way();
+    buf_clear(&tr->value);
+    TRY(tree_value_put_file(ref, &tr->value));
+    tr->count += !h;
+    return hold(tr, path, buf_bytes(&tr->value));
 }
 
-err_t tree_put_dir(tree_t *tr, bytes_t path, const unixfs_t *meta)
+err_t tree_put_dir(task_t *t, tree_t *tr, bytes_t path, const unixfs_t *meta)
 {
-    tree_dir_t *d = tr->root;
-    if (path.len) {
-        tree_entry_t *entry;
-        size_t before = tr->count;
-        TRY(entry_at(tr, path, &entry));
-        if (!entry->dir && tr->count == before)
-            return fail(ERR_INVALID, "a file stands where the path names a directory");
-        if (!entry->dir)
-            TRY(make_dir(tr, entry));
-        d = entry->dir;
-    }
-    if (meta)
-        d->meta = *meta;
-    return OK;
+    if (path.len)
+        TRY(check_path(path));
+    TRY(make_room(t, tr));
+    TRY(hold_dirs_above(tr, path));
+    const held_t *h = map_get(&tr->held, path);
+    if (h && kind_of(h) == TREE_FILE)
+        return fail(ERR_INVALID, "a file stands where the path names a directory");
+    if (h && kind_of(h) == TREE_DIR && !meta)
+        return OK;
+    buf_clear(&tr->value);
+    TRY(tree_value_put_dir(meta, &tr->value));
+    tr->count += !h && path.len;
+    return hold(tr, path, buf_bytes(&tr->value));
 }
 
 /* ── writing ─────────────────────────────────────────────────────────────────────────────────── */
-typedef struct tree_frame {
-    tree_dir_t *dir;
-    tree_entry_t *entry; /* NULL: the root */
-    size_t iter, path_len;
-} tree_frame_t;
 
-static err_t write_dir(task_t *t, const tree_t *tr, importer_t *im, tree_dir_t *d, dag_ref_t *ret)
+/* A directory on the path of the entry that came last. */
+typedef struct level {
+    dir_builder_t dir;
+    size_t path_len;
+    bool has_entries;
+} level_t;
+typedef struct writing {
+    tree_t *tree;
+    node_writer_t *w;
+    bool with_root;
+    tree_dir_fn each;
+    void *arg;
+    level_t *levels; /* the root first */
+    size_t depth, cap;
+    buf_t path;      /* of the lowest level */
+    buf_t last_file; /* path of the file that came last */
+    dag_ref_t root;
+} writing_t;
+
+static void open_level(writing_t *w, const unixfs_t *meta)
 {
-    size_t n = map_count(&d->entries), count = 0;
-    dir_item_t *items = xcalloc(n ? n : 1, sizeof *items);
-    void *value;
-    for (size_t i = 0; map_next(&d->entries, &i, NULL, &value);) {
-        const tree_entry_t *entry = value;
-        if (is_omitted(tr, entry))
-            continue;
-        items[count++] = (dir_item_t){.name = bytes_of(entry->name, entry->name_len),
-                                      .ref = entry->dir ? &entry->dir->ref : NULL,
-                                      .packed = entry->file};
+    if (w->depth == w->cap) {
+        w->cap = w->cap ? 2 * w->cap : 8;
+        w->levels = xrealloc(w->levels, w->cap * sizeof *w->levels);
     }
-    node_writer_t *w = importer_writer(im);
-    err_t e = d->has_spilled ? spilled_dir_write(t, w, tr->runs, &d->spilled, items, count, &d->meta, ret)
-                             : directory_write(t, w, items, count, &d->meta, ret);
-    free(items);
-    return e;
+    if (w->depth)
+        w->levels[w->depth - 1].has_entries = true;
+    level_t *l = &w->levels[w->depth++];
+    *l = (level_t){.path_len = w->path.len};
+    dir_builder_init(&l->dir, w->w, meta);
 }
 
-static err_t enter(tree_frame_t *frames, size_t *depth, tree_entry_t *entry, buf_t *path)
+/* What stands in the root is not collected when the root is not written. */
+static err_t link_here(task_t *t, writing_t *w, bytes_t name, const dag_ref_t *ref)
 {
-    size_t path_len = path->len;
-    if (path_len)
-        TRY(buf_append_u8(path, '/'));
-    TRY(buf_append(path, bytes_of(entry->name, entry->name_len)));
-    frames[(*depth)++] = (tree_frame_t){.dir = entry->dir, .entry = entry, .path_len = path_len};
+    level_t *l = &w->levels[w->depth - 1];
+    l->has_entries = true;
+    return w->depth > 1 || w->with_root ? dir_builder_add(t, &l->dir, name, ref) : OK;
+}
+
+/* The topmost ones are written whatever is in them; above them may stand a root that is none. */
+static bool is_written(const writing_t *w)
+{
+    size_t topmost = w->with_root ? 1 : 2;
+    return w->depth == topmost ||
+           (w->depth > topmost && (w->levels[w->depth - 1].has_entries || !w->tree->omits_empty));
+}
+
+static err_t close_level(task_t *t, writing_t *w)
+{
+    level_t *l = &w->levels[w->depth - 1];
+    bool is_linked = is_written(w) && w->depth > 1;
+    if (is_written(w)) {
+        TRY(dir_builder_end(t, &l->dir, &w->root));
+        if (w->each)
+            w->each(w->arg, buf_bytes(&w->path), &w->root);
+    }
+    dir_builder_deinit(&l->dir);
+    w->depth--;
+    if (is_linked)
+        TRY(link_here(t, w, tree_path_name(buf_bytes(&w->path)), &w->root));
+    w->path.len = w->depth ? w->levels[w->depth - 1].path_len : 0;
     return OK;
 }
 
-static err_t write_all(task_t *t, tree_t *tr, importer_t *im, bool with_root, tree_frame_t *frames,
-                       tree_dir_fn each, void *arg, dag_ref_t *ret_root)
+/* Leaves and enters directories until `dir` is the lowest. */
+static err_t go_to(task_t *t, writing_t *w, bytes_t dir)
 {
-    AUTO(buf_t) path = {0};
-    buf_init(&path, (size_t)TREE_MAX_DEPTH * (TREE_MAX_NAME + 1));
-    size_t depth = 0;
-    frames[depth++] = (tree_frame_t){.dir = tr->root};
-    while (depth) {
-        tree_frame_t *f = &frames[depth - 1];
-        void *value;
-        if (map_next(&f->dir->entries, &f->iter, NULL, &value)) {
-            bool is_top = depth == 1 && !with_root;
-            if (((tree_entry_t *)value)->dir && (is_top || !is_omitted(tr, value)))
-                TRY(enter(frames, &depth, value, &path));
-            continue;
-        }
-        if (!f->entry && !with_root)
-            return OK;
-        dag_ref_t *ret = f->entry ? &f->dir->ref : ret_root;
-        TRY(write_dir(t, tr, im, f->dir, ret));
-        if (each)
-            each(arg, buf_bytes(&path), ret);
-        path.len = f->path_len;
-        depth--;
+    while (!tree_path_is_below(dir, buf_bytes(&w->path)))
+        TRY(close_level(t, w));
+    while (w->path.len < dir.len) {
+        size_t from = w->path.len ? w->path.len + 1 : 0;
+        const uint8_t *slash = memchr(dir.data + from, '/', dir.len - from);
+        size_t end = slash ? (size_t)(slash - dir.data) : dir.len;
+        TRY(buf_append(&w->path, bytes_slice(dir, w->path.len, end - w->path.len)));
+        open_level(w, NULL);
     }
+    return OK;
+}
+
+static err_t take_dir(task_t *t, writing_t *w, const run_entry_t *e)
+{
+    unixfs_t meta;
+    TRY(tree_value_get_dir(e->value, &meta));
+    if (e->key.len) {
+        TRY(go_to(t, w, tree_path_parent(e->key)));
+        TRY(buf_append(&w->path, bytes_slice(e->key, w->path.len, e->key.len)));
+        open_level(w, &meta);
+    } else {
+        dir_builder_init(&w->levels[0].dir, w->w, &meta);
+    }
+    return OK;
+}
+
+static err_t take_file(task_t *t, writing_t *w, const run_entry_t *e)
+{
+    dag_ref_t ref;
+    if (e->key.len == w->path.len && bytes_equal(e->key, buf_bytes(&w->path)))
+        return dir_is_in_the_way();
+    TRY(tree_value_get_file(e->value, &ref));
+    TRY(go_to(t, w, tree_path_parent(e->key)));
+    buf_clear(&w->last_file);
+    TRY(buf_append(&w->last_file, e->key));
+    return link_here(t, w, tree_path_name(e->key), &ref);
+}
+
+/* In the order of tree_entry_order: a directory that is named comes before all that is in it. */
+static err_t take(task_t *t, writing_t *w, const run_entry_t *e)
+{
+    if (w->last_file.len && tree_path_is_below(e->key, buf_bytes(&w->last_file)))
+        return file_is_in_the_way();
+    return tree_entry_kind(e) == TREE_DIR ? take_dir(t, w, e) : take_file(t, w, e);
+}
+
+static err_t take_all(task_t *t, writing_t *w)
+{
+    tree_t *tr = w->tree;
+    if (tr->runs) {
+        const run_entry_t *e;
+        TRY(spill(t, tr));
+        for (;;) {
+            TRY(entry_runs_next(t, tr->runs, &e));
+            if (!e)
+                return OK;
+            TRY(take(t, w, e));
+        }
+    }
+    size_t n = sort_held(tr);
+    for (size_t i = 0; i < n; i++)
+        TRY(take(t, w, &tr->list[i]));
     return OK;
 }
 
 err_t tree_write(task_t *t, tree_t *tr, importer_t *im, bool with_root, tree_dir_fn each, void *arg,
                  dag_ref_t *ret_root)
 {
-    if (tr->runs) {
-        tr->rule = importer_writer(im)->options->shard_rule;
-        TRY(spill(t, tr));
-        TRY(entry_runs_finish(t, tr->runs, note_spilled, tr));
-    }
-    tree_frame_t *frames = xcalloc(TREE_MAX_DEPTH + 2, sizeof *frames);
-    err_t e = write_all(t, tr, im, with_root, frames, each, arg, ret_root);
-    free(frames);
+    writing_t w = {.tree = tr, .w = importer_writer(im), .with_root = with_root, .each = each, .arg = arg};
+    buf_init(&w.path, TREE_MAX_PATH);
+    buf_init(&w.last_file, TREE_MAX_PATH);
+    open_level(&w, NULL);
+    err_t e = take_all(t, &w);
+    while (!e && w.depth)
+        e = close_level(t, &w);
+    while (w.depth)
+        dir_builder_deinit(&w.levels[--w.depth].dir);
+    free(w.levels);
+    buf_deinit(&w.path);
+    buf_deinit(&w.last_file);
+    if (!e && with_root)
+        *ret_root = w.root;
     return e;
 }

@@ -1,7 +1,7 @@
 /* The tree with few files in memory: the directories are those of the tree with all of them there, and a
  * temporary file that cannot be written ends in one error. */
 #include "base/prng.h"
-#include "dag/directory.h"
+#include "dag/dir_sharder.h"
 #include "dag/tree.h"
 #include "tests/support/run.h"
 #include "tests/support/test.h"
@@ -11,7 +11,7 @@ enum { ALL = 1 << 20, TREES = 24, MAX_FILES = 3000 };
 
 typedef struct made {
     size_t dirs;
-    dag_ref_t refs[64];
+    dag_ref_t refs[4096];
 } made_t;
 
 static void on_dir(void *arg, bytes_t path, const dag_ref_t *ref)
@@ -31,7 +31,8 @@ static dag_ref_t ref_of(uint64_t n)
     return ref;
 }
 
-/* Files in some folders, each name now and then again with other content, long names, empty folders. */
+/* Files in some folders and in folders of their own, each name now and then again with other content, long
+ * names, empty folders. */
 static void put_random(task_t *t, tree_t *tree, uint64_t seed)
 {
     prng_t r;
@@ -42,14 +43,16 @@ static void put_random(task_t *t, tree_t *tree, uint64_t seed)
         size_t name = prng_next(&r) % names, dir = name % 7, pad = name % 11 ? 0 : name % 200;
         if (dir < 2)
             snprintf(path, sizeof path, "%0*zu", (int)pad + 1, name);
-        else
+        else if (name % 17)
             snprintf(path, sizeof path, "dir%zu/%s%0*zu.txt", dir, dir == 6 ? "below/" : "", (int)pad + 1,
                      name);
+        else
+            snprintf(path, sizeof path, "dir%zu/own%zu/%0*zu/file", dir, name, (int)pad + 1, name);
         dag_ref_t ref = ref_of(prng_next(&r));
         assert_ok(tree_put(t, tree, bytes_str(path), &ref));
         if (!(prng_next(&r) % 300)) {
             unixfs_t meta = {.has_mode = true, .mode = 0700};
-            assert_ok(tree_put_dir(tree, dir % 2 ? BYTES_LIT("dir3/empty") : BYTES_LIT("dir5"), &meta));
+            assert_ok(tree_put_dir(t, tree, dir % 2 ? BYTES_LIT("dir3/empty") : BYTES_LIT("dir5"), &meta));
         }
     }
 }
@@ -74,7 +77,7 @@ static void write_tree(task_t *t, uint64_t seed, size_t max_held, made_t *ret)
     ret->dirs = 0;
     assert_ok(importer_new(t, blocks_null(), &o, &im));
     tree_t *tree = tree_new("/tmp");
-    tree_set_held_files(tree, max_held);
+    tree_set_held(tree, max_held);
     if (seed % 2)
         tree_omit_empty_dirs(tree);
     put_random(t, tree, seed);
@@ -119,7 +122,7 @@ static void test_random_trees(void **state)
 static err_t put_pair(task_t *t, tree_t *tree, const char *file, const char *then)
 {
     dag_ref_t ref = ref_of(1);
-    tree_set_held_files(tree, 1);
+    tree_set_held(tree, 1);
     TRY(tree_put(t, tree, bytes_str(file), &ref));
     TRY(tree_put(t, tree, BYTES_LIT("other"), &ref)); /* the file before it leaves memory */
     return tree_put(t, tree, bytes_str(then), &ref);
@@ -166,7 +169,7 @@ static err_t add_many(task_t *t, size_t count)
     import_options_init(&o);
     assert_ok(importer_new(t, blocks_null(), &o, &im));
     tree_t *tree = tree_new("/tmp");
-    tree_set_held_files(tree, 10);
+    tree_set_held(tree, 10);
     err_t e = OK;
     for (size_t i = 0; i < count && !e; i++) {
         char name[32];
@@ -217,7 +220,7 @@ static err_t no_folder(task_t *t, void *arg)
 {
     dag_ref_t ref = ref_of(7);
     tree_t *tree = tree_new("/none");
-    tree_set_held_files(tree, 1);
+    tree_set_held(tree, 1);
     assert_ok(tree_put(t, tree, BYTES_LIT("a"), &ref));
     assert_err(tree_put(t, tree, BYTES_LIT("b"), &ref), ERR_NOT_FOUND);
     assert_non_null(strstr(error_text(ERR_NOT_FOUND), "/none"));
@@ -231,24 +234,18 @@ static void test_no_folder(void **state)
 }
 
 /* ── hashes ──────────────────────────────────────────────────────────────────────────────────── */
-typedef struct same_hashes {
-    size_t count;
-    bool parts; /* in the last bits of the hash */
-    dag_ref_t ref;
-    char name[32];
-} same_hashes_t;
-
-static err_t next_same(task_t *t, void *arg, dir_item_t *ret_item, bool *ret_has)
+static err_t shard_two(task_t *t, importer_t *im, bool parts)
 {
-    same_hashes_t *s = arg;
-    *ret_has = s->count > 0;
-    if (!s->count)
-        return OK;
-    s->count--;
-    snprintf(s->name, sizeof s->name, "name-%zu", s->count);
-    uint64_t low = s->parts ? 7 - s->count % 8 : 0;
-    *ret_item = (dir_item_t){.name = bytes_str(s->name), .ref = &s->ref, .hash = 0xabcdef0123456700 | low};
-    return OK;
+    dag_ref_t root, ref = ref_of(3);
+    dir_sharder_t *s = dir_sharder_new(importer_writer(im));
+    uint64_t hash = 0xabcdef0123456700;
+    err_t e = dir_sharder_add(t, s, BYTES_LIT("name-1"), hash, &ref);
+    if (!e)
+        e = dir_sharder_add(t, s, BYTES_LIT("name-2"), hash + parts, &ref);
+    if (!e)
+        e = dir_sharder_end(t, s, NULL, &root);
+    dir_sharder_free(s);
+    return e;
 }
 
 /* Names that part in the last byte of the hash stand seven shards deep; those that never part are refused. */
@@ -256,13 +253,11 @@ static err_t collisions(task_t *t, void *arg)
 {
     import_options_t o;
     importer_t *im;
-    dag_ref_t root;
     import_options_init(&o);
     assert_ok(importer_new(t, blocks_null(), &o, &im));
     for (int parts = 0; parts < 2; parts++) {
-        same_hashes_t s = {.count = 2, .parts = parts > 0, .ref = ref_of(3)};
         uint64_t before = importer_stat(im).put_bytes;
-        err_t e = directory_write_sharded(t, importer_writer(im), (dir_source_t){next_same, &s}, NULL, &root);
+        err_t e = shard_two(t, im, parts > 0);
         assert_int_equal(e, parts ? OK : ERR_LIMIT);
         assert_true(parts ? importer_stat(im).put_bytes > before : importer_stat(im).put_bytes == before);
         assert_true(parts || strstr(error_text(e), "too many names with the same hash"));

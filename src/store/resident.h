@@ -10,7 +10,7 @@
 #include <stddef.h>
 
 #define RESIDENT_MAX_BYTES ((size_t)8 << 20)
-#define RESIDENT_CHECK_EVERY 64 /* touches; the kernel maps up to 64 KiB around each */
+#define RESIDENT_CHECK_EVERY 32 /* touches; the kernel maps up to 64 KiB around each */
 
 typedef struct resident {
     char *from;            /* NULL: nothing is done */
