@@ -17,8 +17,8 @@ MUST_CHECK err_t tree_value_put_file(const dag_ref_t *ref, buf_t *out);
 MUST_CHECK err_t tree_value_get_dir(bytes_t value, unixfs_t *ret_meta);
 MUST_CHECK err_t tree_value_get_file(bytes_t value, dag_ref_t *ret_ref);
 
-bytes_t tree_path_parent(bytes_t path); /* "" of what stands in the root */
-bytes_t tree_path_name(bytes_t path);   /* the last one */
+bytes_t tree_path_parent(bytes_t path);             /* "" of what stands in the root */
+bytes_t tree_path_name(bytes_t path);               /* the last one */
 bool tree_path_is_below(bytes_t path, bytes_t dir); /* or equal; everything is below "" */
 /* The hash of an entry is that of its name. Order: depth first, a directory before what is in it, siblings
  * by the hashes of their names, then by name; of one path first the directory, then the file. */

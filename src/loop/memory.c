@@ -8,8 +8,9 @@
 enum { HEAP_MAX_BUFFER = 4 << 20, HEAP_KEEPS = 8 << 20 };
 enum { FIRST_MS = 1500, EVERY_MS = 1000, IDLE_CPU_MS = 20, BUSY_CPU_MS = 50 };
 
-/* Only code, and files that are mapped read-only and shared, as the index of blocks is: they are never written
- * to, so that dropping a page loses nothing. Read-only data may have been relocated, and is left alone. */
+/* Only code, and files that are mapped read-only and shared, as the index of blocks is: they are never
+ * written to, so that dropping a page loses nothing. Read-only data may have been relocated, and is left
+ * alone. */
 static void drop_file_pages(void)
 {
     FILE *maps = fopen("/proc/self/maps", "re");
