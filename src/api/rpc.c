@@ -32,6 +32,7 @@ static const rpc_command_t *const tables[] = {
     rpc_key_commands,
     rpc_name_commands,
     rpc_network_commands,
+    rpc_perf_commands,
     rpc_node_commands,
     rpc_object_commands,
     rpc_pin_commands,

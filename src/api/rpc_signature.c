@@ -118,6 +118,7 @@ static const rpc_signature_t signatures[] = {
     {"p2p/ls", "", "headers,v:bool"},
     {"p2p/stream/close", "?id", "all,a:bool"},
     {"p2p/stream/ls", "", "headers,v:bool"},
+    {"perf", "address", "upload:string|download:string|time:string"},
     {"pin/add", "ipfs-path...<", "recursive,r:bool|name,n:string|progress:bool|fast-provide-root:bool|fast-provide-dag:bool|fast-provide-wait:bool"},
     {"pin/ls", "?ipfs-path...", "type,t:string|quiet,q:bool|name,n:string|stream,s:bool|names:bool"},
     {"pin/remote/add", "ipfs-path", "service:string|name:string|background:bool"},

@@ -290,6 +290,11 @@ static const cli_spec_t id_specs[] = {{"format", 'f', true, "", "tokens <id> <ad
                                       {NULL, 0, false, NULL, NULL}};
 static const cli_spec_t ping_specs[] = {{"count", 'n', true, NULL, "how many (default 10)"},
                                         {NULL, 0, false, NULL, NULL}};
+static const cli_spec_t perf_specs[] = {
+    {"upload", 0, true, NULL, "how much to send, such as 1GiB"},
+    {"download", 0, true, NULL, "how much to fetch"},
+    {"time", 0, true, NULL, "at most so long each way (default 5s without sizes)"},
+    {NULL, 0, false, NULL, NULL}};
 static const cli_spec_t gateway_specs[] = {{"port", 0, true, "", "port on 127.0.0.1 (default 8080)"},
                                            {NULL, 0, false, NULL, NULL}};
 static const cli_spec_t bitswap_stat_specs[] = {{"verbose", 'v', false, "", "list the partners"},
@@ -436,6 +441,8 @@ const cli_command_t cli_base_commands[] = {
      NULL, NULL, print_resources, false},
     {"ping", "PEER", "round trips to a peer", CLI_RPC, "ping", 1, 1, true, ping_specs, NULL, print_ping,
      false, true},
+    {"perf", "ADDRESS", "how fast a connection to a peer carries bytes", CLI_RPC, "perf", 1, 1, true,
+     perf_specs, NULL, print_perf, false},
     {"bootstrap", "", "peers that this node joins through", CLI_RPC, "bootstrap/list", 0, 0, false, NULL,
      NULL, print_peer_list, false},
     {"bootstrap list", "", "the same", CLI_RPC, "bootstrap/list", 0, 0, false, expand_specs, NULL,

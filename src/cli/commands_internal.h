@@ -94,6 +94,7 @@ err_t print_commands(task_t *t, cli_t *c, json_t *o);
 err_t print_gateway(task_t *t, cli_t *c, json_t *o);
 err_t print_replicas(task_t *t, cli_t *c, json_t *o);
 /* print_node.c */
+err_t print_perf(task_t *t, cli_t *c, json_t *o);
 err_t print_said(task_t *t, cli_t *c, json_t *o);
 err_t print_log_levels(task_t *t, cli_t *c, json_t *o);
 err_t print_bw(task_t *t, cli_t *c, json_t *o);

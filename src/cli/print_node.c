@@ -299,3 +299,26 @@ err_t print_resources(task_t *t, cli_t *c, json_t *o)
     }
     return OK;
 }
+
+static err_t print_perf_way(json_t *o, const char *label, const char *bytes_key, const char *seconds_key)
+{
+    double bytes = (double)json_number(o, bytes_key),
+           seconds = json_number_value(json_object_get(o, seconds_key));
+    if (bytes <= 0)
+        return OK;
+    return cli_out("%s %s in %.2f s: %.1f MB/s (%.2f Gbit/s)\n", label, cli_size((uint64_t)bytes), seconds,
+                   seconds > 0 ? bytes / seconds / 1e6 : 0, seconds > 0 ? bytes * 8 / seconds / 1e9 : 0);
+}
+
+err_t print_perf(task_t *t, cli_t *c, json_t *o)
+{
+    const char *type = json_text(o, "Type");
+    if (!strcmp(type, "connected"))
+        return cli_out("connected to %s in %.0f ms: %s %s\n", cli_escape(json_text(o, "Address")),
+                       json_number_value(json_object_get(o, "ConnectSeconds")) * 1000,
+                       cli_escape(json_text(o, "Security")), cli_escape(json_text(o, "Muxer")));
+    if (strcmp(type, "final"))
+        return OK;
+    TRY(print_perf_way(o, "upload:  ", "UploadBytes", "UploadSeconds"));
+    return print_perf_way(o, "download:", "DownloadBytes", "DownloadSeconds");
+}

@@ -4,6 +4,7 @@
 #include "net/nat_internal.h"
 #include "wire/pnet.h"
 #include <stdlib.h>
+#include <time.h>
 
 enum { PEERS_MAX = 16384, HANDLERS_MAX = 256 };
 
@@ -160,6 +161,15 @@ limit_t *host_limit(host_t *h)
 uint64_t host_random(host_t *h)
 {
     return prng_next(h->rng);
+}
+
+double host_fine_now_ms(host_t *h)
+{
+    struct timespec now;
+    if (sched_driver(h->sched)->is_simulated)
+        return (double)sched_now_ms(h->sched);
+    clock_gettime(CLOCK_MONOTONIC, &now);
+    return (double)now.tv_sec * 1000 + (double)now.tv_nsec / 1000000;
 }
 
 /* ── protocols ───────────────────────────────────────────────────────────────────────────────── */

@@ -173,6 +173,7 @@ struct host {
     uint8_t *swarm_key;             /* of a private network; NULL: the public one */
     struct traffic *traffic;        /* n_traffic of TRAFFIC_MAX; made when first used */
     size_t n_traffic;
+    int perf_for; /* perf_for_t */
 };
 
 /* host.c */
@@ -183,7 +184,8 @@ void host_tell_identified(host_t *h, conn_t *c);
 void host_tell_protocols_changed(host_t *h, const peer_id_t *peer);
 void host_tell_addrs_changed(host_t *h);
 void host_tell_reachability_changed(host_t *h);
-uint64_t host_random(host_t *h); /* for jitter and ping ids; not for keys */
+uint64_t host_random(host_t *h);    /* for jitter and ping ids; not for keys */
+double host_fine_now_ms(host_t *h); /* finer than the driver's clock where time is real */
 
 /* conn_manager.c */
 MUST_CHECK err_t peer_get(host_t *h, const peer_id_t *id, peer_t **ret); /* made when it is not there */

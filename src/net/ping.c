@@ -1,6 +1,5 @@
 /* ping: /ipfs/ping/1.0.0: 32 bytes, echoed; repeatable on one stream. Spec: libp2p/specs ping. */
 #include "net/host_internal.h"
-#include <time.h>
 
 enum { PING_BYTES = 32, PING_TIMEOUT_MS = 10000, ECHO_IDLE_MS = 60000, ECHO_STREAMS_MAX = 2 };
 
@@ -36,26 +35,16 @@ err_t ping_start(host_t *h)
     return host_handle(h, PING_PROTOCOL, &opt, serve_ping, NULL);
 }
 
-/* Finer than the driver's clock where time is real. */
-static double fine_now_ms(host_t *h)
-{
-    struct timespec now;
-    if (sched_driver(h->sched)->is_simulated)
-        return (double)sched_now_ms(h->sched);
-    clock_gettime(CLOCK_MONOTONIC, &now);
-    return (double)now.tv_sec * 1000 + (double)now.tv_nsec / 1000000;
-}
-
 static err_t ping_on(task_t *t, host_t *h, stream_t *s, double *ret_rtt_ms)
 {
     uint8_t sent[PING_BYTES], back[PING_BYTES];
     driver_random(sched_driver(h->sched), sent, sizeof sent);
-    double began_ms = fine_now_ms(h);
+    double began_ms = host_fine_now_ms(h);
     TRY(stream_write(t, s, bytes_of(sent, sizeof sent)));
     TRY(stream_read_full(t, s, back, sizeof back));
     if (memcmp(sent, back, sizeof sent))
         return fail(ERR_PROTOCOL, "ping: the peer sent other bytes back");
-    *ret_rtt_ms = fine_now_ms(h) - began_ms;
+    *ret_rtt_ms = host_fine_now_ms(h) - began_ms;
     return OK;
 }
 

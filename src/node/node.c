@@ -323,6 +323,7 @@ err_t node_go_online(task_t *t, node_t *n, const node_options_t *o)
     TRY(start_routing(t, n, o->routing_type));
     TRY(start_bitswap(t, n));
     TRY(start_replica(t, n));
+    TRY(settings_perf(repo_config(n->repo), n->host));
     settings_peers(repo_config(n->repo), o, n->host);
     if (config_bool(repo_config(n->repo), "Discovery.MDNS.Enabled", true))
         n->mdns = mdns_start(n->host);

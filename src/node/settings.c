@@ -1,5 +1,6 @@
 #include "node/settings.h"
 #include "base/log.h"
+#include "net/perf.h"
 #include "node/listen.h"
 #include <jansson.h>
 #include <stdio.h>
@@ -178,6 +179,19 @@ void settings_peers(const config_t *config, const node_options_t *o, host_t *h)
         if (e)
             log_warn("a peer of Peering.Peers is left out", LOG_UINT("index", i), LOG_ERR(e));
     }
+}
+
+/* ── measuring ───────────────────────────────────────────────────────────────────────────────── */
+err_t settings_perf(const config_t *config, host_t *h)
+{
+    const char *whom = config_str(config, "Swarm.Perf", "near");
+    if (!strcmp(whom, "none"))
+        return perf_serve(h, PERF_FOR_NOBODY);
+    if (!strcmp(whom, "near"))
+        return perf_serve(h, PERF_FOR_NEAR);
+    if (!strcmp(whom, "all"))
+        return perf_serve(h, PERF_FOR_ALL);
+    return fail(ERR_USAGE, "config Swarm.Perf is \"%.40s\": it must be near, all or none", whom);
 }
 
 /* ── names ───────────────────────────────────────────────────────────────────────────────────── */

@@ -16,6 +16,8 @@ MUST_CHECK err_t settings_addresses(const config_t *config, const char *const *a
 /* Ipns.ResolveCacheSize, MaxCacheTTL, RecordLifetime, RepublishPeriod; $IPFS_NS_MAP. Says what of
  * DNS.Resolvers this build cannot do. ERR_USAGE: a period that is not between a minute and a day. */
 MUST_CHECK err_t settings_naming(const config_t *config, naming_config_t *ret);
+/* Swarm.Perf: "near" (the default), "all" or "none". ERR_USAGE. */
+MUST_CHECK err_t settings_perf(const config_t *config, host_t *h);
 /* Starts to keep up connections with the bootstrap peers (of o, else of Bootstrap) and with Peering.Peers. */
 void settings_peers(const config_t *config, const node_options_t *o, host_t *h);
 #endif
