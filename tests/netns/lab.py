@@ -28,6 +28,7 @@ class Machine:
         self.keeper = subprocess.Popen(["unshare", "-n", "sh", "-c", f"echo; exec sleep {LIFE_SECONDS}"], stdout=subprocess.PIPE)
         self.keeper.stdout.readline()
         self.fd = os.open(f"/proc/{self.keeper.pid}/ns/net", os.O_RDONLY)
+        self.path = f"/proc/{self.keeper.pid}/ns/net"
         self.helpers = []
         self.interfaces = 0
         self.ip("link set lo up")
@@ -121,7 +122,64 @@ class Lab:
         return switch
 
     def tool(self, name):
-        return os.path.join(self.tools, name)
+        path = os.path.join(self.tools, name)
+        if not os.path.exists(path):
+            raise nodes.Skip(f"{name} (the build makes it)")
+        return path
+
+    def link(self, a, b, delay_ms, mbit=0, queue_ms=100, loss=0.0, addresses=("10.9.0.1/30", "10.9.0.2/30"), device="tun0"):
+        """Two machines and a line between them, with delay each way, a rate, a queue and loss."""
+        a.begin(self.tool("link_emulator"), a.path, b.path, device, str(delay_ms), str(mbit), str(queue_ms), str(loss))
+        for machine, address in ((a, addresses[0]), (b, addresses[1])):
+            machine.ip(f"addr add {address} dev {device}")
+            machine.ip(f"link set {device} up txqueuelen 10000")
+
+    def nat(self, kind, name, internet, public_ip, inside="192.168.1"):
+        """A machine behind a NAT of its own: "full", "restricted" (cones), "port" (restricted) or "symmetric"."""
+        home = self.machine(name)
+        router = self.machine(f"{name}r")
+        wan = router.plug(internet, f"{public_ip}/24")
+        router.forward()
+        if kind in ("full", "restricted"):
+            router.begin(self.tool("cone_nat"), home.path, router.path, "nat0", public_ip, kind)
+            home.ip(f"addr add {inside}.2/24 dev nat0")
+            home.ip("link set nat0 up")
+            home.ip("route add default dev nat0")
+            # The router itself has another address: what comes to the public one goes to the NAT.
+            router.ip("link set nat0 up")
+            router.ip(f"addr del {public_ip}/24 dev {wan}")
+            router.ip(f"route add {public_ip.rsplit('.', 1)[0]}.0/24 dev {wan}")
+            router.ip(f"route add {public_ip}/32 dev nat0")
+            router.run("sysctl", "-qw", f"net.ipv4.conf.{wan}.proxy_arp=1", "net.ipv4.conf.all.rp_filter=0",
+                       f"net.ipv4.conf.{wan}.rp_filter=0", f"net.ipv4.neigh.{wan}.proxy_delay=0")
+        else:
+            need("nft")
+            home.ip(f"link add eth0 type veth peer name lan netns {router.keeper.pid}")
+            home.ip(f"addr add {inside}.2/24 dev eth0")
+            home.ip("link set eth0 up")
+            router.ip(f"addr add {inside}.1/24 dev lan")
+            router.ip("link set lan up")
+            home.ip(f"route add default via {inside}.1")
+            # What comes to no mapping is dropped without a word: an answer would end the other side's punching.
+            router.nft(f"""
+table ip nat {{
+    chain postrouting {{
+        type nat hook postrouting priority 100
+        oifname "{wan}" masquerade {"random,fully-random" if kind == "symmetric" else ""}
+    }}
+}}
+table ip guard {{
+    chain input {{
+        type filter hook input priority 0
+        iifname "{wan}" ct state new,invalid drop
+    }}
+    chain forward {{
+        type filter hook forward priority 0
+        iifname "{wan}" ct state new,invalid drop
+    }}
+}}
+""")
+        return home
 
     def node(self, machine, config=None, listen=("0.0.0.0:4001",), start=True, **options):
         node = self.shop.node(machine.name, config, start=False, **options)
