@@ -2,7 +2,7 @@
 #include "base/log.h"
 #include "base/metrics.h"
 #include "net/host_internal.h"
-#include "net/nat.h"
+#include "net/nat_internal.h"
 #include <stdlib.h>
 
 typedef struct inbound {
@@ -119,7 +119,7 @@ static err_t accept_all(task_t *t, void *arg)
 err_t host_listen(task_t *t, host_t *h, const multiaddr_t *at)
 {
     if (multiaddr_is_circuit(at))
-        return host_add_relay(h, at);
+        return relay_listen(h, at);
     net_addr_t addr;
     TRY(net_addr_of_multiaddr(at, &addr));
     listener_t *listener;

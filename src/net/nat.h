@@ -25,7 +25,7 @@ typedef struct nat_config {
     bool is_relay;     /* for others, while these can dial it */
     relay_limits_t relay;
     bool punches_holes;
-    bool asks_autonat, answers_autonat;
+    bool asks_autonat, answers_autonat, autonat_v1_only;
     size_t autonat_max, autonat_max_per_peer; /* dials for others within autonat_period_ms */
     uint32_t autonat_period_ms;
     bool dials_private; /* AutoNAT and hole punching take private addresses for public ones: tests */

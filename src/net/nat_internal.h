@@ -59,6 +59,8 @@ MUST_CHECK err_t relay_write_stop(task_t *t, stream_t *s, const relay_message_t 
 MUST_CHECK err_t relay_read_hop(task_t *t, stream_t *s, buf_t *in, relay_message_t *ret);
 MUST_CHECK err_t relay_read_stop(task_t *t, stream_t *s, buf_t *in, relay_message_t *ret);
 /* relay_reserve.c */
+MUST_CHECK err_t relay_listen(host_t *h,
+                              const multiaddr_t *at); /* /p2p-circuit alone: relays that are found */
 relay_t *relay_find(const nat_t *nat, const peer_id_t *peer);
 MUST_CHECK err_t relay_add(host_t *h, const peer_id_t *peer, const multiaddr_t *hint, bool is_wanted);
 void relay_drop_found(host_t *h); /* the ones that nobody asked for */

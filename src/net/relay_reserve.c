@@ -238,6 +238,19 @@ err_t host_add_relay(host_t *h, const multiaddr_t *relay)
     return relay_add(h, &peer, bare.len ? &at : NULL, true);
 }
 
+err_t relay_listen(host_t *h, const multiaddr_t *at)
+{
+    multiaddr_part_t first;
+    size_t i = 0;
+    if (multiaddr_next(at, &i, &first) && first.code == MA_P2P_CIRCUIT && i == at->len) {
+        if (!h->nat || !h->nat->config.finds_relays)
+            return fail(ERR_UNSUPPORTED, "relays are not looked for (Swarm.RelayClient.Enabled)");
+        relay_finder_soon(h);
+        return OK;
+    }
+    return host_add_relay(h, at);
+}
+
 void relay_drop_found(host_t *h)
 {
     LIST_EACH (r, &h->nat->relays, relay_t, node)

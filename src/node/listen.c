@@ -39,6 +39,8 @@ static err_t listen_configured(task_t *t, host_t *h, const char *text, bool *ret
     uint8_t family, ip[16];
     uint16_t port;
     TRY(multiaddr_parse(text, &at));
+    if (multiaddr_is_circuit(&at))
+        return host_listen(t, h, &at);
     if (!is_tcp(&at, &family, ip, &port)) {
         log_debug("no transport for this address", LOG_STR("address", text));
         return OK;

@@ -6,6 +6,7 @@
 #include "node/garbage.h"
 #include "node/listen.h"
 #include "node/settings.h"
+#include "node/settings_nat.h"
 #include "node/swarm_key.h"
 #include <stdio.h>
 #include <stdlib.h>
@@ -156,6 +157,7 @@ static err_t start_host(task_t *t, node_t *n, const node_options_t *o)
     err_t e = host_new(n->sched, &hc, &n->host);
     secret_wipe(&key, sizeof key);
     TRY(e);
+    TRY(settings_start_nat(config, n->host));
     return settings_addresses(config, o->advertise, o->n_advertise, n->host);
 }
 

@@ -9,6 +9,7 @@ static const struct {
     const char *path;
     unit_kind_t kind;
 } known[] = {
+    {"AutoNAT.Throttle.Interval", DURATION},
     {"DNS.MaxCacheTTL", DURATION},
     {"Datastore.GCPeriod", DURATION},
     {"Datastore.StorageMax", SIZE},
@@ -26,6 +27,8 @@ static const struct {
     {"Replication.PruneGrace", DURATION},
     {"Reprovider.Interval", DURATION},
     {"Swarm.ConnMgr.GracePeriod", DURATION},
+    {"Swarm.RelayService.ConnectionDurationLimit", DURATION},
+    {"Swarm.RelayService.ReservationTTL", DURATION},
     {"Swarm.ResourceMgr.MaxMemory", SIZE},
 };
 
