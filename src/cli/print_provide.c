@@ -51,8 +51,9 @@ static const char *si_text(double value, int decimals, char out[48])
         value /= 1000;
         unit++;
     }
-    char digits[48];
-    snprintf(out, 48, "%s%s", full_text(value, decimals, digits), units[unit]);
+    full_text(value, decimals, out);
+    size_t n = strlen(out);
+    snprintf(out + n, 48 - n, "%s", units[unit]);
     return out;
 }
 
