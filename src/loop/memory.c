@@ -5,7 +5,7 @@
 #include <sys/mman.h>
 #include <time.h>
 
-enum { HEAP_MAX_BUFFER = 4 << 20, HEAP_KEEPS = 8 << 20 };
+enum { HEAP_MAX_BUFFER = 4 << 20, HEAP_KEEPS = 24 << 20 };
 enum { FIRST_MS = 1500, EVERY_MS = 1000, IDLE_CPU_MS = 20, BUSY_CPU_MS = 50 };
 
 /* Only code, and files that are mapped read-only and shared, as the index of blocks is: they are never
