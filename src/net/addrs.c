@@ -6,9 +6,9 @@ enum { OBSERVED_PEERS_MIN = 3, OBSERVED_TTL_MS = 1800000, INTERFACES_MAX = 32 };
 
 err_t net_addr_of_multiaddr(const multiaddr_t *m, net_addr_t *ret)
 {
-    net_addr_t a = {0};
-    TRY(multiaddr_tcp_endpoint(m, &a.family, a.ip, &a.port));
-    *ret = a;
+    endpoint_t e;
+    TRY(endpoint_of_multiaddr(m, &e));
+    *ret = e.at;
     return OK;
 }
 
@@ -33,20 +33,28 @@ static void put(multiaddr_t *out, size_t cap, size_t *n, const multiaddr_t *m)
         out[(*n)++] = *m;
 }
 
+static void put_transports(const listen_t *l, const net_addr_t *at, multiaddr_t *out, size_t cap, size_t *n)
+{
+    multiaddr_t m;
+    for (transport_t i = 0; i < TRANSPORT_COUNT; i++)
+        if (l->takes[i] && !multiaddr_of_endpoint(i, at, &m))
+            put(out, cap, n, &m);
+}
+
 static void put_expanded(const host_t *h, const listen_t *l, multiaddr_t *out, size_t cap, size_t *n)
 {
     driver_t *d = sched_driver(h->sched);
     net_addr_t at = l->listener->at, ips[INTERFACES_MAX];
     if (!is_unspecified(&at)) {
-        put(out, cap, n, &l->at);
+        put_transports(l, &at, out, cap, n);
         return;
     }
     size_t n_ips = driver_interfaces(d, ips, INTERFACES_MAX);
     for (size_t i = 0; i < n_ips; i++) {
-        multiaddr_t m;
         bool fits = ips[i].family == at.family && !ips[i].scope; /* a zone means nothing to others */
-        if (fits && !multiaddr_from_tcp(ips[i].family, ips[i].ip, at.port, &m))
-            put(out, cap, n, &m);
+        ips[i].port = at.port;
+        if (fits)
+            put_transports(l, &ips[i], out, cap, n);
     }
 }
 

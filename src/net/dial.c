@@ -3,6 +3,7 @@
 #include "base/metrics.h"
 #include "net/host_internal.h"
 #include "net/nat_internal.h"
+#include "net/websocket.h"
 #include <stdio.h>
 #include <stdlib.h>
 
@@ -51,14 +52,16 @@ static void add_reason(dial_t *d, const multiaddr_t *addr, err_t e)
 
 static err_t try_addr(task_t *t, dial_t *d, const multiaddr_t *addr, conn_t **ret_conn)
 {
-    net_addr_t to;
+    endpoint_t to;
     stream_t *raw;
     upgrade_how_t how = {.expected = &d->peer->id, .remote = addr};
     if (multiaddr_is_circuit(addr)) {
         TRY(relay_dial(t, d->host, addr, &d->peer->id, &raw, &how.is_limited));
     } else {
-        TRY(net_addr_of_multiaddr(addr, &to));
-        TRY(net_dial(t, &to, &raw));
+        TRY(endpoint_of_multiaddr(addr, &to));
+        TRY(net_dial(t, &to.at, &raw));
+        if (to.transport != TRANSPORT_TCP)
+            TRY(websocket_dial(t, d->host, &to, raw, &raw));
     }
     return upgrade(t, d->host, raw, &how, ret_conn);
 }
@@ -129,24 +132,30 @@ static err_t race(task_t *t, dial_t *d)
 }
 
 /* ── addresses ───────────────────────────────────────────────────────────────────────────────── */
+enum { RANKS = 7 };
+/* Of one place, WebSocket comes behind what has less around it. */
 static int rank(const multiaddr_t *m)
 {
-    return multiaddr_is_circuit(m) ? 3 : multiaddr_is_loopback(m) ? 0 : multiaddr_is_private(m) ? 1 : 2;
+    endpoint_t to;
+    int place = multiaddr_is_loopback(m) ? 0 : multiaddr_is_private(m) ? 1 : 2;
+    bool is_plain = endpoint_of_multiaddr(m, &to) || to.transport == TRANSPORT_TCP;
+    return multiaddr_is_circuit(m) ? RANKS - 1 : 2 * place + !is_plain;
 }
 
 static bool may_dial(const dial_t *d, const multiaddr_t *addr)
 {
-    net_addr_t to;
+    endpoint_t to;
     if (multiaddr_is_circuit(addr))
         return !d->is_direct && d->host->nat;
-    return !net_addr_of_multiaddr(addr, &to) && to.port && !addr_is_filtered(d->host, &to);
+    return !endpoint_of_multiaddr(addr, &to) && host_speaks(d->host, to.transport) && to.at.port &&
+           !addr_is_filtered(d->host, &to.at);
 }
 
 /* Nearest first, relays last, as they came within a rank; those that cannot or must not be dialed and doubles
  * are dropped. */
 static void rank_addrs(dial_t *d, const multiaddr_t *in, size_t n_in)
 {
-    for (int wanted = 0; wanted < 4; wanted++)
+    for (int wanted = 0; wanted < RANKS; wanted++)
         for (size_t i = 0; i < n_in && d->n_addrs < ADDRS_MAX; i++) {
             multiaddr_t bare;
             multiaddr_without_peer(&in[i], &bare);

@@ -41,6 +41,7 @@ typedef struct host_config {
     host_limits_t limits;
     security_t securities[SECURITY_COUNT]; /* the first is proposed first; only these are spoken */
     size_t n_securities;                   /* 0: all of them, Noise first */
+    bool without_tcp, without_websocket;   /* neither dialed nor listened on */
     const uint8_t *swarm_key;              /* 32 bytes of a private network, copied; NULL: the public one */
     bool may_use_loopback; /* put loopback and private addresses into identify and the peerstore */
 } host_config_t;

@@ -17,6 +17,7 @@
 #include "base/prng.h"
 #include "net/host.h"
 #include "net/mux.h"
+#include "net/transport.h"
 #include "wire/channel.h"
 #include "wire/multistream.h"
 #include "wire/yamux.h"
@@ -116,7 +117,7 @@ typedef struct listen {
     list_t node;
     host_t *host;
     listener_t *listener;
-    multiaddr_t at;
+    bool takes[TRANSPORT_COUNT]; /* several share the port */
 } listen_t;
 
 typedef struct keep keep_t;
@@ -205,7 +206,9 @@ typedef struct upgrade_how {
     const peer_id_t *expected;
     const multiaddr_t *remote;
     bool is_inbound, is_limited;
+    bytes_t head; /* of an inbound stream: what was read already, at most SNIFF_BYTES; borrowed */
 } upgrade_how_t;
+enum { SNIFF_BYTES = 4 };
 /* Takes raw and channel (moved) in any case. `early`: bytes that belong to yamux already. */
 MUST_CHECK err_t conn_new(host_t *h, stream_t *raw, channel_t *channel, const upgrade_how_t *how,
                           bytes_t early, conn_t **ret_conn);
@@ -235,7 +238,8 @@ size_t host_securities(const host_t *h, const char *out[SECURITY_COUNT]); /* the
 /* The handshake of this one of them. */
 MUST_CHECK err_t security_start(host_t *h, const char *protocol, const upgrade_how_t *how, channel_t *ret);
 /* private.c */
-stream_t *private_stream(host_t *h, stream_t *below); /* takes `below` */
+/* Takes `below`. head: what was read of it already. */
+stream_t *private_stream(host_t *h, stream_t *below, bytes_t head);
 /* upgrade.c */
 /* Takes raw. Within the upgrade's time-out. */
 MUST_CHECK err_t upgrade(task_t *t, host_t *h, stream_t *raw, const upgrade_how_t *how, conn_t **ret_conn);

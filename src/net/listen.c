@@ -3,6 +3,7 @@
 #include "base/metrics.h"
 #include "net/host_internal.h"
 #include "net/nat_internal.h"
+#include "net/websocket.h"
 #include <stdlib.h>
 
 typedef struct inbound {
@@ -10,6 +11,8 @@ typedef struct inbound {
     host_t *host;
     stream_t *raw;
     net_addr_t from;
+    bool takes[TRANSPORT_COUNT]; /* of its listener */
+    uint8_t head[SNIFF_BYTES], head_len;
 } inbound_t;
 
 static void inbound_free(inbound_t *in)
@@ -19,16 +22,57 @@ static void inbound_free(inbound_t *in)
     free(in);
 }
 
+/* Which of the transports that share the port it is. A member of a private network begins with a nonce: one
+ * of 2^16 looks like another transport, and its dial fails. */
+static err_t tell_transport(task_t *t, inbound_t *in, transport_t *ret)
+{
+    transport_t found = TRANSPORT_COUNT;
+    size_t n = 0;
+    for (transport_t i = 0; i < TRANSPORT_COUNT; i++)
+        if (in->takes[i]) {
+            found = i;
+            n++;
+        }
+    if (n > 1) {
+        TRY(stream_read_full(t, in->raw, in->head, sizeof in->head));
+        in->head_len = sizeof in->head;
+        bool is_http = !memcmp(in->head, "GET ", 4), is_tls = !memcmp(in->head, "\x16\x03", 2);
+        found = is_http ? TRANSPORT_WS : is_tls ? TRANSPORT_WSS : TRANSPORT_TCP;
+    }
+    *ret = found;
+    return in->takes[found] ? OK : fail(ERR_PROTOCOL, "a transport that is not spoken on this port");
+}
+
+static err_t begin_inbound(task_t *t, inbound_t *in, multiaddr_t *ret_remote)
+{
+    transport_t transport;
+    deadline_t d = deadline_push(t, in->host->config.limits.upgrade_timeout_ms);
+    err_t e = tell_transport(t, in, &transport);
+    deadline_pop(t, &d);
+    TRY(e);
+    TRY(multiaddr_of_endpoint(transport, &in->from, ret_remote));
+    if (transport == TRANSPORT_TCP)
+        return OK;
+    stream_t *raw = in->raw;
+    in->raw = NULL; /* taken in any case */
+    e = websocket_accept(t, in->host, raw, bytes_of(in->head, in->head_len), &in->raw);
+    in->head_len = 0;
+    return e;
+}
+
 static err_t upgrade_inbound(task_t *t, void *arg)
 {
     inbound_t *in = arg;
     multiaddr_t remote;
     conn_t *c;
-    err_t e = multiaddr_from_tcp(in->from.family, in->from.ip, in->from.port, &remote);
+    err_t e = begin_inbound(t, in, &remote);
     if (e)
         stream_close(in->raw);
     else
-        e = upgrade(t, in->host, in->raw, &(upgrade_how_t){.remote = &remote, .is_inbound = true}, &c);
+        e = upgrade(
+            t, in->host, in->raw,
+            &(upgrade_how_t){.remote = &remote, .is_inbound = true, .head = bytes_of(in->head, in->head_len)},
+            &c);
     inbound_free(in);
     if (e)
         log_debug("an inbound connection failed", LOG_ERR(e));
@@ -78,10 +122,12 @@ static err_t check_inbound(const host_t *h, const net_addr_t *from)
     return check_place(h, from);
 }
 
-static void take_inbound(host_t *h, stream_t *raw, const net_addr_t *from)
+static void take_inbound(const listen_t *l, stream_t *raw, const net_addr_t *from)
 {
+    host_t *h = l->host;
     inbound_t *in = xcalloc(1, sizeof *in);
     *in = (inbound_t){.host = h, .raw = raw, .from = *from};
+    memcpy(in->takes, l->takes, sizeof in->takes);
     err_t e = check_inbound(h, from);
     if (!e)
         e = group_spawn(&h->tasks, "inbound connection", upgrade_inbound, in, NULL);
@@ -111,8 +157,35 @@ static err_t accept_all(task_t *t, void *arg)
             TRY(task_sleep(t, 1000));
             continue;
         }
-        take_inbound(l->host, raw, &from);
+        take_inbound(l, raw, &from);
     }
+    return OK;
+}
+
+/* One of ours at the same address and port, for transports that share it. */
+static listen_t *find_listen(host_t *h, const net_addr_t *at)
+{
+    LIST_EACH (l, &h->listens, listen_t, node)
+        if (at->port && net_addr_equal(&l->listener->at, at))
+            return l;
+    return NULL;
+}
+
+static err_t start_listen(host_t *h, const net_addr_t *at, listen_t **ret)
+{
+    listener_t *listener;
+    TRY(net_listen(sched_driver(h->sched), at, &listener));
+    listen_t *l = xcalloc(1, sizeof *l);
+    l->host = h;
+    l->listener = listener;
+    err_t e = group_spawn(&h->tasks, "listener", accept_all, l, NULL);
+    if (e) {
+        listener_close(listener);
+        free(l);
+        return e;
+    }
+    list_push_back(&h->listens, &l->node);
+    *ret = l;
     return OK;
 }
 
@@ -120,22 +193,16 @@ err_t host_listen(task_t *t, host_t *h, const multiaddr_t *at)
 {
     if (multiaddr_is_circuit(at))
         return relay_listen(h, at);
-    net_addr_t addr;
-    TRY(net_addr_of_multiaddr(at, &addr));
-    listener_t *listener;
-    TRY(net_listen(sched_driver(h->sched), &addr, &listener));
-    listen_t *l = xcalloc(1, sizeof *l);
-    l->host = h;
-    l->listener = listener;
-    err_t e = multiaddr_from_tcp(listener->at.family, listener->at.ip, listener->at.port, &l->at);
-    if (!e)
-        e = group_spawn(&h->tasks, "listener", accept_all, l, NULL);
-    if (e) {
-        listener_close(listener);
-        free(l);
-        return e;
-    }
-    list_push_back(&h->listens, &l->node);
+    endpoint_t to;
+    TRY(endpoint_of_multiaddr(at, &to));
+    if (!host_speaks(h, to.transport) || to.transport == TRANSPORT_WSS)
+        return fail(ERR_UNSUPPORTED, "this node listens on no such transport");
+    listen_t *l = find_listen(h, &to.at);
+    if (l && l->takes[to.transport])
+        return fail(ERR_IN_USE, "this address is listened on already");
+    if (!l)
+        TRY(start_listen(h, &to.at, &l));
+    l->takes[to.transport] = true;
     host_tell_addrs_changed(h);
     return OK;
 }

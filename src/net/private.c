@@ -44,7 +44,7 @@ static void free_private(stacked_t *s)
 
 static const stacked_ops_t ops = {.read = read_private, .encode = encode, .free = free_private};
 
-stream_t *private_stream(host_t *h, stream_t *below)
+stream_t *private_stream(host_t *h, stream_t *below, bytes_t head)
 {
     private_stream_t *p = xcalloc(1, sizeof *p);
     uint8_t nonce[PNET_NONCE_BYTES];
@@ -52,6 +52,8 @@ stream_t *private_stream(host_t *h, stream_t *below)
     stacked_init(&p->base, h->sched, &ops, below);
     pnet_init(&p->pnet, h->swarm_key, nonce);
     err_t e = buf_append(&p->base.pending, bytes_of(nonce, sizeof nonce));
-    assert(!e);
+    assert(!e && head.len < sizeof nonce); /* all of the head belongs to the peer's nonce */
+    memcpy(nonce, head.data ? head.data : nonce, head.len);
+    pnet_open(&p->pnet, nonce, head.len);
     return &p->base.base;
 }

@@ -32,16 +32,23 @@ static err_t lookup(task_t *t, resolution_t *r, const char *name, dns_type_t typ
     return e;
 }
 
-/* The address with its first part replaced. */
+/* The address with its name replaced. TLS of the web asks for the name, which then stays in /sni/. */
 static err_t with_ip(const multiaddr_t *m, uint32_t code, bytes_t ip, multiaddr_t *ret)
 {
     multiaddr_t made = {0};
     TRY(multiaddr_append(&made, code, ip));
-    multiaddr_part_t part;
+    multiaddr_part_t name, part;
     size_t i = 0;
-    multiaddr_next(m, &i, &part);
-    while (multiaddr_next(m, &i, &part))
-        TRY(multiaddr_append(&made, part.code, part.value));
+    multiaddr_next(m, &i, &name);
+    bool has_sni = multiaddr_find(m, MA_SNI, &part);
+    while (multiaddr_next(m, &i, &part)) {
+        bool is_wss = part.code == MA_WSS;
+        TRY(multiaddr_append(&made, is_wss ? MA_TLS : part.code, part.value));
+        if ((is_wss || part.code == MA_TLS) && !has_sni)
+            TRY(multiaddr_append(&made, MA_SNI, name.value));
+        if (is_wss)
+            TRY(multiaddr_append(&made, MA_WS, BYTES_NONE));
+    }
     *ret = made;
     return OK;
 }

@@ -7,10 +7,13 @@
 static const char *const muxers[] = {YAMUX_PROTOCOL};
 
 /* Listener: accepts one of the host's protocols, refuses others. */
-static err_t accept_security(task_t *t, stream_t *s, const char *const *ours, size_t n_ours, const char **ret)
+static err_t accept_security(task_t *t, stream_t *s, bytes_t head, const char *const *ours, size_t n_ours,
+                             const char **ret)
 {
     multistream_t m;
+    size_t used_head;
     multistream_init_listener(&m);
+    TRY(multistream_feed(&m, head, &used_head)); /* too little for a proposal */
     while (m.state != MULTISTREAM_AGREED) {
         uint8_t in[256];
         size_t want = multistream_wants(&m), n = 0, used;
@@ -37,12 +40,13 @@ static err_t accept_security(task_t *t, stream_t *s, const char *const *ours, si
     return stream_write(t, s, multistream_output(&m));
 }
 
-static err_t agree_on_security(task_t *t, host_t *h, stream_t *raw, bool is_dialer, const char **ret)
+static err_t agree_on_security(task_t *t, host_t *h, stream_t *raw, bool is_dialer, bytes_t head,
+                               const char **ret)
 {
     const char *ours[SECURITY_COUNT];
     size_t n = host_securities(h, ours);
     if (!is_dialer)
-        return accept_security(t, raw, ours, n, ret);
+        return accept_security(t, raw, head, ours, n, ret);
     multistream_t m;
     multistream_init_dialer(&m, ours, n);
     TRY(negotiate(t, raw, &m));
@@ -161,7 +165,7 @@ static err_t secure(task_t *t, host_t *h, stream_t *raw, const upgrade_how_t *ho
 {
     bool is_dialer = !how->is_inbound;
     const char *security = NULL;
-    TRY(agree_on_security(t, h, raw, is_dialer, &security));
+    TRY(agree_on_security(t, h, raw, is_dialer, h->swarm_key ? BYTES_NONE : how->head, &security));
     TRY(security_start(h, security, how, c));
     TRY(shake_hands(t, raw, c));
     if (!channel_muxer(c))
@@ -173,7 +177,7 @@ err_t upgrade(task_t *t, host_t *h, stream_t *raw, const upgrade_how_t *how, con
 {
     channel_t channel = {.kind = CHANNEL_NONE};
     if (h->swarm_key)
-        raw = private_stream(h, raw);
+        raw = private_stream(h, raw, how->head);
     AUTO(buf_t) early;
     buf_init(&early, CHANNEL_FRAME_MAX);
     deadline_t d = deadline_push(t, h->config.limits.upgrade_timeout_ms);

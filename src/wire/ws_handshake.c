@@ -38,11 +38,11 @@ static bool is_plain(const char *text)
 err_t ws_handshake_request(ws_t *w, const char *host, const char *target)
 {
     uint8_t key[KEY_BYTES];
-    AUTO(buf_t) text;
     const char *key_text;
+    AUTO(buf_t) text;
+    buf_init(&text, 64);
     if (!is_plain(host) || !is_plain(target))
         return fail(ERR_INVALID, "websocket: no request can be made of host \"%.60s\"", host);
-    buf_init(&text, 64);
     prng_fill(&w->rng, key, sizeof key);
     TRY(base64(bytes_of(key, sizeof key), &text));
     TRY(ws_accept_of(buf_bytes(&text), w->accept));
