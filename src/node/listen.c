@@ -13,18 +13,35 @@ err_t listen_parse(const char *text, multiaddr_t *ret)
     return multiaddr_from_tcp(a.family, a.ip, a.port, ret);
 }
 
-/* Is it something that this build can listen on: plain TCP? */
-static bool is_tcp(const multiaddr_t *m, uint8_t *ret_family, uint8_t ret_ip[16], uint16_t *ret_port)
+/* The address with its port, TCP's or UDP's, moved on. *ret_port: the one that it had. */
+static err_t move_port(const multiaddr_t *m, uint16_t by, uint16_t *ret_port, multiaddr_t *ret)
 {
-    return !multiaddr_tcp_endpoint(m, ret_family, ret_ip, ret_port);
+    multiaddr_t made = {0};
+    multiaddr_part_t part;
+    *ret_port = 0;
+    for (size_t i = 0; multiaddr_next(m, &i, &part);) {
+        uint8_t moved[2];
+        bool is_port = (part.code == MA_TCP || part.code == MA_UDP) && !*ret_port;
+        if (is_port) {
+            *ret_port = (uint16_t)(part.value.data[0] << 8 | part.value.data[1]);
+            uint16_t port = (uint16_t)(*ret_port + by);
+            moved[0] = (uint8_t)(port >> 8);
+            moved[1] = (uint8_t)port;
+        }
+        TRY(multiaddr_append(&made, part.code, is_port ? bytes_of(moved, 2) : part.value));
+    }
+    *ret = made;
+    return OK;
 }
 
-static err_t listen_near(task_t *t, host_t *h, uint8_t family, const uint8_t ip[16], uint16_t port)
+/* At the default port, or at the next one that is free. */
+static err_t listen_near(task_t *t, host_t *h, const multiaddr_t *wanted)
 {
     multiaddr_t at;
+    uint16_t port = DEFAULT_PORT;
     err_t e = ERR_IN_USE;
-    for (uint16_t i = 0; i < TRIED_PORTS && e == ERR_IN_USE; i++) {
-        TRY(multiaddr_from_tcp(family, ip, (uint16_t)(port + i), &at));
+    for (uint16_t i = 0; i < TRIED_PORTS && e == ERR_IN_USE && (!i || port == DEFAULT_PORT); i++) {
+        TRY(move_port(wanted, i, &port, &at));
         e = host_listen(t, h, &at);
         if (!e && i)
             log_warn("default port is taken, using the next free one", LOG_INT("port", port),
@@ -36,17 +53,13 @@ static err_t listen_near(task_t *t, host_t *h, uint8_t family, const uint8_t ip[
 static err_t listen_configured(task_t *t, host_t *h, const char *text, bool *ret_listens)
 {
     multiaddr_t at;
-    uint8_t family, ip[16];
-    uint16_t port;
+    multiaddr_part_t ip6;
     TRY(multiaddr_parse(text, &at));
     if (multiaddr_is_circuit(&at))
         return host_listen(t, h, &at);
-    if (!is_tcp(&at, &family, ip, &port)) {
-        log_debug("no transport for this address", LOG_STR("address", text));
-        return OK;
-    }
-    err_t e = port == DEFAULT_PORT ? listen_near(t, h, family, ip, port) : host_listen(t, h, &at);
-    if (e && family == 6) { /* machines without IPv6 are common */
+    err_t e = listen_near(t, h, &at);
+    if (e == ERR_UNSUPPORTED ||
+        (e && multiaddr_find(&at, MA_IP6, &ip6))) { /* machines without IPv6 are common */
         log_debug("cannot listen", LOG_STR("address", text), LOG_ERR(e));
         return OK;
     }

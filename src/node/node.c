@@ -148,6 +148,7 @@ static err_t start_host(task_t *t, node_t *n, const node_options_t *o)
     };
     host_limits_default(&hc.limits);
     settings_limits(config, &hc.limits);
+    settings_transports(config, &hc);
     TRY(settings_security(config, &hc));
     swarm_key_t key;
     TRY(swarm_key_read(t, repo_path(n->repo), &key));

@@ -38,6 +38,12 @@ static err_t read_priority(const config_t *config, const char *path, json_int_t 
                : fail(ERR_USAGE, "config %s: false or a number over 0 is expected", path);
 }
 
+void settings_transports(const config_t *config, host_config_t *ret)
+{
+    ret->without_tcp = !config_bool(config, "Swarm.Transports.Network.TCP", true);
+    ret->without_websocket = !config_bool(config, "Swarm.Transports.Network.Websocket", true);
+}
+
 err_t settings_security(const config_t *config, host_config_t *ret)
 {
     json_int_t tls, noise;

@@ -6,6 +6,8 @@
 
 /* Swarm.ConnMgr.Type, LowWater, HighWater, GracePeriod; Swarm.ResourceMgr.MaxMemory. */
 void settings_limits(const config_t *config, host_limits_t *limits);
+/* Swarm.Transports.Network.TCP, Websocket: false closes the transport, both ways. */
+void settings_transports(const config_t *config, host_config_t *ret);
 /* Swarm.Transports.Security.TLS, Noise: false, or a priority, the lowest first (100 and 200 unless set).
  * ERR_USAGE: neither, or both are off. */
 MUST_CHECK err_t settings_security(const config_t *config, host_config_t *ret);
