@@ -44,6 +44,8 @@ MUST_CHECK err_t cli_request(task_t *t, cli_t *c, const char *target, cli_print_
 typedef err_t (*cli_body_fn)(task_t *t, void *arg, uint8_t *out, size_t cap, size_t *ret_n);
 MUST_CHECK err_t cli_upload(task_t *t, cli_t *c, const char *target, const char *content_type,
                             cli_body_fn read_body, void *body_arg, cli_print_fn print);
+/* Prints a JSON value of an answer. ERR_PROTOCOL: it is none; ERR_LIMIT: nested too deep. */
+MUST_CHECK err_t cli_print_value(task_t *t, cli_t *c, bytes_t text, cli_print_fn print);
 /* Raw bytes of the answer to `write`; trailers and headers to `header` (may be NULL). */
 typedef struct cli_byte_sink {
     err_t (*write)(task_t *t, void *arg, bytes_t data);

@@ -86,19 +86,6 @@ err_t print_pin_verified(task_t *t, cli_t *c, json_t *o)
     return OK;
 }
 
-/* Pins are asked for one by one, so that neither side holds them all; Kubo's order is none either. With
- * --json the answer is shown as it comes, and has the form that was asked for. */
-err_t cli_pin_ls(task_t *t, cli_t *c, const cli_command_t *command)
-{
-    AUTO(buf_t) target = {0};
-    const char *text;
-    TRY(cli_build_target(c, command, &target));
-    if (!c->wants_json && !cli_option(c, "stream", 0))
-        TRY(cli_target_add(&target, "stream", "true"));
-    TRY(buf_cstr(&target, &text));
-    return cli_request(t, c, text, command->print);
-}
-
 /* ── remote pinning services ─────────────────────────────────────────────────────────────────── */
 err_t print_remote_pin(task_t *t, cli_t *c, json_t *o)
 {

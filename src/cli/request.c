@@ -77,22 +77,25 @@ static err_t on_header(void *arg, const char *name, const char *value)
     return OK;
 }
 
+err_t cli_print_value(task_t *t, cli_t *c, bytes_t text, cli_print_fn print)
+{
+    json_error_t why;
+    TRY(json_check_depth(text, JSON_DEPTH_MAX));
+    json_t *object = json_loadb((const char *)text.data, text.len, JSON_DECODE_ANY | JSON_ALLOW_NUL, &why);
+    if (!object)
+        return fail(ERR_PROTOCOL, "the node's answer is not JSON: %s", why.text);
+    err_t e = print(t, c, object);
+    json_decref(object);
+    return e;
+}
+
 static err_t print_value_of(task_t *t, answer_t *a, bytes_t line)
 {
     if (a->c->wants_json) {
         TRY(cli_out_bytes(line));
         return cli_out_bytes(BYTES_LIT("\n"));
     }
-    if (!a->print)
-        return OK;
-    json_error_t why;
-    TRY(json_check_depth(line, JSON_DEPTH_MAX));
-    json_t *object = json_loadb((const char *)line.data, line.len, JSON_DECODE_ANY | JSON_ALLOW_NUL, &why);
-    if (!object)
-        return fail(ERR_PROTOCOL, "the node's answer is not JSON: %s", why.text);
-    err_t e = a->print(t, a->c, object);
-    json_decref(object);
-    return e;
+    return a->print ? cli_print_value(t, a->c, line, a->print) : OK;
 }
 
 /* Scans on to the end of a JSON value: behind its last bracket, or behind a newline outside of brackets.
