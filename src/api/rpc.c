@@ -18,6 +18,7 @@
 /* a group a line */
 /* clang-format off */
 static const rpc_command_t *const tables[] = {
+    rpc_pubsub_commands,
     rpc_absent_commands,
     rpc_block_commands,
     rpc_car_commands,

@@ -117,6 +117,12 @@ err_t cli_config_edit(task_t *t, cli_t *c, const cli_command_t *command);
 err_t cli_no_update(task_t *t, cli_t *c, const cli_command_t *command);
 extern const cli_command_t cli_base_commands[], cli_name_commands[], cli_node_commands[];
 extern const cli_command_t cli_files_commands[];
+/* pubsub.c */
+err_t cli_pubsub(task_t *t, cli_t *c, const cli_command_t *command);
+err_t cli_pubsub_pub(task_t *t, cli_t *c, const cli_command_t *command);
+err_t print_pubsub_message(task_t *t, cli_t *c, json_t *o);
+err_t print_pubsub_topics(task_t *t, cli_t *c, json_t *o);
+err_t print_pubsub_reset(task_t *t, cli_t *c, json_t *o);
 /* files.c */
 err_t print_compact(task_t *t, cli_t *c, json_t *o);
 err_t print_files_message(task_t *t, cli_t *c, json_t *o);

@@ -174,6 +174,13 @@ typedef struct node_words {
     const char *listen[MAX_LISTEN], *bootstrap[MAX_BOOTSTRAP], *advertise[MAX_LISTEN];
 } node_words_t;
 
+static node_switch_t read_switch(const cli_t *c, const char *name)
+{
+    if (!cli_option(c, name, 0))
+        return NODE_AS_CONFIGURED;
+    return cli_flag(c, name, false) ? NODE_ON : NODE_OFF;
+}
+
 static void read_node_options(const cli_t *c, node_words_t *w, node_options_t *o)
 {
     const char *value;
@@ -195,6 +202,8 @@ static void read_node_options(const cli_t *c, node_words_t *w, node_options_t *o
     if (o->routing_type && !strcmp(o->routing_type, "default"))
         o->routing_type = NULL;
     o->agent_suffix = cli_option(c, "agent-version-suffix", 0);
+    o->pubsub = read_switch(c, "enable-pubsub-experiment");
+    o->names_pubsub = read_switch(c, "enable-namesys-pubsub");
 }
 
 /* What Kubo's daemon can be asked for and this one cannot do must not be passed over in silence. */
@@ -207,8 +216,6 @@ static err_t check_node_options(const cli_t *c)
                     "connections are always encrypted: leave --disable-transport-encryption out");
     if (cli_option(c, "init-config", 0))
         return fail(ERR_UNSUPPORTED, "--init-config is not known here: run init, then 'config replace FILE'");
-    if (cli_flag(c, "enable-pubsub-experiment", false) || cli_flag(c, "enable-namesys-pubsub", false))
-        log_warn("there is no pubsub in this build: its options have no effect");
     return OK;
 }
 

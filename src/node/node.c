@@ -5,6 +5,7 @@
 #include "node/denied.h"
 #include "node/garbage.h"
 #include "node/listen.h"
+#include "node/messages.h"
 #include "node/settings.h"
 #include "node/settings_nat.h"
 #include "node/swarm_key.h"
@@ -25,6 +26,7 @@ struct node {
     naming_t *naming;
     bitswap_t *bitswap;
     replica_t *replica;
+    pubsub_t *pubsub;
     mdns_service_t *mdns;
     bool is_private; /* in the network of a swarm key */
     uint8_t fingerprint[PNET_FINGERPRINT_BYTES];
@@ -123,6 +125,7 @@ void node_close(task_t *t, node_t *n)
     if (n->bitswap)
         bitswap_close(t, n->bitswap);
     naming_close(t, n->naming);
+    pubsub_close(t, n->pubsub);
     if (n->routing)
         routing_close(t, n->routing);
     mdns_stop(t, n->mdns);
@@ -318,6 +321,20 @@ static err_t start_replica(task_t *t, node_t *n)
     return e;
 }
 
+static bool is_on(node_switch_t wanted, const config_t *config, const char *key)
+{
+    return wanted == NODE_AS_CONFIGURED ? config_bool(config, key, false) : wanted == NODE_ON;
+}
+
+static err_t start_pubsub(task_t *t, node_t *n, const node_options_t *o)
+{
+    const config_t *config = repo_config(n->repo);
+    bool names = is_on(o->names_pubsub, config, "Ipns.UsePubsub");
+    if (!names && !is_on(o->pubsub, config, "Pubsub.Enabled"))
+        return OK;
+    return messages_start(t, n->repo, n->host, &n->pubsub);
+}
+
 err_t node_go_online(task_t *t, node_t *n, const node_options_t *o)
 {
     TRY(config_check(repo_config(n->repo), ""));
@@ -327,6 +344,7 @@ err_t node_go_online(task_t *t, node_t *n, const node_options_t *o)
     TRY(start_bitswap(t, n));
     TRY(start_replica(t, n));
     TRY(settings_perf(repo_config(n->repo), n->host));
+    TRY(start_pubsub(t, n, o));
     settings_peers(repo_config(n->repo), o, n->host);
     if (config_bool(repo_config(n->repo), "Discovery.MDNS.Enabled", true))
         n->mdns = mdns_start(n->host);
@@ -398,6 +416,16 @@ const uint8_t *node_swarm_fingerprint(const node_t *n)
 replica_t *node_replica(node_t *n)
 {
     return n->replica;
+}
+
+pubsub_t *node_pubsub(node_t *n)
+{
+    return n->pubsub;
+}
+
+err_t node_reset_pubsub(task_t *t, node_t *n, const peer_id_t *author, uint64_t *ret_count)
+{
+    return messages_reset(t, n->repo, n->pubsub, author, ret_count);
 }
 
 bool node_is_replicated(task_t *t, node_t *n, const cid_t *root)

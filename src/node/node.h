@@ -6,11 +6,15 @@
 #include "exchange/bitswap.h"
 #include "naming/naming.h"
 #include "net/host.h"
+#include "pubsub/pubsub.h"
 #include "replica/replica.h"
 #include "repo/repo.h"
 #include "routing/routing.h"
 
 typedef struct node node_t;
+
+/* What the command line says of something that the config decides otherwise. */
+typedef enum { NODE_AS_CONFIGURED, NODE_ON, NODE_OFF } node_switch_t;
 
 typedef struct node_options {
     const char *repo_path;     /* borrowed until node_open returns */
@@ -21,9 +25,11 @@ typedef struct node_options {
     bool no_bootstrap;            /* `--bootstrap=none` */
     const char *const *advertise; /* IP:PORT or multiaddrs told to others beside those listened on */
     size_t n_advertise;
-    bool collects_garbage;    /* each Datastore.GCPeriod, when the repository is nearly full */
-    const char *routing_type; /* in the place of Routing.Type; NULL: the config's. Borrowed until online */
-    const char *agent_suffix; /* in the place of Version.AgentSuffix; NULL: the config's */
+    bool collects_garbage;      /* each Datastore.GCPeriod, when the repository is nearly full */
+    const char *routing_type;   /* in the place of Routing.Type; NULL: the config's. Borrowed until online */
+    const char *agent_suffix;   /* in the place of Version.AgentSuffix; NULL: the config's */
+    node_switch_t pubsub;       /* Pubsub.Enabled */
+    node_switch_t names_pubsub; /* Ipns.UsePubsub */
 } node_options_t;
 
 /* Opens the repository (which it then locks) without any network. ERR_USAGE: an unfit agent_suffix. */
@@ -49,6 +55,9 @@ replica_t *node_replica(node_t *n);
 /* The fingerprint of the key of the private network that this node is in; NULL: none, or offline. */
 enum { NODE_FINGERPRINT_BYTES = 16 };
 const uint8_t *node_swarm_fingerprint(const node_t *n);
+pubsub_t *node_pubsub(node_t *n); /* NULL also when it is not enabled */
+/* Forgets what this author (NULL: every author) said last over pubsub; how many that were. */
+MUST_CHECK err_t node_reset_pubsub(task_t *t, node_t *n, const peer_id_t *author, uint64_t *ret_count);
 
 /* Does replication hold the root here, for this node or for another? Answered offline, too. */
 bool node_is_replicated(task_t *t, node_t *n, const cid_t *root);

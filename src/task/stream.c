@@ -86,16 +86,15 @@ err_t stream_write_pieces(task_t *t, stream_t *s, const bytes_t *pieces, size_t 
 }
 
 /* Byte by byte, so that nothing behind the length is taken from the stream. */
-static err_t read_length(task_t *t, stream_t *s, buf_t *out, uint64_t *ret_len)
+err_t stream_read_length(task_t *t, stream_t *s, uint64_t *ret_len, bool *ret_is_cut)
 {
     uint8_t text[UVARINT_MAX_BYTES];
     for (size_t n = 0; n < sizeof text; n++) {
         size_t got = 0;
+        *ret_is_cut = n > 0;
         TRY(stream_read(t, s, text + n, 1, &got));
-        if (!got && n) {
-            TRY(buf_append(out, bytes_of(text, n)));
+        if (!got && n)
             return fail(ERR_EOF, "the stream ended inside the length of a message");
-        }
         if (!got)
             return fail(ERR_EOF, "the stream ended");
         size_t used;
@@ -108,14 +107,9 @@ static err_t read_length(task_t *t, stream_t *s, buf_t *out, uint64_t *ret_len)
     return fail(ERR_INVALID, "the length of a message is no minimal varint");
 }
 
-err_t stream_read_message(task_t *t, stream_t *s, size_t max_bytes, buf_t *out)
+err_t stream_read_body(task_t *t, stream_t *s, uint64_t len, buf_t *out)
 {
     buf_clear(out);
-    uint64_t len;
-    TRY(read_length(t, s, out, &len));
-    if (len > max_bytes || len > out->max)
-        return fail(ERR_LIMIT, "a message of %llu bytes is over the limit of %zu", (unsigned long long)len,
-                    max_bytes < out->max ? max_bytes : out->max);
     while (out->len < len) { /* memory follows the bytes that came, not the length that was claimed */
         size_t want = len - out->len < MESSAGE_STEP ? (size_t)len - out->len : MESSAGE_STEP, n = 0;
         TRY(buf_reserve(out, want));
@@ -126,6 +120,21 @@ err_t stream_read_message(task_t *t, stream_t *s, size_t max_bytes, buf_t *out)
         out->len += n;
     }
     return OK;
+}
+
+err_t stream_read_message(task_t *t, stream_t *s, size_t max_bytes, buf_t *out)
+{
+    buf_clear(out);
+    uint64_t len;
+    bool is_cut;
+    err_t e = stream_read_length(t, s, &len, &is_cut);
+    if (e == ERR_EOF && is_cut)
+        TRY(buf_append_u8(out, 0)); /* not a clean end */
+    TRY(e);
+    if (len > max_bytes || len > out->max)
+        return fail(ERR_LIMIT, "a message of %llu bytes is over the limit of %zu", (unsigned long long)len,
+                    max_bytes < out->max ? max_bytes : out->max);
+    return stream_read_body(t, s, len, out);
 }
 
 err_t stream_write_message(task_t *t, stream_t *s, bytes_t message)

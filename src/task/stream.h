@@ -35,6 +35,10 @@ MUST_CHECK err_t stream_write_pieces(task_t *t, stream_t *s, const bytes_t *piec
  * max_bytes is ERR_LIMIT before anything is allocated. ERR_EOF with an empty `out` when the stream
  * ended cleanly before a message. */
 MUST_CHECK err_t stream_read_message(task_t *t, stream_t *s, size_t max_bytes, buf_t *out);
+/* Its halves, for who charges the length to a budget before the body comes. ret_is_cut: the end came inside
+ * of it. */
+MUST_CHECK err_t stream_read_length(task_t *t, stream_t *s, uint64_t *ret_len, bool *ret_is_cut);
+MUST_CHECK err_t stream_read_body(task_t *t, stream_t *s, uint64_t len, buf_t *out);
 MUST_CHECK err_t stream_write_message(task_t *t, stream_t *s, bytes_t message);
 MUST_CHECK err_t stream_close_write(stream_t *s);
 void stream_reset(stream_t *s);

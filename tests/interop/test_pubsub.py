@@ -1,0 +1,152 @@
+"""Publish/subscribe between our nodes and Kubo's: both ways, in meshes where neither knows all others, with old routers, over
+restarts; and the same words to both. Run by run.py."""
+import base64
+import json
+import os
+import threading
+
+import nodes
+from nodes import check, wait_until
+
+TOPIC = "interop/\u2603 topic"
+ON = {"Pubsub.Enabled": True}
+
+
+def url64(data):
+    return "u" + base64.urlsafe_b64encode(data).decode().rstrip("=")
+
+
+def from_url64(text):
+    return base64.urlsafe_b64decode(text[1:] + "=" * (-len(text[1:]) % 4))
+
+
+class Follower:
+    """`pubsub sub`, as a program would read it."""
+
+    def __init__(self, node, topic=TOPIC):
+        self.node = node
+        self.process = node.begin("pubsub", "sub", topic, "--enc=json")
+        self.messages = []
+        threading.Thread(target=self.read, daemon=True).start()
+        wait_until(lambda: url64(topic.encode()) in (node.rpc("pubsub/ls")["Strings"] or []), 20, f"{node.name} follows the topic")
+
+    def read(self):
+        for line in self.process.stdout:
+            if line.strip():
+                self.messages.append(json.loads(line))
+
+    def has(self, data, author):
+        return sum(from_url64(m["data"]) == data and m["from"] == author for m in self.messages)
+
+    def stop(self):
+        self.process.terminate()
+        self.process.wait()
+
+
+def publish(node, data, topic=TOPIC):
+    node.run("pubsub", "pub", topic, stdin=data)
+
+
+def knows(node, topic, other):
+    return other.peer_id in (node.rpc("pubsub/peers", url64(topic.encode()))["Strings"] or [])
+
+
+def everybody_gets(followers, author, data):
+    wait_until(lambda: all(f.has(data, author.peer_id) for f in followers), 30,
+               f"a message of {author.name} comes to {[f.node.name for f in followers]}", every=0.05)
+
+
+def exactly_once(followers, author, data):
+    for f in followers:
+        check(f.has(data, author.peer_id) == 1, f"{f.node.name} got a message of {author.name} {f.has(data, author.peer_id)} times")
+
+
+def both_ways(shop, ours, kubo):
+    ours.connect(kubo)
+    followers = [Follower(ours), Follower(kubo)]
+    wait_until(lambda: knows(ours, TOPIC, kubo) and knows(kubo, TOPIC, ours), 30, "each knows that the other follows")
+    wait_until(lambda: kubo.peer_id in ours.text("pubsub", "peers"), 10, "peers of any topic")
+    for n, data in enumerate((b"hello\n", b"", os.urandom(5000), os.urandom(900000), b"\x00\xff\xfe")):
+        for author in (ours, kubo):
+            sent = data + author.name.encode()
+            publish(author, sent)
+            everybody_gets(followers, author, sent)
+            exactly_once(followers, author, sent)
+    for message in followers[0].messages + followers[1].messages:
+        check(message["topicIDs"] == [url64(TOPIC.encode())] and len(from_url64(message["seqno"])) == 8, f"{message}")
+    check([m["data"] for m in followers[0].messages] == [m["data"] for m in followers[1].messages], "the same in the same order")
+    followers[1].stop()
+    wait_until(lambda: not knows(ours, TOPIC, kubo), 20, "the other has left the topic")
+
+
+def test_both_ways(shop):
+    both_ways(shop, shop.node("ours", ON), shop.kubo("kubo", ON))
+
+
+def test_floodsub_of_kubo(shop):
+    both_ways(shop, shop.node("ours-g", ON), shop.kubo("kubo-f", dict(ON, **{"Pubsub.Router": "floodsub"})))
+
+
+def test_floodsub_of_ours(shop):
+    both_ways(shop, shop.node("ours-f", dict(ON, **{"Pubsub.Router": "floodsub"})), shop.kubo("kubo-g", ON))
+
+
+def test_without_signatures(shop):
+    off = dict(ON, **{"Pubsub.DisableSigning": True})
+    both_ways(shop, shop.node("ours-n", off), shop.kubo("kubo-n", off))
+
+
+def test_mixed_mesh(shop):
+    """A line of ours and Kubo's in turn: a message passes through all of them; then some more links."""
+    line = [shop.kubo(f"k{i}", ON) if i % 2 else shop.node(f"o{i}", ON) for i in range(5)]
+    for a, b in zip(line, line[1:]):
+        a.connect(b)
+    followers = [Follower(n) for n in line]
+    for a, b in zip(line, line[1:]):
+        wait_until(lambda: knows(a, TOPIC, b) and knows(b, TOPIC, a), 30, f"{a.name} and {b.name} know each other's topics")
+    for n, author in enumerate(line * 2):
+        data = f"line {n}".encode() * (1 + 400 * (n % 2))
+        publish(author, data)
+        everybody_gets(followers, author, data)
+    line[0].connect(line[4])
+    line[1].connect(line[3])
+    for n, author in enumerate(line * 2):
+        data = f"ring {n}".encode() * 300
+        publish(author, data)
+        everybody_gets(followers, author, data)
+        exactly_once(followers, author, data)
+
+
+def test_after_a_restart(shop):
+    """A peer that went and came back is in the mesh again; what it says is new although its clock went on alone."""
+    ours, kubo = shop.node("ours-r", ON), shop.kubo("kubo-r", ON)
+    ours.connect(kubo)
+    follower = Follower(ours)
+    Follower(kubo)
+    wait_until(lambda: knows(kubo, TOPIC, ours), 30, "known")
+    publish(kubo, b"before")
+    everybody_gets([follower], kubo, b"before")
+    kubo.stop()
+    wait_until(lambda: not knows(ours, TOPIC, kubo), 20, "gone")
+    kubo.start()
+    ours.connect(kubo)
+    other = Follower(kubo)
+    wait_until(lambda: knows(kubo, TOPIC, ours) and knows(ours, TOPIC, kubo), 30, "back")
+    publish(kubo, b"after")
+    everybody_gets([follower, other], kubo, b"after")
+    publish(ours, b"to it")
+    everybody_gets([follower, other], ours, b"to it")
+
+
+def test_same_words(shop):
+    ours, kubo = shop.node("same-ours", ON), shop.kubo("same-kubo", ON)
+    off_ours, off_kubo = shop.node("off-ours"), shop.kubo("off-kubo")
+    for words in (["ls"], ["peers"], ["peers", "none"], ["reset"], ["reset", "--peer", kubo.peer_id], ["reset", "--peer=x"],
+                  ["pub", "t"], ["sub"]):
+        for a, b in ((ours, kubo), (off_ours, off_kubo)):
+            left, right = (n.run("pubsub", *words, stdin=b"x", check_code=False) for n in (a, b))
+            check((left.stdout, left.returncode == 0) == (right.stdout, right.returncode == 0),
+                  f"pubsub {' '.join(words)}: {left} and {right}")
+    for args in (["plain"], ["zabc"], ["mAAAA"], ["u*"], []):
+        codes = [n.rpc_raw("pubsub/sub", args, timeout=10)[0].status for n in (ours, kubo)]
+        check(codes[0] == codes[1], f"pubsub/sub of {args}: {codes}")
