@@ -226,30 +226,87 @@ err_t multiaddr_with_peer(const multiaddr_t *m, const peer_id_t *id, multiaddr_t
 
 /* ---- IP and TCP ---- */
 
-err_t multiaddr_tcp_endpoint(const multiaddr_t *m, uint8_t *ret_family, uint8_t ret_ip[16],
-                             uint16_t *ret_port)
+/* The IP and the port that an address begins with, of this protocol; the rest begins at *ret_iter. */
+static bool read_endpoint(const multiaddr_t *m, uint32_t code, uint8_t *ret_family, uint8_t ret_ip[16],
+                          uint16_t *ret_port, size_t *ret_iter)
 {
-    multiaddr_part_t ip, tcp, end;
-    size_t iter = 0;
-    if (!multiaddr_next(m, &iter, &ip) || (ip.code != MA_IP4 && ip.code != MA_IP6) ||
-        !multiaddr_next(m, &iter, &tcp) || tcp.code != MA_TCP ||
-        (multiaddr_next(m, &iter, &end) && (end.code != MA_P2P || iter != m->len)))
-        return fail(ERR_UNSUPPORTED, "the multiaddr is not an IP address with a TCP port");
+    multiaddr_part_t ip, port;
+    *ret_iter = 0;
+    if (!multiaddr_next(m, ret_iter, &ip) || (ip.code != MA_IP4 && ip.code != MA_IP6) ||
+        !multiaddr_next(m, ret_iter, &port) || port.code != code)
+        return false;
     *ret_family = ip.code == MA_IP4 ? 4 : 6;
     memset(ret_ip, 0, 16);
     memcpy(ret_ip, ip.value.data, ip.value.len);
-    *ret_port = (uint16_t)(tcp.value.data[0] << 8 | tcp.value.data[1]);
+    *ret_port = (uint16_t)(port.value.data[0] << 8 | port.value.data[1]);
+    return true;
+}
+
+/* Nothing but a last /p2p/ID is left. */
+static bool is_at_end(const multiaddr_t *m, size_t iter)
+{
+    multiaddr_part_t end;
+    return !multiaddr_next(m, &iter, &end) || (end.code == MA_P2P && iter == m->len);
+}
+
+typedef struct endpoint {
+    uint8_t family, ip[16];
+    uint16_t port;
+} endpoint_t;
+
+static void give(const endpoint_t *e, uint8_t *ret_family, uint8_t ret_ip[16], uint16_t *ret_port)
+{
+    *ret_family = e->family;
+    memcpy(ret_ip, e->ip, 16);
+    *ret_port = e->port;
+}
+
+err_t multiaddr_tcp_endpoint(const multiaddr_t *m, uint8_t *ret_family, uint8_t ret_ip[16],
+                             uint16_t *ret_port)
+{
+    endpoint_t e;
+    size_t iter;
+    if (!read_endpoint(m, MA_TCP, &e.family, e.ip, &e.port, &iter) || !is_at_end(m, iter))
+        return fail(ERR_UNSUPPORTED, "the multiaddr is not an IP address with a TCP port");
+    give(&e, ret_family, ret_ip, ret_port);
     return OK;
 }
 
-err_t multiaddr_from_tcp(uint8_t family, const uint8_t *ip, uint16_t port, multiaddr_t *ret)
+err_t multiaddr_quic_endpoint(const multiaddr_t *m, uint8_t *ret_family, uint8_t ret_ip[16],
+                              uint16_t *ret_port)
+{
+    endpoint_t e;
+    multiaddr_part_t quic;
+    size_t iter;
+    if (!read_endpoint(m, MA_UDP, &e.family, e.ip, &e.port, &iter) || !multiaddr_next(m, &iter, &quic) ||
+        quic.code != MA_QUIC_V1 || !is_at_end(m, iter))
+        return fail(ERR_UNSUPPORTED, "the multiaddr is not an IP address with a UDP port and quic-v1");
+    give(&e, ret_family, ret_ip, ret_port);
+    return OK;
+}
+
+static err_t from_endpoint(uint8_t family, const uint8_t *ip, uint32_t code, uint16_t port, multiaddr_t *ret)
 {
     uint8_t port_be[2] = {(uint8_t)(port >> 8), (uint8_t)port};
     if (family != 4 && family != 6)
         return fail(ERR_INVALID, "%u is no family of IP addresses; 4 and 6 are", family);
     multiaddr_t m = {.len = 0};
     TRY(multiaddr_append(&m, family == 4 ? MA_IP4 : MA_IP6, bytes_of(ip, family == 4 ? 4 : 16)));
-    TRY(multiaddr_append(&m, MA_TCP, bytes_of(port_be, sizeof port_be)));
+    TRY(multiaddr_append(&m, code, bytes_of(port_be, sizeof port_be)));
+    *ret = m;
+    return OK;
+}
+
+err_t multiaddr_from_tcp(uint8_t family, const uint8_t *ip, uint16_t port, multiaddr_t *ret)
+{
+    return from_endpoint(family, ip, MA_TCP, port, ret);
+}
+
+err_t multiaddr_from_quic(uint8_t family, const uint8_t *ip, uint16_t port, multiaddr_t *ret)
+{
+    multiaddr_t m;
+    TRY(from_endpoint(family, ip, MA_UDP, port, &m));
+    TRY(multiaddr_append(&m, MA_QUIC_V1, BYTES_NONE));
     *ret = m;
     return OK;
 }

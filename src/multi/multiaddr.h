@@ -66,6 +66,10 @@ MUST_CHECK err_t multiaddr_tcp_endpoint(const multiaddr_t *m, uint8_t *ret_famil
                                         uint16_t *ret_port);
 MUST_CHECK err_t multiaddr_from_tcp(uint8_t family, const uint8_t *ip, uint16_t port, multiaddr_t *ret);
 bool multiaddr_is_circuit(const multiaddr_t *m); /* through a relay: it has a /p2p-circuit */
+/* The same of /ip4|ip6/…/udp/…/quic-v1. */
+MUST_CHECK err_t multiaddr_quic_endpoint(const multiaddr_t *m, uint8_t *ret_family, uint8_t ret_ip[16],
+                                         uint16_t *ret_port);
+MUST_CHECK err_t multiaddr_from_quic(uint8_t family, const uint8_t *ip, uint16_t port, multiaddr_t *ret);
 bool multiaddr_is_loopback(const multiaddr_t *m);
 bool multiaddr_is_private(const multiaddr_t *m); /* private, link local, loopback or unspecified IPs */
 #endif

@@ -44,7 +44,7 @@ static void put_transports(const listen_t *l, const net_addr_t *at, multiaddr_t 
 static void put_expanded(const host_t *h, const listen_t *l, multiaddr_t *out, size_t cap, size_t *n)
 {
     driver_t *d = sched_driver(h->sched);
-    net_addr_t at = l->listener->at, ips[INTERFACES_MAX];
+    net_addr_t at = l->bound, ips[INTERFACES_MAX];
     if (!is_unspecified(&at)) {
         put_transports(l, &at, out, cap, n);
         return;

@@ -1,5 +1,6 @@
 #include "base/metrics.h"
 #include "net/host_internal.h"
+#include "net/quic.h"
 #include <stdlib.h>
 
 static void start_yamux(conn_t *c)
@@ -100,6 +101,7 @@ void conn_release(conn_t *c)
     assert(!c->is_open && list_is_empty(&c->streams));
     c->peer->refs--;
     peer_free_if_unused(c->peer);
+    quic_link_free(c->quic);
     free(c);
 }
 

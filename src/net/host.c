@@ -2,6 +2,7 @@
 #include "base/log.h"
 #include "base/version.h"
 #include "net/nat_internal.h"
+#include "net/quic.h"
 #include "wire/pnet.h"
 #include <stdlib.h>
 #include <time.h>
@@ -101,6 +102,7 @@ void host_close(task_t *t, host_t *h)
     group_stop(t, &h->tasks);
     group_deinit(&h->tasks);
     nat_stop(h);
+    quic_stop(h);
     LIST_EACH (l, &h->listens, listen_t, node)
         free(l);
     assert(list_is_empty(&h->conns));

@@ -41,9 +41,9 @@ typedef struct host_config {
     host_limits_t limits;
     security_t securities[SECURITY_COUNT]; /* the first is proposed first; only these are spoken */
     size_t n_securities;                   /* 0: all of them, Noise first */
-    bool without_tcp, without_websocket;   /* neither dialed nor listened on */
-    const uint8_t *swarm_key;              /* 32 bytes of a private network, copied; NULL: the public one */
-    bool may_use_loopback; /* put loopback and private addresses into identify and the peerstore */
+    bool without_tcp, without_websocket, without_quic; /* neither dialed nor listened on */
+    const uint8_t *swarm_key; /* 32 bytes of a private network, copied; NULL: the public one */
+    bool may_use_loopback;    /* put loopback and private addresses into identify and the peerstore */
 } host_config_t;
 MUST_CHECK err_t host_new(sched_t *s, const host_config_t *config, host_t **ret);
 /* Closes listeners and connections, joins its tasks, frees. Not from a task of the host's (a handler); all

@@ -5,7 +5,7 @@
  *   dial.c, resolve.c   addresses to connections
  *   upgrade.c, security.c, negotiate.c   a driver stream becomes a secured, multiplexed connection
  *   conn.c          connections: life, face; conn_pump.c moves their bytes; conn_stream.c their streams;
- *                   mux.h what carries these: mux_yamux.c
+ *                   mux.h what carries these: mux_yamux.c, quic_link.c over the sockets of quic.c
  *   conn_manager.c  peers: limits, tags, trimming
  *   filter.c        networks and addresses that are kept away from
  *   reachability.c  whether others can dial this node
@@ -77,6 +77,7 @@ struct conn {
     multiaddr_t remote;
     uint64_t opened_ms, used_ms; /* used: when a stream last began or ended */
     uint64_t bytes_in, bytes_out;
+    struct quic_link *quic; /* mux_quic; NULL: none */
     stream_t *raw;
     channel_t channel;
     yamux_t yamux;
@@ -116,9 +117,20 @@ void traffic_count(conn_stream_t *s, size_t in, size_t out);
 typedef struct listen {
     list_t node;
     host_t *host;
-    listener_t *listener;
-    bool takes[TRANSPORT_COUNT]; /* several share the port */
+    listener_t *listener;        /* NULL: QUIC, whose sockets quic.c has */
+    net_addr_t bound;            /* with the port that was taken */
+    bool takes[TRANSPORT_COUNT]; /* several share the port of a listener */
 } listen_t;
+
+/* listen.c: an inbound connection that is being set up. */
+typedef struct pending {
+    list_t node; /* in host->pending */
+    net_addr_t from;
+} pending_t;
+void pending_add(host_t *h, pending_t *p, const net_addr_t *from);
+void pending_remove(host_t *h, pending_t *p); /* idempotent */
+/* May one more from there be set up? ERR_DENIED, ERR_LIMIT. */
+MUST_CHECK err_t host_check_inbound(const host_t *h, const net_addr_t *from);
 
 typedef struct keep keep_t;
 enum { ANNOUNCE_MAX = 32, OBSERVED_MAX = 16, NETWORKS_MAX = 1024 };
@@ -151,7 +163,7 @@ struct host {
     event_t conn_opened;                 /* some connection, also one more with a connected peer */
     list_t news;                         /* host_listener_t */
     list_t listens;                      /* listen_t */
-    list_t pending;                      /* inbound connections whose upgrade is under way */
+    list_t pending;                      /* pending_t: inbound connections that are being set up */
     list_t keeps;                        /* keep_t */
     size_t n_keeps;
     peerstore_t *peerstore;
@@ -170,6 +182,7 @@ struct host {
     uint8_t *receive_area, *send_area; /* made when first used */
     yamux_gather_t gather;
     prng_t *rng;
+    struct quic_net *quic;          /* made when first used */
     tls13_identity_t *tls_identity; /* made when first used */
     uint8_t *swarm_key;             /* of a private network; NULL: the public one */
     struct traffic *traffic;        /* n_traffic of TRAFFIC_MAX; made when first used */

@@ -1,25 +1,31 @@
-/* listen: TCP listeners, and inbound connections up to their upgrade. */
+/* listen: listeners, and inbound connections over TCP up to their upgrade. */
 #include "base/log.h"
 #include "base/metrics.h"
 #include "net/host_internal.h"
 #include "net/nat_internal.h"
+#include "net/quic.h"
 #include "net/websocket.h"
 #include <stdlib.h>
 
 typedef struct inbound {
-    list_t node; /* in host->pending */
+    pending_t pending;
     host_t *host;
     stream_t *raw;
-    net_addr_t from;
     bool takes[TRANSPORT_COUNT]; /* of its listener */
     uint8_t head[SNIFF_BYTES], head_len;
 } inbound_t;
 
-static void inbound_free(inbound_t *in)
+void pending_add(host_t *h, pending_t *p, const net_addr_t *from)
 {
-    list_remove(&in->node);
-    in->host->n_pending--;
-    free(in);
+    p->from = *from;
+    list_push_back(&h->pending, &p->node);
+    h->n_pending++;
+}
+
+void pending_remove(host_t *h, pending_t *p)
+{
+    h->n_pending -= list_is_linked(&p->node);
+    list_remove(&p->node);
 }
 
 /* Which of the transports that share the port it is. A member of a private network begins with a nonce: one
@@ -50,7 +56,7 @@ static err_t begin_inbound(task_t *t, inbound_t *in, multiaddr_t *ret_remote)
     err_t e = tell_transport(t, in, &transport);
     deadline_pop(t, &d);
     TRY(e);
-    TRY(multiaddr_of_endpoint(transport, &in->from, ret_remote));
+    TRY(multiaddr_of_endpoint(transport, &in->pending.from, ret_remote));
     if (transport == TRANSPORT_TCP)
         return OK;
     stream_t *raw = in->raw;
@@ -73,7 +79,8 @@ static err_t upgrade_inbound(task_t *t, void *arg)
             t, in->host, in->raw,
             &(upgrade_how_t){.remote = &remote, .is_inbound = true, .head = bytes_of(in->head, in->head_len)},
             &c);
-    inbound_free(in);
+    pending_remove(in->host, &in->pending);
+    free(in);
     if (e)
         log_debug("an inbound connection failed", LOG_ERR(e));
     else
@@ -93,7 +100,7 @@ static err_t check_place(const host_t *h, const net_addr_t *from)
     size_t n_pending = 0, n_open = 0;
     if (net_addr_is_loopback(from))
         return OK;
-    LIST_EACH (in, &h->pending, const inbound_t, node)
+    LIST_EACH (in, &h->pending, const pending_t, node)
         n_pending += is_same_place(&in->from, from);
     LIST_EACH (c, &h->conns, const conn_t, node) {
         net_addr_t at;
@@ -109,7 +116,7 @@ static err_t check_place(const host_t *h, const net_addr_t *from)
     return OK;
 }
 
-static err_t check_inbound(const host_t *h, const net_addr_t *from)
+err_t host_check_inbound(const host_t *h, const net_addr_t *from)
 {
     const host_limits_t *limits = &h->config.limits;
     if (addr_is_filtered(h, from))
@@ -126,14 +133,13 @@ static void take_inbound(const listen_t *l, stream_t *raw, const net_addr_t *fro
 {
     host_t *h = l->host;
     inbound_t *in = xcalloc(1, sizeof *in);
-    *in = (inbound_t){.host = h, .raw = raw, .from = *from};
+    *in = (inbound_t){.host = h, .raw = raw};
     memcpy(in->takes, l->takes, sizeof in->takes);
-    err_t e = check_inbound(h, from);
+    err_t e = host_check_inbound(h, from);
     if (!e)
         e = group_spawn(&h->tasks, "inbound connection", upgrade_inbound, in, NULL);
     if (!e) {
-        list_push_back(&h->pending, &in->node);
-        h->n_pending++;
+        pending_add(h, &in->pending, from);
         return;
     }
     metric_add(net_metrics()->refused, 1);
@@ -166,7 +172,7 @@ static err_t accept_all(task_t *t, void *arg)
 static listen_t *find_listen(host_t *h, const net_addr_t *at)
 {
     LIST_EACH (l, &h->listens, listen_t, node)
-        if (at->port && net_addr_equal(&l->listener->at, at))
+        if (l->listener && at->port && net_addr_equal(&l->bound, at))
             return l;
     return NULL;
 }
@@ -178,6 +184,7 @@ static err_t start_listen(host_t *h, const net_addr_t *at, listen_t **ret)
     listen_t *l = xcalloc(1, sizeof *l);
     l->host = h;
     l->listener = listener;
+    l->bound = listener->at;
     err_t e = group_spawn(&h->tasks, "listener", accept_all, l, NULL);
     if (e) {
         listener_close(listener);
@@ -189,6 +196,18 @@ static err_t start_listen(host_t *h, const net_addr_t *at, listen_t **ret)
     return OK;
 }
 
+static err_t listen_quic(host_t *h, const net_addr_t *at)
+{
+    net_addr_t bound;
+    TRY(quic_listen(h, at, &bound));
+    listen_t *l = xcalloc(1, sizeof *l);
+    *l = (listen_t){.host = h, .bound = bound};
+    l->takes[TRANSPORT_QUIC] = true;
+    list_push_back(&h->listens, &l->node);
+    host_tell_addrs_changed(h);
+    return OK;
+}
+
 err_t host_listen(task_t *t, host_t *h, const multiaddr_t *at)
 {
     if (multiaddr_is_circuit(at))
@@ -197,6 +216,8 @@ err_t host_listen(task_t *t, host_t *h, const multiaddr_t *at)
     TRY(endpoint_of_multiaddr(at, &to));
     if (!host_speaks(h, to.transport) || to.transport == TRANSPORT_WSS)
         return fail(ERR_UNSUPPORTED, "this node listens on no such transport");
+    if (to.transport == TRANSPORT_QUIC)
+        return listen_quic(h, &to.at);
     listen_t *l = find_listen(h, &to.at);
     if (l && l->takes[to.transport])
         return fail(ERR_IN_USE, "this address is listened on already");

@@ -96,7 +96,8 @@ static err_t through_pipe(task_t *t, void *arg)
     size_t at = 0, n;
     group_t g;
     stream_pipe(task_sched(t), 1000, &a, &b);
-    stream_t *from = private_stream(w->nodes[0].host, a, BYTES_NONE), *to = private_stream(w->nodes[0].host, b, BYTES_NONE);
+    stream_t *from = private_stream(w->nodes[0].host, a, BYTES_NONE),
+             *to = private_stream(w->nodes[0].host, b, BYTES_NONE);
     group_init(&g, task_sched(t));
     assert_ok(group_spawn(&g, "send", send_bulk, from, NULL));
     while (at < BULK_BYTES) {

@@ -24,12 +24,17 @@ static bool take_suffix(const multiaddr_t *m, size_t iter, endpoint_t *e)
 
 err_t endpoint_of_multiaddr(const multiaddr_t *m, endpoint_t *ret)
 {
-    endpoint_t e = {0};
+    endpoint_t e = {.transport = TRANSPORT_QUIC};
     multiaddr_part_t ip, tcp;
+    if (!multiaddr_quic_endpoint(m, &e.at.family, e.at.ip, &e.at.port)) {
+        *ret = e;
+        return OK;
+    }
     size_t iter = 0;
     if (!multiaddr_next(m, &iter, &ip) || (ip.code != MA_IP4 && ip.code != MA_IP6) ||
         !multiaddr_next(m, &iter, &tcp) || tcp.code != MA_TCP || !take_suffix(m, iter, &e))
-        return fail(ERR_UNSUPPORTED, "the multiaddr is not an IP address with a TCP port, WebSocket or not");
+        return fail(ERR_UNSUPPORTED,
+                    "the multiaddr is neither an IP address with a TCP port, WebSocket or not, nor QUIC");
     e.at.family = ip.code == MA_IP4 ? 4 : 6;
     memcpy(e.at.ip, ip.value.data, ip.value.len);
     e.at.port = (uint16_t)(tcp.value.data[0] << 8 | tcp.value.data[1]);
@@ -40,6 +45,8 @@ err_t endpoint_of_multiaddr(const multiaddr_t *m, endpoint_t *ret)
 err_t multiaddr_of_endpoint(transport_t transport, const net_addr_t *at, multiaddr_t *ret)
 {
     multiaddr_t m;
+    if (transport == TRANSPORT_QUIC)
+        return multiaddr_from_quic(at->family, at->ip, at->port, ret);
     TRY(multiaddr_from_tcp(at->family, at->ip, at->port, &m));
     if (transport == TRANSPORT_WSS)
         TRY(multiaddr_append(&m, MA_TLS, BYTES_NONE));
@@ -51,5 +58,7 @@ err_t multiaddr_of_endpoint(transport_t transport, const net_addr_t *at, multiad
 
 bool host_speaks(const host_t *h, transport_t transport)
 {
-    return transport == TRANSPORT_TCP ? !h->config.without_tcp : !h->config.without_websocket;
+    return transport == TRANSPORT_TCP    ? !h->config.without_tcp
+           : transport == TRANSPORT_QUIC ? !h->config.without_quic
+                                         : !h->config.without_websocket;
 }

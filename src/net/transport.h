@@ -1,15 +1,16 @@
-/* transport: what an address says about the way to a peer over TCP. Not for other folders.
+/* transport: what an address says about the way to a peer. Not for other folders.
  *
  *   /ip4|ip6/…/tcp/PORT                          a plain stream
  *   /ip4|ip6/…/tcp/PORT/ws                       WebSocket
  *   /ip4|ip6/…/tcp/PORT/tls[/sni/NAME]/ws, …/wss WebSocket over TLS of the web, with authorities
+ *   /ip4|ip6/…/udp/PORT/quic-v1                  QUIC
  *
  * each with /p2p/ID behind it or without. Spec: libp2p/specs websockets, addressing. */
 #ifndef NET_TRANSPORT_H
 #define NET_TRANSPORT_H
 #include "net/host.h"
 
-typedef enum { TRANSPORT_TCP, TRANSPORT_WS, TRANSPORT_WSS, TRANSPORT_COUNT } transport_t;
+typedef enum { TRANSPORT_TCP, TRANSPORT_WS, TRANSPORT_WSS, TRANSPORT_QUIC, TRANSPORT_COUNT } transport_t;
 typedef struct endpoint {
     transport_t transport;
     net_addr_t at;
@@ -19,6 +20,6 @@ typedef struct endpoint {
 MUST_CHECK err_t endpoint_of_multiaddr(const multiaddr_t *m, endpoint_t *ret);
 /* Of a host's settings: may it be dialed and listened on? */
 bool host_speaks(const host_t *h, transport_t transport);
-/* …/tcp/PORT, with what the transport adds. */
+/* …/tcp/PORT or …/udp/PORT, with what the transport adds. */
 MUST_CHECK err_t multiaddr_of_endpoint(transport_t transport, const net_addr_t *at, multiaddr_t *ret);
 #endif
