@@ -81,6 +81,38 @@ static void print_head(node_t *n)
            peer_id_print(node_id(n), id));
 }
 
+typedef struct place {
+    net_addr_t at;
+    bool is_udp;
+} place_t;
+
+static bool read_place(const multiaddr_t *m, place_t *ret)
+{
+    *ret = (place_t){0};
+    ret->is_udp = !multiaddr_quic_endpoint(m, &ret->at.family, ret->at.ip, &ret->at.port);
+    return ret->is_udp || !multiaddr_tcp_endpoint(m, &ret->at.family, ret->at.ip, &ret->at.port);
+}
+
+/* One line for TCP and UDP of one port, where the first of them stands. */
+static void print_place(const multiaddr_t *addrs, size_t count, size_t i)
+{
+    place_t own, other;
+    bool has[2] = {false, false};
+    char text[NET_ADDR_TEXT_MAX];
+    if (!read_place(&addrs[i], &own))
+        return;
+    for (size_t k = 0; k < count; k++)
+        if (read_place(&addrs[k], &other) && net_addr_equal(&other.at, &own.at)) {
+            if (k < i)
+                return;
+            has[other.is_udp] = true;
+        }
+    printf("Swarm listening on %s (%s)\n", net_addr_print(&own.at, text),
+           !has[1]   ? "TCP"
+           : !has[0] ? "UDP"
+                     : "TCP+UDP");
+}
+
 static void print_swarm(node_t *n)
 {
     const uint8_t *fingerprint = node_swarm_fingerprint(n);
@@ -92,12 +124,8 @@ static void print_swarm(node_t *n)
     }
     multiaddr_t *addrs = xcalloc(MAX_SHOWN_ADDRS, sizeof *addrs);
     size_t count = host_listen_addrs(node_host(n), addrs, MAX_SHOWN_ADDRS);
-    for (size_t i = 0; i < count; i++) {
-        net_addr_t a = {0};
-        char text[NET_ADDR_TEXT_MAX];
-        if (!multiaddr_tcp_endpoint(&addrs[i], &a.family, a.ip, &a.port))
-            printf("Swarm listening on %s (TCP)\n", net_addr_print(&a, text));
-    }
+    for (size_t i = 0; i < count; i++)
+        print_place(addrs, count, i);
     printf("Run 'distribute id' to inspect announced and discovered multiaddrs of this node.\n");
     free(addrs);
 }

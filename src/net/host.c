@@ -56,6 +56,7 @@ err_t host_new(sched_t *s, const host_config_t *config, host_t **ret)
         h->swarm_key = xmalloc(PNET_KEY_BYTES);
         memcpy(h->swarm_key, config->swarm_key, PNET_KEY_BYTES);
         h->config.swarm_key = NULL;
+        h->config.without_quic = true; /* it has no place for the key */
     }
     err_t e = peer_id_of(private_key_public(config->key), &h->id);
     if (!e)

@@ -179,7 +179,7 @@ static err_t own_addresses(task_t *t, void *arg)
     host_set_announce(h, NULL, 0, false);
     assert_int_equal(host_addrs(h, addrs, 16), 3);
     multiaddr_t quic;
-    assert_ok(multiaddr_parse("/ip4/0.0.0.0/udp/4001/quic-v1", &quic));
+    assert_ok(multiaddr_parse("/ip4/0.0.0.0/udp/4001/quic-v1/webtransport", &quic));
     assert_err(host_listen(t, h, &quic), ERR_UNSUPPORTED);
     net_stop_all(t, w);
     return OK;

@@ -165,7 +165,10 @@ static void test_addresses(void **state)
         {"/ip4/1.2.3.4/tcp/5/ws/ws", -1, ""},
         {"/ip4/1.2.3.4/tcp/5/tls/wss", -1, ""},
         {"/ip4/1.2.3.4/tcp/5/ws/tls", -1, ""},
-        {"/ip4/1.2.3.4/udp/5/quic-v1", -1, ""},
+        {"/ip4/1.2.3.4/udp/5/quic-v1", TRANSPORT_QUIC, ""},
+        {"/ip4/1.2.3.4/udp/5/quic-v1/webtransport", -1, ""},
+        {"/ip4/1.2.3.4/udp/5/quic", -1, ""},
+        {"/ip4/1.2.3.4/udp/5", -1, ""},
         {"/dns4/example.com/tcp/5/ws", -1, ""},
         {"/ip4/1.2.3.4/tcp/5/p2p/12D3KooWM6CgA9iBFZmcYAHA6A2qvbAxqfkmrYiRQuz3XEsk4Ksv/p2p-circuit", -1, ""},
     };

@@ -41,6 +41,7 @@ static err_t read_priority(const config_t *config, const char *path, json_int_t 
 void settings_transports(const config_t *config, host_config_t *ret)
 {
     ret->without_tcp = !config_bool(config, "Swarm.Transports.Network.TCP", true);
+    ret->without_quic = !config_bool(config, "Swarm.Transports.Network.QUIC", true);
     ret->without_websocket = !config_bool(config, "Swarm.Transports.Network.Websocket", true);
 }
 

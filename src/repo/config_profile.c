@@ -8,7 +8,8 @@ static const char defaults_text[] =
     "{\"Datastore\": {\"Store\": \"pack\", \"StorageMax\": \"10GB\", \"StorageGCWatermark\": 90, "
     "\"GCPeriod\": \"1h\"},"
     "\"Addresses\": {"
-    "  \"Swarm\": [\"/ip4/0.0.0.0/tcp/4001\", \"/ip6/::/tcp/4001\"],"
+    "  \"Swarm\": [\"/ip4/0.0.0.0/tcp/4001\", \"/ip6/::/tcp/4001\","
+    "    \"/ip4/0.0.0.0/udp/4001/quic-v1\", \"/ip6/::/udp/4001/quic-v1\"],"
     "  \"Announce\": [], \"AppendAnnounce\": [], \"NoAnnounce\": [],"
     "  \"API\": \"/ip4/127.0.0.1/tcp/5001\", \"Gateway\": \"/ip4/127.0.0.1/tcp/8080\"},"
     "\"Discovery\": {\"MDNS\": {\"Enabled\": true}},"
@@ -125,10 +126,13 @@ static void restore_network(config_t *c)
 static err_t random_ports(config_t *c)
 {
     uint16_t raw;
-    char text[160];
+    char text[240];
     crypto_random((uint8_t *)&raw, sizeof raw);
     unsigned port = 20000 + raw % 40000u;
-    snprintf(text, sizeof text, "[\"/ip4/0.0.0.0/tcp/%u\", \"/ip6/::/tcp/%u\"]", port, port);
+    snprintf(text, sizeof text,
+             "[\"/ip4/0.0.0.0/tcp/%u\", \"/ip6/::/tcp/%u\", \"/ip4/0.0.0.0/udp/%u/quic-v1\","
+             " \"/ip6/::/udp/%u/quic-v1\"]",
+             port, port, port, port);
     return config_put(c, "Addresses.Swarm", load(text));
 }
 

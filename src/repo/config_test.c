@@ -232,7 +232,7 @@ static void test_profiles(void **state)
     assert_false(config_bool(c, "Discovery.MDNS.Enabled", true));
     assert_ok(config_apply_profile(c, "default-networking"));
     assert_int_equal(config_count(c, "Bootstrap"), 6);
-    assert_int_equal(config_count(c, "Addresses.Swarm"), 2);
+    assert_int_equal(config_count(c, "Addresses.Swarm"), 4);
     assert_ok(config_apply_profile(c, "server"));
     assert_int_equal(config_count(c, "Swarm.AddrFilters"), 16);
     assert_true(config_bool(c, "Swarm.DisableNatPortMap", false));
