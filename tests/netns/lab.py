@@ -97,8 +97,8 @@ class Machine:
 class Lab:
     """Machines and switches of one test, all gone at its end."""
 
-    def __init__(self, shop, tools):
-        self.shop, self.tools = shop, tools
+    def __init__(self, shop, tools, prefix=""):
+        self.shop, self.tools, self.prefix = shop, tools, prefix
         self.machines = []
 
     def __enter__(self):
@@ -106,12 +106,17 @@ class Lab:
 
     def __exit__(self, *_):
         for daemon in reversed(self.shop.daemons):
-            daemon.end_all()
+            if daemon.process is not None and daemon.name.startswith(self.prefix):
+                daemon.stop() if isinstance(daemon, nodes.Node) else daemon.kill()
         for machine in reversed(self.machines):
             machine.end()
 
+    def apart(self, prefix):
+        """Another lab within the same test, whose daemons and machines end with it."""
+        return Lab(self.shop, self.tools, f"{prefix}-")
+
     def machine(self, name):
-        self.machines.append(Machine(self, name))
+        self.machines.append(Machine(self, self.prefix + name))
         return self.machines[-1]
 
     def switch(self, name):
@@ -138,17 +143,17 @@ class Lab:
         """A machine behind a NAT of its own: "full", "restricted" (cones), "port" (restricted) or "symmetric"."""
         home = self.machine(name)
         router = self.machine(f"{name}r")
-        wan = router.plug(internet, f"{public_ip}/24")
+        network, number = public_ip.rsplit(".", 1)
+        is_cone = kind in ("full", "restricted")
+        # Of a cone, what comes to the public address goes to the NAT: the router itself has another.
+        wan = router.plug(internet, f"{network}.{int(number) + 100}/24" if is_cone else f"{public_ip}/24")
         router.forward()
-        if kind in ("full", "restricted"):
+        if is_cone:
             router.begin(self.tool("cone_nat"), home.path, router.path, "nat0", public_ip, kind)
             home.ip(f"addr add {inside}.2/24 dev nat0")
             home.ip("link set nat0 up")
             home.ip("route add default dev nat0")
-            # The router itself has another address: what comes to the public one goes to the NAT.
             router.ip("link set nat0 up")
-            router.ip(f"addr del {public_ip}/24 dev {wan}")
-            router.ip(f"route add {public_ip.rsplit('.', 1)[0]}.0/24 dev {wan}")
             router.ip(f"route add {public_ip}/32 dev nat0")
             router.run("sysctl", "-qw", f"net.ipv4.conf.{wan}.proxy_arp=1", "net.ipv4.conf.all.rp_filter=0",
                        f"net.ipv4.conf.{wan}.rp_filter=0", f"net.ipv4.neigh.{wan}.proxy_delay=0")

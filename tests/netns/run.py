@@ -43,7 +43,7 @@ def main(argv):
     parser.add_argument("--kubo")
     parser.add_argument("--file", default="test_*")
     parser.add_argument("only", nargs="*")
-    options = parser.parse_args(argv)
+    options = parser.parse_intermixed_args(argv)
     if MARK not in os.environ:
         words = enclosure()
         if words is None:

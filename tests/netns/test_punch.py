@@ -1,0 +1,90 @@
+"""Nodes behind NATs of the four kinds: they meet through a relay, and are connected directly after it where that can be done.
+
+A NAT that maps each destination anew (symmetric) can be met only by one that lets in whom it has sent to from any port."""
+import nodes
+from nodes import check, wait_until
+
+PUBLIC = {"Internal.Libp2pForceReachability": "public"}
+OBSERVERS = 6  # Kubo believes an address of its own that four have seen
+CAN_MEET = [("full", "port"), ("restricted", "port"), ("port", "port"), ("symmetric", "full"), ("symmetric", "restricted")]
+CANNOT_MEET = [("symmetric", "port"), ("symmetric", "symmetric")]
+UDP = {"Swarm.Transports.Network.TCP": False}
+TCP = {"Swarm.Transports.Network.QUIC": False}
+
+
+def ours(settings):
+    return {key.replace(".", "__"): value for key, value in settings.items()}
+
+
+def address(daemon, ip, kind="tcp"):
+    return f"/ip4/{ip}/tcp/4001/p2p/{daemon.peer_id}" if kind == "tcp" else f"/ip4/{ip}/udp/4001/quic-v1/p2p/{daemon.peer_id}"
+
+
+class Scene:
+    """A relay and observers in the open, and two NATs."""
+
+    def __init__(self, lab, kinds):
+        self.lab = lab
+        self.internet = lab.switch("net")
+        self.seen = []
+        for i in range(OBSERVERS):
+            machine = lab.machine(f"o{i}")
+            ip = f"5.5.5.{i + 1}"
+            machine.plug(self.internet, f"{ip}/24")
+            self.seen.append((lab.node(machine, ours(PUBLIC)), ip))
+        self.relay, self.relay_ip = self.seen[0]
+        self.homes = [lab.nat(kind, f"home{i}", self.internet, f"5.5.5.{100 + i}", f"192.168.{i + 1}") for i, kind in enumerate(kinds)]
+
+    def settings(self, transport):
+        known = [address(daemon, ip) for daemon, ip in self.seen]
+        return {"Bootstrap": known, "Swarm.RelayClient.StaticRelays": [address(self.relay, self.relay_ip)], "Swarm.RelayClient.Enabled": True,
+                "Swarm.EnableHolePunching": True, "Internal.Libp2pForceReachability": "private", **transport}
+
+    def resident(self, kind, home, transport):
+        settings = self.settings(transport)
+        return self.lab.kubo(home, settings) if kind == "kubo" else self.lab.node(home, ours(settings))
+
+
+def ways(daemon, other):
+    """The addresses of its connections to the other: relayed ones, and direct ones."""
+    found = [p["Addr"] for p in daemon.rpc("swarm/peers")["Peers"] or [] if p["Peer"] == other.peer_id]
+    return [a for a in found if "/p2p-circuit" in a], [a for a in found if "/p2p-circuit" not in a]
+
+
+def meet(scene, dialer, listener):
+    """A circuit through the relay, once the listener's reservation stands."""
+    circuit = f"{address(scene.relay, scene.relay_ip)}/p2p-circuit/p2p/{listener.peer_id}"
+
+    def connects():
+        answer, _ = dialer.rpc_raw("swarm/connect", [circuit])
+        return answer.status == 200
+
+    wait_until(connects, 40, f"{dialer.name} reaches {listener.name} through the relay", every=0.5)
+
+
+def punch(lab, kinds, programs, transport, direct):
+    scene = Scene(lab, kinds)
+    residents = [scene.resident(program, home, transport) for program, home in zip(programs, scene.homes)]
+    for i, daemon in enumerate(residents):
+        wait_until(lambda d=daemon: len(d.peers()) >= OBSERVERS, 20, f"{daemon.name} knows all observers")
+        if kinds[i] != "symmetric":  # it has no address that all see
+            wait_until(lambda d=daemon, ip=f"/5.5.5.{100 + i}/": any(ip in a for a in d.rpc("id")["Addresses"]), 20,
+                       f"{daemon.name} learns its address from them")
+    dialer, listener = residents
+    meet(scene, dialer, listener)
+    if direct:
+        wait_until(lambda: ways(dialer, listener)[1] and ways(listener, dialer)[1], 20, f"{kinds}: they are connected directly")
+    else:
+        check(not ways(dialer, listener)[1], f"{kinds}: connected directly by {ways(dialer, listener)[1]}")
+    check(dialer.rpc_lines("ping", listener.peer_id, count=2)[-1]["Success"], f"{kinds}: ping")
+
+
+def test_kubo_with_kubo(lab):
+    """The networks are such that what is known to work does."""
+    punch(lab, ("restricted", "restricted"), ("kubo", "kubo"), {}, True)
+
+
+def test_relayed_where_nothing_else_goes(lab):
+    for number, programs in enumerate((("ours", "ours"), ("ours", "kubo"), ("kubo", "ours"))):
+        with lab.apart(f"r{number}") as place:
+            punch(place, ("symmetric", "symmetric"), programs, {}, False)
