@@ -11,6 +11,7 @@ enum {
     STOP_GRACE_MS = 3000,
     RPC_CONNECTIONS = 512,
     GATEWAY_CONNECTIONS = 4096,
+    RPC_IDLE_S = 3600,
 };
 
 static err_t parse_port(const char *text, uint16_t *ret_port)
@@ -26,10 +27,9 @@ static err_t parse_port(const char *text, uint16_t *ret_port)
 }
 
 /* Serves on 127.0.0.1:port, or on the next free port when the user did not ask for this one. */
-static err_t serve(faces_t *f, const char *what, net_addr_t at, bool was_asked_for, size_t connections,
+static err_t serve(faces_t *f, const char *what, net_addr_t at, bool was_asked_for, http_limits_t limits,
                    exchange_fn handler, http_server_t **ret_server)
 {
-    http_limits_t limits = {.max_connections = connections};
     uint16_t wanted = at.port;
     err_t e = ERR_IN_USE;
     for (int i = 0; i < TRIED_PORTS && e == ERR_IN_USE; i++, at.port++) {
@@ -68,7 +68,9 @@ err_t faces_open_rpc(faces_t *f, const char *port_option, const char *configured
     if (!net_addr_is_loopback(&at) && !api_has_authorizations(f->api))
         return fail(ERR_DENIED, "the RPC gives full control of the node and is served on loopback alone: set "
                                 "Addresses.API to /ip4/127.0.0.1/tcp/5001, or API.Authorizations");
-    return serve(f, "RPC", at, asked, RPC_CONNECTIONS, api_rpc, &f->rpc);
+    /* What is uploaded may come from a slow disk or from a program that pauses. */
+    http_limits_t limits = {.max_connections = RPC_CONNECTIONS, .idle_timeout_s = RPC_IDLE_S};
+    return serve(f, "RPC", at, asked, limits, api_rpc, &f->rpc);
 }
 
 err_t faces_open_gateway(faces_t *f, const char *port_option, const char *configured)
@@ -78,7 +80,8 @@ err_t faces_open_gateway(faces_t *f, const char *port_option, const char *config
     if (f->n_gateways == FACES_MAX_GATEWAYS)
         return fail(ERR_LIMIT, "%d gateways are open already", FACES_MAX_GATEWAYS);
     TRY(choose(port_option, configured, GATEWAY_PORT, &at, &asked));
-    TRY(serve(f, "gateway", at, asked, GATEWAY_CONNECTIONS, api_gateway, &f->gateways[f->n_gateways]));
+    TRY(serve(f, "gateway", at, asked, (http_limits_t){.max_connections = GATEWAY_CONNECTIONS}, api_gateway,
+              &f->gateways[f->n_gateways]));
     f->n_gateways++;
     return OK;
 }
@@ -88,7 +91,8 @@ err_t faces_open_metrics(faces_t *f, const char *port_option)
     net_addr_t at;
     bool asked;
     TRY(choose(port_option, NULL, METRICS_PORT, &at, &asked));
-    return serve(f, "metrics", at, asked, RPC_CONNECTIONS, api_metrics, &f->metrics);
+    return serve(f, "metrics", at, asked, (http_limits_t){.max_connections = RPC_CONNECTIONS}, api_metrics,
+                 &f->metrics);
 }
 
 void faces_close(task_t *t, faces_t *f)

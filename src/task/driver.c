@@ -153,8 +153,12 @@ void dir_list_take(dir_list_t *l, size_t *cap, fs_page_t page, const char *name)
 {
     if (page.after && strcmp(name, page.after) <= 0)
         return;
-    if (page.max <= SIZE_MAX / 2 && l->count == 2 * page.max)
+    if (l->is_cut && strcmp(name, l->names[page.max - 1]) > 0)
+        return;
+    if (page.max <= SIZE_MAX / 2 && l->count == 2 * page.max) {
         dir_list_end(l, page);
+        l->is_cut = page.max > 0;
+    }
     if (l->count == *cap)
         l->names = xrealloc(l->names, (*cap = *cap ? 2 * *cap : 32) * sizeof *l->names);
     l->names[l->count++] = xstrdup(name);

@@ -45,6 +45,7 @@ typedef struct file_info {
 typedef struct dir_list {
     char **names; /* sorted bytewise, without . and .. */
     size_t count;
+    bool is_cut; /* while it is made: what fits on the page comes first, sorted */
 } dir_list_t;
 void dir_list_deinit(dir_list_t *l);
 AUTO_DEFINE(dir_list_t, dir_list_deinit)
