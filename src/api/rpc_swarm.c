@@ -1,6 +1,7 @@
 /* rpc_swarm: whom this node is connected to, and whom it keeps away from or stays with: swarm/…. Reference:
  * ipfs/kubo core/commands swarm.go, swarm_addrs_autonat.go. */
 #include "api/rpc_util.h"
+#include "net/nat.h"
 #include <stdio.h>
 #include <stdlib.h>
 
@@ -324,15 +325,33 @@ static err_t rpc_swarm_peering_ls(task_t *t, rpc_t *r)
     return rpc_emit(t, r, json_pack("{s:o}", "Peers", p.list));
 }
 
-/* Nobody is asked to dial back yet, so nothing is known of any address. */
+/* What AutoNAT found out about each public address, in Kubo's three lists: empty ones are left out. */
 static err_t rpc_swarm_autonat(task_t *t, rpc_t *r)
 {
+    static const struct {
+        reachability_t state;
+        const char *member;
+    } lists[] = {{REACHABILITY_PUBLIC, "reachable"},
+                 {REACHABILITY_PRIVATE, "unreachable"},
+                 {REACHABILITY_UNKNOWN, "unknown"}};
     TRY(rpc_need_online(r));
+    host_t *h = node_host(r->node);
     multiaddr_t *addrs = xcalloc(MAX_SHOWN_ADDRS, sizeof *addrs);
-    size_t n = host_addrs(node_host(r->node), addrs, MAX_SHOWN_ADDRS);
-    json_t *unknown = rpc_addrs_json(addrs, n, NULL);
+    reachability_t states[MAX_SHOWN_ADDRS];
+    size_t n = host_probed_addrs(h, addrs, states, MAX_SHOWN_ADDRS);
+    json_t *answer = json_pack("{s:s}", "reachability", reachability_name(host_reachability(h)));
+    for (size_t l = 0; l < ARRAY_LEN(lists); l++)
+        for (size_t i = 0; i < n; i++) {
+            char text[MULTIADDR_TEXT_MAX];
+            if (states[i] != lists[l].state)
+                continue;
+            json_t *list = json_object_get(answer, lists[l].member);
+            if (!list)
+                json_object_set_new(answer, lists[l].member, list = json_array());
+            json_array_append_new(list, json_string(multiaddr_print(&addrs[i], text)));
+        }
     free(addrs);
-    return rpc_emit(t, r, json_pack("{s:s, s:o}", "reachability", "Unknown", "unknown", unknown));
+    return rpc_emit(t, r, answer);
 }
 
 const rpc_command_t rpc_swarm_commands[] = {

@@ -75,34 +75,42 @@ static size_t drop_hidden(const host_t *h, multiaddr_t *addrs, size_t n)
     return kept;
 }
 
-/* Out of those from `first` on. */
-static size_t drop_public(multiaddr_t *addrs, size_t first, size_t n)
-{
-    size_t kept = first;
-    for (size_t i = first; i < n; i++)
-        if (multiaddr_is_private(&addrs[i]))
-            addrs[kept++] = addrs[i];
-    return kept;
-}
-
-size_t host_addrs(const host_t *h, multiaddr_t *out, size_t cap)
+size_t addrs_direct(const host_t *h, multiaddr_t *out, size_t cap)
 {
     size_t n = 0;
     for (size_t i = 0; i < h->n_announce; i++)
         put(out, cap, &n, &h->announce[i]);
     if (h->n_announce && h->announce_replaces)
         return drop_hidden(h, out, n);
-    bool is_relayed = nat_put_addrs(h, out, cap, &n);
-    size_t n_before = n;
     LIST_EACH (l, &h->listens, const listen_t, node)
         put_expanded(h, l, out, cap, &n);
-    if (is_relayed)
-        n = drop_public(out, n_before, n);
     uint64_t now_ms = sched_now_ms(h->sched);
-    for (size_t i = 0; i < h->n_observed && !is_relayed; i++)
+    for (size_t i = 0; i < h->n_observed; i++)
         if (h->observed[i].n_peers >= OBSERVED_PEERS_MIN && now_ms - h->observed[i].seen_ms < OBSERVED_TTL_MS)
             put(out, cap, &n, &h->observed[i].addr);
     return drop_hidden(h, out, n);
+}
+
+/* Is it one that the user told us to announce? */
+static bool is_announced(const host_t *h, const multiaddr_t *addr)
+{
+    for (size_t i = 0; i < h->n_announce; i++)
+        if (multiaddr_equal(&h->announce[i], addr))
+            return true;
+    return false;
+}
+
+size_t host_addrs(const host_t *h, multiaddr_t *out, size_t cap)
+{
+    if (h->n_announce && h->announce_replaces)
+        return addrs_direct(h, out, cap);
+    size_t n_relayed = 0;
+    bool is_relayed = nat_put_addrs(h, out, cap, &n_relayed);
+    size_t n = n_relayed + addrs_direct(h, out + n_relayed, cap - n_relayed), kept = n_relayed;
+    for (size_t i = n_relayed; i < n; i++)
+        if (!is_relayed || multiaddr_is_private(&out[i]) || is_announced(h, &out[i]))
+            out[kept++] = out[i];
+    return kept;
 }
 
 void host_set_announce(host_t *h, const multiaddr_t *addrs, size_t n, bool replace)

@@ -51,21 +51,34 @@ static void add_reason(dial_t *d, const multiaddr_t *addr, err_t e)
              multiaddr_print(addr, text), error_text(e));
 }
 
-static err_t try_addr(task_t *t, dial_t *d, const multiaddr_t *addr, conn_t **ret_conn)
+bool transport_can_dial(const host_t *h, const multiaddr_t *addr)
+{
+    endpoint_t to;
+    return !endpoint_of_multiaddr(addr, &to) && host_speaks(h, to.transport) && to.at.port &&
+           !addr_is_filtered(h, &to.at);
+}
+
+err_t transport_dial(task_t *t, host_t *h, const multiaddr_t *addr, const upgrade_how_t *how,
+                     conn_t **ret_conn)
 {
     endpoint_t to;
     stream_t *raw;
+    TRY(endpoint_of_multiaddr(addr, &to));
+    if (to.transport == TRANSPORT_QUIC)
+        return quic_connect(t, h, &to.at, how->expected, addr, ret_conn);
+    TRY(net_dial(t, &to.at, &raw));
+    if (to.transport != TRANSPORT_TCP)
+        TRY(websocket_dial(t, h, &to, raw, &raw));
+    return upgrade(t, h, raw, how, ret_conn);
+}
+
+static err_t try_addr(task_t *t, dial_t *d, const multiaddr_t *addr, conn_t **ret_conn)
+{
+    stream_t *raw;
     upgrade_how_t how = {.expected = &d->peer->id, .remote = addr};
-    if (multiaddr_is_circuit(addr)) {
-        TRY(relay_dial(t, d->host, addr, &d->peer->id, &raw, &how.is_limited));
-    } else {
-        TRY(endpoint_of_multiaddr(addr, &to));
-        if (to.transport == TRANSPORT_QUIC)
-            return quic_connect(t, d->host, &to.at, &d->peer->id, addr, ret_conn);
-        TRY(net_dial(t, &to.at, &raw));
-        if (to.transport != TRANSPORT_TCP)
-            TRY(websocket_dial(t, d->host, &to, raw, &raw));
-    }
+    if (!multiaddr_is_circuit(addr))
+        return transport_dial(t, d->host, addr, &how, ret_conn);
+    TRY(relay_dial(t, d->host, addr, &d->peer->id, &raw, &how.is_limited));
     return upgrade(t, d->host, raw, &how, ret_conn);
 }
 
@@ -153,11 +166,7 @@ static int rank(const multiaddr_t *m)
 
 static bool may_dial(const dial_t *d, const multiaddr_t *addr)
 {
-    endpoint_t to;
-    if (multiaddr_is_circuit(addr))
-        return !d->is_direct && d->host->nat;
-    return !endpoint_of_multiaddr(addr, &to) && host_speaks(d->host, to.transport) && to.at.port &&
-           !addr_is_filtered(d->host, &to.at);
+    return multiaddr_is_circuit(addr) ? !d->is_direct && d->host->nat : transport_can_dial(d->host, addr);
 }
 
 /* Nearest first, relays last, as they came within a rank; those that cannot or must not be dialed and doubles

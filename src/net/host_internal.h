@@ -219,7 +219,8 @@ typedef struct upgrade_how {
     const peer_id_t *expected;
     const multiaddr_t *remote;
     bool is_inbound, is_limited;
-    bytes_t head; /* of an inbound stream: what was read already, at most SNIFF_BYTES; borrowed */
+    bytes_t head;  /* of an inbound stream: what was read already, at most SNIFF_BYTES; borrowed */
+    bool is_apart; /* dialed from a port of its own, not from the one that is listened on */
 } upgrade_how_t;
 enum { SNIFF_BYTES = 4 };
 /* Takes raw and channel (moved) in any case. `early`: bytes that belong to yamux already. */
@@ -238,6 +239,10 @@ size_t conn_streams_of(const conn_t *c, const handler_t *handler);
 /* reachability.c */
 void reachability_found(host_t *h, reachability_t r);
 /* dial.c */
+/* One address, without a peer behind it, over the transport that it names. */
+bool transport_can_dial(const host_t *h, const multiaddr_t *addr); /* and may: its network is not filtered */
+MUST_CHECK err_t transport_dial(task_t *t, host_t *h, const multiaddr_t *addr, const upgrade_how_t *how,
+                                conn_t **ret_conn);
 /* As host_connect, never through a relay, and beside a limited connection if there is one. */
 MUST_CHECK err_t dial_direct(task_t *t, host_t *h, const peer_id_t *peer, const multiaddr_t *extra,
                              size_t n_extra, conn_t **ret_conn);
@@ -289,6 +294,8 @@ bool addr_is_filtered(const host_t *h, const net_addr_t *addr);
 bool addr_is_hidden(const host_t *h, const multiaddr_t *addr);
 void filters_free(host_t *h);
 /* addrs.c */
+/* As host_addrs, without those at relays, and public ones also when others do not reach them. */
+size_t addrs_direct(const host_t *h, multiaddr_t *out, size_t cap);
 bool addr_is_usable(const host_t *h, const multiaddr_t *addr, const multiaddr_t *seen_from);
 void addrs_observed(host_t *h, conn_t *c, bytes_t binary);
 MUST_CHECK err_t net_addr_of_multiaddr(const multiaddr_t *m, net_addr_t *ret);

@@ -35,12 +35,19 @@ static void on_disconnected(void *arg, const peer_id_t *peer)
 static void on_identified(void *arg, conn_t *c)
 {
     relay_finder_soon(arg);
+    autonat_client_soon(arg);
+}
+
+static void on_addrs(void *arg)
+{
+    autonat_client_soon(arg);
 }
 
 static void on_reachability(void *arg, reachability_t now)
 {
     host_t *h = arg;
     relay_service_update(h);
+    autonat_server_update(h);
     if (now == REACHABILITY_PUBLIC)
         relay_drop_found(h);
     relay_finder_soon(h);
@@ -55,12 +62,15 @@ err_t host_start_nat(host_t *h, const nat_config_t *config)
     list_init(&nat->reservations);
     list_init(&nat->circuits);
     relay_finder_start(h);
+    TRY(autonat_client_start(h));
     nat->listener = (host_listener_t){.disconnected = on_disconnected,
                                       .identified = on_identified,
+                                      .addrs_changed = on_addrs,
                                       .reachability_changed = on_reachability,
                                       .arg = h};
     host_add_listener(h, &nat->listener);
     relay_service_update(h);
+    autonat_server_update(h);
     return config->uses_relays ? relay_stop_start(h) : OK;
 }
 
@@ -71,6 +81,8 @@ void nat_stop(host_t *h)
         return;
     host_remove_listener(h, &h->nat->listener);
     relay_finder_stop(h);
+    autonat_client_stop(h);
+    free(h->nat->uses);
     relay_service_free(h);
     assert(list_is_empty(&h->nat->relays) && list_is_empty(&h->nat->circuits));
     free(h->nat);

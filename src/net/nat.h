@@ -36,6 +36,8 @@ MUST_CHECK err_t host_start_nat(host_t *h, const nat_config_t *config);
 /* Keeps a reservation at this relay: /…/p2p/RELAY, a /p2p-circuit behind it allowed. ERR_INVALID, ERR_LIMIT.
  */
 MUST_CHECK err_t host_add_relay(host_t *h, const multiaddr_t *relay);
+/* The own addresses that AutoNAT asks peers about, and what they said. The count. */
+size_t host_probed_addrs(const host_t *h, multiaddr_t *out, reachability_t *ret_states, size_t cap);
 /* What this node's relay has at the moment. */
 typedef struct relay_stats {
     size_t reservations, circuits; /* it serves */

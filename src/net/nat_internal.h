@@ -4,14 +4,23 @@
  *   relay_dial.c      circuits that begin or end here
  *   relay_reserve.c   reservations at relays, kept
  *   relay_finder.c    relays among the peers
+ *   autonat_client.c, autonat_server.c   who reaches this node, and whom it reaches
  *   relay_service.c   reservations and circuits of others; relay_circuit.c moves the bytes of one */
 #ifndef NET_NAT_INTERNAL_H
 #define NET_NAT_INTERNAL_H
+#include "logic/votes.h"
 #include "net/host_internal.h"
 #include "net/nat.h"
 #include "wire/relay.h"
 
-enum { RELAYS_MAX = 16, RELAY_ADDRS_MAX = 8, NAT_ADDRS_MAX = 48 };
+enum { RELAYS_MAX = 16, RELAY_ADDRS_MAX = 8, NAT_ADDRS_MAX = 48, PROBED_MAX = 8, ASKED_MAX = 32 };
+
+/* An own address that peers are asked about. */
+typedef struct probed {
+    multiaddr_t addr;
+    votes_t votes;
+    uint64_t asked_ms;
+} probed_t;
 
 /* A relay that this node has, or wants, a reservation at. A task keeps it. */
 typedef struct relay {
@@ -40,6 +49,23 @@ typedef struct nat {
     list_t reservations, circuits; /* of others; relay_service.c */
     size_t n_reservations, n_circuits;
     bool is_serving;
+    /* autonat_client.c */
+    probed_t probed[PROBED_MAX];
+    size_t n_probed;
+    votes_t votes; /* on the node as such */
+    struct {
+        uint64_t voter, at_ms;
+    } asked[ASKED_MAX];
+    size_t n_asked;
+    bool is_asking, has_come_back, has_v2; /* v2: somebody answered it */
+    uint64_t nonce;                        /* of the question that is open; 0: none */
+    event_t came_back;
+    sched_alarm_t autonat_alarm;
+    /* autonat_server.c */
+    struct autonat_use *uses; /* made when first used */
+    size_t n_uses, n_requests;
+    uint64_t uses_since_ms;
+    bool is_answering;
 } nat_t;
 
 /* nat.c */
@@ -75,6 +101,11 @@ void relay_finder_refused(host_t *h, const peer_id_t *peer);
 void relay_service_update(host_t *h); /* after a change of reachability */
 void relay_service_peer_gone(host_t *h, const peer_id_t *peer);
 void relay_service_free(host_t *h);
+/* autonat_client.c, autonat_server.c */
+MUST_CHECK err_t autonat_client_start(host_t *h);
+void autonat_client_soon(host_t *h); /* there is a new server, or a new address */
+void autonat_client_stop(host_t *h);
+void autonat_server_update(host_t *h); /* after a change of reachability */
 /* relay_circuit.c */
 /* Until both ways have ended. ERR_LIMIT: more bytes than allowed came (the rest stays unread); ERR_TIMEOUT.
  */
