@@ -77,7 +77,7 @@ void cli_print_error(const cli_t *c, err_t e);
 /* 1 for a failure and 2 for wrong usage; as ipfs 1 for both, as Kubo has it. */
 int cli_exit_code(const cli_t *c, err_t e);
 
-/* The call over HTTP: arg is a net_addr_t. ERR_OFFLINE when nobody listens there. */
+/* The call over HTTP: arg is a face_addr_t. ERR_OFFLINE when nobody listens there. */
 MUST_CHECK err_t cli_call_http(task_t *t, void *arg, const char *target, const header_pair_t *headers,
                                size_t n_headers, memory_exchange_sink_t sink);
 #endif

@@ -141,15 +141,16 @@ static err_t exchange_bytes(task_t *t, http_call_t *c)
 err_t cli_call_http(task_t *t, void *arg, const char *target, const header_pair_t *headers, size_t n_headers,
                     memory_exchange_sink_t sink)
 {
-    const net_addr_t *to = arg;
-    char host[NET_ADDR_TEXT_MAX];
+    const face_addr_t *to = arg;
+    char host[NET_ADDR_TEXT_MAX] = "localhost";
     http_call_t c = {.sink = &sink};
     deadline_t d = deadline_push(t, CONNECT_TIMEOUT_MS);
-    err_t e = net_dial(t, to, &c.stream);
+    err_t e = net_dial_face(t, to, &c.stream);
     deadline_pop(t, &d);
-    net_addr_print(to, host);
+    if (!to->path[0])
+        net_addr_print(&to->ip, host);
     if (e)
-        return fail(ERR_OFFLINE, "no node answers at %s: is it running?", host);
+        return fail(ERR_OFFLINE, "no node answers at %s: is it running?", to->path[0] ? to->path : host);
     http_field_t fields[8];
     size_t n = 0;
     for (; n < n_headers && n < ARRAY_LEN(fields); n++)

@@ -42,7 +42,7 @@ struct http_server {
     runnable_t run_again; /* its timeout is 0, or a connection was resumed */
     sched_alarm_t timeout;
     sched_alarm_t sweep; /* looks for clients that left while their connection is suspended */
-    net_addr_t at;
+    face_addr_t at;
     exchange_fn handler;
     void *arg;
     group_t handlers;

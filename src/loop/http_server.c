@@ -241,7 +241,10 @@ static void learn_request(http_exchange_t *x, struct MHD_Connection *connection,
     net_addr_t from = {0};
     if (info)
         net_of_sockaddr((const struct sockaddr_storage *)info->client_addr, &from);
-    net_addr_print(&from, x->remote);
+    if (from.family)
+        net_addr_print(&from, x->remote);
+    else
+        snprintf(x->remote, sizeof x->remote, "unix");
 }
 
 static enum MHD_Result start_handler(http_exchange_t *x)
@@ -382,9 +385,23 @@ static void free_server(uv_handle_t *handle)
 err_t http_server_start(driver_t *driver, sched_t *sched, const net_addr_t *at, const http_limits_t *limits,
                         exchange_fn handler, void *arg, http_server_t **ret_server)
 {
+    return http_server_start_at(driver, sched, &(face_addr_t){.ip = *at}, limits, handler, arg, ret_server);
+}
+
+static err_t listen_at(const face_addr_t *at, int *ret_fd, face_addr_t *ret_bound)
+{
+    *ret_bound = *at;
+    return at->path[0] ? socket_listening_at_path(at->path, ret_fd)
+                       : socket_listening(&at->ip, ret_fd, &ret_bound->ip);
+}
+
+err_t http_server_start_at(driver_t *driver, sched_t *sched, const face_addr_t *at,
+                           const http_limits_t *limits, exchange_fn handler, void *arg,
+                           http_server_t **ret_server)
+{
     int fd;
-    net_addr_t bound;
-    TRY(socket_listening(at, &fd, &bound));
+    face_addr_t bound;
+    TRY(listen_at(at, &fd, &bound));
     http_server_t *s = xcalloc(1, sizeof *s);
     s->d = uv_driver_of(driver);
     s->sched = sched;
@@ -399,7 +416,8 @@ err_t http_server_start(driver_t *driver, sched_t *sched, const net_addr_t *at, 
         close(fd);
         http_conns_deinit(s);
         free(s);
-        return fail(ERR_IO, "start the HTTP server on %s: %s", net_addr_print(&bound, text), strerror(errno));
+        return fail(ERR_IO, "start the HTTP server on %s: %s", net_addr_print(&bound.ip, text),
+                    strerror(errno));
     }
     group_init(&s->handlers, sched);
     list_init(&s->exchanges);
@@ -421,7 +439,12 @@ err_t http_server_start(driver_t *driver, sched_t *sched, const net_addr_t *at, 
 
 net_addr_t http_server_address(const http_server_t *s)
 {
-    return s->at;
+    return s->at.ip;
+}
+
+const face_addr_t *http_server_face(const http_server_t *s)
+{
+    return &s->at;
 }
 
 size_t http_server_running(const http_server_t *s)
@@ -446,6 +469,8 @@ void http_server_stop(task_t *t, http_server_t *s, uint64_t grace_ms)
     task_shield(t);
     s->is_stopping = true;
     close(MHD_quiesce_daemon(s->daemon));
+    if (s->at.path[0])
+        unlink(s->at.path);
     finish_answers(t, s, grace_ms);
     group_stop(t, &s->handlers);
     LIST_EACH (x, &s->exchanges, http_exchange_t, node)

@@ -38,8 +38,13 @@ typedef struct http_server http_server_t;
 MUST_CHECK err_t http_server_start(driver_t *driver, sched_t *sched, const net_addr_t *at,
                                    const http_limits_t *limits, exchange_fn handler, void *arg,
                                    http_server_t **ret_server);
+/* The same where a face is served; a socket in the file system is of mode 0600 and goes with the server. */
+MUST_CHECK err_t http_server_start_at(driver_t *driver, sched_t *sched, const face_addr_t *at,
+                                      const http_limits_t *limits, exchange_fn handler, void *arg,
+                                      http_server_t **ret_server);
 /* Where it listens, with the port that was taken. */
 net_addr_t http_server_address(const http_server_t *s);
+const face_addr_t *http_server_face(const http_server_t *s);
 size_t http_server_running(const http_server_t *s); /* requests whose handler has not ended */
 /* Takes no new connections, lets running requests end within grace_ms, cancels the rest, closes and
  * frees. Shielded: it waits whatever happens to `t`. Not to be called by a handler of this server.

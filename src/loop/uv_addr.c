@@ -4,6 +4,7 @@
 #include <ifaddrs.h>
 #include <net/if.h>
 #include <netinet/in.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #define LISTEN_BACKLOG 1024 /* the kernel caps it at net.core.somaxconn */
@@ -107,6 +108,52 @@ err_t socket_listening(const net_addr_t *at, int *ret_fd, net_addr_t *ret_at)
     *ret_fd = fd;
     *ret_at = bound;
     return OK;
+}
+
+err_t sockaddr_of_path(const char *path, struct sockaddr_un *out)
+{
+    *out = (struct sockaddr_un){.sun_family = AF_UNIX};
+    if (strlen(path) >= sizeof out->sun_path)
+        return fail(ERR_USAGE, "the path of a socket has at most %zu bytes: %s", sizeof out->sun_path - 1,
+                    path);
+    memcpy(out->sun_path, path, strlen(path));
+    return OK;
+}
+
+/* The file stays when its process ends without tidying up. */
+static bool is_deserted(const struct sockaddr_un *at)
+{
+    int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
+    bool is_refused =
+        fd >= 0 && connect(fd, (const struct sockaddr *)at, sizeof *at) && errno == ECONNREFUSED;
+    if (fd >= 0)
+        close(fd);
+    return is_refused;
+}
+
+static int bind_and_listen(int fd, const struct sockaddr_un *at)
+{
+    const struct sockaddr *addr = (const struct sockaddr *)at;
+    int e = bind(fd, addr, sizeof *at) ? errno : 0;
+    if (e == EADDRINUSE && is_deserted(at) && !unlink(at->sun_path))
+        e = bind(fd, addr, sizeof *at) ? errno : 0;
+    return e ? e : listen(fd, LISTEN_BACKLOG) ? errno : 0;
+}
+
+err_t socket_listening_at_path(const char *path, int *ret_fd)
+{
+    struct sockaddr_un at;
+    TRY(sockaddr_of_path(path, &at));
+    int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
+    int e =
+        fd < 0 || fchmod(fd, 0600) ? errno : bind_and_listen(fd, &at); /* the file gets the socket's mode */
+    if (!e) {
+        *ret_fd = fd;
+        return OK;
+    }
+    if (fd >= 0)
+        close(fd);
+    return fail_path(e, "listen on", path);
 }
 
 size_t uv_interfaces(driver_t *d, net_addr_t *out, size_t cap)

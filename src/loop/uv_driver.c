@@ -212,6 +212,7 @@ static const driver_ops_t uv_ops = {
     .multicast_interfaces = uv_multicast_interfaces,
     .resolve = uv_dns_lookup,
     .dial = uv_tcp_dial_addr,
+    .dial_path = uv_dial_path,
     .listen = uv_tcp_listen_at,
     .udp_open = uv_udp_open_at,
     .file_open = uv_file_open_at,

@@ -6,6 +6,7 @@
 #include "loop/uv_driver.h"
 #include <pthread.h>
 #include <sys/socket.h>
+#include <sys/un.h>
 #include <uv.h>
 
 typedef struct uv_posted uv_posted_t;
@@ -35,6 +36,7 @@ static inline uv_driver_t *uv_driver_of(driver_t *d)
 
 /* uv_addr.c */
 socklen_t sockaddr_of_net(const net_addr_t *a, struct sockaddr_storage *out);
+MUST_CHECK err_t sockaddr_of_path(const char *path, struct sockaddr_un *out); /* ERR_USAGE: too long */
 void net_of_sockaddr(const struct sockaddr_storage *from, net_addr_t *ret_addr);
 size_t uv_interfaces(driver_t *d, net_addr_t *out, size_t cap);
 size_t uv_multicast_interfaces(driver_t *d, uint32_t *out, size_t cap);
@@ -44,11 +46,15 @@ MUST_CHECK err_t socket_bound(const net_addr_t *at, int type, bool is_shared, in
                               net_addr_t *ret_at);
 /* The same with listen(2). */
 MUST_CHECK err_t socket_listening(const net_addr_t *at, int *ret_fd, net_addr_t *ret_at);
+/* A listening socket of mode 0600 in the file system. One that nobody listens at any more is replaced;
+ * ERR_IN_USE names the path. */
+MUST_CHECK err_t socket_listening_at_path(const char *path, int *ret_fd);
 /* fail() with the error and text for an errno of an operation on an address. */
 MUST_CHECK err_t fail_address(int errnum, const char *what, const net_addr_t *a);
 
 /* uv_tcp.c, uv_udp.c */
 err_t uv_tcp_dial_addr(task_t *t, driver_t *d, const net_addr_t *to, stream_t **ret_stream);
+err_t uv_dial_path(task_t *t, driver_t *d, const char *path, stream_t **ret_stream);
 err_t uv_tcp_listen_at(driver_t *d, const net_addr_t *at, listener_t **ret_listener);
 err_t uv_udp_open_at(driver_t *d, const net_addr_t *at, udp_t **ret_udp);
 

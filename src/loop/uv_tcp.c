@@ -258,31 +258,45 @@ static err_t wait_connected(task_t *t, tcp_t *s, int *ret_errnum)
     }
 }
 
-err_t uv_tcp_dial_addr(task_t *t, driver_t *base, const net_addr_t *to, stream_t **ret_stream)
+/* An error is one of the wait; *ret_errnum says what came of the dial. */
+static err_t dial(task_t *t, driver_t *base, const struct sockaddr *addr, socklen_t len,
+                  const net_addr_t *peer, stream_t **ret_stream, int *ret_errnum)
 {
     TRY(task_check(t));
-    uv_driver_t *d = uv_driver_of(base);
-    struct sockaddr_storage addr;
-    socklen_t len = sockaddr_of_net(to, &addr);
-    int fd = socket(addr.ss_family, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
+    int fd = socket(addr->sa_family, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
+    *ret_errnum = fd < 0 ? errno : 0;
     if (fd < 0)
-        return fail_address(errno, "dial", to);
-    tcp_t *s = tcp_new(d, fd, to);
-    int errnum = connect(fd, (struct sockaddr *)&addr, len) ? errno : 0;
-    if (errnum == EINPROGRESS || errnum == EINTR) {
-        err_t e = wait_connected(t, s, &errnum);
-        if (e) {
-            tcp_close(&s->base);
-            return e;
-        }
-    }
-    if (errnum) {
+        return OK;
+    tcp_t *s = tcp_new(uv_driver_of(base), fd, peer);
+    *ret_errnum = connect(fd, addr, len) ? errno : 0;
+    err_t e = OK;
+    if (*ret_errnum == EINPROGRESS || *ret_errnum == EINTR)
+        e = wait_connected(t, s, ret_errnum);
+    if (e || *ret_errnum) {
         tcp_close(&s->base);
-        return fail_address(errnum, "dial", to);
+        return e;
     }
     poll_for(s, UV_READABLE);
     *ret_stream = &s->base;
     return OK;
+}
+
+err_t uv_tcp_dial_addr(task_t *t, driver_t *base, const net_addr_t *to, stream_t **ret_stream)
+{
+    struct sockaddr_storage addr;
+    socklen_t len = sockaddr_of_net(to, &addr);
+    int errnum;
+    TRY(dial(t, base, (struct sockaddr *)&addr, len, to, ret_stream, &errnum));
+    return errnum ? fail_address(errnum, "dial", to) : OK;
+}
+
+err_t uv_dial_path(task_t *t, driver_t *base, const char *path, stream_t **ret_stream)
+{
+    struct sockaddr_un addr;
+    int errnum;
+    TRY(sockaddr_of_path(path, &addr));
+    TRY(dial(t, base, (struct sockaddr *)&addr, sizeof addr, &(net_addr_t){0}, ret_stream, &errnum));
+    return errnum ? fail_path(errnum, "dial", path) : OK;
 }
 
 /* ── listeners ───────────────────────────────────────────────────────────────────────────────── */

@@ -65,11 +65,11 @@ static err_t wait_for_end(task_t *t, api_t *api)
 static err_t open_gateway_later(task_t *t, void *arg, uint16_t port, buf_t *ret_addr)
 {
     faces_t *f = arg;
-    char text[16], addr[128];
+    char text[16], addr[NODE_FACE_TEXT_MAX];
     snprintf(text, sizeof text, "%u", port);
     TRY(faces_open_gateway(f, text, NULL));
-    net_addr_t at = http_server_address(f->gateways[f->n_gateways - 1]);
-    return buf_printf(ret_addr, "%s", node_endpoint_print(&at, addr));
+    return buf_printf(ret_addr, "%s",
+                      node_face_addr_print(http_server_face(f->gateways[f->n_gateways - 1]), addr));
 }
 
 static void print_head(node_t *n)
@@ -130,33 +130,55 @@ static void print_swarm(node_t *n)
     free(addrs);
 }
 
+/* The file `api` holds the first address, which is where commands look for the node. */
+static err_t announce_rpc(task_t *t, node_t *n, const faces_t *f)
+{
+    char text[NODE_FACE_TEXT_MAX], webui[NET_ADDR_TEXT_MAX];
+    for (size_t i = 0; i < f->n_rpc; i++) {
+        const face_addr_t *at = http_server_face(f->rpc[i]);
+        node_face_addr_print(at, text);
+        if (!i)
+            TRY(repo_write_address(t, node_repo(n), REPO_API, text));
+        printf("RPC API server listening on %s\n", text);
+        if (!at->path[0])
+            printf("WebUI: http://%s/webui\n", net_addr_print(&at->ip, webui));
+    }
+    if (f->n_rpc && api_has_authorizations(f->api))
+        printf("RPC API access is limited by the rules defined in API.Authorizations\n");
+    return OK;
+}
+
+/* "http://HOST:PORT", or the multiaddr of a socket in the file system. */
+static void print_url(const face_addr_t *at, char out[NODE_FACE_TEXT_MAX])
+{
+    char host[NET_ADDR_TEXT_MAX];
+    if (at->path[0])
+        node_face_addr_print(at, out);
+    else
+        snprintf(out, NODE_FACE_TEXT_MAX, "http://%s", net_addr_print(&at->ip, host));
+}
+
+static err_t announce_gateways(task_t *t, node_t *n, const faces_t *f)
+{
+    char text[NODE_FACE_TEXT_MAX], url[NODE_FACE_TEXT_MAX];
+    if (!f->n_gateways)
+        return OK;
+    print_url(http_server_face(f->gateways[0]), url);
+    TRY(repo_write_address(t, node_repo(n), REPO_GATEWAY, url));
+    for (size_t i = 0; i < f->n_gateways; i++)
+        printf("Gateway server listening on %s\n",
+               node_face_addr_print(http_server_face(f->gateways[i]), text));
+    if (config_bool(repo_config(node_repo(n)), "Gateway.ExposeRoutingAPI", true))
+        printf("Routing V1 API exposed at %s/routing/v1\n", url);
+    return OK;
+}
+
 static err_t announce_faces(task_t *t, node_t *n, const faces_t *f)
 {
-    char text[128];
-    net_addr_t at;
-    if (f->rpc) {
-        at = http_server_address(f->rpc);
-        TRY(repo_write_address(t, node_repo(n), REPO_API, node_endpoint_print(&at, text)));
-        printf("RPC API server listening on %s\n", text);
-        char webui[NET_ADDR_TEXT_MAX];
-        printf("WebUI: http://%s/webui\n", net_addr_print(&at, webui));
-        if (api_has_authorizations(f->api))
-            printf("RPC API access is limited by the rules defined in API.Authorizations\n");
-    }
-    if (f->n_gateways) {
-        at = http_server_address(f->gateways[0]);
-        char url[NET_ADDR_TEXT_MAX + 8], host[NET_ADDR_TEXT_MAX];
-        snprintf(url, sizeof url, "http://%s", net_addr_print(&at, host));
-        TRY(repo_write_address(t, node_repo(n), REPO_GATEWAY, url));
-        for (size_t i = 0; i < f->n_gateways; i++) {
-            at = http_server_address(f->gateways[i]);
-            printf("Gateway server listening on %s\n", node_endpoint_print(&at, text));
-        }
-        if (config_bool(repo_config(node_repo(n)), "Gateway.ExposeRoutingAPI", true))
-            printf("Routing V1 API exposed at %s/routing/v1\n", url);
-    }
+    TRY(announce_rpc(t, n, f));
+    TRY(announce_gateways(t, n, f));
     if (f->metrics) {
-        at = http_server_address(f->metrics);
+        net_addr_t at = http_server_address(f->metrics);
         char host[NET_ADDR_TEXT_MAX];
         printf("Metrics server listening on http://%s/metrics\n", net_addr_print(&at, host));
     }
@@ -174,6 +196,16 @@ static const char *face_address(const config_t *config, const char *key, const c
     return text && *text ? text : NULL;
 }
 
+static err_t open_rpc(faces_t *f, const config_t *config, const char *port)
+{
+    const char *at;
+    if (port)
+        return faces_open_rpc(f, port, NULL);
+    for (size_t i = 0; (at = face_address(config, "Addresses.API", "/ip4/127.0.0.1/tcp/5001", i)); i++)
+        TRY(faces_open_rpc(f, NULL, at));
+    return OK;
+}
+
 static err_t open_gateways(faces_t *f, const config_t *config, const char *port)
 {
     const char *at;
@@ -187,12 +219,7 @@ static err_t open_gateways(faces_t *f, const config_t *config, const char *port)
 static err_t open_faces(node_t *n, faces_t *f, const cli_t *c)
 {
     const config_t *config = repo_config(node_repo(n));
-    const char *port = cli_option(c, "api-port", 0);
-    const char *rpc = face_address(config, "Addresses.API", "/ip4/127.0.0.1/tcp/5001", 0);
-    if (port || rpc)
-        TRY(faces_open_rpc(f, port, rpc));
-    if (!port && face_address(config, "Addresses.API", NULL, 1))
-        log_warn("the RPC is served at one address: the first of Addresses.API");
+    TRY(open_rpc(f, config, cli_option(c, "api-port", 0)));
     TRY(open_gateways(f, config, cli_option(c, "gateway-port", 0)));
     return faces_open_metrics(f, cli_option(c, "metrics-port", 0));
 }
@@ -324,9 +351,9 @@ static err_t gateway_alone(task_t *t, const cli_t *c, const char *path)
         e = faces_open_gateway(&faces, cli_option(c, "port", 0),
                                config_str(repo_config(node_repo(n)), "Addresses.Gateway", NULL));
     if (!e) {
-        char text[128];
-        net_addr_t at = http_server_address(faces.gateways[0]);
-        printf("Gateway server listening on %s\n", node_endpoint_print(&at, text));
+        char text[NODE_FACE_TEXT_MAX];
+        printf("Gateway server listening on %s\n",
+               node_face_addr_print(http_server_face(faces.gateways[0]), text));
         fflush(stdout);
         e = wait_for_end(t, api);
     }
@@ -341,7 +368,7 @@ static err_t gateway_alone(task_t *t, const cli_t *c, const char *path)
 err_t run_gateway(task_t *t, cli_t *c, const cli_command_t *command)
 {
     char path[NODE_PATH_MAX], target[64];
-    net_addr_t at;
+    face_addr_t at;
     TRY(node_find_repo(c->repo_option, path));
     if (!node_find_api(t, path, c->api_option, &at)) {
         const char *port = cli_option(c, "port", 0);

@@ -26,15 +26,15 @@ static err_t parse_port(const char *text, uint16_t *ret_port)
     return OK;
 }
 
-/* Serves on 127.0.0.1:port, or on the next free port when the user did not ask for this one. */
-static err_t serve(faces_t *f, const char *what, net_addr_t at, bool was_asked_for, http_limits_t limits,
+/* Serves there, or on the next free port when the user did not ask for this one. */
+static err_t serve(faces_t *f, const char *what, face_addr_t at, bool was_asked_for, http_limits_t limits,
                    exchange_fn handler, http_server_t **ret_server)
 {
-    uint16_t wanted = at.port;
+    uint16_t wanted = at.ip.port;
     err_t e = ERR_IN_USE;
-    for (int i = 0; i < TRIED_PORTS && e == ERR_IN_USE; i++, at.port++) {
-        e = http_server_start(f->driver, node_sched(api_node(f->api)), &at, &limits, handler, f->api,
-                              ret_server);
+    for (int i = 0; i < TRIED_PORTS && e == ERR_IN_USE; i++, at.ip.port++) {
+        e = http_server_start_at(f->driver, node_sched(api_node(f->api)), &at, &limits, handler, f->api,
+                                 ret_server);
         if (was_asked_for)
             break;
     }
@@ -48,34 +48,38 @@ static err_t serve(faces_t *f, const char *what, net_addr_t at, bool was_asked_f
 }
 
 static err_t choose(const char *port_option, const char *configured, uint16_t default_port,
-                    net_addr_t *ret_at, bool *ret_asked)
+                    face_addr_t *ret_at, bool *ret_asked)
 {
-    *ret_at = (net_addr_t){.family = 4, .ip = {127, 0, 0, 1}, .port = default_port};
+    *ret_at = (face_addr_t){.ip = {.family = 4, .ip = {127, 0, 0, 1}, .port = default_port}};
     *ret_asked = port_option != NULL;
     if (port_option)
-        return parse_port(port_option, &ret_at->port);
+        return parse_port(port_option, &ret_at->ip.port);
     if (configured && *configured)
-        TRY(node_endpoint(configured, ret_at));
-    *ret_asked = ret_at->port != default_port && ret_at->port != 0;
+        TRY(node_face_addr(configured, ret_at));
+    *ret_asked = ret_at->path[0] || (ret_at->ip.port != default_port && ret_at->ip.port != 0);
     return OK;
 }
 
 err_t faces_open_rpc(faces_t *f, const char *port_option, const char *configured)
 {
-    net_addr_t at;
+    face_addr_t at;
     bool asked;
+    if (f->n_rpc == FACES_MAX_RPC)
+        return fail(ERR_LIMIT, "the RPC is served at %d addresses at most", FACES_MAX_RPC);
     TRY(choose(port_option, configured, RPC_PORT, &at, &asked));
-    if (!net_addr_is_loopback(&at) && !api_has_authorizations(f->api))
+    if (!at.path[0] && !net_addr_is_loopback(&at.ip) && !api_has_authorizations(f->api))
         return fail(ERR_DENIED, "the RPC gives full control of the node and is served on loopback alone: set "
                                 "Addresses.API to /ip4/127.0.0.1/tcp/5001, or API.Authorizations");
     /* What is uploaded may come from a slow disk or from a program that pauses. */
     http_limits_t limits = {.max_connections = RPC_CONNECTIONS, .idle_timeout_s = RPC_IDLE_S};
-    return serve(f, "RPC", at, asked, limits, api_rpc, &f->rpc);
+    TRY(serve(f, "RPC", at, asked, limits, api_rpc, &f->rpc[f->n_rpc]));
+    f->n_rpc++;
+    return OK;
 }
 
 err_t faces_open_gateway(faces_t *f, const char *port_option, const char *configured)
 {
-    net_addr_t at;
+    face_addr_t at;
     bool asked;
     if (f->n_gateways == FACES_MAX_GATEWAYS)
         return fail(ERR_LIMIT, "%d gateways are open already", FACES_MAX_GATEWAYS);
@@ -88,7 +92,7 @@ err_t faces_open_gateway(faces_t *f, const char *port_option, const char *config
 
 err_t faces_open_metrics(faces_t *f, const char *port_option)
 {
-    net_addr_t at;
+    face_addr_t at;
     bool asked;
     TRY(choose(port_option, NULL, METRICS_PORT, &at, &asked));
     return serve(f, "metrics", at, asked, (http_limits_t){.max_connections = RPC_CONNECTIONS}, api_metrics,
@@ -97,7 +101,8 @@ err_t faces_open_metrics(faces_t *f, const char *port_option)
 
 void faces_close(task_t *t, faces_t *f)
 {
-    http_server_stop(t, f->rpc, STOP_GRACE_MS);
+    for (size_t i = 0; i < f->n_rpc; i++)
+        http_server_stop(t, f->rpc[i], STOP_GRACE_MS);
     for (size_t i = 0; i < f->n_gateways; i++)
         http_server_stop(t, f->gateways[i], STOP_GRACE_MS);
     http_server_stop(t, f->metrics, STOP_GRACE_MS);

@@ -5,11 +5,12 @@
 #include "loop/http_server.h"
 
 #define FACES_MAX_GATEWAYS 8
+#define FACES_MAX_RPC 8
 typedef struct faces {
     driver_t *driver;
     api_t *api;
-    http_server_t *rpc, *metrics, *gateways[FACES_MAX_GATEWAYS];
-    size_t n_gateways;
+    http_server_t *metrics, *rpc[FACES_MAX_RPC], *gateways[FACES_MAX_GATEWAYS];
+    size_t n_rpc, n_gateways;
 } faces_t;
 
 /* port_option: the user's choice (NULL: the default that `configured`, an address of the config, or the port

@@ -57,7 +57,7 @@ static err_t run_in_process(task_t *t, invocation_t *v, const char *path)
 static err_t run_rpc(task_t *t, invocation_t *v)
 {
     char path[NODE_PATH_MAX];
-    net_addr_t at;
+    face_addr_t at;
     TRY(node_find_repo(v->cli.repo_option, path));
     err_t found = node_find_api(t, path, v->cli.api_option, &at);
     if (!found) {

@@ -34,7 +34,7 @@ err_t node_init_repo_for_kubo(task_t *t, const char *path, const char *kubo_path
     return import_kubo_init(t, path, source);
 }
 
-err_t node_endpoint(const char *text, net_addr_t *ret_addr)
+static err_t ip_endpoint(const char *text, net_addr_t *ret_addr)
 {
     if (text[0] != '/')
         return net_addr_parse(text, ret_addr);
@@ -42,30 +42,48 @@ err_t node_endpoint(const char *text, net_addr_t *ret_addr)
     net_addr_t a = {0};
     TRY(multiaddr_parse(text, &m));
     if (multiaddr_tcp_endpoint(&m, &a.family, a.ip, &a.port))
-        return fail(ERR_USAGE, "\"%s\" is not an address of the form /ip4/IP/tcp/PORT", text);
+        return fail(ERR_USAGE, "\"%s\" is not an address of the form /ip4/IP/tcp/PORT or /unix/PATH", text);
     *ret_addr = a;
     return OK;
 }
 
-const char *node_endpoint_print(const net_addr_t *addr, char out[128])
+err_t node_face_addr(const char *text, face_addr_t *ret_addr)
+{
+    static const char unix_prefix[] = "/unix/";
+    face_addr_t a = {0};
+    if (strncmp(text, unix_prefix, sizeof unix_prefix - 1)) {
+        TRY(ip_endpoint(text, &a.ip));
+        *ret_addr = a;
+        return OK;
+    }
+    const char *path = text + sizeof unix_prefix - 2; /* with the slash */
+    if (strlen(path) >= sizeof a.path || !path[1])
+        return fail(ERR_USAGE, "\"%s\": the path of a socket has 1 to %zu bytes", text, sizeof a.path - 1);
+    snprintf(a.path, sizeof a.path, "%s", path);
+    *ret_addr = a;
+    return OK;
+}
+
+const char *node_face_addr_print(const face_addr_t *addr, char out[NODE_FACE_TEXT_MAX])
 {
     multiaddr_t m;
     char text[MULTIADDR_TEXT_MAX];
-    if (multiaddr_from_tcp(addr->family, addr->ip, addr->port, &m))
-        out[0] = 0;
-    else
-        snprintf(out, 128, "%s", multiaddr_print(&m, text));
+    out[0] = 0;
+    if (addr->path[0])
+        snprintf(out, NODE_FACE_TEXT_MAX, "/unix%s", addr->path);
+    else if (!multiaddr_from_tcp(addr->ip.family, addr->ip.ip, addr->ip.port, &m))
+        snprintf(out, NODE_FACE_TEXT_MAX, "%.127s", multiaddr_print(&m, text));
     return out;
 }
 
-err_t node_find_api(task_t *t, const char *repo_path, const char *api_option, net_addr_t *ret_addr)
+err_t node_find_api(task_t *t, const char *repo_path, const char *api_option, face_addr_t *ret_addr)
 {
     if (api_option)
-        return node_endpoint(api_option, ret_addr);
+        return node_face_addr(api_option, ret_addr);
     AUTO(buf_t) text = {0};
     const char *addr;
     buf_init(&text, 1024);
     TRY(repo_read_address(t, repo_path, REPO_API, &text));
     TRY(buf_cstr(&text, &addr));
-    return node_endpoint(addr, ret_addr);
+    return node_face_addr(addr, ret_addr);
 }

@@ -4,6 +4,7 @@
 #include "task/driver.h"
 
 #define NODE_PATH_MAX 4096
+#define NODE_FACE_TEXT_MAX 128
 /* --repo (may be NULL), else $DISTRIBUTE_PATH, else $IPFS_PATH, else ~/.distribute. ERR_USAGE. */
 MUST_CHECK err_t node_find_repo(const char *option, char out[NODE_PATH_MAX]);
 /* OK: a repository of ours. ERR_NOT_FOUND: none. Others: one that cannot be used, and why. */
@@ -17,8 +18,8 @@ MUST_CHECK err_t node_init_repo_for_kubo(task_t *t, const char *path, const char
 /* Where the node that runs on this repository (or `api_option`, a multiaddr, when given) serves its RPC.
  * ERR_NOT_FOUND: no node runs as far as the repository knows. ERR_USAGE: not an address. */
 MUST_CHECK err_t node_find_api(task_t *t, const char *repo_path, const char *api_option,
-                               net_addr_t *ret_addr);
-/* /ip4|ip6/…/tcp/PORT or IP:PORT to an endpoint, and back. */
-MUST_CHECK err_t node_endpoint(const char *text, net_addr_t *ret_addr);
-const char *node_endpoint_print(const net_addr_t *addr, char out[128]); /* multiaddr */
+                               face_addr_t *ret_addr);
+/* /ip4|ip6/…/tcp/PORT, IP:PORT or /unix/PATH to a place, and back to a multiaddr. ERR_USAGE. */
+MUST_CHECK err_t node_face_addr(const char *text, face_addr_t *ret_addr);
+const char *node_face_addr_print(const face_addr_t *addr, char out[NODE_FACE_TEXT_MAX]);
 #endif

@@ -56,6 +56,15 @@ err_t net_dial(task_t *t, const net_addr_t *to, stream_t **ret_stream)
     return d->ops->dial(t, d, to, ret_stream);
 }
 
+err_t net_dial_face(task_t *t, const face_addr_t *to, stream_t **ret_stream)
+{
+    driver_t *d = task_driver(t);
+    if (!to->path[0])
+        return net_dial(t, &to->ip, ret_stream);
+    return d->ops->dial_path ? d->ops->dial_path(t, d, to->path, ret_stream)
+                             : fail(ERR_UNSUPPORTED, "there are no sockets in the file system here");
+}
+
 err_t net_listen(driver_t *d, const net_addr_t *at, listener_t **ret)
 {
     return d->ops->listen(d, at, ret);

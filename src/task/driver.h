@@ -10,6 +10,13 @@
 #include "task/stream.h"
 #include "task/task.h"
 
+/* Where a face of a node is served: an IP endpoint, or a socket in the file system. */
+#define SOCKET_PATH_MAX 108
+typedef struct face_addr {
+    net_addr_t ip;
+    char path[SOCKET_PATH_MAX]; /* "": ip counts */
+} face_addr_t;
+
 typedef struct listener listener_t;
 typedef struct udp udp_t;
 typedef struct file file_t;
@@ -75,6 +82,7 @@ typedef struct driver_ops {
     size_t (*multicast_interfaces)(driver_t *d, uint32_t *out, size_t cap);
     err_t (*resolve)(task_t *t, driver_t *d, const char *name, dns_type_t type, dns_answer_t *ret);
     err_t (*dial)(task_t *t, driver_t *d, const net_addr_t *to, stream_t **ret_stream);
+    err_t (*dial_path)(task_t *t, driver_t *d, const char *path, stream_t **ret_stream); /* may be NULL */
     err_t (*listen)(driver_t *d, const net_addr_t *at, listener_t **ret_listener);
     err_t (*udp_open)(driver_t *d, const net_addr_t *at, udp_t **ret_udp);
     err_t (*file_open)(task_t *t, driver_t *d, const char *path, int flags, uint32_t mode, file_t **ret);
@@ -156,6 +164,8 @@ size_t driver_interfaces(driver_t *d, net_addr_t *out, size_t cap);
 size_t driver_multicast_interfaces(driver_t *d, uint32_t *out, size_t cap);
 
 MUST_CHECK err_t net_dial(task_t *t, const net_addr_t *to, stream_t **ret_stream); /* no own time-out */
+/* ERR_UNSUPPORTED: this driver has no sockets in the file system. */
+MUST_CHECK err_t net_dial_face(task_t *t, const face_addr_t *to, stream_t **ret_stream);
 MUST_CHECK err_t net_listen(driver_t *d, const net_addr_t *at, listener_t **ret); /* ERR_IN_USE: port taken */
 MUST_CHECK err_t listener_accept(task_t *t, listener_t *l, stream_t **ret_stream, net_addr_t *ret_from);
 void listener_close(listener_t *l); /* NULL is fine; waiting accepts get ERR_CLOSED */

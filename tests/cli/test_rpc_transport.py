@@ -223,3 +223,40 @@ def test_what_a_command_says_during_an_upload_follows_it(shop):
     s.close()
     names = re.findall(rb'"Name":"(?:long-){10}(\d+)"', data)
     check([int(n) for n in names] == list(range(count)), f"{len(names)} of {count} lines")
+
+
+def test_rpc_at_several_addresses(shop):
+    """TCP and a socket in the file system; the command line finds the first one, or the one that it is told."""
+    node = shop.node("several", start=False)
+    socket_path = shop.path("api.sock")
+    node.configure(**{"Addresses.API": ["/ip4/127.0.0.1/tcp/0", f"/unix{socket_path}"], "Addresses.Gateway": f"/unix{shop.path('gw.sock')}"})
+    process = node.begin("node", "--listen=127.0.0.1:0", "--metrics-port=0")
+    try:
+        wait_until(lambda: socket_path.exists() and (node.repo / "api").exists(), 20, "the node serves")
+        check((node.repo / "api").read_text().startswith("/ip4/127.0.0.1/tcp/"), "the first address is in the file")
+        check(socket_path.stat().st_mode & 0o777 == 0o600, f"mode {socket_path.stat().st_mode:o}")
+        peer = node.text("id", "-f=<id>")
+        check(node.text("--api", f"/unix{socket_path}", "id", "-f=<id>") == peer, "another node at the socket")
+        cid = node.text("--api", f"/unix{socket_path}", "add", "-Q", shop.file("large", 3 << 20))
+        with socket.socket(socket.AF_UNIX) as s:
+            s.connect(str(shop.path("gw.sock")))
+            s.sendall(f"GET /ipfs/{cid} HTTP/1.1\r\nHost: 127.0.0.1\r\nConnection: close\r\n\r\n".encode())
+            data = b""
+            while piece := s.recv(1 << 16):
+                data += piece
+        check(data.startswith(b"HTTP/1.1 200") and data.endswith(shop.path("large").read_bytes()), f"the gateway: {data[:80]!r}")
+    finally:
+        process.kill()
+        process.wait(20)
+    check(socket_path.exists(), "a node that is killed leaves its socket")
+    node.configure(**{"Addresses.API": f"/unix{socket_path}", "Addresses.Gateway": []})
+    process = node.begin("node", "--listen=127.0.0.1:0", "--metrics-port=0")
+    try:
+        wait_until(lambda: (node.repo / "api").exists() and (node.repo / "api").read_text() == f"/unix{socket_path}", 20, "the socket is taken over")
+        check(node.text("id", "-f=<id>") == peer, "the file names the socket")
+        node.run("shutdown")
+        check(process.wait(20) == 0, "shutdown")
+        check(not socket_path.exists(), "the socket goes with the node")
+    finally:
+        process.kill()
+        process.wait(20)
