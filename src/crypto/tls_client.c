@@ -1,14 +1,7 @@
-#include "crypto/tls_client.h"
+#include "crypto/tls_session.h"
 #include <arpa/inet.h>
 #include <openssl/err.h>
-#include <openssl/ssl.h>
 #include <openssl/x509v3.h>
-
-struct tls_client {
-    SSL_CTX *context;
-    SSL *ssl;
-    BIO *in, *out; /* owned by ssl */
-};
 
 static err_t tls_fail(tls_client_t *c, const char *what)
 {
@@ -32,14 +25,8 @@ static bool expect_host(SSL *ssl, const char *host)
     return SSL_set1_host(ssl, host) == 1 && SSL_set_tlsext_host_name(ssl, host) == 1;
 }
 
-static err_t set_up(tls_client_t *c, const char *host)
+err_t tls_session_start(tls_client_t *c)
 {
-    static const uint8_t alpn[] = "\x08http/1.1";
-    c->context = SSL_CTX_new(TLS_client_method());
-    if (!c->context || SSL_CTX_set_min_proto_version(c->context, TLS1_2_VERSION) != 1 ||
-        SSL_CTX_set_default_verify_paths(c->context) != 1)
-        return tls_fail(c, "TLS cannot be set up");
-    SSL_CTX_set_verify(c->context, SSL_VERIFY_PEER, NULL);
     c->ssl = SSL_new(c->context);
     c->in = BIO_new(BIO_s_mem());
     c->out = BIO_new(BIO_s_mem());
@@ -50,6 +37,18 @@ static err_t set_up(tls_client_t *c, const char *host)
     }
     BIO_set_mem_eof_return(c->in, -1);
     SSL_set_bio(c->ssl, c->in, c->out);
+    return OK;
+}
+
+static err_t set_up(tls_client_t *c, const char *host)
+{
+    static const uint8_t alpn[] = "\x08http/1.1";
+    c->context = SSL_CTX_new(TLS_client_method());
+    if (!c->context || SSL_CTX_set_min_proto_version(c->context, TLS1_2_VERSION) != 1 ||
+        SSL_CTX_set_default_verify_paths(c->context) != 1)
+        return tls_fail(c, "TLS cannot be set up");
+    SSL_CTX_set_verify(c->context, SSL_VERIFY_PEER, NULL);
+    TRY(tls_session_start(c));
     SSL_set_connect_state(c->ssl);
     if (!expect_host(c->ssl, host) || SSL_set_alpn_protos(c->ssl, alpn, sizeof alpn - 1))
         return tls_fail(c, "TLS cannot be set up for this host");

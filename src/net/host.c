@@ -1,6 +1,7 @@
 #include "net/host.h"
 #include "base/log.h"
 #include "base/version.h"
+#include "crypto/tls_server.h"
 #include "net/nat_internal.h"
 #include "net/quic.h"
 #include "wire/pnet.h"
@@ -130,10 +131,17 @@ void host_close(task_t *t, host_t *h)
     free(h->send_area);
     free(h->rng);
     tls13_identity_free(h->tls_identity);
+    tls_server_free(h->web_tls);
     free_swarm_key(h);
     free(h->traffic);
     limit_deinit(&h->limit);
     free(h);
+}
+
+void host_set_web_tls(host_t *h, struct tls_server *s)
+{
+    tls_server_free(h->web_tls);
+    h->web_tls = s;
 }
 
 const host_limits_t *host_limits(const host_t *h)

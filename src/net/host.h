@@ -14,6 +14,7 @@
 #include "task/stream.h"
 
 typedef struct host host_t;
+struct tls_server;          /* crypto/tls_server.h */
 typedef struct conn conn_t; /* reference counted; see conn_ref */
 typedef struct peerstore peerstore_t;
 
@@ -57,6 +58,8 @@ const host_limits_t *host_limits(const host_t *h);
 /* In a private network transports that cannot carry its cipher (QUIC) stay closed. */
 bool host_is_private(const host_t *h);
 
+/* The certificate that /tls/ws addresses show from now on, taken; without one they are not listened on. */
+void host_set_web_tls(host_t *h, struct tls_server *s);
 /* /ip4|ip6/…/tcp/PORT. ERR_IN_USE: the port is taken. …/p2p/RELAY/p2p-circuit: through this relay
  * (net/nat.h). */
 MUST_CHECK err_t host_listen(task_t *t, host_t *h, const multiaddr_t *at);

@@ -184,6 +184,7 @@ struct host {
     prng_t *rng;
     struct quic_net *quic;          /* made when first used */
     tls13_identity_t *tls_identity; /* made when first used */
+    struct tls_server *web_tls;     /* shown by secure WebSocket; NULL: not listened on */
     uint8_t *swarm_key;             /* of a private network; NULL: the public one */
     struct traffic *traffic;        /* n_traffic of TRAFFIC_MAX; made when first used */
     size_t n_traffic;

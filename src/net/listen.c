@@ -61,7 +61,7 @@ static err_t begin_inbound(task_t *t, inbound_t *in, multiaddr_t *ret_remote)
         return OK;
     stream_t *raw = in->raw;
     in->raw = NULL; /* taken in any case */
-    e = websocket_accept(t, in->host, raw, bytes_of(in->head, in->head_len), &in->raw);
+    e = websocket_accept(t, in->host, transport, raw, bytes_of(in->head, in->head_len), &in->raw);
     in->head_len = 0;
     return e;
 }
@@ -214,7 +214,7 @@ err_t host_listen(task_t *t, host_t *h, const multiaddr_t *at)
         return relay_listen(h, at);
     endpoint_t to;
     TRY(endpoint_of_multiaddr(at, &to));
-    if (!host_speaks(h, to.transport) || to.transport == TRANSPORT_WSS)
+    if (!host_speaks(h, to.transport) || (to.transport == TRANSPORT_WSS && !h->web_tls))
         return fail(ERR_UNSUPPORTED, "this node listens on no such transport");
     if (to.transport == TRANSPORT_QUIC)
         return listen_quic(h, &to.at);

@@ -77,21 +77,36 @@ static err_t shake_hands(task_t *t, web_tls_t *w)
     return send_output(t, w);
 }
 
-err_t web_tls_dial(task_t *t, const char *host, stream_t *raw, stream_t **ret)
+/* Takes raw and tls in any case. */
+static err_t start(task_t *t, tls_client_t *tls, stream_t *raw, bytes_t head, stream_t **ret)
 {
-    tls_client_t *tls;
-    err_t e = tls_client_new(host, &tls);
-    if (e) {
-        stream_close(raw);
-        return e;
-    }
     web_tls_t *w = xcalloc(1, sizeof *w);
     w->tls = tls;
     stacked_init(&w->base, task_sched(t), &ops, raw);
-    e = shake_hands(t, w);
+    err_t e = tls_client_feed(tls, head);
+    if (!e)
+        e = shake_hands(t, w);
     if (e)
         stream_close(&w->base.base);
     else
         *ret = &w->base.base;
     return e;
+}
+
+err_t web_tls_dial(task_t *t, const char *host, stream_t *raw, stream_t **ret)
+{
+    tls_client_t *tls;
+    err_t e = tls_client_new(host, &tls);
+    if (e)
+        stream_close(raw);
+    return e ? e : start(t, tls, raw, BYTES_NONE, ret);
+}
+
+err_t web_tls_accept(task_t *t, tls_server_t *server, stream_t *raw, bytes_t head, stream_t **ret)
+{
+    tls_client_t *tls;
+    err_t e = tls_server_accept(server, &tls);
+    if (e)
+        stream_close(raw);
+    return e ? e : start(t, tls, raw, head, ret);
 }

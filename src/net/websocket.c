@@ -149,8 +149,16 @@ static err_t finish(task_t *t, host_t *h, websocket_t *w, bytes_t head, err_t e,
     return e;
 }
 
-err_t websocket_accept(task_t *t, host_t *h, stream_t *raw, bytes_t head, stream_t **ret)
+err_t websocket_accept(task_t *t, host_t *h, transport_t transport, stream_t *raw, bytes_t head,
+                       stream_t **ret)
 {
+    if (transport == TRANSPORT_WSS) {
+        deadline_t d = deadline_push(t, h->config.limits.upgrade_timeout_ms);
+        err_t e = web_tls_accept(t, h->web_tls, raw, head, &raw);
+        deadline_pop(t, &d);
+        TRY(e);
+        head = BYTES_NONE;
+    }
     return finish(t, h, make(h, raw), head, OK, ret);
 }
 

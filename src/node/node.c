@@ -9,6 +9,7 @@
 #include "node/settings.h"
 #include "node/settings_nat.h"
 #include "node/swarm_key.h"
+#include "node/web_certificate.h"
 #include <stdio.h>
 #include <stdlib.h>
 
@@ -161,6 +162,7 @@ static err_t start_host(task_t *t, node_t *n, const node_options_t *o)
     err_t e = host_new(n->sched, &hc, &n->host);
     secret_wipe(&key, sizeof key);
     TRY(e);
+    TRY(web_certificate_load(t, config, repo_path(n->repo), n->host));
     TRY(settings_start_nat(config, n->host));
     return settings_addresses(config, o->advertise, o->n_advertise, n->host);
 }

@@ -78,13 +78,22 @@ def test_websocket_in_private_network(shop):
     exchange(shop, ours, kubo, ours, kubo)
 
 
+def make_certificate(shop):
+    """Of localhost; $SSL_CERT_FILE makes it known."""
+    if not shutil.which("openssl"):
+        raise nodes.Skip("openssl")
+    cert, key = shop.path("cert.pem"), shop.path("key.pem")
+    subprocess.run(["openssl", "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes", "-days", "2", "-keyout", key,
+                    "-out", cert, "-subj", "/CN=localhost", "-addext", "subjectAltName=DNS:localhost,IP:127.0.0.1"], check=True, capture_output=True)
+    return cert, key
+
+
 class Proxy:
-    """Ends TLS in front of a port, with a certificate for localhost that $SSL_CERT_FILE makes known."""
+    """Ends TLS in front of a port."""
 
     def __init__(self, shop, target):
-        self.target, self.cert, key = target, shop.path("cert.pem"), shop.path("key.pem")
-        subprocess.run(["openssl", "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes", "-days", "2", "-keyout", key,
-                        "-out", self.cert, "-subj", "/CN=localhost", "-addext", "subjectAltName=DNS:localhost,IP:127.0.0.1"], check=True, capture_output=True)
+        self.target = target
+        self.cert, key = make_certificate(shop)
         context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
         context.load_cert_chain(self.cert, key)
         self.context = context
@@ -119,8 +128,6 @@ class Proxy:
 
 
 def through_proxy(shop, make_listener, make_dialer):
-    if not shutil.which("openssl"):
-        raise nodes.Skip("openssl")
     listener = make_listener()
     proxy = Proxy(shop, int(ws_address(listener).split("/")[4]))
     try:
@@ -148,6 +155,25 @@ def test_secure_websocket_to_kubo(shop):
 
 
 def test_secure_websocket_from_kubo(shop):
-    ours, kubo = through_proxy(shop, lambda: speaking_ws(shop, "wss-in"), lambda: kubo_with_ws(shop, "kubo-wss-out", start=False))
-    test_security.exchange(shop, ours, kubo, kubo, ours)
-    shop.proxy.close()
+    """Raw TCP, WebSocket and secure WebSocket on one port, with a certificate of ours."""
+    cert, key = make_certificate(shop)
+    shutil.copy(key, shop.path("wss-in.key"))
+    port = free_port()
+    base = f"/ip4/127.0.0.1/tcp/{port}"
+    ours = shop.node("wss-in", {"Swarm__WebsocketTLS": {"CertFile": str(cert), "KeyFile": "../wss-in.key"}}, start=False)
+    ours.start_words = lambda: ["node", "--api-port=0", "--gateway-port=0", "--metrics-port=0", *(f"--listen={base}{way}" for way in ("", "/ws", "/tls/ws"))]
+    ours.start()
+    listens = sorted(a.split("/p2p/")[0] for a in ours.rpc("swarm/addrs/listen")["Strings"])
+    check(listens == [base, base + "/tls/ws", base + "/ws"], f"listens on {listens}")
+    for i, way in enumerate(("/tls/sni/localhost/ws", "/tls/ws", "/ws", "")):
+        kubo = kubo_with_ws(shop, f"kubo-wss-{i}", start=False)
+        kubo.environment["SSL_CERT_FILE"] = str(cert)
+        kubo.start()
+        ours.addresses = [f"{base}{way}/p2p/{ours.peer_id}"]
+        kubo.connect(ours)
+        remote = [p["Addr"] for p in kubo.rpc("swarm/peers")["Peers"]]
+        check(remote and (("/ws" in remote[0]) == ("/ws" in way)), f"connected by {remote}")
+        if i == 0:
+            test_security.exchange(shop, ours, kubo, kubo, ours)
+        kubo.stop()
+        nodes.wait_until(lambda: not ours.peers(), 10, "Kubo is gone")
