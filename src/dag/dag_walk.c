@@ -110,8 +110,9 @@ static err_t step(task_t *t, dag_walker_t *w, const cid_t *cid)
     if (e && e != ERR_CANCELED && w->missing)
         return w->missing(t, w->arg, cid, e);
     TRY(e);
+    w->skips_links = false;
     TRY(w->visit(t, w->arg, cid, block));
-    return w->is_stopped ? OK : enter(t, w, cid, block);
+    return w->is_stopped || w->skips_links ? OK : enter(t, w, cid, block);
 }
 
 err_t dag_walker_run(task_t *t, dag_walker_t *w, const cid_t *root)

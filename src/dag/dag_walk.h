@@ -9,9 +9,10 @@
 
 typedef struct dag_walker {
     blocks_t *from;
-    bool skips_raw;  /* raw leaves are visited without being read */
-    bool revisits;   /* a block as often as it is linked: the set is left alone */
-    bool is_stopped; /* set by a visitor: the run ends with OK */
+    bool skips_raw;   /* raw leaves are visited without being read */
+    bool revisits;    /* a block as often as it is linked: the set is left alone */
+    bool is_stopped;  /* set by a visitor: the run ends with OK */
+    bool skips_links; /* set by a visitor, for this block: what it links to is left alone */
     /* For each block once, but with revisits; block NULL: a raw leaf that was not read. */
     err_t (*visit)(task_t *t, void *arg, const cid_t *cid, block_t *block);
     /* A block that cannot be read (e), or whose links cannot (ERR_UNSUPPORTED, ERR_CORRUPT; then it has been

@@ -6,6 +6,7 @@
 #include "node/garbage.h"
 #include "node/listen.h"
 #include "node/messages.h"
+#include "node/provided.h"
 #include "node/settings.h"
 #include "node/settings_nat.h"
 #include "node/swarm_key.h"
@@ -167,41 +168,26 @@ static err_t start_host(task_t *t, node_t *n, const node_options_t *o)
     return settings_addresses(config, o->advertise, o->n_advertise, n->host);
 }
 
-bool node_provides_pins_alone(const node_t *n)
+static err_t provide_strategy(const node_t *n, unsigned *ret_flags)
 {
     const config_t *config = repo_config(n->repo);
-    const char *strategy =
-        config_str(config, "Provide.Strategy", config_str(config, "Reprovider.Strategy", "all"));
-    return !strcmp(strategy, "roots") || !strcmp(strategy, "pinned");
+    return provided_parse(
+        config_str(config, "Provide.Strategy", config_str(config, "Reprovider.Strategy", "all")), ret_flags);
 }
 
-/* Which CIDs the reprovider announces: every block (Kubo's default), or the pinned roots alone. */
-typedef struct provide_walk {
-    err_t (*emit)(task_t *t, void *arg, const cid_t *cid);
-    void *arg;
-} provide_walk_t;
-
-static err_t provide_block(task_t *t, void *arg, const cid_t *cid, uint64_t size)
+bool node_provides_pins_alone(const node_t *n)
 {
-    provide_walk_t *w = arg;
-    return w->emit(t, w->arg, cid);
-}
-
-static err_t provide_pin(task_t *t, void *arg, const pin_t *pin)
-{
-    provide_walk_t *w = arg;
-    return w->emit(t, w->arg, &pin->cid);
+    unsigned flags;
+    return provide_strategy(n, &flags) == OK && !(flags & PROVIDED_ALL);
 }
 
 static err_t provide_source(task_t *t, void *arg, err_t (*emit)(task_t *, void *, const cid_t *),
                             void *emit_arg)
 {
     node_t *n = arg;
-    provide_walk_t w = {emit, emit_arg};
-    if (node_provides_pins_alone(n))
-        return pins_each(t, repo_pins(n->repo), repo_blocks(n->repo), PIN_RECURSIVE | PIN_DIRECT, NULL,
-                         provide_pin, &w);
-    return blockstore_each(t, repo_blockstore(n->repo), provide_block, &w);
+    unsigned flags;
+    TRY(provide_strategy(n, &flags));
+    return provided_each(t, n->repo, flags, emit, emit_arg);
 }
 
 static err_t start_routing(task_t *t, node_t *n, const char *wanted_type)
@@ -234,6 +220,9 @@ static err_t start_routing(task_t *t, node_t *n, const char *wanted_type)
     rc.reprovide_interval_ms = (uint32_t)config_duration_ms(
         config, "Provide.DHT.Interval",
         config_duration_ms(config, "Reprovider.Interval", rc.reprovide_interval_ms));
+    rc.forgets_sweep = !config_bool(config, "Provide.DHT.ResumeEnabled", true);
+    unsigned strategy;
+    TRY(provide_strategy(n, &strategy)); /* a typo must not announce what was not to be announced */
     n->announces = config_bool(config, "Provide.Enabled", true) && (rc.has_wan || rc.has_lan);
     if (!n->announces)
         rc.reprovide_interval_ms = 0;

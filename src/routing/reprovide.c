@@ -30,7 +30,7 @@ static err_t save_place(task_t *t, provide_t *p)
 static void begin(task_t *t, provide_t *p)
 {
     uint64_t now_ms = driver_wall_ms(task_driver(t)), interval_ms = p->routing->config.reprovide_interval_ms;
-    if (load_place(t, p))
+    if (!p->routing->config.forgets_sweep && load_place(t, p))
         sweep_resume(&p->sweep, interval_ms, now_ms);
     else
         sweep_init(&p->sweep, interval_ms, now_ms);

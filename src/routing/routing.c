@@ -80,7 +80,7 @@ static void on_protocols_changed(void *arg, const peer_id_t *peer)
     meet(r, peer, host_conn(r->host, peer));
 }
 
-/* Others can reach us over the WAN when we listen on a public address ourselves. */
+/* Do we listen on a public address ourselves? */
 static bool is_public(const routing_t *r)
 {
     enum { CAP = 16 };
@@ -93,13 +93,20 @@ static bool is_public(const routing_t *r)
     return found;
 }
 
-/* AUTO: the LAN is always served, the WAN when we are public. */
+/* Can others reach us over the WAN? While nothing is found out, a public address of ours says so. */
+static bool is_reachable(const routing_t *r)
+{
+    reachability_t known = host_reachability(r->host);
+    return known == REACHABILITY_UNKNOWN ? is_public(r) : known == REACHABILITY_PUBLIC;
+}
+
+/* AUTO: the LAN is always served, the WAN when others can reach us. */
 static err_t set_modes(routing_t *r)
 {
     for (size_t i = 0; i < r->n_dhts; i++) {
         dht_t *d = &r->dhts[i];
         bool serves = r->config.mode == DHT_MODE_SERVER ||
-                      (r->config.mode == DHT_MODE_AUTO && (d->is_lan || is_public(r)));
+                      (r->config.mode == DHT_MODE_AUTO && (d->is_lan || is_reachable(r)));
         if (serves)
             TRY(dht_serve(d));
         else
@@ -113,6 +120,11 @@ static void on_addrs_changed(void *arg)
     err_t e = set_modes(arg);
     if (e)
         log_warn("DHT mode not changed", LOG_ERR(e));
+}
+
+static void on_reachability_changed(void *arg, reachability_t now)
+{
+    on_addrs_changed(arg);
 }
 
 /* ── life ────────────────────────────────────────────────────────────────────────────────────── */
@@ -137,6 +149,7 @@ static void init_parts(routing_t *r, host_t *h, const routing_config_t *c)
     r->listener = (host_listener_t){.identified = on_identified,
                                     .protocols_changed = on_protocols_changed,
                                     .addrs_changed = on_addrs_changed,
+                                    .reachability_changed = on_reachability_changed,
                                     .arg = r};
     host_add_listener(h, &r->listener);
 }

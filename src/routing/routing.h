@@ -18,6 +18,7 @@ typedef struct routing_config {
     bool has_wan, has_lan;
     uint32_t reprovide_interval_ms;               /* 22 h; 0: never */
     uint32_t provider_ttl_ms;                     /* 48 h */
+    bool forgets_sweep;                           /* a start announces everything, wherever the sweep stood */
     const char *scratch_folder;                   /* for temporary files; borrowed */
     kv_t *state;                                  /* provider store, values, reprovide cursor; borrowed */
     const char *delegated[ROUTING_DELEGATED_MAX]; /* URLs of routers (delegated.h); copied */
