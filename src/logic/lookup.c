@@ -1,4 +1,5 @@
 #include "logic/lookup.h"
+#include "logic/netsize.h"
 #include <stdlib.h>
 
 void lookup_config_default(lookup_config_t *ret)
@@ -9,13 +10,15 @@ void lookup_config_default(lookup_config_t *ret)
                              .max_peers = 512,
                              .max_requests = 300,
                              .max_per_group = 4,
+                             .paths = 1,
                              .peer_timeout_ms = 5000,
                              .has_follow_up = true};
 }
 
 void lookup_init(lookup_t *l, const lookup_config_t *config, const kad_key_t *target, const peer_id_t *self)
 {
-    *l = (lookup_t){.config = *config, .target = *target, .self = *self};
+    *l = (lookup_t){.config = *config, .target = *target, .self = *self, .n_paths = 1};
+    assert(config->paths <= LOOKUP_PATHS_MAX);
 }
 
 void lookup_deinit(lookup_t *l)
@@ -61,7 +64,7 @@ static bool make_room(lookup_t *l, size_t at)
     return false;
 }
 
-static void hear_of(lookup_t *l, const peer_id_t *peer, uint16_t hops)
+static void hear_of(lookup_t *l, const peer_id_t *peer, uint16_t hops, uint8_t path)
 {
     if (!peer->len || peer_id_equal(peer, &l->self))
         return;
@@ -74,14 +77,17 @@ static void hear_of(lookup_t *l, const peer_id_t *peer, uint16_t hops)
         l->peers = xrealloc(l->peers, l->cap * sizeof *l->peers);
     }
     memmove(&l->peers[at + 1], &l->peers[at], (l->count - at) * sizeof *l->peers);
-    l->peers[at] = (lookup_peer_t){.key = key, .peer = *peer, .hops = hops, .timeout_ms = UINT64_MAX};
+    l->peers[at] =
+        (lookup_peer_t){.key = key, .peer = *peer, .hops = hops, .path = path, .timeout_ms = UINT64_MAX};
     l->count++;
 }
 
 void lookup_start(lookup_t *l, const peer_id_t *seeds, size_t n)
 {
+    l->n_paths = l->config.paths < n ? l->config.paths : n;
+    l->n_paths = l->n_paths ? l->n_paths : 1;
     for (size_t i = 0; i < n; i++)
-        hear_of(l, &seeds[i], 1);
+        hear_of(l, &seeds[i], 1, (uint8_t)(i % l->n_paths));
 }
 
 static bool is_asked(const lookup_peer_t *p)
@@ -98,12 +104,12 @@ static void settle(lookup_t *l, lookup_peer_t *p, lookup_state_t state)
 }
 
 /* Hears of the 2 k closest of an answer; the rest can only be farther than what an honest peer sends. */
-static void hear_closest(lookup_t *l, const peer_id_t *closer, size_t n, uint16_t hops)
+static void hear_closest(lookup_t *l, const peer_id_t *closer, size_t n, uint16_t hops, uint8_t path)
 {
     size_t limit = 2 * l->config.k;
     if (n <= limit) {
         for (size_t i = 0; i < n; i++)
-            hear_of(l, &closer[i], hops);
+            hear_of(l, &closer[i], hops, path);
         return;
     }
     struct {
@@ -124,7 +130,7 @@ static void hear_closest(lookup_t *l, const peer_id_t *closer, size_t n, uint16_
         count += count < limit;
     }
     for (size_t i = 0; i < count; i++)
-        hear_of(l, &closer[best[i].index], hops);
+        hear_of(l, &closer[best[i].index], hops, path);
     free(best);
 }
 
@@ -137,7 +143,7 @@ void lookup_answer(lookup_t *l, const peer_id_t *from, const peer_id_t *closer, 
     uint16_t hops = p->hops;
     if (hops > l->max_hops)
         l->max_hops = hops;
-    hear_closest(l, closer, n, (uint16_t)(hops + (hops < UINT16_MAX)));
+    hear_closest(l, closer, n, (uint16_t)(hops + (hops < UINT16_MAX)), p->path);
 }
 
 void lookup_set_group(lookup_t *l, const peer_id_t *peer, uint64_t group)
@@ -219,42 +225,98 @@ static bool has_room_for(const lookup_t *l, pick_t *p, uint64_t group)
     return p->groups[i].count++ < l->config.max_per_group;
 }
 
-/* The next peer, by distance, that is not known to be out of reach and whose group is not over its limit;
- * only_queried: that has answered. */
-static const lookup_peer_t *pick_next(const lookup_t *l, pick_t *p, bool only_queried)
+enum { ANY_PATH = -1 };
+
+/* The next peer of the path, by distance, that is not known to be out of reach and whose group is not over
+ * its limit; only_queried: that has answered. */
+static const lookup_peer_t *pick_next(const lookup_t *l, pick_t *p, bool only_queried, int path)
 {
     while (p->next < l->count) {
         const lookup_peer_t *peer = &l->peers[p->next++];
         bool is_usable = peer->state != LOOKUP_UNREACHABLE && peer->state != LOOKUP_LATE;
-        if (is_usable && (!only_queried || peer->state == LOOKUP_QUERIED) && has_room_for(l, p, peer->group))
+        if (is_usable && (!only_queried || peer->state == LOOKUP_QUERIED) &&
+            (path == ANY_PATH || peer->path == path) && has_room_for(l, p, peer->group))
             return peer;
     }
     return NULL;
 }
 
+/* How many of the closest count, of those who answered or of all that may: k, or more where it is crowded. */
+static size_t count_closest(const lookup_t *l, bool only_queried)
+{
+    size_t k = l->config.k, n = 0;
+    pick_t pick = {0};
+    const lookup_peer_t *p;
+    double expected = l->config.network_size > 0 ? (double)k / l->config.network_size : 0;
+    while (n < LOOKUP_CLOSEST_MAX && (p = pick_next(l, &pick, only_queried, ANY_PATH))) {
+        if (n + 1 == k && kad_share(&l->target, &p->key) >= LOOKUP_CROWDED_SHARE * expected)
+            return k;
+        if (n >= k && kad_share(&l->target, &p->key) > expected)
+            return n;
+        n++;
+    }
+    return n > k ? n : k;
+}
+
+bool lookup_is_crowded(const lookup_t *l)
+{
+    return count_closest(l, true) > l->config.k;
+}
+
 /* The closest n that count: have all answered? Fewer than n is fine when there are no more. */
-static bool are_closest_queried(const lookup_t *l, size_t n)
+static bool are_closest_queried(const lookup_t *l, size_t n, int path)
 {
     pick_t pick = {0};
     const lookup_peer_t *p;
-    while (n-- && (p = pick_next(l, &pick, false)))
+    while (n-- && (p = pick_next(l, &pick, false, path)))
         if (p->state != LOOKUP_QUERIED)
             return false;
     return true;
 }
 
-/* The closest peer to ask; in the follow-up only among the k closest that count. */
-static lookup_peer_t *next_heard(lookup_t *l)
+static bool are_paths_walked(const lookup_t *l)
+{
+    for (size_t i = 0; i < l->n_paths; i++)
+        if (!are_closest_queried(l, l->config.beta, (int)i))
+            return false;
+    return true;
+}
+
+/* The closest of the path that was not asked, among the n closest that count; then any. */
+static lookup_peer_t *next_of_path(lookup_t *l, size_t n, int path, bool or_any)
 {
     pick_t pick = {0};
     const lookup_peer_t *p;
-    for (size_t n = 0; n < l->config.k && (p = pick_next(l, &pick, false)); n++)
+    while (n-- && (p = pick_next(l, &pick, false, path)))
         if (p->state == LOOKUP_HEARD)
             return &l->peers[p - l->peers];
-    for (size_t i = 0; l->phase == LOOKUP_WALK && i < l->count; i++)
-        if (l->peers[i].state == LOOKUP_HEARD)
+    for (size_t i = 0; or_any && i < l->count; i++)
+        if (l->peers[i].state == LOOKUP_HEARD && l->peers[i].path == path)
             return &l->peers[i];
     return NULL;
+}
+
+/* Whom to ask next: on the walk the path that waits for the fewest goes first, paths that have arrived last.
+ */
+static lookup_peer_t *next_heard(lookup_t *l)
+{
+    if (l->phase != LOOKUP_WALK)
+        return next_of_path(l, count_closest(l, false), ANY_PATH, false);
+    size_t waiting[LOOKUP_PATHS_MAX] = {0};
+    lookup_peer_t *found = NULL;
+    size_t least = SIZE_MAX;
+    for (size_t i = 0; i < l->count; i++)
+        waiting[l->peers[i].path] += l->peers[i].state == LOOKUP_WAITING;
+    for (size_t i = 0; i < l->n_paths; i++) {
+        if (are_closest_queried(l, l->config.beta, (int)i))
+            waiting[i] += l->config.alpha;
+        lookup_peer_t *p = waiting[i] < least ? next_of_path(l, l->config.k, (int)i, true) : NULL;
+        if (!p)
+            continue;
+        found = p;
+        least = waiting[i];
+    }
+    return found;
 }
 
 static void advance(lookup_t *l)
@@ -263,12 +325,12 @@ static void advance(lookup_t *l)
         bool is_starved = !l->n_waiting && !next_heard(l);
         if (is_starved)
             finish(l, LOOKUP_STARVED);
-        else if (are_closest_queried(l, l->config.beta) && l->config.has_follow_up)
+        else if (are_paths_walked(l) && l->config.has_follow_up)
             l->phase = LOOKUP_FOLLOW_UP;
-        else if (are_closest_queried(l, l->config.beta))
+        else if (are_paths_walked(l))
             finish(l, LOOKUP_COMPLETED);
     }
-    if (l->phase == LOOKUP_FOLLOW_UP && are_closest_queried(l, l->config.k))
+    if (l->phase == LOOKUP_FOLLOW_UP && are_closest_queried(l, count_closest(l, false), ANY_PATH))
         finish(l, LOOKUP_COMPLETED);
     if (l->phase != LOOKUP_DONE && l->n_requests >= l->config.max_requests && !l->n_waiting)
         finish(l, LOOKUP_EXHAUSTED);
@@ -299,8 +361,9 @@ size_t lookup_closest(const lookup_t *l, bool only_queried, peer_id_t *out, size
 {
     pick_t pick = {0};
     const lookup_peer_t *p;
-    size_t n = 0;
-    while (n < cap && (p = pick_next(l, &pick, only_queried)))
+    size_t n = 0, count = count_closest(l, only_queried);
+    cap = count < cap && count > l->config.k ? count : cap;
+    while (n < cap && (p = pick_next(l, &pick, only_queried, ANY_PATH)))
         out[n++] = p->peer;
     return n;
 }
@@ -310,7 +373,7 @@ size_t lookup_known_prefix_len(const lookup_t *l)
     pick_t pick = {0};
     const lookup_peer_t *p = NULL;
     for (size_t n = 0; n < l->config.k; n++)
-        if (!(p = pick_next(l, &pick, true)))
+        if (!(p = pick_next(l, &pick, true, ANY_PATH)))
             return 0;
     return p ? kad_common_prefix_len(&l->target, &p->key) : 0;
 }

@@ -1,3 +1,5 @@
+#include "logic/netsize.h"
+#include "logic/region.h"
 #include "tests/support/kad_model.h"
 #include "tests/support/test.h"
 
@@ -264,6 +266,133 @@ static void test_one_network_cannot_crowd_around_a_key(void **state)
     lookup_deinit(&l);
 }
 
+/* ── who crowds around a key ─────────────────────────────────────────────────────────────────── */
+enum { HONEST = 1000, SYBILS = 40, TRIED = 30000, ALL = HONEST + SYBILS };
+typedef struct crowd {
+    kad_key_t target;
+    peer_id_t peers[ALL]; /* by distance to the target; those of each kind apart: honest ones first */
+} crowd_t;
+
+static const kad_key_t *sort_target;
+
+static int by_distance(const void *a, const void *b)
+{
+    kad_key_t x = kad_key_of_peer(a), y = kad_key_of_peer(b);
+    return kad_compare_distance(sort_target, &x, &y);
+}
+
+/* Honest peers at random places; Sybils that tried keys until they were close to the target. */
+static crowd_t *new_crowd(void)
+{
+    crowd_t *c = xcalloc(1, sizeof *c);
+    peer_id_t *tried = xcalloc(TRIED, sizeof *tried);
+    c->target = kad_key_of(BYTES_LIT("wanted"));
+    sort_target = &c->target;
+    for (size_t i = 0; i < HONEST; i++)
+        c->peers[i] = model_peer(i);
+    for (size_t i = 0; i < TRIED; i++)
+        tried[i] = model_peer(HONEST + i);
+    qsort(c->peers, HONEST, sizeof *c->peers, by_distance);
+    qsort(tried, TRIED, sizeof *tried, by_distance);
+    memcpy(c->peers + HONEST, tried, SYBILS * sizeof *tried);
+    free(tried);
+    return c;
+}
+
+static bool is_sybil(const crowd_t *c, const peer_id_t *p)
+{
+    for (size_t i = HONEST; i < ALL; i++)
+        if (peer_id_equal(&c->peers[i], p))
+            return true;
+    return false;
+}
+
+/* Sybils name each other; honest peers name honest ones that are somewhat closer than they are themselves. */
+static void answer_in_crowd(const crowd_t *c, lookup_t *l, const peer_id_t *who)
+{
+    size_t at = 0;
+    while (at < HONEST && !peer_id_equal(&c->peers[at], who))
+        at++;
+    if (at == HONEST)
+        lookup_answer(l, who, &c->peers[HONEST], SYBILS);
+    else
+        lookup_answer(l, who, &c->peers[at / 3], 20);
+}
+
+static size_t run_in_crowd(const crowd_t *c, lookup_t *l, peer_id_t *got, size_t cap)
+{
+    peer_id_t seeds[6] = {c->peers[HONEST + 3], c->peers[500], c->peers[700],
+                          c->peers[650],        c->peers[800], c->peers[900]};
+    lookup_event_t e;
+    lookup_start(l, seeds, 6);
+    while (lookup_next_event(l, 0, &e) && e.kind == LOOKUP_EVENT_ASK)
+        answer_in_crowd(c, l, &e.peer);
+    size_t n = lookup_closest(l, true, got, cap), honest = 0;
+    for (size_t i = 0; i < n; i++)
+        honest += !is_sybil(c, &got[i]);
+    return honest;
+}
+
+static void test_crowds(void **state)
+{
+    static const struct {
+        size_t paths;
+        double network_size;
+    } rows[] = {{1, 0}, {2, 0}, {2, 900}};
+    crowd_t *c = new_crowd();
+    peer_id_t got[LOOKUP_CLOSEST_MAX];
+    for (size_t i = 0; i < ARRAY_LEN(rows); i++) {
+        lookup_t l = new_lookup(20, 10, "wanted");
+        l.config.paths = rows[i].paths;
+        l.config.network_size = rows[i].network_size;
+        size_t honest = run_in_crowd(c, &l, got, LOOKUP_CLOSEST_MAX), queried = 0;
+        for (size_t j = 0; j < l.count; j++)
+            queried += l.peers[j].state == LOOKUP_QUERIED && !is_sybil(c, &l.peers[j].peer);
+        print_message(
+            "%zu paths, network of %.0f: %zu of the closest are honest, %zu honest ones were asked, %zu "
+            "requests\n",
+            rows[i].paths, rows[i].network_size, honest, queried, l.n_requests);
+        if (i == 0)
+            assert_true(honest == 0);
+        if (i == 1) /* the other path has arrived among the honest closest */
+            assert_true(queried >= 5);
+        if (i == 2) {
+            assert_true(lookup_is_crowded(&l));
+            assert_true(honest >= 15);
+        }
+        lookup_deinit(&l);
+    }
+    free(c);
+}
+
+/* Where nobody crowds, nothing is flagged and nothing changes. */
+static void test_no_crowd_where_there_is_none(void **state)
+{
+    model_t *m = model_new(500, 11);
+    netsize_t size;
+    netsize_init(&size, MODEL_K);
+    assert_true(netsize_estimate(&size, 0) == 0);
+    m->config.paths = 2;
+    size_t flagged = 0;
+    for (size_t i = 0; i < 200; i++) {
+        kad_key_t target;
+        prng_fill(&m->rng, target.data, sizeof target.data);
+        m->config.network_size = netsize_estimate(&size, i);
+        lookup_t l;
+        model_lookup(m, prng_below(&m->rng, m->n), &target, &l);
+        peer_id_t got[MODEL_K];
+        netsize_feed(&size, &target, got, lookup_closest(&l, true, got, MODEL_K), i);
+        flagged += lookup_is_crowded(&l);
+        lookup_deinit(&l);
+    }
+    double estimate = netsize_estimate(&size, 200);
+    print_message("500 nodes: estimated %.0f, %zu of 200 places taken for crowded\n", estimate, flagged);
+    assert_true(estimate > 400 && estimate < 620);
+    assert_true(flagged <= 1);
+    assert_true(netsize_estimate(&size, 200 + NETSIZE_MAX_AGE_MS + 1) == 0);
+    model_free(m);
+}
+
 /* ── a network of 1,000 nodes, by the engines alone ──────────────────────────────────────────── */
 static model_figures_t measure(model_t *m, const char *when)
 {
@@ -308,6 +437,8 @@ int main(void)
         cmocka_unit_test(test_loops_end),
         cmocka_unit_test(test_budget_of_requests),
         cmocka_unit_test(test_one_network_cannot_crowd_around_a_key),
+        cmocka_unit_test(test_crowds),
+        cmocka_unit_test(test_no_crowd_where_there_is_none),
         cmocka_unit_test(test_thousand_nodes),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

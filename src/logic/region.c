@@ -3,7 +3,7 @@
 
 void region_config_default(region_config_t *ret)
 {
-    *ret = (region_config_t){.k = REGION_MAX_K, .max_peers = 1024, .max_lookups = 24};
+    *ret = (region_config_t){.k = 20, .max_peers = 1024, .max_lookups = 24};
 }
 
 /* ── prefixes ────────────────────────────────────────────────────────────────────────────────── */
@@ -126,6 +126,7 @@ void region_start(region_t *r, const kad_key_t *target, const peer_id_t *closest
         add_peer(r, &closest[i]);
     r->prefix = (kad_prefix_t){*target, known ? known - 1 : 0};
     r->first_prefix_len = r->prefix.len;
+    r->n_told = r->config.k;
     if (known)
         add_todo(r, target, known - 1);
 }
@@ -162,6 +163,15 @@ void region_shrink(region_t *r)
     r->n_todo = 0;
 }
 
+void region_widen(region_t *r, size_t len)
+{
+    r->n_told = REGION_MAX_K;
+    for (size_t bit = len; bit < r->prefix.len; bit++)
+        add_todo(r, &r->prefix.key, bit);
+    if (len < r->prefix.len)
+        r->prefix.len = len;
+}
+
 /* ── whose is a key ──────────────────────────────────────────────────────────────────────────── */
 static uint64_t head_of(const kad_key_t *key)
 {
@@ -174,7 +184,7 @@ static uint64_t head_of(const kad_key_t *key)
 size_t region_closest(const region_t *r, const kad_key_t *key, uint16_t out[REGION_MAX_K])
 {
     uint64_t heads[REGION_MAX_K], target = head_of(key);
-    size_t n = 0, k = r->config.k;
+    size_t n = 0, k = r->n_told;
     for (size_t i = 0; i < r->n_peers; i++) {
         const kad_key_t *peer = &r->peers[i].key;
         uint64_t head = head_of(peer) ^ target;

@@ -19,9 +19,9 @@
 #define LOGIC_REGION_H
 #include "logic/kad_key.h"
 
-#define REGION_MAX_K 20
+#define REGION_MAX_K 60 /* of a crowded region; else 20 */
 typedef struct region_config {
-    size_t k; /* 20; at most REGION_MAX_K */
+    size_t k; /* 20 */
     size_t max_peers, max_lookups;
 } region_config_t;
 void region_config_default(region_config_t *ret);
@@ -44,6 +44,7 @@ typedef struct region {
     region_config_t config;
     kad_prefix_t prefix;
     size_t first_prefix_len; /* before region_shrink */
+    size_t n_told;        /* peers that keep the records of a key: k, or REGION_MAX_K where it is crowded */
     region_peer_t *peers; /* sorted by key */
     size_t n_peers, cap, n_lookups;
     kad_prefix_t todo[REGION_TODO_MAX]; /* not known yet; disjoint */
@@ -67,6 +68,10 @@ void region_failed(region_t *r, const kad_prefix_t *prefix);
  * the first target alone, whose closest peers are known. */
 void region_shrink(region_t *r);
 
-/* The k peers closest to a key of the region, as indices of r->peers, the closest first; how many. */
+/* Where somebody crowds around the target (lookup_is_crowded): the region becomes the subtree of len bits, in
+ * which k honest peers are to be expected, and more peers than k keep each record. */
+void region_widen(region_t *r, size_t len);
+
+/* The n_told peers closest to a key of the region, as indices of r->peers, the closest first; how many. */
 size_t region_closest(const region_t *r, const kad_key_t *key, uint16_t out[REGION_MAX_K]);
 #endif

@@ -27,7 +27,7 @@ static void check_closest(const region_t *r, const kad_key_t *key)
 {
     uint16_t out[REGION_MAX_K];
     size_t n = region_closest(r, key, out);
-    assert(n == (r->n_peers < r->config.k ? r->n_peers : r->config.k));
+    assert(n == (r->n_peers < r->n_told ? r->n_peers : r->n_told));
     for (size_t i = 0; i < n; i++)
         assert(out[i] < r->n_peers);
     for (size_t i = 0; n && i < r->n_peers; i++) {
@@ -66,9 +66,11 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
         for (size_t i = 0; i < n; i++)
             found[i] = next_peer(&in);
         uint8_t what = next_byte(&in);
-        if (!r.is_started)
+        if (!r.is_started) {
             region_start(&r, &next.key, found, n, what == 1);
-        else if (what % 8 == 2)
+            if (what == 2)
+                region_widen(&r, next_byte(&in) % 8);
+        } else if (what % 8 == 2)
             region_failed(&r, &next);
         else
             region_found(&r, &next.key, found, n, what == 1);

@@ -174,6 +174,30 @@ static void test_bounds(void **state)
     region_deinit(&r);
 }
 
+/* Where it is crowded the region is the subtree where honest peers are to be expected, and more keep a
+ * record. */
+static void test_widened(void **state)
+{
+    region_t r = new_region();
+    peer_id_t peers[20];
+    for (size_t i = 0; i < 20; i++)
+        peers[i] = model_peer(i);
+    kad_key_t target = kad_key_of_peer(&peers[0]);
+    region_start(&r, &target, peers, 20, false);
+    r.prefix.len = 9; /* as if they were that close */
+    r.n_todo = 0;
+    region_widen(&r, 5);
+    assert_int_equal(r.prefix.len, 5);
+    assert_int_equal(r.n_todo, 4);
+    for (size_t i = 0; i < 4; i++)
+        assert_true(kad_prefix_has(&r.prefix, &r.todo[i].key) && !kad_prefix_has(&r.todo[i], &target));
+    for (size_t i = 20; i < 50; i++)
+        region_found(&r, &target, (peer_id_t[]){model_peer(i)}, 1, true);
+    uint16_t out[REGION_MAX_K];
+    assert_int_equal(region_closest(&r, &target, out), 50);
+    region_deinit(&r);
+}
+
 /* In a network of engines: a few lookups find all peers of the region, and for each key in it the same peers
  * as a lookup of its own. */
 static void test_region_is_exact(void **state)
@@ -231,6 +255,7 @@ int main(void)
         cmocka_unit_test(test_small_network_is_one_region),
         cmocka_unit_test(test_few_keys_and_failures),
         cmocka_unit_test(test_bounds),
+        cmocka_unit_test(test_widened),
         cmocka_unit_test(test_region_is_exact),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

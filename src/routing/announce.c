@@ -22,6 +22,15 @@ static err_t look_up(task_t *t, dht_t *d, bytes_t preimage, lookup_result_t *ret
     return ret->n_closest ? OK : fail(ERR_UNREACHABLE, "no peer of the %s DHT answered", d->name);
 }
 
+/* Bits of the subtree in which k honest peers are to be expected. */
+static size_t honest_prefix_len(task_t *t, const dht_t *d)
+{
+    size_t len = 0;
+    for (double n = netsize_estimate(&d->size, task_now_ms(t)); n >= 2 * DHT_K; n /= 2)
+        len++;
+    return len;
+}
+
 err_t announce_find(task_t *t, dht_t *d, const run_key_t *key, region_t *ret)
 {
     multiaddr_t *addr = xcalloc(1, sizeof *addr);
@@ -32,8 +41,11 @@ err_t announce_find(task_t *t, dht_t *d, const run_key_t *key, region_t *ret)
     lookup_result_t *found = xcalloc(1, sizeof *found);
     bool is_all;
     err_t e = look_up(t, d, bytes_of(key->data, key->len), found, &is_all);
-    if (!e)
+    if (!e) {
         region_start(ret, &key->at, found->closest, found->n_closest, is_all);
+        if (found->is_crowded)
+            region_widen(ret, honest_prefix_len(t, d));
+    }
     free(found);
     return e;
 }

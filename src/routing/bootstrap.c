@@ -97,7 +97,7 @@ static void search_preimage(void *arg)
 static err_t look_up(task_t *t, dht_t *d, bytes_t key, bool *ret_is_all)
 {
     lookup_result_t *result = xcalloc(1, sizeof *result);
-    lookup_job_t job = {.dht = d, .type = KAD_FIND_NODE, .key = key};
+    lookup_job_t job = {.dht = d, .type = KAD_FIND_NODE, .key = key, .is_upkeep = true};
     err_t e = lookup_run(t, &job, result);
     if (ret_is_all)
         *ret_is_all = result->end == LOOKUP_STARVED && result->n_closest < DHT_K;

@@ -24,6 +24,7 @@ void dht_init(dht_t *d, routing_t *r, host_t *h, bool is_lan, bool takes_loopbac
     if (is_lan) /* its peers are near each other by nature */
         config.group_max = config.group_bucket_max = 0;
     kbucket_init(&d->table, &config, &d->self);
+    netsize_init(&d->size, DHT_K);
     dht_client_init(&d->client, h, d->protocol);
     map_init(&d->candidates, MAX_CANDIDATES);
     event_init(&d->wake);

@@ -5,6 +5,7 @@
 #define ROUTING_DHT_H
 #include "logic/kbucket.h"
 #include "logic/lookup.h"
+#include "logic/netsize.h"
 #include "net/host.h"
 #include "routing/dht_client.h"
 #include "routing/provider_store.h"
@@ -24,6 +25,7 @@ typedef struct dht {
     bool is_lan, takes_loopback, is_server;
     peer_id_t self;
     kbucket_t table;
+    netsize_t size; /* of this network */
     dht_client_t client;
     provider_store_t *providers; /* borrowed, as is values */
     value_store_t *values;

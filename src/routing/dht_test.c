@@ -28,6 +28,40 @@ static err_t check_thirty_nodes(task_t *t, void *arg)
     return OK;
 }
 
+/* Once a node knows how large the network is, it announces without waiting for the end of the lookup; the
+ * record comes to the same peers. */
+static err_t check_optimist(task_t *t, void *arg)
+{
+    world_t *w = arg;
+    world_join(t, w, 40);
+    assert_ok(task_sleep(t, 2000));
+    world_node_t *n = &w->nodes[5];
+    char text[32];
+    for (int i = 0; i < 12; i++) {
+        snprintf(text, sizeof text, "absent %d", i);
+        assert_int_equal(world_find(t, n, text, 0, NULL), 0);
+    }
+    double size = netsize_estimate(&n->routing->dhts[1].size, sched_now_ms(n->routing->sched));
+    print_message("40 nodes: the network is estimated to have %.0f\n", size);
+    assert_true(size > 25 && size < 65);
+    routing_stats_t before, after;
+    routing_stats(n->routing, &before);
+    assert_ok(world_provide(t, n, "quickly"));
+    assert_ok(task_sleep(t, 5000)); /* the last ones are told in the background */
+    routing_stats(n->routing, &after);
+    assert_int_equal(after.provided, before.provided + 1);
+    size_t holders = 0;
+    for (size_t i = 0; i < w->n; i++)
+        holders += provider_store_count(&w->nodes[i].routing->providers) > 0;
+    print_message("%zu hold the record, %llu messages\n", holders,
+                  (unsigned long long)(after.messages_out - before.messages_out));
+    assert_true(holders >= 15 && holders <= 30);
+    peer_id_t found[64];
+    assert_int_equal(world_find(t, &w->nodes[30], "quickly", 0, found), 1);
+    assert_true(peer_id_equal(&found[0], &n->id));
+    return OK;
+}
+
 static err_t check_records_expire(task_t *t, void *arg)
 {
     world_t *w = arg;
@@ -413,6 +447,7 @@ static err_t check_provide_overflow(task_t *t, void *arg)
         world_run(world_new(7), check_##name);                                                               \
     }
 WORLD_TEST(thirty_nodes)
+WORLD_TEST(optimist)
 WORLD_TEST(records_expire)
 WORLD_TEST(nodes_leave)
 WORLD_TEST(find_peers)
@@ -431,6 +466,7 @@ int main(void)
         cmocka_unit_test(test_alone),
         cmocka_unit_test(test_find_peers),
         cmocka_unit_test(test_thirty_nodes),
+        cmocka_unit_test(test_optimist),
         cmocka_unit_test(test_records_expire),
         cmocka_unit_test(test_nodes_leave),
         cmocka_unit_test(test_clients),

@@ -1,6 +1,8 @@
 #include "routing/lookup_task.h"
 #include <stdlib.h>
 
+enum { DISJOINT_PATHS = 2 };
+
 typedef struct run {
     const lookup_job_t *job;
     dht_t *dht;
@@ -89,6 +91,8 @@ static void take_answer(run_t *run, const peer_id_t *from, const kad_message_t *
         lookup_set_group(&run->engine, from, kbucket_group(conn_remote_addr(conn)));
     free(closer);
     if (!was_over && run->job->on_answer && !run->job->on_answer(run->job->arg, run->dht, from, m))
+        lookup_stop(&run->engine);
+    if (!was_over && run->job->on_progress && run->job->on_progress(run->job->arg, &run->engine))
         lookup_stop(&run->engine);
 }
 
@@ -184,6 +188,10 @@ err_t lookup_run(task_t *t, const lookup_job_t *job, lookup_result_t *ret)
     run->dht = d;
     lookup_config_t config;
     lookup_config_default(&config);
+    if (!d->is_lan) { /* a LAN is small, and its peers are near each other by nature */
+        config.paths = job->is_upkeep ? 1 : DISJOINT_PATHS;
+        config.network_size = netsize_estimate(&d->size, task_now_ms(t));
+    }
     lookup_init(&run->engine, &config, &target, &d->self);
     group_init(&run->asks, d->sched);
     event_init(&run->changed);
@@ -194,8 +202,11 @@ err_t lookup_run(task_t *t, const lookup_job_t *job, lookup_result_t *ret)
         lookup_start(&run->engine, seeds, n);
         e = drive(t, run);
     }
-    ret->n_closest = lookup_closest(&run->engine, true, ret->closest, DHT_K);
-    ret->known_prefix_len = lookup_known_prefix_len(&run->engine);
+    ret->is_crowded = lookup_is_crowded(&run->engine);
+    ret->n_closest =
+        lookup_closest(&run->engine, true, ret->closest, ret->is_crowded ? LOOKUP_CLOSEST_MAX : DHT_K);
+    if (!e && run->engine.end == LOOKUP_COMPLETED)
+        netsize_feed(&d->size, &target, ret->closest, ret->n_closest, task_now_ms(t));
     ret->end = run->engine.end;
     ret->requests = run->engine.n_requests;
     ret->failed = run->engine.n_failed;

@@ -11,15 +11,19 @@ typedef struct lookup_job {
     bool (*on_answer)(void *arg, dht_t *dht, const peer_id_t *from, const kad_message_t *answer);
     /* FIND_NODE of a peer: end as soon as we are connected to it. */
     const peer_id_t *wanted;
-    hop_fn hop; /* may be NULL */
-    void *arg;  /* of on_answer */
+    /* Called after each answer: true ends the lookup. May be NULL. Must not wait. */
+    bool (*on_progress)(void *arg, const lookup_t *engine);
+    bool is_upkeep; /* of a table: nothing is put where it leads, so one path will do */
+    hop_fn hop;     /* may be NULL */
+    void *arg;      /* of on_answer, on_progress */
     void *hop_arg;
 } lookup_job_t;
 
 typedef struct lookup_result {
-    peer_id_t closest[DHT_K]; /* that answered, the closest first */
+    /* That answered, the closest first; more than DHT_K where it is crowded. */
+    peer_id_t closest[LOOKUP_CLOSEST_MAX];
     size_t n_closest;
-    size_t known_prefix_len; /* see lookup_known_prefix_len */
+    bool is_crowded;
     lookup_end_t end;
     size_t requests, failed, hops;
 } lookup_result_t;

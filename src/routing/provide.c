@@ -1,5 +1,6 @@
 #include "routing/provide.h"
 #include "base/log.h"
+#include "routing/optimist.h"
 #include "routing/routing_internal.h"
 #include <stdlib.h>
 
@@ -138,6 +139,15 @@ static err_t announce_first(task_t *t, provide_t *p, key_batch_t *b, bool with_q
 
 err_t provide_now(task_t *t, provide_t *p, bytes_t multihash)
 {
+    err_t quick = optimist_provide(t, p->dht, multihash);
+    if (quick != ERR_AGAIN) {
+        bool is_taken = !quick;
+        p->stats.keys_provided += is_taken;
+        p->stats.keys_failed += !is_taken;
+        p->routing->stats.provided += is_taken;
+        p->routing->stats.provide_failed += !is_taken;
+        return quick;
+    }
     key_batch_t *b = xcalloc(1, sizeof *b);
     run_key_t key = run_key(multihash);
     key_batch_add(b, &key);

@@ -157,7 +157,7 @@ static err_t search_value(task_t *t, dht_t *d, size_t index, void *arg)
     lookup_job_t job = {.dht = d, .type = KAD_GET_VALUE, .key = s->key, .on_answer = on_value, .arg = s};
     err_t e = lookup_run(t, &job, result);
     /* Those close to the key who gave something else, or nothing, should have the best. */
-    peer_id_t stale[DHT_K];
+    peer_id_t stale[LOOKUP_CLOSEST_MAX];
     size_t n = 0, taken;
     for (size_t i = 0; !e && s->is_found && i < result->n_closest; i++)
         for (size_t j = 0; j < s->n_answered; j++)
