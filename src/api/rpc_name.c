@@ -368,12 +368,50 @@ static err_t rpc_name_inspect(task_t *t, rpc_t *r)
 /* ── pubsub ──────────────────────────────────────────────────────────────────────────────────── */
 static err_t rpc_pubsub_state(task_t *t, rpc_t *r)
 {
-    return rpc_emit(t, r, json_pack("{s:b}", "Enabled", 0));
+    return rpc_emit(t, r, json_pack("{s:b}", "Enabled", naming_uses_pubsub(node_naming(r->node))));
 }
 
-static err_t rpc_no_pubsub(task_t *t, rpc_t *r)
+static err_t need_followed(rpc_t *r, naming_t **ret)
 {
-    return fail(ERR_USAGE, "IPNS pubsub subsystem is not enabled");
+    *ret = node_naming(r->node);
+    return naming_uses_pubsub(*ret) ? OK : fail(ERR_USAGE, "IPNS pubsub subsystem is not enabled");
+}
+
+typedef struct followed_list {
+    peer_base_t base;
+    json_t *names;
+} followed_list_t;
+
+static bool add_followed(void *arg, const peer_id_t *name)
+{
+    followed_list_t *l = arg;
+    char text[PEER_ID_TEXT_MAX];
+    return !json_array_append_new(l->names, json_sprintf("/ipns/%s", rpc_peer_text(&l->base, name, text)));
+}
+
+static err_t rpc_pubsub_subs(task_t *t, rpc_t *r)
+{
+    naming_t *n;
+    followed_list_t l;
+    TRY(rpc_peer_base(r, "ipns-base", "base36", &l.base));
+    TRY(need_followed(r, &n));
+    l.names = json_array();
+    naming_each_followed(n, add_followed, &l);
+    if (!json_array_size(l.names)) { /* as the reference has an empty list */
+        json_decref(l.names);
+        l.names = json_null();
+    }
+    return rpc_emit(t, r, json_pack("{s:o}", "Strings", l.names));
+}
+
+static err_t rpc_pubsub_cancel(task_t *t, rpc_t *r)
+{
+    naming_t *n;
+    peer_id_t name;
+    TRY(need_followed(r, &n));
+    if (name_parse(r->args[0], &name))
+        return fail(ERR_USAGE, "not a valid IPNS name: %s", error_text(ERR_INVALID));
+    return rpc_emit(t, r, json_pack("{s:b}", "Canceled", naming_unfollow(n, &name)));
 }
 
 const rpc_command_t rpc_name_commands[] = {
@@ -383,7 +421,7 @@ const rpc_command_t rpc_name_commands[] = {
     {"name/put", rpc_name_put, 1, 1, "name"},
     {"name/inspect", rpc_name_inspect, 0, 0, NULL},
     {"name/pubsub/state", rpc_pubsub_state, 0, 0, NULL},
-    {"name/pubsub/subs", rpc_no_pubsub, 0, 0, NULL},
-    {"name/pubsub/cancel", rpc_no_pubsub, 1, 1, "name"},
+    {"name/pubsub/subs", rpc_pubsub_subs, 0, 0, NULL},
+    {"name/pubsub/cancel", rpc_pubsub_cancel, 1, 1, "name"},
     {NULL, NULL, 0, 0, NULL},
 };

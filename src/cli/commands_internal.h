@@ -86,6 +86,7 @@ err_t print_published(task_t *t, cli_t *c, json_t *o);
 err_t print_put_name(task_t *t, cli_t *c, json_t *o);
 err_t print_inspected(task_t *t, cli_t *c, json_t *o);
 err_t print_pubsub_state(task_t *t, cli_t *c, json_t *o);
+err_t print_pubsub_canceled(task_t *t, cli_t *c, json_t *o);
 err_t print_key_id(task_t *t, cli_t *c, json_t *o);
 err_t print_keys(task_t *t, cli_t *c, json_t *o);
 err_t print_key_renamed(task_t *t, cli_t *c, json_t *o);

@@ -88,7 +88,7 @@ const cli_command_t cli_name_commands[] = {
     {"name pubsub subs", "", "names that are followed", CLI_RPC, "name/pubsub/subs", 0, 0, false,
      ipns_base_specs, NULL, print_strings, false},
     {"name pubsub cancel", "NAME", "follow a name no longer", CLI_RPC, "name/pubsub/cancel", 1, 1, false,
-     NULL, NULL, print_pubsub_state, false},
+     NULL, NULL, print_pubsub_canceled, false},
     {"key gen", "NAME", "make a key for names", CLI_RPC, "key/gen", 1, 1, false, key_gen_specs, NULL,
      print_key_id, false},
     {"key ls", "", "list keys", CLI_RPC, "key/ls", 0, 0, false, key_list_specs, NULL, print_keys, false},

@@ -22,6 +22,11 @@ err_t print_pubsub_state(task_t *t, cli_t *c, json_t *o)
     return cli_out("%s\n", json_is_true(json_object_get(o, "Enabled")) ? "enabled" : "disabled");
 }
 
+err_t print_pubsub_canceled(task_t *t, cli_t *c, json_t *o)
+{
+    return cli_out("%s\n", json_is_true(json_object_get(o, "Canceled")) ? "canceled" : "no subscription");
+}
+
 const char *cli_duration_text(int64_t ns, char out[64])
 {
     static const struct {

@@ -5,7 +5,7 @@
 #include <ctype.h>
 #include <stdlib.h>
 
-enum { STATIC_NAMES_MAX = 4096, NO_DNSLINK_MS = 10000 };
+enum { STATIC_NAMES_MAX = 4096, NO_DNSLINK_MS = 10000, PUBSUB_GRACE_MS = 3000 };
 
 void naming_config_default(naming_config_t *ret)
 {
@@ -60,6 +60,7 @@ err_t naming_open(sched_t *s, const naming_config_t *c, naming_t **ret)
     gate_init(&n->publishing, 1);
     event_init(&n->unsent);
     group_init(&n->tasks, s);
+    followed_init(n);
     err_t e = read_static_map(n, c->static_map);
     if (e) {
         naming_close(NULL, n);
@@ -98,6 +99,7 @@ void naming_close(task_t *t, naming_t *n)
     if (t)
         group_stop(t, &n->tasks);
     group_deinit(&n->tasks);
+    followed_close(t, n);
     void *path;
     for (size_t i = 0; map_next(&n->static_names, &i, NULL, &path);)
         free(path);
@@ -190,6 +192,70 @@ static err_t local_record(task_t *t, naming_t *n, const peer_id_t *name, buf_t *
     return buf_append(out, buf_bytes(&kept));
 }
 
+/* ── from others ─────────────────────────────────────────────────────────────────────────────── */
+typedef struct dht_search {
+    naming_t *naming;
+    const peer_id_t *name;
+    const naming_options_t *options;
+    bytes_t rest;
+    buf_t found;
+    err_t result;
+    bool is_over;
+} dht_search_t;
+
+static err_t search_dht_task(task_t *t, void *arg)
+{
+    dht_search_t *s = arg;
+    s->result = search_dht(t, s->naming, s->name, s->options, s->rest, &s->found);
+    s->is_over = true;
+    event_fire(&s->naming->followed_changed);
+    return OK;
+}
+
+/* Until the DHT has answered or pubsub brings a record; when the DHT knows nothing, pubsub has a moment more.
+ */
+static err_t race(task_t *t, naming_t *n, dht_search_t *s, buf_t *out)
+{
+    err_t e = OK;
+    while (!s->is_over && !followed_record(n, s->name, out))
+        TRY(event_wait(t, &n->followed_changed));
+    if (out->len)
+        return OK;
+    if (!s->result)
+        return buf_append(out, buf_bytes(&s->found));
+    deadline_t d = deadline_push(t, PUBSUB_GRACE_MS);
+    while (!e && !followed_record(n, s->name, out))
+        e = event_wait(t, &n->followed_changed);
+    deadline_pop(t, &d);
+    return e == ERR_TIMEOUT ? s->result : e;
+}
+
+/* Where names are followed: what came by itself is the newest there is while somebody else follows the name,
+ * too. */
+static err_t search_with_pubsub(task_t *t, naming_t *n, const peer_id_t *name, const naming_options_t *o,
+                                bytes_t rest, buf_t *out)
+{
+    if (followed_record(n, name, out) && followed_has_peers(n, name))
+        return OK;
+    buf_clear(out);
+    dht_search_t s = {.naming = n, .name = name, .options = o, .rest = rest};
+    group_t group;
+    buf_init(&s.found, NAMING_RECORD_MAX_BYTES);
+    group_init(&group, n->sched);
+    err_t e = group_spawn(&group, "name-search", search_dht_task, &s, NULL);
+    e = e ? e : race(t, n, &s, out);
+    group_stop(t, &group);
+    group_deinit(&group);
+    buf_deinit(&s.found);
+    return e;
+}
+
+static err_t search(task_t *t, naming_t *n, const peer_id_t *name, const naming_options_t *o, bytes_t rest,
+                    buf_t *out)
+{
+    return n->pubsub ? search_with_pubsub(t, n, name, o, rest, out) : search_dht(t, n, name, o, rest, out);
+}
+
 /* *ret_is_own: it was published here. */
 static err_t get_record(task_t *t, naming_t *n, const peer_id_t *name, const naming_options_t *o,
                         bytes_t rest, buf_t *out, bool *ret_is_own)
@@ -207,7 +273,7 @@ static err_t get_record(task_t *t, naming_t *n, const peer_id_t *name, const nam
     *ret_is_own = is_own;
     if (has_local && (!asks || (is_own && !o->skips_cache))) /* who publishes a name knows what it says */
         return buf_append(out, buf_bytes(&local));
-    e = asks ? search_dht(t, n, name, o, rest, &found) : ERR_NOT_FOUND;
+    e = asks ? search(t, n, name, o, rest, &found) : ERR_NOT_FOUND;
     if (e == ERR_CANCELED)
         return e;
     if (has_local && (e || ipns_record_compare(buf_bytes(&local), buf_bytes(&found)) < 0))

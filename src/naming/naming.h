@@ -10,6 +10,8 @@
 #define NAMING_NAMING_H
 #include "naming/dns_label.h"
 #include "naming/name.h"
+#include "net/host.h"
+#include "pubsub/pubsub.h"
 #include "routing/routing.h"
 #include "store/keystore.h"
 #include "store/kv.h"
@@ -47,7 +49,13 @@ MUST_CHECK err_t naming_open(sched_t *s, const naming_config_t *c, naming_t **re
 /* Publishes and looks up through `r` from now on, takes records of others for it (its /ipns/ validator), and
  * starts to send out own records again. `r` is borrowed until naming_close. */
 MUST_CHECK err_t naming_go_online(naming_t *n, routing_t *r);
-void naming_close(task_t *t, naming_t *n); /* NULL is fine; stops what runs */
+/* Names that are asked about or published are followed over pubsub from now on: new records come by
+ * themselves. Both are borrowed until naming_close. */
+MUST_CHECK err_t naming_use_pubsub(naming_t *n, pubsub_t *ps, host_t *h);
+bool naming_uses_pubsub(const naming_t *n);
+void naming_each_followed(naming_t *n, bool (*fn)(void *arg, const peer_id_t *name), void *arg);
+bool naming_unfollow(naming_t *n, const peer_id_t *name); /* false: it was not followed */
+void naming_close(task_t *t, naming_t *n);                /* NULL is fine; stops what runs */
 
 /* ── resolving ───────────────────────────────────────────────────────────────────────────────── */
 typedef struct naming_options {

@@ -16,6 +16,13 @@ struct naming {
     bool has_unsent;
     event_t unsent; /* something was published, and there was nobody to give it to */
     group_t tasks;
+    /* followed.c */
+    pubsub_t *pubsub; /* NULL: names are not followed */
+    host_t *host;
+    map_t followed; /* binary name -> followed_t */
+    list_t follow_order, serving;
+    event_t followed_changed;
+    size_t n_fetches;
 };
 
 /* What this node published last, expired or not; cleared first. ERR_NOT_FOUND. Suspends. */
@@ -24,6 +31,13 @@ MUST_CHECK err_t own_record_put(task_t *t, naming_t *n, const peer_id_t *name, b
 /* The best record that somebody else signed and that was put here while offline; cleared first.
  * ERR_NOT_FOUND. */
 MUST_CHECK err_t kept_record_get(task_t *t, naming_t *n, const peer_id_t *name, buf_t *out);
+/* followed.c. Follows the name from now on, where names are followed. The best record that came over pubsub,
+ * still good; false: none. */
+bool followed_record(naming_t *n, const peer_id_t *name, buf_t *out);
+bool followed_has_peers(naming_t *n, const peer_id_t *name); /* are there others who follow it? */
+void followed_publish(task_t *t, naming_t *n, const peer_id_t *name, bytes_t record);
+void followed_init(naming_t *n);
+void followed_close(task_t *t, naming_t *n);
 /* A task for the life of naming: sends own records out again. arg: the naming_t. */
 err_t republish_task(task_t *t, void *naming);
 /* The value of a record whose form is good, into a new string. */

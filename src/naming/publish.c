@@ -149,6 +149,7 @@ static err_t publish(task_t *t, naming_t *n, const private_key_t *key, const edi
     name_cache_drop(&n->cache, name_print(&name, text));
     if (e || !record.len || !n->routing)
         return e;
+    followed_publish(t, n, &name, buf_bytes(&record));
     e = send_out(t, n, key, &name, buf_bytes(&record));
     if (!e || e == ERR_CANCELED || e == ERR_TIMEOUT || edition->only_after.len)
         return e;
@@ -198,6 +199,7 @@ err_t naming_put_record(task_t *t, naming_t *n, const peer_id_t *name, bytes_t r
     name_cache_drop(&n->cache, name_print(name, text));
     if (!n->routing)
         return keep_record(t, n, name, record);
+    followed_publish(t, n, name, record);
     err_t e = put_record(t, n, name, record);
     return e && is_alone(n, e) ? keep_record(t, n, name, record) : e;
 }

@@ -323,7 +323,8 @@ static err_t start_pubsub(task_t *t, node_t *n, const node_options_t *o)
     bool names = is_on(o->names_pubsub, config, "Ipns.UsePubsub");
     if (!names && !is_on(o->pubsub, config, "Pubsub.Enabled"))
         return OK;
-    return messages_start(t, n->repo, n->host, &n->pubsub);
+    TRY(messages_start(t, n->repo, n->host, &n->pubsub));
+    return names ? naming_use_pubsub(n->naming, n->pubsub, n->host) : OK;
 }
 
 err_t node_go_online(task_t *t, node_t *n, const node_options_t *o)

@@ -52,7 +52,8 @@ struct pubsub_subscription {
     list_t node;
     pubsub_t *ps; /* NULL: closed */
     ps_topic_t *topic;
-    list_t queue; /* queued_t */
+    bool is_quiet; /* takes no messages */
+    list_t queue;  /* queued_t */
     size_t n_queued, queued_bytes;
     event_t changed;
 };

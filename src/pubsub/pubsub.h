@@ -52,6 +52,8 @@ AUTO_PTR_DEFINE(pubsub_received_t, pubsub_received_release)
 
 /* ERR_LIMIT: too many topics or subscriptions; ERR_INVALID: the topic is too long, or empty. */
 MUST_CHECK err_t pubsub_subscribe(pubsub_t *ps, bytes_t topic, pubsub_subscription_t **ret);
+/* The same without a queue: a topic whose validator takes what it needs. */
+MUST_CHECK err_t pubsub_join(pubsub_t *ps, bytes_t topic, pubsub_subscription_t **ret);
 void pubsub_unsubscribe(pubsub_subscription_t *s); /* NULL is fine */
 /* The next message, own ones too. Waits. ERR_CLOSED. */
 MUST_CHECK err_t pubsub_receive(task_t *t, pubsub_subscription_t *s, pubsub_received_t **ret);

@@ -83,7 +83,19 @@ gossip_verdict_t ps_validate(task_t *t, pubsub_t *ps, const peer_id_t *via, cons
 }
 
 /* ── subscriptions ───────────────────────────────────────────────────────────────────────────── */
-err_t pubsub_subscribe(pubsub_t *ps, bytes_t topic, pubsub_subscription_t **ret)
+typedef struct joined {
+    pubsub_t *ps;
+    bytes_t topic;
+} joined_t;
+
+static bool tell_joined(void *arg, const peer_id_t *peer)
+{
+    const joined_t *j = arg;
+    j->ps->joined(j->ps->joined_arg, j->topic, peer);
+    return true;
+}
+
+static err_t subscribe(pubsub_t *ps, bytes_t topic, bool is_quiet, pubsub_subscription_t **ret)
 {
     ps_topic_t *at;
     if (ps->is_closing)
@@ -91,6 +103,7 @@ err_t pubsub_subscribe(pubsub_t *ps, bytes_t topic, pubsub_subscription_t **ret)
     if (ps->n_subscriptions >= PUBSUB_SUBSCRIPTIONS_MAX)
         return fail(ERR_LIMIT, "%zu subscriptions are open: close some", ps->n_subscriptions);
     TRY(get_topic(ps, topic, &at));
+    bool is_new = !gossip_is_subscribed(ps->gossip, topic);
     err_t e = gossip_subscribe(ps->gossip, topic, sched_now_ms(ps->sched));
     if (e) {
         settle_topic(ps, at);
@@ -99,13 +112,26 @@ err_t pubsub_subscribe(pubsub_t *ps, bytes_t topic, pubsub_subscription_t **ret)
     pubsub_subscription_t *s = xcalloc(1, sizeof *s);
     s->ps = ps;
     s->topic = at;
+    s->is_quiet = is_quiet;
     list_init(&s->queue);
     event_init(&s->changed);
     list_push_back(&at->subscriptions, &s->node);
     ps->n_subscriptions++;
     ps_pump(ps);
     *ret = s;
+    if (is_new && ps->joined)
+        pubsub_each_peer(ps, topic, tell_joined, &(joined_t){ps, topic});
     return OK;
+}
+
+err_t pubsub_subscribe(pubsub_t *ps, bytes_t topic, pubsub_subscription_t **ret)
+{
+    return subscribe(ps, topic, false, ret);
+}
+
+err_t pubsub_join(pubsub_t *ps, bytes_t topic, pubsub_subscription_t **ret)
+{
+    return subscribe(ps, topic, true, ret);
 }
 
 static void drop_queued(pubsub_subscription_t *s, queued_t *q)
@@ -138,8 +164,9 @@ void pubsub_unsubscribe(pubsub_subscription_t *s)
         settle_topic(ps, s->topic);
     }
     LIST_EACH (q, &s->queue, queued_t, node) {
-        pubsub_received_release(q->message);
+        pubsub_received_t *m = q->message;
         drop_queued(s, q);
+        pubsub_received_release(m);
     }
     free(s);
 }
@@ -206,6 +233,8 @@ void ps_deliver(pubsub_t *ps, const pubsub_message_t *m, const peer_id_t *author
         return;
     pubsub_received_t *r = received_new(m, author);
     LIST_EACH (s, &topic->subscriptions, pubsub_subscription_t, node) {
+        if (s->is_quiet)
+            continue;
         if (s->n_queued >= PUBSUB_QUEUE_MAX ||
             (s->n_queued && s->queued_bytes + m->data.len > PUBSUB_QUEUE_MAX_BYTES)) {
             ps->stat.lost++;

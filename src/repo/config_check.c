@@ -21,6 +21,7 @@ static const struct {
     {"Ipns.RecordLifetime", DURATION},
     {"Ipns.RepublishPeriod", DURATION},
     {"Provide.DHT.Interval", DURATION},
+    {"Pubsub.SeenMessagesTTL", DURATION},
     {"Replication.Heartbeat", DURATION},
     {"Replication.LostGrace", DURATION},
     {"Replication.MaxBytes", SIZE},

@@ -150,3 +150,53 @@ def test_same_words(shop):
     for args in (["plain"], ["zabc"], ["mAAAA"], ["u*"], []):
         codes = [n.rpc_raw("pubsub/sub", args, timeout=10)[0].status for n in (ours, kubo)]
         check(codes[0] == codes[1], f"pubsub/sub of {args}: {codes}")
+
+
+CID = "/ipfs/bafkqahtwgevxmmrao5uxi2bamjzg623fnyqhg2lhnzqxi5lsmuqhmmi"
+OTHER = "/ipfs/bafkqahtwgevxmmrao5uxi2bamjzg623fnyqhg2lhnzqxi5lsmuqhmmq"
+NAMES = {"Ipns.UsePubsub": True, "Routing.Type": "dht"}
+
+
+def resolves(node, name, wanted):
+    result = node.run("name", "resolve", "--nocache", "--dht-timeout=5s", name, check_code=False)
+    return result.stdout.decode().strip() == wanted
+
+
+def names(shop, giver, taker):
+    """What giver publishes anew comes to taker by itself; who joins late asks for it."""
+    check(giver.text("name", "pubsub", "state") == taker.text("name", "pubsub", "state") == "enabled", "enabled")
+    check(taker.text("name", "pubsub", "subs") == "", "no names yet")
+    giver.connect(taker)
+    wait_until(lambda: any(b["Peers"] for table in giver.rpc_lines("stats/dht") for b in table["Buckets"] or []), 60, "a peer in the table")
+    name = giver.text("key", "gen", "followed")
+    giver.run("name", "publish", "--resolve=false", "--key=followed", CID)
+    wait_until(lambda: resolves(taker, name, CID), 30, f"{taker.name} resolves the name")
+    topic = [t for t in taker.text("pubsub", "ls").splitlines() if t.startswith("/record/")]
+    check(len(topic) == 1 and topic == giver.text("pubsub", "ls").splitlines(), f"one topic: {topic}")
+    for node in (giver, taker):
+        check(node.text("name", "pubsub", "subs") == f"/ipns/{name}", f"{node.name} follows the name")
+    wait_until(lambda: knows(giver, topic[0], taker) and knows(taker, topic[0], giver), 30, "both are in the topic")
+    giver.run("name", "publish", "--resolve=false", "--key=followed", OTHER)
+    wait_until(lambda: resolves(taker, name, OTHER), 30, "the new record has come")
+    check(taker.text("name", "pubsub", "cancel", name) == "canceled", "cancel")
+    check(taker.text("name", "pubsub", "cancel", name) == "no subscription", "cancel again")
+    check(taker.text("name", "pubsub", "subs") == "", "no names any more")
+    fails_alike = [n.run("name", "pubsub", "cancel", "nonsense", check_code=False).returncode for n in (giver, taker)]
+    check(all(fails_alike), f"cancel of nonsense: {fails_alike}")
+
+
+def test_names_of_ours(shop):
+    names(shop, shop.node("names-ours", NAMES), shop.kubo("names-kubo", NAMES))
+
+
+def test_names_of_kubo(shop):
+    names(shop, shop.kubo("names-kubo-2", NAMES), shop.node("names-ours-2", NAMES))
+
+
+def test_names_fetched(shop):
+    """No DHT at all: who joins gets the record from who is there, over /libp2p/fetch/0.0.1."""
+    for giver, taker in ((shop.node("fetch-ours", NAMES), shop.kubo("fetch-kubo", dict(NAMES, **{"Routing.Type": "none"}))),
+                         (shop.kubo("fetch-kubo-2", NAMES), shop.node("fetch-ours-2", dict(NAMES, **{"Routing.Type": "dhtclient"})))):
+        giver.run("name", "publish", "--allow-offline", "--resolve=false", CID, check_code=False)
+        giver.connect(taker)
+        wait_until(lambda: resolves(taker, giver.peer_id, CID), 60, f"{taker.name} resolves the name of {giver.name}", every=0.5)
