@@ -326,13 +326,14 @@ err_t tls_feed(tls_t *t, uint8_t *in, size_t len, size_t *ret_used, bytes_t *ret
 /* The pieces, len bytes in sum, as one record of this type. pieces has room for one more. */
 static err_t seal_record(tls_t *t, uint8_t type, bytes_t *pieces, size_t n_pieces, size_t len, uint8_t *out)
 {
+    static const uint8_t types[] = {TYPE_ALERT, TYPE_HANDSHAKE, TYPE_DATA};
     tls_direction_t *d = &t->send;
     size_t sealed = len + 1 + AEAD_TAG_BYTES;
     const uint8_t header[TLS_HEADER_BYTES] = {TYPE_DATA, 3, 3, (uint8_t)(sealed >> 8), (uint8_t)sealed};
     uint8_t nonce[12];
     nonce_of(d, nonce);
     memcpy(out, header, sizeof header);
-    pieces[n_pieces] = bytes_of(&type, 1);
+    pieces[n_pieces] = bytes_of(&types[type - TYPE_ALERT], 1);
     TRY(aead_seal_pieces(d->aead, nonce, bytes_of(header, sizeof header), pieces, n_pieces + 1,
                          out + TLS_HEADER_BYTES));
     d->sequence++;
