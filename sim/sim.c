@@ -128,6 +128,19 @@ static size_t op_interfaces(driver_t *d, net_addr_t *out, size_t cap)
     return n;
 }
 
+static bool op_gateway(driver_t *d, net_addr_t *ret_gateway)
+{
+    const sim_host_t *h = machine_of(d)->host;
+    *ret_gateway = h->gateway;
+    return h->gateway.family != 0;
+}
+
+void sim_host_set_gateway(sim_host_t *h, const char *ip)
+{
+    err_t e = net_addr_parse(ip, &h->gateway);
+    assert(!e);
+}
+
 /* All hosts are on one link. */
 static size_t op_multicast_interfaces(driver_t *d, uint32_t *out, size_t cap)
 {
@@ -147,6 +160,7 @@ const driver_ops_t sim_driver_ops = {
     .work = op_work,
     .work_threads = op_work_threads,
     .interfaces = op_interfaces,
+    .gateway = op_gateway,
     .multicast_interfaces = op_multicast_interfaces,
     .resolve = sim_op_resolve,
     .dial = sim_op_dial,

@@ -33,6 +33,7 @@ struct sim_host {
     char ip_text[NET_ADDR_TEXT_MAX];
     sim_machine_t *machine; /* the newest incarnation */
     uint32_t incarnations;
+    net_addr_t gateway; /* family 0: none */
     bool is_isolated, is_refusing;
     int64_t wall_offset_ms;
     uint64_t paused_until_ms;

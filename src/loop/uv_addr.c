@@ -2,7 +2,9 @@
 #include <arpa/inet.h>
 #include <errno.h>
 #include <ifaddrs.h>
+#include <limits.h>
 #include <net/if.h>
+#include <net/route.h>
 #include <netinet/in.h>
 #include <sys/stat.h>
 #include <unistd.h>
@@ -199,4 +201,24 @@ size_t uv_multicast_interfaces(driver_t *d, uint32_t *out, size_t cap)
     }
     freeifaddrs(all);
     return n;
+}
+
+/* Linux's table of routes: the one to 0.0.0.0/0 that costs least. Small, in memory: read without waiting. */
+bool uv_gateway(driver_t *d, net_addr_t *ret_gateway)
+{
+    FILE *f = fopen("/proc/net/route", "re");
+    char line[256];
+    unsigned best = UINT_MAX;
+    while (f && fgets(line, sizeof line, f)) {
+        unsigned to, via, flags, metric, mask;
+        if (sscanf(line, "%*s %8x %8x %4x %*u %*u %u %8x", &to, &via, &flags, &metric, &mask) != 5 || to ||
+            mask || !(flags & RTF_GATEWAY) || metric >= best)
+            continue;
+        best = metric;
+        *ret_gateway = (net_addr_t){.family = 4};
+        memcpy(ret_gateway->ip, &via, 4); /* in the order of the network already */
+    }
+    if (f)
+        fclose(f);
+    return best != UINT_MAX;
 }

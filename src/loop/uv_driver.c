@@ -209,6 +209,7 @@ static const driver_ops_t uv_ops = {
     .work = do_work,
     .work_threads = work_threads,
     .interfaces = uv_interfaces,
+    .gateway = uv_gateway,
     .multicast_interfaces = uv_multicast_interfaces,
     .resolve = uv_dns_lookup,
     .dial = uv_tcp_dial_addr,

@@ -39,6 +39,7 @@ socklen_t sockaddr_of_net(const net_addr_t *a, struct sockaddr_storage *out);
 MUST_CHECK err_t sockaddr_of_path(const char *path, struct sockaddr_un *out); /* ERR_USAGE: too long */
 void net_of_sockaddr(const struct sockaddr_storage *from, net_addr_t *ret_addr);
 size_t uv_interfaces(driver_t *d, net_addr_t *out, size_t cap);
+bool uv_gateway(driver_t *d, net_addr_t *ret_gateway);
 size_t uv_multicast_interfaces(driver_t *d, uint32_t *out, size_t cap);
 /* A non-blocking, close-on-exec socket, bound to `at`; v6 ones are v6 only, so that both families can
  * listen on one port. ERR_IN_USE names the address. */

@@ -84,6 +84,8 @@ size_t addrs_direct(const host_t *h, multiaddr_t *out, size_t cap)
         return drop_hidden(h, out, n);
     LIST_EACH (l, &h->listens, const listen_t, node)
         put_expanded(h, l, out, cap, &n);
+    for (size_t i = 0; i < h->n_mapped; i++)
+        put(out, cap, &n, &h->mapped[i]);
     uint64_t now_ms = sched_now_ms(h->sched);
     for (size_t i = 0; i < h->n_observed; i++)
         if (h->observed[i].n_peers >= OBSERVED_PEERS_MIN && now_ms - h->observed[i].seen_ms < OBSERVED_TTL_MS)
@@ -111,6 +113,23 @@ size_t host_addrs(const host_t *h, multiaddr_t *out, size_t cap)
         if (!is_relayed || multiaddr_is_private(&out[i]) || is_announced(h, &out[i]))
             out[kept++] = out[i];
     return kept;
+}
+
+void host_set_mapped(host_t *h, const multiaddr_t *addrs, size_t n)
+{
+    if (n > MAPPED_MAX)
+        n = MAPPED_MAX;
+    bool is_same = n == h->n_mapped;
+    for (size_t i = 0; is_same && i < n; i++)
+        is_same = multiaddr_equal(&addrs[i], &h->mapped[i]);
+    if (is_same)
+        return;
+    free(h->mapped);
+    h->mapped = n ? xmalloc(n * sizeof *addrs) : NULL;
+    if (n)
+        memcpy(h->mapped, addrs, n * sizeof *addrs);
+    h->n_mapped = n;
+    host_tell_addrs_changed(h);
 }
 
 void host_set_announce(host_t *h, const multiaddr_t *addrs, size_t n, bool replace)

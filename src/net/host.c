@@ -126,6 +126,7 @@ void host_close(task_t *t, host_t *h)
     map_deinit(&h->handlers);
     peerstore_free(h->peerstore);
     free(h->announce);
+    free(h->mapped);
     free(h->observed);
     free(h->receive_area);
     free(h->send_area);

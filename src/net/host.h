@@ -68,6 +68,8 @@ size_t host_listen_addrs(const host_t *h, multiaddr_t *out, size_t cap);
 /* What identify tells others: listen addresses, announced ones, observed ones. */
 size_t host_addrs(const host_t *h, multiaddr_t *out, size_t cap);
 void host_set_announce(host_t *h, const multiaddr_t *addrs, size_t n, bool replace);
+/* Addresses that the router maps to ours, in the place of those before; at most 32. */
+void host_set_mapped(host_t *h, const multiaddr_t *addrs, size_t n);
 /* An address, or all of a network (/ip4/10.0.0.0/ipcidr/8), that host_addrs leaves out. ERR_LIMIT. */
 MUST_CHECK err_t host_hide(host_t *h, const multiaddr_t *addr);
 /* Networks (/ip4/10.0.0.0/ipcidr/8) that are neither dialed nor accepted from; open connections stay.

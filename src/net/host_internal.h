@@ -133,7 +133,7 @@ void pending_remove(host_t *h, pending_t *p); /* idempotent */
 MUST_CHECK err_t host_check_inbound(const host_t *h, const net_addr_t *from);
 
 typedef struct keep keep_t;
-enum { ANNOUNCE_MAX = 32, OBSERVED_MAX = 16, NETWORKS_MAX = 1024 };
+enum { ANNOUNCE_MAX = 32, MAPPED_MAX = 32, OBSERVED_MAX = 16, NETWORKS_MAX = 1024 };
 typedef struct network {
     uint8_t family, bits, ip[16];
     multiaddr_t text;
@@ -169,6 +169,8 @@ struct host {
     peerstore_t *peerstore;
     multiaddr_t *announce; /* n_announce of them */
     size_t n_announce;
+    multiaddr_t *mapped; /* n_mapped of them */
+    size_t n_mapped;
     bool announce_replaces;
     networks_t filters, hidden_networks;
     multiaddr_t *hidden; /* n_hidden of them */

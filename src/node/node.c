@@ -2,6 +2,7 @@
 #include "base/log.h"
 #include "base/version.h"
 #include "net/mdns.h"
+#include "net/portmap.h"
 #include "node/denied.h"
 #include "node/garbage.h"
 #include "node/listen.h"
@@ -30,6 +31,7 @@ struct node {
     replica_t *replica;
     pubsub_t *pubsub;
     mdns_service_t *mdns;
+    portmap_t *portmap;
     bool is_private; /* in the network of a swarm key */
     uint8_t fingerprint[PNET_FINGERPRINT_BYTES];
     group_t tasks;
@@ -131,6 +133,7 @@ void node_close(task_t *t, node_t *n)
     if (n->routing)
         routing_close(t, n->routing);
     mdns_stop(t, n->mdns);
+    portmap_stop(t, n->portmap);
     if (n->host)
         host_close(t, n->host);
     denied_blocks_free(n->local);
@@ -340,6 +343,8 @@ err_t node_go_online(task_t *t, node_t *n, const node_options_t *o)
     settings_peers(repo_config(n->repo), o, n->host);
     if (config_bool(repo_config(n->repo), "Discovery.MDNS.Enabled", true))
         n->mdns = mdns_start(n->host);
+    if (!config_bool(repo_config(n->repo), "Swarm.DisableNatPortMap", false))
+        TRY(portmap_start(n->host, &n->portmap));
     return OK;
 }
 

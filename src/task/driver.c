@@ -40,6 +40,11 @@ size_t driver_interfaces(driver_t *d, net_addr_t *out, size_t cap)
     return d->ops->interfaces(d, out, cap);
 }
 
+bool driver_gateway(driver_t *d, net_addr_t *ret_gateway)
+{
+    return d->ops->gateway(d, ret_gateway);
+}
+
 size_t driver_multicast_interfaces(driver_t *d, uint32_t *out, size_t cap)
 {
     return d->ops->multicast_interfaces(d, out, cap);

@@ -79,6 +79,7 @@ typedef struct driver_ops {
     err_t (*work)(task_t *t, driver_t *d, work_fn fn, void *arg); /* an error: fn did not run */
     size_t (*work_threads)(driver_t *d);
     size_t (*interfaces)(driver_t *d, net_addr_t *out, size_t cap);
+    bool (*gateway)(driver_t *d, net_addr_t *ret_gateway);
     size_t (*multicast_interfaces)(driver_t *d, uint32_t *out, size_t cap);
     err_t (*resolve)(task_t *t, driver_t *d, const char *name, dns_type_t type, dns_answer_t *ret);
     err_t (*dial)(task_t *t, driver_t *d, const net_addr_t *to, stream_t **ret_stream);
@@ -160,6 +161,8 @@ void work(task_t *t, work_fn fn, void *arg);
 size_t driver_work_threads(driver_t *d);
 /* The IP addresses of the machine's interfaces that are up, loopback too, ports 0; the count. */
 size_t driver_interfaces(driver_t *d, net_addr_t *out, size_t cap);
+/* The IPv4 router that packets to the wide world go to, port 0; false when there is none. */
+bool driver_gateway(driver_t *d, net_addr_t *ret_gateway);
 /* The indexes of its interfaces that carry multicast, without loopback: the scopes of a group's address. */
 size_t driver_multicast_interfaces(driver_t *d, uint32_t *out, size_t cap);
 

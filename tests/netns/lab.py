@@ -142,7 +142,7 @@ class Lab:
     def nat(self, kind, name, internet, public_ip, inside="192.168.1"):
         """A machine behind a NAT of its own: "full", "restricted" (cones), "port" (restricted) or "symmetric"."""
         home = self.machine(name)
-        router = self.machine(f"{name}r")
+        router = home.router = self.machine(f"{name}r")
         network, number = public_ip.rsplit(".", 1)
         is_cone = kind in ("full", "restricted")
         # Of a cone, what comes to the public address goes to the NAT: the router itself has another.
