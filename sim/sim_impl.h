@@ -84,7 +84,8 @@ bool sim_owns_ip(const sim_host_t *h, const net_addr_t *a);
 net_addr_t sim_source_addr(sim_host_t *from, const net_addr_t *to);
 uint16_t sim_next_port(sim_host_t *h);
 err_t sim_op_listen(driver_t *d, const net_addr_t *at, listener_t **ret_listener);
-err_t sim_op_dial(task_t *t, driver_t *d, const net_addr_t *to, stream_t **ret_stream);
+err_t sim_op_dial(task_t *t, driver_t *d, const net_addr_t *from, const net_addr_t *to,
+                  stream_t **ret_stream);
 void sim_listeners_die(sim_machine_t *m);
 
 /* sim_stream.c */

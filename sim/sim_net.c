@@ -264,7 +264,8 @@ typedef struct dial {
     sched_alarm_t alarm;
     sim_machine_t *machine;
     net_addr_t to;
-    sim_end_t *end; /* once the other side has it */
+    uint16_t from_port; /* 0: a new one */
+    sim_end_t *end;     /* once the other side has it */
     unsigned tries;
     bool is_answered;
     err_t answer;
@@ -284,7 +285,7 @@ static void hand_over(dial_t *d, sim_listener_t *l)
     waiting_stream_t *w = xcalloc(1, sizeof *w);
     w->end = server;
     w->from = sim_source_addr(d->machine->host, &d->to);
-    w->from.port = sim_next_port(d->machine->host);
+    w->from.port = d->from_port ? d->from_port : sim_next_port(d->machine->host);
     list_push_back(&l->backlog, &w->node);
     l->backlog_count++;
     event_fire(&l->changed);
@@ -321,11 +322,12 @@ static void on_dial(void *arg)
     answer(d, host, OK);
 }
 
-err_t sim_op_dial(task_t *t, driver_t *drv, const net_addr_t *to, stream_t **ret_stream)
+err_t sim_op_dial(task_t *t, driver_t *drv, const net_addr_t *from, const net_addr_t *to,
+                  stream_t **ret_stream)
 {
     sim_machine_t *m = machine_of(drv);
     TRY(machine_check(m));
-    dial_t d = {.machine = m, .to = *to};
+    dial_t d = {.machine = m, .to = *to, .from_port = from ? from->port : 0};
     sim_host_t *host = sim_find_host(m->host, to);
     park_init(t, &d.park);
     alarm_init(&d.alarm, m->host->sim->world, on_dial, &d);

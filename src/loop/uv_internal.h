@@ -54,7 +54,8 @@ MUST_CHECK err_t socket_listening_at_path(const char *path, int *ret_fd);
 MUST_CHECK err_t fail_address(int errnum, const char *what, const net_addr_t *a);
 
 /* uv_tcp.c, uv_udp.c */
-err_t uv_tcp_dial_addr(task_t *t, driver_t *d, const net_addr_t *to, stream_t **ret_stream);
+err_t uv_tcp_dial_addr(task_t *t, driver_t *d, const net_addr_t *from, const net_addr_t *to,
+                       stream_t **ret_stream);
 err_t uv_dial_path(task_t *t, driver_t *d, const char *path, stream_t **ret_stream);
 err_t uv_tcp_listen_at(driver_t *d, const net_addr_t *at, listener_t **ret_listener);
 err_t uv_udp_open_at(driver_t *d, const net_addr_t *at, udp_t **ret_udp);

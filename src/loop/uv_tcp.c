@@ -259,8 +259,19 @@ static err_t wait_connected(task_t *t, tcp_t *s, int *ret_errnum)
 }
 
 /* An error is one of the wait; *ret_errnum says what came of the dial. */
-static err_t dial(task_t *t, driver_t *base, const struct sockaddr *addr, socklen_t len,
-                  const net_addr_t *peer, stream_t **ret_stream, int *ret_errnum)
+/* Dials may share a port that we listen on, another listener may not: see allow_dials. 0, or errno. */
+static int bind_to(int fd, const net_addr_t *from)
+{
+    struct sockaddr_storage addr;
+    socklen_t len = sockaddr_of_net(from, &addr);
+    int on = 1;
+    setsockopt(fd, SOL_SOCKET, SO_REUSEPORT, &on, sizeof on);
+    return bind(fd, (struct sockaddr *)&addr, len) ? errno : 0;
+}
+
+/* from: NULL when any port will do. */
+static err_t dial(task_t *t, driver_t *base, const net_addr_t *from, const struct sockaddr *addr,
+                  socklen_t len, const net_addr_t *peer, stream_t **ret_stream, int *ret_errnum)
 {
     TRY(task_check(t));
     int fd = socket(addr->sa_family, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
@@ -268,7 +279,9 @@ static err_t dial(task_t *t, driver_t *base, const struct sockaddr *addr, sockle
     if (fd < 0)
         return OK;
     tcp_t *s = tcp_new(uv_driver_of(base), fd, peer);
-    *ret_errnum = connect(fd, addr, len) ? errno : 0;
+    *ret_errnum = from ? bind_to(fd, from) : 0;
+    if (!*ret_errnum)
+        *ret_errnum = connect(fd, addr, len) ? errno : 0;
     err_t e = OK;
     if (*ret_errnum == EINPROGRESS || *ret_errnum == EINTR)
         e = wait_connected(t, s, ret_errnum);
@@ -281,12 +294,15 @@ static err_t dial(task_t *t, driver_t *base, const struct sockaddr *addr, sockle
     return OK;
 }
 
-err_t uv_tcp_dial_addr(task_t *t, driver_t *base, const net_addr_t *to, stream_t **ret_stream)
+err_t uv_tcp_dial_addr(task_t *t, driver_t *base, const net_addr_t *from, const net_addr_t *to,
+                       stream_t **ret_stream)
 {
     struct sockaddr_storage addr;
     socklen_t len = sockaddr_of_net(to, &addr);
     int errnum;
-    TRY(dial(t, base, (struct sockaddr *)&addr, len, to, ret_stream, &errnum));
+    TRY(dial(t, base, from, (struct sockaddr *)&addr, len, to, ret_stream, &errnum));
+    if (from && errnum == EADDRNOTAVAIL) /* this connection is there, or was until a moment ago */
+        errnum = EADDRINUSE;
     return errnum ? fail_address(errnum, "dial", to) : OK;
 }
 
@@ -295,7 +311,7 @@ err_t uv_dial_path(task_t *t, driver_t *base, const char *path, stream_t **ret_s
     struct sockaddr_un addr;
     int errnum;
     TRY(sockaddr_of_path(path, &addr));
-    TRY(dial(t, base, (struct sockaddr *)&addr, sizeof addr, &(net_addr_t){0}, ret_stream, &errnum));
+    TRY(dial(t, base, NULL, (struct sockaddr *)&addr, sizeof addr, &(net_addr_t){0}, ret_stream, &errnum));
     return errnum ? fail_path(errnum, "dial", path) : OK;
 }
 
@@ -442,11 +458,19 @@ static void listener_close_it(listener_t *base)
 
 static const listener_ops_t listener_ops = {.accept = listener_accept_one, .close = listener_close_it};
 
+/* After the port was taken, so that it is refused when another process listens on it. */
+static void allow_dials(int fd)
+{
+    int on = 1;
+    setsockopt(fd, SOL_SOCKET, SO_REUSEPORT, &on, sizeof on);
+}
+
 err_t uv_tcp_listen_at(driver_t *base, const net_addr_t *at, listener_t **ret_listener)
 {
     int fd;
     net_addr_t bound;
     TRY(socket_listening(at, &fd, &bound));
+    allow_dials(fd);
     tcp_listener_t *l = xcalloc(1, sizeof *l);
     l->base.ops = &listener_ops;
     l->base.at = bound;

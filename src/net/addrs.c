@@ -2,7 +2,7 @@
 #include "net/nat_internal.h"
 #include <stdlib.h>
 
-enum { OBSERVED_PEERS_MIN = 3, OBSERVED_TTL_MS = 1800000, INTERFACES_MAX = 32 };
+enum { OBSERVED_PEERS_MIN = 4, OBSERVED_TTL_MS = 1800000, INTERFACES_MAX = 32 };
 
 err_t net_addr_of_multiaddr(const multiaddr_t *m, net_addr_t *ret)
 {
@@ -173,20 +173,44 @@ static void count_peer(observed_t *o, uint64_t hash)
         o->peer_hashes[o->n_peers++] = hash;
 }
 
-/* Only inbound connections tell an address that others can dial; three networks must agree on it, so that one
- * liar cannot invent it. */
+/* Is it the NAT's word for a port that we listen on? What a peer sees of a connection that came in there, or
+ * left from there; over QUIC all do. */
+static bool shows_listener(const host_t *h, const conn_t *c, const endpoint_t *seen)
+{
+    bool is_listened = false;
+    LIST_EACH (l, &h->listens, const listen_t, node)
+        is_listened |= l->takes[seen->transport] && l->bound.family == seen->at.family;
+    return is_listened && (c->is_inbound || c->is_shared || seen->transport == TRANSPORT_QUIC);
+}
+
+/* Several must agree on it, so that one liar cannot invent it: by address, of IPv6 by /56, as the reference
+ * counts them. */
 void addrs_observed(host_t *h, conn_t *c, bytes_t binary)
 {
     multiaddr_t addr;
-    net_addr_t ip, from;
-    if (!c->is_inbound || multiaddr_decode(binary, &addr) || net_addr_of_multiaddr(&addr, &ip) ||
-        multiaddr_is_private(&addr) || net_addr_of_multiaddr(&c->remote, &from))
+    endpoint_t seen, from;
+    if (multiaddr_decode(binary, &addr) || endpoint_of_multiaddr(&addr, &seen) || !seen.at.port ||
+        multiaddr_is_private(&addr) || multiaddr_is_circuit(&c->remote) ||
+        endpoint_of_multiaddr(&c->remote, &from) || seen.transport != from.transport ||
+        !shows_listener(h, c, &seen))
         return;
     static const uint8_t key[16] = "observed address";
+    multiaddr_without_peer(&addr, &addr);
     observed_t *o = observation_of(h, &addr);
     bool was_known = o->n_peers >= OBSERVED_PEERS_MIN;
     o->seen_ms = sched_now_ms(h->sched);
-    count_peer(o, siphash24(key, bytes_of(from.ip, from.family == 4 ? 2 : 6)));
+    count_peer(o, siphash24(key, bytes_of(from.at.ip, from.at.family == 4 ? 4 : 7)));
     if (!was_known && o->n_peers >= OBSERVED_PEERS_MIN)
         host_tell_addrs_changed(h);
+}
+
+/* What even one peer has seen of us: good enough to try. */
+size_t addrs_seen(const host_t *h, multiaddr_t *out, size_t cap)
+{
+    size_t n = 0;
+    uint64_t now_ms = sched_now_ms(h->sched);
+    for (size_t i = 0; i < h->n_observed && n < cap; i++)
+        if (now_ms - h->observed[i].seen_ms < OBSERVED_TTL_MS)
+            out[n++] = h->observed[i].addr;
+    return n;
 }

@@ -81,6 +81,7 @@ err_t conn_new(host_t *h, stream_t *raw, channel_t *channel, const upgrade_how_t
     c->raw = raw;
     c->channel = *channel;
     c->is_limited = how->is_limited;
+    c->is_shared = how->is_shared;
     start_yamux(c);
     conn_pump_start(c, early);
     conn_join(c);

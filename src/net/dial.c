@@ -58,6 +58,31 @@ bool transport_can_dial(const host_t *h, const multiaddr_t *addr)
            !addr_is_filtered(h, &to.at);
 }
 
+/* Where a dial to this address should come from, so that NATs map it to the port that others dial. */
+static bool shared_source(const host_t *h, const net_addr_t *to, net_addr_t *ret)
+{
+    LIST_EACH (l, &h->listens, const listen_t, node)
+        if (l->listener && l->takes[TRANSPORT_TCP] && l->bound.family == to->family &&
+            !net_addr_is_loopback(&l->bound)) {
+            *ret = l->bound;
+            return true;
+        }
+    return false;
+}
+
+/* From the port that is listened on where somebody outside could see it, else from any. */
+static err_t dial_tcp(task_t *t, host_t *h, const net_addr_t *to, upgrade_how_t *how, stream_t **ret_raw)
+{
+    net_addr_t from;
+    how->is_shared =
+        !how->is_apart && (how->is_punch || !net_addr_is_private(to)) && shared_source(h, to, &from);
+    err_t e = how->is_shared ? net_dial_from(t, &from, to, ret_raw) : ERR_IN_USE;
+    if (e != ERR_IN_USE)
+        return e;
+    how->is_shared = false;
+    return net_dial(t, to, ret_raw);
+}
+
 err_t transport_dial(task_t *t, host_t *h, const multiaddr_t *addr, const upgrade_how_t *how,
                      conn_t **ret_conn)
 {
@@ -66,10 +91,11 @@ err_t transport_dial(task_t *t, host_t *h, const multiaddr_t *addr, const upgrad
     TRY(endpoint_of_multiaddr(addr, &to));
     if (to.transport == TRANSPORT_QUIC)
         return quic_connect(t, h, &to.at, how->expected, addr, ret_conn);
-    TRY(net_dial(t, &to.at, &raw));
+    upgrade_how_t told = *how;
+    TRY(dial_tcp(t, h, &to.at, &told, &raw));
     if (to.transport != TRANSPORT_TCP)
         TRY(websocket_dial(t, h, &to, raw, &raw));
-    return upgrade(t, h, raw, how, ret_conn);
+    return upgrade(t, h, raw, &told, ret_conn);
 }
 
 static err_t try_addr(task_t *t, dial_t *d, const multiaddr_t *addr, conn_t **ret_conn)

@@ -73,6 +73,8 @@ struct conn {
     uint32_t refs;
     bool is_inbound, is_open, is_identified, must_read_on;
     bool is_limited; /* through a relay that limits it */
+    bool is_punching;
+    bool is_shared; /* dialed from the port that is listened on: what the peer sees is what it could dial */
     list_t node, peer_node;
     multiaddr_t remote;
     uint64_t opened_ms, used_ms; /* used: when a stream last began or ended */
@@ -222,8 +224,10 @@ typedef struct upgrade_how {
     const peer_id_t *expected;
     const multiaddr_t *remote;
     bool is_inbound, is_limited;
-    bytes_t head;  /* of an inbound stream: what was read already, at most SNIFF_BYTES; borrowed */
-    bool is_apart; /* dialed from a port of its own, not from the one that is listened on */
+    bytes_t head;   /* of an inbound stream: what was read already, at most SNIFF_BYTES; borrowed */
+    bool is_apart;  /* dialed from a port of its own, not from the one that is listened on */
+    bool is_punch;  /* from that one, whatever the address */
+    bool is_shared; /* what came of it */
 } upgrade_how_t;
 enum { SNIFF_BYTES = 4 };
 /* Takes raw and channel (moved) in any case. `early`: bytes that belong to yamux already. */
@@ -297,6 +301,7 @@ bool addr_is_filtered(const host_t *h, const net_addr_t *addr);
 bool addr_is_hidden(const host_t *h, const multiaddr_t *addr);
 void filters_free(host_t *h);
 /* addrs.c */
+size_t addrs_seen(const host_t *h, multiaddr_t *out, size_t cap);
 /* As host_addrs, without those at relays, and public ones also when others do not reach them. */
 size_t addrs_direct(const host_t *h, multiaddr_t *out, size_t cap);
 bool addr_is_usable(const host_t *h, const multiaddr_t *addr, const multiaddr_t *seen_from);

@@ -3,7 +3,7 @@
 #include "wire/identify.h"
 #include "base/log.h"
 #include "codec/peer_record.h"
-#include "net/host_internal.h"
+#include "net/nat_internal.h"
 #include <stdlib.h>
 
 enum { PUSH_DELAY_MS = 500, PUSHES_AT_ONCE = 16, INBOUND_STREAMS_MAX = 4 };
@@ -179,6 +179,8 @@ static err_t ask_task(task_t *t, void *arg)
         log_debug("a peer was not identified", LOG_ERR(e));
     c->is_identified = true;
     event_fire(&c->identified);
+    if (!e && c->is_open)
+        dcutr_conn_identified(c);
     if (!e && c->is_open && !c->is_limited)
         host_tell_identified(c->host, c);
     conn_release(c);

@@ -1,4 +1,5 @@
 #include "net/nat.h"
+#include "base/metrics.h"
 #include "net/nat_internal.h"
 #include <stdlib.h>
 
@@ -71,6 +72,7 @@ err_t host_start_nat(host_t *h, const nat_config_t *config)
     host_add_listener(h, &nat->listener);
     relay_service_update(h);
     autonat_server_update(h);
+    TRY(dcutr_start(h));
     return config->uses_relays ? relay_stop_start(h) : OK;
 }
 
@@ -87,6 +89,22 @@ void nat_stop(host_t *h)
     assert(list_is_empty(&h->nat->relays) && list_is_empty(&h->nat->circuits));
     free(h->nat);
     h->nat = NULL;
+}
+
+const nat_metrics_t *nat_metrics(void)
+{
+    static nat_metrics_t m;
+    if (m.circuits)
+        return &m;
+    static const char outcomes[] = "libp2p_holepunch_outcomes_total",
+                      help[] = "Attempts at a direct connection.";
+    m.punches_ok = metric_counter(outcomes, "outcome=\"success\"", help);
+    m.punches_failed = metric_counter(outcomes, "outcome=\"failed\"", help);
+    m.circuit_bytes = metric_counter("libp2p_relaysvc_data_transferred_bytes_total", NULL,
+                                     "Bytes of others that this relay moved.");
+    m.circuits =
+        metric_counter("libp2p_relaysvc_connections_total", NULL, "Circuits that this relay opened.");
+    return &m;
 }
 
 bool nat_punches_holes(const host_t *h)

@@ -5,6 +5,7 @@
  *   relay_reserve.c   reservations at relays, kept
  *   relay_finder.c    relays among the peers
  *   autonat_client.c, autonat_server.c   who reaches this node, and whom it reaches
+ *   dcutr.c           a direct connection beside a relayed one
  *   relay_service.c   reservations and circuits of others; relay_circuit.c moves the bytes of one */
 #ifndef NET_NAT_INTERNAL_H
 #define NET_NAT_INTERNAL_H
@@ -66,6 +67,7 @@ typedef struct nat {
     size_t n_uses, n_requests;
     uint64_t uses_since_ms;
     bool is_answering;
+    size_t n_punches; /* dcutr.c */
 } nat_t;
 
 /* nat.c */
@@ -106,6 +108,14 @@ MUST_CHECK err_t autonat_client_start(host_t *h);
 void autonat_client_soon(host_t *h); /* there is a new server, or a new address */
 void autonat_client_stop(host_t *h);
 void autonat_server_update(host_t *h); /* after a change of reachability */
+/* dcutr.c */
+MUST_CHECK err_t dcutr_start(host_t *h);
+void dcutr_conn_identified(conn_t *c);
+/* nat.c: counters of the process */
+typedef struct nat_metrics {
+    struct metric *punches_ok, *punches_failed, *circuits, *circuit_bytes;
+} nat_metrics_t;
+const nat_metrics_t *nat_metrics(void);
 /* relay_circuit.c */
 /* Until both ways have ended. ERR_LIMIT: more bytes than allowed came (the rest stays unread); ERR_TIMEOUT.
  */

@@ -1,5 +1,6 @@
 /* relay_circuit: the bytes of one circuit, both ways, in the task of the one who asked for it. What one side
  * does not take stays unread at the other: back-pressure goes through the relay. */
+#include "base/metrics.h"
 #include "net/nat_internal.h"
 #include <stdlib.h>
 
@@ -45,6 +46,7 @@ static err_t move(way_t *w)
         w->at = 0;
         w->len = n;
         w->left -= n;
+        metric_add(nat_metrics()->circuit_bytes, (double)n);
         if (n)
             continue;
         w->is_ended = true; /* its end, or the limit's: the rest stays unread */

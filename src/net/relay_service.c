@@ -1,6 +1,7 @@
 /* relay_service: this node as a relay for others: reservations, and circuits to those who have one. It serves
  * while it can be dialed itself. Nothing is kept for a peer that has left. */
 #include "base/log.h"
+#include "base/metrics.h"
 #include "codec/relay_voucher.h"
 #include "net/nat_internal.h"
 #include <stdlib.h>
@@ -215,6 +216,8 @@ static err_t run_circuit(task_t *t, host_t *h, stream_t *s, const circuit_t *c)
     relay_message_t ok = {.type = RELAY_STATUS, .status = RELAY_OK};
     set_limit(h, &ok);
     e = relay_write_hop(t, s, &ok, NULL, 0);
+    if (!e)
+        metric_add(nat_metrics()->circuits, 1);
     if (!e)
         e = relay_forward(t, h, s, other, &h->nat->config.relay);
     if (e)

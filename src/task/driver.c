@@ -58,7 +58,13 @@ size_t driver_work_threads(driver_t *d)
 err_t net_dial(task_t *t, const net_addr_t *to, stream_t **ret_stream)
 {
     driver_t *d = task_driver(t);
-    return d->ops->dial(t, d, to, ret_stream);
+    return d->ops->dial(t, d, NULL, to, ret_stream);
+}
+
+err_t net_dial_from(task_t *t, const net_addr_t *from, const net_addr_t *to, stream_t **ret_stream)
+{
+    driver_t *d = task_driver(t);
+    return d->ops->dial(t, d, from, to, ret_stream);
 }
 
 err_t net_dial_face(task_t *t, const face_addr_t *to, stream_t **ret_stream)

@@ -82,7 +82,9 @@ typedef struct driver_ops {
     bool (*gateway)(driver_t *d, net_addr_t *ret_gateway);
     size_t (*multicast_interfaces)(driver_t *d, uint32_t *out, size_t cap);
     err_t (*resolve)(task_t *t, driver_t *d, const char *name, dns_type_t type, dns_answer_t *ret);
-    err_t (*dial)(task_t *t, driver_t *d, const net_addr_t *to, stream_t **ret_stream);
+    /* from: NULL, or see net_dial_from. */
+    err_t (*dial)(task_t *t, driver_t *d, const net_addr_t *from, const net_addr_t *to,
+                  stream_t **ret_stream);
     err_t (*dial_path)(task_t *t, driver_t *d, const char *path, stream_t **ret_stream); /* may be NULL */
     err_t (*listen)(driver_t *d, const net_addr_t *at, listener_t **ret_listener);
     err_t (*udp_open)(driver_t *d, const net_addr_t *at, udp_t **ret_udp);
@@ -169,6 +171,11 @@ size_t driver_multicast_interfaces(driver_t *d, uint32_t *out, size_t cap);
 MUST_CHECK err_t net_dial(task_t *t, const net_addr_t *to, stream_t **ret_stream); /* no own time-out */
 /* ERR_UNSUPPORTED: this driver has no sockets in the file system. */
 MUST_CHECK err_t net_dial_face(task_t *t, const face_addr_t *to, stream_t **ret_stream);
+/* From this address and port, those of a listener of ours: a NAT then maps both to one port. Two that dial
+ * each other so at one time become one connection. ERR_IN_USE: that connection is open, or was a moment ago.
+ */
+MUST_CHECK err_t net_dial_from(task_t *t, const net_addr_t *from, const net_addr_t *to,
+                               stream_t **ret_stream);
 MUST_CHECK err_t net_listen(driver_t *d, const net_addr_t *at, listener_t **ret); /* ERR_IN_USE: port taken */
 MUST_CHECK err_t listener_accept(task_t *t, listener_t *l, stream_t **ret_stream, net_addr_t *ret_from);
 void listener_close(listener_t *l); /* NULL is fine; waiting accepts get ERR_CLOSED */
