@@ -82,13 +82,3 @@ def test_private_network(shop):
         response, _ = dialer.rpc_raw("swarm/connect", [listener.addresses[0]])
         check(response.status != 200, f"{dialer.name} connected to {listener.name}")
     check(not other.peers() and not public.peers(), "a stranger is connected")
-
-
-def test_private_network_is_forced(shop):
-    ours = shop.node("forced", start=False)
-    ours.environment["LIBP2P_FORCE_PNET"] = "1"
-    nodes.fails(ours, *ours.start_words(), code=2, saying="LIBP2P_FORCE_PNET")
-    (ours.repo / "swarm.key").write_text("nonsense")
-    nodes.fails(ours, *ours.start_words(), code=2, saying="swarm.key")
-    (ours.repo / "swarm.key").write_text(SWARM_KEY)
-    ours.start()
