@@ -253,6 +253,44 @@ static void ends_streams(void **state)
     free(w);
 }
 
+/* Who answers and leaves without having read the end: the answer still arrives, beside other streams' data.
+ */
+static void answers_before_it_leaves(void **state)
+{
+    world_t *w = xmalloc(sizeof *w);
+    open_world(w, 15);
+    transfer_t x = {.to_write = 100};
+    for (int i = 0; i < 2; i++) {
+        w->nodes[i].on_stream = on_transfer;
+        w->nodes[i].arg = &x;
+    }
+    size_t n;
+    uint8_t in[1000];
+    quic_stream_t *other;
+    assert_ok(quic_stream_open(w->nodes[0].conn, &w->nodes[0], &x.out));
+    assert_ok(quic_stream_write(x.out, &BYTES_LIT("question"), 1, &n)); /* and no end of it */
+    x.is_paused = true;
+    while (!x.in)
+        assert_true(world_step(w));
+    assert_ok(quic_stream_open(w->nodes[1].conn, &w->nodes[1], &other));
+    assert_ok(quic_stream_write(other, &BYTES_LIT("another"), 1, &n));
+    memset(in, 7, sizeof in);
+    assert_ok(quic_stream_write(x.in, &(bytes_t){in, 600}, 1, &n));
+    quic_stream_release(x.in, w->now_ms);
+    x.in = NULL;
+    world_run(w, 200);
+    assert_ok(quic_stream_read(x.out, in, sizeof in, &n));
+    assert_int_equal(n, 600);
+    assert_ok(quic_stream_read(x.out, in, sizeof in, &n));
+    assert_int_equal(n, 0);
+    quic_stream_release(x.out, w->now_ms);
+    quic_stream_release(other, w->now_ms);
+    if (x.in)
+        quic_stream_release(x.in, w->now_ms);
+    world_deinit(w);
+    free(w);
+}
+
 static void count_may_open(world_node_t *n, const quic_event_t *ev)
 {
     if (ev->kind == QUIC_EVENT_MAY_OPEN)
@@ -460,13 +498,21 @@ static void ignores_what_is_forged(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(shakes_hands),       cmocka_unit_test(refuses_another_peer),
-        cmocka_unit_test(carries_bytes),      cmocka_unit_test(survives_loss),
-        cmocka_unit_test(is_held_back),       cmocka_unit_test(resets_without_budget),
-        cmocka_unit_test(ends_streams),       cmocka_unit_test(waits_for_stream_credit),
-        cmocka_unit_test(proves_its_address), cmocka_unit_test(answers_those_of_nobody),
-        cmocka_unit_test(notices_a_reset),    cmocka_unit_test(follows_a_peer_that_moves),
-        cmocka_unit_test(notices_silence),    cmocka_unit_test(ignores_what_is_forged),
+        cmocka_unit_test(shakes_hands),
+        cmocka_unit_test(refuses_another_peer),
+        cmocka_unit_test(carries_bytes),
+        cmocka_unit_test(survives_loss),
+        cmocka_unit_test(is_held_back),
+        cmocka_unit_test(resets_without_budget),
+        cmocka_unit_test(ends_streams),
+        cmocka_unit_test(answers_before_it_leaves),
+        cmocka_unit_test(waits_for_stream_credit),
+        cmocka_unit_test(proves_its_address),
+        cmocka_unit_test(answers_those_of_nobody),
+        cmocka_unit_test(notices_a_reset),
+        cmocka_unit_test(follows_a_peer_that_moves),
+        cmocka_unit_test(notices_silence),
+        cmocka_unit_test(ignores_what_is_forged),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
