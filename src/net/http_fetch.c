@@ -3,7 +3,7 @@
 #include <stdlib.h>
 #include <strings.h>
 
-enum { PIECE_BYTES = 16 << 10, HOST_MAX_BYTES = 256, CONNECT_TIMEOUT_MS = 15000 };
+enum { PIECE_BYTES = 16 << 10, HOST_MAX_BYTES = 256, CONNECT_TIMEOUT_MS = 15000, REDIRECTS_MAX = 10 };
 /* What an answer may take on the wire for its body: a byte a chunk is the worst of honest framing. */
 enum { FRAMING_FACTOR = 8, FRAMING_BYTES = 1 << 20 };
 
@@ -71,7 +71,7 @@ static err_t parse_url(const char *url, target_t *ret)
 static err_t dial_named(task_t *t, const target_t *to, dns_type_t type, stream_t **ret)
 {
     dns_answer_t *answer = xcalloc(1, sizeof *answer);
-    err_t e = dns_resolve(t, to->host, type, answer);
+    err_t e = dns_resolve_by_driver(t, to->host, type, answer);
     err_t last = e ? e : fail(ERR_NOT_FOUND, "%s has no address", to->host);
     for (size_t i = 0; !e && last && i < answer->count; i++) {
         net_addr_t at = {.family = type == DNS_A ? 4 : 6, .port = to->port};
@@ -172,6 +172,10 @@ static void link_close(link_t *l)
 
 typedef struct fetching {
     http_fetch_t *f;
+    const char *url, *method; /* of this request: others than asked for behind a redirect */
+    bytes_t body;
+    bool is_elsewhere; /* another host than was asked for: secrets are not for it */
+    char *location;    /* where the answer leads, owned; NULL: it is the answer */
     link_t link;
     http_client_t http;
     uint8_t *in; /* PIECE_BYTES */
@@ -191,21 +195,27 @@ static err_t flush(task_t *t, fetching_t *x)
 static err_t send_request(task_t *t, fetching_t *x, const target_t *to)
 {
     http_fetch_t *f = x->f;
-    bool has_body = f->body.len || (f->method && strcmp(f->method, "GET") && strcmp(f->method, "HEAD"));
+    bool has_body = x->body.len || (strcmp(x->method, "GET") && strcmp(x->method, "HEAD"));
+    http_field_t *fields = xcalloc(f->n_fields + 1, sizeof *fields);
+    size_t n_fields = 0;
+    for (size_t i = 0; i < f->n_fields; i++)
+        if (!x->is_elsewhere || strcasecmp(f->fields[i].name, "Authorization"))
+            fields[n_fields++] = f->fields[i];
     char *path = xmalloc(strlen(to->path) + 2);
     snprintf(path, strlen(to->path) + 2, "%s%s", *to->path == '/' ? "" : "/", to->path);
     path[strcspn(path, "#")] = 0;
     err_t e =
-        http_client_request(&x->http, &(http_request_t){.method = f->method ? f->method : "GET",
+        http_client_request(&x->http, &(http_request_t){.method = x->method,
                                                         .target = path,
                                                         .host = to->authority,
-                                                        .fields = f->fields,
-                                                        .n_fields = f->n_fields,
+                                                        .fields = fields,
+                                                        .n_fields = n_fields,
                                                         .body = has_body ? HTTP_BODY_LENGTH : HTTP_BODY_NONE,
-                                                        .body_bytes = f->body.len});
+                                                        .body_bytes = x->body.len});
     free(path);
+    free(fields);
     TRY(e);
-    bytes_t left = f->body;
+    bytes_t left = x->body;
     while (left.len) {
         TRY(flush(t, x));
         bytes_t piece = bytes_slice(left, 0, PIECE_BYTES);
@@ -217,6 +227,14 @@ static err_t send_request(task_t *t, fetching_t *x, const target_t *to)
     return flush(t, x);
 }
 
+static void note_redirect(fetching_t *x)
+{
+    int status = x->f->status;
+    const char *to = http_client_field(&x->http, "Location");
+    bool leads_on = status == 301 || status == 302 || status == 303 || status == 307 || status == 308;
+    x->location = leads_on && to && *to ? xstrdup(to) : NULL;
+}
+
 static err_t take_event(task_t *t, fetching_t *x, const http_event_t *ev)
 {
     http_fetch_t *f = x->f;
@@ -224,6 +242,7 @@ static err_t take_event(task_t *t, fetching_t *x, const http_event_t *ev)
     switch (ev->kind) {
     case HTTP_EVENT_HEAD:
         f->status = ev->status;
+        note_redirect(x);
         type = http_client_field(&x->http, "Content-Type");
         snprintf(f->content_type, sizeof f->content_type, "%s", type ? type : "");
         return OK;
@@ -231,7 +250,7 @@ static err_t take_event(task_t *t, fetching_t *x, const http_event_t *ev)
         x->in_bytes += ev->data.len;
         if (f->max_in_bytes && x->in_bytes > f->max_in_bytes)
             return fail(ERR_LIMIT, "%.100s: an answer of more than %zu bytes", f->url, f->max_in_bytes);
-        return f->on_body ? f->on_body(t, f->arg, ev->data) : OK;
+        return f->on_body && !x->location ? f->on_body(t, f->arg, ev->data) : OK;
     case HTTP_EVENT_TRAILER:
         return OK;
     case HTTP_EVENT_END:
@@ -293,12 +312,11 @@ static err_t run(task_t *t, fetching_t *x, const target_t *to)
     return read_answer(t, x);
 }
 
-err_t http_fetch(task_t *t, http_fetch_t *f)
+/* One request. *ret_location: where it leads, owned; NULL: the answer has come. */
+static err_t fetch_one(task_t *t, fetching_t *x, char **ret_location)
 {
     target_t to;
-    TRY(parse_url(f->url, &to));
-    fetching_t *x = xcalloc(1, sizeof *x);
-    x->f = f;
+    TRY(parse_url(x->url, &to));
     x->in = xmalloc(PIECE_BYTES);
     x->link.scratch = xmalloc(PIECE_BYTES);
     http_client_init(&x->http, 0);
@@ -307,8 +325,82 @@ err_t http_fetch(task_t *t, http_fetch_t *f)
     http_client_deinit(&x->http);
     link_close(&x->link);
     free(x->in);
-    free(x);
+    *ret_location = x->location;
     *error_slot() = why;
+    return e;
+}
+
+/* A Location beside the URL that it came from (RFC 3986, 5.2, without "." and ".." in it). ERR_PROTOCOL. */
+static err_t resolve_location(const char *from, const char *location, buf_t *out)
+{
+    buf_clear(out);
+    if (strstr(location, "://"))
+        return buf_printf(out, "%s", location);
+    const char *authority = strstr(from, "://") + 3;
+    const char *path = authority + strcspn(authority, "/?#");
+    if (!strncmp(location, "//", 2))
+        return buf_printf(out, "%.*s%s", (int)(authority - from - 2), from, location);
+    if (*location == '/')
+        return buf_printf(out, "%.*s%s", (int)(path - from), from, location);
+    size_t folder = strcspn(path, "?#");
+    while (folder && path[folder - 1] != '/')
+        folder--;
+    return buf_printf(out, "%.*s%s%s", (int)((size_t)(path - from) + folder), from, folder ? "" : "/",
+                      location);
+}
+
+static bool is_same_host(const char *a, const char *b)
+{
+    target_t x, y;
+    return !parse_url(a, &x) && !parse_url(b, &y) && !strcasecmp(x.host, y.host) && x.port == y.port &&
+           x.is_secure == y.is_secure;
+}
+
+/* The next request of a chain, as browsers and the reference go on (RFC 9110, 15.4). */
+static err_t go_on(const http_fetch_t *f, fetching_t *x, const char *location, buf_t *url)
+{
+    AUTO(buf_t) to = {0};
+    buf_init(&to, HTTP_URL_MAX_BYTES + 1);
+    err_t e = resolve_location(x->url, location, &to);
+    if (!e && !strncasecmp(x->url, "https://", 8) && to.len > 5 &&
+        !strncasecmp((const char *)to.data, "http:", 5))
+        e = fail(ERR_PROTOCOL, "it leads from https to http");
+    if (!e) {
+        buf_clear(url);
+        e = buf_append(url, buf_bytes(&to));
+    }
+    if (e)
+        return fail_also(ERR_PROTOCOL, "%.100s: a redirect to \"%.100s\"", f->url, location);
+    TRY(buf_cstr(url, &x->url));
+    bool keeps_method = f->status == 307 || f->status == 308 || !strcmp(x->method, "HEAD");
+    if (!keeps_method) {
+        x->method = "GET";
+        x->body = BYTES_NONE;
+    }
+    x->is_elsewhere = x->is_elsewhere || !is_same_host(f->url, x->url);
+    return OK;
+}
+
+err_t http_fetch(task_t *t, http_fetch_t *f)
+{
+    AUTO(buf_t) url = {0};
+    buf_init(&url, HTTP_URL_MAX_BYTES + 1);
+    fetching_t *x = xcalloc(1, sizeof *x);
+    fetching_t next = {.f = f, .url = f->url, .method = f->method ? f->method : "GET", .body = f->body};
+    err_t e = OK;
+    char *location = NULL;
+    for (size_t i = 0; !e; i++) {
+        *x = next;
+        e = fetch_one(t, x, &location);
+        if (e || !location)
+            break;
+        e = i < REDIRECTS_MAX ? go_on(f, &next, location, &url)
+                              : fail(ERR_PROTOCOL, "%.100s: more than %d redirects", f->url, REDIRECTS_MAX);
+        free(location);
+        location = NULL;
+    }
+    free(location);
+    free(x);
     return e;
 }
 

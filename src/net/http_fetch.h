@@ -1,6 +1,7 @@
 /* http_fetch: one request to an http or https URL and its answer, as a task, over wire/http_client and
- * crypto/tls_client. A connection for each request; no redirects are followed, no proxies used. What comes
- * back is handed on piece by piece, so that nothing is held. */
+ * crypto/tls_client. A connection for each request; no proxies are used. Up to 10 redirects are followed,
+ * never from https to http; the Authorization goes to the host that was asked alone. What comes back is
+ * handed on piece by piece, so that nothing is held. */
 #ifndef NET_HTTP_FETCH_H
 #define NET_HTTP_FETCH_H
 #include "task/driver.h"

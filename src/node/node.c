@@ -37,6 +37,7 @@ struct node {
     group_t tasks;
     bool announces; /* Provide.Enabled, and there is a DHT */
     denied_t *denied;
+    doh_t *doh;
     blocks_t *local; /* the repository's blocks without what is denied */
 };
 
@@ -100,6 +101,8 @@ err_t node_open(task_t *t, const node_options_t *o, node_t **ret)
     n->started_ms = task_now_ms(t);
     n->public_key = *private_key_public(repo_identity(repo));
     group_init(&n->tasks, n->sched);
+    n->doh = doh_new();
+    driver_set_resolver(task_driver(t), doh_resolve, n->doh);
     gc_add_roots(repo_gc(repo), each_held_root, n);
     err_t e = denied_open(t, o->repo_path, &n->denied);
     if (!e) {
@@ -108,6 +111,8 @@ err_t node_open(task_t *t, const node_options_t *o, node_t **ret)
     }
     if (!e)
         e = open_naming(n);
+    if (!e)
+        e = settings_resolvers(repo_config(repo), n->doh);
     if (!e && o->collects_garbage)
         e = group_spawn(&n->tasks, "garbage watch", garbage_watch, n->repo, NULL);
     if (e) {
@@ -129,6 +134,8 @@ void node_close(task_t *t, node_t *n)
     if (n->bitswap)
         bitswap_close(t, n->bitswap);
     naming_close(t, n->naming);
+    driver_set_resolver(task_driver(t), NULL, NULL);
+    doh_free(n->doh);
     pubsub_close(t, n->pubsub);
     if (n->routing)
         routing_close(t, n->routing);

@@ -202,19 +202,17 @@ err_t settings_perf(const config_t *config, host_t *h)
 }
 
 /* ── names ───────────────────────────────────────────────────────────────────────────────────── */
-/* The reference sends the lookups of some domains, or of all, to servers over HTTPS. Here the system's
- * resolver has them all; who set a server of his own should know. */
-static void warn_of_resolvers(const config_t *config)
+err_t settings_resolvers(const config_t *config, doh_t *ret)
 {
     json_t *resolvers = config_json(config, "DNS.Resolvers"), *url;
     const char *domain;
     json_object_foreach(resolvers, domain, url)
     {
         const char *text = json_string_value(url);
-        if (text && *text && strcmp(text, "auto"))
-            log_warn("DNS.Resolvers: DNS over HTTPS is not supported, the system's resolver is used",
-                     LOG_STR("domain", domain), LOG_STR("resolver", text));
+        if (text && *text && strcmp(text, "auto")) /* the system's */
+            TRY(doh_add(ret, domain, text));
     }
+    return OK;
 }
 
 err_t settings_naming(const config_t *config, naming_config_t *ret)
@@ -232,6 +230,5 @@ err_t settings_naming(const config_t *config, naming_config_t *ret)
     ret->max_cache_ttl_ms = config_duration_ms(config, "Ipns.MaxCacheTTL", ret->max_cache_ttl_ms);
     ret->max_dns_ttl_ms = config_duration_ms(config, "DNS.MaxCacheTTL", ret->max_dns_ttl_ms);
     ret->static_map = getenv("IPFS_NS_MAP");
-    warn_of_resolvers(config);
     return OK;
 }

@@ -2,6 +2,7 @@
  * that cannot be read are left out with a warning, unless they decide whom this node talks to. */
 #ifndef NODE_SETTINGS_H
 #define NODE_SETTINGS_H
+#include "net/doh.h"
 #include "node/node.h"
 
 /* Swarm.ConnMgr.Type, LowWater, HighWater, GracePeriod; Swarm.ResourceMgr.MaxMemory. */
@@ -15,8 +16,10 @@ MUST_CHECK err_t settings_security(const config_t *config, host_config_t *ret);
  * filter, or a line of `advertise`, that is not an address. */
 MUST_CHECK err_t settings_addresses(const config_t *config, const char *const *advertise, size_t n_advertise,
                                     host_t *h);
-/* Ipns.ResolveCacheSize, MaxCacheTTL, RecordLifetime, RepublishPeriod; $IPFS_NS_MAP. Says what of
- * DNS.Resolvers this build cannot do. ERR_USAGE: a period that is not between a minute and a day. */
+/* DNS.Resolvers: the servers of domains, but for "auto", which is the system's resolver. ERR_USAGE. */
+MUST_CHECK err_t settings_resolvers(const config_t *config, doh_t *ret);
+/* Ipns.ResolveCacheSize, MaxCacheTTL, RecordLifetime, RepublishPeriod; $IPFS_NS_MAP. ERR_USAGE: a period that
+ * is not between a minute and a day. */
 MUST_CHECK err_t settings_naming(const config_t *config, naming_config_t *ret);
 /* Swarm.Perf: "near" (the default), "all" or "none". ERR_USAGE. */
 MUST_CHECK err_t settings_perf(const config_t *config, host_t *h);

@@ -140,10 +140,23 @@ void dns_answer_deinit(dns_answer_t *a)
     a->count = 0;
 }
 
-err_t dns_resolve(task_t *t, const char *name, dns_type_t type, dns_answer_t *ret_answer)
+void driver_set_resolver(driver_t *d, resolver_fn fn, void *arg)
+{
+    d->resolver = fn;
+    d->resolver_arg = arg;
+}
+
+err_t dns_resolve_by_driver(task_t *t, const char *name, dns_type_t type, dns_answer_t *ret_answer)
 {
     driver_t *d = task_driver(t);
     return d->ops->resolve(t, d, name, type, ret_answer);
+}
+
+err_t dns_resolve(task_t *t, const char *name, dns_type_t type, dns_answer_t *ret_answer)
+{
+    driver_t *d = task_driver(t);
+    err_t e = d->resolver ? d->resolver(t, d->resolver_arg, name, type, ret_answer) : ERR_AGAIN;
+    return e == ERR_AGAIN ? dns_resolve_by_driver(t, name, type, ret_answer) : e;
 }
 
 void dir_list_deinit(dir_list_t *l)

@@ -100,9 +100,13 @@ typedef struct driver_ops {
     err_t (*fs_sync_dir)(task_t *t, driver_t *d, const char *path);
     err_t (*fs_free_bytes)(task_t *t, driver_t *d, const char *path, uint64_t *ret);
 } driver_ops_t;
+/* Looks names up in the driver's stead. ERR_AGAIN: it does not have this one, so the driver does. */
+typedef err_t (*resolver_fn)(task_t *t, void *arg, const char *name, dns_type_t type, dns_answer_t *ret);
 struct driver {
     const driver_ops_t *ops;
     bool is_simulated;
+    resolver_fn resolver; /* NULL: none */
+    void *resolver_arg;
 };
 typedef struct listener_ops {
     err_t (*accept)(task_t *t, listener_t *l, stream_t **ret_stream, net_addr_t *ret_from);
@@ -195,7 +199,12 @@ MUST_CHECK err_t udp_recv_burst(udp_t *u, udp_burst_t *ret_burst, uint8_t *out, 
  * is OK. */
 MUST_CHECK err_t udp_join(udp_t *u, const net_addr_t *group);
 void udp_close(udp_t *u);
+void driver_set_resolver(driver_t *d, resolver_fn fn, void *arg); /* NULL: none */
+/* By the resolver that is set, then by the driver. */
 MUST_CHECK err_t dns_resolve(task_t *t, const char *name, dns_type_t type, dns_answer_t *ret_answer);
+/* By the driver, whatever resolver is set. */
+MUST_CHECK err_t dns_resolve_by_driver(task_t *t, const char *name, dns_type_t type,
+                                       dns_answer_t *ret_answer);
 
 MUST_CHECK err_t file_open(task_t *t, const char *path, int flags, uint32_t mode, file_t **ret_file);
 MUST_CHECK err_t file_read_at(task_t *t, file_t *f, uint8_t *out, size_t len, uint64_t offset, size_t *ret_n);
