@@ -9,8 +9,8 @@ from nodes import check
 CLIENTS = pathlib.Path(__file__).resolve().parent / "clients"
 
 
-def built(script):
-    result = subprocess.run([CLIENTS / script], capture_output=True, text=True, timeout=900)
+def built(script, *words):
+    result = subprocess.run([CLIENTS / script, *words], capture_output=True, text=True, timeout=900)
     if result.returncode == 3:
         raise nodes.Skip(f"{script}: not installed here: {result.stderr.strip()[-200:]}")
     check(result.returncode == 0, f"{script}: {result.stderr[-500:]}")

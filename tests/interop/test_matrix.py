@@ -1,0 +1,106 @@
+"""Who connects with whom: peers that we did not write, each with one transport and one security at a time, dialling us and dialled by
+us; ping and identify over what came about. Printed as a table. Run by run.py."""
+import json
+import subprocess
+
+import nodes
+import test_clients
+import test_websocket
+from nodes import check
+
+SECURITIES = ("noise", "tls")
+NAMES = {"noise": "/noise", "tls": "/tls/1.0.0"}
+
+
+class JsPeer:
+    """js-libp2p in a process of its own (clients/libp2p-js)."""
+
+    def __init__(self, folder, transport, security):
+        self.process = subprocess.Popen(["node", "peer.mjs", transport, security], cwd=folder, stdin=subprocess.PIPE,
+                                        stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+        started = self.answer()
+        self.peer_id, self.address = started["id"], started["addrs"][0]
+
+    def answer(self):
+        line = self.process.stdout.readline()
+        check(line, f"js-libp2p ended: {self.process.stderr.read()[-500:]}" if not line else "")
+        return json.loads(line)
+
+    def dial(self, address, security):
+        self.process.stdin.write(f"dial {address}\n")
+        self.process.stdin.flush()
+        said = self.answer()
+        check(said["ok"], f"js-libp2p: {said}")
+        check(said["encryption"] == NAMES[security] and said["multiplexer"] == "/yamux/1.0.0", f"js-libp2p speaks {said}")
+        check(str(said.get("agent")).startswith("distribute/"), f"js-libp2p knows us as {said.get('agent')}")
+
+    def end(self):
+        self.process.kill()
+        self.process.communicate()
+
+
+class KuboPeer:
+    def __init__(self, shop, transport, security):
+        other = "TLS" if security == "noise" else "Noise"
+        listen = "/ip4/127.0.0.1/tcp/0/ws" if transport == "ws" else "/ip4/127.0.0.1/tcp/0"
+        self.kubo = shop.kubo(f"kubo-{transport}-{security}", {"Addresses.Swarm": [listen], f"Swarm.Transports.Security.{other}": False})
+        self.peer_id = self.kubo.peer_id
+        self.address = test_websocket.ws_address(self.kubo, "/ws") if transport == "ws" else self.kubo.addresses[0]
+
+    def dial(self, address, security):
+        self.kubo.rpc("swarm/connect", address)
+        check(self.kubo.rpc_lines("ping", address.split("/p2p/")[1], count=1)[-1]["Success"], "Kubo pings us")
+
+    def end(self):
+        self.kubo.kill()
+
+
+def to_them(ours, peer):
+    ours.rpc("swarm/connect", peer.address)
+    check(ours.rpc_lines("ping", peer.peer_id, count=1)[-1]["Success"], "we ping them")
+    check(ours.rpc("id", peer.peer_id)["AgentVersion"], "identify names their agent")
+
+
+def from_them(ours, peer, transport, security):
+    ours.rpc("swarm/disconnect", f"/p2p/{peer.peer_id}")
+    address = test_websocket.ws_address(ours, "/ws") if transport == "ws" else ours.addresses[0]
+    peer.dial(address, security)
+
+
+def cell(function, *words):
+    try:
+        function(*words)
+        return "ok"
+    except Exception as e:
+        return f"FAILED: {e}"
+
+
+def fill(shop, who, make):
+    """{(transport, security): (to them, from them)}"""
+    found = {}
+    for transport in ("tcp", "ws"):
+        for security in SECURITIES:
+            name = f"for-{who}-{transport}-{security}"
+            ours = test_websocket.speaking_ws(shop, name) if transport == "ws" else shop.node(name)
+            peer = make(transport, security)
+            found[transport, security] = cell(to_them, ours, peer), cell(from_them, ours, peer, transport, security)
+            peer.end()
+            ours.stop()
+    return found
+
+
+def judge(who, found):
+    print(f"  {'peer':12}{'transport':11}{'security':10}{'we dial':9}they dial")
+    for (transport, security), (out, back) in found.items():
+        print(f"  {who:12}{transport:11}{security:10}{out[:8]:9}{back[:8]}", flush=True)
+    failed = [f"{key} {text}" for key, cells in found.items() for text in cells if text != "ok"]
+    check(not failed, "; ".join(failed))
+
+
+def test_matrix_kubo(shop):
+    judge("kubo 0.42", fill(shop, "kubo", lambda transport, security: KuboPeer(shop, transport, security)))
+
+
+def test_matrix_js(shop):
+    folder = test_clients.built("build_js_client.sh", "libp2p-js")
+    judge("js-libp2p 3", fill(shop, "js", lambda transport, security: JsPeer(folder, transport, security)))
