@@ -10,7 +10,7 @@ MESON_FLAGS ?=
 RELEASE := $(BUILD)/release
 DEBUG := $(BUILD)/debug
 .DEFAULT_GOAL := help
-.PHONY: help deps build test test-interop test-netns test-integration test-chaos test-tsan sim fuzz coverage bench lint format clean install uninstall run hooks
+.PHONY: help deps build test test-interop test-netns test-integration test-chaos test-tsan sim fuzz coverage bench bench-link lint format clean install uninstall run hooks
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z][a-z-]*:.*## /{printf "  make %-18s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -75,6 +75,10 @@ coverage: deps ## line coverage; fails below 90% in the critical folders
 bench: build ## speed and memory, as ratios against Kubo (where it is built) and the machine's limits
 	@ninja -C $(RELEASE) -j$(JOBS) bench/http_constant
 	@bench/run.sh $(RELEASE)/src/distribute
+
+bench-link: build ## one connection's rate over loopback and over an emulated link, beside go-libp2p (skipped without rights)
+	@tools/deps.sh netns
+	@bench/link.sh $(RELEASE)/src/distribute $(RELEASE)/tests/netns
 
 lint: deps $(DEBUG)/build.ninja ## layers, formatting, sizes, clang-tidy
 	@tools/deps.sh lint

@@ -5,18 +5,22 @@ import subprocess
 
 import nodes
 import test_clients
-import test_websocket
 from nodes import check
 
 SECURITIES = ("noise", "tls")
+LISTEN = {"tcp": "/ip4/127.0.0.1/tcp/0", "ws": "/ip4/127.0.0.1/tcp/0/ws", "quic": "/ip4/127.0.0.1/udp/0/quic-v1"}
 NAMES = {"noise": "/noise", "tls": "/tls/1.0.0"}
+
+
+def address_of(node):
+    return f"{node.rpc('swarm/addrs/listen')['Strings'][0].split('/p2p/')[0]}/p2p/{node.peer_id}"
 
 
 class JsPeer:
     """js-libp2p in a process of its own (clients/libp2p-js)."""
 
     def __init__(self, folder, transport, security):
-        self.process = subprocess.Popen(["node", "peer.mjs", transport, security], cwd=folder, stdin=subprocess.PIPE,
+        self.process = subprocess.Popen(["node", "--experimental-websocket", "peer.mjs", transport, security], cwd=folder, stdin=subprocess.PIPE,
                                         stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
         started = self.answer()
         self.peer_id, self.address = started["id"], started["addrs"][0]
@@ -42,10 +46,10 @@ class JsPeer:
 class KuboPeer:
     def __init__(self, shop, transport, security):
         other = "TLS" if security == "noise" else "Noise"
-        listen = "/ip4/127.0.0.1/tcp/0/ws" if transport == "ws" else "/ip4/127.0.0.1/tcp/0"
-        self.kubo = shop.kubo(f"kubo-{transport}-{security}", {"Addresses.Swarm": [listen], f"Swarm.Transports.Security.{other}": False})
+        settings = {"Addresses.Swarm": [LISTEN[transport]], f"Swarm.Transports.Security.{other}": False}
+        self.kubo = shop.kubo(f"kubo-{transport}-{security}", settings)
         self.peer_id = self.kubo.peer_id
-        self.address = test_websocket.ws_address(self.kubo, "/ws") if transport == "ws" else self.kubo.addresses[0]
+        self.address = address_of(self.kubo)
 
     def dial(self, address, security):
         self.kubo.rpc("swarm/connect", address)
@@ -61,10 +65,9 @@ def to_them(ours, peer):
     check(ours.rpc("id", peer.peer_id)["AgentVersion"], "identify names their agent")
 
 
-def from_them(ours, peer, transport, security):
+def from_them(ours, peer, security):
     ours.rpc("swarm/disconnect", f"/p2p/{peer.peer_id}")
-    address = test_websocket.ws_address(ours, "/ws") if transport == "ws" else ours.addresses[0]
-    peer.dial(address, security)
+    peer.dial(address_of(ours), security)
 
 
 def cell(function, *words):
@@ -75,15 +78,16 @@ def cell(function, *words):
         return f"FAILED: {e}"
 
 
-def fill(shop, who, make):
+def fill(shop, who, make, transports):
     """{(transport, security): (to them, from them)}"""
     found = {}
-    for transport in ("tcp", "ws"):
-        for security in SECURITIES:
-            name = f"for-{who}-{transport}-{security}"
-            ours = test_websocket.speaking_ws(shop, name) if transport == "ws" else shop.node(name)
+    for transport in transports:
+        for security in SECURITIES if transport != "quic" else ("tls",):  # of QUIC it is a part
+            ours = shop.node(f"for-{who}-{transport}-{security}", start=False)
+            ours.listen = [LISTEN[transport]]
+            ours.start()
             peer = make(transport, security)
-            found[transport, security] = cell(to_them, ours, peer), cell(from_them, ours, peer, transport, security)
+            found[transport, security] = cell(to_them, ours, peer), cell(from_them, ours, peer, security)
             peer.end()
             ours.stop()
     return found
@@ -98,9 +102,9 @@ def judge(who, found):
 
 
 def test_matrix_kubo(shop):
-    judge("kubo 0.42", fill(shop, "kubo", lambda transport, security: KuboPeer(shop, transport, security)))
+    judge("kubo 0.42", fill(shop, "kubo", lambda transport, security: KuboPeer(shop, transport, security), ("tcp", "ws", "quic")))
 
 
 def test_matrix_js(shop):
     folder = test_clients.built("build_js_client.sh", "libp2p-js")
-    judge("js-libp2p 3", fill(shop, "js", lambda transport, security: JsPeer(folder, transport, security)))
+    judge("js-libp2p 3", fill(shop, "js", lambda transport, security: JsPeer(folder, transport, security), ("tcp", "ws")))

@@ -1,0 +1,135 @@
+#!/usr/bin/env python3
+"""One connection's rate: ours and go-libp2p's, over loopback and over an emulated link of 500 Mbit/s with 63 ms there and back, beside
+plain TCP. Runs in network namespaces of its own.
+
+link.py PROGRAM TOOLS-FOLDER [go_perf]; BENCH_MIB (512): over loopback; BENCH_LINK_MIB (128): over the link; BENCH_RUNS (3)
+"""
+import os
+import pathlib
+import socket
+import statistics
+import subprocess
+import sys
+import threading
+import time
+
+ROOT = pathlib.Path(__file__).resolve().parent.parent
+sys.path[:0] = [str(ROOT / "tests" / "netns"), str(ROOT / "tests" / "process")]
+import lab
+import nodes
+import run as netns_run
+
+MIB = 1 << 20
+LOOPBACK_MIB = int(os.environ.get("BENCH_MIB", "512"))
+LINK_MIB = int(os.environ.get("BENCH_LINK_MIB", "128"))
+RUNS = int(os.environ.get("BENCH_RUNS", "3"))
+LINK = {"delay_ms": 31.5, "mbit": 500, "queue_ms": 100}
+WAYS = {"tls": ("tcp/4001", "TCP + TLS"), "noise": ("tcp/4001", "TCP + Noise"), "quic": ("udp/4001/quic-v1", "QUIC")}
+
+
+def settings(how):
+    off = {"tls": "Noise", "noise": "TLS"}.get(how)
+    return {"Swarm__Perf": "all", **({f"Swarm__Transports__Security__{off}": False} if off else {})}
+
+
+def node_at(bench, machine, how, listen):
+    node = bench.shop.node(f"{machine.name}-{len(bench.shop.daemons)}", settings(how), start=False)
+    node.inside, node.listen = machine.inside, [listen]
+    return node.start()
+
+
+def measure_ours(bench, here, there, ip, how, mib):
+    """MiB/s up and down."""
+    address, _ = WAYS[how]
+    server = node_at(bench, there, how, f"/ip4/{ip}/{address}")
+    dialer = node_at(bench, here, how, f"/ip4/0.0.0.0/{address.replace('4001', '0')}")
+    rows = dialer.rpc_lines("perf", f"/ip4/{ip}/{address}/p2p/{server.peer_id}", upload=f"{mib}MiB", download=f"{mib}MiB", timeout=600)
+    server.stop(), dialer.stop()
+    return mib / rows[-1]["UploadSeconds"], mib / rows[-1]["DownloadSeconds"]
+
+
+def measure_go(go_perf, here, there, ip, how, mib):
+    with there.inside():
+        server = subprocess.Popen([go_perf, "serve", f"/ip4/{ip}/{WAYS[how][0]}", how], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
+    try:
+        address = server.stdout.readline().strip()
+        with here.inside():
+            said = subprocess.run([go_perf, "measure", address, str(mib), how], capture_output=True, text=True, timeout=600)
+        nodes.check(said.returncode == 0, said.stderr)
+        up, down = map(float, said.stdout.split())
+        return mib / up, mib / down
+    finally:
+        server.kill()
+        server.communicate()
+
+
+def measure_plain(here, there, ip, mib):
+    """Plain TCP, one way."""
+    with there.inside():
+        listener = socket.create_server((ip, 4002))
+    done = []
+
+    def take():
+        connection = listener.accept()[0]
+        area = bytearray(MIB)
+        while connection.recv_into(area):
+            pass
+        connection.sendall(b"!")
+        done.append(connection)
+
+    thread = threading.Thread(target=take)
+    thread.start()
+    with here.inside():
+        out = socket.create_connection((ip, 4002))
+    began, piece = time.monotonic(), bytes(MIB)
+    for _ in range(mib):
+        out.sendall(piece)
+    out.shutdown(socket.SHUT_WR)
+    out.recv(1)
+    seconds = time.monotonic() - began
+    thread.join()
+    for s in (out, listener, *done):
+        s.close()
+    return mib / seconds
+
+
+def report(title, who, figures):
+    up, down = (statistics.median(f[i] for f in figures) for i in (0, 1))
+    print(f"{title:34} {who:12} up {up * 8.388608:7.0f} Mbit/s   down {down * 8.388608:7.0f} Mbit/s", flush=True)
+
+
+def bench_path(bench, title, here, there, ip, mib, go_perf):
+    if here is not there:
+        plain = [measure_plain(here, there, ip, mib)] * 2
+        report(f"{title}, plain TCP", "the kernel", [plain])
+    for how, (_, name) in WAYS.items():
+        for who, measure in (("distribute", lambda: measure_ours(bench, here, there, ip, how, mib)),
+                             ("go-libp2p", lambda: measure_go(go_perf, here, there, ip, how, mib))):
+            if who == "go-libp2p" and not go_perf:
+                continue
+            try:
+                report(f"{title}, {name}", who, [measure() for _ in range(RUNS)])
+            except nodes.Failure as e:
+                print(f"{title}, {name}: {who}: {e}", flush=True)
+
+
+def main(program, tools, go_perf=None):
+    if netns_run.MARK not in os.environ:
+        words = netns_run.enclosure()
+        if words is None:
+            print("skipped: needs network namespaces")
+            return 0
+        os.environ[netns_run.MARK] = "1"
+        os.execvp(words[0], [*words, sys.executable, __file__, *sys.argv[1:]])
+    nodes.end_on_signals()
+    with nodes.Workshop(program) as shop, lab.Lab(shop, tools) as bench:
+        one = bench.machine("one")
+        bench_path(bench, "loopback", one, one, "127.0.0.1", LOOPBACK_MIB, go_perf)
+        a, b = bench.machine("a"), bench.machine("b")
+        bench.link(a, b, **LINK)
+        bench_path(bench, "500 Mbit/s, 63 ms", a, b, "10.9.0.2", LINK_MIB, go_perf)
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main(*sys.argv[1:]))
