@@ -11,9 +11,6 @@
 #define PACK_OPEN_FILES_MAX 32
 #define PACK_CHUNK_MAX_BYTES (8u << 20) /* of one turn at the pen */
 #define PACK_CHUNK_MAX_BLOCKS 512
-/* Keys are random: each may change a page of the index of its own, which the commit holds in memory, 4 KiB.
- */
-#define PACK_EPOCH_MAX_BLOCKS (2u << 10)
 #define PACK_OVERLAY_MAX_BLOCKS (256u << 10)
 #define PACK_PATH_MAX 4096
 

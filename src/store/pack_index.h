@@ -77,6 +77,7 @@ typedef struct pack_index_ops {
 } pack_index_ops_t;
 struct pack_index {
     const pack_index_ops_t *ops;
+    size_t commit_max_blocks; /* how many one commit may change in bounded memory; changes with the index */
 };
 /* ERR_NOT_FOUND (without text), ERR_IO. Does not suspend with LMDB: a look-up in its map takes about a
  * microsecond, a hop to a worker fifteen. */

@@ -178,6 +178,7 @@ err_t pack_index_kv_open(task_t *t, kv_t *kv, pack_index_t **ret_index)
 {
     pack_index_kv_t *x = xcalloc(1, sizeof *x);
     x->base.ops = &kv_index_ops;
+    x->base.commit_max_blocks = 16 << 10;
     x->kv = kv;
     *ret_index = &x->base;
     return OK;

@@ -23,6 +23,10 @@
 /* With less room than this the disk is full: a commit writes its pages in pieces of several. */
 #define FULL_BYTES ((uint64_t)1 << 18)
 
+/* A commit holds the pages that it changes, 4 KiB each. Keys are random: in a large index each changes one of
+ * its own, in a small one they are never more than it has. */
+enum { CHANGED_PAGES = 2560, SMALL_INDEX_BLOCKS = 16 << 10 };
+
 typedef struct pack_index_lmdb {
     pack_index_t base;
     char *folder;
@@ -214,6 +218,7 @@ typedef struct commit_job {
     pack_index_lmdb_t *x;
     MDB_txn *txn;
     pack_commit_t *commit;
+    size_t max_blocks; /* of the next */
     err_t result;
 } commit_job_t;
 
@@ -284,6 +289,13 @@ static err_t view_row_remove(void *arg, uint32_t segment)
     return del(job, job->x->segments, bytes_of(key, sizeof key));
 }
 
+static size_t commit_max_blocks(const pack_index_lmdb_t *x, MDB_txn *txn)
+{
+    MDB_stat stat;
+    bool is_small = !mdb_stat(txn, x->blocks, &stat) && stat.ms_leaf_pages < CHANGED_PAGES;
+    return is_small ? SMALL_INDEX_BLOCKS : CHANGED_PAGES;
+}
+
 static void commit_run(void *arg)
 {
     commit_job_t *job = arg;
@@ -298,6 +310,7 @@ static void commit_run(void *arg)
         mdb_txn_abort(job->txn);
         return;
     }
+    job->max_blocks = commit_max_blocks(job->x, job->txn);
     rc = mdb_txn_commit(job->txn);
     if (rc)
         job->result = mdb_fail(cause_of(job->x, rc), "commit");
@@ -321,8 +334,9 @@ static err_t commit(task_t *t, pack_index_t *base, pack_commit_t *c)
     pack_index_lmdb_t *x = self(base);
     if (x->is_broken)
         TRY(reopen(t, x));
-    commit_job_t job = {.x = x, .commit = c};
+    commit_job_t job = {.x = x, .commit = c, .max_blocks = base->commit_max_blocks};
     work(t, commit_run, &job);
+    base->commit_max_blocks = job.max_blocks;
     /* LMDB refuses all work after some failed commits until it is opened anew; always doing so is safe. */
     if (job.result && job.result != ERR_CORRUPT) {
         error_slot_t saved = *error_slot();
@@ -455,6 +469,7 @@ err_t pack_index_lmdb_open(task_t *t, const char *folder, pack_index_t **ret_ind
 {
     pack_index_lmdb_t *x = xcalloc(1, sizeof *x);
     x->base.ops = &lmdb_ops;
+    x->base.commit_max_blocks = CHANGED_PAGES;
     x->folder = xstrdup(folder);
     event_init(&x->listed);
     open_job_t job = {.x = x};

@@ -1,7 +1,7 @@
 #include "store/pack_record.h"
+#include "base/checksum.h"
 #include "base/map.h"
 #include "base/reader.h"
-#include "base/checksum.h"
 
 #define SEGMENT_MAGIC "DSTRPACK"
 #define SEGMENT_VERSION 1

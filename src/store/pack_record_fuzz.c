@@ -1,8 +1,8 @@
 /* Segments: headers and records from any bytes. What decodes encodes to the same bytes; searching ends, moves
  * on and finds only what decodes; records written here and then damaged are found as they were or not at
  * all. The input: a segment, or (first byte odd) lengths of records and places to damage. */
-#include "base/map.h"
 #include "base/checksum.h"
+#include "base/map.h"
 #include "store/pack_record.h"
 #include <stdlib.h>
 

@@ -59,7 +59,7 @@ static pack_epoch_t *open_epoch(pack_store_t *s)
 
 static bool is_full(const pack_store_t *s, const pack_epoch_t *e)
 {
-    return e && (e->bytes >= s->options.commit_bytes || e->n >= PACK_EPOCH_MAX_BLOCKS);
+    return e && (e->bytes >= s->options.commit_bytes || e->n >= s->index->commit_max_blocks);
 }
 
 static void epoch_touch(pack_epoch_t *e, pack_segment_t *segment)
