@@ -54,6 +54,32 @@ def test_add_of_many_files(shop):
     check(not list(node.repo.glob("entries-*")), "a temporary file stayed")
 
 
+def test_add_of_many_folders(shop):
+    """More folders than the node holds in memory, sent in any order: the CID is Kubo's, each folder is named once and the
+    one above them last. With a file in the place of a folder that has left memory there is none."""
+    count = 17000
+    node = shop.node("folders")
+
+    def part(name, kind, content=""):
+        return (f'--b\r\nContent-Disposition: form-data; name="file"; filename="{name}"\r\nContent-Type: application/{kind}'
+                f"\r\n\r\n{content}\r\n")
+
+    def add(parts):
+        return node.rpc_raw("add", options={"only-hash": "true"}, body=("".join(parts) + "--b--\r\n").encode(),
+                            content_type="multipart/form-data; boundary=b")
+    files = [part(f"folder%2F{i}%2Ffile", "octet-stream", i) for i in range(count)]
+    files[1::2] = reversed(files[1::2])
+    response, data = add(files + [part(f"folder%2F{i}", "x-directory") for i in range(0, count, 2)])
+    check(response.status == 200, f"{response.status}: {data[:200]!r}")
+    lines = [json.loads(line) for line in data.splitlines()]
+    folders = [line["Name"] for line in lines if not line["Name"].endswith("file")]
+    check(sorted(folders[:-1]) == sorted(f"folder/{i}" for i in range(count)) and folders[-1] == "folder", f"{len(folders)} folders")
+    check(lines[-1]["Hash"] == "Qma45iK7DkCP1VpkC18cZLroPbVvCmLYGkuppsgDSqPzhN", lines[-1])
+    response, data = add([*files, part("folder%2F1", "octet-stream", "in the way")])
+    check(b'"Name":"folder"' not in data, f"{response.status}: {data[-200:]!r}")
+    check(not list(node.repo.glob("entries-*")), "a temporary file stayed")
+
+
 def test_add_leaves_out(shop):
     node = shop.node("ignore", start=False)
     folder = shop.path("tree")
