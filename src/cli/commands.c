@@ -94,7 +94,7 @@ static const cli_spec_t node_specs[] = {
     {"enable-pubsub-experiment", 0, false, "", "pubsub, in the place of the setting Pubsub.Enabled"},
     {"enable-namesys-pubsub", 0, false, "", "names over pubsub, in the place of Ipns.UsePubsub"},
     {"enable-mplex-experiment", 0, false, "", "accepted for Kubo's sake"},
-    {"init-config", 0, true, "", "refused: see 'config replace'"},
+    {"init-config", 0, true, "", "a file with the settings for that"},
     {"mount", 0, false, "", "refused: mounting is not part of this build"},
     {"mount-ipfs", 0, true, "", "folder for --mount"},
     {"mount-ipns", 0, true, "", "folder for --mount"},
@@ -314,8 +314,8 @@ static const cli_spec_t dry_run_specs[] = {{"dry-run", 0, false, NULL, "change n
 
 /* name, usage, help, kind, rpc, min, max, daemon, options, run, print, alias, stdin */
 const cli_command_t cli_base_commands[] = {
-    {"init", "", "make a repository and an identity", CLI_INIT, NULL, 0, 0, false, init_specs, NULL, NULL,
-     false},
+    {"init", "[FILE]", "make a repository and an identity, with the settings of a file", CLI_INIT, NULL, 0, 1,
+     false, init_specs, NULL, NULL, false},
     {"node", "", "run the node until SIGINT or SIGTERM", CLI_NODE, NULL, 0, 0, false, node_specs, NULL, NULL,
      false},
     {"daemon", "", "the same, as Kubo calls it", CLI_NODE, NULL, 0, 0, false, node_specs, NULL, NULL, true},

@@ -25,7 +25,8 @@ static err_t disk_error(const extract_t *x, const char *what, const char *name)
     const char *where = x->depth ? "/" : "";
     return fail(e, "cannot %s %.200s%s%.200s%s%.200s: %s", what, cli_escape(x->out), where,
                 x->depth ? cli_escape(x->path) : "", x->depth && *x->path ? "/" : "", cli_escape(name),
-                e == ERR_DENIED && code != EACCES ? "it leads through a symbolic link" : strerror(code));
+                e == ERR_DENIED && code != EACCES ? "a file or a symbolic link is in the way"
+                                                  : strerror(code));
 }
 
 /* ── modes and times ─────────────────────────────────────────────────────────────────────────── */

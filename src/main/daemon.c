@@ -19,7 +19,9 @@ err_t run_init(task_t *t, const cli_t *c)
     const char *algorithm = cli_option(c, "algorithm", 0);
     if (algorithm && strcmp(algorithm, "ed25519"))
         return fail(ERR_UNSUPPORTED, "identities are Ed25519 keys: \"%s\" is not made here", algorithm);
-    TRY(node_init_repo(t, path, cli_option(c, "profile", 0), id));
+    const char *profiles = cli_option(c, "profile", 0);
+    TRY(c->n_args ? node_init_repo_from(t, path, profiles, c->args[0], id)
+                  : node_init_repo(t, path, profiles, id));
     printf("generating ED25519 keypair...done\npeer identity: %s\ninitializing %s node at %s\n", id,
            c->is_kubo ? "IPFS" : "Distribute", path);
     return OK;
@@ -269,8 +271,6 @@ static err_t check_node_options(const cli_t *c)
     if (cli_flag(c, "disable-transport-encryption", false))
         return fail(ERR_UNSUPPORTED,
                     "connections are always encrypted: leave --disable-transport-encryption out");
-    if (cli_option(c, "init-config", 0))
-        return fail(ERR_UNSUPPORTED, "--init-config is not known here: run init, then 'config replace FILE'");
     return OK;
 }
 
@@ -321,7 +321,9 @@ err_t run_node(task_t *t, const cli_t *c)
     err_t e = node_check_repo(t, path);
     if (e == ERR_NOT_FOUND) {
         log_info("making a repository", LOG_STR("path", path));
-        e = node_init_repo(t, path, cli_option(c, "init-profile", 0), NULL);
+        const char *profiles = cli_option(c, "init-profile", 0), *file = cli_option(c, "init-config", 0);
+        e = file ? node_init_repo_from(t, path, profiles, file, NULL)
+                 : node_init_repo(t, path, profiles, NULL);
     }
     TRY(e);
     node_options_t o = {.repo_path = path};

@@ -14,17 +14,44 @@ err_t node_check_repo(task_t *t, const char *path)
     return repo_check(t, path);
 }
 
-err_t node_init_repo(task_t *t, const char *path, const char *profiles, char *ret_id)
+static err_t init_with_key(task_t *t, const char *path, const char *profiles, const private_key_t *key,
+                           bytes_t config_text, char *ret_id)
 {
-    AUTO_PTR(private_key_t) key = NULL;
     peer_id_t id;
     char text[PEER_ID_TEXT_MAX];
-    TRY(private_key_generate(KEY_ED25519, NULL, 0, &key));
     TRY(peer_id_of(private_key_public(key), &id));
-    TRY(repo_init(t, path, profiles, key));
+    TRY(repo_init_from(t, path, profiles, key, config_text));
     if (ret_id)
         snprintf(ret_id, 128, "%s", peer_id_print(&id, text));
     return OK;
+}
+
+err_t node_init_repo(task_t *t, const char *path, const char *profiles, char *ret_id)
+{
+    AUTO_PTR(private_key_t) key = NULL;
+    TRY(private_key_generate(KEY_ED25519, NULL, 0, &key));
+    return init_with_key(t, path, profiles, key, BYTES_NONE, ret_id);
+}
+
+static err_t key_of_config(bytes_t text, private_key_t **ret)
+{
+    AUTO_PTR(config_t) c = NULL;
+    TRY(config_parse(text, &c));
+    return config_has(c, "Identity.PrivKey") ? config_identity(c, ret)
+                                             : private_key_generate(KEY_ED25519, NULL, 0, ret);
+}
+
+err_t node_init_repo_from(task_t *t, const char *path, const char *profiles, const char *file, char *ret_id)
+{
+    AUTO_PTR(private_key_t) key = NULL;
+    AUTO(buf_t) text = {0};
+    buf_init(&text, CONFIG_MAX_BYTES);
+    TRY(fs_read_file(t, file, CONFIG_MAX_BYTES, &text));
+    err_t e = key_of_config(buf_bytes(&text), &key);
+    if (!e)
+        e = init_with_key(t, path, profiles, key, buf_bytes(&text), ret_id);
+    secret_wipe(text.data, text.len);
+    return e == ERR_CORRUPT || e == ERR_INVALID ? fail_also(e, "%s", file) : e;
 }
 
 err_t node_init_repo_for_kubo(task_t *t, const char *path, const char *kubo_path)

@@ -12,6 +12,10 @@ MUST_CHECK err_t node_check_repo(task_t *t, const char *path);
 /* Makes a repository with a fresh Ed25519 identity; profiles may be NULL. ret_id: its peer ID, NULL or 128
  * bytes. ERR_EXISTS. */
 MUST_CHECK err_t node_init_repo(task_t *t, const char *path, const char *profiles, char *ret_id);
+/* The same with the settings of a file, and its identity when it has one. ERR_CORRUPT, ERR_INVALID: the file.
+ */
+MUST_CHECK err_t node_init_repo_from(task_t *t, const char *path, const char *profiles, const char *file,
+                                     char *ret_id);
 /* Makes one for the import of Kubo's repository at kubo_path, with its identity. ERR_EXISTS; the errors of
  * kubo_source_open. */
 MUST_CHECK err_t node_init_repo_for_kubo(task_t *t, const char *path, const char *kubo_path);

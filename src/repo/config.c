@@ -101,6 +101,22 @@ err_t config_new(const private_key_t *identity, const char *profiles, config_t *
     return OK;
 }
 
+err_t config_new_from(bytes_t text, const private_key_t *identity, const char *profiles, config_t **ret)
+{
+    AUTO_PTR(config_t) c = NULL;
+    AUTO_PTR(private_key_t) own = NULL;
+    TRY(config_parse(text, &c));
+    if (config_has(c, "Identity.PrivKey"))
+        TRY(config_identity(c, &own)); /* as it is */
+    else
+        TRY(config_set_identity(c, identity));
+    TRY(apply_profiles(c, profiles));
+    TRY(config_check(c, ""));
+    *ret = c;
+    c = NULL;
+    return OK;
+}
+
 static int append_text(const char *data, size_t len, void *arg)
 {
     return buf_append(arg, bytes_of(data, len)) ? -1 : 0;

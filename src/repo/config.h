@@ -20,6 +20,10 @@ struct json_t;
  * default, flatfs, pack, test, server, lowpower, local-discovery, randomports, unixfs-v0-2015,
  * unixfs-v1-2025 (and Kubo's names for it). ERR_USAGE names an unknown one. */
 MUST_CHECK err_t config_new(const private_key_t *identity, const char *profiles, config_t **ret);
+/* The same from a text in the place of the defaults: ERR_CORRUPT as config_parse, ERR_INVALID as
+ * config_check. Its own identity counts when it has one; else `identity`, which may be NULL then. */
+MUST_CHECK err_t config_new_from(bytes_t text, const private_key_t *identity, const char *profiles,
+                                 config_t **ret);
 /* ERR_CORRUPT with the line of the mistake: not one JSON object. */
 MUST_CHECK err_t config_parse(bytes_t text, config_t **ret);
 void config_free(config_t *c);

@@ -29,6 +29,9 @@ MUST_CHECK err_t repo_check(task_t *t, const char *path);
 /* Makes one: ERR_EXISTS when it is there already. A crash leaves either a repository or a folder in which
  * init can run again. identity NULL: a fresh Ed25519 key. profiles: see config_new. */
 MUST_CHECK err_t repo_init(task_t *t, const char *path, const char *profiles, const private_key_t *identity);
+/* The same with the settings of a text, see config_new_from. */
+MUST_CHECK err_t repo_init_from(task_t *t, const char *path, const char *profiles,
+                                const private_key_t *identity, bytes_t config_text);
 /* ERR_NOT_FOUND "… run `init`", ERR_IN_USE (another process has it), and the errors of repo_check. */
 MUST_CHECK err_t repo_open(task_t *t, const char *path, repo_t **ret_repo);
 void repo_close(task_t *t, repo_t *r); /* NULL is fine; stops a gc run */

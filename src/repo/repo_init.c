@@ -168,6 +168,12 @@ static err_t sync_parent(task_t *t, const char *path)
 
 err_t repo_init(task_t *t, const char *path, const char *profiles, const private_key_t *identity)
 {
+    return repo_init_from(t, path, profiles, identity, BYTES_NONE);
+}
+
+err_t repo_init_from(task_t *t, const char *path, const char *profiles, const private_key_t *identity,
+                     bytes_t config_text)
+{
     AUTO_PTR(private_key_t) fresh = NULL;
     AUTO_PTR(config_t) config = NULL;
     AUTO_PTR(file_t) lock = NULL;
@@ -180,7 +186,8 @@ err_t repo_init(task_t *t, const char *path, const char *profiles, const private
         TRY(private_key_generate(KEY_ED25519, NULL, 0, &fresh));
         identity = fresh;
     }
-    TRY(config_new(identity, profiles, &config));
+    TRY(config_text.len ? config_new_from(config_text, identity, profiles, &config)
+                        : config_new(identity, profiles, &config));
     TRY(fs_mkdirs(t, path, 0700));
     TRY(repo_lock(t, path, &lock));
     if (!repo_check(t, path)) /* another process was faster */

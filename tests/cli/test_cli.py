@@ -490,7 +490,7 @@ def test_an_offline_node_stays_away_from_the_network(shop):
 
 def test_options_of_kubos_daemon_that_cannot_be_kept(shop):
     node = shop.node("wishes", start=False)
-    for option, saying in (("--mount", "mounting"), ("--disable-transport-encryption", "encrypted"), ("--init-config=x", "config replace"),
+    for option, saying in (("--mount", "mounting"), ("--disable-transport-encryption", "encrypted"), 
                            ("--agent-version-suffix=a b", "suffix"), ("--routing=pigeons", "unrecognized routing option")):
         fails(node, "daemon", "--listen=127.0.0.1:0", option, code=None, saying=saying)
 
@@ -512,3 +512,41 @@ def test_addresses_in_lists(shop):
     node.stop()
     node.start("--offline")
     check(not node.gateway_port and not (node.repo / "gateway").exists(), "no gateway was asked for")
+
+
+def test_init_with_the_settings_of_a_file(shop):
+    """With its identity when it has one, as a copy of a config moves a node; what cannot be used makes no repository."""
+    first = shop.node("first", start=False)
+    first.configure(**{"Addresses.Gateway": "/ip4/127.0.0.1/tcp/0", "Mine.key": [1, {"a": None}]})
+    bare = shop.path("bare.json")
+    bare.write_text('{"Addresses": {"API": "/ip4/127.0.0.1/tcp/0", "Gateway": [], "Swarm": []}, "Bootstrap": []}')
+
+    def env(name):
+        return {**os.environ, "DISTRIBUTE_PATH": str(shop.path(name))}
+
+    def run(name, *words):
+        return subprocess.run([shop.program, *map(str, words)], env=env(name), capture_output=True, timeout=60)
+
+    moved = run("moved", "init", first.repo / "config")
+    check(moved.returncode == 0 and first.text("id", "-f=<id>").encode() in moved.stdout, f"{moved}")
+    check(json.loads(run("moved", "config", "Mine.key").stdout) == [1, {"a": None}], "a setting of the file")
+    check((shop.path("moved") / "config").stat().st_mode & 0o777 == 0o600, "the mode of the config")
+    fresh = run("fresh", "init", "--profile=server", bare)
+    check(fresh.returncode == 0 and b"12D3Koo" in fresh.stdout, f"{fresh}")
+    check(json.loads(run("fresh", "config", "Addresses.NoAnnounce").stdout), "the profile is applied to the settings")
+    for text in ("no JSON", "[]", '{"Identity": {"PrivKey": "x"}}', '{"Datastore": {"StorageMax": "much"}}'):
+        wrong = shop.path("wrong.json")
+        wrong.write_text(text)
+        result = run("none", "init", wrong)
+        check(result.returncode == 1 and b"wrong.json" in result.stderr, f"{text}: {result}")
+        check(not (shop.path("none") / "version").exists(), f"{text} made a repository")
+    daemon = subprocess.Popen([shop.program, "daemon", f"--init-config={bare}", "--offline", "--metrics-port=0"], env=env("later"),
+                              stdout=subprocess.PIPE, stderr=subprocess.DEVNULL)
+    try:
+        lines = []
+        while not lines or (lines[-1] and lines[-1] != b"Daemon is ready\n"):
+            lines.append(daemon.stdout.readline())
+        check(lines[-1] and not any(line.startswith(b"Gateway") for line in lines), f"{lines}")
+    finally:
+        daemon.terminate()
+        daemon.wait(20)

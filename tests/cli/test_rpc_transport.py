@@ -120,7 +120,7 @@ def test_methods_and_paths(shop):
     for path in ("/api/v0/nothing", "/api/v0/", "/api/v1/id", "/", "/ipfs/bafkqaaa"):
         response, data = ask(node, "POST", path)
         check(response.status == 404 and data == b"404 page not found\n", f"{path}: {response.status} {data!r}")
-    response, _ = ask(node, "GET", "/webui")
+    response, _ = ask(node, "GET", "/webui/")
     check(response.status == 302 and response.getheader("Location").startswith("/ipfs/bafybei"), f"{response.getheaders()}")
     check(ask(node, "GET", "/version")[1].startswith(b"Commit: \nClient Version: distribute/"), "version")
     check(b"distribute_blocks_total" in ask(node, "GET", "/debug/metrics/prometheus")[1], "metrics")
