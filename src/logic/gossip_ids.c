@@ -22,8 +22,9 @@ void seen_free(gossip_t *g, seen_t *s)
 /* When there are too many, the oldest is forgotten early. */
 seen_t *seen_add(gossip_t *g, bytes_t id, uint64_t now_ms)
 {
-    if (map_count(&g->seen) >= g->config.max_seen)
-        seen_free(g, LIST_FIRST(&g->seen_order, seen_t, node));
+    seen_t *oldest = LIST_FIRST(&g->seen_order, seen_t, node);
+    if (oldest && map_count(&g->seen) >= g->config.max_seen)
+        seen_free(g, oldest);
     seen_t *s = xcalloc(1, sizeof *s + id.len);
     s->id_len = (uint8_t)id.len;
     memcpy(s->id, id.data, id.len);
@@ -52,6 +53,7 @@ void seen_expire(gossip_t *g, uint64_t now_ms)
 /* ── held messages ───────────────────────────────────────────────────────────────────────────── */
 static void cache_drop(gossip_t *g, cached_t *c)
 {
+    assert(c);
     gossip_message_t *m = c->message;
     map_remove(&g->cache, bytes_of(m->id, m->id_len));
     list_remove(&c->node);
@@ -208,6 +210,7 @@ void gossip_rpc_end(gossip_t *g, gossip_peer_t *p, uint64_t now_ms)
     bytes_t id = BYTES_NONE;
     for (uint64_t skip = prng_below(&g->prng, n) + 1; skip; skip--)
         gossip_next_id(buf_bytes(&p->wanted.packed), &i, &id);
+    assert(id.len);
     promise_make(g, p, id, now_ms);
     id_list_clear(&p->wanted);
 }

@@ -198,6 +198,7 @@ static err_t serve_fetch(task_t *t, stream_t *s, conn_t *from, const char *proto
 /* ── following ───────────────────────────────────────────────────────────────────────────────── */
 static void unfollow(followed_t *f)
 {
+    assert(f);
     naming_t *n = f->naming;
     pubsub_unsubscribe(f->subscription);
     (void)!pubsub_set_validator(n->pubsub, bytes_of(f->topic, f->topic_len), NULL, NULL);
