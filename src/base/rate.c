@@ -2,11 +2,10 @@
 
 enum { BURST_MS = 100 };
 
-/* In thousandths of a byte; at least one byte, so that the slowest rate moves something. */
+/* In thousandths of a byte; with a byte more, so that what is left of one is not lost at slow rates. */
 static uint64_t burst(const rate_t *r)
 {
-    uint64_t most = r->per_second * BURST_MS;
-    return most < 1000 ? 1000 : most;
+    return r->per_second * BURST_MS + 1000;
 }
 
 void rate_init(rate_t *r, uint64_t per_second, uint64_t now_ms)

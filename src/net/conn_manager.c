@@ -28,6 +28,7 @@ err_t peer_get(host_t *h, const peer_id_t *id, peer_t **ret)
         char text[PEER_ID_TEXT_MAX];
         snprintf(p->limit_name, sizeof p->limit_name, "memory of peer %s (limits.max_bytes_per_peer)",
                  peer_id_print(id, text));
+        throttle_peer(p);
         limit_init(&p->limit, p->limit_name, &h->limit, h->config.limits.max_bytes_per_peer);
     }
     *ret = p;

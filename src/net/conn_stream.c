@@ -7,7 +7,7 @@
 #include "wire/identify.h"
 #include <stdlib.h>
 
-enum { NEGOTIATION_TIMEOUT_MS = 15000, DIRECT_WAIT_MS = 10000 };
+enum { NEGOTIATION_TIMEOUT_MS = 15000, DIRECT_WAIT_MS = 10000, CUT_PIECES_MAX = 16 };
 
 static conn_stream_t *of(stream_t *s)
 {
@@ -23,11 +23,27 @@ static void pump_if_needed(conn_stream_t *s)
 
 static err_t mux_read(conn_stream_t *s, uint8_t *out, size_t cap, size_t *ret_n)
 {
-    err_t e = s->conn->mux->read(s->conn, s->mux, out, cap, ret_n);
-    if (!e)
+    size_t room = throttle_room(s, THROTTLE_IN);
+    if (!room)
+        return ERR_AGAIN;
+    err_t e = s->conn->mux->read(s->conn, s->mux, out, cap < room ? cap : room, ret_n);
+    if (!e) {
         traffic_count(s, *ret_n, 0);
+        throttle_took(s, THROTTLE_IN, *ret_n);
+    }
     pump_if_needed(s);
     return e;
+}
+
+/* The first `room` bytes of the pieces, as far as they fit into out; how many pieces. */
+static size_t cut_pieces(const bytes_t *pieces, size_t n, size_t room, bytes_t out[CUT_PIECES_MAX])
+{
+    size_t count = 0;
+    for (; count < n && count < CUT_PIECES_MAX && room; count++) {
+        out[count] = bytes_slice(pieces[count], 0, room);
+        room -= out[count].len;
+    }
+    return count;
 }
 
 /* Takes the peer's answer to an optimistic proposal. ERR_AGAIN until it is there. */
@@ -63,9 +79,17 @@ static err_t stream_write_op(stream_t *base, const bytes_t *pieces, size_t n, si
     conn_stream_t *s = of(base);
     if (!s->mux)
         return fail(ERR_CLOSED, "the stream is closed");
-    err_t e = s->conn->mux->write(s->mux, pieces, n, ret_n);
-    if (!e)
+    size_t room = throttle_room(s, THROTTLE_OUT);
+    if (!room)
+        return ERR_AGAIN;
+    bytes_t cut[CUT_PIECES_MAX];
+    if (room < SIZE_MAX)
+        n = cut_pieces(pieces, n, room, cut);
+    err_t e = s->conn->mux->write(s->mux, room < SIZE_MAX ? cut : pieces, n, ret_n);
+    if (!e) {
         traffic_count(s, 0, *ret_n);
+        throttle_took(s, THROTTLE_OUT, *ret_n);
+    }
     pump_if_needed(s);
     return e;
 }
@@ -100,6 +124,7 @@ static void release_mux(conn_stream_t *s)
     s->conn->used_ms = sched_now_ms(s->conn->host->sched);
     s->conn->n_streams--;
     list_remove(&s->node);
+    list_remove(&s->throttled);
     pump_if_needed(s);
 }
 

@@ -134,6 +134,7 @@ void host_close(task_t *t, host_t *h)
     tls13_identity_free(h->tls_identity);
     tls_server_free(h->web_tls);
     free_swarm_key(h);
+    throttle_free(h);
     free(h->traffic);
     limit_deinit(&h->limit);
     free(h);

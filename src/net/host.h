@@ -133,6 +133,16 @@ void conn_release(conn_t *c);
 void conn_close(conn_t *c);     /* says go-away, resets its streams */
 limit_t *conn_limit(conn_t *c); /* the peer's budget */
 
+/* ── bandwidth ───────────────────────────────────────────────────────────────────────────────── */
+/* Bytes per second of what streams carry, without framing; 0: no limit. A peer that is read from slowly is
+ * held back by its window, one that is written to slowly holds back who writes. Each takes effect at once. */
+typedef struct host_rates {
+    uint64_t in, out;
+} host_rates_t;
+void host_limit_bandwidth(host_t *h, const host_rates_t *all, const host_rates_t *each_peer);
+MUST_CHECK err_t host_limit_protocol(host_t *h, const char *protocol,
+                                     const host_rates_t *rates); /* ERR_LIMIT */
+
 /* Trimming leaves alone what is protected, and cuts the lowest scores first. Tags are names like "dht". */
 void host_protect(host_t *h, const peer_id_t *peer, const char *tag);
 void host_unprotect(host_t *h, const peer_id_t *peer, const char *tag);

@@ -15,6 +15,7 @@
 #define NET_HOST_INTERNAL_H
 #include "base/map.h"
 #include "base/prng.h"
+#include "base/rate.h"
 #include "net/host.h"
 #include "net/mux.h"
 #include "net/transport.h"
@@ -64,6 +65,7 @@ typedef struct peer {
     dial_t *dials[2];          /* under way; NULL. [1]: one that may not go through a relay */
     tag_t *tags;
     size_t n_tags;
+    rate_t rates[2]; /* of throttle_way_t; in use when the host has a throttle */
 } peer_t;
 
 struct conn {
@@ -106,7 +108,17 @@ typedef struct conn_stream {
     bool is_inbound, is_served; /* served: a handler runs, it frees the struct in the end */
     bool is_kept;               /* beyond its handler */
     struct traffic *traffic;    /* of its protocol; NULL: nothing was counted yet */
+    list_t throttled;           /* waits for bandwidth */
+    bool has_moved;             /* some bytes, since it last waited for that */
 } conn_stream_t;
+
+/* throttle.c: bandwidth limits. */
+typedef enum { THROTTLE_IN, THROTTLE_OUT } throttle_way_t;
+/* How many bytes the stream may move now; 0: it has to wait, and is told when it may try again. */
+size_t throttle_room(conn_stream_t *s, throttle_way_t way);
+void throttle_took(conn_stream_t *s, throttle_way_t way, size_t n);
+void throttle_peer(peer_t *p); /* a new one */
+void throttle_free(host_t *h);
 
 /* traffic.c: bytes of each protocol's streams. The names are those that this host speaks, so they are few. */
 enum { TRAFFIC_MAX = 128 };
@@ -192,7 +204,8 @@ struct host {
     uint8_t *swarm_key;             /* of a private network; NULL: the public one */
     struct traffic *traffic;        /* n_traffic of TRAFFIC_MAX; made when first used */
     size_t n_traffic;
-    int perf_for; /* perf_for_t */
+    int perf_for;              /* perf_for_t */
+    struct throttle *throttle; /* NULL: no limits */
 };
 
 /* host.c */

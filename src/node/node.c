@@ -346,6 +346,7 @@ err_t node_go_online(task_t *t, node_t *n, const node_options_t *o)
     TRY(start_bitswap(t, n));
     TRY(start_replica(t, n));
     TRY(settings_perf(repo_config(n->repo), n->host));
+    TRY(settings_bandwidth(repo_config(n->repo), n->host));
     TRY(start_pubsub(t, n, o));
     settings_peers(repo_config(n->repo), o, n->host);
     if (config_bool(repo_config(n->repo), "Discovery.MDNS.Enabled", true))

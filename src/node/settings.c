@@ -62,6 +62,43 @@ err_t settings_security(const config_t *config, host_config_t *ret)
     return OK;
 }
 
+/* ── bandwidth ───────────────────────────────────────────────────────────────────────────────── */
+static err_t read_rate(json_t *limits, const char *protocol, const char *way, uint64_t *ret)
+{
+    json_t *value = json_object_get(limits, way);
+    if (json_is_integer(value) && json_integer_value(value) >= 0)
+        *ret = (uint64_t)json_integer_value(value);
+    else if (value && (!json_is_string(value) || parse_size(json_string_value(value), ret)))
+        return fail(ERR_USAGE, "config Swarm.Bandwidth.Protocols: %s of %.80s is no size, like \"1MiB\"", way,
+                    protocol);
+    return OK;
+}
+
+static err_t limit_protocols(json_t *protocols, host_t *h)
+{
+    const char *protocol;
+    json_t *limits;
+    json_object_foreach(protocols, protocol, limits)
+    {
+        host_rates_t rates = {0, 0};
+        TRY(read_rate(limits, protocol, "In", &rates.in));
+        TRY(read_rate(limits, protocol, "Out", &rates.out));
+        TRY(host_limit_protocol(h, protocol, &rates));
+    }
+    return OK;
+}
+
+err_t settings_bandwidth(const config_t *config, host_t *h)
+{
+    host_rates_t all = {config_size(config, "Swarm.Bandwidth.In", 0),
+                        config_size(config, "Swarm.Bandwidth.Out", 0)};
+    host_rates_t each_peer = {config_size(config, "Swarm.Bandwidth.PeerIn", 0),
+                              config_size(config, "Swarm.Bandwidth.PeerOut", 0)};
+    if (all.in || all.out || each_peer.in || each_peer.out)
+        host_limit_bandwidth(h, &all, &each_peer);
+    return limit_protocols(config_json(config, "Swarm.Bandwidth.Protocols"), h);
+}
+
 /* ── addresses ───────────────────────────────────────────────────────────────────────────────── */
 typedef struct announced {
     multiaddr_t addrs[MAX_ANNOUNCED];

@@ -23,6 +23,8 @@ MUST_CHECK err_t settings_resolvers(const config_t *config, doh_t *ret);
 MUST_CHECK err_t settings_naming(const config_t *config, naming_config_t *ret);
 /* Swarm.Perf: "near" (the default), "all" or "none". ERR_USAGE. */
 MUST_CHECK err_t settings_perf(const config_t *config, host_t *h);
+/* Swarm.Bandwidth. ERR_USAGE: a protocol whose limits cannot be read, or too many protocols. */
+MUST_CHECK err_t settings_bandwidth(const config_t *config, host_t *h);
 /* Starts to keep up connections with the bootstrap peers (of o, else of Bootstrap) and with Peering.Peers. */
 void settings_peers(const config_t *config, const node_options_t *o, host_t *h);
 #endif
