@@ -106,11 +106,10 @@ size_t host_addrs(const host_t *h, multiaddr_t *out, size_t cap)
 {
     if (h->n_announce && h->announce_replaces)
         return addrs_direct(h, out, cap);
-    size_t n_relayed = 0;
-    bool is_relayed = nat_put_addrs(h, out, cap, &n_relayed);
-    size_t n = n_relayed + addrs_direct(h, out + n_relayed, cap - n_relayed), kept = n_relayed;
-    for (size_t i = n_relayed; i < n; i++)
-        if (!is_relayed || multiaddr_is_private(&out[i]) || is_announced(h, &out[i]))
+    size_t kept = nat_put_addrs(h, out, cap);
+    size_t n = kept + addrs_direct(h, out + kept, cap - kept);
+    for (size_t i = kept; i < n; i++)
+        if (!nat_is_unreachable(h, &out[i]) || is_announced(h, &out[i]))
             out[kept++] = out[i];
     return kept;
 }

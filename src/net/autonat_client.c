@@ -244,6 +244,21 @@ static err_t wait_back(task_t *t, nat_t *nat)
     return e == ERR_TIMEOUT ? task_check(t) : e;
 }
 
+/* The list may have changed meanwhile. */
+static void take_vote(host_t *h, const multiaddr_t *addr, uint64_t voter, bool is_yes)
+{
+    for (size_t i = 0; i < h->nat->n_probed; i++) {
+        probed_t *p = &h->nat->probed[i];
+        if (!multiaddr_equal(&p->addr, addr))
+            continue;
+        votes_verdict_t before = votes_verdict(&p->votes);
+        p->asked_ms = sched_now_ms(h->sched);
+        votes_add(&p->votes, voter, is_yes);
+        if (votes_verdict(&p->votes) != before)
+            host_tell_addrs_changed(h);
+    }
+}
+
 static err_t ask_v2(task_t *t, stream_t *s, conn_t *c)
 {
     host_t *h = c->host;
@@ -268,12 +283,8 @@ static err_t ask_v2(task_t *t, stream_t *s, conn_t *c)
     if (m.dial == AUTONAT2_DIAL_OK)
         TRY(wait_back(t, nat));
     bool is_yes = nat->has_come_back && m.dial != AUTONAT2_DIAL_ERROR;
-    for (size_t i = 0; i < nat->n_probed; i++) /* the list may have changed */
-        if (multiaddr_equal(&nat->probed[i].addr, &asked[m.index]) &&
-            (is_yes || m.dial == AUTONAT2_DIAL_ERROR)) {
-            nat->probed[i].asked_ms = sched_now_ms(h->sched);
-            votes_add(&nat->probed[i].votes, voter_of(c), is_yes);
-        }
+    if (is_yes || m.dial == AUTONAT2_DIAL_ERROR)
+        take_vote(h, &asked[m.index], voter_of(c), is_yes);
     return OK;
 }
 

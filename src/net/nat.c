@@ -112,15 +112,26 @@ bool nat_punches_holes(const host_t *h)
     return h->nat && h->nat->config.punches_holes;
 }
 
-bool nat_put_addrs(const host_t *h, multiaddr_t *out, size_t cap, size_t *n)
+size_t nat_put_addrs(const host_t *h, multiaddr_t *out, size_t cap)
 {
-    size_t before = *n;
+    size_t n = 0;
+    for (size_t i = 0; h->nat && i < h->nat->n_probed; i++)
+        if (votes_verdict(&h->nat->probed[i].votes) == VOTES_YES)
+            return 0;
     if (!h->nat)
-        return false;
+        return 0;
     LIST_EACH (r, &h->nat->relays, const relay_t, node)
-        for (size_t i = 0; r->is_reserved && i < r->n_addrs && *n < cap; i++)
-            out[(*n)++] = r->addrs[i];
-    return *n > before && host_reachability(h) == REACHABILITY_PRIVATE;
+        for (size_t i = 0; r->is_reserved && i < r->n_addrs && n < cap; i++)
+            out[n++] = r->addrs[i];
+    return n;
+}
+
+bool nat_is_unreachable(const host_t *h, const multiaddr_t *addr)
+{
+    for (size_t i = 0; h->nat && i < h->nat->n_probed; i++)
+        if (multiaddr_equal(&h->nat->probed[i].addr, addr))
+            return votes_verdict(&h->nat->probed[i].votes) == VOTES_NO;
+    return false;
 }
 
 void host_relay_stats(const host_t *h, relay_stats_t *ret)

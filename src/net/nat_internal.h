@@ -73,8 +73,9 @@ typedef struct nat {
 /* nat.c */
 void nat_stop(host_t *h);
 bool nat_punches_holes(const host_t *h);
-/* Adds the addresses at relays. True when those are how this node is reached, public ones are not. */
-bool nat_put_addrs(const host_t *h, multiaddr_t *out, size_t cap, size_t *n);
+/* The addresses at relays, as long as nobody has confirmed one of our own. The count. */
+size_t nat_put_addrs(const host_t *h, multiaddr_t *out, size_t cap);
+bool nat_is_unreachable(const host_t *h, const multiaddr_t *addr); /* several said so */
 /* relay_dial.c */
 /* A stream to `target` through the relay that the address names, not secured yet. */
 MUST_CHECK err_t relay_dial(task_t *t, host_t *h, const multiaddr_t *addr, const peer_id_t *target,
