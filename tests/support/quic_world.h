@@ -41,13 +41,23 @@ typedef struct world_datagram {
     uint8_t data[];
 } world_datagram_t;
 
-static inline void world_init(world_t *w, uint64_t seed)
+/* The world's nodes have their keys and endpoints already. */
+static inline void world_start(world_t *w, uint64_t seed)
 {
-    memset(w, 0, sizeof *w);
     prng_seed(&w->rng, seed);
     list_init(&w->wire);
     w->now_ms = 1000;
     w->latency_ms = 5;
+    for (int i = 0; i < 2; i++) {
+        world_node_t *n = &w->nodes[i];
+        n->addr = (net_addr_t){.family = 4, .ip = {192, 0, 2, (uint8_t)(i + 1)}, .port = 4001};
+        limit_init(&n->limit, "node", NULL, 64 << 20);
+    }
+}
+
+static inline void world_init(world_t *w, uint64_t seed)
+{
+    memset(w, 0, sizeof *w);
     for (int i = 0; i < 2; i++) {
         world_node_t *n = &w->nodes[i];
         uint8_t key_seed[32];
@@ -61,9 +71,8 @@ static inline void world_init(world_t *w, uint64_t seed)
         if (!e)
             e = quic_endpoint_new(&c, &n->endpoint);
         assert(!e);
-        n->addr = (net_addr_t){.family = 4, .ip = {192, 0, 2, (uint8_t)(i + 1)}, .port = 4001};
-        limit_init(&n->limit, "node", NULL, 64 << 20);
     }
+    world_start(w, seed);
 }
 
 static inline void world_forget(world_node_t *n)
@@ -72,7 +81,8 @@ static inline void world_forget(world_node_t *n)
     n->conn = NULL;
 }
 
-static inline void world_deinit(world_t *w)
+/* All but keys and endpoints. */
+static inline void world_stop(world_t *w)
 {
     LIST_EACH (d, &w->wire, world_datagram_t, node) {
         list_remove(&d->node);
@@ -80,9 +90,16 @@ static inline void world_deinit(world_t *w)
     }
     for (int i = 0; i < 2; i++) {
         world_forget(&w->nodes[i]);
+        limit_deinit(&w->nodes[i].limit); /* asserts that all was given back */
+    }
+}
+
+static inline void world_deinit(world_t *w)
+{
+    world_stop(w);
+    for (int i = 0; i < 2; i++) {
         quic_endpoint_free(w->nodes[i].endpoint);
         private_key_free(w->nodes[i].key);
-        limit_deinit(&w->nodes[i].limit); /* asserts that all was given back */
     }
 }
 
