@@ -182,7 +182,7 @@ def test_provide(shop):
     check(a.text("provide", "once", cid) == "queued 1 CID(s) for immediate provide", "once")
     check(a.text("provide", "once", "-r", cid) == "queued 5 CID(s) for immediate provide", "once -r")
     fails(a, "provide", "once", nodes.raw_cid("QmYwAPJzv5CZsnA625s3Xf2nemtYgPpHdWEz79ojWnPbdG"), saying="not found locally")
-    check("Provide queue:" in a.text("provide", "stat") and re.search(r"^Replication factor: +20$", a.text("provide", "stat", "--all"), re.M), "stat")
+    check("Provide queue:" in a.text("provide", "stat") and re.search(r"^ *Replication factor: +20$", a.text("provide", "stat", "--all"), re.M), "stat")
     check(re.match(r"removed \d+ items from provide queue$", a.text("provide", "clear")), "clear")
     fails(a, "routing", "reprovide", saying="manual reprovide is not available")
 
