@@ -49,6 +49,9 @@ static err_t strangers(task_t *t, void *arg)
     start(t, w, 0, key_a);
     start(t, w, 1, key_b);
     start(t, w, 2, NULL);
+    multiaddr_t quic; /* would let everybody in */
+    assert_ok(multiaddr_parse("/ip4/10.0.0.1/udp/4001/quic-v1", &quic));
+    assert_err(host_listen(t, w->nodes[0].host, &quic), ERR_UNSUPPORTED);
     for (size_t from = 0; from < 3; from++)
         for (size_t to = 0; to < 3; to++) {
             conn_t *c;

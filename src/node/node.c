@@ -168,6 +168,10 @@ static err_t start_host(task_t *t, node_t *n, const node_options_t *o)
     swarm_key_t key;
     TRY(swarm_key_read(t, repo_path(n->repo), &key));
     n->is_private = key.is_there;
+    if (key.is_there && config_bool(config, "Swarm.Transports.Network.QUIC", false))
+        return fail(ERR_USAGE,
+                    "config Swarm.Transports.Network.QUIC: QUIC has no place for the key of a private "
+                    "network (swarm.key)");
     memcpy(n->fingerprint, key.fingerprint, sizeof n->fingerprint);
     hc.swarm_key = key.is_there ? key.key : NULL;
     err_t e = host_new(n->sched, &hc, &n->host);

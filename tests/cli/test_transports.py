@@ -29,7 +29,7 @@ def fetches(shop, giver, taker, way):
     cid = giver.text("add", "-Q", shop.file(f"for-{taker.name}", 3 << 20))
     taker.rpc("swarm/connect", giver.ways[way])
     where = shop.path(f"got-{taker.name}")
-    taker.run("get", cid, "-o", where)
+    taker.run("get", cid, "-o", where, timeout=30)
     check(nodes.sha256_file(where) == nodes.sha256_file(shop.path(f"for-{taker.name}")), f"{taker.name} got other bytes")
     remote = [p["Addr"] for p in taker.rpc("swarm/peers")["Peers"]]
     check(remote == [giver.ways[way].split("/p2p/")[0]], f"{taker.name} is connected by {remote}")
@@ -67,6 +67,11 @@ def test_settings_that_must_not_be_guessed(shop):
     node.environment["LIBP2P_FORCE_PNET"] = "1"
     nodes.fails(node, *words, code=2, saying="LIBP2P_FORCE_PNET")
     del node.environment["LIBP2P_FORCE_PNET"]
+    (node.repo / "swarm.key").write_text(SWARM_KEY)
+    node.configure(Swarm__Transports__Network__QUIC=True)
+    nodes.fails(node, *words, code=2, saying="QUIC")
+    (node.repo / "swarm.key").unlink()
+    node.configure(Swarm__Transports__Network__QUIC=None)
     node.configure(Swarm__Transports__Security__TLS=False, Swarm__Transports__Security__Noise=False)
     nodes.fails(node, *words, code=2, saying="Security")
     node.configure(Swarm__Transports__Security__TLS="first")
