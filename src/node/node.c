@@ -204,6 +204,15 @@ static err_t provide_source(task_t *t, void *arg, err_t (*emit)(task_t *, void *
     return provided_each(t, n->repo, flags, emit, emit_arg);
 }
 
+/* The DHT is about multihashes: a block of any codec will do. */
+static bool provides(task_t *t, void *arg, bytes_t multihash)
+{
+    node_t *n = arg;
+    cid_t cid;
+    return n->announces && cid_from_multihash(multihash, CODEC_RAW, &cid) == OK &&
+           blocks_has(t, n->local, &cid);
+}
+
 static err_t start_routing(task_t *t, node_t *n, const char *wanted_type)
 {
     const config_t *config = repo_config(n->repo);
@@ -242,6 +251,8 @@ static err_t start_routing(task_t *t, node_t *n, const char *wanted_type)
         rc.reprovide_interval_ms = 0;
     TRY(routing_start(t, n->host, &rc, &n->routing));
     routing_set_provide_source(n->routing, provide_source, n);
+    if (strategy & PROVIDED_ALL && rc.reprovide_interval_ms) /* else only what was asked for is told */
+        routing_set_provide_check(n->routing, provides, n);
     return naming_go_online(n->naming, n->routing);
 }
 

@@ -55,29 +55,31 @@ bool dht_takes_addr(const dht_t *d, const multiaddr_t *addr)
     return multiaddr_is_private(addr) && (d->takes_loopback || !multiaddr_is_loopback(addr));
 }
 
-size_t dht_filter_addrs(const dht_t *d, multiaddr_t *addrs, size_t n)
+bool dht_shows_addr(const dht_t *d, const multiaddr_t *addr)
 {
-    size_t kept = 0;
-    for (size_t i = 0; i < n; i++)
-        if (dht_takes_addr(d, &addrs[i])) {
-            if (kept != i)
-                addrs[kept] = addrs[i];
-            kept++;
-        }
-    return kept;
+    multiaddr_part_t part;
+    bool is_relayed = addr->len && multiaddr_find(addr, MA_P2P_CIRCUIT, &part);
+    return is_relayed ? !d->is_lan && !multiaddr_is_private(addr) : dht_takes_addr(d, addr);
+}
+
+/* Appends those that are shown, direct ones or relayed ones; what there is then. */
+static size_t append_addrs(const dht_t *d, const multiaddr_t *all, size_t n_all, bool direct,
+                           multiaddr_t *out, size_t n, size_t cap)
+{
+    for (size_t i = 0; i < n_all && n < cap; i++)
+        if (dht_shows_addr(d, &all[i]) && dht_takes_addr(d, &all[i]) == direct)
+            multiaddr_without_peer(&all[i], &out[n++]);
+    return n;
 }
 
 size_t dht_addrs_of(dht_t *d, const peer_id_t *peer, multiaddr_t *out, size_t cap)
 {
     multiaddr_t *all = xmalloc(KNOWN_ADDRS * sizeof *all);
-    size_t n = peer_id_equal(peer, &d->self)
-                   ? host_addrs(d->host, all, KNOWN_ADDRS)
-                   : peerstore_addrs(host_peerstore(d->host), peer, all, KNOWN_ADDRS);
-    n = dht_filter_addrs(d, all, n);
-    if (n > cap)
-        n = cap;
-    for (size_t i = 0; i < n; i++)
-        multiaddr_without_peer(&all[i], &out[i]);
+    size_t n_all = peer_id_equal(peer, &d->self)
+                       ? host_addrs(d->host, all, KNOWN_ADDRS)
+                       : peerstore_addrs(host_peerstore(d->host), peer, all, KNOWN_ADDRS);
+    size_t n = append_addrs(d, all, n_all, true, out, 0, cap);
+    n = append_addrs(d, all, n_all, false, out, n, cap);
     free(all);
     return n;
 }
@@ -91,7 +93,8 @@ static bool is_in_reach(dht_t *d, const peer_id_t *peer, conn_t *conn)
     if (d->is_lan)
         return false;
     multiaddr_t *one = xmalloc(sizeof *one);
-    bool has_public = dht_addrs_of(d, peer, one, 1) > 0;
+    bool has_public =
+        dht_addrs_of(d, peer, one, 1) > 0 && dht_takes_addr(d, one); /* direct ones come first */
     free(one);
     return has_public;
 }

@@ -43,11 +43,12 @@ typedef struct dht {
 void dht_init(dht_t *d, routing_t *r, host_t *h, bool is_lan, bool takes_loopback);
 void dht_deinit(dht_t *d);
 
-/* May this address of a peer go into messages of this DHT? */
+/* Does a peer with this address belong into this DHT's table and its lookups? */
 bool dht_takes_addr(const dht_t *d, const multiaddr_t *addr);
-/* Drops the others in place; the count that stays. */
-size_t dht_filter_addrs(const dht_t *d, multiaddr_t *addrs, size_t n);
-/* The addresses of a peer (ours for self) that belong into messages of this DHT. */
+/* May this address of a peer or a provider go into messages of this DHT? In the WAN also one through a relay:
+ * peers behind a NAT have no other. */
+bool dht_shows_addr(const dht_t *d, const multiaddr_t *addr);
+/* The addresses of a peer (ours for self) that belong into messages of this DHT, direct ones first. */
 size_t dht_addrs_of(dht_t *d, const peer_id_t *peer, multiaddr_t *out, size_t cap);
 /* A connected peer has been identified or has changed its protocols: it becomes a candidate for the table, or
  * leaves the table. */

@@ -132,7 +132,7 @@ static bool put_provider(void *arg, const provider_t *p)
     serving_t *s = arg;
     size_t n = 0;
     for (size_t i = 0; i < p->n_addrs && n < DHT_ADDRS_PER_PEER; i++)
-        if (dht_takes_addr(s->dht, &p->addrs[i]))
+        if (dht_shows_addr(s->dht, &p->addrs[i]))
             s->addrs[n++] = p->addrs[i];
     if (!n)
         n = dht_addrs_of(s->dht, &p->id, s->addrs, DHT_ADDRS_PER_PEER);
@@ -141,12 +141,26 @@ static bool put_provider(void *arg, const provider_t *p)
     return !s->out.err && s->out.out->len < PROVIDERS_MAX_BYTES;
 }
 
+/* Ourselves were named already when we have it. */
+static bool put_stored(void *arg, const provider_t *p)
+{
+    serving_t *s = arg;
+    bool is_named = peer_id_equal(&p->id, &s->dht->self) && s->dht->routing->has_ourselves;
+    return is_named || put_provider(arg, p);
+}
+
 static err_t answer_get_providers(task_t *t, serving_t *s, const kad_message_t *m)
 {
     TRY(check_provider_key(m));
     kad_put_head(&s->out, KAD_GET_PROVIDERS, m->key);
     put_closer(s, m->key, NULL);
-    return provider_store_get(t, s->dht->providers, m->key, put_provider, s);
+    if (routing_has_ourselves(t, s->dht->routing, m->key)) {
+        provider_t *ours = xcalloc(1, sizeof *ours);
+        ours->id = s->dht->self;
+        put_provider(s, ours);
+        free(ours);
+    }
+    return provider_store_get(t, s->dht->providers, m->key, put_stored, s);
 }
 
 static err_t take_provider(task_t *t, serving_t *s, const kad_message_t *m)
@@ -160,7 +174,7 @@ static err_t take_provider(task_t *t, serving_t *s, const kad_message_t *m)
         size_t n = 0, given = 0;
         for (size_t j = 0;
              given < KAD_MAX_ADDRS && n < DHT_ADDRS_PER_PEER && kad_next_addr(&p, &j, &s->addrs[n]); given++)
-            n += dht_takes_addr(s->dht, &s->addrs[n]);
+            n += dht_shows_addr(s->dht, &s->addrs[n]);
         if (!given)
             continue;
         err_t e = provider_store_add(t, s->dht->providers, m->key, s->from, s->addrs, n);

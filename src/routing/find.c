@@ -177,7 +177,11 @@ err_t routing_find_providers(task_t *t, routing_t *r, const cid_t *cid, size_t m
         return fail(ERR_INVALID, "a multihash of %zu bytes has no providers", s.key.len);
     s.found = xcalloc(1, sizeof *s.found);
     map_init(&s.seen, SEEN_MAX);
-    err_t e = provider_store_get(t, &r->providers, s.key, on_own_record, &s);
+    if (routing_has_ourselves(t, r, s.key)) {
+        s.found->id = *host_id(r->host);
+        give_provider(&s);
+    }
+    err_t e = s.is_over ? OK : provider_store_get(t, &r->providers, s.key, on_own_record, &s);
     if (!e && !s.is_over)
         e = search_everywhere(t, &s);
     if (e != ERR_CANCELED && e != ERR_TIMEOUT && !s.is_over)
@@ -206,15 +210,52 @@ static bool has_addrs(routing_t *r, const peer_id_t *peer, routed_peer_t *ret)
     return ret->n_addrs > 0;
 }
 
-static void ask_routers_for_peer(task_t *t, routing_t *r, const peer_id_t *peer, routed_peer_t *scratch)
+typedef struct peer_search {
+    routing_t *routing;
+    const peer_id_t *wanted;
+    bool is_found; /* a router knew it */
+    group_t dhts;
+} peer_search_t;
+
+static err_t ask_router_for_peer(task_t *t, const char *router, void *arg)
 {
-    for (size_t i = 0; i < r->n_delegated; i++) {
-        if (delegated_peer(t, r->delegated[i], peer, scratch))
-            continue;
-        peerstore_add_addrs(host_peerstore(r->host), peer, scratch->addrs, scratch->n_addrs,
+    peer_search_t *s = arg;
+    routed_peer_t *found = xcalloc(1, sizeof *found);
+    err_t e = delegated_peer(t, router, s->wanted, found);
+    if (!e && found->n_addrs) {
+        peerstore_add_addrs(host_peerstore(s->routing->host), s->wanted, found->addrs, found->n_addrs,
                             ADDR_TTL_TEMP_MS);
-        return;
+        s->is_found = true;
+        group_cancel(&s->dhts); /* the lookup would find out the same */
     }
+    free(found);
+    return e;
+}
+
+static err_t search_dhts(task_t *t, void *arg)
+{
+    peer_search_t *s = arg;
+    return routing_for_each_dht(t, s->routing, search_peer, (void *)s->wanted);
+}
+
+/* The routers and the DHTs beside each other; who is first ends the others. */
+static err_t search_peer_everywhere(task_t *t, routing_t *r, const peer_id_t *peer)
+{
+    peer_search_t s = {.routing = r, .wanted = peer};
+    group_t routers;
+    group_init(&s.dhts, r->sched);
+    group_init(&routers, r->sched);
+    routing_ask_routers(&routers, r, ask_router_for_peer, &s);
+    err_t e = group_spawn(&s.dhts, "find-peer", search_dhts, &s, NULL);
+    if (!e)
+        e = group_join(t, &s.dhts);
+    if (host_is_connected(r->host, peer))
+        group_cancel(&routers);
+    err_t joined = group_join(t, &routers);
+    group_deinit(&routers);
+    group_deinit(&s.dhts);
+    TRY(task_check(t));
+    return s.is_found ? OK : joined == ERR_TIMEOUT ? joined : e;
 }
 
 /* The answers of the lookup put addresses into the peerstore, and the peer itself, being the closest to its
@@ -226,9 +267,7 @@ err_t routing_find_peer(task_t *t, routing_t *r, const peer_id_t *peer, routed_p
     routed_peer_t *found = xcalloc(1, sizeof *found);
     err_t e = OK;
     if (!host_is_connected(r->host, peer) || !has_addrs(r, peer, found))
-        e = routing_for_each_dht(t, r, search_peer, (void *)peer);
-    if (e != ERR_CANCELED && e != ERR_TIMEOUT && !has_addrs(r, peer, found))
-        ask_routers_for_peer(t, r, peer, found);
+        e = search_peer_everywhere(t, r, peer);
     if (e != ERR_CANCELED && has_addrs(r, peer, found)) {
         *ret = *found;
         e = OK;

@@ -130,7 +130,7 @@ static err_t announce_first(task_t *t, provide_t *p, key_batch_t *b, bool with_q
     p->stats.queue_busy_ms += task_now_ms(t) - began_ms;
     p->stats.queue_keys += b->n;
     p->stats.active_regions--;
-    for (size_t i = 0; !e && i < b->n; i++)
+    for (size_t i = 0; !e && !p->routing->has_ourselves && i < b->n; i++)
         e = keep_own_record(t, p, bytes_of(b->keys[i].data, b->keys[i].len));
     region_deinit(r);
     free(r);

@@ -102,7 +102,7 @@ static err_t tell_batch(task_t *t, provide_t *p, const region_t *r, key_batch_t 
     sum->keys_taken += f.keys_taken;
     sum->keys_failed += f.keys_failed;
     sum->records += f.records;
-    for (size_t i = 0; i < b->n; i++)
+    for (size_t i = 0; !p->routing->has_ourselves && i < b->n; i++)
         TRY(provider_store_add(t, &p->routing->providers, bytes_of(b->keys[i].data, b->keys[i].len),
                                host_id(p->routing->host), NULL, 0));
     p->stats.swept_keys += b->n;

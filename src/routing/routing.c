@@ -271,6 +271,17 @@ void routing_set_provide_source(routing_t *r, provide_source_fn fn, void *arg)
         event_fire(&r->provides[i].changed);
 }
 
+void routing_set_provide_check(routing_t *r, provide_check_fn fn, void *arg)
+{
+    r->has_ourselves = fn;
+    r->has_arg = arg;
+}
+
+bool routing_has_ourselves(task_t *t, routing_t *r, bytes_t multihash)
+{
+    return r->has_ourselves && r->has_ourselves(t, r->has_arg, multihash);
+}
+
 err_t routing_provide_stats(task_t *t, routing_t *r, bool of_lan, provide_stats_t *ret)
 {
     for (size_t i = 0; i < r->n_dhts; i++)

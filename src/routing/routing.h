@@ -65,6 +65,10 @@ typedef err_t (*provide_source_fn)(task_t *t, void *arg,
                                    err_t (*emit)(task_t *t, void *emit_arg, const cid_t *cid),
                                    void *emit_arg);
 void routing_set_provide_source(routing_t *r, provide_source_fn fn, void *arg);
+/* Does this node have it? Then it says so to those who ask, without a record of its own for each of its
+ * blocks. */
+typedef bool (*provide_check_fn)(task_t *t, void *arg, bytes_t multihash);
+void routing_set_provide_check(routing_t *r, provide_check_fn fn, void *arg);
 /* Keeps a record and puts it to the peers closest to its key. ERR_UNREACHABLE: nobody took it, it is kept;
  * ERR_EXISTS: a better one is known; what its validator says. */
 MUST_CHECK err_t routing_put_value(task_t *t, routing_t *r, bytes_t key, bytes_t value);

@@ -16,6 +16,8 @@ struct routing {
     provide_t provides[2];    /* of each DHT */
     provide_source_fn source; /* NULL: none yet */
     void *source_arg;
+    provide_check_fn has_ourselves; /* NULL: our records say */
+    void *has_arg;
     routing_stats_t stats;
     char *delegated[ROUTING_DELEGATED_MAX]; /* n_delegated of them */
     size_t n_delegated;
@@ -37,6 +39,7 @@ typedef struct per_router {
 } per_router_t;
 void routing_ask_routers(group_t *g, routing_t *r, err_t (*fn)(task_t *, const char *, void *), void *arg);
 bool routing_has_peers(const routing_t *r);
+bool routing_has_ourselves(task_t *t, routing_t *r, bytes_t multihash);
 
 /* bootstrap.c: tasks for the life of routing; arg is a dht_t, or the routing_t. */
 err_t dht_maintain_task(task_t *t, void *dht);
