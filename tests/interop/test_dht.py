@@ -51,10 +51,11 @@ def test_our_sweep_reaches_kubo(shop):
     check(again["operations"]["past"]["keys_provided"] == 0, f"announced again after a restart: {again['operations']}")
 
 
-def test_kubos_sweep_reaches_us(shop):
-    ours, giver = shop.node("keeper"), shop.kubo("kubo-sweeper", KUBO_CLIENT)
+def test_kubos_announcements_reach_us(shop):
+    ours, giver = shop.node("keeper"), shop.kubo("kubo-giver", KUBO_CLIENT)
     giver.connect(ours)
     root = giver.text("add", "-Q", "--cid-version=1", shop.file("from-kubo", 3 << 20))
+    giver.rpc_lines("routing/provide", root, recursive="true", timeout=120)
     for cid in all_blocks(giver, root):
         wait_until(lambda: giver.peer_id in providers(ours, cid), 60, f"we know who has {cid}", every=0.3)
 
