@@ -497,6 +497,18 @@ err_t quic_failed(quic_t *q, int code)
     }
 }
 
+ngtcp2_tstamp quic_stamp(quic_t *q, uint64_t now_ms, bool is_fed)
+{
+    static const ngtcp2_tstamp later = 100 * NGTCP2_MICROSECONDS;
+    ngtcp2_tstamp begin = quic_ts(now_ms), end = begin + NGTCP2_MILLISECONDS - 1;
+    if (q->ts < begin)
+        q->ts = begin;
+    else if (is_fed && q->has_sent)
+        q->ts = q->ts + later < end ? q->ts + later : q->ts < end ? end : q->ts;
+    q->has_sent = q->has_sent && !is_fed;
+    return q->ts;
+}
+
 /* ── going on ────────────────────────────────────────────────────────────────────────────────── */
 err_t quic_feed(quic_t *q, const net_addr_t *from, bytes_t datagram, uint64_t now_ms)
 {
@@ -505,7 +517,8 @@ err_t quic_feed(quic_t *q, const net_addr_t *from, bytes_t datagram, uint64_t no
     ngtcp2_path_storage path;
     ngtcp2_pkt_info info = {0};
     quic_put_path(from, &path);
-    int code = ngtcp2_conn_read_pkt(q->conn, &path.path, &info, datagram.data, datagram.len, quic_ts(now_ms));
+    int code = ngtcp2_conn_read_pkt(q->conn, &path.path, &info, datagram.data, datagram.len,
+                                    quic_stamp(q, now_ms, true));
     if (code)
         return quic_failed(q, code);
     q->must_output = true;
@@ -530,9 +543,9 @@ err_t quic_tick(quic_t *q, uint64_t now_ms)
     if (q->state >= QUIC_ENDING)
         return OK;
     quic_stream_linger(q, now_ms);
-    if (ngtcp2_conn_get_expiry(q->conn) > quic_ts(now_ms))
+    if (ngtcp2_conn_get_expiry(q->conn) > quic_stamp(q, now_ms, false))
         return OK;
-    int code = ngtcp2_conn_handle_expiry(q->conn, quic_ts(now_ms));
+    int code = ngtcp2_conn_handle_expiry(q->conn, quic_stamp(q, now_ms, false));
     q->must_output = true;
     return code ? quic_failed(q, code) : OK;
 }

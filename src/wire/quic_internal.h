@@ -61,6 +61,8 @@ struct quic {
     size_t unannounced; /* bytes read of late: worth a window update when there are many */
     bool open_news, may_open_news, moved_news;
     bool must_output;
+    bool has_sent;    /* since something was fed */
+    ngtcp2_tstamp ts; /* of the last call of ngtcp2 */
     err_t verify_error, end_reason;
     ngtcp2_connection_close_error closing; /* what ENDING says */
     buf_t held;                            /* a packet that did not fit its burst */
@@ -77,6 +79,10 @@ static inline ngtcp2_tstamp quic_ts(uint64_t now_ms)
 {
     return now_ms * NGTCP2_MILLISECONDS;
 }
+/* The time for ngtcp2. Our clock has milliseconds, and nearby an answer comes within one: a round trip of
+ * zero would keep the window of congestion as small as at the start. So what is fed after something was sent
+ * is a little later than that, though never beyond the millisecond. */
+ngtcp2_tstamp quic_stamp(quic_t *q, uint64_t now_ms, bool is_fed);
 /* quic_endpoint.c */
 MUST_CHECK err_t quic_new_cid(quic_t *q, ngtcp2_cid *ret); /* ours; leads to q from now on */
 MUST_CHECK err_t quic_add_cid(quic_t *q, const ngtcp2_cid *cid);

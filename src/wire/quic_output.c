@@ -168,12 +168,13 @@ bool quic_output(quic_t *q, uint8_t *out, size_t cap, uint64_t now_ms, quic_burs
     if (q->state == QUIC_ENDED)
         return false;
     if (q->state == QUIC_ENDING)
-        return put_last(q, out, quic_ts(now_ms), ret);
+        return put_last(q, out, quic_stamp(q, now_ms, false), ret);
     if (put_held(q, out, ret))
         return true;
     ngtcp2_path_storage_zero(&path);
+    ngtcp2_tstamp ts = quic_stamp(q, now_ms, false);
     while (cap - b.len >= QUIC_DATAGRAM_MAX) {
-        ngtcp2_ssize n = write_datagram(q, &turn, out + b.len, QUIC_DATAGRAM_MAX, &path, quic_ts(now_ms));
+        ngtcp2_ssize n = write_datagram(q, &turn, out + b.len, QUIC_DATAGRAM_MAX, &path, ts);
         if (n < 0) {
             if (quic_failed(q, (int)n) == ERR_NO_MEMORY)
                 q->state = QUIC_ENDED;
@@ -187,6 +188,7 @@ bool quic_output(quic_t *q, uint8_t *out, size_t cap, uint64_t now_ms, quic_burs
         if (!put_datagram(q, out, (size_t)n, &path, &b))
             break;
     }
+    q->has_sent |= b.len > 0;
     if (b.len)
         *ret = b;
     return b.len > 0;
