@@ -121,11 +121,11 @@ def test_after_a_restart(shop):
     """A peer that went and came back is in the mesh again; what it says is new although its clock went on alone."""
     ours, kubo = shop.node("ours-r", ON), shop.kubo("kubo-r", ON)
     ours.connect(kubo)
-    follower = Follower(ours)
-    Follower(kubo)
+    follower, first = Follower(ours), Follower(kubo)
     wait_until(lambda: knows(kubo, TOPIC, ours), 30, "known")
     publish(kubo, b"before")
     everybody_gets([follower], kubo, b"before")
+    first.stop()  # Kubo waits for those who follow
     kubo.stop()
     wait_until(lambda: not knows(ours, TOPIC, kubo), 20, "gone")
     kubo.start()
