@@ -6,6 +6,7 @@ link.py PROGRAM TOOLS-FOLDER [go_perf]; BENCH_MIB (512): over loopback; BENCH_LI
 """
 import os
 import pathlib
+import resource
 import socket
 import statistics
 import subprocess
@@ -39,16 +40,19 @@ def node_at(bench, machine, how, listen):
 
 
 def measure_ours(bench, here, there, ip, how, mib):
-    """MiB/s up and down."""
+    """MiB/s up and down, and the seconds of processor that both sides together took for a GiB."""
     address, _ = WAYS[how]
     server = node_at(bench, there, how, f"/ip4/{ip}/{address}")
     dialer = node_at(bench, here, how, f"/ip4/0.0.0.0/{address.replace('4001', '0')}")
+    before = server.cpu_seconds() + dialer.cpu_seconds()
     rows = dialer.rpc_lines("perf", f"/ip4/{ip}/{address}/p2p/{server.peer_id}", upload=f"{mib}MiB", download=f"{mib}MiB", timeout=600)
+    cpu = (server.cpu_seconds() + dialer.cpu_seconds() - before) * 512 / mib
     server.stop(), dialer.stop()
-    return mib / rows[-1]["UploadSeconds"], mib / rows[-1]["DownloadSeconds"]
+    return mib / rows[-1]["UploadSeconds"], mib / rows[-1]["DownloadSeconds"], cpu
 
 
 def measure_go(go_perf, here, there, ip, how, mib):
+    before = resource.getrusage(resource.RUSAGE_CHILDREN)
     with there.inside():
         server = subprocess.Popen([go_perf, "serve", f"/ip4/{ip}/{WAYS[how][0]}", how], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
     try:
@@ -57,10 +61,12 @@ def measure_go(go_perf, here, there, ip, how, mib):
             said = subprocess.run([go_perf, "measure", address, str(mib), how], capture_output=True, text=True, timeout=600)
         nodes.check(said.returncode == 0, said.stderr)
         up, down = map(float, said.stdout.split())
-        return mib / up, mib / down
     finally:
         server.kill()
         server.communicate()
+    after = resource.getrusage(resource.RUSAGE_CHILDREN)
+    cpu = after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime
+    return mib / up, mib / down, cpu * 512 / mib
 
 
 def measure_plain(here, there, ip, mib):
@@ -94,14 +100,15 @@ def measure_plain(here, there, ip, mib):
 
 
 def report(title, who, figures):
-    up, down = (statistics.median(f[i] for f in figures) for i in (0, 1))
-    print(f"{title:34} {who:12} up {up * 8.388608:7.0f} Mbit/s   down {down * 8.388608:7.0f} Mbit/s", flush=True)
+    up, down, cpu = (statistics.median(f[i] for f in figures) for i in range(3))
+    text = f"   processor {cpu:.2f} s/GiB" if cpu else ""
+    print(f"{title:34} {who:12} up {up * 8.388608:7.0f} Mbit/s   down {down * 8.388608:7.0f} Mbit/s{text}", flush=True)
 
 
 def bench_path(bench, title, here, there, ip, mib, go_perf):
     if here is not there:
-        plain = [measure_plain(here, there, ip, mib)] * 2
-        report(f"{title}, plain TCP", "the kernel", [plain])
+        rate = measure_plain(here, there, ip, mib)
+        report(f"{title}, plain TCP", "the kernel", [(rate, rate, 0)])
     for how, (_, name) in WAYS.items():
         for who, measure in (("distribute", lambda: measure_ours(bench, here, there, ip, how, mib)),
                              ("go-libp2p", lambda: measure_go(go_perf, here, there, ip, how, mib))):

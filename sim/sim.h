@@ -55,7 +55,8 @@ driver_t *sim_host_driver(sim_host_t *h);
 sched_t *sim_host_sched(sim_host_t *h);
 const char *sim_host_ip(const sim_host_t *h); /* the first */
 net_addr_t sim_host_addr(const sim_host_t *h, uint16_t port);
-/* The router that driver_gateway gives ("10.0.0.254:0"); none unless set. Packets go directly all the same. */
+/* The router that driver_gateway gives ("10.0.0.254:0"); none unless set. Packets go directly all the same.
+ */
 void sim_host_set_gateway(sim_host_t *h, const char *ip);
 /* Starts a task without a parent on the host. ERR_CLOSED when it is down. */
 MUST_CHECK err_t sim_host_start(sim_host_t *h, const char *name, task_fn fn, void *arg);

@@ -178,7 +178,7 @@ unsigned upnp_error_code(bytes_t document)
     bytes_t text;
     char word[8];
     return element(&document, "errorCode", &text) && copy_word(trim(text), word, sizeof word)
-               ? (unsigned)atoi(word)
+               ? (unsigned)strtoul(word, NULL, 10)
                : 0;
 }
 
