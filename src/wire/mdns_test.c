@@ -1,4 +1,5 @@
 #include "tests/support/test.h"
+#include "tests/support/tsv.h"
 #include "wire/mdns.h"
 
 enum { START_MS = 1000000 };
@@ -95,6 +96,37 @@ static void test_finds(void **state)
     assert_true(found_any);
     free(a);
     free(b);
+}
+
+/* What Kubo 0.42 sends: its question is answered, its addresses but the loopback ones are found, its probe is
+ * neither. */
+static void test_kubo(void **state)
+{
+    static const char *const addrs[] = {"/ip4/192.0.2.7/tcp/4001"};
+    tsv_t *v = tsv_open("mdns.tsv");
+    AUTO(buf_t) in = {0};
+    buf_init(&in, MDNS_DATAGRAM_MAX);
+    int rows = 0;
+    for (; tsv_next(v); rows++) {
+        mdns_t *a = engine(ID_A, 1);
+        mdns_found_t found;
+        int n = 0;
+        uint64_t now_ms = START_MS;
+        assert_true(set_addrs(a, addrs, 1));
+        a->query_ms = UINT64_MAX;
+        run_until(a, NULL, &now_ms, START_MS + 5000);
+        buf_clear(&in);
+        tsv_hex(v, "bytes_hex", &in);
+        assert_ok(mdns_feed(a, buf_bytes(&in), now_ms));
+        for (; mdns_next_found(a, now_ms, &found); n++)
+            assert_int_equal(found.is_new, n == 0);
+        assert_int_equal(n, atoi(tsv_get(v, "addrs")));
+        bool is_query = !strcmp(tsv_get(v, "message"), "query");
+        assert_int_equal(run_until(a, NULL, &now_ms, now_ms + 2000).answers, is_query);
+        free(a);
+    }
+    tsv_close(v);
+    assert_int_equal(rows, 4);
 }
 
 /* Who has nothing to say neither asks nor answers. */
@@ -248,11 +280,9 @@ static void test_flood(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_finds),
-        cmocka_unit_test(test_silent),
-        cmocka_unit_test(test_pace),
-        cmocka_unit_test(test_known_answer),
-        cmocka_unit_test(test_addresses_change),
+        cmocka_unit_test(test_kubo),         cmocka_unit_test(test_finds),
+        cmocka_unit_test(test_silent),       cmocka_unit_test(test_pace),
+        cmocka_unit_test(test_known_answer), cmocka_unit_test(test_addresses_change),
         cmocka_unit_test(test_flood),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
