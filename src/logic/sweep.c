@@ -1,16 +1,14 @@
 #include "logic/sweep.h"
 #include "base/reader.h"
 #include "base/writer.h"
+#include "logic/netsize.h"
 
 enum { STATE_VERSION = 2 };
 
 /* Where a key lies in the key space: 0 at its beginning, below 1. */
 static double place_of(const kad_key_t *key)
 {
-    double place = 0;
-    for (size_t i = 8; i--;)
-        place = (place + key->data[i]) / 256;
-    return place;
+    return kad_share(key, &(kad_key_t){0});
 }
 
 static uint64_t span_ms(const sweep_t *s, const kad_key_t *key)
