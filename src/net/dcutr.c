@@ -16,7 +16,8 @@ enum {
     PUNCHES_MAX = 64,
     EXCHANGE_TIMEOUT_MS = 20000,
     DIRECT_TIMEOUT_MS = 5000,
-    PUNCH_TIMEOUT_MS = 6000,
+    PUNCH_TIMEOUT_MS = 4500,
+    AGAIN_MS = 100,       /* a refused dial is tried again, with jitter */
     NOISE_EVERY_MS = 100, /* datagrams that open our NAT for QUIC, with jitter */
     STREAMS_MAX = 2,
 };
@@ -137,11 +138,10 @@ static err_t shoot(task_t *t, void *arg)
         return make_noise(t, &s, &to);
     upgrade_how_t how = {
         .expected = &p->peer, .remote = s.addr, .is_inbound = !p->is_dialer, .is_punch = true};
-    err_t e = transport_dial(t, p->host, s.addr, &how, &c);
-    if (!e)
-        conn_release(c); /* conn_opened has told of it */
-    else if (e != ERR_CANCELED)
-        log_debug("an address was not reached by hole punching", LOG_ERR(e));
+    /* a NAT that does not know us yet may refuse; a moment later its owner has sent something */
+    while (transport_dial(t, p->host, s.addr, &how, &c))
+        TRY(task_sleep(t, AGAIN_MS / 2 + host_random(p->host) % AGAIN_MS));
+    conn_release(c); /* conn_opened has told of it */
     return OK;
 }
 
