@@ -75,6 +75,7 @@ def punch(lab, kinds, programs, direct, transport="tcp"):
     meet(scene, dialer, listener)
     if direct:
         wait_until(lambda: ways(dialer, listener)[1] and ways(listener, dialer)[1], 20, f"{kinds}: they are connected directly")
+        check(all(("/quic-v1" in way) == (transport == "quic") for way in ways(dialer, listener)[1]), f"by {ways(dialer, listener)[1]}")
     else:
         check(not ways(dialer, listener)[1], f"{kinds}: connected directly by {ways(dialer, listener)[1]}")
     check(dialer.rpc_lines("ping", listener.peer_id, count=2)[-1]["Success"], f"{kinds}: ping")
