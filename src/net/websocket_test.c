@@ -22,6 +22,33 @@ static void listen_on(task_t *t, net_world_t *w, size_t i, const char *suffix)
     assert_ok(host_listen(t, w->nodes[i].host, &bare));
 }
 
+#define BULK "/test/bulk/1.0.0"
+enum { BULK_BYTES = 3 << 20, BULK_MS = 8000 };
+
+static err_t serve_bulk(task_t *t, stream_t *s, conn_t *from, const char *protocol, void *arg)
+{
+    static uint8_t block[200000];
+    for (size_t at = 0; at < BULK_BYTES; at += sizeof block)
+        TRY(stream_write(t, s, bytes_slice(bytes_of(block, sizeof block), 0, BULK_BYTES - at)));
+    return stream_close_write(s);
+}
+
+/* Much in one direction, without a stall on the way. */
+static void fetch_bulk(task_t *t, net_world_t *w)
+{
+    static const char *const protocols[] = {BULK};
+    static uint8_t block[100000];
+    stream_t *s;
+    uint64_t began = task_now_ms(t);
+    size_t at = 0;
+    assert_ok(host_open_stream(t, w->nodes[0].host, host_id(w->nodes[1].host), protocols, 1, &s, NULL));
+    for (size_t n = 1; n; at += n)
+        assert_ok(stream_read(t, s, block, sizeof block, &n));
+    assert_int_equal(at, BULK_BYTES);
+    assert_in_range(task_now_ms(t) - began, 0, BULK_MS);
+    stream_close(s);
+}
+
 static void check_conn(task_t *t, net_world_t *w, const char *suffix, bool is_websocket)
 {
     multiaddr_t to = addr_of(w, 1, suffix);
@@ -34,6 +61,7 @@ static void check_conn(task_t *t, net_world_t *w, const char *suffix, bool is_we
     assert_int_equal(multiaddr_find(conn_remote_addr(c), MA_WS, &part), is_websocket);
     conn_t *back = host_conn(w->nodes[1].host, host_id(w->nodes[0].host));
     assert_int_equal(multiaddr_find(conn_remote_addr(back), MA_WS, &part), is_websocket);
+    fetch_bulk(t, w);
     conn_close(c);
     conn_release(c);
     assert_ok(task_sleep(t, 100000)); /* the other side sees it, and what identify told is forgotten */
@@ -49,6 +77,7 @@ static err_t one_port(task_t *t, void *arg)
     w->swarm_key = w->arg ? key : NULL;
     net_start(t, w, 1); /* TCP */
     listen_on(t, w, 1, "/ws");
+    assert_ok(host_handle(w->nodes[1].host, BULK, NULL, serve_bulk, NULL));
     multiaddr_t addrs[4], again = addr_of(w, 1, "/ws");
     assert_int_equal(host_listen_addrs(w->nodes[1].host, addrs, 4), 2);
     assert_err(host_listen(t, w->nodes[1].host, &again), ERR_IN_USE);
@@ -76,6 +105,7 @@ static err_t websocket_alone(task_t *t, void *arg)
     host_config_t c = {.key = w->nodes[1].key, .agent = "test", .limits = w->limits, .without_tcp = true};
     assert_ok(host_new(sim_host_sched(w->nodes[1].machine), &c, &w->nodes[1].host));
     listen_on(t, w, 1, "/ws");
+    assert_ok(host_handle(w->nodes[1].host, BULK, NULL, serve_bulk, NULL));
     multiaddr_t plain = addr_of(w, 1, ""), secure = addr_of(w, 1, "/tls/ws"), bare;
     multiaddr_without_peer(&plain, &bare);
     assert_err(host_listen(t, w->nodes[1].host, &bare), ERR_UNSUPPORTED);
