@@ -499,12 +499,12 @@ err_t quic_failed(quic_t *q, int code)
 
 ngtcp2_tstamp quic_stamp(quic_t *q, uint64_t now_ms, bool is_fed)
 {
-    static const ngtcp2_tstamp later = 100 * NGTCP2_MICROSECONDS;
-    ngtcp2_tstamp begin = quic_ts(now_ms), end = begin + NGTCP2_MILLISECONDS - 1;
-    if (q->ts < begin)
-        q->ts = begin;
-    else if (is_fed && q->has_sent)
-        q->ts = q->ts + later < end ? q->ts + later : q->ts < end ? end : q->ts;
+    static const ngtcp2_tstamp lead_max = 4 * NGTCP2_MILLISECONDS;
+    ngtcp2_tstamp now = quic_ts(now_ms), lead = q->ts > now ? q->ts - now : 0;
+    if (is_fed && q->has_sent && lead < lead_max)
+        q->ts += (lead_max - lead) / 16;
+    if (q->ts < now)
+        q->ts = now;
     q->has_sent = q->has_sent && !is_fed;
     return q->ts;
 }

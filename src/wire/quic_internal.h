@@ -81,7 +81,8 @@ static inline ngtcp2_tstamp quic_ts(uint64_t now_ms)
 }
 /* The time for ngtcp2. Our clock has milliseconds, and nearby an answer comes within one: a round trip of
  * zero would keep the window of congestion as small as at the start. So what is fed after something was sent
- * is a little later than that, though never beyond the millisecond. */
+ * is a little later than that. This time runs ahead of the clock by at most 4 ms, slower the more it does:
+ * the steps become the real ones, on average. */
 ngtcp2_tstamp quic_stamp(quic_t *q, uint64_t now_ms, bool is_fed);
 /* quic_endpoint.c */
 MUST_CHECK err_t quic_new_cid(quic_t *q, ngtcp2_cid *ret); /* ours; leads to q from now on */

@@ -150,6 +150,24 @@ static void carries_bytes(void **state)
     free(w);
 }
 
+/* On a link without latency the window grows as on any other. */
+static void is_fast_nearby(void **state)
+{
+    world_t *w = xmalloc(sizeof *w);
+    open_world(w, 16);
+    w->latency_ms = 0;
+    transfer_t x = {.to_write = 20 << 20};
+    begin(w, &x);
+    size_t steps = 0;
+    while (!x.has_ended && world_step(w))
+        steps++;
+    assert_int_equal(x.read, 20 << 20);
+    assert_in_range(steps, 1, 300);
+    release(w, &x);
+    world_deinit(w);
+    free(w);
+}
+
 static void survives_loss(void **state)
 {
     for (uint64_t seed = 0; seed < 4; seed++) {
@@ -501,6 +519,7 @@ int main(void)
         cmocka_unit_test(shakes_hands),
         cmocka_unit_test(refuses_another_peer),
         cmocka_unit_test(carries_bytes),
+        cmocka_unit_test(is_fast_nearby),
         cmocka_unit_test(survives_loss),
         cmocka_unit_test(is_held_back),
         cmocka_unit_test(resets_without_budget),
