@@ -29,19 +29,33 @@ err_t clean_path(bytes_t path, buf_t *out)
     return out->len == root || ends_in_slash ? buf_append_u8(out, '/') : OK;
 }
 
+/* What is no URL stays none: browsers take a backslash for a slash, and leave tabs out. */
+static err_t append_escaped(buf_t *out, bytes_t text)
+{
+    for (size_t i = 0; i < text.len; i++) {
+        uint8_t c = text.data[i];
+        bool is_plain = c > ' ' && c < 0x7f && !strchr("\\\"<>^`{|}", c);
+        TRY(is_plain ? buf_append_u8(out, c) : buf_printf(out, "%%%02X", c));
+    }
+    return OK;
+}
+
 err_t reply_clean_path(task_t *t, exchange_t *x, bool *ret_replied)
 {
-    AUTO(buf_t) to = {0};
+    AUTO(buf_t) clean = {0}, to = {0};
     const char *text;
     *ret_replied = false;
     if (x->target[0] != '/')
         return OK;
-    buf_init(&to, 2 * TARGET_MAX);
-    TRY(clean_path(bytes_str(x->path), &to));
-    if (bytes_equal(buf_bytes(&to), bytes_str(x->path)))
+    buf_init(&clean, TARGET_MAX + 2);
+    buf_init(&to, 4 * TARGET_MAX);
+    TRY(clean_path(bytes_str(x->path), &clean));
+    if (bytes_equal(buf_bytes(&clean), bytes_str(x->path)))
         return OK;
+    TRY(append_escaped(&to, buf_bytes(&clean)));
     if (*x->query)
-        TRY(buf_printf(&to, "?%s", x->query));
+        TRY(buf_append_u8(&to, '?'));
+    TRY(append_escaped(&to, bytes_str(x->query)));
     TRY(buf_cstr(&to, &text));
     TRY(exchange_set_header(x, "Location", text));
     *ret_replied = true;

@@ -77,6 +77,8 @@ static err_t redirects(task_t *t, void *arg)
         {"/a//b", 307, "/a/b"},
         {"//example.com/x", 307, "/example.com/x"},
         {"/a/../b?arg=a%20b&c", 307, "/b?arg=a%20b&c"},
+        {"/x/../\\example.com", 307, "/%5Cexample.com"},
+        {"/.//\t/example.com?a\\b", 307, "/%09/example.com?a%5Cb"},
         {"http://example.com/a//b", 200, ""},
     };
     for (size_t i = 0; i < ARRAY_LEN(rows); i++) {
