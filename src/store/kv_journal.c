@@ -2,8 +2,8 @@
  * records, each u32 length, u64 checksum of the batch (seeded with the record's number), and the batch; a
  * group of commits is written and synced before it is applied to the tables. When the journal has grown to
  * several times its content it is written anew beside it and renamed. Without a file: memory alone. */
-#include "base/list.h"
 #include "base/checksum.h"
+#include "base/list.h"
 #include "store/kv_impl.h"
 #include "task/driver.h"
 #include <stdio.h>
