@@ -392,10 +392,9 @@ typedef struct forged {
     bool spoils_signature;
 } forged_t;
 
-static err_t foe_publishes(task_t *t, foe_t *f, const forged_t *what)
+static void foe_puts(foe_t *f, const forged_t *what, buf_t *rpc)
 {
-    AUTO(buf_t) rpc = {0}, signature = {0};
-    buf_init(&rpc, PUBSUB_RPC_MAX_BYTES);
+    AUTO(buf_t) signature = {0};
     buf_init(&signature, 1024);
     peer_id_t author;
     assert_ok(peer_id_of(private_key_public(f->w->net->nodes[what->author].key), &author));
@@ -410,9 +409,16 @@ static err_t foe_publishes(task_t *t, foe_t *f, const forged_t *what)
     if (what->spoils_signature)
         signature.data[5] ^= 1;
     m.signature = buf_bytes(&signature);
-    writer_t w = writer_to(&rpc);
+    writer_t w = writer_to(rpc);
     pubsub_put_message(&w, &m);
     assert_ok(w.err);
+}
+
+static err_t foe_publishes(task_t *t, foe_t *f, const forged_t *what)
+{
+    AUTO(buf_t) rpc = {0};
+    buf_init(&rpc, PUBSUB_RPC_MAX_BYTES);
+    foe_puts(f, what, &rpc);
     return foe_send(t, f, &rpc);
 }
 
@@ -467,6 +473,31 @@ static void scene_forged(task_t *t, world_t *w)
     assert_ok(foe_publishes(t, &f, &(forged_t){.seqno = 200, .key = 1, .author = 1, .data = "too late"}));
     expect_none(t, w, 0, 2000);
     foe_stop(&f);
+}
+
+/* What one RPC holds is not all checked when its first messages are forged. */
+static void scene_forged_mass(task_t *t, world_t *w)
+{
+    foe_t f;
+    AUTO(buf_t) rpc = {0};
+    buf_init(&rpc, PUBSUB_RPC_MAX_BYTES);
+    start_at(t, w, 0);
+    subscribe_at(w, 0);
+    foe_start(t, w, 1, &f);
+    for (uint64_t k = 1; k <= 100; k++)
+        foe_puts(&f, &(forged_t){.seqno = k, .key = 1, .author = 1, .data = "x", .spoils_signature = true},
+                 &rpc);
+    assert_ok(foe_send(t, &f, &rpc));
+    assert_ok(task_sleep(t, 1000));
+    pubsub_stat_t stat;
+    pubsub_stat(w->members[0].ps, &stat);
+    assert_in_range(stat.invalid, 1, 10);
+    foe_stop(&f);
+}
+
+static void test_forged_mass(void **state)
+{
+    play(2, scene_forged_mass);
 }
 
 static void test_forged(void **state)
@@ -607,9 +638,11 @@ static void test_nonsense(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_mesh),        cmocka_unit_test(test_lists),     cmocka_unit_test(test_restart),
-        cmocka_unit_test(test_slow_reader), cmocka_unit_test(test_validator), cmocka_unit_test(test_forged),
+        cmocka_unit_test(test_mesh),        cmocka_unit_test(test_lists),
+        cmocka_unit_test(test_restart),     cmocka_unit_test(test_slow_reader),
+        cmocka_unit_test(test_validator),   cmocka_unit_test(test_forged),
         cmocka_unit_test(test_floods),      cmocka_unit_test(test_nonsense),
+        cmocka_unit_test(test_forged_mass),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
