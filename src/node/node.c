@@ -134,8 +134,6 @@ void node_close(task_t *t, node_t *n)
     if (n->bitswap)
         bitswap_close(t, n->bitswap);
     naming_close(t, n->naming);
-    driver_set_resolver(task_driver(t), NULL, NULL);
-    doh_free(n->doh);
     pubsub_close(t, n->pubsub);
     if (n->routing)
         routing_close(t, n->routing);
@@ -143,6 +141,8 @@ void node_close(task_t *t, node_t *n)
     portmap_stop(t, n->portmap);
     if (n->host)
         host_close(t, n->host);
+    driver_set_resolver(task_driver(t), NULL, NULL); /* dials looked up names until now */
+    doh_free(n->doh);
     denied_blocks_free(n->local);
     denied_free(n->denied);
     repo_close(t, n->repo);

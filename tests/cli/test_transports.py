@@ -90,3 +90,16 @@ def test_settings_that_must_not_be_guessed(shop):
     nodes.fails(node, *words, code=2, saying="WebsocketTLS")
     node.configure(Swarm__WebsocketTLS={"CertFile": "config", "KeyFile": "config"})
     nodes.fails(node, *words, code=2, saying="certificate")
+
+
+def test_stops_while_looking_up(shop):
+    """A dial that waits for DNS over HTTPS when the node is told to stop."""
+    peer = "12D3KooWEZXjE41uU4EL2gpkAQeDXYok6wghN7wwNVPF5bwkaNfS"
+    with socket.create_server(("127.0.0.1", 0)) as silent:
+        silent.settimeout(20)
+        node = shop.node("asking", {"DNS.Resolvers": {".": f"http://127.0.0.1:{silent.getsockname()[1]}/dns-query"},
+                                    "Peering.Peers": [{"ID": peer, "Addrs": ["/dns4/nowhere.example/tcp/4001"]}]})
+        asked, _ = silent.accept()
+        with asked:
+            asked.recv(100)
+            check(node.stop() == 0, "it did not stop well")
