@@ -55,14 +55,15 @@ static err_t mix_state(task_t *t, void *arg, const char *folder)
 }
 
 /* ── rules ───────────────────────────────────────────────────────────────────────────────────── */
-/* Files that change while they are read are read again: their state was taken before. */
+/* Files that change while they are read are read again, for their state was taken before; and so are those
+ * that cannot be read, which a change of permissions or a free descriptor may mend. */
 static err_t load(task_t *t, denied_t *d)
 {
     AUTO_PTR(denylist_t) rules = denylist_new();
     uint64_t state = 0;
     TRY(in_folders(t, d, mix_state, &state));
-    d->state = state;
     TRY(in_folders(t, d, add_lists, rules));
+    d->state = state;
     denylist_t *former = d->rules;
     d->rules = rules;
     rules = former;
