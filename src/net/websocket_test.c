@@ -1,6 +1,7 @@
 /* Hosts that reach each other by WebSocket, alone and on one port with raw TCP; in public and private
  * networks. */
 #include "net/host_internal.h"
+#include "net/stacked.h"
 #include "net/websocket.h"
 #include "tests/support/net.h"
 
@@ -96,6 +97,31 @@ static void test_one_port(void **state)
         assert_ok(net_run(seed, 2, one_port, NULL, NULL));
         assert_ok(net_run(seed, 2, one_port, (void *)1, NULL));
     }
+}
+
+/* What follows the handshake is no WebSocket any more: the connection ends, and tries to say so. */
+static err_t broken_later(task_t *t, void *arg)
+{
+    net_world_t *w = arg;
+    net_start(t, w, 1);
+    net_start(t, w, 0);
+    listen_on(t, w, 1, "/ws");
+    multiaddr_t to = addr_of(w, 1, "/ws");
+    conn_t *c;
+    assert_ok(host_connect_addr(t, w->nodes[0].host, &to, &c));
+    assert_ok(conn_wait_identified(t, c));
+    assert_ok(stream_write(t, ((stacked_t *)c->raw)->below, BYTES_LIT("\xff\x80\1\2\3\4")));
+    assert_ok(task_sleep(t, 1000));
+    assert_int_equal(host_conn_count(w->nodes[1].host), 0);
+    assert_false(conn_is_open(c));
+    conn_release(c);
+    net_stop_all(t, w);
+    return OK;
+}
+
+static void test_broken_later(void **state)
+{
+    assert_ok(net_run(1, 2, broken_later, NULL, NULL));
 }
 
 /* A port for WebSocket alone, and bytes that are none. */
@@ -220,9 +246,8 @@ static void test_addresses(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_one_port),
-        cmocka_unit_test(test_websocket_alone),
-        cmocka_unit_test(test_hostile),
+        cmocka_unit_test(test_one_port),        cmocka_unit_test(test_broken_later),
+        cmocka_unit_test(test_websocket_alone), cmocka_unit_test(test_hostile),
         cmocka_unit_test(test_addresses),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

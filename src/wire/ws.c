@@ -86,7 +86,9 @@ static err_t append_frame(ws_t *w, uint8_t opcode, bytes_t content, buf_t *out)
 
 err_t ws_seal(ws_t *w, bytes_t plain, buf_t *out)
 {
-    assert(w->state == WS_OPEN || w->state == WS_ENDED);
+    assert(w->state != WS_HANDSHAKE);
+    if (w->state == WS_FAILED) /* whoever writes need not know yet what was read */
+        return fail(ERR_CLOSED, "websocket: the stream has failed");
     return append_frame(w, OP_BINARY, plain, out);
 }
 

@@ -47,7 +47,7 @@ void ws_output_sent(ws_t *w, size_t len);
  * `in`, and may be empty. Errors are final: ERR_PROTOCOL, ERR_LIMIT; a server's refusal is then in the
  * output. */
 MUST_CHECK err_t ws_feed(ws_t *w, uint8_t *in, size_t len, size_t *ret_used, bytes_t *ret_plain);
-/* Appends a frame of content. Only when open. */
+/* Appends a frame of content. Not before the handshake has ended. ERR_CLOSED: the stream has failed. */
 MUST_CHECK err_t ws_seal(ws_t *w, bytes_t plain, buf_t *out);
 /* Appends the frame that ends the stream, once; nothing before the handshake has ended. */
 MUST_CHECK err_t ws_seal_end(ws_t *w, buf_t *out);
