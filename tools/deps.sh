@@ -5,8 +5,9 @@
 set -euo pipefail
 
 build=(build-essential pkg-config python3 git meson ninja-build libuv1-dev libssl-dev libsodium-dev liblmdb-dev
-  libsqlite3-dev libmicrohttpd-dev libjansson-dev zlib1g-dev libc-ares-dev libcmocka-dev librust-blake3-dev libleveldb-dev libngtcp2-dev
-  libngtcp2-crypto-gnutls-dev libgnutls28-dev)
+  libsqlite3-dev libmicrohttpd-dev libjansson-dev zlib1g-dev libc-ares-dev libcmocka-dev librust-blake3-dev libleveldb-dev)
+# The build goes without what these bring where they are not packaged.
+optional=(libngtcp2-dev libngtcp2-crypto-gnutls-dev libgnutls28-dev) # QUIC
 lint=(clang-format clang-tidy)
 fuzz=(clang llvm)
 coverage=(gcovr)
@@ -29,10 +30,19 @@ need() {
   "${sudo[@]}" env DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends "${missing[@]}" >/dev/null
 }
 
+# need_packaged PACKAGE…: the same where this system has packages of them all.
+need_packaged() {
+  local package
+  for package; do
+    [[ $(LC_ALL=C apt-cache policy "$package" 2>/dev/null) =~ 'Candidate: '[^\(] ]] || { echo "$package is not packaged here: going without" >&2; return 0; }
+  done
+  need "$@"
+}
+
 declare -n packages="${1:?group of packages}"
 if ! command -v apt-get >/dev/null; then
   # Without dpkg nothing can be looked up: trust pkg-config for the libraries.
-  if [ "$1" = build ] && pkg-config --exists libuv libcrypto libsodium lmdb sqlite3 libmicrohttpd jansson zlib libcares libngtcp2 libngtcp2_crypto_gnutls gnutls cmocka 2>/dev/null \
+  if [ "$1" = build ] && pkg-config --exists libuv libcrypto libsodium lmdb sqlite3 libmicrohttpd jansson zlib libcares cmocka 2>/dev/null \
     && command -v meson ninja cc python3 >/dev/null; then
     exit 0
   fi
@@ -40,5 +50,6 @@ if ! command -v apt-get >/dev/null; then
   exit 1
 fi
 need "${packages[@]}"
+[ "$1" != build ] || need_packaged "${optional[@]}"
 # The sanitizers' and libFuzzer's libraries are a package of each version of clang.
 [ "$1" != fuzz ] || need "libclang-rt-$(clang -dumpversion | cut -d. -f1)-dev"

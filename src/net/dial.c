@@ -213,16 +213,28 @@ static void rank_addrs(dial_t *d, const multiaddr_t *in, size_t n_in)
         }
 }
 
+/* Is it the build that lacks what these need? */
+static bool wants_missing_quic(const multiaddr_t *addrs, size_t n)
+{
+    endpoint_t to;
+    for (size_t i = 0; quic_missing && i < n; i++)
+        if (!endpoint_of_multiaddr(&addrs[i], &to) && to.transport == TRANSPORT_QUIC)
+            return true;
+    return false;
+}
+
 static err_t find_addrs(task_t *t, dial_t *d)
 {
     multiaddr_t *known = xmalloc(2 * ADDRS_MAX * sizeof *known), *resolved = known + ADDRS_MAX;
     size_t n = peerstore_addrs(d->host->peerstore, &d->peer->id, known, ADDRS_MAX);
     size_t n_resolved = resolve_addrs(t, &d->peer->id, known, n, resolved, ADDRS_MAX);
     rank_addrs(d, resolved, n_resolved);
+    bool lacks_quic = wants_missing_quic(resolved, n_resolved);
     free(known);
     TRY(task_check(t));
     if (!d->n_addrs)
-        return fail(ERR_UNREACHABLE, "%zu addresses of the peer are known, and none can be dialed", n);
+        return fail(ERR_UNREACHABLE, "%zu addresses of the peer are known, and none can be dialed%s%s", n,
+                    lacks_quic ? ": " : "", lacks_quic ? quic_missing : "");
     return OK;
 }
 

@@ -44,6 +44,11 @@ bool host_is_private(const host_t *h)
     return h->swarm_key != NULL;
 }
 
+const char *host_quic_missing(void)
+{
+    return quic_missing;
+}
+
 err_t host_new(sched_t *s, const host_config_t *config, host_t **ret)
 {
     host_t *h = xcalloc(1, sizeof *h);
@@ -53,6 +58,7 @@ err_t host_new(sched_t *s, const host_config_t *config, host_t **ret)
         h->config.agent = DISTRIBUTE_AGENT;
     if (!h->config.protocol_version)
         h->config.protocol_version = "ipfs/0.1.0";
+    h->config.without_quic |= quic_missing != NULL;
     if (config->swarm_key) {
         h->swarm_key = xmalloc(PNET_KEY_BYTES);
         memcpy(h->swarm_key, config->swarm_key, PNET_KEY_BYTES);

@@ -57,6 +57,8 @@ limit_t *host_limit(host_t *h); /* the budget that its protocols charge too */
 const host_limits_t *host_limits(const host_t *h);
 /* In a private network transports that cannot carry its cipher (QUIC) stay closed. */
 bool host_is_private(const host_t *h);
+/* Why this build has no QUIC, in a few words; NULL: it has. */
+const char *host_quic_missing(void);
 
 /* The certificate that /tls/ws addresses show from now on, taken; without one they are not listened on. */
 void host_set_web_tls(host_t *h, struct tls_server *s);

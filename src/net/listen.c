@@ -214,6 +214,8 @@ err_t host_listen(task_t *t, host_t *h, const multiaddr_t *at)
         return relay_listen(h, at);
     endpoint_t to;
     TRY(endpoint_of_multiaddr(at, &to));
+    if (to.transport == TRANSPORT_QUIC && quic_missing)
+        return fail(ERR_UNSUPPORTED, "%s", quic_missing);
     if (!host_speaks(h, to.transport) || (to.transport == TRANSPORT_WSS && !h->web_tls))
         return fail(ERR_UNSUPPORTED, "this node listens on no such transport");
     if (to.transport == TRANSPORT_QUIC)

@@ -7,6 +7,8 @@
 /* One socket is read this often before others have their turn. */
 enum { BURSTS_IN_A_ROW = 16, SERVERS_PROVE_SHARE = 4 };
 
+const char *const quic_missing = NULL;
+
 err_t quic_net_of(host_t *h, quic_net_t **ret)
 {
     if (!h->quic) {

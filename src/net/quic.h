@@ -11,6 +11,8 @@
 typedef struct quic_socket quic_socket_t;
 typedef struct quic_link quic_link_t;
 extern const mux_ops_t mux_quic;
+/* Why a build has no QUIC (quic_missing.c); NULL: it has. Then hosts are without_quic. */
+extern const char *const quic_missing;
 
 /* Opens a socket for connections of others; *ret_at: with the port that was taken. ERR_IN_USE. */
 MUST_CHECK err_t quic_listen(host_t *h, const net_addr_t *at, net_addr_t *ret_at);

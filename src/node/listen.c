@@ -60,7 +60,8 @@ static err_t listen_configured(task_t *t, host_t *h, const char *text, bool *ret
     err_t e = listen_near(t, h, &at);
     if (e == ERR_UNSUPPORTED ||
         (e && multiaddr_find(&at, MA_IP6, &ip6))) { /* machines without IPv6 are common */
-        log_debug("cannot listen", LOG_STR("address", text), LOG_ERR(e));
+        log_at(host_quic_missing() && e == ERR_UNSUPPORTED ? LOG_INFO : LOG_DEBUG, "cannot listen",
+               LOG_STR("address", text), LOG_ERR(e));
         return OK;
     }
     TRY(e);

@@ -102,6 +102,7 @@ def judge(who, found):
 
 
 def test_matrix_kubo(shop):
+    nodes.need_quic(shop.program)
     judge("kubo 0.42", fill(shop, "kubo", lambda transport, security: KuboPeer(shop, transport, security), ("tcp", "ws", "quic")))
 
 

@@ -6,6 +6,10 @@ from nodes import check
 QUIC = "/ip4/127.0.0.1/udp/0/quic-v1"
 
 
+def begin(shop):
+    nodes.need_quic(shop.program)
+
+
 def quic_address(node):
     found = [a for a in node.rpc("swarm/addrs/listen")["Strings"] if a.startswith("/ip4/127.0.0.1/udp/") and a.split("/p2p/")[0].endswith("/quic-v1")]
     check(found, f"{node.name} listens on {node.rpc('swarm/addrs/listen')['Strings']}")

@@ -64,6 +64,8 @@ def meet(scene, dialer, listener):
 
 
 def punch(lab, kinds, programs, direct, transport="tcp"):
+    if transport == "quic":
+        nodes.need_quic(lab.shop.program)
     scene = Scene(lab, kinds, transport)
     residents = [scene.resident(program, home) for program, home in zip(programs, scene.homes)]
     for i, daemon in enumerate(residents):

@@ -44,6 +44,12 @@ def wait_until(condition, seconds, what, every=0.1):
         time.sleep(every)
 
 
+def need_quic(program):
+    """A build without QUIC has its words for that in it."""
+    if b"this build has no QUIC" in pathlib.Path(program).read_bytes():
+        raise Skip("a build with QUIC")
+
+
 def make_bytes(seed, size):
     """Bytes from a seed that do not compress: SHAKE-256 in pieces."""
     out = bytearray()
