@@ -26,4 +26,6 @@ void yamux_stream_take(yamux_stream_t *s, bytes_t data);
 void yamux_stream_take_fin(yamux_stream_t *s);
 MUST_CHECK err_t yamux_stream_widen(yamux_stream_t *s,
                                     uint32_t by); /* the peer's window update; ERR_PROTOCOL */
+/* Bytes that the peer may be allowed to send besides those that it was. */
+uint32_t yamux_stream_free_window(const yamux_stream_t *s);
 #endif

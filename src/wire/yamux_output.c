@@ -29,7 +29,7 @@ static size_t put_window(yamux_stream_t *s, uint8_t *out)
         return 0;
     uint32_t by = 0;
     if (s->must_update) {
-        by = s->window_max - (uint32_t)s->received.len - s->receive_window;
+        by = yamux_stream_free_window(s);
         s->receive_window += by;
     }
     uint16_t flags = (uint16_t)((s->must_syn ? YAMUX_SYN : 0) | (s->must_ack ? YAMUX_ACK : 0));

@@ -249,13 +249,19 @@ void yamux_accept(yamux_stream_t *s, void *user)
         yamux_stream_tell(s, YAMUX_NEWS_READABLE);
 }
 
+uint32_t yamux_stream_free_window(const yamux_stream_t *s)
+{
+    const yamux_t *y = s->session;
+    uint32_t coming = y->body_stream == s ? y->body_left : 0; /* of a frame that has begun */
+    return s->window_max - (uint32_t)s->received.len - coming - s->receive_window;
+}
+
 /* The reader emptied some of the queue: refills the window when half of it is free, wider when that took
  * only a few round trips. */
 static void refill(yamux_stream_t *s, uint64_t now_ms)
 {
     yamux_t *y = s->session;
-    uint64_t free_bytes = (uint64_t)s->window_max - s->received.len - s->receive_window;
-    if (s->must_update || s->has_received_fin || free_bytes < s->window_max / 2)
+    if (s->must_update || s->has_received_fin || yamux_stream_free_window(s) < s->window_max / 2)
         return;
     uint64_t rtt_ms = y->rtt_ms ? y->rtt_ms : 1;
     bool is_fast = s->refilled_ms && now_ms - s->refilled_ms < GROWTH_ROUND_TRIPS * rtt_ms;

@@ -412,6 +412,41 @@ static void test_window_growth_stops_at_the_limit(void **state)
     pair_deinit(&p);
 }
 
+/* What of a frame has not come yet is no free room: else the peer may send more than the queue takes. */
+static void test_window_within_a_frame(void **state)
+{
+    enum { FRAME = YAMUX_INITIAL_WINDOW, HALF = FRAME / 2 };
+    pair_t p;
+    pair_init(&p);
+    yamux_stream_t *a, *b;
+    open_pair(&p, &a, &b);
+    AUTO(buf_t) wire;
+    buf_init(&wire, 4 << 20);
+    uint8_t *data = xcalloc(1, FRAME), header[12] = {0, 0, 0, 0, 0, 0, 0, (uint8_t)a->id, 0, FRAME >> 16};
+    assert_ok(buf_append(&wire, bytes_of(header, sizeof header)));
+    assert_ok(buf_append(&wire, bytes_of(data, FRAME)));
+    size_t n, first = sizeof header + HALF;
+    assert_ok(yamux_feed(&p.b, bytes_slice(buf_bytes(&wire), 0, first), p.now_ms));
+    assert_ok(yamux_read(b, data, FRAME, p.now_ms, &n)); /* all that has come */
+    assert_int_equal(n, HALF);
+    settle(&p);
+    assert_int_equal(b->receive_window, HALF);
+    assert_ok(yamux_feed(&p.b, bytes_slice(buf_bytes(&wire), first, SIZE_MAX), p.now_ms));
+    buf_clear(&wire);
+    for (uint32_t left = b->receive_window; left; left -= HALF) { /* the peer uses its window up */
+        header[9] = HALF >> 16;
+        assert_ok(buf_append(&wire, bytes_of(header, sizeof header)));
+        assert_ok(buf_append(&wire, bytes_of(data, HALF)));
+    }
+    assert_ok(yamux_feed(&p.b, buf_bytes(&wire), p.now_ms));
+    assert_false(b->is_reset);
+    assert_int_equal(b->received.len, FRAME);
+    free(data);
+    yamux_release(a, p.now_ms);
+    yamux_release(b, p.now_ms);
+    pair_deinit(&p);
+}
+
 static void test_data_over_the_budget_resets_its_stream(void **state)
 {
     pair_t p;
@@ -679,6 +714,7 @@ int main(void)
         cmocka_unit_test(test_back_pressure),
         cmocka_unit_test(test_window_grows_and_is_charged),
         cmocka_unit_test(test_window_growth_stops_at_the_limit),
+        cmocka_unit_test(test_window_within_a_frame),
         cmocka_unit_test(test_data_over_the_budget_resets_its_stream),
         cmocka_unit_test(test_streams_take_turns),
         cmocka_unit_test(test_ping_measures),
