@@ -4,12 +4,16 @@
 #include <stdio.h>
 #include <stdlib.h>
 
-enum { HEAD_PIECE = 512 };
+enum {
+    HEAD_PIECE = 512,
+    EMPTY_MAX_BYTES = 64 << 10 /* of frames without content, in a row: they keep others waiting */
+};
 
 typedef struct websocket {
     stacked_t base;
     ws_t ws;
-    buf_t early; /* what came in one piece with the handshake */
+    size_t empty_bytes; /* of frames without content, in a row */
+    buf_t early;        /* what came in one piece with the handshake */
 } websocket_t;
 
 /* Decodes what lies in `data`, in its place: content is moved to its beginning. */
@@ -55,10 +59,14 @@ static err_t read_plain(stacked_t *s, uint8_t *out, size_t cap, size_t *ret_n)
     websocket_t *w = (websocket_t *)s;
     size_t n = 0, came = 1;
     while (!n && came && w->ws.state != WS_ENDED) {
+        if (w->empty_bytes > EMPTY_MAX_BYTES)
+            return fail(ERR_LIMIT, "websocket: %zu bytes of frames without content", w->empty_bytes);
         TRY(read_some(w, out, cap, &came));
+        w->empty_bytes += came;
         TRY(decode(w, out, came, &n));
         TRY(take_answers(w));
     }
+    w->empty_bytes = n ? 0 : w->empty_bytes;
     *ret_n = n;
     return OK;
 }

@@ -124,6 +124,36 @@ static void test_broken_later(void **state)
     assert_ok(net_run(1, 2, broken_later, NULL, NULL));
 }
 
+/* Frames without content, as fast as they go. */
+static err_t empty_frames(task_t *t, void *arg)
+{
+    enum { COUNT = 60000 };
+    net_world_t *w = arg;
+    net_start(t, w, 1);
+    net_start(t, w, 0);
+    listen_on(t, w, 1, "/ws");
+    multiaddr_t to = addr_of(w, 1, "/ws");
+    conn_t *c;
+    assert_ok(host_connect_addr(t, w->nodes[0].host, &to, &c));
+    assert_ok(conn_wait_identified(t, c));
+    uint8_t *frames = xmalloc(COUNT * 6);
+    for (size_t i = 0; i < COUNT; i++)
+        memcpy(frames + 6 * i, "\x82\x80\1\2\3\4", 6);
+    err_t e = stream_write(t, ((stacked_t *)c->raw)->below, bytes_of(frames, COUNT * 6));
+    free(frames);
+    assert_true(!e || e == ERR_RESET || e == ERR_CLOSED);
+    assert_ok(task_sleep(t, 1000));
+    assert_int_equal(host_conn_count(w->nodes[1].host), 0);
+    conn_release(c);
+    net_stop_all(t, w);
+    return OK;
+}
+
+static void test_empty_frames(void **state)
+{
+    assert_ok(net_run(1, 2, empty_frames, NULL, NULL));
+}
+
 /* A port for WebSocket alone, and bytes that are none. */
 static err_t websocket_alone(task_t *t, void *arg)
 {
@@ -246,9 +276,9 @@ static void test_addresses(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_one_port),        cmocka_unit_test(test_broken_later),
-        cmocka_unit_test(test_websocket_alone), cmocka_unit_test(test_hostile),
-        cmocka_unit_test(test_addresses),
+        cmocka_unit_test(test_one_port),     cmocka_unit_test(test_broken_later),
+        cmocka_unit_test(test_empty_frames), cmocka_unit_test(test_websocket_alone),
+        cmocka_unit_test(test_hostile),      cmocka_unit_test(test_addresses),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
