@@ -23,8 +23,14 @@ static err_t parse_network(const multiaddr_t *m, network_t *ret)
     return OK;
 }
 
+/* An IPv4 address inside an IPv6 one leads where the IPv4 address does, and is taken for it. */
 static bool is_in(const network_t *n, uint8_t family, const uint8_t *ip)
 {
+    static const uint8_t mapped[12] = {[10] = 0xff, [11] = 0xff};
+    if (family == 6 && n->family == 4 && !memcmp(ip, mapped, sizeof mapped)) {
+        family = 4;
+        ip += sizeof mapped;
+    }
     size_t whole = n->bits / 8, rest = n->bits % 8;
     if (n->family != family || memcmp(n->ip, ip, whole) != 0)
         return false;

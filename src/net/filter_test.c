@@ -1,4 +1,5 @@
 /* Networks that are filtered are neither dialed nor accepted from; what is hidden is not told. */
+#include "net/host_internal.h"
 #include "tests/support/net.h"
 
 static multiaddr_t parsed(const char *text)
@@ -30,6 +31,11 @@ static err_t dialing(task_t *t, void *arg)
     assert_err(host_connect_addr(t, a, &w->nodes[1].addr, &c), ERR_UNREACHABLE);
     assert_err(host_connect_addr(t, a, &w->nodes[2].addr, &c), ERR_UNREACHABLE);
     conn_release(net_connect(t, w, 0, 3)); /* .4 lies outside */
+    net_addr_t mapped;                     /* leads to .2 as well */
+    assert_ok(net_addr_parse("[::ffff:10.0.0.2]:4001", &mapped));
+    assert_true(addr_is_filtered(a, &mapped));
+    assert_ok(net_addr_parse("[::ffff:10.0.0.4]:4001", &mapped));
+    assert_false(addr_is_filtered(a, &mapped));
     assert_ok(unfilter(a, "/ip4/10.0.0.2/ipcidr/31"));
     conn_release(net_connect(t, w, 0, 1));
     net_stop_all(t, w);
