@@ -271,6 +271,7 @@ static err_t ask_v2(task_t *t, stream_t *s, conn_t *c)
     for (size_t i = 0; i < n; i++)
         asked[i] = nat->probed[order[i]].addr;
     nat->nonce = driver_random_u64(sched_driver(h->sched));
+    nat->nonce_ms = sched_now_ms(h->sched);
     nat->has_come_back = false;
     writer_t w = writer_to(&message);
     autonat2_encode_request(asked, n, nat->nonce, &w);
@@ -298,7 +299,9 @@ static err_t serve_back(task_t *t, stream_t *s, conn_t *from, const char *protoc
     err_t e = stream_read_message(t, s, 64, &message);
     if (!e)
         e = autonat2_back_decode(buf_bytes(&message), &nonce);
-    if (!e && (!h->nat->nonce || nonce != h->nat->nonce))
+    bool is_back =
+        from->is_inbound && from->opened_ms >= h->nat->nonce_ms && !multiaddr_is_circuit(&from->remote);
+    if (!e && (!h->nat->nonce || nonce != h->nat->nonce || !is_back))
         e = fail(ERR_DENIED, "AutoNAT: a dial-back that nobody asked for");
     if (!e) {
         h->nat->has_come_back = true;

@@ -117,6 +117,48 @@ static err_t liars(task_t *t, void *arg)
     return OK;
 }
 
+/* Gives the number back on the connection that is there, without dialing. */
+static err_t take_shortcut(task_t *t, stream_t *s, conn_t *from, const char *protocol, void *arg)
+{
+    static const char *const back[] = {AUTONAT2_BACK_PROTOCOL};
+    autonat2_t m;
+    stream_t *b;
+    AUTO(buf_t) message;
+    buf_init(&message, AUTONAT2_MESSAGE_MAX_BYTES);
+    TRY(stream_read_message(t, s, AUTONAT2_MESSAGE_MAX_BYTES, &message));
+    TRY(autonat2_decode(buf_bytes(&message), &m));
+    TRY(conn_open_stream(t, from, back, 1, &b, NULL));
+    buf_clear(&message);
+    writer_t w = writer_to(&message);
+    autonat2_back_encode(m.nonce, &w);
+    TRY(stream_write_message(t, b, buf_bytes(&message)));
+    TRY(task_sleep(t, 500));
+    stream_close(b);
+    buf_clear(&message);
+    w = writer_to(&message);
+    autonat2_encode_response(AUTONAT2_OK, 0, AUTONAT2_DIAL_OK, &w);
+    return stream_write_message(t, s, buf_bytes(&message));
+}
+
+static err_t shortcuts(task_t *t, void *arg)
+{
+    net_world_t *w = arg;
+    nat_config_t config = config_of_test();
+    start(t, w, &config);
+    for (size_t i = 1; i < w->n; i++) {
+        assert_ok(host_handle(w->nodes[i].host, AUTONAT2_DIAL_PROTOCOL, NULL, take_shortcut, NULL));
+        host_unhandle(w->nodes[i].host, AUTONAT_PROTOCOL);
+        if (w->arg) /* they dialed */
+            conn_release(net_connect(t, w, i, 0));
+    }
+    if (!w->arg)
+        connect_all(t, w);
+    assert_ok(task_sleep(t, 600000));
+    assert_int_equal(host_reachability(w->nodes[0].host), REACHABILITY_UNKNOWN);
+    net_stop_all(t, w);
+    return OK;
+}
+
 /* ── clients that ask too much ───────────────────────────────────────────────────────────────── */
 static stream_t *open_at(task_t *t, conn_t *c, const char *protocol)
 {
@@ -255,6 +297,13 @@ static void test_liars(void **state)
     assert_ok(net_run(4, 6, liars, NULL, NULL));
 }
 
+static void test_shortcuts(void **state)
+{
+    bool they_dialed = true;
+    assert_ok(net_run(7, 6, shortcuts, NULL, NULL));
+    assert_ok(net_run(7, 6, shortcuts, &they_dialed, NULL));
+}
+
 static void test_greedy(void **state)
 {
     assert_ok(net_run(5, 3, greedy, NULL, NULL));
@@ -270,7 +319,8 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_found_out), cmocka_unit_test(test_found_out_v1),
         cmocka_unit_test(test_one_voice), cmocka_unit_test(test_liars),
-        cmocka_unit_test(test_greedy),    cmocka_unit_test(test_version_1),
+        cmocka_unit_test(test_shortcuts), cmocka_unit_test(test_greedy),
+        cmocka_unit_test(test_version_1),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -59,7 +59,7 @@ typedef struct nat {
     } asked[ASKED_MAX];
     size_t n_asked;
     bool is_asking, has_come_back, has_v2; /* v2: somebody answered it */
-    uint64_t nonce;                        /* of the question that is open; 0: none */
+    uint64_t nonce, nonce_ms;              /* of the question that is open; 0: none. ms: when it was asked */
     event_t came_back;
     sched_alarm_t autonat_alarm;
     /* autonat_server.c */
