@@ -90,7 +90,7 @@ err_t transport_dial(task_t *t, host_t *h, const multiaddr_t *addr, const upgrad
     stream_t *raw;
     TRY(endpoint_of_multiaddr(addr, &to));
     if (to.transport == TRANSPORT_QUIC)
-        return quic_connect(t, h, &to.at, how->expected, addr, ret_conn);
+        return quic_connect(t, h, &to.at, how, ret_conn);
     upgrade_how_t told = *how;
     TRY(dial_tcp(t, h, &to.at, &told, &raw));
     if (to.transport != TRANSPORT_TCP)

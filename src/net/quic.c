@@ -125,25 +125,29 @@ static bool leads_to(const net_addr_t *from, const net_addr_t *to)
                                           net_addr_is_loopback(from) == net_addr_is_loopback(to));
 }
 
-static quic_socket_t *find_socket(host_t *h, const net_addr_t *to)
+static quic_socket_t *find_socket(host_t *h, const net_addr_t *to, bool is_apart)
 {
     if (h->quic)
         LIST_EACH (s, &h->quic->sockets, quic_socket_t, node)
-            if (leads_to(&s->udp->at, to))
+            if (s->is_apart == is_apart && leads_to(&s->udp->at, to))
                 return s;
     return NULL;
 }
 
-err_t quic_socket_to(host_t *h, const net_addr_t *to, quic_socket_t **ret)
+err_t quic_socket_to(host_t *h, const net_addr_t *to, bool is_apart, quic_socket_t **ret)
 {
-    *ret = find_socket(h, to);
     net_addr_t any = {.family = to->family};
-    return *ret ? OK : open_socket(h, &any, false, ret);
+    *ret = find_socket(h, to, is_apart);
+    if (*ret)
+        return OK;
+    TRY(open_socket(h, &any, false, ret));
+    (*ret)->is_apart = is_apart;
+    return OK;
 }
 
 void quic_punch(host_t *h, const net_addr_t *to)
 {
-    quic_socket_t *s = find_socket(h, to);
+    quic_socket_t *s = find_socket(h, to, false);
     uint8_t noise[64];
     if (!s)
         return;

@@ -16,9 +16,11 @@ extern const char *const quic_missing;
 
 /* Opens a socket for connections of others; *ret_at: with the port that was taken. ERR_IN_USE. */
 MUST_CHECK err_t quic_listen(host_t *h, const net_addr_t *at, net_addr_t *ret_at);
-/* A connection with the peer that must be at this address. Within the task's deadline and the upgrade's. */
-MUST_CHECK err_t quic_connect(task_t *t, host_t *h, const net_addr_t *to, const peer_id_t *expected,
-                              const multiaddr_t *remote, conn_t **ret_conn);
+struct upgrade_how;
+/* A connection with the peer that must be at this address: of `how` counts who it is, what its address is
+ * called, and whether the dial is apart. Within the task's deadline and the upgrade's. */
+MUST_CHECK err_t quic_connect(task_t *t, host_t *h, const net_addr_t *to, const struct upgrade_how *how,
+                              conn_t **ret_conn);
 /* A datagram of noise, from the port that listens: it opens the way through our NAT for a peer that is about
  * to dial from there. Lost without a word when it cannot be sent. */
 void quic_punch(host_t *h, const net_addr_t *to);

@@ -1,3 +1,4 @@
+#include "net/host_internal.h"
 #include "tests/support/net.h"
 #include "wire/quic.h"
 
@@ -93,6 +94,37 @@ static err_t two_hosts(task_t *t, void *arg)
 static void connects(void **state)
 {
     assert_ok(net_run(1, 2, two_hosts, NULL, NULL));
+}
+
+/* A dial back (AutoNAT) comes from a port that no NAT has seen; the others from the one that listens. */
+static err_t apart(task_t *t, void *arg)
+{
+    net_world_t *w = arg;
+    multiaddr_t at[2], bare;
+    host_t *a = start(t, w, 0, &at[0]), *b = start(t, w, 1, &at[1]);
+    conn_t *c, *back, *conns[4];
+    assert_ok(host_connect_addr(t, a, &at[1], &c));
+    multiaddr_without_peer(&at[0], &bare);
+    for (int is_apart = 0; is_apart < 2; is_apart++) {
+        upgrade_how_t how = {.expected = host_id(a), .remote = &bare, .is_apart = is_apart};
+        net_addr_t from;
+        assert_ok(transport_dial(t, b, &bare, &how, &back));
+        assert_ok(task_sleep(t, 1000));
+        assert_int_equal(host_conns(a, conns, 4), 2);
+        assert_ok(net_addr_of_multiaddr(conn_remote_addr(conns[1]), &from));
+        assert_int_equal(from.port == NET_PORT, !is_apart);
+        conn_close(back);
+        conn_release(back);
+        assert_ok(task_sleep(t, 1000));
+    }
+    conn_release(c);
+    net_stop_all(t, w);
+    return OK;
+}
+
+static void dials_apart(void **state)
+{
+    assert_ok(net_run(1, 2, apart, NULL, NULL));
 }
 
 /* ── dials that fail ─────────────────────────────────────────────────────────────────────────── */
@@ -295,11 +327,9 @@ static void can_be_off(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(connects),
-        cmocka_unit_test(does_not_connect),
-        cmocka_unit_test(takes_one_round_trip),
-        cmocka_unit_test(carries_bulk),
-        cmocka_unit_test(stands_a_flood),
+        cmocka_unit_test(connects),         cmocka_unit_test(dials_apart),
+        cmocka_unit_test(does_not_connect), cmocka_unit_test(takes_one_round_trip),
+        cmocka_unit_test(carries_bulk),     cmocka_unit_test(stands_a_flood),
         cmocka_unit_test(can_be_off),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -10,6 +10,7 @@ struct quic_socket {
     host_t *host;
     udp_t *udp;
     bool is_listening;
+    bool is_apart; /* for dials that shall come from a port that nobody knows */
     watch_t readable;
     runnable_t input;
 };
@@ -21,6 +22,7 @@ typedef struct quic_net {
     list_t links; /* that are no connection yet */
 } quic_net_t;
 MUST_CHECK err_t quic_net_of(host_t *h, quic_net_t **ret);
-/* The socket that a datagram to there leaves from; opened when there is none. */
-MUST_CHECK err_t quic_socket_to(host_t *h, const net_addr_t *to, quic_socket_t **ret);
+/* The socket that a datagram to there leaves from; opened when there is none. is_apart: not one that listens,
+ * nor one that other dials leave from. */
+MUST_CHECK err_t quic_socket_to(host_t *h, const net_addr_t *to, bool is_apart, quic_socket_t **ret);
 #endif

@@ -313,15 +313,14 @@ err_t quic_link_accept(quic_socket_t *s, const net_addr_t *from, const net_addr_
     return OK;
 }
 
-err_t quic_connect(task_t *t, host_t *h, const net_addr_t *to, const peer_id_t *expected,
-                   const multiaddr_t *remote, conn_t **ret_conn)
+err_t quic_connect(task_t *t, host_t *h, const net_addr_t *to, const upgrade_how_t *how, conn_t **ret_conn)
 {
     quic_socket_t *s;
-    TRY(quic_socket_to(h, to, &s));
+    TRY(quic_socket_to(h, to, how->is_apart, &s));
     quic_link_t *l = link_new(s, false);
-    l->remote = *remote;
-    quic_start_t how = start_of(l, to);
-    err_t e = quic_dial(h->quic->endpoint, &how, expected, &l->engine);
+    l->remote = *how->remote;
+    quic_start_t from = start_of(l, to);
+    err_t e = quic_dial(h->quic->endpoint, &from, how->expected, &l->engine);
     if (e) {
         free(l);
         return e;
