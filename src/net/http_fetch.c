@@ -232,7 +232,7 @@ static void note_redirect(fetching_t *x)
     int status = x->f->status;
     const char *to = http_client_field(&x->http, "Location");
     bool leads_on = status == 301 || status == 302 || status == 303 || status == 307 || status == 308;
-    x->location = leads_on && to && *to ? xstrdup(to) : NULL;
+    x->location = leads_on && !x->f->stays_here && to && *to ? xstrdup(to) : NULL;
 }
 
 static err_t take_event(task_t *t, fetching_t *x, const http_event_t *ev)
@@ -334,7 +334,7 @@ static err_t fetch_one(task_t *t, fetching_t *x, char **ret_location)
 static err_t resolve_location(const char *from, const char *location, buf_t *out)
 {
     buf_clear(out);
-    if (strstr(location, "://"))
+    if (!strncmp(location + strcspn(location, ":/?#"), "://", 3))
         return buf_printf(out, "%s", location);
     const char *authority = strstr(from, "://") + 3;
     const char *path = authority + strcspn(authority, "/?#");

@@ -147,6 +147,8 @@ static void redirects(task_t *t, server_t *s)
          "Authorization: x"},
         {"PUT", "/r", "HTTP/1.1 308 Go\r\nLocation: //10.0.0.1:8000/q\r\nContent-Length: 0\r\n\r\n", OK,
          "PUT /q HTTP"},
+        {"GET", "/r", "HTTP/1.1 302 Found\r\nLocation: /z?to=http://a/b\r\nContent-Length: 0\r\n\r\n", OK,
+         "GET /z?to=http://a/b HTTP"},
         {"PUT", "/r", "HTTP/1.1 303 See\r\nLocation: /q\r\nContent-Length: 0\r\n\r\n", OK, "GET /q HTTP"},
         {"GET", "/r", "HTTP/1.1 301 Moved\r\nLocation: ftp://10.0.0.1/\r\nContent-Length: 0\r\n\r\n",
          ERR_USAGE, ""},
@@ -170,6 +172,11 @@ static void redirects(task_t *t, server_t *s)
         assert_true(asked(s, rows[i].wants));
         assert_true(f.status == 304 || bytes_equal(buf_bytes(&out), BYTES_LIT("hello")));
     }
+    http_fetch_t stays = {.method = "PUT", .url = "http://10.0.0.1:8000/r", .stays_here = true};
+    s->redirect = "HTTP/1.1 307 Go\r\nLocation: /q\r\nContent-Length: 0\r\n\r\n";
+    assert_ok(http_fetch(t, &stays));
+    assert_int_equal(stays.status, 307);
+    assert_true(asked(s, "PUT /r HTTP"));
     s->redirect = NULL;
 }
 

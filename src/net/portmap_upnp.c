@@ -59,6 +59,7 @@ static err_t fetch(task_t *t, http_fetch_t *f, buf_t *out)
 {
     buf_init(out, UPNP_DOCUMENT_MAX);
     f->max_in_bytes = UPNP_DOCUMENT_MAX;
+    f->stays_here = true; /* the router speaks for itself alone, and could name services of this machine */
     deadline_t d = deadline_push(t, CALL_MS);
     err_t e = http_fetch_all(t, f, out);
     deadline_pop(t, &d);
