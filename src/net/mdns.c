@@ -80,8 +80,9 @@ static err_t read_all_datagrams(task_t *t, mdns_socket_t *socket, uint8_t *in)
         net_addr_t from;
         size_t n;
         TRY(udp_recv(t, socket->udp, &from, in, MDNS_DATAGRAM_MAX, &n));
-        /* The IPv6 socket also gets what was sent to the machine from afar; the group's senders are near. */
-        if (from.port == MDNS_PORT || from.family == 4 || net_addr_is_private(&from))
+        /* The IPv6 socket also gets what was sent to the machine from afar; the group's senders are near,
+         * and send from an address of the link. */
+        if (from.family == 4 || net_addr_is_private(&from))
             hear(socket->service, bytes_of(in, n));
     }
 }
