@@ -80,6 +80,7 @@ err_t conn_new(host_t *h, stream_t *raw, channel_t *channel, const upgrade_how_t
     }
     c->raw = raw;
     c->channel = *channel;
+    secret_wipe(channel, sizeof *channel); /* of kind NONE now */
     c->is_limited = how->is_limited;
     c->is_shared = how->is_shared;
     start_yamux(c);

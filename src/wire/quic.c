@@ -72,6 +72,8 @@ static int on_recv_crypto(ngtcp2_conn *conn, ngtcp2_crypto_level level, uint64_t
 static int on_handshake_completed(ngtcp2_conn *conn, void *user)
 {
     quic_t *q = user;
+    if (!q->peer.len) /* nobody is here without a certificate */
+        return NGTCP2_ERR_CALLBACK_FAILURE;
     q->state = QUIC_OPEN;
     q->open_news = true;
     ngtcp2_conn_set_keep_alive_timeout(conn, q->endpoint->config.keepalive_ms * NGTCP2_MILLISECONDS);

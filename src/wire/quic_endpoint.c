@@ -28,6 +28,7 @@ void quic_endpoint_free(quic_endpoint_t *e)
     map_deinit(&e->cids);
     map_deinit(&e->tokens);
     quic_tls_free(e->tls);
+    secret_wipe(e->secret, sizeof e->secret);
     free(e);
 }
 
