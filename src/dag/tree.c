@@ -84,7 +84,8 @@ static err_t hold(tree_t *tr, bytes_t path, bytes_t value)
     held_t *h = xcalloc(1, sizeof *h + path.len + value.len);
     h->path_len = (uint32_t)path.len;
     h->value_len = (uint32_t)value.len;
-    memcpy(h->bytes, path.data, path.len);
+    if (path.len)
+        memcpy(h->bytes, path.data, path.len);
     if (value.len)
         memcpy(h->bytes + path.len, value.data, value.len);
     err_t e = map_put(&tr->held, path, h, &old);
