@@ -441,6 +441,37 @@ static err_t check_provide_overflow(task_t *t, void *arg)
     return OK;
 }
 
+static err_t new_block_call(task_t *t, void *arg)
+{
+    cid_t cid = world_cid("block 0");
+    routing_provide_later(((world_node_t *)arg)->routing, &cid);
+    return OK;
+}
+
+/* What waits to be announced when the node stops does not wait for the next round. */
+static err_t check_provide_stopped(task_t *t, void *arg)
+{
+    world_t *w = arg;
+    world_join(t, w, 5);
+    world_node_t *n = world_add(w, "10.0.9.1");
+    n->config.reprovide_interval_ms = 22u * 3600 * 1000;
+    source_t source = {.n = 0};
+    world_start(t, n);
+    routing_set_provide_source(n->routing, emit_all, &source);
+    world_connect(t, n, &w->nodes[0]);
+    assert_ok(task_sleep(t, 60 * 1000)); /* the round of nothing is done, the next one has begun */
+    source.n = 1;
+    assert_ok(world_on(t, n, new_block_call, n));
+    world_stop(t, n);
+    assert_int_equal(world_find(t, &w->nodes[3], "block 0", 0, NULL), 0);
+    world_start(t, n);
+    routing_set_provide_source(n->routing, emit_all, &source);
+    world_connect(t, n, &w->nodes[0]);
+    assert_ok(task_sleep(t, 5 * 60 * 1000));
+    assert_int_equal(world_find(t, &w->nodes[3], "block 0", 0, NULL), 1);
+    return OK;
+}
+
 #define WORLD_TEST(name)                                                                                     \
     static void test_##name(void **state)                                                                    \
     {                                                                                                        \
@@ -459,6 +490,7 @@ WORLD_TEST(lost_table)
 WORLD_TEST(wan_groups)
 WORLD_TEST(provide_cycle)
 WORLD_TEST(provide_overflow)
+WORLD_TEST(provide_stopped)
 
 int main(void)
 {
@@ -476,6 +508,7 @@ int main(void)
         cmocka_unit_test(test_wan_groups),
         cmocka_unit_test(test_provide_cycle),
         cmocka_unit_test(test_provide_overflow),
+        cmocka_unit_test(test_provide_stopped),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -48,6 +48,10 @@ MUST_CHECK err_t provide_wait_until_ready(task_t *t, provide_t *p);
 void provide_back_off(provide_t *p, uint64_t now_ms);
 /* Adds to the figures of this run. */
 void provide_count(provide_t *p, const region_t *r, const announce_figures_t *f);
+/* Does something wait that the sweep's place, which is kept, does not tell of? */
+bool provide_is_behind(const provide_t *p);
+/* The tasks have ended: the next run announces everything, with what waited. */
+void provide_leave_behind(task_t *t, provide_t *p);
 /* Tasks for the life of routing; arg: the provide_t. */
 err_t provide_queue_task(task_t *t, void *provide);
 err_t provide_sweep_task(task_t *t, void *provide);

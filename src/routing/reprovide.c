@@ -36,6 +36,20 @@ static void begin(task_t *t, provide_t *p)
         sweep_init(&p->sweep, interval_ms, now_ms);
 }
 
+bool provide_is_behind(const provide_t *p)
+{
+    return p->is_sweeping && (map_count(&p->queue) || p->n_active || p->has_missed);
+}
+
+void provide_leave_behind(task_t *t, provide_t *p)
+{
+    sweep_hurry(&p->sweep, driver_wall_ms(task_driver(t)));
+    err_t e = save_place(t, p);
+    if (e)
+        log_warn("what was not announced yet waits for its next round", LOG_STR("dht", p->dht->name),
+                 LOG_ERR(e));
+}
+
 /* ── the keys ────────────────────────────────────────────────────────────────────────────────── */
 typedef struct loading {
     provide_t *provide;

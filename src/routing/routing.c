@@ -215,9 +215,14 @@ void routing_close(task_t *t, routing_t *r)
         dht_stop_serving(&r->dhts[i]);
         dht_end_serving(t, &r->dhts[i]);
     }
+    bool is_behind[ARRAY_LEN(r->provides)];
+    for (size_t i = 0; i < r->n_dhts; i++)
+        is_behind[i] = provide_is_behind(&r->provides[i]);
     group_stop(t, &r->tasks);
     group_deinit(&r->tasks);
     for (size_t i = 0; i < r->n_dhts; i++) {
+        if (is_behind[i])
+            provide_leave_behind(t, &r->provides[i]);
         provide_deinit(&r->provides[i]);
         dht_deinit(&r->dhts[i]);
     }
