@@ -43,8 +43,7 @@ void settings_transports(const config_t *config, host_config_t *ret)
     ret->without_tcp = !config_bool(config, "Swarm.Transports.Network.TCP", true);
     ret->without_quic = !config_bool(config, "Swarm.Transports.Network.QUIC", true);
     if (host_quic_missing() && config_bool(config, "Swarm.Transports.Network.QUIC", false))
-        log_warn("config Swarm.Transports.Network.QUIC is passed over",
-                 LOG_STR("why", host_quic_missing()));
+        log_warn("config Swarm.Transports.Network.QUIC is passed over", LOG_STR("why", host_quic_missing()));
     ret->without_websocket = !config_bool(config, "Swarm.Transports.Network.Websocket", true);
 }
 

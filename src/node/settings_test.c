@@ -122,7 +122,8 @@ static err_t addresses(task_t *t, void *arg)
     const char *const advertise[] = {"192.0.2.9:7000"};
     configure(t, node_repo(n), "Addresses.Swarm",
               "[\"/ip4/0.0.0.0/tcp/4001\", \"/ip4/0.0.0.0/udp/4001/quic-v1\"]");
-    configure(t, node_repo(n), "Swarm.Transports.Network.QUIC", "true"); /* passed over when it is not built */
+    configure(t, node_repo(n), "Swarm.Transports.Network.QUIC",
+              "true"); /* passed over when it is not built */
     configure(t, node_repo(n), "Addresses.AppendAnnounce", "[\"/dns4/node.example/tcp/443\", \"nonsense\"]");
     configure(t, node_repo(n), "Addresses.NoAnnounce", "[\"/ip4/127.0.0.0/ipcidr/8\"]");
     o.advertise = advertise;

@@ -61,8 +61,8 @@ void quic_put_path(const net_addr_t *peer, ngtcp2_path_storage *ret)
 }
 
 /* ── what ngtcp2 tells ───────────────────────────────────────────────────────────────────────── */
-static int on_recv_crypto(ngtcp2_conn *conn, ngtcp2_crypto_level level, uint64_t offset, const uint8_t *data,
-                          size_t len, void *user)
+static int on_recv_crypto(ngtcp2_conn *conn, ngtcp2_encryption_level level, uint64_t offset,
+                          const uint8_t *data, size_t len, void *user)
 {
     quic_t *q = user;
     return q->tls ? ngtcp2_crypto_recv_crypto_data_cb(conn, level, offset, data, len, user)
@@ -167,7 +167,7 @@ static int on_remove_cid(ngtcp2_conn *conn, const ngtcp2_cid *cid, void *user)
     return 0;
 }
 
-static int on_dcid_status(ngtcp2_conn *conn, int type, uint64_t seq, const ngtcp2_cid *cid,
+static int on_dcid_status(ngtcp2_conn *conn, quic_cid_status_t type, uint64_t seq, const ngtcp2_cid *cid,
                           const uint8_t *token, void *user)
 {
     if (token && type == NGTCP2_CONNECTION_ID_STATUS_TYPE_ACTIVATE)
@@ -178,7 +178,7 @@ static int on_dcid_status(ngtcp2_conn *conn, int type, uint64_t seq, const ngtcp
 }
 
 static int on_path_validation(ngtcp2_conn *conn, uint32_t flags, const ngtcp2_path *path,
-                              ngtcp2_path_validation_result result, void *user)
+                              QUIC_PATH_BEFORE ngtcp2_path_validation_result result, void *user)
 {
     quic_t *q = user;
     net_addr_t addr;
@@ -278,7 +278,7 @@ static quic_t *quic_alloc(quic_endpoint_t *e, const quic_start_t *s)
     list_init(&q->events);
     list_init(&q->lingering);
     buf_init(&q->held, QUIC_DATAGRAM_MAX);
-    ngtcp2_connection_close_error_default(&q->closing);
+    ngtcp2_ccerr_default(&q->closing);
     q->must_output = true;
     return q;
 }
@@ -334,12 +334,11 @@ static err_t start_server(quic_t *q, const quic_initial_t *in, uint64_t now_ms)
     put_params(q->endpoint, &params);
     quic_put_path(&q->addr, &path);
     TRY(quic_new_cid(q, &scid));
-    params.original_dcid = in->hd.dcid;
+    quic_put_odcid(&params, in->has_proved ? &in->odcid : &in->hd.dcid);
     if (in->has_proved) {
-        params.original_dcid = in->odcid;
         params.retry_scid = in->hd.dcid;
         params.retry_scid_present = 1;
-        settings.token = in->hd.token;
+        quic_put_token(&settings, &in->hd);
     }
     params.stateless_reset_token_present = 1;
     quic_reset_token(q->endpoint, &scid, params.stateless_reset_token);
@@ -388,7 +387,7 @@ static void end_tls(quic_t *q)
 
 static void forget_tokens(quic_t *q)
 {
-    size_t n = ngtcp2_conn_get_num_active_dcid(q->conn);
+    size_t n = quic_count_dcids(q->conn);
     ngtcp2_cid_token *list = xcalloc(n + 1, sizeof *list);
     n = ngtcp2_conn_get_active_dcid(q->conn, list);
     for (size_t i = 0; i < n; i++)
@@ -402,7 +401,7 @@ static void forget_cids(quic_t *q)
     if (!q->conn)
         return;
     forget_tokens(q);
-    size_t n = ngtcp2_conn_get_num_scid(q->conn);
+    size_t n = quic_count_scids(q->conn);
     ngtcp2_cid *ids = xcalloc(n + 1, sizeof *ids);
     ngtcp2_conn_get_scid(q->conn, ids);
     for (size_t i = 0; i < n; i++)
@@ -443,7 +442,7 @@ static void end(quic_t *q, quic_state_t state, err_t reason)
 void quic_end(quic_t *q, err_t reason)
 {
     if (q->state == QUIC_HANDSHAKE || q->state == QUIC_OPEN) {
-        ngtcp2_connection_close_error_set_application_error(&q->closing, 0, NULL, 0);
+        ngtcp2_ccerr_set_application_error(&q->closing, 0, NULL, 0);
         end(q, QUIC_ENDING, reason);
     }
 }
@@ -452,7 +451,7 @@ void quic_end(quic_t *q, err_t reason)
 static err_t failed_handshake(quic_t *q)
 {
     uint8_t alert = ngtcp2_conn_get_tls_alert(q->conn);
-    ngtcp2_connection_close_error_set_transport_error_tls_alert(&q->closing, alert, NULL, 0);
+    ngtcp2_ccerr_set_tls_alert(&q->closing, alert, NULL, 0);
     end(q, QUIC_ENDING, ERR_RESET);
     if (q->verify_error)
         return q->verify_error; /* with its text: no failure came since */
@@ -461,9 +460,9 @@ static err_t failed_handshake(quic_t *q)
 
 static err_t closed_by_peer(quic_t *q)
 {
-    ngtcp2_connection_close_error why;
-    ngtcp2_conn_get_connection_close_error(q->conn, &why);
-    bool is_by_app = why.type == NGTCP2_CONNECTION_CLOSE_ERROR_CODE_TYPE_APPLICATION;
+    ngtcp2_ccerr why;
+    quic_get_ccerr(q->conn, &why);
+    bool is_by_app = why.type == NGTCP2_CCERR_TYPE_APPLICATION;
     end(q, QUIC_ENDED, ERR_RESET);
     return fail(ERR_RESET, "the peer closed the connection (%s code %llu)", is_by_app ? "its" : "QUIC's",
                 (unsigned long long)why.error_code);
@@ -493,7 +492,7 @@ err_t quic_failed(quic_t *q, int code)
         end(q, QUIC_ENDED, ERR_RESET);
         return fail(ERR_NO_MEMORY, "quic: no memory for the connection");
     default:
-        ngtcp2_connection_close_error_set_transport_error_liberr(&q->closing, code, NULL, 0);
+        ngtcp2_ccerr_set_liberr(&q->closing, code, NULL, 0);
         end(q, QUIC_ENDING, ERR_RESET);
         return fail(ERR_PROTOCOL, "quic: %s", ngtcp2_strerror(code));
     }
@@ -611,11 +610,11 @@ const net_addr_t *quic_peer_addr(const quic_t *q)
 
 uint32_t quic_rtt_ms(const quic_t *q)
 {
-    ngtcp2_conn_stat stat;
-    ngtcp2_conn_get_conn_stat(q->conn, &stat);
-    if (stat.first_rtt_sample_ts == UINT64_MAX)
+    ngtcp2_conn_info info;
+    ngtcp2_conn_get_conn_info(q->conn, &info);
+    if (info.min_rtt == UINT64_MAX) /* no sample yet */
         return 0;
-    return (uint32_t)((stat.smoothed_rtt + NGTCP2_MILLISECONDS - 1) / NGTCP2_MILLISECONDS);
+    return (uint32_t)((info.smoothed_rtt + NGTCP2_MILLISECONDS - 1) / NGTCP2_MILLISECONDS);
 }
 
 size_t quic_stream_count(const quic_t *q)

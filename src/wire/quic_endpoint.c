@@ -78,15 +78,15 @@ bool quic_read_initial(const quic_endpoint_t *e, const net_addr_t *from, bytes_t
     *ret = (quic_initial_t){0};
     if (ngtcp2_accept(&ret->hd, datagram.data, datagram.len) || ret->hd.version != NGTCP2_PROTO_VER_V1)
         return false;
-    const ngtcp2_vec *token = &ret->hd.token;
-    if (!token->len || token->base[0] != NGTCP2_CRYPTO_TOKEN_MAGIC_RETRY)
+    bytes_t token = quic_token_of(&ret->hd);
+    if (!token.len || token.data[0] != NGTCP2_CRYPTO_TOKEN_MAGIC_RETRY)
         return true;
     ngtcp2_sockaddr_union addr;
     ngtcp2_addr at;
     quic_put_addr(from, &addr, &at);
     ret->has_proved = !ngtcp2_crypto_verify_retry_token(
-        &ret->odcid, token->base, token->len, e->secret, sizeof e->secret, ret->hd.version, at.addr,
-        at.addrlen, &ret->hd.dcid, TOKEN_LIFE_S * NGTCP2_SECONDS, quic_ts(now_ms));
+        &ret->odcid, token.data, token.len, e->secret, sizeof e->secret, ret->hd.version, at.addr, at.addrlen,
+        &ret->hd.dcid, TOKEN_LIFE_S * NGTCP2_SECONDS, quic_ts(now_ms));
     return ret->has_proved; /* a stale one: let it begin anew */
 }
 

@@ -6,9 +6,8 @@
 #include "base/map.h"
 #include "base/queue.h"
 #include "wire/quic.h"
+#include "wire/quic_ngtcp2.h"
 #include "wire/quic_tls.h"
-#include <ngtcp2/ngtcp2.h>
-#include <ngtcp2/ngtcp2_crypto.h>
 
 enum { QUIC_CID_BYTES = 8, QUIC_CONNS_MAX = 1 << 16, QUIC_VIEW_PIECES = 4 };
 
@@ -64,8 +63,8 @@ struct quic {
     bool has_sent;    /* since something was fed */
     ngtcp2_tstamp ts; /* of the last call of ngtcp2 */
     err_t verify_error, end_reason;
-    ngtcp2_connection_close_error closing; /* what ENDING says */
-    buf_t held;                            /* a packet that did not fit its burst */
+    ngtcp2_ccerr closing; /* what ENDING says */
+    buf_t held;           /* a packet that did not fit its burst */
     net_addr_t held_to;
 };
 

@@ -338,8 +338,8 @@ err_t quic_stream_close_write(quic_stream_t *s)
 static void shut(const quic_stream_t *s, bool read, bool write)
 {
     ngtcp2_conn *conn = s->session->conn;
-    if ((write && ngtcp2_conn_shutdown_stream_write(conn, s->id, 0)) ||
-        (read && ngtcp2_conn_shutdown_stream_read(conn, s->id, 0)))
+    if ((write && ngtcp2_conn_shutdown_stream_write(conn, 0, s->id, 0)) ||
+        (read && ngtcp2_conn_shutdown_stream_read(conn, 0, s->id, 0)))
         abort(); /* memory is the only reason */
     s->session->must_output = true;
 }
