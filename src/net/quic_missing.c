@@ -8,8 +8,8 @@ err_t quic_listen(host_t *h, const net_addr_t *at, net_addr_t *ret_at)
     return fail(ERR_UNSUPPORTED, "%s", quic_missing);
 }
 
-err_t quic_connect(task_t *t, host_t *h, const net_addr_t *to, const peer_id_t *expected,
-                   const multiaddr_t *remote, conn_t **ret_conn)
+err_t quic_connect(task_t *t, host_t *h, const net_addr_t *to, const struct upgrade_how *how,
+                   conn_t **ret_conn)
 {
     return fail(ERR_UNSUPPORTED, "%s", quic_missing);
 }
