@@ -1,7 +1,7 @@
 /* rpc_dag: dag/put, dag/get, dag/resolve, dag/stat, resolve. Reference: ipfs/kubo core/commands/dag. The
  * archives: rpc_car.c. */
-#include "api/rpc_util.h"
 #include "api/convert.h"
+#include "api/rpc_util.h"
 #include "codec/ipld_tree.h"
 #include "dag/cid_set.h"
 #include "dag/dag_walk.h"

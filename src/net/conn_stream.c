@@ -346,7 +346,7 @@ err_t conn_open_stream(task_t *t, conn_t *c, const char *const *protocols, size_
 static void wait_direct(task_t *t, host_t *h, conn_t **c)
 {
     peer_id_t peer = (*c)->peer->id;
-    conn_t *best = *c;
+    conn_t *best;
     err_t e = OK;
     deadline_t d = deadline_push(t, DIRECT_WAIT_MS);
     while (!e && (best = host_conn(h, &peer)) && best->is_limited)

@@ -1,7 +1,7 @@
 #include "repo/mfs_journal.h"
+#include "base/checksum.h"
 #include "base/reader.h"
 #include "base/writer.h"
-#include "base/checksum.h"
 #include <stdlib.h>
 
 enum { HEAD_BYTES = 24, MAX_BLOCKS = 4096 };

@@ -33,7 +33,8 @@ typedef struct pins_batch {
 void pins_batch_init(pins_batch_t *b, pins_t *p);
 void pins_batch_deinit(pins_batch_t *b); /* idempotent; forgets what was not committed */
 AUTO_DEFINE(pins_batch_t, pins_batch_deinit)
-/* As pins_add, but for the record, which waits for pins_batch_commit. After an error the batch is as before. */
+/* As pins_add, but for the record, which waits for pins_batch_commit. After an error the batch is as before.
+ */
 MUST_CHECK err_t pins_batch_add(task_t *t, pins_batch_t *b, blocks_t *from, const cid_t *cid, pin_mode_t mode,
                                 const char *name, pins_progress_fn progress, void *arg);
 /* ERR_IO: the disk lost blocks that walks had passed; nothing is pinned then. */

@@ -306,11 +306,9 @@ static void test_pin_verify(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_indirect),
-        cmocka_unit_test(test_pinning), cmocka_unit_test(test_batch),
-        cmocka_unit_test(test_pin_names),
-        cmocka_unit_test(test_pin_update),
-        cmocka_unit_test(test_pin_update_difference),
+        cmocka_unit_test(test_indirect),   cmocka_unit_test(test_pinning),
+        cmocka_unit_test(test_batch),      cmocka_unit_test(test_pin_names),
+        cmocka_unit_test(test_pin_update), cmocka_unit_test(test_pin_update_difference),
         cmocka_unit_test(test_pin_verify),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

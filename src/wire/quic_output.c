@@ -77,8 +77,9 @@ static ngtcp2_ssize write_datagram(quic_t *q, turn_t *t, uint8_t *out, size_t ca
     for (;;) {
         if (!ngtcp2_conn_get_max_data_left(q->conn) && !(t->s && t->s->must_fin && !t->len))
             t->s = NULL; /* the peer takes no more of any stream */
-        else if (!t->s && !list_is_empty(&q->output))
-            begin_turn(t, LIST_FIRST(&q->output, quic_stream_t, output_node));
+        quic_stream_t *first = LIST_FIRST(&q->output, quic_stream_t, output_node);
+        if (!t->s && first && ngtcp2_conn_get_max_data_left(q->conn))
+            begin_turn(t, first);
         quic_stream_t *s = t->s;
         bool has_fin = s && s->must_fin && t->is_last;
         uint32_t flags = s ? NGTCP2_WRITE_STREAM_FLAG_MORE : NGTCP2_WRITE_STREAM_FLAG_NONE;
@@ -91,8 +92,8 @@ static ngtcp2_ssize write_datagram(quic_t *q, turn_t *t, uint8_t *out, size_t ca
             took(q, t, (size_t)taken, has_fin);
         if (n == NGTCP2_ERR_WRITE_MORE)
             continue;
-        if (n == NGTCP2_ERR_STREAM_DATA_BLOCKED || n == NGTCP2_ERR_STREAM_SHUT_WR ||
-            n == NGTCP2_ERR_STREAM_NOT_FOUND) {
+        if (s && (n == NGTCP2_ERR_STREAM_DATA_BLOCKED || n == NGTCP2_ERR_STREAM_SHUT_WR ||
+                  n == NGTCP2_ERR_STREAM_NOT_FOUND)) {
             t->s = NULL;
             leave_output(q, s, (int)n);
             continue;
