@@ -2,6 +2,7 @@
 #include <arpa/inet.h>
 #include <openssl/err.h>
 #include <openssl/x509v3.h>
+#include <stdatomic.h>
 
 static err_t tls_fail(tls_client_t *c, const char *what)
 {
@@ -40,14 +41,43 @@ err_t tls_session_start(tls_client_t *c)
     return OK;
 }
 
+static SSL_CTX *make_context(void)
+{
+    SSL_CTX *c = SSL_CTX_new(TLS_client_method());
+    if (!c || SSL_CTX_set_min_proto_version(c, TLS1_2_VERSION) != 1 ||
+        SSL_CTX_set_default_verify_paths(c) != 1) {
+        SSL_CTX_free(c);
+        return NULL;
+    }
+    SSL_CTX_set_verify(c, SSL_VERIFY_PEER, NULL);
+    SSL_CTX_set_session_cache_mode(c, SSL_SESS_CACHE_OFF);
+    return c;
+}
+
+/* Of all clients: reading the authorities takes tens of milliseconds and a megabyte, and peers choose how
+ * often there is a client. NULL: not made. */
+static SSL_CTX *shared_context(void)
+{
+    static _Atomic(SSL_CTX *) shared;
+    SSL_CTX *c = atomic_load_explicit(&shared, memory_order_acquire);
+    if (c)
+        return c;
+    SSL_CTX *other = NULL;
+    c = make_context();
+    if (c && !atomic_compare_exchange_strong(&shared, &other, c)) {
+        SSL_CTX_free(c);
+        c = other;
+    }
+    return c;
+}
+
 static err_t set_up(tls_client_t *c, const char *host)
 {
     static const uint8_t alpn[] = "\x08http/1.1";
-    c->context = SSL_CTX_new(TLS_client_method());
-    if (!c->context || SSL_CTX_set_min_proto_version(c->context, TLS1_2_VERSION) != 1 ||
-        SSL_CTX_set_default_verify_paths(c->context) != 1)
+    SSL_CTX *shared = shared_context();
+    if (!shared || SSL_CTX_up_ref(shared) != 1)
         return tls_fail(c, "TLS cannot be set up");
-    SSL_CTX_set_verify(c->context, SSL_VERIFY_PEER, NULL);
+    c->context = shared;
     TRY(tls_session_start(c));
     SSL_set_connect_state(c->ssl);
     if (!expect_host(c->ssl, host) || SSL_set_alpn_protos(c->ssl, alpn, sizeof alpn - 1))

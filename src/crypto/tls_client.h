@@ -1,6 +1,6 @@
 /* tls_client: the client's side of TLS 1.2 and 1.3 over memory, for https: an engine without I/O, with
  * OpenSSL inside. The server must show a certificate for the host that the system's authorities (or those of
- * $SSL_CERT_FILE) vouch for.
+ * $SSL_CERT_FILE) vouch for, as they were when the process first asked.
  *
  *   handshake, then read and write: each gives ERR_AGAIN when it needs bytes of the other side; send what
  *   tls_client_output has first, then feed what came. */
@@ -9,7 +9,7 @@
 #include "base/bytes.h"
 
 typedef struct tls_client tls_client_t;
-/* host: a name or an IP address, as in the URL. ERR_CRYPTO. */
+/* host: a name or an IP address, as in the URL. ERR_CRYPTO. The first one of a process takes long. */
 MUST_CHECK err_t tls_client_new(const char *host, tls_client_t **ret);
 void tls_client_free(tls_client_t *c); /* NULL is fine */
 AUTO_PTR_DEFINE(tls_client_t, tls_client_free)
