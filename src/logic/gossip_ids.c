@@ -280,9 +280,8 @@ void gossip_hear_idontwant(gossip_t *g, gossip_peer_t *p, bytes_t id)
     if (p->version < GOSSIP_V1_2 || p->dontwant_rpcs > g->config.max_dontwant_rpcs || !id.len ||
         id.len > GOSSIP_ID_MAX_BYTES)
         return;
-    if (map_put(&p->dontwant, id, (void *)(uintptr_t)(g->tick + g->config.dontwant_ttl), NULL))
-        return; /* too many: it gets what it does not want */
-    queue_drop_message(p, id);
+    /* Of too many the rest is sent. */
+    (void)!map_put(&p->dontwant, id, (void *)(uintptr_t)(g->tick + g->config.dontwant_ttl), NULL);
 }
 
 void ids_heartbeat(gossip_t *g, gossip_peer_t *p)

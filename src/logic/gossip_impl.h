@@ -193,7 +193,6 @@ void queue_prune(gossip_peer_t *p, topic_t *t, uint32_t backoff_ms, bool has_off
 void queue_ids(gossip_peer_t *p, int kind, topic_t *t, const id_list_t *ids); /* t NULL but for IHAVE */
 void queue_id(gossip_peer_t *p, int kind, bytes_t id);
 bool queue_message(gossip_peer_t *p, gossip_message_t *m); /* false: it is full */
-void queue_drop_message(gossip_peer_t *p, bytes_t id);
 void queue_clear(gossip_peer_t *p);
 
 /* gossip_score.c */

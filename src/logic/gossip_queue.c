@@ -155,14 +155,6 @@ bool queue_message(gossip_peer_t *p, gossip_message_t *m)
     return true;
 }
 
-void queue_drop_message(gossip_peer_t *p, bytes_t id)
-{
-    LIST_EACH (o, &p->messages, out_t, node) {
-        if (bytes_equal(bytes_of(o->message->id, o->message->id_len), id))
-            out_free(p, o);
-    }
-}
-
 static void drop_current(gossip_peer_t *p)
 {
     if (p->current)
@@ -207,13 +199,24 @@ static size_t offer(gossip_peer_t *p, topic_t *t, peer_id_t *out)
     return count;
 }
 
+/* The next message that it still wants. Those that it does not want any more are passed over only here: to
+ * look for each in the queue when it says so would be work that it makes with a few bytes. */
+static out_t *next_message(gossip_peer_t *p)
+{
+    out_t *o;
+    while ((o = LIST_FIRST(&p->messages, out_t, node)) &&
+           dontwant_has(p, bytes_of(o->message->id, o->message->id_len)))
+        out_free(p, o);
+    return o;
+}
+
 bool gossip_next_out(gossip_t *g, gossip_peer_t *p, gossip_out_t *ret)
 {
     (void)g;
     drop_current(p);
     out_t *o = LIST_FIRST(&p->control, out_t, node);
     if (!o)
-        o = LIST_FIRST(&p->messages, out_t, node);
+        o = next_message(p);
     if (!o)
         return false;
     list_remove(&o->node);

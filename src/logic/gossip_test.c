@@ -1,6 +1,7 @@
 /* One engine, told what its peers say. */
 #include "logic/gossip.h"
 #include "tests/support/test.h"
+#include <time.h>
 
 #define TOPIC BYTES_LIT("topic")
 
@@ -333,6 +334,31 @@ static void test_iwant_and_idontwant(void **state)
     gossip_free(g);
 }
 
+/* Ids that cost the peer a few bytes must not cost a walk through its queue each. */
+static void test_many_idontwant(void **state)
+{
+    enum { MESSAGES = 10000, IDS = 20000 };
+    gossip_config_t c;
+    gossip_config_default(&c);
+    gossip_t *g = one(&c);
+    gossip_peer_t *a = join(g, 1, GOSSIP_V1_2, false, 1000), *b = join(g, 2, GOSSIP_V1_2, false, 1000);
+    gossip_hear_graft(g, a, TOPIC, 1000);
+    gossip_hear_graft(g, b, TOPIC, 1000);
+    uint64_t k, unknown = UINT64_MAX;
+    for (k = 0; k < MESSAGES; k++)
+        assert_true(offer_message(g, a, k, 100, GOSSIP_ACCEPT, 1000));
+    clock_t from = clock();
+    gossip_rpc_begin(g, b, 1000);
+    for (k = 0; k < 10; k++)
+        gossip_hear_idontwant(g, b, bytes_of(&k, 8));
+    for (size_t i = 0; i < IDS; i++)
+        gossip_hear_idontwant(g, b, bytes_of(&unknown, 8));
+    gossip_rpc_end(g, b, 1000);
+    assert_true(clock() - from < CLOCKS_PER_SEC);
+    assert_int_equal(take(g, b, GOSSIP_MESSAGE, NULL), MESSAGES - 10);
+    gossip_free(g);
+}
+
 static void test_bounds(void **state)
 {
     gossip_config_t c;
@@ -503,19 +529,13 @@ static void test_listing(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_graft_and_backoff),
-        cmocka_unit_test(test_full_mesh_and_offers),
-        cmocka_unit_test(test_outbound_quota),
-        cmocka_unit_test(test_scores),
-        cmocka_unit_test(test_deliveries),
-        cmocka_unit_test(test_addresses),
-        cmocka_unit_test(test_promises),
-        cmocka_unit_test(test_iwant_and_idontwant),
-        cmocka_unit_test(test_bounds),
-        cmocka_unit_test(test_restart),
-        cmocka_unit_test(test_copies_while_checking),
-        cmocka_unit_test(test_seen_strategies),
-        cmocka_unit_test(test_listing),
+        cmocka_unit_test(test_graft_and_backoff), cmocka_unit_test(test_full_mesh_and_offers),
+        cmocka_unit_test(test_outbound_quota),    cmocka_unit_test(test_scores),
+        cmocka_unit_test(test_deliveries),        cmocka_unit_test(test_addresses),
+        cmocka_unit_test(test_promises),          cmocka_unit_test(test_iwant_and_idontwant),
+        cmocka_unit_test(test_many_idontwant),    cmocka_unit_test(test_bounds),
+        cmocka_unit_test(test_restart),           cmocka_unit_test(test_copies_while_checking),
+        cmocka_unit_test(test_seen_strategies),   cmocka_unit_test(test_listing),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
