@@ -111,6 +111,92 @@ static void test_bad_peers(void **state)
     }
 }
 
+/* ── streams that are lost while the connection stays ────────────────────────────────────────── */
+typedef struct loser {
+    block_t *block;
+    bool loses_haves, loses_blocks; /* those that come first */
+    bool loses_answers;             /* resets the answer in its midst, else the stream of the want */
+} loser_t;
+
+static err_t lose_or_answer(task_t *t, loser_t *l, conn_t *c, const bitswap_want_t *want)
+{
+    bool *loses = want->is_have ? &l->loses_haves : &l->loses_blocks, is_lost = *loses;
+    *loses = false;
+    if (is_lost && !l->loses_answers)
+        return ERR_RESET;
+    stream_t *out;
+    const char *protocol;
+    TRY(conn_open_stream(t, c, bitswap_protocols, 1, &out, &protocol));
+    AUTO(bitswap_message_t) m;
+    bitswap_message_init(&m, BITSWAP_V1_2);
+    if (want->is_have)
+        assert_ok(bitswap_message_add_presence(&m, &want->cid, true));
+    else
+        assert_ok(bitswap_message_add_block(&m, l->block));
+    assert_ok(bitswap_message_finish(&m, 0));
+    bytes_t pieces[8];
+    size_t n = bitswap_message_pieces(&m, pieces, 8);
+    if (is_lost)
+        pieces[n - 1].len /= 2;
+    err_t e = stream_write_pieces(t, out, pieces, n);
+    if (!e && is_lost)
+        e = task_sleep(t, 100); /* it arrives */
+    if (is_lost)
+        stream_reset(out);
+    stream_close(out);
+    return e;
+}
+
+static err_t losing_stream(task_t *t, stream_t *s, conn_t *c, const char *protocol, void *arg)
+{
+    AUTO(bitswap_decoder_t) d;
+    bitswap_decoder_init(&d);
+    for (;;) {
+        bitswap_item_t item;
+        while (bitswap_decoder_next(&d, &item))
+            if (item.kind == BITSWAP_ITEM_WANT && !item.want.is_cancel)
+                TRY(lose_or_answer(t, arg, c, &item.want));
+        size_t room, n = 0;
+        uint8_t *area = bitswap_decoder_area(&d, &room);
+        TRY(stream_read(t, s, area, room, &n));
+        if (!n)
+            return OK;
+        TRY(bitswap_decoder_fed(&d, n));
+    }
+}
+
+static void with_loser(task_t *t, world_t *w, loser_t *l)
+{
+    make_blocks(w, 1, 30000);
+    start(t, w, 0);
+    l->block = make_block(0, 30000);
+    host_t *h = net_start(t, w->net, 1);
+    assert_ok(host_handle(h, bitswap_protocols[0], NULL, losing_stream, l));
+    connect(t, w, 0, 1);
+    bitswap_session_t *s;
+    assert_ok(bitswap_session_open(w->nodes[0].bitswap, &s));
+    assert_ok(get_one(t, s, &w->cids[0], 2000)); /* sooner than the peer counts as stalled */
+    assert_false(l->loses_haves || l->loses_blocks);
+    bitswap_session_close(s);
+    net_stop(t, w->net, 1);
+    block_release(l->block);
+}
+
+static void loses_wants(task_t *t, world_t *w)
+{
+    with_loser(t, w, &(loser_t){.loses_haves = true, .loses_blocks = true});
+}
+static void loses_answers(task_t *t, world_t *w)
+{
+    with_loser(t, w, &(loser_t){.loses_haves = true, .loses_blocks = true, .loses_answers = true});
+}
+
+static void test_lost_streams(void **state)
+{
+    run_scenario(14, 2, loses_wants, NULL);
+    run_scenario(15, 2, loses_answers, NULL);
+}
+
 /* Sends a want-list of n blocks from `from` on a stream of its own. */
 static stream_t *send_wants(task_t *t, world_t *w, size_t node, size_t to, size_t from, size_t n)
 {
@@ -133,6 +219,50 @@ static stream_t *send_wants(task_t *t, world_t *w, size_t node, size_t to, size_
     size_t count = bitswap_message_pieces(&m, pieces, 3);
     assert_ok(stream_write_pieces(t, s, pieces, count));
     return s;
+}
+
+typedef struct resetting {
+    size_t streams, bytes;
+} resetting_t;
+
+/* Resets the first stream of answers in its midst, reads the next. */
+static err_t reset_first(task_t *t, stream_t *s, conn_t *c, const char *protocol, void *arg)
+{
+    resetting_t *r = arg;
+    uint8_t in[4096];
+    size_t n;
+    bool is_first = !r->streams++;
+    for (;;) {
+        TRY(stream_read(t, s, in, sizeof in, &n));
+        if (!n)
+            return OK;
+        if (is_first)
+            return ERR_RESET;
+        r->bytes += n;
+    }
+}
+
+/* What a stream took away with it goes out again by another. */
+static void answers_anew(task_t *t, world_t *w)
+{
+    make_blocks(w, 3, 700000);
+    start(t, w, 0);
+    put_blocks(t, w, 0, 0, 3);
+    resetting_t r = {0};
+    net_start(t, w->net, 1);
+    assert_ok(host_handle(w->net->nodes[1].host, bitswap_protocols[0], NULL, reset_first, &r));
+    connect(t, w, 1, 0);
+    stream_t *s = send_wants(t, w, 1, 0, 0, 3);
+    assert_ok(task_sleep(t, 5000));
+    assert_int_equal(r.streams, 2);
+    assert_in_range(r.bytes, 3 * 700000, 3 * 700000 + 1000);
+    stream_close(s);
+    net_stop(t, w->net, 1);
+}
+
+static void test_answers_anew(void **state)
+{
+    run_scenario(16, 2, answers_anew, NULL);
 }
 
 /* A peer that takes our answers and never reads them. */
@@ -212,8 +342,8 @@ static void test_fairness(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_bad_peers),
-        cmocka_unit_test(test_full_want_lists),
+        cmocka_unit_test(test_bad_peers),    cmocka_unit_test(test_lost_streams),
+        cmocka_unit_test(test_answers_anew), cmocka_unit_test(test_full_want_lists),
         cmocka_unit_test(test_fairness),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

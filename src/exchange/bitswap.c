@@ -24,8 +24,7 @@ static void discard_streams(bs_peer_t *p)
         if (p->want_stream)
             stream_reset(p->want_stream);
     } else {
-        stream_close(p->want_stream);
-        p->want_stream = NULL;
+        bs_close_want_stream(p);
     }
     if (!p->block_gate.free_count) {
         if (p->block_stream)
@@ -48,7 +47,9 @@ static bs_peer_t *get_peer(bitswap_t *b, const peer_id_t *id)
     p->b = b;
     p->id = *id;
     gate_init(&p->block_gate, 1);
+    bs_client_peer_init(p);
     if (map_put(&b->by_id, peer_id_bytes(id), p, NULL)) {
+        bs_client_peer_deinit(p);
         free(p);
         return NULL;
     }
@@ -62,7 +63,7 @@ static void free_peer(bs_peer_t *p)
         want_manager_disconnected(p->b->wants, p->wants, sched_now_ms(p->b->sched));
     if (p->ledger)
         ledger_disconnected(p->b->ledger, p->ledger);
-    stream_close(p->want_stream);
+    bs_client_peer_deinit(p);
     stream_close(p->block_stream);
     map_remove(&p->b->by_id, peer_id_bytes(&p->id));
     list_remove(&p->node);
@@ -262,6 +263,8 @@ static err_t on_stream(task_t *t, stream_t *s, conn_t *from, const char *protoco
     stream_close(s);
     if (!host_is_connected(b->config.host, &p->id))
         p->is_gone = true; /* it was brought back by a stream that outlived the news */
+    else if (e && e != ERR_CANCELED && e != ERR_PROTOCOL)
+        bs_stream_lost(p);
     bs_peer_release(p);
     if (b->is_closing)
         event_fire(&b->inbound_gone);

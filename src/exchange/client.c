@@ -5,6 +5,61 @@
 
 enum { ENTRIES_PER_MESSAGE = 256 };
 
+/* ── streams that end before their time ──────────────────────────────────────────────────────── */
+void bs_close_want_stream(bs_peer_t *p)
+{
+    event_unwatch(&p->want_watch);
+    stream_close(p->want_stream);
+    p->want_stream = NULL;
+}
+
+static void on_again(void *arg)
+{
+    bs_peer_t *p = arg;
+    alarm_clear(&p->again);
+    if (p->wants)
+        want_manager_ask_again(p->b->wants, p->wants, sched_now_ms(p->b->sched));
+    bs_pump(p->b);
+}
+
+void bs_stream_lost(bs_peer_t *p)
+{
+    if (!p->wants || p->b->is_closing || p->again.at_ms != TIME_NEVER)
+        return;
+    alarm_set(&p->again, sched_now_ms(p->b->sched) + p->again_ms);
+    p->again_ms = p->again_ms < BITSWAP_AGAIN_MAX_MS / 2 ? 2 * p->again_ms : BITSWAP_AGAIN_MAX_MS;
+}
+
+/* Nothing is to be read from it but that it was reset. The sender finds that out by itself. */
+static void look_at_want_stream(void *arg)
+{
+    bs_peer_t *p = arg;
+    uint8_t unread[64];
+    size_t n;
+    if (!p->want_stream || p->is_sending)
+        return;
+    err_t e = stream_try_read(p->want_stream, unread, sizeof unread, &n);
+    if (!e || e == ERR_AGAIN)
+        return;
+    log_debug("bitswap: the stream of wants was lost", LOG_ERR(e));
+    bs_close_want_stream(p);
+    bs_stream_lost(p);
+}
+
+void bs_client_peer_init(bs_peer_t *p)
+{
+    runnable_init(&p->want_news, look_at_want_stream, p);
+    alarm_init(&p->again, p->b->sched, on_again, p);
+    p->again_ms = BITSWAP_AGAIN_MIN_MS;
+}
+
+void bs_client_peer_deinit(bs_peer_t *p)
+{
+    bs_close_want_stream(p);
+    runnable_cancel(&p->want_news);
+    alarm_clear(&p->again);
+}
+
 /* ── sending ─────────────────────────────────────────────────────────────────────────────────── */
 static err_t write_message(task_t *t, stream_t *s, const bitswap_message_t *m)
 {
@@ -18,8 +73,10 @@ static err_t write_message(task_t *t, stream_t *s, const bitswap_message_t *m)
 
 static err_t send_entries(task_t *t, bs_peer_t *p, const want_entry_t *entries, size_t n)
 {
-    if (!p->want_stream)
+    if (!p->want_stream) {
         TRY(bs_open_stream(t, p, &p->want_stream, &p->want_version));
+        event_watch(&p->want_stream->readable, p->b->sched, &p->want_watch, &p->want_news);
+    }
     AUTO(bitswap_message_t) m;
     bitswap_message_init(&m, p->want_version);
     for (size_t i = 0; i < n; i++) {
@@ -38,8 +95,7 @@ static void drop_want_stream(bs_peer_t *p)
 {
     if (p->want_stream)
         stream_reset(p->want_stream);
-    stream_close(p->want_stream);
-    p->want_stream = NULL;
+    bs_close_want_stream(p);
 }
 
 /* What was to be sent is lost: the peer starts anew, as if it had just connected. */
@@ -72,6 +128,7 @@ static err_t send_task(task_t *t, void *arg)
     else if (e)
         drop_want_stream(p);
     p->is_sending = false;
+    look_at_want_stream(p); /* news that came meanwhile */
     bs_pump(p->b);
     bs_peer_release(p);
     return OK;

@@ -103,6 +103,7 @@ static bool judge(bitswap_t *b, arrival_t *a, uint64_t now_ms)
     default:
         break;
     }
+    a->from->again_ms = BITSWAP_AGAIN_MIN_MS;
     b->stat.blocks_received++;
     b->stat.data_received += a->block->len;
     metric_add(b->metric_received, 1);

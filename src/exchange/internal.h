@@ -23,6 +23,8 @@ enum {
     BITSWAP_SEARCH_TIMEOUT_MS = 30000,
     BITSWAP_SEARCH_PROVIDERS = 10,
     BITSWAP_SENDER_RETRY_MS = 2000,
+    BITSWAP_AGAIN_MIN_MS = 250, /* after a stream was lost; doubles until a block comes */
+    BITSWAP_AGAIN_MAX_MS = 64000,
     BITSWAP_MAX_INBOUND_PER_PEER = 64, /* boxo opens one for each message */
 };
 
@@ -35,8 +37,12 @@ typedef struct bs_peer {
     uint32_t refs;         /* of tasks and of blocks on their way in */
     want_peer_t *wants;    /* NULL: nothing is asked of it (does not speak bitswap, blocked, gone) */
     ledger_peer_t *ledger; /* NULL until it wants something */
-    stream_t *want_stream; /* used by its sender task alone */
+    stream_t *want_stream; /* written by its sender task alone */
     bitswap_version_t want_version;
+    watch_t want_watch; /* its end is noticed while nothing is sent */
+    runnable_t want_news;
+    sched_alarm_t again;    /* then all that has no answer is asked for again */
+    uint32_t again_ms;      /* how long that waits */
     bool is_sending;        /* the sender task is alive */
     stream_t *block_stream; /* used by who is in block_gate */
     bitswap_version_t block_version;
@@ -138,6 +144,11 @@ err_t bs_open_stream(task_t *t, bs_peer_t *p, stream_t **ret_stream, bitswap_ver
 void bs_client_init(bitswap_t *b);
 void bs_client_deinit(bitswap_t *b);
 void bs_pump(bitswap_t *b); /* sends what came up, soon */
+void bs_client_peer_init(bs_peer_t *p);
+void bs_client_peer_deinit(bs_peer_t *p);
+void bs_close_want_stream(bs_peer_t *p);
+/* A stream with the peer, who may stay connected, has ended before its time. */
+void bs_stream_lost(bs_peer_t *p);
 
 /* ingest.c */
 err_t bs_ingest_start(bitswap_t *b);

@@ -105,12 +105,21 @@ static err_t fill(task_t *t, turn_t *turn, bitswap_message_t *m)
     return e == ERR_LIMIT ? OK : e;
 }
 
-/* In the peer's gate: the stream is ours alone. */
-static err_t send_message(task_t *t, turn_t *turn, bitswap_message_t *m)
+static void drop_block_stream(bs_peer_t *p)
+{
+    if (p->block_stream)
+        stream_reset(p->block_stream);
+    stream_close(p->block_stream);
+    p->block_stream = NULL;
+}
+
+static err_t write_message(task_t *t, turn_t *turn, bitswap_message_t *m)
 {
     bs_peer_t *p = turn->peer;
     if (p->is_gone)
         return ERR_CLOSED;
+    if (!p->block_stream)
+        TRY(bs_open_stream(t, p, &p->block_stream, &p->block_version));
     if (p->block_version != m->version)
         return fail(ERR_PROTOCOL, "the peer changed its bitswap version");
     size_t cap = 3 + 2 * m->n_blocks;
@@ -125,12 +134,13 @@ static err_t send_message(task_t *t, turn_t *turn, bitswap_message_t *m)
     return e;
 }
 
-static void drop_block_stream(bs_peer_t *p)
+/* In the peer's gate: the stream is ours alone. */
+static err_t send_message(task_t *t, turn_t *turn, bitswap_message_t *m)
 {
-    if (p->block_stream)
-        stream_reset(p->block_stream);
-    stream_close(p->block_stream);
-    p->block_stream = NULL;
+    err_t e = write_message(t, turn, m);
+    if (e)
+        drop_block_stream(turn->peer);
+    return e;
 }
 
 /* The stream is opened first, since its version says what may be answered. */
@@ -153,9 +163,10 @@ static err_t run_turn(task_t *t, turn_t *turn)
         return OK;
     TRY(bitswap_message_finish(&m, 0));
     TRY(gate_enter(t, &p->block_gate));
-    err_t e = p->block_stream ? send_message(t, turn, &m) : ERR_CLOSED;
-    if (e)
-        drop_block_stream(p);
+    bool is_new = !p->block_stream; /* another turn has lost it */
+    err_t e = send_message(t, turn, &m);
+    if (!is_new && (e == ERR_RESET || e == ERR_CLOSED))
+        e = send_message(t, turn, &m);
     gate_leave(&p->block_gate);
     turn->sent_bytes = m.size_bytes; /* also when it failed: it took our time */
     turn->sent_blocks = e ? 0 : m.n_blocks;

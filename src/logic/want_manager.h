@@ -84,6 +84,9 @@ void want_manager_each(const want_manager_t *m, bool (*fn)(void *arg, const cid_
 void want_manager_presence(want_manager_t *m, want_peer_t *p, const cid_t *cid, bool has, uint64_t now_ms);
 /* Bytes of a block arrive: the peer is alive. */
 void want_manager_progress(want_manager_t *m, want_peer_t *p, uint64_t now_ms);
+/* A stream to or from the peer was lost while it stays connected: what was sent may not have come through, or
+ * the answers not to us. Sends what has no answer again. */
+void want_manager_ask_again(want_manager_t *m, want_peer_t *p, uint64_t now_ms);
 typedef enum {
     WANT_WANTED,    /* its want is done, in every session; others that were asked get a cancel */
     WANT_DUPLICATE, /* was wanted, and came already or was cancelled */

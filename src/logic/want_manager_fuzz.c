@@ -67,6 +67,8 @@ static void step(state_t *s, const uint8_t *in)
     case 5:
         if (s->peers[n])
             want_manager_presence(s->m, s->peers[n], &c, in[3] & 1, s->now_ms);
+        if (s->peers[n] && in[3] & 2)
+            want_manager_ask_again(s->m, s->peers[n], s->now_ms);
         break;
     case 6:
     case 7:

@@ -378,6 +378,30 @@ static void test_only_source_stalls_and_returns(void **state)
     free_world(w);
 }
 
+/* What was on the way both ways is lost, at each stage of asking. */
+static void test_lost_is_asked_again(void **state)
+{
+    (void)state;
+    world_t *w = new_world(NULL);
+    peer_t *p = add_peer(w, 10, 10000, 0, 10);
+    connect(w, p);
+    want(w, 0, 10);
+    for (int round = 0; round < 6; round++) {
+        run(w, 5);
+        w->n_events = 0;
+        run(w, 100);
+        assert_int_equal(w->n_got, 0);
+        want_manager_ask_again(w->m, p->handle, w->now_ms);
+        if (!(round % 2))
+            run(w, 25); /* all answers to want-haves */
+    }
+    assert_true(p->want_haves >= 20 && p->want_blocks >= 20);
+    assert_true(run(w, 1000) < 500);
+    assert_int_equal(w->n_got, 10);
+    assert_int_equal(w->duplicates, 0);
+    free_world(w);
+}
+
 static void test_liar_is_left(void **state)
 {
     (void)state;
@@ -672,6 +696,7 @@ int main(void)
         cmocka_unit_test(test_source_stalls),
         cmocka_unit_test(test_only_source_stalls_and_returns),
         cmocka_unit_test(test_liar_is_left),
+        cmocka_unit_test(test_lost_is_asked_again),
         cmocka_unit_test(test_liar_alone_is_blocked),
         cmocka_unit_test(test_corrupt_is_blocked),
         cmocka_unit_test(test_parts),

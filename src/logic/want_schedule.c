@@ -190,6 +190,24 @@ static void rebroadcast(want_manager_t *m, want_t *w, uint64_t now_ms)
     broadcast(m, w, now_ms);
 }
 
+/* A stalled peer keeps resting; a want-block that it holds is sent again when the rest is over. */
+void want_manager_ask_again(want_manager_t *m, want_peer_t *p, uint64_t now_ms)
+{
+    LIST_EACH (f, &p->facts, want_fact_t, in_peer) {
+        bool is_asked = f->state == FACT_ASKED_BLOCK;
+        bool is_sought =
+            f->want->state == WANT_SEEKING && (f->state == FACT_ASKED_HAVE || f->state == FACT_HAS_NOT);
+        if (f->state == FACT_SLOW)
+            f->is_block_sent = false;
+        if (!is_asked && !is_sought)
+            continue;
+        f->is_have_sent = f->is_block_sent = false;
+        f->state = is_asked ? FACT_ASKED_BLOCK : FACT_ASKED_HAVE;
+        want_fact_send(m, f, is_asked || !p->speaks_have);
+    }
+    want_schedule_all(m, now_ms);
+}
+
 /* ── scheduling ──────────────────────────────────────────────────────────────────────────────── */
 void want_schedule(want_manager_t *m, want_session_t *s, uint64_t now_ms)
 {
