@@ -17,7 +17,8 @@ enum {
     EXCHANGE_TIMEOUT_MS = 20000,
     DIRECT_TIMEOUT_MS = 5000,
     PUNCH_TIMEOUT_MS = 4500,
-    AGAIN_MS = 100,       /* a refused dial is tried again, with jitter */
+    AGAIN_MS = 100,       /* a refused dial is tried again, with jitter, after twice as long each time */
+    AGAIN_MAX_MS = 800,   /* at most: the peer may have named machines that have nothing to do with it */
     NOISE_EVERY_MS = 100, /* datagrams that open our NAT for QUIC, with jitter */
     STREAMS_MAX = 2,
 };
@@ -139,8 +140,10 @@ static err_t shoot(task_t *t, void *arg)
     upgrade_how_t how = {
         .expected = &p->peer, .remote = s.addr, .is_inbound = !p->is_dialer, .is_punch = true};
     /* a NAT that does not know us yet may refuse; a moment later its owner has sent something */
-    while (transport_dial(t, p->host, s.addr, &how, &c))
-        TRY(task_sleep(t, AGAIN_MS / 2 + host_random(p->host) % AGAIN_MS));
+    for (uint64_t ms = AGAIN_MS; transport_dial(t, p->host, s.addr, &how, &c);) {
+        TRY(task_sleep(t, ms / 2 + host_random(p->host) % ms));
+        ms = ms < AGAIN_MAX_MS ? 2 * ms : ms;
+    }
     conn_release(c); /* conn_opened has told of it */
     return OK;
 }

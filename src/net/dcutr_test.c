@@ -157,6 +157,65 @@ static err_t hostile(task_t *t, void *arg)
     return OK;
 }
 
+typedef struct victim {
+    listener_t *listener;
+    size_t n_dials;
+} victim_t;
+
+static err_t be_dialed(task_t *t, void *arg)
+{
+    victim_t *v = arg;
+    for (stream_t *s; !listener_accept(t, v->listener, &s, &(net_addr_t){0}); v->n_dials++)
+        stream_close(s);
+    return OK;
+}
+
+/* A peer names a machine that has nothing to do with it: that one is dialed a few times. */
+static err_t misled(task_t *t, void *arg)
+{
+    net_world_t *w = arg;
+    start(t, w);
+    victim_t v = {0};
+    net_addr_t at = sim_host_addr(w->nodes[R].machine, 999);
+    assert_ok(net_listen(sim_host_driver(w->nodes[R].machine), &at, &v.listener));
+    group_t g;
+    group_init(&g, sim_host_sched(w->nodes[R].machine));
+    assert_ok(group_spawn(&g, "victim", be_dialed, &v, NULL));
+    sim_partition(w->nodes[A].machine, w->nodes[B].machine, true);
+    conn_t *relayed = dial_circuit(t, w), *back;
+    assert_ok(task_sleep(t, 40000)); /* B has asked in vain */
+    back = conn_ref(host_conn(w->nodes[B].host, host_id(w->nodes[A].host)));
+    static const char *const protocols[] = {DCUTR_PROTOCOL};
+    multiaddr_t named;
+    stream_t *s;
+    AUTO(buf_t) message;
+    buf_init(&message, DCUTR_MESSAGE_MAX_BYTES);
+    writer_t out = writer_to(&message);
+    assert_ok(multiaddr_from_tcp(4, at.ip, at.port, &named));
+    dcutr_encode(DCUTR_CONNECT, &named, 1, &out);
+    assert_ok(conn_open_stream(t, back, protocols, 1, &s, NULL));
+    assert_ok(stream_write_message(t, s, buf_bytes(&message)));
+    assert_ok(stream_read_message(t, s, DCUTR_MESSAGE_MAX_BYTES, &message));
+    buf_clear(&message);
+    dcutr_encode(DCUTR_SYNC, NULL, 0, &out);
+    assert_ok(stream_write_message(t, s, buf_bytes(&message)));
+    assert_ok(task_sleep(t, 10000));
+    stream_close(s);
+    assert_in_range(v.n_dials, 2, 12);
+    listener_close(v.listener);
+    group_stop(t, &g);
+    group_deinit(&g);
+    conn_release(back);
+    conn_release(relayed);
+    net_stop_all(t, w);
+    return OK;
+}
+
+static void test_misled(void **state)
+{
+    assert_ok(net_run(5, 3, misled, NULL, NULL));
+}
+
 static void test_reversed(void **state)
 {
     assert_ok(net_run(1, 3, reversed, NULL, NULL));
@@ -180,10 +239,8 @@ static void test_hostile(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_reversed),
-        cmocka_unit_test(test_same_moment),
-        cmocka_unit_test(test_in_vain),
-        cmocka_unit_test(test_hostile),
+        cmocka_unit_test(test_reversed), cmocka_unit_test(test_same_moment), cmocka_unit_test(test_in_vain),
+        cmocka_unit_test(test_hostile),  cmocka_unit_test(test_misled),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
