@@ -122,9 +122,12 @@ err_t sockaddr_of_path(const char *path, struct sockaddr_un *out)
     return OK;
 }
 
-/* The file stays when its process ends without tidying up. */
+/* The file stays when its process ends without tidying up. A file that is no socket refuses, too. */
 static bool is_deserted(const struct sockaddr_un *at)
 {
+    struct stat info;
+    if (lstat(at->sun_path, &info) || !S_ISSOCK(info.st_mode))
+        return false;
     int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
     bool is_refused =
         fd >= 0 && connect(fd, (const struct sockaddr *)at, sizeof *at) && errno == ECONNREFUSED;

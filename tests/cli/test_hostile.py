@@ -73,6 +73,33 @@ def test_attacking_peers(shop):
     check(victim.stop() == 0, "the node did not end well")
 
 
+def test_attacking_relays_and_topics(shop):
+    """The protocols for peers behind NATs, of topics and of measuring, over TCP and QUIC, by two peers at once."""
+    attacker = pathlib.Path(shop.program).resolve().parent.parent / "tests" / "process" / "attacker"
+    victim = shop.node("victim", {"Pubsub.Enabled": True, "Swarm.RelayService.Enabled": True, "Internal.Libp2pForceReachability": "public",
+                                  "Swarm.Transports.Network.QUIC": True}, start=False)
+    victim.listen.append("/ip4/127.0.0.1/udp/0/quic-v1")
+    victim.start()
+    quic = [a for a in victim.rpc("swarm/addrs/listen")["Strings"] if a.startswith("/ip4/127.0.0.1/udp/")]
+    check(quic, "it does not listen by QUIC")
+    targets = (victim.addresses[0], f"{quic[0].split('/p2p/')[0]}/p2p/{victim.peer_id}")
+    victim.begin("pubsub", "sub", "busy")
+    wait_until(lambda: victim.rpc("pubsub/ls")["Strings"], 20, "subscribed")
+    start = victim.memory()[0]
+    for attack in ("pubsub", "relay", "autonat", "perf", "noise"):
+        processes = [subprocess.Popen([attacker, attack, at, "1"], stdout=subprocess.PIPE) for at in targets]
+        try:
+            check(victim.rpc("id", timeout=20)["ID"] == victim.peer_id, f"{attack}: the node does not answer")
+            check(all(int(p.communicate(timeout=60)[0] or 0) > 0 for p in processes), f"{attack} did nothing")
+        finally:
+            for process in processes:
+                process.kill()
+                process.wait()
+        wait_until(lambda: not victim.peers(), 60, f"{attack}: the attackers are gone")
+    if not is_sanitized(shop.program):
+        check(victim.memory()[1] - start < 64 * MIB, f"{victim.memory()[1] // MIB} MiB at most")
+
+
 def test_half_handshakes(shop):
     """Hundreds of connections that go no further: a newcomer gets in once they are gone, memory comes back."""
     node, other = shop.node("slots"), shop.node("newcomer")

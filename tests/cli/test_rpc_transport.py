@@ -260,3 +260,6 @@ def test_rpc_at_several_addresses(shop):
     finally:
         process.kill()
         process.wait(20)
+    socket_path.write_text("not a socket")
+    nodes.fails(node, "node", "--listen=127.0.0.1:0", "--metrics-port=0", code=None, saying="in use")
+    check(socket_path.read_text() == "not a socket", "a file that was in the way is gone")

@@ -1,14 +1,21 @@
 /* attacker: a libp2p peer that misbehaves towards a running node, in one way for some seconds, and leaves.
  *
- *   attacker streams|pushes|yamux|kad|wants|blocks|replica ADDR SECONDS
+ *   attacker KIND ADDR SECONDS
+ *
+ * KIND is streams, pushes, yamux, kad, wants, blocks, replica, pubsub, relay, autonat, perf or noise.
  *
  * It prints how often it did what it does. Whether the node was harmed, the caller finds out. */
 #include "base/pb.h"
 #include "loop/uv_driver.h"
 #include "net/host_internal.h"
+#include "net/perf.h"
+#include "wire/autonat.h"
 #include "wire/bitswap.h"
+#include "wire/dcutr.h"
 #include "wire/identify.h"
 #include "wire/kad.h"
+#include "wire/pubsub.h"
+#include "wire/relay.h"
 #include <stdio.h>
 #include <stdlib.h>
 #include <unistd.h>
@@ -97,14 +104,22 @@ static void flood_pushes(task_t *t, attack_t *a)
     }
 }
 
-/* Frames of our own making, inside the secured connection. */
+/* Frames of our own making, inside the secured connection, which may end at every moment. */
 static err_t send_raw(task_t *t, attack_t *a, bytes_t plain)
 {
+    if (!conn_is_open(a->conn) || !a->conn->raw)
+        return fail(ERR_UNSUPPORTED, "frames are sent over an open TCP connection");
     uint8_t *out = xmalloc(channel_sealed_size(&a->conn->channel, plain.len));
-    size_t len;
+    size_t len, n;
     err_t e = channel_seal(&a->conn->channel, &plain, 1, out, &len);
-    if (!e)
-        e = try_write(t, a->conn->raw, bytes_of(out, len));
+    bytes_t rest = bytes_of(out, e ? 0 : len);
+    for (int i = 0; !e && rest.len && i < 500; i++) {
+        e = conn_is_open(a->conn) ? stream_try_write(a->conn->raw, &rest, 1, &n) : ERR_CLOSED;
+        if (!e)
+            rest = bytes_slice(rest, n, SIZE_MAX);
+        else if (e == ERR_AGAIN)
+            e = task_sleep(t, 1);
+    }
     free(out);
     return e;
 }
@@ -282,12 +297,186 @@ static void bother_replicas(task_t *t, attack_t *a)
     }
 }
 
+/* One message on a stream of its own; what comes back is not read. */
+static void say_once(task_t *t, attack_t *a, const char *protocol, bytes_t message)
+{
+    stream_t *s;
+    AUTO(buf_t) framed;
+    buf_init(&framed, 4 << 20);
+    if (open_stream(t, a, protocol, &s))
+        return;
+    put_varint(&framed, message.len);
+    if (!buf_append(&framed, message) && !try_write(t, s, buf_bytes(&framed)))
+        a->count++;
+    stream_close(s);
+}
+
+/* RPCs of all kinds, as large as they may be: topics without end, ids that nobody has, forged messages. */
+static err_t make_rpc(task_t *t, attack_t *a, size_t kind, buf_t *out)
+{
+    AUTO(buf_t) control;
+    buf_init(&control, 4 << 20);
+    writer_t w = writer_to(out), c = writer_to(&control);
+    static uint8_t noise[1000][32];
+    bytes_t ids[1000];
+    char topic[64];
+    driver_random(task_driver(t), noise[0], sizeof noise);
+    for (size_t i = 0; i < ARRAY_LEN(ids); i++)
+        ids[i] = bytes_of(noise[i], sizeof noise[i]);
+    for (size_t i = 0; i < 3000; i++) {
+        snprintf(topic, sizeof topic, "topic-%llu-%zu", (unsigned long long)a->count, i);
+        if (kind == 0)
+            pubsub_put_subscription(&w, bytes_str(topic), true);
+        else if (kind == 1)
+            pubsub_put_graft(&c, i % 2 ? bytes_str("busy") : bytes_str(topic));
+    }
+    for (size_t i = 0; i < 20; i++) {
+        pubsub_message_t m = {.from = ids[i],
+                              .data = ids[i + 1],
+                              .seqno = bytes_slice(ids[i], 0, 8),
+                              .topic = bytes_str("busy"),
+                              .signature = ids[i + 2]};
+        if (kind == 2)
+            pubsub_put_ihave(&c, bytes_str("busy"), ids, ARRAY_LEN(ids));
+        else if (kind == 3)
+            pubsub_put_iwant(&c, ids, ARRAY_LEN(ids));
+        else if (kind == 4)
+            pubsub_put_idontwant(&c, ids, ARRAY_LEN(ids));
+        else if (kind == 5)
+            pubsub_put_message(&w, &m);
+        else if (kind == 6)
+            pubsub_put_prune(&c, bytes_str("busy"), (const peer_id_t[16]){{.len = 34, .data = {0x12, 32}}},
+                             16, UINT64_MAX);
+    }
+    pubsub_put_control(&w, buf_bytes(&control));
+    return w.err ? w.err : c.err;
+}
+
+static void flood_pubsub(task_t *t, attack_t *a)
+{
+    AUTO(buf_t) rpc, framed;
+    buf_init(&rpc, 4 << 20);
+    buf_init(&framed, 4 << 20);
+    while (goes_on(t, a)) {
+        stream_t *s;
+        if (open_stream(t, a, pubsub_protocols[a->count % 3], &s))
+            continue;
+        for (size_t i = 0; i < 100 && goes_on(t, a); i++) {
+            buf_clear(&rpc);
+            buf_clear(&framed);
+            if (make_rpc(t, a, i % 7, &rpc))
+                continue;
+            put_varint(&framed, i % 50 == 49 ? UINT32_MAX : rpc.len);
+            if (buf_append(&framed, buf_bytes(&rpc)) || try_write(t, s, buf_bytes(&framed)))
+                break;
+            a->count++;
+        }
+        stream_close(s);
+    }
+}
+
+/* Reservations, and circuits to oneself and to nobody. */
+static void bother_relay(task_t *t, attack_t *a)
+{
+    AUTO(buf_t) m;
+    buf_init(&m, RELAY_MESSAGE_MAX_BYTES);
+    for (uint8_t i = 0; goes_on(t, a); i++) {
+        relay_message_t ask = {.type = i % 4 ? RELAY_CONNECT : RELAY_RESERVE,
+                               .has_peer = i % 4 != 0,
+                               .peer = host_id(a->host)[0]};
+        if (i % 4 == 2)
+            ask.peer = (peer_id_t){.len = 34, .data = {0x12, 32, i}};
+        buf_clear(&m);
+        writer_t w = writer_to(&m);
+        relay_hop_encode(&ask, NULL, 0, &w);
+        if (!w.err)
+            say_once(t, a, RELAY_HOP_PROTOCOL, buf_bytes(&m));
+        else
+            a->count++;
+    }
+}
+
+/* Dials to others, for nothing. */
+static void ask_dials(task_t *t, attack_t *a)
+{
+    AUTO(buf_t) m;
+    multiaddr_t addrs[50];
+    char text[64];
+    buf_init(&m, AUTONAT2_MESSAGE_MAX_BYTES);
+    for (uint64_t i = 0; goes_on(t, a); i++) {
+        for (size_t k = 0; k < ARRAY_LEN(addrs); k++) {
+            snprintf(text, sizeof text,
+                     k % 2 ? "/ip4/127.0.0.%zu/tcp/%zu" : "/ip4/127.0.0.%zu/udp/%zu/quic-v1", 1 + i % 5,
+                     k + 1);
+            if (multiaddr_parse(text, &addrs[k]))
+                return;
+        }
+        buf_clear(&m);
+        writer_t w = writer_to(&m);
+        if (i % 2)
+            autonat2_encode_request(addrs, ARRAY_LEN(addrs), i, &w);
+        else
+            autonat_encode_dial(host_id(a->host), addrs, ARRAY_LEN(addrs), &w);
+        if (!w.err)
+            say_once(t, a, i % 2 ? AUTONAT2_DIAL_PROTOCOL : AUTONAT_PROTOCOL, buf_bytes(&m));
+        a->count++;
+    }
+}
+
+/* As much as there is, asked for and never read. */
+static void ask_perf(task_t *t, attack_t *a)
+{
+    stream_t *held[64] = {0};
+    for (size_t i = 0; goes_on(t, a); i = (i + 1) % ARRAY_LEN(held)) {
+        if (held[i])
+            stream_close(held[i]);
+        held[i] = NULL;
+        if (open_stream(t, a, PERF_PROTOCOL, &held[i]))
+            held[i] = NULL;
+        else if (!try_write(t, held[i], BYTES_LIT("\x7f\xff\xff\xff\xff\xff\xff\xff")) &&
+                 (i % 2 || !stream_close_write(held[i])))
+            a->count++;
+        (void)!task_sleep(t, 5);
+    }
+    for (size_t i = 0; i < ARRAY_LEN(held); i++)
+        stream_close(held[i]);
+}
+
+/* Noise and half messages on all protocols. */
+static void say_noise(task_t *t, attack_t *a)
+{
+    static const char *const protocols[] = {RELAY_HOP_PROTOCOL,     RELAY_STOP_PROTOCOL,    AUTONAT_PROTOCOL,
+                                            AUTONAT2_DIAL_PROTOCOL, AUTONAT2_BACK_PROTOCOL, DCUTR_PROTOCOL,
+                                            "/libp2p/fetch/0.0.1",  "/meshsub/1.2.0",       "/floodsub/1.0.0",
+                                            IDENTIFY_PUSH_PROTOCOL, KAD_PROTOCOL_LAN,       PERF_PROTOCOL};
+    for (size_t i = 0; goes_on(t, a); i++) {
+        uint8_t body[700];
+        stream_t *s;
+        if (open_stream(t, a, protocols[i % ARRAY_LEN(protocols)], &s))
+            continue;
+        driver_random(task_driver(t), body, sizeof body);
+        body[0] &= 0x7f; /* a length */
+        size_t len = body[1] % 4 ? sizeof body : 1 + body[2] % 64;
+        if (i % 3)
+            body[1] = (uint8_t)(8 | (body[1] & 0x1a));
+        if (!try_write(t, s, bytes_of(body, len)))
+            a->count++;
+        if (i % 5 == 0)
+            stream_reset(s);
+        stream_close(s);
+    }
+}
+
 static const struct {
     const char *name;
     void (*run)(task_t *t, attack_t *a);
 } attacks[] = {
-    {"streams", hold_streams}, {"pushes", flood_pushes}, {"yamux", send_frames},       {"kad", ask_dht},
-    {"wants", want_millions},  {"blocks", send_blocks},  {"replica", bother_replicas},
+    {"streams", hold_streams},    {"pushes", flood_pushes},
+    {"yamux", send_frames},       {"kad", ask_dht},
+    {"wants", want_millions},     {"blocks", send_blocks},
+    {"replica", bother_replicas}, {"pubsub", flood_pubsub},
+    {"relay", bother_relay},      {"autonat", ask_dials},
+    {"perf", ask_perf},           {"noise", say_noise},
 };
 
 /* ── running ─────────────────────────────────────────────────────────────────────────────────── */
@@ -322,7 +511,7 @@ static err_t run(task_t *t, void *arg)
 int main(int argc, char **argv)
 {
     if (argc != 4) {
-        fprintf(stderr, "usage: attacker streams|pushes|yamux|kad|wants|blocks|replica ADDR SECONDS\n");
+        fprintf(stderr, "usage: attacker KIND ADDR SECONDS\n");
         return 2;
     }
     alarm(LIFE_SECONDS); /* whatever happens */
