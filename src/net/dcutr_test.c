@@ -1,5 +1,6 @@
 /* From a relayed connection to a direct one: reversed, at the same moment, or not at all. */
 #include "net/nat.h"
+#include "net/transport.h"
 #include "tests/support/net.h"
 #include "wire/dcutr.h"
 
@@ -57,10 +58,21 @@ static void wait_direct(task_t *t, net_world_t *w, uint64_t ms)
     assert_true(host_is_connected(w->nodes[B].host, host_id(w->nodes[A].host)));
 }
 
-/* A can be dialed: B does so as soon as it knows A. A stream that was asked for meanwhile waits for it. */
+static uint16_t port_of(const conn_t *c)
+{
+    endpoint_t e;
+    assert_ok(endpoint_of_multiaddr(conn_remote_addr(c), &e));
+    return e.at.port;
+}
+
+/* A can be dialed: B does so as soon as it knows A, and not from the port that holes are punched for. A
+ * stream that was asked for meanwhile waits for it. */
 static err_t reversed(task_t *t, void *arg)
 {
     net_world_t *w = arg;
+    static const char *const public_ips[] = {"5.5.5.1", "5.5.5.2", "5.5.5.3"};
+    for (size_t i = 0; i < w->n; i++)
+        w->nodes[i].machine = sim_add_host(w->sim, public_ips[i]);
     start(t, w);
     sim_refuse_dials(w->nodes[B].machine, true);
     conn_t *c = dial_circuit(t, w);
@@ -75,6 +87,8 @@ static err_t reversed(task_t *t, void *arg)
     conn_t *direct = host_conn(w->nodes[A].host, host_id(w->nodes[B].host));
     assert_false(multiaddr_is_circuit(conn_remote_addr(direct)));
     assert_true(conn_is_inbound(direct));
+    assert_int_not_equal(port_of(direct), NET_PORT);
+    assert_int_equal(port_of(host_conn(w->nodes[R].host, host_id(w->nodes[B].host))), NET_PORT);
     conn_release(c);
     net_stop_all(t, w);
     return OK;

@@ -77,8 +77,8 @@ static err_t dial_tcp(task_t *t, host_t *h, const net_addr_t *to, upgrade_how_t 
     how->is_shared =
         !how->is_apart && (how->is_punch || !net_addr_is_private(to)) && shared_source(h, to, &from);
     err_t e = how->is_shared ? net_dial_from(t, &from, to, ret_raw) : ERR_IN_USE;
-    if (e != ERR_IN_USE)
-        return e;
+    if (e != ERR_IN_USE || (how->is_shared && how->is_punch))
+        return e; /* a hole is in the NAT of that port alone: in use, the two have met, or soon will */
     how->is_shared = false;
     return net_dial(t, to, ret_raw);
 }
@@ -98,10 +98,21 @@ err_t transport_dial(task_t *t, host_t *h, const multiaddr_t *addr, const upgrad
     return upgrade(t, h, raw, &told, ret_conn);
 }
 
+/* A hole may be punched for this peer. Our NAT remembers for minutes what was dialed in vain, and would let
+ * the peer's packets in to a port that only listens: what that answers has another number than what was
+ * dialed, a NAT drops it, and the port is taken for this peer until the kernel has forgotten. */
+static bool is_met_through_relay(const peer_t *p)
+{
+    LIST_EACH (c, &p->conns, const conn_t, peer_node)
+        if (multiaddr_is_circuit(&c->remote))
+            return true;
+    return false;
+}
+
 static err_t try_addr(task_t *t, dial_t *d, const multiaddr_t *addr, conn_t **ret_conn)
 {
     stream_t *raw;
-    upgrade_how_t how = {.expected = &d->peer->id, .remote = addr};
+    upgrade_how_t how = {.expected = &d->peer->id, .remote = addr, .is_apart = is_met_through_relay(d->peer)};
     if (!multiaddr_is_circuit(addr))
         return transport_dial(t, d->host, addr, &how, ret_conn);
     TRY(relay_dial(t, d->host, addr, &d->peer->id, &raw, &how.is_limited));
