@@ -165,7 +165,8 @@ class Lab:
             router.ip(f"addr add {inside}.1/24 dev lan")
             router.ip("link set lan up")
             home.ip(f"route add default via {inside}.1")
-            # What comes to no mapping is dropped without a word: an answer would end the other side's punching.
+            # What comes to no mapping is dropped without a word: an answer would end the other side's punching. What
+            # goes out and fits no connection is dropped as well, as home routers do: it would leave with its own address.
             router.nft(f"""
 table ip nat {{
     chain postrouting {{
@@ -181,6 +182,7 @@ table ip guard {{
     chain forward {{
         type filter hook forward priority 0
         iifname "{wan}" ct state new,invalid drop
+        oifname "{wan}" ct state invalid drop
     }}
 }}
 """)
