@@ -3,6 +3,7 @@
 #include "net/nat.h"
 #include "tests/support/net.h"
 #include "wire/autonat.h"
+#include "wire/relay.h"
 
 static nat_config_t config_of_test(void)
 {
@@ -61,6 +62,53 @@ static err_t found_out(task_t *t, void *arg)
     wait_for(t, w, REACHABILITY_PRIVATE, 3600000);
     sim_refuse_dials(w->nodes[0].machine, false);
     wait_for(t, w, REACHABILITY_PUBLIC, 3600000);
+    net_stop_all(t, w);
+    return OK;
+}
+
+static bool serves(const host_t *h, const char *protocol)
+{
+    const char *all[64];
+    size_t n = host_protocols(h, all, ARRAY_LEN(all));
+    for (size_t i = 0; i < n; i++)
+        if (!strcmp(all[i], protocol))
+            return true;
+    return false;
+}
+
+static void check_role(task_t *t, net_world_t *w, bool is_public)
+{
+    wait_for(t, w, is_public ? REACHABILITY_PUBLIC : REACHABILITY_PRIVATE, 3600000);
+    assert_ok(task_sleep(t, 5000)); /* reservations are made, or given back */
+    host_t *h = w->nodes[0].host;
+    relay_stats_t stats;
+    host_relay_stats(h, &stats);
+    assert_int_equal(stats.relays, is_public ? 0 : 2);
+    assert_int_equal(serves(h, RELAY_HOP_PROTOCOL), is_public);
+    assert_int_equal(serves(h, AUTONAT_PROTOCOL), is_public);
+    assert_int_equal(serves(h, AUTONAT2_DIAL_PROTOCOL), is_public);
+}
+
+/* What a node finds out decides its part: who is not reached takes relays of others, who is serves them. */
+static err_t roles(task_t *t, void *arg)
+{
+    net_world_t *w = arg;
+    net_start_all(t, w);
+    for (size_t i = 0; i < w->n; i++) {
+        nat_config_t c = config_of_test();
+        c.is_relay = true;
+        c.finds_relays = c.asks_autonat = i == 0;
+        assert_ok(host_start_nat(w->nodes[i].host, &c));
+        if (i)
+            host_force_reachability(w->nodes[i].host, REACHABILITY_PUBLIC);
+    }
+    sim_refuse_dials(w->nodes[0].machine, true);
+    connect_all(t, w);
+    check_role(t, w, false);
+    sim_refuse_dials(w->nodes[0].machine, false);
+    check_role(t, w, true);
+    sim_refuse_dials(w->nodes[0].machine, true);
+    check_role(t, w, false);
     net_stop_all(t, w);
     return OK;
 }
@@ -287,6 +335,11 @@ static void test_found_out_v1(void **state)
     assert_ok(net_run(2, 5, found_out, &v1_only, NULL));
 }
 
+static void test_roles(void **state)
+{
+    assert_ok(net_run(7, 5, roles, NULL, NULL));
+}
+
 static void test_one_voice(void **state)
 {
     assert_ok(net_run(3, 2, one_voice, NULL, NULL));
@@ -318,9 +371,9 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_found_out), cmocka_unit_test(test_found_out_v1),
-        cmocka_unit_test(test_one_voice), cmocka_unit_test(test_liars),
-        cmocka_unit_test(test_shortcuts), cmocka_unit_test(test_greedy),
-        cmocka_unit_test(test_version_1),
+        cmocka_unit_test(test_roles),     cmocka_unit_test(test_one_voice),
+        cmocka_unit_test(test_liars),     cmocka_unit_test(test_shortcuts),
+        cmocka_unit_test(test_greedy),    cmocka_unit_test(test_version_1),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
