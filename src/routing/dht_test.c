@@ -472,6 +472,26 @@ static err_t check_provide_stopped(task_t *t, void *arg)
     return OK;
 }
 
+/* AUTO: whether others reach the node decides, whatever its address is; its peers notice. */
+static err_t check_wan_mode(task_t *t, void *arg)
+{
+    world_t *w = arg;
+    world_node_t *self = world_add(w, "198.51.100.1"), *other = world_add(w, "8.8.0.1");
+    world_start(t, self);
+    world_start(t, other);
+    world_connect(t, self, other);
+    static const reachability_t found[] = {REACHABILITY_UNKNOWN, REACHABILITY_PRIVATE, REACHABILITY_PUBLIC,
+                                           REACHABILITY_PRIVATE};
+    for (size_t i = 0; i < ARRAY_LEN(found); i++) {
+        host_force_reachability(self->host, found[i]);
+        assert_ok(task_sleep(t, 60000));
+        bool serves = found[i] != REACHABILITY_PRIVATE;
+        assert_int_equal(self->routing->dhts[0].is_server, serves);
+        assert_int_equal(kbucket_get(&other->routing->dhts[0].table, &self->id) != NULL, serves);
+    }
+    return OK;
+}
+
 #define WORLD_TEST(name)                                                                                     \
     static void test_##name(void **state)                                                                    \
     {                                                                                                        \
@@ -488,6 +508,7 @@ WORLD_TEST(alone)
 WORLD_TEST(restart)
 WORLD_TEST(lost_table)
 WORLD_TEST(wan_groups)
+WORLD_TEST(wan_mode)
 WORLD_TEST(provide_cycle)
 WORLD_TEST(provide_overflow)
 WORLD_TEST(provide_stopped)
@@ -495,19 +516,13 @@ WORLD_TEST(provide_stopped)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_alone),
-        cmocka_unit_test(test_find_peers),
-        cmocka_unit_test(test_thirty_nodes),
-        cmocka_unit_test(test_optimist),
-        cmocka_unit_test(test_records_expire),
-        cmocka_unit_test(test_nodes_leave),
-        cmocka_unit_test(test_clients),
-        cmocka_unit_test(test_provider_without_addrs),
-        cmocka_unit_test(test_restart),
-        cmocka_unit_test(test_lost_table),
-        cmocka_unit_test(test_wan_groups),
-        cmocka_unit_test(test_provide_cycle),
-        cmocka_unit_test(test_provide_overflow),
+        cmocka_unit_test(test_alone),           cmocka_unit_test(test_find_peers),
+        cmocka_unit_test(test_thirty_nodes),    cmocka_unit_test(test_optimist),
+        cmocka_unit_test(test_records_expire),  cmocka_unit_test(test_nodes_leave),
+        cmocka_unit_test(test_clients),         cmocka_unit_test(test_provider_without_addrs),
+        cmocka_unit_test(test_restart),         cmocka_unit_test(test_lost_table),
+        cmocka_unit_test(test_wan_groups),      cmocka_unit_test(test_wan_mode),
+        cmocka_unit_test(test_provide_cycle),   cmocka_unit_test(test_provide_overflow),
         cmocka_unit_test(test_provide_stopped),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
