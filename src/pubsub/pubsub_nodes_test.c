@@ -532,7 +532,6 @@ static void scene_floods(task_t *t, world_t *w)
     subscribe_at(w, 2);
     link_nodes(t, w, 2, 0);
     foe_start(t, w, 1, &f);
-    uint64_t before = limit_room(conn_limit(f.conn));
     /* topics that nobody has */
     for (uint64_t k = 0; k < 20; k++) {
         buf_clear(&rpc);
@@ -571,10 +570,15 @@ static void scene_floods(task_t *t, world_t *w)
     expect_alive(t, w);
     assert_true(f.heard < 4u << 20);
     /* half an RPC, then silence: its room comes back */
+    conn_t *from = host_conn(w->net->nodes[0].host, host_id(f.host));
+    uint64_t room = limit_room(conn_limit(from));
     assert_ok(stream_write(t, f.out, BYTES_LIT("\xff\xff\x3f only the beginning")));
     assert_ok(task_sleep(t, 1000));
+    assert_true(limit_room(conn_limit(from)) + 0xfffff <= room);
     expect_alive(t, w);
     assert_ok(task_sleep(t, 60000));
+    assert_ptr_equal(host_conn(w->net->nodes[0].host, host_id(f.host)), from);
+    assert_true(limit_room(conn_limit(from)) >= room);
     expect_alive(t, w);
     foe_stop(&f);
     net_stop(t, w->net, 1);
@@ -584,7 +588,6 @@ static void scene_floods(task_t *t, world_t *w)
     assert_int_equal(stat.mesh.gone_peers, 0);
     assert_true(stat.mesh.topics <= 2);
     expect_alive(t, w);
-    (void)before;
 }
 
 static void test_floods(void **state)
