@@ -392,6 +392,49 @@ static err_t udp_recv_once(task_t *t, void *arg)
     return udp_recv(t, arg, &from, out, sizeof out, &n);
 }
 
+/* Each datagram that it reads is followed by another at once. */
+enum { FLOOD_MAX = 5000 };
+typedef struct flood {
+    udp_t *udp;
+    size_t n;
+} flood_t;
+
+static err_t read_flood(task_t *t, void *arg)
+{
+    flood_t *f = arg;
+    net_addr_t from;
+    uint8_t in[16];
+    size_t n;
+    for (; f->n < FLOOD_MAX; f->n++) {
+        TRY(udp_send(f->udp, &f->udp->at, BYTES_LIT("more")));
+        TRY(udp_recv(t, f->udp, &from, in, sizeof in, &n));
+    }
+    return OK;
+}
+
+static err_t udp_flood_body(task_t *t, void *arg)
+{
+    net_addr_t at = loopback(0);
+    flood_t f = {0};
+    group_t g;
+    task_t *child;
+    TRY(udp_open(task_driver(t), &at, &f.udp));
+    group_init(&g, task_sched(t));
+    TRY(group_spawn(&g, "reads a flood", read_flood, &f, &child));
+    while (f.n < 10)
+        TRY(task_yield(t));
+    task_cancel(child);
+    TRY(group_wait_below(t, &g, 1));
+    CHECK(f.n < FLOOD_MAX); /* others had their turn */
+    udp_close(f.udp);
+    return OK;
+}
+
+static void datagram_flood(void **state)
+{
+    run_on_driver(udp_flood_body, NULL);
+}
+
 static err_t udp_body(task_t *t, void *arg)
 {
     udp_t *a, *b;
@@ -525,6 +568,7 @@ int main(void)
         cmocka_unit_test(listener_close_wakes_acceptors),
         cmocka_unit_test(accept_waits_for_descriptors),
         cmocka_unit_test(datagrams),
+        cmocka_unit_test(datagram_flood),
         cmocka_unit_test(bursts),
         cmocka_unit_test(multicast),
     };

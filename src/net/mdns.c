@@ -198,12 +198,12 @@ void mdns_stop(task_t *t, mdns_service_t *s)
     if (!s)
         return;
     host_remove_listener(s->host, &s->news);
+    group_stop(t, &s->readers); /* first: what is heard starts dials and the alarm */
+    group_stop(t, &s->dials);
     alarm_clear(&s->alarm);
     buf_clear(&s->out);
     if (mdns_put_goodbye(&s->engine, &s->out))
         send_to_all(s, buf_bytes(&s->out));
-    group_stop(t, &s->dials);
-    group_stop(t, &s->readers);
     group_deinit(&s->dials);
     group_deinit(&s->readers);
     for (size_t k = 0; k < ARRAY_LEN(s->sockets); k++)

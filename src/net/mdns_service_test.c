@@ -113,6 +113,47 @@ static err_t send_rubbish(task_t *t, void *arg)
     return OK;
 }
 
+/* Peers that are not there are still being heard and dialed when it stops. */
+static err_t stop_while_hearing(task_t *t, void *arg)
+{
+    net_world_t *w = arg;
+    net_addr_t group = {.family = 4, .ip = {224, 0, 0, 251}, .port = MDNS_PORT, .scope = 1};
+    udp_t *u;
+    AUTO(buf_t) out = {0};
+    buf_init(&out, MDNS_DATAGRAM_MAX);
+    mdns_t *liar = xcalloc(1, sizeof *liar);
+    multiaddr_t nowhere;
+    assert_ok(multiaddr_parse("/ip4/10.0.0.200/tcp/4001", &nowhere));
+    net_start_all(t, w);
+    mdns_service_t *a = mdns_start(w->nodes[0].host);
+    assert_ok(udp_open(sim_host_driver(w->nodes[1].machine), &group, &u));
+    assert_ok(task_sleep(t, 1000));
+    for (unsigned i = 0; i < 100; i++) {
+        uint8_t binary[34] = {0x12, 0x20, (uint8_t)i};
+        peer_id_t id;
+        assert_ok(peer_id_decode(bytes_of(binary, sizeof binary), &id));
+        mdns_init(liar, &id, i);
+        assert_true(mdns_set_addrs(liar, &nowhere, 1, 0));
+        for (; mdns_output(liar, 1000, &out); buf_clear(&out))
+            assert_ok(udp_send(u, &group, buf_bytes(&out)));
+    }
+    while (!mdns_found_count(a))
+        assert_ok(task_sleep(t, 1));
+    assert_in_range(mdns_found_count(a), 1, 99);
+    mdns_stop(t, a);
+    assert_ok(task_sleep(t, 120000)); /* nothing of it is left that could run */
+    free(liar);
+    udp_close(u);
+    net_stop_all(t, w);
+    return OK;
+}
+
+static void test_stop_while_hearing(void **state)
+{
+    for (uint64_t seed = 0; seed < 10; seed++)
+        assert_ok(net_run(seed, 2, stop_while_hearing, NULL, NULL));
+}
+
 static void test_rubbish(void **state)
 {
     assert_ok(net_run(3, 3, send_rubbish, NULL, NULL));
@@ -149,9 +190,8 @@ static void test_quiet(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_find_each_other),
-        cmocka_unit_test(test_lossy_link),
-        cmocka_unit_test(test_rubbish),
+        cmocka_unit_test(test_find_each_other), cmocka_unit_test(test_lossy_link),
+        cmocka_unit_test(test_rubbish),         cmocka_unit_test(test_stop_while_hearing),
         cmocka_unit_test(test_quiet),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

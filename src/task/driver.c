@@ -102,8 +102,10 @@ err_t udp_send(udp_t *u, const net_addr_t *to, bytes_t datagram)
     return u->ops->send(u, to, datagram);
 }
 
+/* Others have their turn, and deadlines count, also while datagrams come faster than they are read. */
 err_t udp_recv(task_t *t, udp_t *u, net_addr_t *ret_from, uint8_t *out, size_t cap, size_t *ret_n)
 {
+    TRY(task_yield(t));
     for (;;) {
         err_t e = u->ops->recv(u, ret_from, out, cap, ret_n);
         if (e != ERR_AGAIN)
