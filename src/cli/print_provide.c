@@ -25,7 +25,9 @@ static const char *full_text(double value, int decimals, char out[48])
 {
     char plain[32];
     size_t n = 0;
-    snprintf(plain, sizeof plain, "%.6f", value);
+    int len = snprintf(plain, sizeof plain, "%.6f", value);
+    if (len < 0 || (size_t)len >= sizeof plain)
+        return memcpy(out, "?", sizeof "?"); /* no figure that a node gives */
     size_t whole = strcspn(plain, ".");
     for (size_t i = 0; i < whole; i++) {
         out[n++] = plain[i];
