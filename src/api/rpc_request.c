@@ -68,7 +68,7 @@ err_t rpc_u64(rpc_t *r, const char *name, uint64_t otherwise, uint64_t *ret)
     errno = 0;
     unsigned long long value = strtoull(text, &end, 10);
     if (*end || *text == '-' || errno)
-        return fail(ERR_USAGE, "option %s: \"%s\" is not a whole number", name, text);
+        return fail(ERR_USAGE, "option %s: \"%s\" is no whole number from 0 on", name, text);
     *ret = value;
     return OK;
 }

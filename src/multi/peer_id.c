@@ -46,7 +46,9 @@ err_t peer_id_parse(const char *text, peer_id_t *ret_id)
     if (bytes_starts_with(t, BYTES_LIT("1")) || bytes_starts_with(t, BYTES_LIT("Qm")))
         return parse_base58(t, ret_id);
     cid_t c = {0};
-    TRY(cid_parse(t, &c));
+    err_t e = cid_parse(t, &c);
+    if (e)
+        return fail_also(e, "\"%s\" is no peer ID", text);
     if (!c.version || c.codec != CODEC_LIBP2P_KEY)
         return fail(ERR_INVALID, "the CID %s names no libp2p key", text);
     return from_multihash((multihash_t){c.hash_code, cid_digest(&c)}, ret_id);

@@ -1,40 +1,99 @@
-/* Values that are read as sizes and durations: one that cannot be read must not quietly become the default.
- */
+/* Values that are read as sizes, durations, flags, numbers and lists: one that cannot be read must not
+ * quietly become the default. */
 #include "repo/config_impl.h"
 #include <stdlib.h>
 #include <string.h>
+#include <strings.h>
 
-typedef enum { SIZE, DURATION } unit_kind_t;
+typedef enum { SIZE, DURATION, FLAG, NUMBER, LIST } value_kind_t;
 static const struct {
     const char *path;
-    unit_kind_t kind;
+    value_kind_t kind;
 } known[] = {
+    {"Addresses.Announce", LIST},
+    {"Addresses.AppendAnnounce", LIST},
+    {"Addresses.NoAnnounce", LIST},
+    {"Addresses.Swarm", LIST},
+    {"AutoNAT.Throttle.GlobalLimit", NUMBER},
     {"AutoNAT.Throttle.Interval", DURATION},
+    {"AutoNAT.Throttle.PeerLimit", NUMBER},
+    {"Bitswap.ServerEnabled", FLAG},
+    {"Bootstrap", LIST},
     {"DNS.MaxCacheTTL", DURATION},
     {"Datastore.GCPeriod", DURATION},
+    {"Datastore.StorageGCWatermark", NUMBER},
     {"Datastore.StorageMax", SIZE},
+    {"Discovery.MDNS.Enabled", FLAG},
+    {"Experimental.FilestoreEnabled", FLAG},
+    {"Gateway.AllowCodecConversion", FLAG},
+    {"Gateway.DeserializedResponses", FLAG},
+    {"Gateway.DisableHTMLErrors", FLAG},
+    {"Gateway.ExposeRoutingAPI", FLAG},
+    {"Gateway.MaxConcurrentRequests", NUMBER},
     {"Gateway.MaxRangeRequestFileSize", SIZE},
     {"Gateway.MaxRequestDuration", DURATION},
+    {"Gateway.NoDNSLink", FLAG},
+    {"Gateway.NoFetch", FLAG},
     {"Gateway.RetrievalTimeout", DURATION},
+    {"Import.CidVersion", NUMBER},
+    {"Import.FastProvideDAG", FLAG},
+    {"Import.FastProvideRoot", FLAG},
+    {"Import.FastProvideWait", FLAG},
+    {"Import.UnixFSDirectoryMaxLinks", NUMBER},
+    {"Import.UnixFSFileMaxLinks", NUMBER},
+    {"Import.UnixFSHAMTDirectoryMaxFanout", NUMBER},
     {"Import.UnixFSHAMTDirectorySizeThreshold", SIZE},
+    {"Import.UnixFSRawLeaves", FLAG},
+    {"Internal.MFSNoFlushLimit", NUMBER},
     {"Ipns.MaxCacheTTL", DURATION},
     {"Ipns.RecordLifetime", DURATION},
     {"Ipns.RepublishPeriod", DURATION},
+    {"Ipns.ResolveCacheSize", NUMBER},
+    {"Ipns.UsePubsub", FLAG},
+    {"Peering.Peers", LIST},
     {"Provide.DHT.Interval", DURATION},
+    {"Provide.DHT.ResumeEnabled", FLAG},
+    {"Provide.Enabled", FLAG},
+    {"Pubsub.DisableSigning", FLAG},
+    {"Pubsub.Enabled", FLAG},
     {"Pubsub.SeenMessagesTTL", DURATION},
+    {"Replication.AllowFrom", LIST},
     {"Replication.Heartbeat", DURATION},
     {"Replication.LostGrace", DURATION},
     {"Replication.MaxBytes", SIZE},
     {"Replication.PruneGrace", DURATION},
     {"Reprovider.Interval", DURATION},
+    {"Routing.LoopbackAddressesOnLanDHT", FLAG},
+    {"Swarm.AddrFilters", LIST},
     {"Swarm.Bandwidth.In", SIZE},
     {"Swarm.Bandwidth.Out", SIZE},
     {"Swarm.Bandwidth.PeerIn", SIZE},
     {"Swarm.Bandwidth.PeerOut", SIZE},
     {"Swarm.ConnMgr.GracePeriod", DURATION},
+    {"Swarm.ConnMgr.HighWater", NUMBER},
+    {"Swarm.ConnMgr.LowWater", NUMBER},
+    {"Swarm.DisableNatPortMap", FLAG},
+    {"Swarm.EnableHolePunching", FLAG},
+    {"Swarm.RelayClient.Enabled", FLAG},
+    {"Swarm.RelayClient.StaticRelays", LIST},
     {"Swarm.RelayService.ConnectionDurationLimit", DURATION},
+    {"Swarm.RelayService.Enabled", FLAG},
     {"Swarm.RelayService.ReservationTTL", DURATION},
     {"Swarm.ResourceMgr.MaxMemory", SIZE},
+    {"Swarm.Transports.Network.QUIC", FLAG},
+    {"Swarm.Transports.Network.Relay", FLAG},
+    {"Swarm.Transports.Network.TCP", FLAG},
+    {"Swarm.Transports.Network.Websocket", FLAG},
+};
+
+static const struct {
+    const char *name, *example;
+} kinds[] = {
+    [SIZE] = {"size", "\"10GB\" or \"256KiB\""},
+    [DURATION] = {"duration", "\"90s\" or \"1h30m\""},
+    [FLAG] = {"flag", "true or false"},
+    [NUMBER] = {"whole number", "100 (--json KEY 100 sets one)"},
+    [LIST] = {"list", "[\"a\", \"b\"] (--json KEY '[…]' sets one)"},
 };
 
 /* Is `path` the same as `below` or above it? "" is above all. */
@@ -44,12 +103,27 @@ static bool covers(const char *path, const char *below)
     return !n || (strncmp(path, below, n) == 0 && (below[n] == 0 || below[n] == '.'));
 }
 
-static bool is_readable(json_t *value, unit_kind_t kind)
+static bool is_flag_word(const char *text) /* as config_bool reads them */
+{
+    static const char *const words[] = {"true", "false", "enabled", "disabled", "default"};
+    for (size_t i = 0; text && i < ARRAY_LEN(words); i++)
+        if (strcasecmp(text, words[i]) == 0)
+            return true;
+    return false;
+}
+
+static bool is_readable(json_t *value, value_kind_t kind)
 {
     uint64_t ignored;
     const char *text = json_string_value(value);
     if (!value || json_is_null(value) || (text && !*text)) /* the default is meant */
         return true;
+    if (kind == FLAG)
+        return json_is_boolean(value) || is_flag_word(text);
+    if (kind == LIST)
+        return json_is_array(value);
+    if (kind == NUMBER)
+        return json_is_integer(value);
     if (json_is_integer(value))
         return json_integer_value(value) >= 0;
     return text && !(kind == SIZE ? parse_size(text, &ignored) : parse_duration_ms(text, &ignored));
@@ -63,8 +137,7 @@ err_t config_check(const config_t *c, const char *path)
             continue;
         char *text = json_dumps(value, JSON_COMPACT | JSON_ENCODE_ANY);
         err_t e = fail(ERR_INVALID, "%s in the config is %.60s, which is no %s, such as %s", known[i].path,
-                       text ? text : "something", known[i].kind == SIZE ? "size" : "duration",
-                       known[i].kind == SIZE ? "\"10GB\" or \"256KiB\"" : "\"90s\" or \"1h30m\"");
+                       text ? text : "something", kinds[known[i].kind].name, kinds[known[i].kind].example);
         free(text);
         return e;
     }

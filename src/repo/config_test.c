@@ -318,6 +318,16 @@ static void test_check(void **state)
         {"Datastore", "{\"GCPeriod\": \"soon\"}", ERR_INVALID},
         {"Datastore", "{\"Other\": \"soon\"}", OK},
         {"Replication.Heartbeat", "\"fast\"", ERR_INVALID},
+        {"Gateway.NoFetch", "true", OK},
+        {"Gateway.NoFetch", "\"True\"", OK}, /* read as config_bool does */
+        {"Gateway.NoFetch", "\"maybe\"", ERR_INVALID},
+        {"Gateway.NoFetch", "1", ERR_INVALID},
+        {"AutoNAT.Throttle.PeerLimit", "0", OK},
+        {"AutoNAT.Throttle.PeerLimit", "\"3\"", ERR_INVALID},
+        {"Bootstrap", "[]", OK},
+        {"Bootstrap", "null", OK},
+        {"Bootstrap", "\"/ip4/192.0.2.1/tcp/4001\"", ERR_INVALID},
+        {"Addresses", "{\"Swarm\": \"x\"}", ERR_INVALID},
         {"Routing.Type", "\"10XB\"", OK}, /* not this function's business */
     };
     for (size_t i = 0; i < ARRAY_LEN(rows); i++) {

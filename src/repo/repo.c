@@ -8,6 +8,7 @@
 #include "store/pack_store.h"
 #include <stdio.h>
 #include <stdlib.h>
+#include <strings.h>
 
 #define STORAGE_MAX_DEFAULT ((uint64_t)10 * 1000 * 1000 * 1000)
 #define ADDRESS_MAX_BYTES 1024
@@ -246,6 +247,11 @@ static err_t change_set(task_t *t, repo_t *r, config_t *c, const void *arg)
 {
     const char *const *pair = arg;
     TRY(config_set(c, pair[0], pair[1]));
+    if (strcasecmp(pair[0], "Identity.PeerID") ==
+        0) { /* with another one the repository could not be opened */
+        AUTO_PTR(private_key_t) key = NULL;
+        TRY(config_identity(c, &key));
+    }
     return config_check(c, pair[0]);
 }
 
