@@ -9,7 +9,7 @@ err_t listen_parse(const char *text, multiaddr_t *ret)
         return multiaddr_parse(text, ret);
     net_addr_t a;
     if (net_addr_parse(text, &a))
-        return fail(ERR_USAGE, "cannot listen on \"%s\": give :PORT, IP:PORT or a multiaddr", text);
+        return fail(ERR_USAGE, "\"%s\" is no address of this node: give :PORT, IP:PORT or a multiaddr", text);
     return multiaddr_from_tcp(a.family, a.ip, a.port, ret);
 }
 
