@@ -1,4 +1,5 @@
 /* Finding, recognising and making repositories. */
+#include "base/log.h"
 #include "crypto/key.h"
 #include "repo/repo_impl.h"
 #include <stdio.h>
@@ -141,6 +142,29 @@ err_t repo_lock(task_t *t, const char *path, file_t **ret_lock)
 }
 
 /* ── making ──────────────────────────────────────────────────────────────────────────────────── */
+/* A config without a version is no repository of ours: what a broken init left, or somebody else's, with the
+ * only copy of a key perhaps. */
+static err_t keep_foreign_config(task_t *t, const char *path)
+{
+    char file[REPO_PATH_MAX + 64], aside[REPO_PATH_MAX + 64];
+    file_info_t info;
+    repo_file(path, "config", file);
+    repo_file(path, "config.replaced", aside);
+    err_t e = fs_stat(t, file, false, &info);
+    if (e)
+        return e == ERR_NOT_FOUND ? OK : e;
+    e = fs_stat(t, aside, false, &info);
+    if (!e)
+        return fail(ERR_EXISTS,
+                    "%s and %s are there, but no repository: move them away, or use another folder", file,
+                    aside);
+    if (e != ERR_NOT_FOUND)
+        return e;
+    TRY(fs_rename(t, file, aside));
+    log_warn("a config that belongs to no repository was moved aside", LOG_STR("to", aside));
+    return OK;
+}
+
 /* The version file comes last: without it there is no repository. */
 static err_t write_files(task_t *t, const char *path, const config_t *config)
 {
@@ -151,6 +175,7 @@ static err_t write_files(task_t *t, const char *path, const config_t *config)
     e = fs_mkdir(t, repo_file(path, "blocks", file), 0700);
     if (e && e != ERR_EXISTS)
         return e;
+    TRY(keep_foreign_config(t, path));
     TRY(config_save(t, config, repo_file(path, "config", file)));
     return fs_write_file(t, repo_file(path, "version", file), 0644, BYTES_LIT(REPO_VERSION "\n"));
 }

@@ -174,6 +174,28 @@ static err_t refusals(task_t *t, void *arg)
     return OK;
 }
 
+/* A config of something else is kept, once. */
+static err_t foreign_config(task_t *t, void *arg)
+{
+    AUTO_PTR(private_key_t) key = fixed_key();
+    AUTO(buf_t) kept;
+    buf_init(&kept, 100);
+    assert_ok(fs_mkdirs(t, REPO, 0700));
+    assert_ok(fs_write_file(t, REPO "/config", 0600, BYTES_LIT("the only key")));
+    assert_ok(repo_init(t, REPO, "test", key));
+    assert_ok(fs_read_file(t, REPO "/config.replaced", 100, &kept));
+    assert_true(bytes_equal(buf_bytes(&kept), BYTES_LIT("the only key")));
+    repo_close(t, open_repo(t));
+    assert_ok(fs_unlink(t, REPO "/version"));
+    assert_err(repo_init(t, REPO, "test", key), ERR_EXISTS);
+    return OK;
+}
+
+static void test_foreign_config(void **state)
+{
+    assert_ok(test_run(foreign_config, NULL));
+}
+
 static void test_refusals(void **state)
 {
     assert_ok(test_run(refusals, NULL));
@@ -498,12 +520,19 @@ static void test_blocks_and_imports(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_find_path),       cmocka_unit_test(test_init_and_open),
-        cmocka_unit_test(test_leftovers),       cmocka_unit_test(test_refusals),
-        cmocka_unit_test(test_init_fails),      cmocka_unit_test(test_open_fails),
-        cmocka_unit_test(test_config_changes),  cmocka_unit_test(test_addresses),
-        cmocka_unit_test(test_stat_and_verify), cmocka_unit_test(test_heals),
-        cmocka_unit_test(test_verify_ends),     cmocka_unit_test(test_blocks_and_imports),
+        cmocka_unit_test(test_find_path),
+        cmocka_unit_test(test_init_and_open),
+        cmocka_unit_test(test_leftovers),
+        cmocka_unit_test(test_refusals),
+        cmocka_unit_test(test_foreign_config),
+        cmocka_unit_test(test_init_fails),
+        cmocka_unit_test(test_open_fails),
+        cmocka_unit_test(test_config_changes),
+        cmocka_unit_test(test_addresses),
+        cmocka_unit_test(test_stat_and_verify),
+        cmocka_unit_test(test_heals),
+        cmocka_unit_test(test_verify_ends),
+        cmocka_unit_test(test_blocks_and_imports),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
