@@ -143,26 +143,27 @@ err_t repo_lock(task_t *t, const char *path, file_t **ret_lock)
 
 /* ── making ──────────────────────────────────────────────────────────────────────────────────── */
 /* A config without a version is no repository of ours: what a broken init left, or somebody else's, with the
- * only copy of a key perhaps. */
+ * only copy of a key perhaps. The paths are on the heap: the callers' frames are large. */
 static err_t keep_foreign_config(task_t *t, const char *path)
 {
-    char file[REPO_PATH_MAX + 64], aside[REPO_PATH_MAX + 64];
+    enum { ROOM = REPO_PATH_MAX + 64 };
     file_info_t info;
+    err_t e = OK;
+    char *file = xmalloc(2 * ROOM), *aside = file + ROOM;
     repo_file(path, "config", file);
     repo_file(path, "config.replaced", aside);
-    err_t e = fs_stat(t, file, false, &info);
-    if (e)
-        return e == ERR_NOT_FOUND ? OK : e;
-    e = fs_stat(t, aside, false, &info);
-    if (!e)
-        return fail(ERR_EXISTS,
-                    "%s and %s are there, but no repository: move them away, or use another folder", file,
-                    aside);
-    if (e != ERR_NOT_FOUND)
-        return e;
-    TRY(fs_rename(t, file, aside));
-    log_warn("a config that belongs to no repository was moved aside", LOG_STR("to", aside));
-    return OK;
+    if (!fs_stat(t, file, false, &info)) {
+        if (!fs_stat(t, aside, false, &info))
+            e = fail(ERR_EXISTS,
+                     "%s and %s are there, but no repository: move them away, or use another folder", file,
+                     aside);
+        else
+            e = fs_rename(t, file, aside);
+        if (!e)
+            log_warn("a config that belongs to no repository was moved aside", LOG_STR("to", aside));
+    }
+    free(file);
+    return e;
 }
 
 /* The version file comes last: without it there is no repository. */

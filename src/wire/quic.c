@@ -163,7 +163,7 @@ static int on_new_cid(ngtcp2_conn *conn, ngtcp2_cid *cid, uint8_t *token, size_t
 static int on_remove_cid(ngtcp2_conn *conn, const ngtcp2_cid *cid, void *user)
 {
     quic_t *q = user;
-    quic_remove_cid(q->endpoint, cid);
+    quic_remove_cid(q, cid);
     return 0;
 }
 
@@ -304,7 +304,7 @@ static err_t start_client(quic_t *q, uint64_t now_ms)
     int code = ngtcp2_conn_client_new(&q->conn, &dcid, &scid, &path.path, NGTCP2_PROTO_VER_V1, &callbacks,
                                       &settings, &params, NULL, q);
     if (code) {
-        quic_remove_cid(q->endpoint, &scid);
+        quic_remove_cid(q, &scid);
         return fail(ERR_NO_MEMORY, "no memory for a connection");
     }
     return begin_tls(q, false);
@@ -345,12 +345,11 @@ static err_t start_server(quic_t *q, const quic_initial_t *in, uint64_t now_ms)
     int code = ngtcp2_conn_server_new(&q->conn, &in->hd.scid, &scid, &path.path, in->hd.version, &callbacks,
                                       &settings, &params, NULL, q);
     if (code) {
-        quic_remove_cid(q->endpoint, &scid);
+        quic_remove_cid(q, &scid);
         return fail(ERR_NO_MEMORY, "no memory for a connection");
     }
     TRY(begin_tls(q, true));
     TRY(quic_add_cid(q, &in->hd.dcid)); /* until the client knows ours */
-    q->client_dcid = in->hd.dcid;
     return OK;
 }
 
@@ -385,32 +384,6 @@ static void end_tls(quic_t *q)
         ngtcp2_conn_set_tls_native_handle(q->conn, NULL);
 }
 
-static void forget_tokens(quic_t *q)
-{
-    size_t n = quic_count_dcids(q->conn);
-    ngtcp2_cid_token *list = xcalloc(n + 1, sizeof *list);
-    n = ngtcp2_conn_get_active_dcid(q->conn, list);
-    for (size_t i = 0; i < n; i++)
-        if (list[i].token_present)
-            quic_remove_token(q, list[i].token);
-    free(list);
-}
-
-static void forget_cids(quic_t *q)
-{
-    if (!q->conn)
-        return;
-    forget_tokens(q);
-    size_t n = quic_count_scids(q->conn);
-    ngtcp2_cid *ids = xcalloc(n + 1, sizeof *ids);
-    ngtcp2_conn_get_scid(q->conn, ids);
-    for (size_t i = 0; i < n; i++)
-        quic_remove_cid(q->endpoint, &ids[i]);
-    free(ids);
-    if (q->client_dcid.datalen)
-        quic_remove_cid(q->endpoint, &q->client_dcid);
-}
-
 static void detach_streams(quic_t *q, err_t reason)
 {
     for (quic_stream_t *s; (s = LIST_FIRST(&q->streams, quic_stream_t, node));)
@@ -422,7 +395,7 @@ void quic_free(quic_t *q)
     if (!q)
         return;
     detach_streams(q, ERR_CLOSED);
-    forget_cids(q);
+    quic_remove_names(q);
     end_tls(q);
     if (q->conn)
         ngtcp2_conn_del(q->conn);

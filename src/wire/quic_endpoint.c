@@ -32,9 +32,40 @@ void quic_endpoint_free(quic_endpoint_t *e)
     free(e);
 }
 
+static_assert(NGTCP2_STATELESS_RESET_TOKENLEN <= NGTCP2_MAX_CIDLEN, "a name holds either");
+
+static map_t *names_of(const quic_t *q, bool is_token)
+{
+    return is_token ? &q->endpoint->tokens : &q->endpoint->cids;
+}
+
+static err_t add_name(quic_t *q, bool is_token, bytes_t key)
+{
+    if (map_has(names_of(q, is_token), key))
+        return fail(ERR_EXISTS, "quic: a name of another connection");
+    TRY(map_put(names_of(q, is_token), key, q, NULL));
+    q->names = xrealloc(q->names, (q->n_names + 1) * sizeof *q->names);
+    quic_name_t *name = &q->names[q->n_names++];
+    *name = (quic_name_t){.is_token = is_token, .len = (uint8_t)key.len};
+    memcpy(name->bytes, key.data, key.len);
+    return OK;
+}
+
+static void remove_name(quic_t *q, bool is_token, bytes_t key)
+{
+    for (size_t i = 0; i < q->n_names; i++) {
+        const quic_name_t *name = &q->names[i];
+        if (name->is_token != is_token || !bytes_equal(bytes_of(name->bytes, name->len), key))
+            continue;
+        map_remove(names_of(q, is_token), key);
+        q->names[i] = q->names[--q->n_names];
+        return;
+    }
+}
+
 err_t quic_add_cid(quic_t *q, const ngtcp2_cid *cid)
 {
-    return map_put(&q->endpoint->cids, bytes_of(cid->data, cid->datalen), q, NULL);
+    return add_name(q, false, bytes_of(cid->data, cid->datalen));
 }
 
 err_t quic_new_cid(quic_t *q, ngtcp2_cid *ret)
@@ -46,23 +77,30 @@ err_t quic_new_cid(quic_t *q, ngtcp2_cid *ret)
     return quic_add_cid(q, ret);
 }
 
-void quic_remove_cid(quic_endpoint_t *e, const ngtcp2_cid *cid)
+void quic_remove_cid(quic_t *q, const ngtcp2_cid *cid)
 {
-    map_remove(&e->cids, bytes_of(cid->data, cid->datalen));
+    remove_name(q, false, bytes_of(cid->data, cid->datalen));
 }
 
 void quic_add_token(quic_t *q, const uint8_t *token)
 {
     bytes_t key = bytes_of(token, NGTCP2_STATELESS_RESET_TOKENLEN);
-    if (!map_has(&q->endpoint->tokens, key) && map_put(&q->endpoint->tokens, key, q, NULL))
+    if (!map_has(&q->endpoint->tokens, key) && add_name(q, true, key))
         return; /* without room: silence tells it, later */
 }
 
 void quic_remove_token(quic_t *q, const uint8_t *token)
 {
-    bytes_t key = bytes_of(token, NGTCP2_STATELESS_RESET_TOKENLEN);
-    if (map_get(&q->endpoint->tokens, key) == q)
-        map_remove(&q->endpoint->tokens, key);
+    remove_name(q, true, bytes_of(token, NGTCP2_STATELESS_RESET_TOKENLEN));
+}
+
+void quic_remove_names(quic_t *q)
+{
+    for (size_t i = 0; i < q->n_names; i++)
+        map_remove(names_of(q, q->names[i].is_token), bytes_of(q->names[i].bytes, q->names[i].len));
+    free(q->names);
+    q->names = NULL;
+    q->n_names = 0;
 }
 
 void quic_reset_token(const quic_endpoint_t *e, const ngtcp2_cid *cid,

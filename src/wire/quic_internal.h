@@ -41,8 +41,17 @@ struct quic_stream {
     uint8_t news;
 };
 
+/* Something in a datagram that leads to a connection: a connection id of ours, or a reset token of the
+ * peer's. */
+typedef struct quic_name {
+    bool is_token;
+    uint8_t len, bytes[NGTCP2_MAX_CIDLEN];
+} quic_name_t;
+
 struct quic {
     quic_endpoint_t *endpoint;
+    quic_name_t *names; /* n_names: all that the endpoint's maps have of it, whatever ngtcp2 still lists */
+    size_t n_names;
     quic_state_t state;
     void *user;
     ngtcp2_conn *conn;
@@ -51,8 +60,7 @@ struct quic {
     bool has_expected;
     peer_id_t expected, peer;
     uint64_t wall_s;
-    net_addr_t addr;        /* the peer's */
-    ngtcp2_cid client_dcid; /* that a client first used; empty: none leads here */
+    net_addr_t addr; /* the peer's */
     limit_t *limit;
     list_t streams, events, lingering;
     list_t output, blocked; /* with something to send; and no window for it */
@@ -86,10 +94,11 @@ ngtcp2_tstamp quic_stamp(quic_t *q, uint64_t now_ms, bool is_fed);
 /* quic_endpoint.c */
 MUST_CHECK err_t quic_new_cid(quic_t *q, ngtcp2_cid *ret); /* ours; leads to q from now on */
 MUST_CHECK err_t quic_add_cid(quic_t *q, const ngtcp2_cid *cid);
-void quic_remove_cid(quic_endpoint_t *e, const ngtcp2_cid *cid);
+void quic_remove_cid(quic_t *q, const ngtcp2_cid *cid);
 /* The peer's reset token: a datagram that ends with it says that the peer has forgotten the connection. */
 void quic_add_token(quic_t *q, const uint8_t *token);
 void quic_remove_token(quic_t *q, const uint8_t *token);
+void quic_remove_names(quic_t *q); /* nothing leads to q any more */
 void quic_reset_token(const quic_endpoint_t *e, const ngtcp2_cid *cid,
                       uint8_t ret[NGTCP2_STATELESS_RESET_TOKENLEN]);
 /* The first packet of a client: its header, and the id that it first used when it holds a token of ours. */

@@ -31,16 +31,6 @@ static inline void quic_put_odcid(ngtcp2_transport_params *p, const ngtcp2_cid *
     p->original_dcid_present = 1;
 }
 
-static inline size_t quic_count_scids(ngtcp2_conn *conn)
-{
-    return ngtcp2_conn_get_scid(conn, NULL);
-}
-
-static inline size_t quic_count_dcids(ngtcp2_conn *conn)
-{
-    return ngtcp2_conn_get_active_dcid(conn, NULL);
-}
-
 static inline void quic_get_ccerr(ngtcp2_conn *conn, ngtcp2_ccerr *ret)
 {
     *ret = *ngtcp2_conn_get_ccerr(conn);
@@ -77,16 +67,6 @@ static inline void quic_put_token(ngtcp2_settings *s, const ngtcp2_pkt_hd *hd)
 static inline void quic_put_odcid(ngtcp2_transport_params *p, const ngtcp2_cid *cid)
 {
     p->original_dcid = *cid;
-}
-
-static inline size_t quic_count_scids(ngtcp2_conn *conn)
-{
-    return ngtcp2_conn_get_num_scid(conn);
-}
-
-static inline size_t quic_count_dcids(ngtcp2_conn *conn)
-{
-    return ngtcp2_conn_get_num_active_dcid(conn);
 }
 
 static inline void quic_get_ccerr(ngtcp2_conn *conn, ngtcp2_ccerr *ret)

@@ -465,6 +465,27 @@ static void follows_a_peer_that_moves(void **state)
     free(w);
 }
 
+/* Whenever a connection ends, the ids and reset tokens that a move brought along lead to it no more: the
+ * endpoint checks when it is freed. */
+static void ends_within_a_move(void **state)
+{
+    for (uint64_t until_ms = 1; until_ms <= 400; until_ms += 3) {
+        world_t *w = xmalloc(sizeof *w);
+        open_world(w, 11);
+        transfer_t x = {.to_write = 1 << 20};
+        begin(w, &x);
+        w->nodes[1].on_stream = on_moved;
+        world_run(w, 20);
+        w->nodes[0].addr.port = 55555;
+        world_run(w, 20);
+        w->nodes[0].addr.port = 55556;
+        world_run(w, until_ms);
+        release(w, &x);
+        world_deinit(w);
+        free(w);
+    }
+}
+
 static void notices_silence(void **state)
 {
     world_t *w = xmalloc(sizeof *w);
@@ -530,6 +551,7 @@ int main(void)
         cmocka_unit_test(answers_those_of_nobody),
         cmocka_unit_test(notices_a_reset),
         cmocka_unit_test(follows_a_peer_that_moves),
+        cmocka_unit_test(ends_within_a_move),
         cmocka_unit_test(notices_silence),
         cmocka_unit_test(ignores_what_is_forged),
     };
