@@ -33,7 +33,8 @@ elif ! ninja -C "$build" build.ninja >/dev/null; then # compile_commands.json kn
 else
   found=$(git ls-files 'src/*.c' 'sim/*.c' | grep -Ev '_(fuzz|test)\.c$' | tidy '';
     # Tests parse vectors that the project itself ships: a number there needs no check, a loop no wide counter.
-    git ls-files 'src/*_test.c' 'sim/*_test.c' |
+    # One test is of builds without QUIC alone: this build does not say how to compile it.
+    git ls-files 'src/*_test.c' 'sim/*_test.c' | grep -v quic_missing_test |
       tidy '-clang-analyzer-*,-bugprone-too-small-loop-variable,-bugprone-suspicious-missing-comma')
   [ -z "$found" ] || complain "$found"
 fi

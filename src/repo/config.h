@@ -51,8 +51,8 @@ struct json_t *config_json(const config_t *c, const char *path); /* borrowed; NU
 MUST_CHECK err_t parse_size(const char *text, uint64_t *ret_bytes);     /* ERR_INVALID */
 MUST_CHECK err_t parse_duration_ms(const char *text, uint64_t *ret_ms); /* ERR_INVALID */
 
-/* Can the sizes, durations, flags, numbers and lists at and below this path ("": all) be read? ERR_INVALID names the key, its value
- * and what is expected. The functions above give the default for one that cannot. */
+/* Can the sizes, durations, flags, numbers and lists at and below this path ("": all) be read? ERR_INVALID
+ * names the key, its value and what is expected. The functions above give the default for one that cannot. */
 MUST_CHECK err_t config_check(const config_t *c, const char *path);
 
 /* ── `config KEY [VALUE]` ────────────────────────────────────────────────────────────────────── */

@@ -215,7 +215,7 @@ void routing_close(task_t *t, routing_t *r)
         dht_stop_serving(&r->dhts[i]);
         dht_end_serving(t, &r->dhts[i]);
     }
-    bool is_behind[ARRAY_LEN(r->provides)];
+    bool is_behind[ARRAY_LEN(r->provides)] = {false};
     for (size_t i = 0; i < r->n_dhts; i++)
         is_behind[i] = provide_is_behind(&r->provides[i]);
     group_stop(t, &r->tasks);
