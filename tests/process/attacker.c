@@ -318,7 +318,7 @@ static err_t make_rpc(task_t *t, attack_t *a, size_t kind, buf_t *out)
     buf_init(&control, 4 << 20);
     writer_t w = writer_to(out), c = writer_to(&control);
     static uint8_t noise[1000][32];
-    bytes_t ids[1000];
+    static bytes_t ids[1000];
     char topic[64];
     driver_random(task_driver(t), noise[0], sizeof noise);
     for (size_t i = 0; i < ARRAY_LEN(ids); i++)
@@ -400,7 +400,7 @@ static void bother_relay(task_t *t, attack_t *a)
 static void ask_dials(task_t *t, attack_t *a)
 {
     AUTO(buf_t) m;
-    multiaddr_t addrs[50];
+    static multiaddr_t addrs[50];
     char text[64];
     buf_init(&m, AUTONAT2_MESSAGE_MAX_BYTES);
     for (uint64_t i = 0; goes_on(t, a); i++) {
