@@ -32,7 +32,8 @@ def fetches(shop, giver, taker, way):
     taker.run("get", cid, "-o", where, timeout=30)
     check(nodes.sha256_file(where) == nodes.sha256_file(shop.path(f"for-{taker.name}")), f"{taker.name} got other bytes")
     remote = [p["Addr"] for p in taker.rpc("swarm/peers")["Peers"]]
-    check(remote == [giver.ways[way].split("/p2p/")[0]], f"{taker.name} is connected by {remote}")
+    # Beside it there may be one that the giver dialed, to see whether others reach the taker.
+    check(giver.ways[way].split("/p2p/")[0] in remote, f"{taker.name} is connected by {remote}")
 
 
 def test_ways(shop):
