@@ -148,20 +148,20 @@ static err_t keep_foreign_config(task_t *t, const char *path)
 {
     enum { ROOM = REPO_PATH_MAX + 64 };
     file_info_t info;
-    err_t e = OK;
     char *file = xmalloc(2 * ROOM), *aside = file + ROOM;
     repo_file(path, "config", file);
     repo_file(path, "config.replaced", aside);
-    if (!fs_stat(t, file, false, &info)) {
-        if (!fs_stat(t, aside, false, &info))
-            e = fail(ERR_EXISTS,
-                     "%s and %s are there, but no repository: move them away, or use another folder", file,
-                     aside);
-        else
-            e = fs_rename(t, file, aside);
-        if (!e)
-            log_warn("a config that belongs to no repository was moved aside", LOG_STR("to", aside));
-    }
+    err_t e = fs_stat(t, file, false, &info);
+    bool is_there = !e;
+    if (is_there)
+        e = fs_stat(t, aside, false, &info);
+    if (is_there && !e)
+        e = fail(ERR_EXISTS, "%s and %s are there, but no repository: move them away, or use another folder",
+                 file, aside);
+    else if (e == ERR_NOT_FOUND) /* what cannot be seen is not taken for absent */
+        e = is_there ? fs_rename(t, file, aside) : OK;
+    if (is_there && !e)
+        log_warn("a config that belongs to no repository was moved aside", LOG_STR("to", aside));
     free(file);
     return e;
 }
