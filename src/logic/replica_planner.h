@@ -11,9 +11,23 @@
  * at once ask the same peer. Pruning. Above the target for prune_grace_ms, the farthest living holder (the
  * owner never) asks the `target` nearest ones to stay, each proving that it holds the root and promising
  * to keep it for a minute; if all do, it lets go. Nobody promises while it asks: so two can never count on
- * each other, and the number of copies does not fall below the target. */
+ * each other, and the number of copies does not fall below the target.
+ *
+ * What a mesh turns on besides (all off by default):
+ * - Placement: candidates in the order of logic/placement, by what they and we told (replica_planner_status);
+ *   who leaves is first he whose zone has the most copies, then the farthest.
+ * - Patience: peers come and go. How long each is usually away is learnt from its returns (from all peers'
+ *   returns while it has few); for so long its copies count as AWAY: not made anew while half of the target
+ *   is alive. When it comes back, its copies are used again. A peer that never came back has no credit.
+ * - Repair in bounds: the bytes that this node heals, and takes, per second are bounded; the roots with the
+ *   fewest living copies go first. What a user waits for (pin) is not held up.
+ * - Finding candidates: PLAN_FIND when there is nobody to be asked.
+ * - Audits: PLAN_AUDIT, each holder once per period by somebody; a failed one makes the copy count as lost.
+ * - Deletion: roots of `deleted` are refused, whatever a peer says. */
 #ifndef LOGIC_REPLICA_PLANNER_H
 #define LOGIC_REPLICA_PLANNER_H
+#include "logic/placement.h"
+#include "logic/tombstones.h"
 #include "multi/cid.h"
 #include "multi/peer_id.h"
 
@@ -30,8 +44,22 @@ typedef struct replica_plan_config {
     uint32_t promise_ms;       /* 60000 */
     size_t max_roots;          /* 65536 */
     size_t max_holders;        /* entries per root; 64 */
+    /* Of a mesh; 0 turns each off. */
+    uint64_t patience_max_ms;    /* however long a peer is usually away: not longer than this; 86400000 */
+    uint32_t low_grace_ms;       /* with patience: below half of the target for so long it is healed; 60000 */
+    uint32_t prune_slack;        /* copies above the target that are left alone; 0 */
+    uint64_t repair_bytes_per_s; /* that this node asks others to copy, and as much that it takes */
+    uint32_t find_again_ms;      /* PLAN_FIND, at most so often for a root; 30000 */
+    uint64_t candidate_ttl_ms;   /* a candidate is forgotten so long after it was told; 600000 */
+    uint64_t audit_period_ms;    /* each holder proves each root once in a period; 86400000 */
+    uint32_t audits_per_minute;  /* of this node; 60 */
+    bool is_judged_outside;      /* no heartbeats, no detectors here: replica_planner_judged */
+    uint64_t seed;               /* of the spread of audits */
+    const tombstones_t *deleted; /* borrowed; NULL: none */
 } replica_plan_config_t;
 void replica_plan_config_default(replica_plan_config_t *ret);
+/* The same with a mesh's values: those above, 8 MiB/s, default for the rest; seed and deleted are yours. */
+void replica_plan_config_mesh(replica_plan_config_t *ret);
 
 replica_planner_t *replica_planner_new(const replica_plan_config_t *c);
 void replica_planner_free(replica_planner_t *p); /* NULL is fine */
@@ -63,6 +91,7 @@ plan_entry_t plan_root_entry(const plan_root_t *r, size_t i); /* in the order of
 /* What this node believes about it now: holds the root, is alive, was not caught without it. */
 bool plan_root_is_live(const replica_planner_t *p, const plan_root_t *r, const peer_id_t *peer);
 size_t plan_root_live(const replica_planner_t *p, const plan_root_t *r);
+size_t plan_root_away(const replica_planner_t *p, const plan_root_t *r); /* lost, expected to come back */
 plan_state_t plan_root_self(const replica_planner_t *p, const plan_root_t *r); /* 0: no entry */
 uint64_t plan_root_digest(const plan_root_t *r); /* equal for equal records; never 0 */
 /* When the peer last proved that it has it; 0: never. */
@@ -88,11 +117,25 @@ void replica_planner_heard(replica_planner_t *p, const peer_id_t *peer, uint64_t
 void replica_planner_candidate(replica_planner_t *p, const peer_id_t *peer, bool may_be_asked,
                                uint64_t now_ms);
 typedef enum { PLAN_ACCEPTED, PLAN_REFUSED, PLAN_FAILED } plan_answer_t;
+/* What a peer told of itself, and how far it is; kept while it is a candidate or a holder. Of this node
+ * itself, too: its zone decides whether it lets go. */
+void replica_planner_status(replica_planner_t *p, const peer_id_t *peer, const placement_peer_t *status);
+/* Only with is_judged_outside: the peer was found lost, or alive again. */
+void replica_planner_judged(replica_planner_t *p, const peer_id_t *peer, bool is_alive, uint64_t now_ms);
 void replica_planner_offered(replica_planner_t *p, const cid_t *root, const peer_id_t *peer,
                              plan_answer_t answer, uint64_t now_ms);
 /* It proved to hold the root, or could not although its entry says so. */
 void replica_planner_verified(replica_planner_t *p, const cid_t *root, const peer_id_t *peer, bool holds,
                               uint64_t now_ms);
+/* The answer to PLAN_AUDIT. No answer is no failure: it is asked again soon. */
+typedef enum { PLAN_AUDIT_PASSED, PLAN_AUDIT_FAILED, PLAN_AUDIT_NO_ANSWER } plan_audit_t;
+void replica_planner_audited(replica_planner_t *p, const cid_t *root, const peer_id_t *peer, plan_audit_t how,
+                             uint64_t now_ms);
+/* A tombstone of the root is in `deleted` now: the copy here is dropped (PLAN_DROP) and the record removed.
+ * Read the holders off the record before. */
+void replica_planner_deleted(replica_planner_t *p, const cid_t *root, uint64_t now_ms);
+/* Another peer asks us to take so many bytes: may this node, by its budget of repair? True: it is booked. */
+bool replica_planner_may_take(replica_planner_t *p, uint64_t size_bytes, uint64_t now_ms);
 /* Another holder wants to leave and counts on us. True: promised. */
 bool replica_planner_promise(replica_planner_t *p, const cid_t *root, uint64_t now_ms);
 /* The answers to PLAN_LEAVE_ASK: did all stay? */
@@ -110,7 +153,10 @@ typedef struct plan_action {
         PLAN_LEAVE_ASK, /* ask `stayers`; answer with replica_planner_leave */
         PLAN_DROP,      /* let go of the copy here */
         PLAN_HEARTBEAT, /* tell `peer` that we are here, with the digests of what we share */
+        PLAN_FIND,      /* tell replica_planner_candidate (after _status) of `n_wanted` peers near the root */
+        PLAN_AUDIT,     /* challenge `peer` on the root; answer with replica_planner_audited */
     } kind;
+    size_t n_wanted;
     cid_t root;
     peer_id_t peer;
     peer_id_t stayers[32];
@@ -128,7 +174,11 @@ size_t replica_planner_askable(const replica_planner_t *p, const plan_root_t *r,
 bool replica_planner_is_asking(const replica_planner_t *p, const plan_root_t *r);
 typedef struct replica_plan_stat {
     size_t roots, owned, below, above;
-    uint64_t heals, prunes;
+    uint64_t heals, prunes, healed_bytes; /* asked for by this node, and accepted */
+    uint64_t audits, audits_failed;
+    uint64_t returns;       /* of peers that were lost */
+    size_t heals_waiting;   /* roots that wait for the budget of repair */
+    uint64_t usual_away_ms; /* how long peers that come back were away; 0: not known */
 } replica_plan_stat_t;
 replica_plan_stat_t replica_planner_stat(const replica_planner_t *p);
 #endif
