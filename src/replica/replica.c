@@ -225,6 +225,13 @@ static void do_drop(task_t *t, replica_t *r, const cid_t *root)
         log_error("replica: a record cannot be removed", LOG_ERR(e));
 }
 
+static void do_audit(task_t *t, replica_t *r, const cid_t *root, const peer_id_t *peer)
+{
+    bool holds;
+    if (!rep_challenge(t, r, root, peer, false, &holds))
+        replica_planner_verified(r->planner, root, peer, holds, task_now_ms(t));
+}
+
 static err_t action_task(task_t *t, void *arg)
 {
     action_job_t *j = arg;
@@ -247,6 +254,13 @@ static err_t action_task(task_t *t, void *arg)
         break;
     case PLAN_DROP:
         do_drop(t, r, &a->root);
+        break;
+    case PLAN_FIND:
+        if (rep_connect_allowed(t, r))
+            log_debug("replica: looking for peers to hold a DAG was broken off");
+        break;
+    case PLAN_AUDIT:
+        do_audit(t, r, &a->root, &a->peer);
         break;
     case PLAN_HEARTBEAT: {
         err_t e = rep_heartbeat(t, r, &a->peer);
