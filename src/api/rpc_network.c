@@ -184,7 +184,7 @@ static err_t rpc_ping(task_t *t, rpc_t *r)
     if (!count)
         return fail(ERR_USAGE, "ping count must be greater than 0, was 0");
     conn_t *conn;
-    TRY(arg[0] == '/' ? host_connect_addr(t, node_host(r->node), &addr, &conn)
+    TRY(arg[0] == '/' ? host_connect(t, node_host(r->node), &peer, &addr, 1, &conn)
                       : rpc_connect_peer(t, r, &peer, &conn));
     conn_release(conn);
     snprintf(text, sizeof text, "PING %s.", peer_id_print(&peer, id));

@@ -321,13 +321,14 @@ static void connect_delegates(task_t *t, rpc_t *r, json_t *status)
     json_array_foreach(json_object_get(status, "delegates"), i, text)
     {
         multiaddr_t at;
+        peer_id_t peer;
         conn_t *c;
         if (!node_is_online(r->node) || !json_is_string(text) ||
-            multiaddr_parse(json_string_value(text), &at))
+            multiaddr_parse(json_string_value(text), &at) || multiaddr_peer(&at, &peer))
             continue;
         deadline_t d = deadline_push(t, 10000);
-        if (!host_connect_addr(t, node_host(r->node), &at,
-                               &c)) /* a hint: the service finds us otherwise, too */
+        if (!host_connect(t, node_host(r->node), &peer, &at, 1,
+                          &c)) /* a hint: the service finds us otherwise, too */
             conn_release(c);
         deadline_pop(t, &d);
     }

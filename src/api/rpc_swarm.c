@@ -5,7 +5,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 
-enum { MAX_SHOWN_CONNS = 4096, MAX_SHOWN_PROTOCOLS = 256, MAX_SHOWN_ADDRS = 64 };
+enum { MAX_SHOWN_CONNS = 4096, MAX_SHOWN_PROTOCOLS = 256, MAX_SHOWN_ADDRS = 64, OTHER_WAY_TIMEOUT_MS = 5000 };
 
 static json_t *conn_json(rpc_t *r, conn_t *c, bool verbose)
 {
@@ -53,6 +53,23 @@ static err_t emit_strings(task_t *t, rpc_t *r, json_t *list)
     return rpc_emit(t, r, json_pack("{s:o}", "Strings", list));
 }
 
+/* Over this address; where that leads nowhere, over another one, as Kubo takes the first that works. */
+static err_t connect_addr(task_t *t, host_t *h, const peer_id_t *peer, const multiaddr_t *addr,
+                          conn_t **ret_conn)
+{
+    bool is_connected = host_is_connected(h, peer);
+    deadline_t d = deadline_push(t, is_connected ? OTHER_WAY_TIMEOUT_MS : TIME_NEVER);
+    err_t e = host_connect_addr(t, h, addr, ret_conn);
+    deadline_pop(t, &d);
+    TRY(task_check(t));
+    error_slot_t why = *error_slot();
+    if (!e || host_connect(t, h, peer, NULL, 0, ret_conn) == OK)
+        return OK;
+    TRY(task_check(t));
+    *error_slot() = why; /* of the address that was asked for */
+    return e;
+}
+
 static err_t connect_one(task_t *t, rpc_t *r, const char *text, json_t *lines)
 {
     multiaddr_t addr;
@@ -64,8 +81,9 @@ static err_t connect_one(task_t *t, rpc_t *r, const char *text, json_t *lines)
     multiaddr_part_t only;
     size_t iter = 0;
     bool is_bare_peer = multiaddr_next(&addr, &iter, &only) && only.code == MA_P2P;
+    host_forget_failures(node_host(r->node), &peer);
     err_t e = is_bare_peer ? rpc_connect_peer(t, r, &peer, &conn)
-                           : host_connect_addr(t, node_host(r->node), &addr, &conn);
+                           : connect_addr(t, node_host(r->node), &peer, &addr, &conn);
     peer_id_print(&peer, id);
     if (e)
         return fail_also(e, "connect %s failure", id);

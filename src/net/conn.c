@@ -26,11 +26,12 @@ void conn_join(conn_t *c)
     h->n_conns++;
     c->is_open = true;
     metric_add(net_metrics()->opened[c->is_inbound], 1);
-    peerstore_dial_succeeded(h->peerstore, &c->peer->id);
     multiaddr_t bare;
     multiaddr_without_peer(&c->remote, &bare);
-    if (!c->is_inbound) /* the port of an inbound connection leads nowhere */
+    if (!c->is_inbound) { /* the port of an inbound connection leads nowhere */
         peerstore_add_addrs(h->peerstore, &c->peer->id, &bare, 1, ADDR_TTL_CONNECTED_MS);
+        peerstore_addr_succeeded(h->peerstore, &c->peer->id, &bare);
+    }
     identify_conn_opened(c);
     if (is_first) {
         keep_peer_connected(h, &c->peer->id);
@@ -234,13 +235,16 @@ size_t host_conn_count(const host_t *h)
 
 static bool is_better(const conn_t *c, const conn_t *than)
 {
+    bool is_relayed = multiaddr_is_circuit(&c->remote), was_relayed = multiaddr_is_circuit(&than->remote);
     if (c->is_limited != than->is_limited)
         return than->is_limited;
+    if (is_relayed != was_relayed)
+        return was_relayed;
     return c->n_streams > than->n_streams;
 }
 
-/* A direct one before a limited one; then the one with the most streams, the oldest of those: after a
- * simultaneous dial the other falls idle. */
+/* One that is limited comes last, a relayed one before that; then the one with the most streams, the oldest
+ * of those: after a simultaneous dial the other falls idle. */
 conn_t *host_conn(host_t *h, const peer_id_t *peer)
 {
     peer_t *p = peer_find(h, peer);

@@ -25,6 +25,7 @@ err_t peer_get(host_t *h, const peer_id_t *id, peer_t **ret)
         p->id = *id;
         p->host = h;
         list_init(&p->conns);
+        list_init(&p->dials);
         char text[PEER_ID_TEXT_MAX];
         snprintf(p->limit_name, sizeof p->limit_name, "memory of peer %s (limits.max_bytes_per_peer)",
                  peer_id_print(id, text));
@@ -37,7 +38,7 @@ err_t peer_get(host_t *h, const peer_id_t *id, peer_t **ret)
 
 void peer_free_if_unused(peer_t *p)
 {
-    if (p->refs || p->n_conns || p->n_tags || p->dials[0] || p->dials[1])
+    if (p->refs || p->n_conns || p->n_tags || !list_is_empty(&p->dials))
         return;
     map_remove(&p->host->peers, peer_id_bytes(&p->id));
     limit_deinit(&p->limit);

@@ -1,21 +1,26 @@
-/* dial: one dial per peer at a time, whoever asks: addresses best first, a new one every STAGGER_MS or as
- * soon as one fails, a few at once; the first that proves to be the peer wins and ends the others. */
+/* dial: one dial per peer at a time, whoever asks: addresses in the order and at the pace of
+ * logic/dial_race.h; the first that proves to be the peer wins and ends the others. */
+#include "net/dial.h"
 #include "base/metrics.h"
-#include "net/host_internal.h"
 #include "net/nat_internal.h"
 #include "net/quic.h"
 #include "net/websocket.h"
 #include <stdio.h>
 #include <stdlib.h>
 
-enum { STAGGER_MS = 250, PARALLEL_MAX = 8, ADDRS_MAX = 32, REASONS_MAX = 220 };
+enum {
+    REASONS_MAX = 220,
+    NEARBY_TIMEOUT_MS = 5000, /* of one address of this machine or a private network */
+};
 
 struct dial {
+    list_t node; /* in the peer's; alone: whoever asks now starts anew */
     host_t *host;
     peer_t *peer;
     task_t *task; /* NULL when it has ended */
     size_t waiters;
     bool is_done, is_direct; /* direct: not through a relay */
+    multiaddr_t *only;       /* owned; NULL: whatever is known */
     event_t done;
     err_t result; /* of the dial, with `reasons` */
     char reasons[REASONS_MAX];
@@ -23,24 +28,24 @@ struct dial {
     bool saw_other_peer;
     group_t attempts;
     event_t attempt_ended;
-    size_t n_addrs, next, n_failed;
-    multiaddr_t addrs[ADDRS_MAX];
+    dial_race_t race;
+    dial_addrs_t addrs;
 };
 
 static void dial_free(dial_t *d)
 {
     conn_release(d->winner);
     d->peer->refs--;
-    if (d->peer->dials[d->is_direct] == d)
-        d->peer->dials[d->is_direct] = NULL;
+    list_remove(&d->node);
     peer_free_if_unused(d->peer);
+    free(d->only);
     free(d);
 }
 
 /* ── attempts ────────────────────────────────────────────────────────────────────────────────── */
 typedef struct attempt {
     dial_t *dial;
-    const multiaddr_t *addr;
+    dial_choice_t choice;
 } attempt_t;
 
 static void add_reason(dial_t *d, const multiaddr_t *addr, err_t e)
@@ -49,13 +54,6 @@ static void add_reason(dial_t *d, const multiaddr_t *addr, err_t e)
     size_t len = strlen(d->reasons);
     snprintf(d->reasons + len, sizeof d->reasons - len, "%s%.60s: %.90s", len ? "; " : "",
              multiaddr_print(addr, text), error_text(e));
-}
-
-bool transport_can_dial(const host_t *h, const multiaddr_t *addr)
-{
-    endpoint_t to;
-    return !endpoint_of_multiaddr(addr, &to) && host_speaks(h, to.transport) && to.at.port &&
-           !addr_is_filtered(h, &to.at);
 }
 
 /* Where a dial to this address should come from, so that NATs map it to the port that others dial. */
@@ -124,15 +122,22 @@ static err_t attempt(task_t *t, void *arg)
     attempt_t a = *(attempt_t *)arg;
     free(arg);
     dial_t *d = a.dial;
+    host_t *h = d->host;
+    const multiaddr_t *addr = &d->addrs.addrs[a.choice.index];
     conn_t *c = NULL;
-    deadline_t deadline = deadline_push(t, d->host->config.limits.dial_timeout_ms);
-    err_t e = try_addr(t, d, a.addr, &c);
+    bool is_near = a.choice.place == DIAL_LOOPBACK || a.choice.place == DIAL_PRIVATE;
+    uint32_t timeout_ms = h->config.limits.dial_timeout_ms;
+    deadline_t deadline =
+        deadline_push(t, is_near && timeout_ms > NEARBY_TIMEOUT_MS ? NEARBY_TIMEOUT_MS : timeout_ms);
+    err_t e = try_addr(t, d, addr, &c);
     deadline_pop(t, &deadline);
+    if (e != ERR_CANCELED || d->winner) /* else the dial as a whole was given up, which says nothing */
+        dial_addr_ended(h, &d->peer->id, addr, e);
     if (e) {
-        d->n_failed++;
+        dial_race_failed(&d->race, a.choice.place, task_now_ms(t));
         d->saw_other_peer |= e == ERR_CRYPTO;
         if (e != ERR_CANCELED)
-            add_reason(d, a.addr, e);
+            add_reason(d, addr, e);
     } else if (!d->winner) {
         d->winner = c;
     } else { /* two were through at the same time: one is enough */
@@ -143,10 +148,10 @@ static err_t attempt(task_t *t, void *arg)
     return OK;
 }
 
-static err_t start_attempt(dial_t *d)
+static err_t start_attempt(dial_t *d, const dial_choice_t *choice)
 {
     attempt_t *a = xmalloc(sizeof *a);
-    *a = (attempt_t){d, &d->addrs[d->next++]};
+    *a = (attempt_t){d, *choice};
     err_t e = group_spawn(&d->attempts, "dial address", attempt, a, NULL);
     if (e)
         free(a);
@@ -154,11 +159,12 @@ static err_t start_attempt(dial_t *d)
 }
 
 /* Waits for an attempt to end, or until the next address's turn. */
-static err_t wait_turn(task_t *t, dial_t *d, bool has_more)
+static err_t wait_turn(task_t *t, dial_t *d)
 {
-    if (!has_more || d->attempts.count >= PARALLEL_MAX)
+    uint64_t at_ms = dial_race_deadline_ms(&d->race), now_ms = task_now_ms(t);
+    if (at_ms == UINT64_MAX)
         return event_wait(t, &d->attempt_ended);
-    deadline_t deadline = deadline_push(t, STAGGER_MS);
+    deadline_t deadline = deadline_push(t, at_ms > now_ms ? at_ms - now_ms : 0);
     err_t e = event_wait(t, &d->attempt_ended);
     deadline_pop(t, &deadline);
     return e == ERR_TIMEOUT ? task_check(t) : e;
@@ -166,92 +172,20 @@ static err_t wait_turn(task_t *t, dial_t *d, bool has_more)
 
 static err_t race(task_t *t, dial_t *d)
 {
-    while (!d->winner) {
-        size_t failed = d->n_failed;
-        bool has_more = d->next < d->n_addrs;
-        if (has_more && d->attempts.count < PARALLEL_MAX)
-            TRY(start_attempt(d));
-        else if (!d->attempts.count)
-            return OK;
-        has_more = d->next < d->n_addrs;
-        while (!d->winner && d->n_failed == failed && d->attempts.count) {
-            size_t count = d->attempts.count;
-            TRY(wait_turn(t, d, has_more));
-            if (has_more && d->n_failed == failed && d->attempts.count == count && count < PARALLEL_MAX)
-                break; /* the stagger has passed */
-        }
+    dial_choice_t choice;
+    dial_race_init(&d->race, d->addrs.choices, d->addrs.n, task_now_ms(t));
+    while (!d->winner && !dial_race_is_over(&d->race)) {
+        while (dial_race_next(&d->race, task_now_ms(t), &choice))
+            TRY(start_attempt(d, &choice));
+        TRY(wait_turn(t, d));
     }
-    return OK;
-}
-
-/* ── addresses ───────────────────────────────────────────────────────────────────────────────── */
-enum { RANKS = 10 };
-/* Nearby, TCP comes first: it takes the processor half as long. Far away QUIC does: it stands after one round
- * trip, and gets through more NATs. WebSocket comes behind what has less around it, relays last. */
-static int rank(const multiaddr_t *m)
-{
-    endpoint_t to;
-    if (multiaddr_is_circuit(m) || endpoint_of_multiaddr(m, &to))
-        return RANKS - 1;
-    int place = multiaddr_is_loopback(m) ? 0 : multiaddr_is_private(m) ? 1 : 2;
-    static const int near_ranks[TRANSPORT_COUNT] = {
-        [TRANSPORT_QUIC] = 1, [TRANSPORT_WS] = 2, [TRANSPORT_WSS] = 2};
-    static const int far_ranks[TRANSPORT_COUNT] = {
-        [TRANSPORT_TCP] = 1, [TRANSPORT_WS] = 2, [TRANSPORT_WSS] = 2};
-    return 3 * place + (place == 2 ? far_ranks : near_ranks)[to.transport];
-}
-
-static bool may_dial(const dial_t *d, const multiaddr_t *addr)
-{
-    return multiaddr_is_circuit(addr) ? !d->is_direct && d->host->nat : transport_can_dial(d->host, addr);
-}
-
-/* Nearest first, relays last, as they came within a rank; those that cannot or must not be dialed and doubles
- * are dropped. */
-static void rank_addrs(dial_t *d, const multiaddr_t *in, size_t n_in)
-{
-    for (int wanted = 0; wanted < RANKS; wanted++)
-        for (size_t i = 0; i < n_in && d->n_addrs < ADDRS_MAX; i++) {
-            multiaddr_t bare;
-            multiaddr_without_peer(&in[i], &bare);
-            if (rank(&bare) != wanted || !may_dial(d, &bare))
-                continue;
-            bool is_known = false;
-            for (size_t k = 0; k < d->n_addrs; k++)
-                is_known |= multiaddr_equal(&d->addrs[k], &bare);
-            if (!is_known)
-                d->addrs[d->n_addrs++] = bare;
-        }
-}
-
-/* Is it the build that lacks what these need? */
-static bool wants_missing_quic(const multiaddr_t *addrs, size_t n)
-{
-    endpoint_t to;
-    for (size_t i = 0; quic_missing && i < n; i++)
-        if (!endpoint_of_multiaddr(&addrs[i], &to) && to.transport == TRANSPORT_QUIC)
-            return true;
-    return false;
-}
-
-static err_t find_addrs(task_t *t, dial_t *d)
-{
-    multiaddr_t *known = xmalloc(2 * ADDRS_MAX * sizeof *known), *resolved = known + ADDRS_MAX;
-    size_t n = peerstore_addrs(d->host->peerstore, &d->peer->id, known, ADDRS_MAX);
-    size_t n_resolved = resolve_addrs(t, &d->peer->id, known, n, resolved, ADDRS_MAX);
-    rank_addrs(d, resolved, n_resolved);
-    bool lacks_quic = wants_missing_quic(resolved, n_resolved);
-    free(known);
-    TRY(task_check(t));
-    if (!d->n_addrs)
-        return fail(ERR_UNREACHABLE, "%zu addresses of the peer are known, and none can be dialed%s%s", n,
-                    lacks_quic ? ": " : "", lacks_quic ? quic_missing : "");
     return OK;
 }
 
 static err_t run_dial(task_t *t, dial_t *d)
 {
-    TRY(find_addrs(t, d));
+    dial_want_t want = {.peer = &d->peer->id, .is_direct = d->is_direct, .only = d->only};
+    TRY(dial_addrs_find(t, d->host, &want, &d->addrs));
     group_init(&d->attempts, d->host->sched);
     err_t e = race(t, d);
     group_stop(t, &d->attempts);
@@ -259,6 +193,8 @@ static err_t run_dial(task_t *t, dial_t *d)
     if (d->winner)
         return OK;
     TRY(e);
+    if (!d->only)
+        dial_names_ended(d->host, &d->peer->id);
     return fail(d->saw_other_peer ? ERR_CRYPTO : ERR_UNREACHABLE, "%s", d->reasons);
 }
 
@@ -270,13 +206,10 @@ static err_t dial_task(task_t *t, void *arg)
         snprintf(d->reasons, sizeof d->reasons, "%.*s", REASONS_MAX - 1, error_text(d->result));
         if (d->result != ERR_CANCELED)
             metric_add(net_metrics()->dial_errors, 1);
-        if (d->result != ERR_CANCELED)
-            peerstore_dial_failed(d->host->peerstore, &d->peer->id);
     }
     d->is_done = true;
     d->task = NULL;
-    if (d->peer->dials[d->is_direct] == d)
-        d->peer->dials[d->is_direct] = NULL; /* the next one who asks starts anew */
+    list_remove(&d->node); /* the next one who asks starts anew */
     event_fire(&d->done);
     if (!d->waiters)
         dial_free(d);
@@ -284,20 +217,31 @@ static err_t dial_task(task_t *t, void *arg)
 }
 
 /* ── the face ────────────────────────────────────────────────────────────────────────────────── */
-static err_t start_dial(host_t *h, const peer_id_t *id, bool is_direct, dial_t **ret)
+static bool is_same(const dial_t *d, const dial_want_t *want)
+{
+    return d->is_direct == want->is_direct && !d->only == !want->only &&
+           (!d->only || multiaddr_equal(d->only, want->only));
+}
+
+static err_t start_dial(host_t *h, const dial_want_t *want, dial_t **ret)
 {
     peer_t *p;
-    TRY(peer_get(h, id, &p));
-    if (p->dials[is_direct]) {
-        *ret = p->dials[is_direct];
-        return OK;
-    }
+    TRY(peer_get(h, want->peer, &p));
+    LIST_EACH (under_way, &p->dials, dial_t, node)
+        if (is_same(under_way, want)) {
+            *ret = under_way;
+            return OK;
+        }
     dial_t *d = xcalloc(1, sizeof *d);
     d->host = h;
     d->peer = p;
     p->refs++;
-    p->dials[is_direct] = d;
-    d->is_direct = is_direct;
+    list_push_back(&p->dials, &d->node);
+    d->is_direct = want->is_direct;
+    if (want->only) {
+        d->only = xmalloc(sizeof *d->only);
+        *d->only = *want->only;
+    }
     event_init(&d->done);
     event_init(&d->attempt_ended);
     err_t e = group_spawn(&h->tasks, "dial", dial_task, d, &d->task);
@@ -325,7 +269,7 @@ static err_t join_dial(task_t *t, dial_t *d, conn_t **ret_conn)
         if (d->is_done)
             dial_free(d);
         else { /* nobody waits for it any more; it frees itself, who asks now starts anew */
-            d->peer->dials[d->is_direct] = NULL;
+            list_remove(&d->node);
             task_cancel(d->task);
         }
     }
@@ -333,34 +277,36 @@ static err_t join_dial(task_t *t, dial_t *d, conn_t **ret_conn)
 }
 
 /* Is a dial to this peer worth starting? */
-static err_t check_dial(host_t *h, const peer_id_t *peer, bool has_new_addrs)
+static err_t check_dial(host_t *h, const dial_want_t *want)
 {
     if (h->is_closing)
         return fail(ERR_CLOSED, "the host is closing");
+    if (peer_id_equal(want->peer, &h->id))
+        return fail(ERR_INVALID, "the peer is this node itself");
     if (h->n_conns >= h->config.limits.max_conns)
         return fail(ERR_LIMIT, "%zu connections are open (limits.max_conns)", h->n_conns);
     multiaddr_t any;
     char text[PEER_ID_TEXT_MAX];
-    if (!peerstore_addrs(h->peerstore, peer, &any, 1))
-        return fail(ERR_NOT_FOUND, "no address of %s is known", peer_id_print(peer, text));
-    uint64_t now_ms = sched_now_ms(h->sched), retry_ms = peerstore_retry_ms(h->peerstore, peer);
-    if (!has_new_addrs && now_ms < retry_ms)
-        return fail(ERR_UNREACHABLE, "dialing %s failed lately, the next try is in %llu s",
-                    peer_id_print(peer, text), (unsigned long long)(retry_ms - now_ms + 999) / 1000);
+    if (!want->only && !peerstore_addrs(h->peerstore, want->peer, &any, 1))
+        return fail(ERR_NOT_FOUND, "no address of %s is known", peer_id_print(want->peer, text));
     return OK;
+}
+
+static err_t dial_wanted(task_t *t, host_t *h, const dial_want_t *want, conn_t **ret_conn)
+{
+    dial_t *d;
+    TRY(check_dial(h, want));
+    TRY(start_dial(h, want, &d));
+    return join_dial(t, d, ret_conn);
 }
 
 static err_t dial_peer(task_t *t, host_t *h, const peer_id_t *peer, const multiaddr_t *extra, size_t n_extra,
                        bool is_direct, conn_t **ret_conn)
 {
-    if (peer_id_equal(peer, &h->id))
-        return fail(ERR_INVALID, "the peer is this node itself");
+    dial_want_t want = {.peer = peer, .is_direct = is_direct};
     if (n_extra)
         peerstore_add_addrs(h->peerstore, peer, extra, n_extra, ADDR_TTL_TEMP_MS);
-    TRY(check_dial(h, peer, n_extra > 0));
-    dial_t *d;
-    TRY(start_dial(h, peer, is_direct, &d));
-    return join_dial(t, d, ret_conn);
+    return dial_wanted(t, h, &want, ret_conn);
 }
 
 static bool has_direct(const multiaddr_t *addrs, size_t n)
@@ -393,9 +339,31 @@ err_t dial_direct(task_t *t, host_t *h, const peer_id_t *peer, const multiaddr_t
     return OK;
 }
 
+/* An open connection that was dialed there; NULL: none. */
+static conn_t *conn_over(host_t *h, const peer_id_t *peer, const multiaddr_t *bare)
+{
+    const peer_t *p = peer_find(h, peer);
+    if (!p)
+        return NULL;
+    LIST_EACH (c, &p->conns, conn_t, peer_node)
+        if (!c->is_inbound && multiaddr_equal(&c->remote, bare) && c->mux->may_open(c))
+            return c;
+    return NULL;
+}
+
 err_t host_connect_addr(task_t *t, host_t *h, const multiaddr_t *addr, conn_t **ret_conn)
 {
     peer_id_t peer;
+    multiaddr_t bare;
     TRY(multiaddr_peer(addr, &peer));
-    return host_connect(t, h, &peer, addr, 1, ret_conn);
+    multiaddr_without_peer(addr, &bare);
+    bool any_will_do = dial_is_name(&bare) && host_is_connected(h, &peer);
+    conn_t *open = any_will_do ? host_conn(h, &peer) : conn_over(h, &peer, &bare);
+    if (open) {
+        *ret_conn = conn_ref(open);
+        return OK;
+    }
+    dial_want_t want = {.peer = &peer, .only = &bare};
+    peerstore_add_addrs(h->peerstore, &peer, &bare, 1, ADDR_TTL_TEMP_MS);
+    return dial_wanted(t, h, &want, ret_conn);
 }

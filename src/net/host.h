@@ -96,13 +96,16 @@ void host_unhandle(host_t *h, const char *protocol); /* running handlers go on *
 
 /* ── connections ─────────────────────────────────────────────────────────────────────────────── */
 /* An open connection to the peer, dialing its known addresses (and `extra`, may be NULL) if needed: several
- * in parallel with a stagger, best first; concurrent dials to one peer are merged; back-off after failures.
- * ERR_UNREACHABLE with the reasons; ERR_NOT_FOUND no address known; ERR_INVALID the peer is ourselves;
+ * in parallel with a stagger, best first (logic/dial_race.h); concurrent dials to one peer are merged; an
+ * address that failed rests for 5 s to 5 min. ERR_UNREACHABLE with the reasons; ERR_NOT_FOUND no address known; ERR_INVALID the peer is ourselves;
  * ERR_CRYPTO another peer answered. The caller releases the connection (conn_release). */
 MUST_CHECK err_t host_connect(task_t *t, host_t *h, const peer_id_t *peer, const multiaddr_t *extra,
                               size_t n_extra, conn_t **ret_conn);
-MUST_CHECK err_t host_connect_addr(task_t *t, host_t *h, const multiaddr_t *addr,
-                                   conn_t **ret_conn);              /* with /p2p/ID */
+/* A connection over this address, with /p2p/ID: one that was dialed there, or a new one, beside those over
+ * other addresses. For an address by name any open connection will do. Errors as those of host_connect. */
+MUST_CHECK err_t host_connect_addr(task_t *t, host_t *h, const multiaddr_t *addr, conn_t **ret_conn);
+/* The peer's addresses that failed may be dialed at once. */
+void host_forget_failures(host_t *h, const peer_id_t *peer);
 MUST_CHECK err_t host_disconnect(host_t *h, const peer_id_t *peer); /* ERR_NOT_FOUND */
 /* Opens a stream and agrees on the first of `protocols` that the peer speaks. Dials when not connected.
  * ERR_UNSUPPORTED: none. ret_protocol (may be NULL) points into `protocols`. With one protocol that identify

@@ -2,7 +2,7 @@
  *
  *   host.c          the host, its protocols, its listeners (of news)
  *   listen.c        listening sockets, inbound connections up to their upgrade
- *   dial.c, resolve.c   addresses to connections
+ *   dial.h, dial.c, dial_addrs.c, resolve.c   addresses to connections
  *   upgrade.c, security.c, negotiate.c   a driver stream becomes a secured, multiplexed connection
  *   conn.c          connections: life, face; conn_pump.c moves their bytes; conn_stream.c their streams;
  *                   mux.h what carries these: mux_yamux.c, quic_link.c over the sockets of quic.c
@@ -16,6 +16,7 @@
 #include "base/map.h"
 #include "base/prng.h"
 #include "base/rate.h"
+#include "logic/black_hole.h"
 #include "net/host.h"
 #include "net/mux.h"
 #include "net/transport.h"
@@ -62,7 +63,7 @@ typedef struct peer {
     list_t conns;              /* open ones, oldest first */
     size_t n_conns, n_limited; /* limited: of those, through a relay that limits them */
     size_t refs;               /* conn structs and dials */
-    dial_t *dials[2];          /* under way; NULL. [1]: one that may not go through a relay */
+    list_t dials;              /* dial_t: under way, whoever wants them */
     tag_t *tags;
     size_t n_tags;
     rate_t rates[2]; /* of throttle_way_t; in use when the host has a throttle */
@@ -146,6 +147,9 @@ void pending_remove(host_t *h, pending_t *p); /* idempotent */
 /* May one more from there be set up? ERR_DENIED, ERR_LIMIT. */
 MUST_CHECK err_t host_check_inbound(const host_t *h, const net_addr_t *from);
 
+/* dial_addrs.c: what networks may drop without a word. */
+enum { HOLE_UDP, HOLE_IP6, HOLES };
+
 typedef struct keep keep_t;
 enum { ANNOUNCE_MAX = 32, MAPPED_MAX = 32, OBSERVED_MAX = 16, NETWORKS_MAX = 1024 };
 typedef struct network {
@@ -193,6 +197,7 @@ struct host {
     size_t n_observed;
     struct nat *nat;              /* NULL until host_start_nat */
     reachability_t found, forced; /* forced: UNKNOWN when what was found counts */
+    black_hole_t holes[HOLES];
     sched_alarm_t trim_alarm, push_alarm;
     uint64_t record_seq;
     uint8_t *receive_area, *send_area; /* made when first used */
@@ -292,9 +297,10 @@ typedef struct identify identify_t;
 void peerstore_set_identity(peerstore_t *ps, const peer_id_t *peer, const struct identify *m);
 void peerstore_set_key(peerstore_t *ps, const peer_id_t *peer, const public_key_t *key);
 void peerstore_add_latency(peerstore_t *ps, const peer_id_t *peer, uint32_t ms);
-void peerstore_dial_failed(peerstore_t *ps, const peer_id_t *peer);
-void peerstore_dial_succeeded(peerstore_t *ps, const peer_id_t *peer);
-uint64_t peerstore_retry_ms(peerstore_t *ps, const peer_id_t *peer); /* not before; 0: now */
+void peerstore_addr_failed(peerstore_t *ps, const peer_id_t *peer, const multiaddr_t *addr);
+void peerstore_addr_succeeded(peerstore_t *ps, const peer_id_t *peer, const multiaddr_t *addr);
+/* Not before; 0: now. */
+uint64_t peerstore_addr_retry_ms(peerstore_t *ps, const peer_id_t *peer, const multiaddr_t *addr);
 /* identify.c */
 MUST_CHECK err_t identify_start(host_t *h);
 void identify_conn_opened(conn_t *c);

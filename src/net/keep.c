@@ -45,10 +45,8 @@ static err_t dial_kept(task_t *t, void *arg)
     keep_t *k = arg;
     host_t *h = k->host;
     conn_t *c;
-    multiaddr_t known;
-    /* `extra` makes it regardless of the peer's back-off: this one has its own */
-    size_t n = peerstore_addrs(h->peerstore, &k->peer, &known, 1);
-    err_t e = host_connect(t, h, &k->peer, &known, n, &c);
+    host_forget_failures(h, &k->peer); /* this has a back-off of its own */
+    err_t e = host_connect(t, h, &k->peer, NULL, 0, &c);
     k->is_dialing = false;
     if (!e)
         conn_release(c);

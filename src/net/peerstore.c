@@ -11,6 +11,7 @@ enum {
     PROTOCOL_BYTES_PER_PEER_MAX = 4096,
     STORE_BYTES_MAX = 16 << 20,
     ENTRY_BYTES = 256, /* what an entry costs before its contents */
+    FAILURES_MAX = 16, /* addresses of a peer that are remembered to have failed */
     BACKOFF_FIRST_MS = 5000,
     BACKOFF_MAX_MS = 300000,
 };
@@ -20,6 +21,12 @@ typedef struct stored_addr {
     uint16_t len;
     uint8_t *data;
 } stored_addr_t;
+
+/* An address that was dialed in vain; it need not be among those of the peer: names are looked up. */
+typedef struct failure {
+    uint64_t addr_hash, retry_ms;
+    uint32_t times;
+} failure_t;
 
 typedef struct entry {
     list_t node; /* most recently used first */
@@ -33,8 +40,8 @@ typedef struct entry {
     char *agent;
     public_key_t *key; /* only when the peer id does not hold it */
     uint32_t latency_ms;
-    uint32_t failures;
-    uint64_t retry_ms;
+    failure_t *failures; /* n_failures of FAILURES_MAX; made when first used */
+    size_t n_failures;
 } entry_t;
 
 struct peerstore {
@@ -79,6 +86,7 @@ static void drop_entry(peerstore_t *ps, entry_t *e)
     drop_protocols(ps, e);
     free(e->agent);
     free(e->key);
+    free(e->failures);
     limit_release(&ps->limit, e->bytes);
     map_remove(&ps->entries, peer_id_bytes(&e->id));
     list_remove(&e->node);
@@ -344,26 +352,65 @@ void peerstore_add_latency(peerstore_t *ps, const peer_id_t *peer, uint32_t ms)
 }
 
 /* ── back-off ────────────────────────────────────────────────────────────────────────────────── */
-void peerstore_dial_failed(peerstore_t *ps, const peer_id_t *peer)
+static uint64_t hash_addr(const multiaddr_t *addr)
+{
+    static const uint8_t key[16] = "failed addresses"; /* who makes two alike harms himself */
+    return siphash24(key, multiaddr_bytes(addr));
+}
+
+static failure_t *find_failure(const entry_t *e, const multiaddr_t *addr)
+{
+    uint64_t hash = hash_addr(addr);
+    for (size_t i = 0; e && i < e->n_failures; i++)
+        if (e->failures[i].addr_hash == hash)
+            return &e->failures[i];
+    return NULL;
+}
+
+/* A new one; the one that may be tried the soonest makes room. NULL: no memory is left for it. */
+static failure_t *add_failure(peerstore_t *ps, entry_t *e)
+{
+    if (!e->failures) {
+        if (!charge(ps, e, FAILURES_MAX * sizeof *e->failures))
+            return NULL;
+        e->failures = xcalloc(FAILURES_MAX, sizeof *e->failures);
+    }
+    failure_t *f = &e->failures[0];
+    for (size_t i = 1; i < e->n_failures; i++)
+        if (e->failures[i].retry_ms < f->retry_ms)
+            f = &e->failures[i];
+    return e->n_failures < FAILURES_MAX ? &e->failures[e->n_failures++] : f;
+}
+
+void peerstore_addr_failed(peerstore_t *ps, const peer_id_t *peer, const multiaddr_t *addr)
 {
     entry_t *e = get(ps, peer);
-    if (!e)
+    failure_t *f = find_failure(e, addr);
+    if (!e || (!f && !(f = add_failure(ps, e))))
         return;
-    uint32_t doublings = e->failures < 6 ? e->failures : 6;
-    uint64_t wait_ms = (uint64_t)BACKOFF_FIRST_MS << doublings;
-    e->failures++;
-    e->retry_ms = now_ms(ps) + (wait_ms < BACKOFF_MAX_MS ? wait_ms : BACKOFF_MAX_MS);
+    uint64_t hash = hash_addr(addr);
+    uint32_t times = f->addr_hash == hash ? f->times : 0;
+    uint64_t wait_ms = (uint64_t)BACKOFF_FIRST_MS << (times < 6 ? times : 6);
+    *f = (failure_t){hash, now_ms(ps) + (wait_ms < BACKOFF_MAX_MS ? wait_ms : BACKOFF_MAX_MS), times + 1};
 }
 
-void peerstore_dial_succeeded(peerstore_t *ps, const peer_id_t *peer)
+void peerstore_addr_succeeded(peerstore_t *ps, const peer_id_t *peer, const multiaddr_t *addr)
 {
     entry_t *e = find(ps, peer);
-    if (e)
-        e->failures = 0, e->retry_ms = 0;
+    failure_t *f = find_failure(e, addr);
+    if (f)
+        *f = e->failures[--e->n_failures];
 }
 
-uint64_t peerstore_retry_ms(peerstore_t *ps, const peer_id_t *peer)
+uint64_t peerstore_addr_retry_ms(peerstore_t *ps, const peer_id_t *peer, const multiaddr_t *addr)
 {
-    const entry_t *e = find(ps, peer);
-    return e ? e->retry_ms : 0;
+    const failure_t *f = find_failure(find(ps, peer), addr);
+    return f ? f->retry_ms : 0;
+}
+
+void host_forget_failures(host_t *h, const peer_id_t *peer)
+{
+    entry_t *e = find(h->peerstore, peer);
+    if (e)
+        e->n_failures = 0;
 }

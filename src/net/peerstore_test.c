@@ -130,16 +130,32 @@ static err_t identities(task_t *t, void *arg)
 static err_t backoff(task_t *t, void *arg)
 {
     net_world_t *w = arg;
-    peerstore_t *ps = host_peerstore(net_start(t, w, 0));
+    host_t *h = net_start(t, w, 0);
+    peerstore_t *ps = host_peerstore(h);
     peer_id_t p = peer_no(1);
+    multiaddr_t addr = addr_no(1), other = addr_no(2);
     uint64_t now = task_now_ms(t);
     static const uint64_t want_s[] = {5, 10, 20, 40, 80, 160, 300, 300};
     for (size_t i = 0; i < ARRAY_LEN(want_s); i++) {
-        peerstore_dial_failed(ps, &p);
-        assert_int_equal(peerstore_retry_ms(ps, &p) - now, want_s[i] * 1000);
+        peerstore_addr_failed(ps, &p, &addr);
+        assert_int_equal(peerstore_addr_retry_ms(ps, &p, &addr) - now, want_s[i] * 1000);
     }
-    peerstore_dial_succeeded(ps, &p);
-    assert_int_equal(peerstore_retry_ms(ps, &p), 0);
+    assert_int_equal(peerstore_addr_retry_ms(ps, &p, &other), 0); /* each address for itself */
+    peerstore_addr_failed(ps, &p, &other);
+    peerstore_addr_succeeded(ps, &p, &addr);
+    assert_int_equal(peerstore_addr_retry_ms(ps, &p, &addr), 0);
+    assert_int_equal(peerstore_addr_retry_ms(ps, &p, &other) - now, 5000);
+    host_forget_failures(h, &p);
+    assert_int_equal(peerstore_addr_retry_ms(ps, &p, &other), 0);
+    for (uint16_t i = 0; i < 100; i++) { /* the table is bounded: what failed last is known */
+        addr = addr_no(i);
+        peerstore_addr_failed(ps, &p, &addr);
+        assert_int_equal(peerstore_addr_retry_ms(ps, &p, &addr) - now, 5000);
+        assert_ok(task_sleep(t, 1));
+        now = task_now_ms(t);
+    }
+    addr = addr_no(0);
+    assert_int_equal(peerstore_addr_retry_ms(ps, &p, &addr), 0);
     net_stop_all(t, w);
     return OK;
 }

@@ -3,6 +3,7 @@ import json
 import re
 
 from nodes import check, fails
+from test_transports import free_port, listening
 
 
 def test_perf(shop):
@@ -19,6 +20,21 @@ def test_perf(shop):
     check(min(last["UploadBytes"], last["DownloadBytes"]) > 1000000, json.dumps(last))
     one_way = a.rpc_lines("perf", b.peer_id, download="100kB")[-1]
     check(one_way["UploadBytes"] == 0 and one_way["DownloadBytes"] == 100000, json.dumps(one_way))
+
+
+def test_perf_over_the_address_that_is_given(shop):
+    b = listening(shop, "b", "", "/ws")
+    a = shop.node("a", {"Swarm__EnableHolePunching": False})
+    tcp, ws = b.ways[""], b.ways["/ws"]
+    for address in (tcp, ws, tcp):
+        connected = a.rpc_lines("perf", address, download="10kB")[0]
+        check(connected["Address"] == address.split("/p2p/")[0], json.dumps(connected))
+        check("success" in a.text("swarm", "connect", address), address)
+    check(sorted(a.text("swarm", "peers").split(), key=len) == [tcp, ws], a.text("swarm", "peers"))
+    port = free_port()
+    nowhere = f"/ip4/127.0.0.1/tcp/{port}/p2p/{b.peer_id}"
+    fails(a, "perf", nowhere, saying="refused")  # though other connections are open
+    check("success" in a.text("swarm", "connect", nowhere), "connected, as Kubo has it")
 
 
 def test_perf_is_refused(shop):
