@@ -1,0 +1,62 @@
+#include "codec/receipt.h"
+#include "codec/cbor_record.h"
+#include "codec/envelope.h"
+
+enum { VERSION = 1, FIELDS = 5, PAYLOAD_MAX_BYTES = 200 };
+#define DOMAIN BYTES_LIT("distribute-mesh-receipt")
+#define PAYLOAD_TYPE BYTES_LIT("/distribute/mesh/receipt")
+
+err_t receipt_seal(const private_key_t *key, const receipt_t *rc, buf_t *out)
+{
+    AUTO(buf_t) payload;
+    buf_init(&payload, PAYLOAD_MAX_BYTES);
+    writer_t w = writer_to(&payload);
+    if (!manifest_is_cid(&rc->manifest))
+        return fail(ERR_INVALID, "receipts are given for manifests alone");
+    cbor_put_map(&w, FIELDS);
+    cbor_put_key(&w, "v");
+    cbor_put_uint(&w, VERSION);
+    cbor_put_key(&w, "at");
+    cbor_put_uint(&w, rc->at_ms);
+    cbor_put_key(&w, "kind");
+    cbor_put_uint(&w, rc->kind);
+    cbor_put_key(&w, "owner");
+    cbor_put_bytes(&w, bytes_of(rc->owner.data, sizeof rc->owner.data));
+    cbor_put_key(&w, "manifest");
+    cbor_put_link(&w, &rc->manifest);
+    TRY(w.err);
+    return envelope_seal(key, DOMAIN, PAYLOAD_TYPE, buf_bytes(&payload), out);
+}
+
+err_t receipt_open(bytes_t in, receipt_t *ret)
+{
+    envelope_t e;
+    receipt_t rc = {0};
+    if (in.len > RECEIPT_MAX_BYTES)
+        return fail(ERR_LIMIT, "a receipt of %zu bytes is over the limit of %d", in.len, RECEIPT_MAX_BYTES);
+    TRY(envelope_open(in, DOMAIN, &e));
+    if (!bytes_equal(e.payload_type, PAYLOAD_TYPE))
+        return fail(ERR_INVALID, "the envelope holds no receipt");
+    reader_t r = reader_of(e.payload);
+    uint64_t fields = cbor_read_map(&r);
+    cbor_read_key(&r, "v");
+    if (cbor_read_uint(&r) != VERSION)
+        reader_fail(&r, ERR_UNSUPPORTED);
+    if (fields != FIELDS)
+        reader_fail(&r, ERR_INVALID);
+    cbor_read_key(&r, "at");
+    rc.at_ms = cbor_read_uint(&r);
+    cbor_read_key(&r, "kind");
+    uint64_t kind = cbor_read_uint(&r);
+    cbor_read_key(&r, "owner");
+    cbor_read_fixed(&r, rc.owner.data, sizeof rc.owner.data);
+    cbor_read_key(&r, "manifest");
+    cbor_read_link(&r, &rc.manifest);
+    if (kind != RECEIPT_DELETED || !manifest_is_cid(&rc.manifest))
+        reader_fail(&r, ERR_INVALID);
+    TRY(cbor_read_done(&r, "receipt"));
+    rc.kind = RECEIPT_DELETED;
+    rc.holder = e.signer;
+    *ret = rc;
+    return OK;
+}
