@@ -60,11 +60,11 @@ bool cli_flag(const cli_t *c, const char *name, bool otherwise)
 /* ── finding the command ─────────────────────────────────────────────────────────────────────── */
 
 /* The row whose words are the first of argv, the longest such. */
-static const cli_command_t *find_command(char **words, size_t n_words, size_t *ret_used)
+static const cli_command_t *find_command(const cli_t *cli, char **words, size_t n_words, size_t *ret_used)
 {
     const cli_command_t *best = NULL;
     const cli_command_t *c;
-    for (size_t i = 0; (c = cli_command_at(i)); i++) {
+    for (size_t i = 0; (c = cli_command_at(cli, i)); i++) {
         size_t used = 0;
         const char *p = c->name;
         while (*p && used < n_words) {
@@ -221,19 +221,19 @@ static bool is_below(const cli_command_t *command, const char *group)
     return !strncmp(command->name, group, len) && command->name[len] == ' ';
 }
 
-static bool is_group(const char *word)
+static bool is_group(const cli_t *cli, const char *word)
 {
     const cli_command_t *c;
-    for (size_t i = 0; (c = cli_command_at(i)); i++)
+    for (size_t i = 0; (c = cli_command_at(cli, i)); i++)
         if (is_below(c, word))
             return true;
     return false;
 }
 
-static void print_below(const char *group)
+static void print_below(const cli_t *cli, const char *group)
 {
     const cli_command_t *c;
-    for (size_t i = 0; (c = cli_command_at(i)); i++)
+    for (size_t i = 0; (c = cli_command_at(cli, i)); i++)
         if (is_below(c, group) && !c->is_alias)
             print_command_row(c);
 }
@@ -241,14 +241,14 @@ static void print_below(const char *group)
 static void print_group_help(const cli_t *c, const char *group)
 {
     printf("usage: %s %s COMMAND [options] [arguments]\n\ncommands\n", c->program, group);
-    print_below(group);
+    print_below(c, group);
 }
 
 static void print_command_help(const cli_t *c, const cli_command_t *command)
 {
     printf("usage: %s %s [options]%s%s\n\n%s\n", c->program, command->name, *command->usage ? " " : "",
            command->usage, command->help);
-    print_below(command->name);
+    print_below(c, command->name);
     if (command->specs && command->specs->name) {
         printf("\noptions\n");
         print_specs(command->specs);
@@ -260,10 +260,12 @@ static void print_command_help(const cli_t *c, const cli_command_t *command)
 static void print_help(const cli_t *c)
 {
     printf("usage: %s COMMAND [options] [arguments]\n\n"
-           "A content-addressed, peer-to-peer storage node that speaks IPFS.\n\ncommands\n",
-           c->program);
+           "%s.\n\ncommands\n",
+           c->program,
+           c->is_mesh ? "A private, encrypted store over machines of your own"
+                      : "A content-addressed, peer-to-peer storage node that speaks IPFS");
     const cli_command_t *row;
-    for (size_t i = 0; (row = cli_command_at(i)); i++)
+    for (size_t i = 0; (row = cli_command_at(c, i)); i++)
         if (!row->is_alias)
             print_command_row(row);
     printf("\noptions of every command\n");
@@ -304,22 +306,22 @@ err_t cli_check_args(const cli_t *c, const cli_command_t *command)
 
 static const cli_command_t help_command = {.name = "help", .kind = CLI_HELP};
 
-static const cli_command_t *version_command(void)
+static const cli_command_t *version_command(const cli_t *c)
 {
     size_t used = 0;
     char *words[] = {(char *)"version"};
-    return find_command(words, 1, &used);
+    return find_command(c, words, 1, &used);
 }
 
 /* The longest beginning of the words that names a group of commands; how many words that are. */
-static size_t join_group(char **words, size_t n, char out[128])
+static size_t join_group(const cli_t *c, char **words, size_t n, char out[128])
 {
     char longer[128];
     size_t used = 0, len = 0;
     out[0] = 0;
     for (size_t i = 0; i < n; i++) {
         int more = snprintf(longer + len, sizeof longer - len, "%s%s", i ? " " : "", words[i]);
-        if (more < 0 || (size_t)more >= sizeof longer - len || !is_group(longer))
+        if (more < 0 || (size_t)more >= sizeof longer - len || !is_group(c, longer))
             break;
         len += (size_t)more;
         used = i + 1;
@@ -334,7 +336,7 @@ static err_t without_command(cli_t *c, char **plain, size_t n_plain, bool asks_h
 {
     *ret_command = &help_command;
     char joined[128];
-    size_t n_words = join_group(plain + asks_help, n_plain - asks_help, joined);
+    size_t n_words = join_group(c, plain + asks_help, n_plain - asks_help, joined);
     const char *group = n_plain > asks_help ? plain[asks_help] : NULL;
     if (n_words && n_words == n_plain - asks_help) {
         print_group_help(c, joined);
@@ -346,7 +348,7 @@ static err_t without_command(cli_t *c, char **plain, size_t n_plain, bool asks_h
     if (group && !asks_help)
         return fail(ERR_USAGE, "unknown command \"%s\": see '%s --help'", group, c->program);
     if (cli_flag(c, "version", false)) {
-        *ret_command = version_command();
+        *ret_command = version_command(c);
         return OK;
     }
     if (!asks_help && !cli_flag(c, "help", false))
@@ -360,8 +362,8 @@ static err_t parse_command(cli_t *c, words_t *w, char **plain, size_t n_plain,
 {
     size_t used = 0;
     bool asks_help = n_plain && !strcmp(plain[0], "help");
-    const cli_command_t *command = find_command(plain + asks_help, n_plain - asks_help, &used);
-    if (!command && n_plain && !is_group(plain[asks_help && n_plain > 1]) && !asks_help)
+    const cli_command_t *command = find_command(c, plain + asks_help, n_plain - asks_help, &used);
+    if (!command && n_plain && !is_group(c, plain[asks_help && n_plain > 1]) && !asks_help)
         return fail(ERR_USAGE, "unknown command \"%s\": see '%s --help'", plain[0], c->program);
     TRY(read_words(c, w, command, used + asks_help));
     TRY(read_globals(c, command));
@@ -384,6 +386,7 @@ err_t cli_parse(int argc, char **argv, cli_t *ret_cli, const cli_command_t **ret
     *ret_cli = (cli_t){.program = slash ? slash + 1 : argc ? argv[0] : "distribute"};
     cli_t *c = ret_cli;
     c->is_kubo = !strcmp(c->program, "ipfs");
+    c->is_mesh = !strcmp(c->program, "dfs");
     c->args = xcalloc((size_t)argc + 1, sizeof *c->args);
     char **plain = xcalloc((size_t)argc + 1, sizeof *plain);
     size_t n_plain = plain_words(argc, argv, plain);

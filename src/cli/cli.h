@@ -25,6 +25,8 @@ typedef struct cli {
     const char *api_auth;    /* --api-auth: a secret of API.Authorizations */
     const char *repo_path;   /* for CLI_LOCAL: where the repository is or would be; set by main */
     bool is_kubo;            /* called as ipfs */
+    bool is_mesh;            /* called as dfs: the vocabulary of the mesh */
+    bool is_in_shell;        /* a line of the interactive shell */
     bool wants_json;         /* --json or --enc=json */
     bool is_terminal_out, is_terminal_err;
     cli_option_t options[CLI_MAX_OPTIONS];
@@ -33,8 +35,10 @@ typedef struct cli {
     size_t n_args;
     cli_call_fn call;
     void *call_arg;
-    char *words;       /* owned: arguments that came from standard input */
-    size_t words_from; /* the first of them */
+    char *words;                   /* owned: arguments that came from standard input */
+    size_t words_from;             /* the first of them */
+    terminal_t *terminal;          /* of the shell; borrowed */
+    terminal_words_t *shell_words; /* the shell's own requests gather words here */
 } cli_t;
 
 /* CLI_ALONE: a command of the RPC for a repository whose node does not run. CLI_NODELESS: a command of the

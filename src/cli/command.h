@@ -30,8 +30,9 @@ struct cli_command {
     bool is_alias;      /* not shown in help */
     bool reads_stdin;   /* missing arguments come from standard input, one a line */
 };
-/* All rows of all tables, in the order in which help shows them; NULL behind the last. */
-const cli_command_t *cli_command_at(size_t n);
+/* All rows of the vocabulary that this program speaks (dfs has its own), in the order in which help shows them;
+ * NULL behind the last. */
+const cli_command_t *cli_command_at(const cli_t *c, size_t n);
 
 /* ── requests ────────────────────────────────────────────────────────────────────────────────── */
 /* "/api/v0/RPC?arg=…&option=…" from the words; the caller frees with buf_deinit. */

@@ -507,20 +507,22 @@ const cli_command_t cli_base_commands[] = {
 
 /* a table a line; each is closed by a row without a name */
 /* clang-format off */
-static const cli_command_t *const tables[] = {
+static const cli_command_t *const node_tables[] = {
     cli_base_commands,
     cli_name_commands,
     cli_node_commands,
     cli_files_commands,
     cli_filestore_commands,
+    NULL,
 };
 /* clang-format on */
+static const cli_command_t *const mesh_tables[] = {cli_mesh_commands, NULL};
 
-const cli_command_t *cli_command_at(size_t n)
+const cli_command_t *cli_command_at(const cli_t *c, size_t n)
 {
-    for (size_t i = 0; i < ARRAY_LEN(tables); i++)
-        for (const cli_command_t *c = tables[i]; c->name; c++)
+    for (const cli_command_t *const *table = c->is_mesh ? mesh_tables : node_tables; *table; table++)
+        for (const cli_command_t *row = *table; row->name; row++)
             if (!n--)
-                return c;
+                return row;
     return NULL;
 }

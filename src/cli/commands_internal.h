@@ -130,4 +130,5 @@ err_t print_files_message(task_t *t, cli_t *c, json_t *o);
 err_t print_files_stat(task_t *t, cli_t *c, json_t *o);
 err_t cli_files_ls(task_t *t, cli_t *c, const cli_command_t *command);
 extern const cli_command_t cli_filestore_commands[];
+extern const cli_command_t cli_mesh_commands[]; /* of dfs */
 #endif

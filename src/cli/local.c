@@ -25,10 +25,10 @@ static const char *word_at(const char *name, size_t n, size_t *ret_len)
 }
 
 /* Does a row before the n-th begin with these words, too? */
-static bool was_before(size_t n, const char *words, size_t len)
+static bool was_before(const cli_t *c, size_t n, const char *words, size_t len)
 {
     for (size_t i = 0; i < n; i++) {
-        const char *name = cli_command_at(i)->name;
+        const char *name = cli_command_at(c, i)->name;
         if (!strncmp(name, words, len) && (!name[len] || name[len] == ' '))
             return true;
     }
@@ -36,20 +36,20 @@ static bool was_before(size_t n, const char *words, size_t len)
 }
 
 /* Calls fn for each word that may follow `above` ("" or "pin" or "swarm addrs"), once each. */
-static err_t each_word_below(const char *above, err_t (*fn)(void *arg, const char *word, const char *help),
-                             void *arg)
+static err_t each_word_below(const cli_t *cli, const char *above,
+                             err_t (*fn)(void *arg, const char *word, const char *help), void *arg)
 {
     size_t depth = *above ? 1 : 0, above_len = strlen(above);
     for (const char *p = above; *p; p++)
         depth += *p == ' ';
     const cli_command_t *c;
-    for (size_t i = 0; (c = cli_command_at(i)); i++) {
+    for (size_t i = 0; (c = cli_command_at(cli, i)); i++) {
         size_t len;
         if (above_len && (strncmp(c->name, above, above_len) != 0 || c->name[above_len] != ' '))
             continue;
         const char *word = word_at(c->name, depth, &len);
         char text[64];
-        if (!word || was_before(i, c->name, (size_t)(word + len - c->name)))
+        if (!word || was_before(cli, i, c->name, (size_t)(word + len - c->name)))
             continue;
         snprintf(text, sizeof text, "%.*s", (int)len, word);
         TRY(fn(arg, text, word[len] ? "" : c->help));
@@ -63,11 +63,11 @@ static err_t put_word(void *arg, const char *word, const char *help)
 }
 
 /* A case for each command that has others below it: its name, and the words that may follow. */
-static err_t print_cases(void)
+static err_t print_cases(const cli_t *cli)
 {
     char done[4096] = "\n";
     const cli_command_t *c;
-    for (size_t i = 0; (c = cli_command_at(i)); i++) {
+    for (size_t i = 0; (c = cli_command_at(cli, i)); i++) {
         char group[64], mark[80];
         for (const char *space = strchr(c->name, ' '); space; space = strchr(space + 1, ' ')) {
             snprintf(group, sizeof group, "%.*s", (int)(space - c->name), c->name);
@@ -76,7 +76,7 @@ static err_t print_cases(void)
                 continue;
             strncat(done, mark + 1, sizeof done - strlen(done) - 1);
             TRY(cli_out("        \"%s\") words=\"", group));
-            TRY(each_word_below(group, put_word, NULL));
+            TRY(each_word_below(cli, group, put_word, NULL));
             TRY(cli_out("\" ;;\n"));
         }
     }
@@ -84,10 +84,10 @@ static err_t print_cases(void)
 }
 
 /* Options of each command, those of all commands not included. */
-static err_t print_option_cases(void)
+static err_t print_option_cases(const cli_t *cli)
 {
     const cli_command_t *c;
-    for (size_t i = 0; (c = cli_command_at(i)); i++) {
+    for (size_t i = 0; (c = cli_command_at(cli, i)); i++) {
         if (!c->specs || !c->specs->name)
             continue;
         TRY(cli_out("        \"%s\") options=\"", c->name));
@@ -98,8 +98,9 @@ static err_t print_option_cases(void)
     return OK;
 }
 
-static err_t print_bash(const char *program)
+static err_t print_bash(const cli_t *cli)
 {
+    const char *program = cli->program;
     TRY(cli_out("_%s() {\n"
                 "    local word=\"${COMP_WORDS[COMP_CWORD]}\" path=\"\" words=\"\" options=\"\" i\n"
                 "    for ((i = 1; i < COMP_CWORD; i++)); do\n"
@@ -108,11 +109,11 @@ static err_t print_bash(const char *program)
                 "    case \"$path\" in\n"
                 "        \"\") words=\"",
                 program));
-    TRY(each_word_below("", put_word, NULL));
+    TRY(each_word_below(cli, "", put_word, NULL));
     TRY(cli_out("\" ;;\n"));
-    TRY(print_cases());
+    TRY(print_cases(cli));
     TRY(cli_out("    esac\n    case \"$path\" in\n"));
-    TRY(print_option_cases());
+    TRY(print_option_cases(cli));
     return cli_out(
         "    esac\n"
         "    if [[ $word == -* ]]; then\n"
@@ -128,10 +129,10 @@ static err_t print_bash(const char *program)
         program, program);
 }
 
-static err_t print_zsh(const char *program)
+static err_t print_zsh(const cli_t *cli)
 {
-    TRY(cli_out("#compdef %s\nautoload -U +X bashcompinit && bashcompinit\n", program));
-    return print_bash(program);
+    TRY(cli_out("#compdef %s\nautoload -U +X bashcompinit && bashcompinit\n", cli->program));
+    return print_bash(cli);
 }
 
 typedef struct fish {
@@ -145,8 +146,9 @@ static err_t put_fish(void *arg, const char *word, const char *help)
                    f->above, word, help);
 }
 
-static err_t print_fish(const char *program)
+static err_t print_fish(const cli_t *cli)
 {
+    const char *program = cli->program;
     TRY(cli_out("function __%s_at\n"
                 "    set -l path\n"
                 "    for word in (commandline -opc)[2..]\n"
@@ -156,10 +158,10 @@ static err_t print_fish(const char *program)
                 "end\n",
                 program));
     fish_t f = {program, ""};
-    TRY(each_word_below("", put_fish, &f));
+    TRY(each_word_below(cli, "", put_fish, &f));
     const cli_command_t *c;
     char last[64] = "";
-    for (size_t i = 0; (c = cli_command_at(i)); i++) {
+    for (size_t i = 0; (c = cli_command_at(cli, i)); i++) {
         const char *space = strrchr(c->name, ' ');
         char above[64];
         if (space) {
@@ -178,10 +180,10 @@ static err_t print_fish(const char *program)
 err_t cli_completion(task_t *t, cli_t *c, const cli_command_t *command)
 {
     const char *shell = strrchr(command->name, ' ') + 1;
-    err_t (*print)(const char *) = !strcmp(shell, "bash")  ? print_bash
-                                   : !strcmp(shell, "zsh") ? print_zsh
-                                                           : print_fish;
-    return print(c->program);
+    err_t (*print)(const cli_t *) = !strcmp(shell, "bash")  ? print_bash
+                                    : !strcmp(shell, "zsh") ? print_zsh
+                                                            : print_fish;
+    return print(c);
 }
 
 /* ── config edit ─────────────────────────────────────────────────────────────────────────────── */

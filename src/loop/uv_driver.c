@@ -227,6 +227,7 @@ static const driver_ops_t uv_ops = {
     .fs_readlink = uv_fs_readlink_path,
     .fs_sync_dir = uv_fs_sync_dir_path,
     .fs_free_bytes = uv_fs_free_bytes_of,
+    .terminal = uv_terminal_open,
 };
 
 static size_t default_workers(void)

@@ -60,6 +60,9 @@ err_t uv_dial_path(task_t *t, driver_t *d, const char *path, stream_t **ret_stre
 err_t uv_tcp_listen_at(driver_t *d, const net_addr_t *at, listener_t **ret_listener);
 err_t uv_udp_open_at(driver_t *d, const net_addr_t *at, udp_t **ret_udp);
 
+/* uv_terminal.c */
+err_t uv_terminal_open(driver_t *d, const terminal_config_t *c, terminal_t **ret);
+
 /* uv_driver.c: runs fn(arg) on a worker and waits for it, whatever happens to the task; the text of its
  * fail() becomes the task's. */
 void uv_work_wait(task_t *t, uv_driver_t *d, work_fn fn, void *arg);

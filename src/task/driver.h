@@ -9,6 +9,7 @@
 #include "base/net_addr.h"
 #include "task/stream.h"
 #include "task/task.h"
+#include "task/terminal.h"
 
 /* Where a face of a node is served: an IP endpoint, or a socket in the file system. */
 #define SOCKET_PATH_MAX 108
@@ -99,6 +100,7 @@ typedef struct driver_ops {
     err_t (*fs_readlink)(task_t *t, driver_t *d, const char *path, buf_t *ret);
     err_t (*fs_sync_dir)(task_t *t, driver_t *d, const char *path);
     err_t (*fs_free_bytes)(task_t *t, driver_t *d, const char *path, uint64_t *ret);
+    err_t (*terminal)(driver_t *d, const terminal_config_t *c, terminal_t **ret); /* may be NULL */
 } driver_ops_t;
 /* Looks names up in the driver's stead. ERR_AGAIN: it does not have this one, so the driver does. */
 typedef err_t (*resolver_fn)(task_t *t, void *arg, const char *name, dns_type_t type, dns_answer_t *ret);
