@@ -158,7 +158,7 @@ static err_t read_secret(line_editor_t *e, const char *prompt, buf_t *out)
 static void add_paths(const char *word, terminal_words_t *words)
 {
     const char *slash = strrchr(word, '/'), *name = slash ? slash + 1 : word;
-    char folder[4096], path[8192];
+    char folder[2048], path[4096];
     snprintf(folder, sizeof folder, "%.*s", slash ? (int)(slash - word + 1) : 0, word);
     DIR *dir = opendir(*folder ? folder : ".");
     struct dirent *entry;
