@@ -113,11 +113,11 @@ typedef struct vault_file vault_file_t;
  * or the key file is locked; ERR_NOT_FOUND: not here, nobody has it, or no such path; ERR_INVALID: no
  * manifest; ERR_CRYPTO, ERR_CORRUPT: changed by somebody. */
 MUST_CHECK err_t vault_open(task_t *t, vault_t *v, blocks_t *blocks, const char *name, vault_file_t **ret);
-void vault_close(vault_file_t *f);                          /* wipes; NULL is fine */
+void vault_close(task_t *t, vault_file_t *f);               /* wipes; NULL is fine */
 const vault_info_t *vault_file_info(const vault_file_t *f); /* borrowed until vault_close */
 
 /* The content of a file. From now on reads [from, from + len), cut to its size; at first all of it. */
-MUST_CHECK err_t vault_seek(vault_file_t *f, uint64_t from, uint64_t len);
+MUST_CHECK err_t vault_seek(task_t *t, vault_file_t *f, uint64_t from, uint64_t len);
 /* The next plaintext, borrowed until the next call; empty at the end. Nothing unverified is ever given out.
  */
 MUST_CHECK err_t vault_read(task_t *t, vault_file_t *f, bytes_t *ret_piece);
