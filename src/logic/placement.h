@@ -21,8 +21,9 @@ typedef struct placement_peer {
 uint64_t placement_zone(bytes_t label);
 /* Has it room? A twentieth of what is free stays free. size 0: not known, 256 KiB. */
 bool placement_fits(const placement_peer_t *p, uint64_t size_bytes);
-/* Of free space and latency: 1/8 to 16; 1 where nothing is known. */
+/* Of free space (1 at 64 GiB, in steps of 2, 1/16 to 16) and latency (1, 1/2 from 150 ms, 1/4 from 400 ms); 1
+ * where nothing is known. */
 double placement_weight(const placement_peer_t *p);
-/* The smaller the better; 0 to 8. root and peer are places in the XOR space. */
+/* The smaller the better; 0 to 64. root and peer are places in the XOR space. */
 double placement_cost(const kad_key_t *root, const kad_key_t *peer, const placement_peer_t *p);
 #endif

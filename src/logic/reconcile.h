@@ -13,7 +13,7 @@
  *            --max_questions spent, or an answer that is none--> CUT (what was found stays good)
  *
  * A hostile answerer can waste max_questions questions, and name keys that it cannot show (the driver asks
- * for the records and verifies them). Bounds: RECONCILE_OPEN prefixes wait, RECONCILE_FOUND keys of each
+ * for the records and verifies them). Bounds: RECONCILE_OPEN prefixes wait, 65,536 keys of each
  * kind are remembered at a time: take them out (reconcile_next_lacking, reconcile_next_extra) as they come.
  */
 #ifndef LOGIC_RECONCILE_H

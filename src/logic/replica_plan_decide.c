@@ -2,15 +2,9 @@
 #include "logic/replica_plan_internal.h"
 #include <stdlib.h>
 
-/* < 0: a is nearer to the root than b. */
-int plan_compare_distance(const plan_root_t *r, const plan_peer_t *a, const plan_peer_t *b)
+static int compare_distance(const plan_root_t *r, const plan_peer_t *a, const plan_peer_t *b)
 {
-    for (size_t i = 0; i < sizeof r->key; i++) {
-        uint8_t x = r->key[i] ^ a->key[i], y = r->key[i] ^ b->key[i];
-        if (x != y)
-            return x < y ? -1 : 1;
-    }
-    return 0;
+    return kad_compare_distance(&r->key, &a->key, &b->key); /* < 0: a is nearer to the root than b */
 }
 
 /* ── healing ─────────────────────────────────────────────────────────────────────────────────── */
@@ -38,7 +32,7 @@ bool plan_is_coming(const replica_planner_t *p, const plan_root_t *r, const plan
     const plan_holder_t *h = plan_holder_of(r, peer);
     if (h && plan_holder_is_live(h))
         return false;
-    if (h && h->state == PLAN_FETCHING && plan_is_alive(peer) &&
+    if (h && h->state == PLAN_FETCHING && !peer->is_lost &&
         p->now_ms - h->learnt_ms < p->config.fetch_timeout_ms)
         return true;
     const plan_asked_t *a = find_ask(r, peer);
@@ -62,16 +56,46 @@ static size_t count_coming(replica_planner_t *p, plan_root_t *r)
 static bool is_askable(const replica_planner_t *p, const plan_root_t *r, const plan_peer_t *peer)
 {
     const plan_holder_t *h = plan_holder_of(r, peer);
-    return peer->is_candidate && !(h && plan_holder_is_live(h)) && !find_ask(r, peer) &&
-           !plan_is_coming(p, r, peer);
+    bool is_candidate =
+        peer->is_candidate && (!p->config.candidate_ttl_ms || p->now_ms < peer->candidate_until_ms);
+    return is_candidate && !(p->config.is_judged_outside && peer->is_lost) &&
+           placement_fits(&peer->status, r->head.size_bytes) && !(h && plan_holder_is_live(h)) &&
+           !find_ask(r, peer) && !plan_is_coming(p, r, peer);
 }
 
-static plan_peer_t *nearest_askable(const replica_planner_t *p, const plan_root_t *r)
+/* Copies that are or will be in the zone. */
+static size_t zone_copies(const replica_planner_t *p, const plan_root_t *r, uint64_t zone)
+{
+    size_t n = 0;
+    uint64_t until_ms;
+    for (size_t i = 0; zone && i < r->n_holders; i++) {
+        const plan_holder_t *h = &r->holders[i];
+        n +=
+            h->peer->status.zone == zone && (plan_holder_is_live(h) || plan_is_coming(p, r, h->peer) ||
+                                             (h->state == PLAN_HOLDS && plan_is_away(p, h->peer, &until_ms)));
+    }
+    for (size_t i = 0; zone && i < r->n_asked; i++)
+        n += r->asked[i].peer->status.zone == zone && !plan_holder_of(r, r->asked[i].peer) &&
+             plan_is_coming(p, r, r->asked[i].peer);
+    return n;
+}
+
+static plan_peer_t *best_askable(const replica_planner_t *p, const plan_root_t *r)
 {
     plan_peer_t *best = NULL;
-    LIST_EACH (peer, &p->peers, plan_peer_t, node)
-        if (is_askable(p, r, peer) && (!best || plan_compare_distance(r, peer, best) < 0))
-            best = peer;
+    size_t best_copies = 0;
+    double best_cost = 0;
+    LIST_EACH (peer, &p->peers, plan_peer_t, node) {
+        if (!is_askable(p, r, peer))
+            continue;
+        size_t copies = zone_copies(p, r, peer->status.zone);
+        double cost = placement_cost(&r->key, &peer->key, &peer->status);
+        if (best && (copies != best_copies ? copies > best_copies : cost >= best_cost))
+            continue;
+        best = peer;
+        best_copies = copies;
+        best_cost = cost;
+    }
     return best;
 }
 
@@ -89,43 +113,96 @@ static size_t own_rank(const replica_planner_t *p, const plan_root_t *r)
 {
     size_t rank = 0;
     for (size_t i = 0; i < r->n_holders; i++)
-        rank +=
-            plan_holder_is_live(&r->holders[i]) && plan_compare_distance(r, r->holders[i].peer, p->self) < 0;
+        rank += plan_holder_is_live(&r->holders[i]) && compare_distance(r, r->holders[i].peer, p->self) < 0;
     return rank;
 }
 
-static bool offer_one(replica_planner_t *p, plan_root_t *r)
+static void offer(replica_planner_t *p, plan_root_t *r, plan_peer_t *peer)
 {
-    plan_peer_t *peer = r->n_asked < PLAN_ASKED_MAX ? nearest_askable(p, r) : NULL;
-    if (!peer)
-        return false;
     r->asked[r->n_asked++] = (plan_asked_t){.peer = peer, .until_ms = p->now_ms + PLAN_OFFER_TIMEOUT_MS};
     peer->refs++;
     plan_push(p, PLAN_OFFER, r)->peer = peer->id;
     plan_root_due(p, r, p->now_ms + PLAN_OFFER_TIMEOUT_MS);
-    return true;
+    if (peer->status.free_bytes != PLACEMENT_FREE_UNKNOWN)
+        peer->status.free_bytes -=
+            r->head.size_bytes < peer->status.free_bytes ? r->head.size_bytes : peer->status.free_bytes;
+}
+
+/* Nobody can be asked: candidates are looked for, more each time. */
+static void starve(replica_planner_t *p, plan_root_t *r)
+{
+    if (!list_is_linked(&r->starved))
+        list_push_back(&p->starved, &r->starved);
+    if (!p->config.find_again_ms)
+        return;
+    if (p->now_ms >= r->find_ms) {
+        plan_push(p, PLAN_FIND, r)->n_wanted = (size_t)PLAN_FIND_FEW << r->n_finds;
+        r->n_finds += r->n_finds < 6;
+        r->find_ms = p->now_ms + p->config.find_again_ms;
+    }
+    plan_root_due(p, r, r->find_ms);
+}
+
+/* Holders that are expected back; the root is looked at again when one should have been. */
+static size_t count_away(replica_planner_t *p, plan_root_t *r)
+{
+    size_t n = 0;
+    for (size_t i = 0; !r->is_urgent && i < r->n_holders; i++) {
+        uint64_t until_ms;
+        if (r->holders[i].state != PLAN_HOLDS || r->holders[i].is_denied ||
+            !plan_is_away(p, r->holders[i].peer, &until_ms))
+            continue;
+        n++;
+        plan_root_due(p, r, until_ms);
+    }
+    return n;
+}
+
+/* How many new copies are to be made, and after how long. Those that are away count for the target, but not
+ * for half of it. */
+static size_t count_missing(replica_planner_t *p, plan_root_t *r, size_t have, uint64_t *ret_grace_ms)
+{
+    size_t target = r->head.target, half = (target + 1) / 2;
+    size_t away = have < target ? count_away(p, r) : 0;
+    size_t missing = have + away < target ? target - have - away : 0;
+    size_t low = have < half ? half - have : 0;
+    *ret_grace_ms = missing ? p->config.lost_grace_ms : p->config.low_grace_ms;
+    return missing > low ? missing : low;
 }
 
 static void heal(replica_planner_t *p, plan_root_t *r, size_t live)
 {
     drop_old_asks(p, r);
-    size_t coming = count_coming(p, r);
-    if (live + coming >= r->head.target) {
+    uint64_t grace_ms;
+    size_t coming = count_coming(p, r), missing = count_missing(p, r, live + coming, &grace_ms);
+    if (!missing) {
         r->below_ms = 0;
+        r->n_finds = 0;
         r->is_urgent = r->is_urgent && live < r->head.target;
+        list_remove(&r->starved);
+        plan_repair_stop_waiting(p, r);
         return;
     }
     if (!r->below_ms)
         r->below_ms = p->now_ms;
     uint64_t at_ms = r->below_ms;
     if (!r->is_urgent)
-        at_ms += p->config.lost_grace_ms + own_rank(p, r) * p->config.fallback_ms;
+        at_ms += grace_ms + own_rank(p, r) * p->config.fallback_ms;
     if (p->now_ms < at_ms) {
         plan_root_due(p, r, at_ms);
         return;
     }
-    for (size_t n = r->head.target - live - coming; n && offer_one(p, r);)
-        n--;
+    for (; missing; missing--) {
+        plan_peer_t *peer = r->n_asked < PLAN_ASKED_MAX ? best_askable(p, r) : NULL;
+        if (!peer) {
+            starve(p, r);
+            return;
+        }
+        if (!plan_repair_book(p, r, live))
+            return;
+        offer(p, r, peer);
+    }
+    list_remove(&r->starved);
 }
 
 /* ── pruning ─────────────────────────────────────────────────────────────────────────────────── */
@@ -134,12 +211,24 @@ static bool is_owner(const plan_root_t *r, const plan_peer_t *peer)
     return peer_id_equal(&r->head.owner, &peer->id);
 }
 
-/* The owner stays before all others, then the nearest. */
+/* Living copies in the peer's zone, its own one included. */
+static size_t zone_live(const plan_root_t *r, const plan_peer_t *peer)
+{
+    size_t n = 0;
+    for (size_t i = 0; peer->status.zone && i < r->n_holders; i++)
+        n += plan_holder_is_live(&r->holders[i]) && r->holders[i].peer->status.zone == peer->status.zone;
+    return n ? n : 1;
+}
+
+/* The owner stays before all others, then who is alone in its zone, then the nearest. < 0: a before b. */
 static int compare_to_stay(const plan_root_t *r, const plan_peer_t *a, const plan_peer_t *b)
 {
     if (is_owner(r, a) != is_owner(r, b))
         return is_owner(r, a) ? -1 : 1;
-    return plan_compare_distance(r, a, b);
+    size_t in_a = zone_live(r, a), in_b = zone_live(r, b);
+    if (in_a != in_b)
+        return in_a < in_b ? -1 : 1;
+    return compare_distance(r, a, b);
 }
 
 /* The `target` living others that come first, into the action. */
@@ -167,7 +256,7 @@ static void ask_to_stay(replica_planner_t *p, plan_root_t *r)
 
 static void prune(replica_planner_t *p, plan_root_t *r, size_t live)
 {
-    if (live <= r->head.target) {
+    if (live <= r->head.target + p->config.prune_slack) {
         r->above_ms = 0;
         return;
     }
@@ -185,6 +274,47 @@ static void prune(replica_planner_t *p, plan_root_t *r, size_t live)
         plan_root_due(p, r, at_ms);
     else
         ask_to_stay(p, r);
+}
+
+/* ── audits ──────────────────────────────────────────────────────────────────────────────────── */
+enum {
+    AUDIT_FIRST_MS = 60000,   /* soon: to say that one holds it is easy */
+    AUDIT_FAILED_MS = 600000, /* it may have fetched it again */
+    AUDIT_ANSWER_MS = 60000,
+};
+
+/* Each of the living holders audits all others: together each once in a period. */
+void plan_audited(replica_planner_t *p, plan_root_t *r, plan_holder_t *h)
+{
+    if (!p->config.audit_period_ms)
+        return;
+    uint64_t mean_ms = h->is_denied ? AUDIT_FAILED_MS : p->config.audit_period_ms;
+    size_t live = plan_root_live(p, r);
+    if (!h->is_denied && live > 2)
+        mean_ms *= live - 1;
+    h->audit_ms = p->now_ms + mean_ms / 2 + prng_below(&p->rng, mean_ms + 1);
+    h->n_unanswered = 0;
+    plan_root_due(p, r, h->audit_ms);
+}
+
+static void audit(replica_planner_t *p, plan_root_t *r)
+{
+    for (size_t i = 0; p->config.audit_period_ms && i < r->n_holders; i++) {
+        plan_holder_t *h = &r->holders[i];
+        if (h->peer == p->self || h->state != PLAN_HOLDS || h->peer->is_lost)
+            continue;
+        if (!h->audit_ms)
+            h->audit_ms = p->now_ms + AUDIT_FIRST_MS + prng_below(&p->rng, AUDIT_FIRST_MS);
+        if (h->audit_ms <= p->now_ms && p->audit_free_ms > p->now_ms) {
+            h->audit_ms = p->audit_free_ms + 1 + prng_below(&p->rng, 10000);
+        } else if (h->audit_ms <= p->now_ms) {
+            uint32_t rate = p->config.audits_per_minute ? p->config.audits_per_minute : 1;
+            p->audit_free_ms = p->now_ms + 60000 / rate;
+            h->audit_ms = p->now_ms + AUDIT_ANSWER_MS;
+            plan_push(p, PLAN_AUDIT, r)->peer = h->peer->id;
+        }
+        plan_root_due(p, r, h->audit_ms);
+    }
 }
 
 /* ── one root ────────────────────────────────────────────────────────────────────────────────── */
@@ -211,7 +341,7 @@ static void decide_released(replica_planner_t *p, plan_root_t *r)
 
 void plan_decide(replica_planner_t *p, plan_root_t *r)
 {
-    r->due_ms = UINT64_MAX;
+    plan_root_undue(p, r);
     if (r->head.is_released) {
         decide_released(p, r);
         return;
@@ -222,62 +352,5 @@ void plan_decide(replica_planner_t *p, plan_root_t *r)
     size_t live = plan_root_live(p, r);
     heal(p, r, live);
     prune(p, r, live);
-}
-
-/* ── time ────────────────────────────────────────────────────────────────────────────────────── */
-static bool is_active(plan_state_t state)
-{
-    return state == PLAN_HOLDS || state == PLAN_FETCHING;
-}
-
-static void beat(replica_planner_t *p)
-{
-    LIST_EACH (peer, &p->peers, plan_peer_t, node)
-        peer->is_shared = false;
-    LIST_EACH (r, &p->roots, plan_root_t, node) {
-        plan_holder_t *self = plan_holder_of(r, p->self);
-        for (size_t i = 0; self && is_active(self->state) && i < r->n_holders; i++)
-            if (is_active(r->holders[i].state))
-                r->holders[i].peer->is_shared = true;
-    }
-    LIST_EACH (peer, &p->peers, plan_peer_t, node)
-        if (peer->is_shared && peer != p->self)
-            plan_push(p, PLAN_HEARTBEAT, NULL)->peer = peer->id;
-    p->heartbeat_ms = p->now_ms + p->config.heartbeat_ms;
-}
-
-/* True: somebody was lost or came back. */
-static bool judge_peers(replica_planner_t *p)
-{
-    bool changed = false;
-    LIST_EACH (peer, &p->peers, plan_peer_t, node) {
-        if (!peer->refs || peer == p->self)
-            continue;
-        bool is_lost = failure_detector_phi(&peer->detector, p->now_ms) >= p->config.phi_lost;
-        changed = changed || is_lost != peer->is_lost;
-        peer->is_lost = is_lost;
-        if (!is_lost) {
-            uint64_t due = failure_detector_due_ms(&peer->detector, p->config.phi_lost);
-            if (due < p->deadline_ms)
-                p->deadline_ms = due;
-        }
-    }
-    return changed;
-}
-
-void replica_planner_tick(replica_planner_t *p, uint64_t now_ms)
-{
-    p->now_ms = now_ms;
-    p->deadline_ms = UINT64_MAX;
-    bool changed = judge_peers(p);
-    if (now_ms >= p->heartbeat_ms)
-        beat(p);
-    if (p->heartbeat_ms < p->deadline_ms && !list_is_empty(&p->roots))
-        p->deadline_ms = p->heartbeat_ms;
-    LIST_EACH (r, &p->roots, plan_root_t, node) {
-        if (changed || r->due_ms <= now_ms)
-            plan_decide(p, r);
-        else if (r->due_ms < p->deadline_ms)
-            p->deadline_ms = r->due_ms;
-    }
+    audit(p, r);
 }

@@ -104,7 +104,8 @@ uint64_t plan_root_verified_ms(const plan_root_t *r, const peer_id_t *peer);
  * look before (replica_planner_root) whether this node really held it. */
 bool replica_planner_merge(replica_planner_t *p, const plan_head_t *head, const plan_entry_t *entries,
                            size_t n, bool may_add, bool head_is_trusted, uint64_t now_ms);
-/* This node pins it: it is the owner, holds it, and asks at once. Again: changes the target. ERR_LIMIT. */
+/* This node pins it: it is the owner, holds it, and asks at once. Again: changes the target. ERR_LIMIT;
+ * ERR_DENIED: it was deleted. */
 MUST_CHECK err_t replica_planner_pin(replica_planner_t *p, const cid_t *root, uint32_t target,
                                      uint64_t size_bytes, uint64_t wall_ms, uint64_t now_ms);
 /* The owner lets go everywhere. */
@@ -168,6 +169,8 @@ void replica_planner_tick(replica_planner_t *p, uint64_t now_ms);
 
 /* Peers that share a root with us, and whether they seem alive. */
 bool replica_planner_is_alive(const replica_planner_t *p, const peer_id_t *peer, uint64_t now_ms);
+/* The suspicion that the peer is lost: 0 to 300; 0 for unknown ones and with is_judged_outside. */
+double replica_planner_phi(const replica_planner_t *p, const peer_id_t *peer, uint64_t now_ms);
 /* How many candidates for this root are left to be asked now, those that were asked not counted. */
 size_t replica_planner_askable(const replica_planner_t *p, const plan_root_t *r, uint64_t now_ms);
 /* an offer or a fetch elsewhere is under way */

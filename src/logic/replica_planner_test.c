@@ -192,7 +192,12 @@ static void act(cluster_t *c, size_t i)
         case PLAN_HEARTBEAT: {
             message_t m = with_record(c, BEAT, i, index_of(c, &a.peer));
             send(c, m);
+            break;
         }
+        case PLAN_FIND:
+            break;
+        case PLAN_AUDIT:
+            break;
         }
     }
 }
