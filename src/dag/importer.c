@@ -4,9 +4,9 @@
 #include <stdlib.h>
 
 enum {
-    SLOT_BYTES = 2 << 20, /* leaves that one worker hashes at a time */
+    SLOT_BYTES = 1 << 20, /* leaves that one worker hashes at a time */
     SLOT_MAX_LEAVES = 512,
-    SLOTS = 4,
+    SLOTS = 8,
     HASH_INLINE_BYTES = 32 << 10, /* below it a thread switch costs more than the hash */
     PUT_BATCH_BYTES = 4 << 20,
     PUT_BATCHES = 2,
