@@ -10,4 +10,7 @@ if [ $code -eq 3 ]; then
 elif [ $code -ne 0 ]; then
   exit $code
 fi
+if [ -z "${GATEWAY_CONFORMANCE:-}" ] && suite=$("$here/build_conformance.sh"); then
+  export GATEWAY_CONFORMANCE=$suite
+fi
 exec python3 "$here/run.py" "$kubo" "$@"
