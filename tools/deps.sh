@@ -5,7 +5,7 @@
 set -euo pipefail
 
 build=(build-essential pkg-config python3 git meson ninja-build libuv1-dev libssl-dev libsodium-dev liblmdb-dev
-  libsqlite3-dev libmicrohttpd-dev libjansson-dev zlib1g-dev libc-ares-dev libedit-dev libcmocka-dev librust-blake3-dev libleveldb-dev)
+  libsqlite3-dev libmicrohttpd-dev libnghttp2-dev libprotobuf-c-dev protobuf-c-compiler libjansson-dev zlib1g-dev libc-ares-dev libedit-dev libcmocka-dev librust-blake3-dev libleveldb-dev)
 # The build goes without what these bring where they are not packaged.
 optional=(libngtcp2-dev libngtcp2-crypto-gnutls-dev libgnutls28-dev) # QUIC
 lint=(clang-format clang-tidy)
@@ -42,8 +42,8 @@ need_packaged() {
 declare -n packages="${1:?group of packages}"
 if ! command -v apt-get >/dev/null; then
   # Without dpkg nothing can be looked up: trust pkg-config for the libraries.
-  if [ "$1" = build ] && pkg-config --exists libuv libcrypto libsodium lmdb sqlite3 libmicrohttpd jansson zlib libcares cmocka 2>/dev/null \
-    && command -v meson ninja cc python3 >/dev/null; then
+  if [ "$1" = build ] && pkg-config --exists libuv libcrypto libsodium lmdb sqlite3 libmicrohttpd libnghttp2 libprotobuf-c jansson zlib libcares cmocka 2>/dev/null \
+    && command -v meson ninja cc python3 protoc-c >/dev/null; then
     exit 0
   fi
   echo "please install (Debian's names): ${packages[*]}" >&2

@@ -1,5 +1,6 @@
 #include "net/http_fetch.h"
 #include "crypto/tls_client.h"
+#include "net/dial_name.h"
 #include <stdlib.h>
 #include <strings.h>
 
@@ -68,37 +69,6 @@ static err_t parse_url(const char *url, target_t *ret)
 
 /* ── connecting ──────────────────────────────────────────────────────────────────────────────── */
 
-static err_t dial_named(task_t *t, const target_t *to, dns_type_t type, stream_t **ret)
-{
-    dns_answer_t *answer = xcalloc(1, sizeof *answer);
-    err_t e = dns_resolve_by_driver(t, to->host, type, answer);
-    err_t last = e ? e : fail(ERR_NOT_FOUND, "%s has no address", to->host);
-    for (size_t i = 0; !e && last && i < answer->count; i++) {
-        net_addr_t at = {.family = type == DNS_A ? 4 : 6, .port = to->port};
-        bytes_t ip = buf_bytes(&answer->text[i]);
-        if (ip.len != (type == DNS_A ? 4 : 16))
-            continue;
-        memcpy(at.ip, ip.data, ip.len);
-        last = net_dial(t, &at, ret);
-    }
-    dns_answer_deinit(answer);
-    free(answer);
-    return last;
-}
-
-static err_t dial(task_t *t, const target_t *to, stream_t **ret)
-{
-    char text[HOST_MAX_BYTES + 16];
-    net_addr_t at;
-    bool is_v6 = strchr(to->host, ':') != NULL;
-    snprintf(text, sizeof text, is_v6 ? "[%s]:%u" : "%s:%u",
-             !strcmp(to->host, "localhost") ? "127.0.0.1" : to->host, to->port);
-    if (!net_addr_parse(text, &at))
-        return net_dial(t, &at, ret);
-    err_t e = dial_named(t, to, DNS_A, ret);
-    return e ? dial_named(t, to, DNS_AAAA, ret) : OK;
-}
-
 typedef struct link {
     stream_t *stream;
     tls_client_t *tls; /* NULL: plain */
@@ -125,7 +95,7 @@ static err_t turn_tls(task_t *t, link_t *l)
 
 static err_t link_open(task_t *t, link_t *l, const target_t *to)
 {
-    TRY(dial(t, to, &l->stream));
+    TRY(net_dial_name(t, to->host, to->port, &l->stream));
     if (!to->is_secure)
         return OK;
     TRY(tls_client_new(to->host, &l->tls));

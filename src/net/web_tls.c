@@ -1,6 +1,7 @@
 /* web_tls: TLS of the web as a stream, over crypto's engine. */
 #include "crypto/tls_client.h"
 #include "net/stacked.h"
+#include "net/tls_stream.h"
 #include "net/websocket.h"
 #include <stdlib.h>
 
@@ -77,8 +78,7 @@ static err_t shake_hands(task_t *t, web_tls_t *w)
     return send_output(t, w);
 }
 
-/* Takes raw and tls in any case. */
-static err_t start(task_t *t, tls_client_t *tls, stream_t *raw, bytes_t head, stream_t **ret)
+err_t tls_stream_start(task_t *t, tls_client_t *tls, stream_t *raw, bytes_t head, stream_t **ret)
 {
     web_tls_t *w = xcalloc(1, sizeof *w);
     w->tls = tls;
@@ -99,7 +99,7 @@ err_t web_tls_dial(task_t *t, const char *host, stream_t *raw, stream_t **ret)
     err_t e = tls_client_new(host, &tls);
     if (e)
         stream_close(raw);
-    return e ? e : start(t, tls, raw, BYTES_NONE, ret);
+    return e ? e : tls_stream_start(t, tls, raw, BYTES_NONE, ret);
 }
 
 err_t web_tls_accept(task_t *t, tls_server_t *server, stream_t *raw, bytes_t head, stream_t **ret)
@@ -108,5 +108,5 @@ err_t web_tls_accept(task_t *t, tls_server_t *server, stream_t *raw, bytes_t hea
     err_t e = tls_server_accept(server, &tls);
     if (e)
         stream_close(raw);
-    return e ? e : start(t, tls, raw, head, ret);
+    return e ? e : tls_stream_start(t, tls, raw, head, ret);
 }
