@@ -31,7 +31,8 @@ MUST_CHECK err_t chunk_refs_add(chunk_refs_t *r, const cid_t *chunk);
  * collection. */
 MUST_CHECK err_t chunk_refs_drop(chunk_refs_t *r, const cid_t *chunk, uint64_t now_ms);
 uint32_t chunk_refs_count(const chunk_refs_t *r, const cid_t *chunk);
-/* A chunk to be removed from the store now: nobody needs it. Check that no pin of the user does. */
+/* A chunk to be removed from the store now: nobody needs it. Check that no pin of the user does. It may come
+ * twice. Who adds a chunk while its removal is under way looks for it in the store after that has ended. */
 bool chunk_refs_next(chunk_refs_t *r, uint64_t now_ms, cid_t *ret);
 uint64_t chunk_refs_deadline_ms(const chunk_refs_t *r);
 

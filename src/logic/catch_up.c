@@ -1,0 +1,176 @@
+#include "logic/catch_up.h"
+#include "base/list.h"
+#include "base/map.h"
+#include <stdlib.h>
+
+typedef struct known_peer {
+    list_t node;
+    peer_id_t id;
+    uint64_t due_ms;  /* of the next session */
+    uint64_t step_ms; /* back-off; 0: the last one went well */
+    bool is_up, is_busy, is_counted;
+} known_peer_t;
+
+struct catch_up {
+    catch_up_config_t config;
+    map_t by_id;
+    list_t peers; /* those that were compared with longest ago first */
+    prng_t rng;
+    uint32_t needed, n_counted, n_busy;
+    size_t n_members;
+    bool is_current;
+};
+
+void catch_up_config_default(catch_up_config_t *ret)
+{
+    *ret = (catch_up_config_t){.horizon_ms = UINT64_C(7) * 24 * 3600 * 1000,
+                               .interval_ms = 3600 * 1000,
+                               .retry_ms = 5000,
+                               .quorum = 2,
+                               .max_sessions = 2,
+                               .max_peers = 4096};
+}
+
+catch_up_t *catch_up_new(const catch_up_config_t *c, uint64_t away_ms, size_t n_members, uint64_t now_ms)
+{
+    catch_up_t *u = xcalloc(1, sizeof *u);
+    u->config = *c;
+    u->n_members = n_members;
+    map_init(&u->by_id, c->max_peers);
+    list_init(&u->peers);
+    prng_seed(&u->rng, c->seed);
+    u->is_current = true;
+    if (away_ms != UINT64_MAX || n_members)
+        catch_up_was_away(u, away_ms, now_ms);
+    return u;
+}
+
+void catch_up_free(catch_up_t *u)
+{
+    if (!u)
+        return;
+    LIST_EACH (p, &u->peers, known_peer_t, node)
+        free(p);
+    map_deinit(&u->by_id);
+    free(u);
+}
+
+bool catch_up_is_current(const catch_up_t *u)
+{
+    return u->is_current;
+}
+
+uint32_t catch_up_left(const catch_up_t *u)
+{
+    return u->is_current ? 0 : u->needed - u->n_counted;
+}
+
+void catch_up_was_away(catch_up_t *u, uint64_t away_ms, uint64_t now_ms)
+{
+    if (away_ms <= u->config.horizon_ms)
+        return;
+    u->is_current = false;
+    u->n_counted = 0;
+    u->needed = u->n_members && u->n_members < u->config.quorum ? (uint32_t)u->n_members : u->config.quorum;
+    LIST_EACH (p, &u->peers, known_peer_t, node) {
+        p->is_counted = false;
+        p->due_ms = now_ms;
+    }
+}
+
+static known_peer_t *find(const catch_up_t *u, const peer_id_t *id)
+{
+    return map_get(&u->by_id, peer_id_bytes(id));
+}
+
+static known_peer_t *add(catch_up_t *u, const peer_id_t *id)
+{
+    if (map_count(&u->by_id) >= u->config.max_peers) {
+        known_peer_t *gone = NULL; /* who is away makes room */
+        LIST_EACH (p, &u->peers, known_peer_t, node)
+            if (!p->is_up && !p->is_busy)
+                gone = p;
+        if (!gone)
+            return NULL;
+        map_remove(&u->by_id, peer_id_bytes(&gone->id));
+        list_remove(&gone->node);
+        free(gone);
+    }
+    known_peer_t *p = xcalloc(1, sizeof *p);
+    p->id = *id;
+    if (map_put(&u->by_id, peer_id_bytes(id), p, NULL)) {
+        free(p);
+        return NULL;
+    }
+    list_push_front(&u->peers, &p->node);
+    return p;
+}
+
+/* Not all at the same moment: between half of the span and all of it. */
+static uint64_t spread(catch_up_t *u, uint64_t span_ms)
+{
+    return span_ms - prng_below(&u->rng, span_ms / 2 + 1);
+}
+
+void catch_up_peer(catch_up_t *u, const peer_id_t *id, bool is_up, uint64_t now_ms)
+{
+    known_peer_t *p = find(u, id);
+    if (!p && is_up)
+        p = add(u, id);
+    if (!p || p->is_up == is_up)
+        return;
+    p->is_up = is_up;
+    if (is_up) { /* it may know news, or lack ours */
+        p->step_ms = 0;
+        p->due_ms = u->is_current ? now_ms + spread(u, u->config.retry_ms) : now_ms;
+    }
+}
+
+bool catch_up_next(catch_up_t *u, uint64_t now_ms, peer_id_t *ret)
+{
+    if (u->n_busy >= u->config.max_sessions)
+        return false;
+    LIST_EACH (p, &u->peers, known_peer_t, node) {
+        if (!p->is_up || p->is_busy || now_ms < p->due_ms)
+            continue;
+        p->is_busy = true;
+        u->n_busy++;
+        list_remove(&p->node);
+        list_push_back(&u->peers, &p->node);
+        *ret = p->id;
+        return true;
+    }
+    return false;
+}
+
+void catch_up_done(catch_up_t *u, const peer_id_t *id, bool is_complete, uint64_t now_ms)
+{
+    known_peer_t *p = find(u, id);
+    if (!p || !p->is_busy)
+        return;
+    p->is_busy = false;
+    u->n_busy--;
+    if (is_complete) {
+        p->step_ms = 0;
+        p->due_ms = now_ms + spread(u, u->config.interval_ms);
+        u->n_counted += !u->is_current && !p->is_counted;
+        p->is_counted = true;
+        if (!u->is_current && u->n_counted >= u->needed)
+            u->is_current = true;
+        return;
+    }
+    p->step_ms = p->step_ms ? 2 * p->step_ms : u->config.retry_ms;
+    if (p->step_ms > u->config.interval_ms)
+        p->step_ms = u->config.interval_ms;
+    p->due_ms = now_ms + spread(u, p->step_ms);
+}
+
+uint64_t catch_up_deadline_ms(const catch_up_t *u)
+{
+    uint64_t at_ms = UINT64_MAX;
+    if (u->n_busy < u->config.max_sessions)
+        LIST_EACH (p, &u->peers, known_peer_t, node)
+            if (p->is_up && !p->is_busy && p->due_ms < at_ms)
+                at_ms = p->due_ms;
+    return at_ms;
+}
