@@ -32,8 +32,44 @@ static void test_tree(void **state)
     limit_deinit(&process);
 }
 
+/* What stands beside its parent is charged and asked, too; what lies above that is not. */
+static void test_beside(void **state)
+{
+    limit_t all, peer, protocol, both;
+    limit_init(&all, "all", NULL, 100);
+    limit_init(&peer, "peer", &all, 80);
+    limit_init(&protocol, "protocol:/x", NULL, 50);
+    protocol.hint = "Protocol./x.Memory";
+    limit_init(&both, "both", &peer, UINT64_MAX);
+    both.beside = &protocol;
+    assert_ok(limit_charge(&both, 40));
+    assert_int_equal(all.used, 40);
+    assert_int_equal(protocol.used, 40);
+    assert_int_equal(limit_room(&both), 10);
+    assert_err(limit_charge(&both, 11), ERR_LIMIT);
+    assert_string_equal(error_text(ERR_LIMIT), "protocol:/x: cannot reserve memory: 40 of 50 in use, 11 more "
+                                               "asked for (raise Protocol./x.Memory)");
+    assert_int_equal(peer.used, 40);
+    assert_ok(limit_charge(&peer, 40));
+    assert_err(limit_charge(&both, 1), ERR_LIMIT);
+    limit_release(&both, 40);
+    assert_int_equal(protocol.used, 0);
+    assert_int_equal(all.used, 40);
+    assert_ok(limit_enter(&both, 40)); /* the peer's 40 are of this protocol, it turns out */
+    assert_int_equal(peer.used, 40);
+    assert_int_equal(protocol.used, 40);
+    assert_err(limit_enter(&both, 11), ERR_LIMIT);
+    limit_leave(&both, 40);
+    assert_int_equal(protocol.used + both.used, 0);
+    limit_release(&peer, 40);
+    limit_deinit(&both);
+    limit_deinit(&protocol);
+    limit_deinit(&peer);
+    limit_deinit(&all);
+}
+
 int main(void)
 {
-    const struct CMUnitTest tests[] = {cmocka_unit_test(test_tree)};
+    const struct CMUnitTest tests[] = {cmocka_unit_test(test_tree), cmocka_unit_test(test_beside)};
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -19,6 +19,7 @@ struct metric {
 };
 
 static metric_t *first, **end = &first;
+static list_t sources = {&sources, &sources};
 
 static metric_t *find(const char *name, const char *labels)
 {
@@ -149,8 +150,20 @@ static bool is_first_of_name(const metric_t *m)
     return true;
 }
 
+void metrics_add_source(metric_source_t *s)
+{
+    list_push_back(&sources, &s->node);
+}
+
+void metrics_remove_source(metric_source_t *s)
+{
+    list_remove(&s->node);
+}
+
 err_t metrics_print(buf_t *out)
 {
+    LIST_EACH (s, &sources, metric_source_t, node)
+        s->update(s->arg);
     for (const metric_t *family = first; family; family = family->next) {
         if (!is_first_of_name(family))
             continue;

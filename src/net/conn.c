@@ -3,6 +3,9 @@
 #include "net/quic.h"
 #include <stdlib.h>
 
+/* What an idle connection was measured to keep in memory, its peer and TLS's state included. */
+enum { CONN_BYTES = 10 << 10, TLS_BYTES = 16 << 10 };
+
 static void start_yamux(conn_t *c)
 {
     const host_limits_t *limits = &c->host->config.limits;
@@ -11,7 +14,7 @@ static void start_yamux(conn_t *c)
     y.is_client = !c->is_inbound;
     y.max_streams = limits->max_streams_per_conn;
     y.max_inbound_streams = limits->max_streams_per_conn - limits->max_streams_per_conn / 4;
-    y.limit = &c->peer->limit;
+    y.limit = &c->peer->scope.memory;
     yamux_init(&c->yamux, &y, c->opened_ms);
 }
 
@@ -41,14 +44,14 @@ void conn_join(conn_t *c)
     event_fire(&h->conn_opened);
 }
 
-err_t conn_make(host_t *h, const peer_id_t *peer, const mux_ops_t *mux, bool is_inbound,
+err_t conn_make(host_t *h, const peer_id_t *peer, const mux_ops_t *mux, conn_use_t *use, uint64_t bytes,
                 const multiaddr_t *remote, conn_t **ret_conn)
 {
     peer_t *p;
     if (h->is_closing)
         return fail(ERR_CLOSED, "the host is closing");
     TRY(peer_get(h, peer, &p));
-    err_t e = conn_manager_admit(h, p);
+    err_t e = conn_use_attach(use, p, remote, bytes);
     if (e) {
         peer_free_if_unused(p);
         return e;
@@ -59,7 +62,9 @@ err_t conn_make(host_t *h, const peer_id_t *peer, const mux_ops_t *mux, bool is_
     c->peer = p;
     p->refs++;
     c->refs = 2; /* the host's and the caller's */
-    c->is_inbound = is_inbound;
+    c->is_inbound = use->is_inbound;
+    c->use = *use;
+    *use = (conn_use_t){.host = NULL};
     c->remote = *remote;
     c->opened_ms = c->used_ms = sched_now_ms(h->sched);
     list_init(&c->streams);
@@ -73,7 +78,8 @@ err_t conn_new(host_t *h, stream_t *raw, channel_t *channel, const upgrade_how_t
                conn_t **ret_conn)
 {
     conn_t *c;
-    err_t e = conn_make(h, channel_peer(channel), &mux_yamux, how->is_inbound, how->remote, &c);
+    uint64_t bytes = CONN_BYTES + (channel->kind == CHANNEL_TLS ? TLS_BYTES : 0);
+    err_t e = conn_make(h, channel_peer(channel), &mux_yamux, how->use, bytes, how->remote, &c);
     if (e) {
         channel_deinit(channel);
         stream_close(raw);
@@ -116,6 +122,7 @@ static void leave_host(conn_t *c)
     list_remove(&c->peer_node);
     h->n_conns--;
     metric_add(net_metrics()->closed[c->is_inbound], 1);
+    conn_use_end(&c->use);
     c->peer->n_conns--;
     c->peer->n_limited -= c->is_limited;
     bool was_last = !c->is_limited && c->peer->n_conns == c->peer->n_limited;
@@ -209,7 +216,7 @@ void conn_bytes(const conn_t *c, uint64_t *ret_in, uint64_t *ret_out)
 
 limit_t *conn_limit(conn_t *c)
 {
-    return &c->peer->limit;
+    return &c->peer->scope.memory;
 }
 
 err_t conn_wait_identified(task_t *t, conn_t *c)

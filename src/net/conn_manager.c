@@ -26,11 +26,8 @@ err_t peer_get(host_t *h, const peer_id_t *id, peer_t **ret)
         p->host = h;
         list_init(&p->conns);
         list_init(&p->dials);
-        char text[PEER_ID_TEXT_MAX];
-        snprintf(p->limit_name, sizeof p->limit_name, "memory of peer %s (limits.max_bytes_per_peer)",
-                 peer_id_print(id, text));
+        peer_scope_init(p);
         throttle_peer(p);
-        limit_init(&p->limit, p->limit_name, &h->limit, h->config.limits.max_bytes_per_peer);
     }
     *ret = p;
     return OK;
@@ -41,7 +38,7 @@ void peer_free_if_unused(peer_t *p)
     if (p->refs || p->n_conns || p->n_tags || !list_is_empty(&p->dials))
         return;
     map_remove(&p->host->peers, peer_id_bytes(&p->id));
-    limit_deinit(&p->limit);
+    peer_scope_deinit(p);
     free(p->tags);
     free(p);
 }
@@ -115,18 +112,7 @@ static int peer_score(const peer_t *p)
     return score;
 }
 
-/* ── limits and trimming ─────────────────────────────────────────────────────────────────────── */
-err_t conn_manager_admit(host_t *h, const peer_t *p)
-{
-    const host_limits_t *limits = &h->config.limits;
-    if (h->n_conns >= limits->max_conns)
-        return fail(ERR_LIMIT, "%zu connections are open (limits.max_conns)", h->n_conns);
-    if (p->n_conns >= limits->max_conns_per_peer)
-        return fail(ERR_LIMIT, "%zu connections with this peer are open (limits.max_conns_per_peer)",
-                    p->n_conns);
-    return OK;
-}
-
+/* ── trimming ─────────────────────────────────────────────────────────────────────── */
 /* Which goes first: the lower score, then the one without streams, then the one unused for longer. */
 static int compare_worth(const void *left, const void *right)
 {

@@ -43,7 +43,7 @@ static err_t limits(task_t *t, void *arg)
     }
     assert_int_equal(host_conn_count(w->nodes[0].host), 3);
     assert_err(host_connect_addr(t, w->nodes[0].host, &w->nodes[4].addr, &c), ERR_LIMIT);
-    assert_non_null(strstr(error_text(ERR_LIMIT), "limits.max_conns"));
+    assert_non_null(strstr(error_text(ERR_LIMIT), "raise System.Conns in"));
     net_stop_all(t, w);
     return OK;
 }

@@ -16,12 +16,13 @@ static uint64_t now_ms(const conn_t *c)
     return sched_now_ms(c->host->sched);
 }
 
-/* Keeps the beginning of a frame until the rest comes; at most one frame. */
+/* Keeps the beginning of a frame until the rest comes; at most one frame. It counts for the node, not for the
+ * peer: one that has filled its budget with what nobody reads stays connected. */
 static err_t keep_rest(conn_t *c, bytes_t rest)
 {
     assert(rest.len < CHANNEL_FRAME_MAX);
     if (rest.len > c->carry_charged) {
-        TRY(limit_charge(&c->peer->limit, rest.len - c->carry_charged));
+        TRY(limit_charge(host_limit(c->host), rest.len - c->carry_charged));
         c->carry_charged = rest.len;
     }
     buf_clear(&c->carry);
@@ -31,7 +32,7 @@ static err_t keep_rest(conn_t *c, bytes_t rest)
 static void drop_rest(conn_t *c)
 {
     buf_deinit(&c->carry);
-    limit_release(&c->peer->limit, c->carry_charged);
+    limit_release(host_limit(c->host), c->carry_charged);
     c->carry_charged = 0;
 }
 
@@ -104,7 +105,7 @@ static void deliver_news(conn_t *c)
 /* Sealed bytes that the socket does not take now wait with us, in the peer's budget. */
 static err_t keep_unsent(conn_t *c, bytes_t sealed)
 {
-    TRY(limit_charge(&c->peer->limit, sealed.len));
+    TRY(limit_charge(&c->peer->scope.memory, sealed.len));
     c->unsent_charged += sealed.len;
     return buf_append(&c->unsent, sealed);
 }
@@ -112,7 +113,7 @@ static err_t keep_unsent(conn_t *c, bytes_t sealed)
 static void drop_unsent(conn_t *c)
 {
     buf_deinit(&c->unsent);
-    limit_release(&c->peer->limit, c->unsent_charged);
+    limit_release(&c->peer->scope.memory, c->unsent_charged);
     c->unsent_charged = 0;
 }
 

@@ -119,6 +119,7 @@ static void release_mux(conn_stream_t *s)
 {
     if (!s->mux)
         return;
+    stream_use_end(s);
     s->conn->mux->release(s->conn, s->mux);
     s->mux = NULL;
     s->conn->used_ms = sched_now_ms(s->conn->host->sched);
@@ -131,6 +132,7 @@ static void release_mux(conn_stream_t *s)
 static void free_stream(conn_stream_t *s)
 {
     release_mux(s);
+    stream_use_end(s); /* of one that never had a mux */
     conn_release(s->conn);
     free(s->negotiation);
     free(s->own_protocol);
@@ -168,36 +170,13 @@ static conn_stream_t *stream_new(conn_t *c, bool is_inbound)
 }
 
 /* ── inbound ─────────────────────────────────────────────────────────────────────────────────── */
-size_t conn_streams_of(const conn_t *c, const handler_t *handler)
-{
-    size_t n = 0;
-    LIST_EACH (s, &c->streams, const conn_stream_t, node)
-        n += s->is_inbound && s->protocol == handler->protocol;
-    return n;
-}
-
-static err_t check_count(const conn_stream_t *s, const handler_t *handler)
-{
-    size_t max = handler->options.max_inbound_per_peer;
-    if (!max)
-        max = s->conn->host->config.limits.max_inbound_streams_per_protocol_per_peer;
-    size_t n = 0;
-    LIST_EACH (c, &s->conn->peer->conns, const conn_t, peer_node)
-        n += conn_streams_of(c, handler);
-    if (n >= max)
-        metric_add(net_metrics()->refused, 1);
-    if (n >= max)
-        return fail(ERR_LIMIT, "%zu streams of %s from one peer, the limit", n, handler->protocol);
-    return OK;
-}
-
 static err_t choose_handler(task_t *t, conn_stream_t *s, handler_t **ret_handler)
 {
     deadline_t d = deadline_push(t, NEGOTIATION_TIMEOUT_MS);
     err_t e = negotiate_inbound(t, s->conn->host, &s->base, ret_handler);
     deadline_pop(t, &d);
     TRY(e);
-    TRY(check_count(s, *ret_handler));
+    TRY(stream_use_set_protocol(s, (*ret_handler)->protocol, (*ret_handler)->options.max_inbound_per_peer));
     s->protocol = (*ret_handler)->protocol;
     return OK;
 }
@@ -239,15 +218,16 @@ void conn_stream_inbound(conn_t *c, mux_stream_t *mux)
     s->mux = mux;
     s->is_served = true;
     c->mux->accept(mux, s);
-    err_t e = OK;
-    if (c->host->n_served >= SERVED_MAX)
+    err_t e = stream_use_begin(s);
+    if (!e && c->host->n_served >= SERVED_MAX) {
         e = fail(ERR_LIMIT, "%d inbound streams are being served, the limit", SERVED_MAX);
+        resources_refused(c->host, NULL, "stream", "inbound");
+    }
     if (!e)
         e = group_spawn(&c->host->tasks, "inbound stream", serve, s, NULL);
     if (!e) {
         c->host->n_served++;
     } else {
-        metric_add(net_metrics()->refused, 1);
         log_debug("an inbound stream was refused", LOG_ERR(e));
         stream_reset_op(&s->base);
         s->is_served = false;
@@ -274,6 +254,7 @@ static err_t propose_optimistically(conn_stream_t *s, const char *const *protoco
 {
     s->own_protocol = xstrdup(protocol[0]);
     s->protocol = s->own_protocol;
+    TRY(stream_use_set_protocol(s, s->protocol, 0));
     multistream_t *m = s->negotiation = xmalloc(sizeof *m);
     multistream_init_dialer(m, (const char *const *)&s->own_protocol, 1);
     bytes_t out = multistream_output(m);
@@ -299,7 +280,7 @@ static err_t agree(task_t *t, conn_stream_t *s, const char *const *protocols, si
     *ret_chosen = multistream_agreed(&m);
     s->own_protocol = xstrdup(protocols[*ret_chosen]);
     s->protocol = s->own_protocol;
-    return OK;
+    return stream_use_set_protocol(s, s->protocol, 0);
 }
 
 /* What keeps a limited connection going, or makes it a direct one. */
@@ -323,8 +304,10 @@ err_t conn_open_stream(task_t *t, conn_t *c, const char *const *protocols, size_
                     protocols[0]);
     conn_stream_t *s = stream_new(c, false);
     size_t chosen = 0;
-    err_t e = open_mux(t, c, s);
-    if (e) { /* there is no mux yet to release */
+    err_t e = stream_use_begin(s);
+    if (!e)
+        e = open_mux(t, c, s);
+    if (!s->mux) { /* there is none yet to release */
         list_remove(&s->node);
         c->n_streams--;
     } else {

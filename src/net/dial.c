@@ -81,19 +81,28 @@ static err_t dial_tcp(task_t *t, host_t *h, const net_addr_t *to, upgrade_how_t 
     return net_dial(t, to, ret_raw);
 }
 
+static err_t dial_stream(task_t *t, host_t *h, const endpoint_t *to, upgrade_how_t *how, conn_t **ret_conn)
+{
+    stream_t *raw;
+    TRY(dial_tcp(t, h, &to->at, how, &raw));
+    if (to->transport != TRANSPORT_TCP)
+        TRY(websocket_dial(t, h, to, raw, &raw));
+    return upgrade(t, h, raw, how, ret_conn);
+}
+
 err_t transport_dial(task_t *t, host_t *h, const multiaddr_t *addr, const upgrade_how_t *how,
                      conn_t **ret_conn)
 {
     endpoint_t to;
-    stream_t *raw;
-    TRY(endpoint_of_multiaddr(addr, &to));
-    if (to.transport == TRANSPORT_QUIC)
-        return quic_connect(t, h, &to.at, how, ret_conn);
+    conn_use_t use = {.host = NULL};
     upgrade_how_t told = *how;
-    TRY(dial_tcp(t, h, &to.at, &told, &raw));
-    if (to.transport != TRANSPORT_TCP)
-        TRY(websocket_dial(t, h, &to, raw, &raw));
-    return upgrade(t, h, raw, &told, ret_conn);
+    TRY(endpoint_of_multiaddr(addr, &to));
+    TRY(conn_use_begin(h, how->is_inbound, to.transport != TRANSPORT_QUIC, &to.at, &use));
+    told.use = &use;
+    err_t e = to.transport == TRANSPORT_QUIC ? quic_connect(t, h, &to.at, &told, ret_conn)
+                                             : dial_stream(t, h, &to, &told, ret_conn);
+    conn_use_end(&use);
+    return e;
 }
 
 /* A hole may be punched for this peer. Our NAT remembers for minutes what was dialed in vain, and would let
@@ -113,8 +122,14 @@ static err_t try_addr(task_t *t, dial_t *d, const multiaddr_t *addr, conn_t **re
     upgrade_how_t how = {.expected = &d->peer->id, .remote = addr, .is_apart = is_met_through_relay(d->peer)};
     if (!multiaddr_is_circuit(addr))
         return transport_dial(t, d->host, addr, &how, ret_conn);
-    TRY(relay_dial(t, d->host, addr, &d->peer->id, &raw, &how.is_limited));
-    return upgrade(t, d->host, raw, &how, ret_conn);
+    conn_use_t use = {.host = NULL};
+    TRY(conn_use_begin(d->host, false, false, NULL, &use));
+    how.use = &use;
+    err_t e = relay_dial(t, d->host, addr, &d->peer->id, &raw, &how.is_limited);
+    if (!e)
+        e = upgrade(t, d->host, raw, &how, ret_conn);
+    conn_use_end(&use);
+    return e;
 }
 
 static err_t attempt(task_t *t, void *arg)
@@ -283,8 +298,7 @@ static err_t check_dial(host_t *h, const dial_want_t *want)
         return fail(ERR_CLOSED, "the host is closing");
     if (peer_id_equal(want->peer, &h->id))
         return fail(ERR_INVALID, "the peer is this node itself");
-    if (h->n_conns >= h->config.limits.max_conns)
-        return fail(ERR_LIMIT, "%zu connections are open (limits.max_conns)", h->n_conns);
+    TRY(conn_use_check(h, false));
     multiaddr_t any;
     char text[PEER_ID_TEXT_MAX];
     if (!want->only && !peerstore_addrs(h->peerstore, want->peer, &any, 1))

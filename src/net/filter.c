@@ -88,6 +88,31 @@ err_t host_hide(host_t *h, const multiaddr_t *addr)
     return OK;
 }
 
+/* /ip4|ip6/IP[/ipcidr/BITS][/p2p/ID] */
+err_t filters_allow_past_limits(host_t *h, const multiaddr_t *addr)
+{
+    multiaddr_t network;
+    peer_id_t peer = {.len = 0};
+    if (multiaddr_peer(addr, &peer))
+        peer = (peer_id_t){.len = 0};
+    multiaddr_without_peer(addr, &network);
+    size_t n = h->past_limits.n;
+    TRY(add(&h->past_limits, &network));
+    if (h->past_limits.n > n)
+        h->past_limits.items[n].peer = peer;
+    return OK;
+}
+
+bool addr_is_past_limits(const host_t *h, const net_addr_t *at, const peer_id_t *peer)
+{
+    for (size_t i = 0; i < h->past_limits.n; i++) {
+        const network_t *n = &h->past_limits.items[i];
+        if (is_in(n, at->family, at->ip) && (!peer || !n->peer.len || peer_id_equal(peer, &n->peer)))
+            return true;
+    }
+    return false;
+}
+
 bool addr_is_filtered(const host_t *h, const net_addr_t *addr)
 {
     for (size_t i = 0; i < h->filters.n; i++)
@@ -111,5 +136,6 @@ void filters_free(host_t *h)
 {
     free(h->filters.items);
     free(h->hidden_networks.items);
+    free(h->past_limits.items);
     free(h->hidden);
 }

@@ -73,7 +73,7 @@ err_t host_new(sched_t *s, const host_config_t *config, host_t **ret)
         free(h);
         return e;
     }
-    limit_init(&h->limit, "memory of connections (limits.max_bytes)", NULL, config->limits.max_bytes);
+    resources_init(h);
     group_init(&h->tasks, s);
     map_init(&h->peers, PEERS_MAX);
     map_init(&h->handlers, HANDLERS_MAX);
@@ -142,7 +142,7 @@ void host_close(task_t *t, host_t *h)
     free_swarm_key(h);
     throttle_free(h);
     free(h->traffic);
-    limit_deinit(&h->limit);
+    resources_deinit(h);
     free(h);
 }
 
@@ -174,7 +174,7 @@ peerstore_t *host_peerstore(host_t *h)
 
 limit_t *host_limit(host_t *h)
 {
-    return &h->limit;
+    return &h->resources.scopes[SCOPE_SYSTEM].memory;
 }
 
 uint64_t host_random(host_t *h)

@@ -3,8 +3,8 @@
  *
  * One connection: driver stream -> multistream-select -> Noise -> yamux; engines in wire/, a pump (no task)
  * moves the bytes. An idle connection costs its structs. Inbound streams start a task each, in the group
- * of their connection, with the handler that the peer chose. All limits are in host_limits_t; refusals
- * say which. All calls on the loop thread. */
+ * of their connection, with the handler that the peer chose. All limits are in host_limits_t and, by scope,
+ * in net/resources.h; refusals say which. All calls on the loop thread. */
 #ifndef NET_HOST_H
 #define NET_HOST_H
 #include "base/limit.h"
@@ -29,6 +29,7 @@ typedef struct host_limits {
     uint32_t upgrade_timeout_ms, dial_timeout_ms, identify_timeout_ms,
         idle_conn_timeout_ms;                      /* idle: 0 never */
     size_t max_inbound_per_ip, max_pending_per_ip; /* of an IPv4 address or IPv6 /64; loopback is exempt */
+    uint64_t max_fds;                              /* descriptors of connections; 0: no limit */
 } host_limits_t;
 void host_limits_default(host_limits_t *ret);
 
@@ -97,8 +98,9 @@ void host_unhandle(host_t *h, const char *protocol); /* running handlers go on *
 /* ── connections ─────────────────────────────────────────────────────────────────────────────── */
 /* An open connection to the peer, dialing its known addresses (and `extra`, may be NULL) if needed: several
  * in parallel with a stagger, best first (logic/dial_race.h); concurrent dials to one peer are merged; an
- * address that failed rests for 5 s to 5 min. ERR_UNREACHABLE with the reasons; ERR_NOT_FOUND no address known; ERR_INVALID the peer is ourselves;
- * ERR_CRYPTO another peer answered. The caller releases the connection (conn_release). */
+ * address that failed rests for 5 s to 5 min. ERR_UNREACHABLE with the reasons; ERR_NOT_FOUND no address
+ * known; ERR_INVALID the peer is ourselves; ERR_CRYPTO another peer answered. The caller releases the
+ * connection (conn_release). */
 MUST_CHECK err_t host_connect(task_t *t, host_t *h, const peer_id_t *peer, const multiaddr_t *extra,
                               size_t n_extra, conn_t **ret_conn);
 /* A connection over this address, with /p2p/ID: one that was dialed there, or a new one, beside those over

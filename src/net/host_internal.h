@@ -14,11 +14,13 @@
 #ifndef NET_HOST_INTERNAL_H
 #define NET_HOST_INTERNAL_H
 #include "base/map.h"
+#include "base/metrics.h"
 #include "base/prng.h"
 #include "base/rate.h"
 #include "logic/black_hole.h"
 #include "net/host.h"
 #include "net/mux.h"
+#include "net/resources_internal.h"
 #include "net/transport.h"
 #include "wire/channel.h"
 #include "wire/multistream.h"
@@ -58,8 +60,9 @@ typedef struct dial dial_t;
 typedef struct peer {
     peer_id_t id;
     host_t *host;
-    limit_t limit;
-    char limit_name[160];
+    scope_t scope;
+    char *scope_name;          /* "peer:ID" */
+    list_t protocols;          /* peer_protocol_t */
     list_t conns;              /* open ones, oldest first */
     size_t n_conns, n_limited; /* limited: of those, through a relay that limits them */
     size_t refs;               /* conn structs and dials */
@@ -82,6 +85,7 @@ struct conn {
     multiaddr_t remote;
     uint64_t opened_ms, used_ms; /* used: when a stream last began or ended */
     uint64_t bytes_in, bytes_out;
+    conn_use_t use;
     struct quic_link *quic; /* mux_quic; NULL: none */
     stream_t *raw;
     channel_t channel;
@@ -111,6 +115,8 @@ typedef struct conn_stream {
     struct traffic *traffic;    /* of its protocol; NULL: nothing was counted yet */
     list_t throttled;           /* waits for bandwidth */
     bool has_moved;             /* some bytes, since it last waited for that */
+    bool is_charged;
+    peer_protocol_t *in_protocol; /* charged as a stream of this one; NULL: not known yet */
 } conn_stream_t;
 
 /* throttle.c: bandwidth limits. */
@@ -141,11 +147,11 @@ typedef struct listen {
 typedef struct pending {
     list_t node; /* in host->pending */
     net_addr_t from;
+    conn_use_t use; /* until a connection takes it */
 } pending_t;
-void pending_add(host_t *h, pending_t *p, const net_addr_t *from);
-void pending_remove(host_t *h, pending_t *p); /* idempotent */
-/* May one more from there be set up? ERR_DENIED, ERR_LIMIT. */
-MUST_CHECK err_t host_check_inbound(const host_t *h, const net_addr_t *from);
+/* May one more from there be set up? Then it counts from now on. ERR_DENIED, ERR_LIMIT. */
+MUST_CHECK err_t pending_begin(host_t *h, const net_addr_t *from, bool has_fd, pending_t *p);
+void pending_end(host_t *h, pending_t *p); /* idempotent */
 
 /* dial_addrs.c: what networks may drop without a word. */
 enum { HOLE_UDP, HOLE_IP6, HOLES };
@@ -155,6 +161,7 @@ enum { ANNOUNCE_MAX = 32, MAPPED_MAX = 32, OBSERVED_MAX = 16, NETWORKS_MAX = 102
 typedef struct network {
     uint8_t family, bits, ip[16];
     multiaddr_t text;
+    peer_id_t peer; /* of past_limits: this one alone; none: anybody */
 } network_t;
 typedef struct networks {
     network_t *items;
@@ -171,18 +178,19 @@ struct host {
     sched_t *sched;
     host_config_t config;
     peer_id_t id;
-    limit_t limit;
+    resources_t resources;
+    metric_source_t metrics;
     group_t tasks;
     bool is_closing;
-    map_t peers;                         /* peer id -> peer_t */
-    map_t handlers;                      /* protocol -> handler_t */
-    list_t conns;                        /* open ones, oldest first */
-    size_t n_conns, n_pending, n_served; /* served: inbound streams with a task */
-    event_t conn_opened;                 /* some connection, also one more with a connected peer */
-    list_t news;                         /* host_listener_t */
-    list_t listens;                      /* listen_t */
-    list_t pending;                      /* pending_t: inbound connections that are being set up */
-    list_t keeps;                        /* keep_t */
+    map_t peers;              /* peer id -> peer_t */
+    map_t handlers;           /* protocol -> handler_t */
+    list_t conns;             /* open ones, oldest first */
+    size_t n_conns, n_served; /* served: inbound streams with a task */
+    event_t conn_opened;      /* some connection, also one more with a connected peer */
+    list_t news;              /* host_listener_t */
+    list_t listens;           /* listen_t */
+    list_t pending;           /* pending_t: inbound connections that are being set up */
+    list_t keeps;             /* keep_t */
     size_t n_keeps;
     peerstore_t *peerstore;
     multiaddr_t *announce; /* n_announce of them */
@@ -190,7 +198,7 @@ struct host {
     multiaddr_t *mapped; /* n_mapped of them */
     size_t n_mapped;
     bool announce_replaces;
-    networks_t filters, hidden_networks;
+    networks_t filters, hidden_networks, past_limits;
     multiaddr_t *hidden; /* n_hidden of them */
     size_t n_hidden;
     observed_t *observed;
@@ -232,8 +240,6 @@ bool peer_is_protected(const peer_t *p);
 void conn_manager_start(host_t *h);
 void conn_manager_stop(host_t *h);
 void conn_manager_conn_added(host_t *h);
-/* May one more connection with this peer be kept? ERR_LIMIT names the limit. */
-MUST_CHECK err_t conn_manager_admit(host_t *h, const peer_t *p);
 
 /* conn.c */
 /* What becomes of a stream. expected: NULL when anybody may be there. Who dialed speaks first, and opens the
@@ -242,10 +248,11 @@ typedef struct upgrade_how {
     const peer_id_t *expected;
     const multiaddr_t *remote;
     bool is_inbound, is_limited;
-    bytes_t head;   /* of an inbound stream: what was read already, at most SNIFF_BYTES; borrowed */
-    bool is_apart;  /* dialed from a port of its own, not from the one that is listened on */
-    bool is_punch;  /* from that one, whatever the address */
-    bool is_shared; /* what came of it */
+    bytes_t head;    /* of an inbound stream: what was read already, at most SNIFF_BYTES; borrowed */
+    bool is_apart;   /* dialed from a port of its own, not from the one that is listened on */
+    bool is_punch;   /* from that one, whatever the address */
+    bool is_shared;  /* what came of it */
+    conn_use_t *use; /* what was reserved for it; the connection takes it */
 } upgrade_how_t;
 enum { SNIFF_BYTES = 4 };
 /* Takes raw and channel (moved) in any case. `early`: bytes that belong to yamux already. */
@@ -260,7 +267,6 @@ void conn_pump_stop(conn_t *c);
 /* conn_stream.c */
 /* The inbound stream outlives its handler: it is the caller's from now on. */
 void conn_stream_keep(stream_t *s);
-size_t conn_streams_of(const conn_t *c, const handler_t *handler);
 /* reachability.c */
 void reachability_found(host_t *h, reachability_t r);
 /* dial.c */
@@ -312,11 +318,20 @@ void keep_peer_disconnected(host_t *h, const peer_id_t *peer);
 void keep_stop_all(host_t *h);
 /* net_metrics.c: counters of the process; [0]: outbound, [1]: inbound */
 typedef struct net_metrics {
-    struct metric *opened[2], *closed[2], *dial_errors, *refused, *bytes_in, *bytes_out;
+    struct metric *opened[2], *closed[2], *dial_errors, *bytes_in, *bytes_out;
 } net_metrics_t;
 const net_metrics_t *net_metrics(void);
+/* resources_metrics.c */
+void resources_start_metrics(host_t *h);
+void resources_stop_metrics(host_t *h);
+void metric_blocked(const char *scope, const char *resource, const char *direction);
+void metric_peer_conns(uint32_t before, uint32_t now, bool is_inbound); /* how many a peer has */
+void metric_peer_streams(uint32_t before, uint32_t now, bool is_inbound);
 /* filter.c */
 bool addr_is_filtered(const host_t *h, const net_addr_t *addr);
+/* Is it on the list of those that get past the limits? peer: NULL: not known yet. */
+bool addr_is_past_limits(const host_t *h, const net_addr_t *at, const peer_id_t *peer);
+MUST_CHECK err_t filters_allow_past_limits(host_t *h, const multiaddr_t *addr);
 bool addr_is_hidden(const host_t *h, const multiaddr_t *addr);
 void filters_free(host_t *h);
 /* addrs.c */

@@ -15,16 +15,9 @@ typedef struct inbound {
     uint8_t head[SNIFF_BYTES], head_len;
 } inbound_t;
 
-void pending_add(host_t *h, pending_t *p, const net_addr_t *from)
+void pending_end(host_t *h, pending_t *p)
 {
-    p->from = *from;
-    list_push_back(&h->pending, &p->node);
-    h->n_pending++;
-}
-
-void pending_remove(host_t *h, pending_t *p)
-{
-    h->n_pending -= list_is_linked(&p->node);
+    conn_use_end(&p->use);
     list_remove(&p->node);
 }
 
@@ -75,11 +68,13 @@ static err_t upgrade_inbound(task_t *t, void *arg)
     if (e)
         stream_close(in->raw);
     else
-        e = upgrade(
-            t, in->host, in->raw,
-            &(upgrade_how_t){.remote = &remote, .is_inbound = true, .head = bytes_of(in->head, in->head_len)},
-            &c);
-    pending_remove(in->host, &in->pending);
+        e = upgrade(t, in->host, in->raw,
+                    &(upgrade_how_t){.remote = &remote,
+                                     .is_inbound = true,
+                                     .head = bytes_of(in->head, in->head_len),
+                                     .use = &in->pending.use},
+                    &c);
+    pending_end(in->host, &in->pending);
     free(in);
     if (e)
         log_debug("an inbound connection failed", LOG_ERR(e));
@@ -116,17 +111,19 @@ static err_t check_place(const host_t *h, const net_addr_t *from)
     return OK;
 }
 
-err_t host_check_inbound(const host_t *h, const net_addr_t *from)
+err_t pending_begin(host_t *h, const net_addr_t *from, bool has_fd, pending_t *p)
 {
-    const host_limits_t *limits = &h->config.limits;
     if (addr_is_filtered(h, from))
         return fail(ERR_DENIED, "its address is filtered (Swarm.AddrFilters)");
-    if (h->n_pending >= limits->max_inbound_pending)
-        return fail(ERR_LIMIT, "%zu inbound connections are being set up (limits.max_inbound_pending)",
-                    h->n_pending);
-    if (h->n_conns >= limits->max_conns)
-        return fail(ERR_LIMIT, "%zu connections are open (limits.max_conns)", h->n_conns);
-    return check_place(h, from);
+    err_t e = check_place(h, from);
+    if (e) {
+        resources_refused(h, NULL, "connection", "inbound");
+        return e;
+    }
+    TRY(conn_use_begin(h, true, has_fd, from, &p->use));
+    p->from = *from;
+    list_push_back(&h->pending, &p->node);
+    return OK;
 }
 
 static void take_inbound(const listen_t *l, stream_t *raw, const net_addr_t *from)
@@ -135,14 +132,13 @@ static void take_inbound(const listen_t *l, stream_t *raw, const net_addr_t *fro
     inbound_t *in = xcalloc(1, sizeof *in);
     *in = (inbound_t){.host = h, .raw = raw};
     memcpy(in->takes, l->takes, sizeof in->takes);
-    err_t e = host_check_inbound(h, from);
-    if (!e)
-        e = group_spawn(&h->tasks, "inbound connection", upgrade_inbound, in, NULL);
+    err_t e = pending_begin(h, from, true, &in->pending);
     if (!e) {
-        pending_add(h, &in->pending, from);
-        return;
+        e = group_spawn(&h->tasks, "inbound connection", upgrade_inbound, in, NULL);
+        if (!e)
+            return;
+        pending_end(h, &in->pending);
     }
-    metric_add(net_metrics()->refused, 1);
     log_debug("an inbound connection was refused", LOG_ERR(e));
     free(in);
     stream_reset(raw);

@@ -21,6 +21,9 @@ typedef struct mux_ops {
     err_t (*close_write)(mux_stream_t *s);
     void (*reset)(mux_stream_t *s);
     void (*release)(conn_t *c, mux_stream_t *s); /* what was written is still sent; s is invalid after */
+    /* What it holds counts for `limit`, a child of the connection's, too; NULL: no longer, which does not
+     * fail. ERR_LIMIT. */
+    err_t (*set_limit)(mux_stream_t *s, limit_t *limit);
     void (*wake)(conn_t *c);           /* after use of streams: what they have to say is sent soon */
     bool (*may_open)(const conn_t *c); /* false: it is going away */
     uint32_t (*rtt_ms)(const conn_t *c);
@@ -38,9 +41,11 @@ void conn_end(conn_t *c, err_t reason); /* at once; idempotent; calls mux_ops_t.
 
 /* ── how a connection comes to be ────────────────────────────────────────────────────────────── */
 /* A connection with a peer that has proved its key, with two references (the host's and the caller's), not
- * open yet: its multiplexer is made ready, then conn_join follows. ERR_LIMIT, ERR_CLOSED: it is not wanted.
- */
-MUST_CHECK err_t conn_make(host_t *h, const peer_id_t *peer, const mux_ops_t *mux, bool is_inbound,
-                           const multiaddr_t *remote, conn_t **ret_conn);
+ * open yet: its multiplexer is made ready, then conn_join follows. use: what was reserved while it was set
+ * up, taken with OK; bytes: about what it keeps in memory. ERR_LIMIT, ERR_CLOSED, ERR_DENIED: it is not
+ * wanted. */
+struct conn_use;
+MUST_CHECK err_t conn_make(host_t *h, const peer_id_t *peer, const mux_ops_t *mux, struct conn_use *use,
+                           uint64_t bytes, const multiaddr_t *remote, conn_t **ret_conn);
 void conn_join(conn_t *c); /* it is open: the host's lists, listeners and identify learn of it */
 #endif

@@ -44,6 +44,11 @@ static void release_stream(conn_t *c, mux_stream_t *s)
     yamux_release(of(s), sched_now_ms(c->host->sched));
 }
 
+static err_t set_limit(mux_stream_t *s, limit_t *limit)
+{
+    return yamux_stream_set_limit(of(s), limit);
+}
+
 static void wake(conn_t *c)
 {
     if (yamux_has_output(&c->yamux))
@@ -83,6 +88,7 @@ const mux_ops_t mux_yamux = {
     .reset = reset_stream,
     .release = release_stream,
     .wake = wake,
+    .set_limit = set_limit,
     .may_open = may_open,
     .rtt_ms = rtt_ms,
     .end = end,

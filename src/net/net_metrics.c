@@ -15,8 +15,6 @@ const net_metrics_t *net_metrics(void)
     m.closed[0] = metric_counter(closed, "dir=\"outbound\"", "Connections closed.");
     m.closed[1] = metric_counter(closed, "dir=\"inbound\"", "Connections closed.");
     m.dial_errors = metric_counter("libp2p_swarm_dial_errors_total", NULL, "Dials that reached nobody.");
-    m.refused = metric_counter("libp2p_rcmgr_blocked_resources", NULL,
-                               "Inbound connections and streams that a limit refused.");
     m.bytes_out = metric_counter(bytes, "direction=\"out\"", "Bytes over connections, encrypted.");
     m.bytes_in = metric_counter(bytes, "direction=\"in\"", "Bytes over connections, encrypted.");
     return &m;

@@ -34,13 +34,9 @@ err_t quic_net_of(host_t *h, quic_net_t **ret)
 /* ── receiving ───────────────────────────────────────────────────────────────────────────────── */
 static void take_new(quic_socket_t *s, const udp_burst_t *b, bytes_t datagram)
 {
-    err_t e = host_check_inbound(s->host, &b->peer);
-    if (!e)
-        e = quic_link_accept(s, &b->peer, &b->local, datagram);
-    if (e) {
-        metric_add(net_metrics()->refused, 1);
+    err_t e = quic_link_accept(s, &b->peer, &b->local, datagram);
+    if (e)
         log_debug("an inbound connection was refused", LOG_ERR(e));
-    }
 }
 
 static void take_datagram(quic_socket_t *s, const udp_burst_t *b, bytes_t datagram)
@@ -49,7 +45,8 @@ static void take_datagram(quic_socket_t *s, const udp_burst_t *b, bytes_t datagr
     uint8_t reply[QUIC_REPLY_MAX];
     size_t len = 0;
     quic_t *q = NULL;
-    bool must_prove = h->n_pending >= h->config.limits.max_inbound_pending / SERVERS_PROVE_SHARE;
+    bool must_prove =
+        conns_being_accepted(h) >= h->resources.limits.max[SCOPE_TRANSIENT].conns_in / SERVERS_PROVE_SHARE;
     switch (quic_endpoint_route(h->quic->endpoint, &b->peer, datagram, sched_now_ms(h->sched), must_prove, &q,
                                 reply, &len)) {
     case QUIC_TO_CONN:

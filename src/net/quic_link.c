@@ -9,6 +9,8 @@
 
 /* One link sends this often before others have their turn. */
 enum { SENDS_IN_A_ROW = 8, REASON_MAX = 160 };
+/* What an idle connection was measured to keep in memory, ngtcp2's and its keys included. */
+enum { CONN_BYTES = 40 << 10 };
 
 struct quic_link {
     list_t node; /* in quic_net->links until it is a connection */
@@ -17,7 +19,7 @@ struct quic_link {
     quic_t *engine; /* NULL: over */
     conn_t *conn;   /* NULL: not yet */
     bool is_inbound;
-    pending_t pending; /* inbound, until it is a connection */
+    pending_t pending; /* inbound, until it is a connection; outbound: what is reserved for it */
     net_addr_t local;  /* inbound: where the peer sends to; it hears us from there */
     multiaddr_t remote;
     runnable_t pump;
@@ -99,7 +101,7 @@ static bool send_output(quic_link_t *l)
 /* ── ending ──────────────────────────────────────────────────────────────────────────────────── */
 static void leave_pending(quic_link_t *l)
 {
-    pending_remove(l->host, &l->pending);
+    pending_end(l->host, &l->pending);
     list_remove(&l->node);
 }
 
@@ -140,11 +142,11 @@ static err_t become_conn(quic_link_t *l)
     conn_t *c;
     if (peer_id_equal(quic_peer(l->engine), &l->host->id))
         return fail(ERR_INVALID, "the address leads to this node itself");
-    TRY(conn_make(l->host, quic_peer(l->engine), &mux_quic, l->is_inbound, &l->remote, &c));
+    TRY(conn_make(l->host, quic_peer(l->engine), &mux_quic, &l->pending.use, CONN_BYTES, &l->remote, &c));
     leave_pending(l);
     c->quic = l;
     l->conn = c;
-    err_t e = quic_set_limit(l->engine, &c->peer->limit);
+    err_t e = quic_set_limit(l->engine, &c->peer->scope.memory);
     peerstore_add_latency(l->host->peerstore, &c->peer->id, quic_rtt_ms(l->engine));
     conn_join(c);
     event_fire(&l->done);
@@ -300,14 +302,16 @@ err_t quic_link_accept(quic_socket_t *s, const net_addr_t *from, const net_addr_
     quic_link_t *l = link_new(s, true);
     l->local = *local;
     quic_start_t how = start_of(l, from);
-    err_t e = multiaddr_from_quic(from->family, from->ip, from->port, &l->remote);
+    err_t e = pending_begin(l->host, from, false, &l->pending);
+    if (!e)
+        e = multiaddr_from_quic(from->family, from->ip, from->port, &l->remote);
     if (!e)
         e = quic_accept(l->host->quic->endpoint, &how, datagram, &l->engine);
     if (e) {
+        pending_end(l->host, &l->pending);
         free(l);
         return e;
     }
-    pending_add(l->host, &l->pending, from);
     metric_add(net_metrics()->bytes_in, (double)datagram.len);
     start(l);
     return OK;
@@ -325,6 +329,8 @@ err_t quic_connect(task_t *t, host_t *h, const net_addr_t *to, const upgrade_how
         free(l);
         return e;
     }
+    l->pending.use = *how->use;
+    *how->use = (conn_use_t){.host = NULL};
     start(l);
     while (!e && !l->conn && l->engine)
         e = event_wait(t, &l->done);
@@ -388,6 +394,11 @@ static void release_stream(conn_t *c, mux_stream_t *s)
     quic_stream_release(of(s), sched_now_ms(c->host->sched));
 }
 
+static err_t set_limit(mux_stream_t *s, limit_t *limit)
+{
+    return quic_stream_set_limit(of(s), limit);
+}
+
 static void wake(conn_t *c)
 {
     if (quic_has_output(c->quic->engine))
@@ -421,6 +432,7 @@ const mux_ops_t mux_quic = {
     .reset = reset_stream,
     .release = release_stream,
     .wake = wake,
+    .set_limit = set_limit,
     .may_open = may_open,
     .rtt_ms = rtt_ms,
     .end = end_conn,

@@ -98,7 +98,7 @@ err_t relay_dial(task_t *t, host_t *h, const multiaddr_t *addr, const peer_id_t 
 }
 
 /* ── circuits that end here ──────────────────────────────────────────────────────────────────── */
-static relay_status_t check_stop(const host_t *h, const conn_t *from, const relay_message_t *m)
+static relay_status_t check_stop(host_t *h, const conn_t *from, const relay_message_t *m)
 {
     const relay_t *r = relay_find(h->nat, &from->peer->id);
     if (m->type != RELAY_CONNECT)
@@ -107,9 +107,7 @@ static relay_status_t check_stop(const host_t *h, const conn_t *from, const rela
         return RELAY_MALFORMED_MESSAGE;
     if (!r || (!r->is_reserved && !r->is_asking))
         return RELAY_PERMISSION_DENIED;
-    if (h->n_pending >= h->config.limits.max_inbound_pending || h->n_conns >= h->config.limits.max_conns)
-        return RELAY_RESOURCE_LIMIT_EXCEEDED;
-    return RELAY_OK;
+    return conn_use_check(h, true) ? RELAY_RESOURCE_LIMIT_EXCEEDED : RELAY_OK;
 }
 
 static err_t circuit_addr(const conn_t *relay, multiaddr_t *ret)
@@ -123,12 +121,13 @@ static err_t take_circuit(task_t *t, stream_t *s, host_t *h, conn_t *from, const
     multiaddr_t remote;
     conn_t *c;
     TRY(circuit_addr(from, &remote));
+    conn_use_t use = {.host = NULL};
+    TRY(conn_use_begin(h, true, false, NULL, &use));
     upgrade_how_t how = {
-        .expected = &m->peer, .remote = &remote, .is_inbound = true, .is_limited = m->has_limit};
+        .expected = &m->peer, .remote = &remote, .is_inbound = true, .is_limited = m->has_limit, .use = &use};
     conn_stream_keep(s);
-    h->n_pending++;
     err_t e = upgrade(t, h, s, &how, &c);
-    h->n_pending--;
+    conn_use_end(&use);
     if (!e)
         conn_release(c);
     return e;
@@ -148,8 +147,6 @@ static err_t serve_stop(task_t *t, stream_t *s, conn_t *from, const char *protoc
     deadline_pop(t, &d);
     if (!e && answer.status == RELAY_OK)
         return take_circuit(t, s, h, from, &m);
-    if (!e)
-        metric_add(net_metrics()->refused, 1);
     return e;
 }
 

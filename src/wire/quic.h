@@ -123,5 +123,8 @@ MUST_CHECK err_t quic_stream_read(quic_stream_t *s, uint8_t *out, size_t cap, si
 MUST_CHECK err_t quic_stream_write(quic_stream_t *s, const bytes_t *pieces, size_t n, size_t *ret_n);
 MUST_CHECK err_t quic_stream_close_write(quic_stream_t *s);
 void quic_stream_reset(quic_stream_t *s);
+/* What the stream holds counts for `limit`, too, a child of the connection's, which outlives that or the
+ * stream; NULL: no longer, which cannot fail. ERR_LIMIT. */
+MUST_CHECK err_t quic_stream_set_limit(quic_stream_t *s, limit_t *limit);
 void quic_stream_release(quic_stream_t *s, uint64_t now_ms);
 #endif

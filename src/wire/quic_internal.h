@@ -30,6 +30,7 @@ struct quic_stream {
     queue_t received;
     queue_t to_send; /* not acknowledged or not sent; ngtcp2 points into it */
     size_t sent;     /* bytes of to_send that were sent */
+    limit_t *own_limit; /* a child of the connection's that is charged in its place; NULL: none */
     uint64_t charged_receive, charged_send, linger_until_ms;
     bool is_inbound, has_user;
     bool must_fin, has_sent_fin, has_received_fin;

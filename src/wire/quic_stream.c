@@ -22,10 +22,15 @@ err_t quic_stream_new(quic_t *q, int64_t id, bool is_inbound, quic_stream_t **re
     return OK;
 }
 
+static limit_t *limit_of(const quic_stream_t *s)
+{
+    return s->own_limit ? s->own_limit : s->session->limit;
+}
+
 /* Makes the charge `*held` equal to `want`. */
 static err_t recharge(const quic_stream_t *s, uint64_t *held, uint64_t want)
 {
-    limit_t *l = s->session->limit;
+    limit_t *l = limit_of(s);
     if (!l)
         return OK;
     if (want > *held)
@@ -38,9 +43,20 @@ static err_t recharge(const quic_stream_t *s, uint64_t *held, uint64_t want)
 
 static void discharge(const quic_stream_t *s, uint64_t *held)
 {
-    if (s->session->limit)
-        limit_release(s->session->limit, *held);
+    if (limit_of(s))
+        limit_release(limit_of(s), *held);
     *held = 0;
+}
+
+err_t quic_stream_set_limit(quic_stream_t *s, limit_t *limit)
+{
+    uint64_t held = s->charged_receive + s->charged_send;
+    if (limit)
+        TRY(limit_enter(limit, held));
+    if (s->own_limit)
+        limit_leave(s->own_limit, held);
+    s->own_limit = limit;
+    return OK;
 }
 
 err_t quic_stream_charge_all(quic_t *q)

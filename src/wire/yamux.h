@@ -55,6 +55,7 @@ typedef struct yamux_stream {
     uint32_t receive_window, window_max; /* what the peer may send now; the size to refill to */
     uint32_t send_window;
     queue_t received, to_send;
+    limit_t *limit, *own_limit; /* what is charged; own: the child of the session's, NULL: none */
     uint64_t charged_receive, charged_send;
     uint64_t refilled_ms, linger_until_ms;
     bool is_inbound, is_acked, has_user;
@@ -143,6 +144,9 @@ MUST_CHECK err_t yamux_read(yamux_stream_t *s, uint8_t *out, size_t cap, uint64_
 MUST_CHECK err_t yamux_write(yamux_stream_t *s, const bytes_t *pieces, size_t n, size_t *ret_n);
 MUST_CHECK err_t yamux_close_write(yamux_stream_t *s); /* FIN behind what was written */
 void yamux_reset(yamux_stream_t *s);                   /* RST; the struct stays until released */
+/* What the stream holds counts for `limit`, too, a child of the session's, which outlives that or the stream;
+ * NULL: no longer, which cannot fail. ERR_LIMIT. */
+MUST_CHECK err_t yamux_stream_set_limit(yamux_stream_t *s, limit_t *limit);
 /* The user forgets the stream: what was written is flushed, then FIN; s is invalid after. */
 void yamux_release(yamux_stream_t *s, uint64_t now_ms);
 static inline size_t yamux_stream_count(const yamux_t *y)

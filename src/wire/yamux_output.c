@@ -98,7 +98,7 @@ static void end_turn(const struct yamux_turn *turn)
 {
     yamux_stream_t *s = turn->stream;
     queue_drop(&s->to_send, turn->data_len);
-    limit_release(s->session->config.limit, turn->data_len);
+    limit_release(s->limit, turn->data_len);
     s->charged_send -= turn->data_len;
     if (s->is_write_blocked && s->to_send.len <= s->to_send.max / 2) {
         s->is_write_blocked = false;

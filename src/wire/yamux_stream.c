@@ -39,6 +39,7 @@ err_t yamux_stream_new(yamux_t *y, uint32_t id, bool is_inbound, yamux_stream_t 
     }
     s->session = y;
     s->id = id;
+    s->limit = y->config.limit;
     s->is_inbound = is_inbound;
     y->n_inbound += is_inbound;
     s->receive_window = s->window_max = s->send_window = YAMUX_INITIAL_WINDOW;
@@ -59,24 +60,37 @@ static err_t recharge(limit_t *l, uint64_t *held, uint64_t want)
     return OK;
 }
 
+err_t yamux_stream_set_limit(yamux_stream_t *s, limit_t *limit)
+{
+    uint64_t held = s->charged_receive + s->charged_send;
+    if (limit)
+        TRY(limit_enter(limit, held));
+    if (s->own_limit)
+        limit_leave(s->own_limit, held);
+    s->own_limit = limit;
+    if (s->session)
+        s->limit = limit ? limit : s->session->config.limit;
+    return OK;
+}
+
 static err_t charge_received(yamux_stream_t *s, size_t buffered)
 {
     uint64_t growth = s->window_max - YAMUX_INITIAL_WINDOW;
-    return recharge(s->session->config.limit, &s->charged_receive, buffered > growth ? buffered : growth);
+    return recharge(s->limit, &s->charged_receive, buffered > growth ? buffered : growth);
 }
 
 /* Empties both queues and gives the whole charge back. */
 static void drop_received(yamux_stream_t *s)
 {
     queue_deinit(&s->received);
-    limit_release(s->session->config.limit, s->charged_receive);
+    limit_release(s->limit, s->charged_receive);
     s->charged_receive = 0;
 }
 
 static void drop_to_send(yamux_stream_t *s)
 {
     queue_deinit(&s->to_send);
-    limit_release(s->session->config.limit, s->charged_send);
+    limit_release(s->limit, s->charged_send);
     s->charged_send = 0;
 }
 
@@ -98,7 +112,7 @@ static void leave_session(yamux_stream_t *s)
 void yamux_stream_detach(yamux_stream_t *s, err_t reason)
 {
     bool is_whole = s->has_received_fin && !s->is_reset; /* its data can still be read */
-    limit_release(s->session->config.limit, s->charged_receive);
+    limit_release(s->limit, s->charged_receive);
     s->charged_receive = 0;
     if (!is_whole)
         queue_deinit(&s->received);
@@ -306,9 +320,9 @@ err_t yamux_write(yamux_stream_t *s, const bytes_t *pieces, size_t n, size_t *re
     size_t taken = 0;
     for (size_t i = 0; i < n && queue_room(&s->to_send); i++) {
         bytes_t piece = bytes_slice(pieces[i], 0, queue_room(&s->to_send));
-        err_t e = recharge(s->session->config.limit, &s->charged_send, s->to_send.len + piece.len);
+        err_t e = recharge(s->limit, &s->charged_send, s->to_send.len + piece.len);
         if (!e && (e = queue_push(&s->to_send, piece)) &&
-            recharge(s->session->config.limit, &s->charged_send, s->to_send.len))
+            recharge(s->limit, &s->charged_send, s->to_send.len))
             abort(); /* it only becomes less */
         if (e && taken)
             break;

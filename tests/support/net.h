@@ -1,7 +1,7 @@
 /* net: machines of a simulation with libp2p hosts on them. */
 #ifndef TESTS_SUPPORT_NET_H
 #define TESTS_SUPPORT_NET_H
-#include "net/host.h"
+#include "net/host_internal.h"
 #include "sim/sim.h"
 #include "tests/support/run.h"
 #include "tests/support/test.h"
@@ -47,6 +47,15 @@ static inline err_t net_run(uint64_t seed, size_t n, task_fn fn, void *arg, uint
         private_key_free(w->nodes[i].key);
     free(w);
     return e;
+}
+
+/* What its open connections are charged while nothing is under way. */
+static inline uint64_t net_idle_bytes(const host_t *h)
+{
+    uint64_t bytes = 0;
+    LIST_EACH (c, &h->conns, const conn_t, node)
+        bytes += c->use.memory;
+    return bytes;
 }
 
 /* Starts the host of node i, listening on NET_PORT. */

@@ -1,0 +1,446 @@
+/* resources: scopes of connections, peers, protocols and streams; see resources.h. */
+#include "net/resources.h"
+#include "base/log.h"
+#include "net/host_internal.h"
+#include <stdio.h>
+#include <stdlib.h>
+
+/* What one that is being set up takes: its task, the state of its handshake. What a stream takes. */
+enum { SETUP_BYTES = 32 << 10, STREAM_BYTES = 1024, TELL_EVERY_MS = 10000 };
+
+/* ── limits ──────────────────────────────────────────────────────────────────────────────────── */
+void host_scopes_default(const host_limits_t *limits, host_scopes_t *ret)
+{
+    host_scopes_t s = {.named = NULL};
+    for (size_t i = 0; i < SCOPE_CLASSES; i++)
+        s.max[i] = scope_max_none();
+    s.max[SCOPE_SYSTEM].memory = limits->max_bytes;
+    s.max[SCOPE_SYSTEM].conns = limits->max_conns;
+    if (limits->max_fds)
+        s.max[SCOPE_SYSTEM].fds = limits->max_fds;
+    s.max[SCOPE_TRANSIENT].memory = limits->max_bytes / 4;
+    s.max[SCOPE_TRANSIENT].conns_in = limits->max_inbound_pending;
+    if (limits->max_fds)
+        s.max[SCOPE_TRANSIENT].fds = limits->max_fds / 4;
+    s.max[SCOPE_PROTOCOL_PEER].streams_in = limits->max_inbound_streams_per_protocol_per_peer;
+    s.max[SCOPE_PEER].memory = limits->max_bytes_per_peer;
+    s.max[SCOPE_PEER].conns = limits->max_conns_per_peer;
+    *ret = s;
+}
+
+static void free_named(host_scopes_t *s)
+{
+    for (size_t i = 0; i < s->n_named; i++)
+        free((char *)s->named[i].name);
+    free((scope_named_t *)s->named);
+    s->named = NULL;
+    s->n_named = 0;
+}
+
+static const scope_max_t *find_named(const host_scopes_t *s, scope_class_t class, const char *name)
+{
+    for (size_t i = 0; i < s->n_named; i++)
+        if (s->named[i].class == class && !strcmp(s->named[i].name, name))
+            return &s->named[i].max;
+    return NULL;
+}
+
+static void set_protocol_max(const resources_t *r, protocol_scope_t *p)
+{
+    const scope_max_t *own = find_named(&r->limits, SCOPE_PROTOCOL, p->name),
+                      *own_peer = find_named(&r->limits, SCOPE_PROTOCOL_PEER, p->name);
+    p->max = own ? *own : r->limits.max[SCOPE_PROTOCOL];
+    p->peer_max = own_peer ? *own_peer : r->limits.max[SCOPE_PROTOCOL_PEER];
+    p->is_named = own_peer != NULL;
+    p->scope.memory.max = p->max.memory;
+}
+
+static void set_peer_max(const resources_t *r, peer_t *p)
+{
+    const scope_max_t *own = NULL;
+    char text[PEER_ID_TEXT_MAX];
+    if (r->limits.n_named)
+        own = find_named(&r->limits, SCOPE_PEER, peer_id_print(&p->id, text));
+    p->scope.max = own ? own : &r->limits.max[SCOPE_PEER];
+    p->scope.kind = own ? "Peer" : "PeerDefault";
+    p->scope.memory.max = p->scope.max->memory;
+}
+
+static const char *memory_hint(scope_class_t class)
+{
+    static const char *const hints[SCOPE_CLASSES] = {
+        [SCOPE_SYSTEM] = "Swarm.ResourceMgr.MaxMemory",
+        [SCOPE_TRANSIENT] = "Swarm.ResourceMgr.MaxMemory",
+        [SCOPE_ALLOWED_SYSTEM] = "AllowlistedSystem.Memory in libp2p-resource-limit-overrides.json",
+        [SCOPE_ALLOWED_TRANSIENT] = "AllowlistedTransient.Memory in libp2p-resource-limit-overrides.json",
+        [SCOPE_PROTOCOL] = "ProtocolDefault.Memory in libp2p-resource-limit-overrides.json",
+        [SCOPE_PROTOCOL_PEER] = "ProtocolPeerDefault.Memory in libp2p-resource-limit-overrides.json",
+        [SCOPE_PEER] = "PeerDefault.Memory in libp2p-resource-limit-overrides.json",
+    };
+    return hints[class];
+}
+
+void host_set_scopes(host_t *h, const host_scopes_t *scopes)
+{
+    resources_t *r = &h->resources;
+    scope_named_t *named = xcalloc(scopes->n_named + 1, sizeof *named);
+    for (size_t i = 0; i < scopes->n_named; i++) {
+        named[i] = scopes->named[i];
+        named[i].name = xstrdup(scopes->named[i].name);
+    }
+    free_named(&r->limits);
+    r->limits = *scopes;
+    r->limits.named = named;
+    for (size_t i = 0; i < ARRAY_LEN(r->scopes); i++)
+        r->scopes[i].memory.max = r->limits.max[i].memory;
+    void *p;
+    for (size_t i = 0; map_next(&r->protocols, &i, NULL, &p);)
+        set_protocol_max(r, p);
+    for (size_t i = 0; map_next(&h->peers, &i, NULL, &p);)
+        set_peer_max(r, p);
+}
+
+err_t host_allow_past_limits(host_t *h, const multiaddr_t *addr)
+{
+    return filters_allow_past_limits(h, addr);
+}
+
+void resources_init(host_t *h)
+{
+    static const char *const names[] = {"system", "transient", "allowlistedSystem", "allowlistedTransient"};
+    static const char *const kinds[] = {"System", "Transient", "AllowlistedSystem", "AllowlistedTransient"};
+    resources_t *r = &h->resources;
+    host_scopes_default(&h->config.limits, &r->limits);
+    for (size_t i = 0; i < ARRAY_LEN(r->scopes); i++) {
+        bool is_root = i == SCOPE_SYSTEM || i == SCOPE_ALLOWED_SYSTEM;
+        scope_init(&r->scopes[i], names[i], kinds[i], &r->limits.max[i],
+                   is_root ? NULL : &r->scopes[i - 1].memory, memory_hint((scope_class_t)i));
+    }
+    map_init(&r->protocols, PROTOCOL_SCOPES_MAX);
+    resources_start_metrics(h);
+}
+
+void resources_deinit(host_t *h)
+{
+    resources_t *r = &h->resources;
+    void *at;
+    resources_stop_metrics(h);
+    for (size_t i = 0; map_next(&r->protocols, &i, NULL, &at);) {
+        protocol_scope_t *p = at;
+        scope_deinit(&p->scope);
+        free(p->name);
+        free(p->scope_name);
+        free(p->peer_name);
+        free(p);
+    }
+    map_deinit(&r->protocols);
+    for (size_t i = ARRAY_LEN(r->scopes); i-- > 0;)
+        scope_deinit(&r->scopes[i]);
+    free_named(&r->limits);
+}
+
+/* ── refusals ────────────────────────────────────────────────────────────────────────────────── */
+void resources_refused(host_t *h, const scope_t *by, const char *resource, const char *direction)
+{
+    resources_t *r = &h->resources;
+    error_slot_t why = *error_slot();
+    metric_blocked(by ? by->name : "subnet", resource, direction);
+    r->n_refused++;
+    uint64_t now_ms = sched_now_ms(h->sched);
+    if (now_ms >= r->told_ms) {
+        log_warn("kept within the limits of resources", LOG_UINT("refused", r->n_refused),
+                 LOG_STR("last", why.text));
+        r->told_ms = now_ms + TELL_EVERY_MS;
+        r->n_refused = 0;
+    }
+    *error_slot() = why;
+}
+
+/* ── connections ─────────────────────────────────────────────────────────────────────────────── */
+static const char *direction(bool is_inbound)
+{
+    return is_inbound ? "inbound" : "outbound";
+}
+
+static scope_use_t conn_kind(const conn_use_t *u)
+{
+    return u->is_inbound ? SCOPE_CONNS_IN : SCOPE_CONNS_OUT;
+}
+
+/* One connection of its kind, with its descriptor, in these scopes, or nothing. */
+static err_t charge_conn(const conn_use_t *u, scope_t *const *scopes, size_t n, scope_t **ret_full)
+{
+    TRY(scopes_charge(scopes, n, conn_kind(u), ret_full));
+    err_t e = u->has_fd ? scopes_charge(scopes, n, SCOPE_FDS, ret_full) : OK;
+    if (e)
+        scopes_release(scopes, n, conn_kind(u));
+    return e;
+}
+
+static void release_conn(const conn_use_t *u, scope_t *const *scopes, size_t n)
+{
+    scopes_release(scopes, n, conn_kind(u));
+    if (u->has_fd)
+        scopes_release(scopes, n, SCOPE_FDS);
+}
+
+static err_t begin_in(conn_use_t *u, scope_class_t system, scope_t **ret_full)
+{
+    resources_t *r = &u->host->resources;
+    scope_t *both[] = {&r->scopes[system], &r->scopes[system + 1]};
+    TRY(charge_conn(u, both, 2, ret_full));
+    err_t e = limit_charge(&both[1]->memory, SETUP_BYTES);
+    if (e) {
+        release_conn(u, both, 2);
+        *ret_full = both[1];
+        return e;
+    }
+    u->system = both[0];
+    u->transient = both[1];
+    u->memory = SETUP_BYTES;
+    return OK;
+}
+
+err_t conn_use_begin(host_t *h, bool is_inbound, bool has_fd, const net_addr_t *at, conn_use_t *ret)
+{
+    conn_use_t u = {.host = h, .is_inbound = is_inbound, .has_fd = has_fd};
+    scope_t *full = NULL;
+    err_t e = begin_in(&u, SCOPE_SYSTEM, &full);
+    if (e && at && addr_is_past_limits(h, at, NULL))
+        e = begin_in(&u, SCOPE_ALLOWED_SYSTEM, &full);
+    if (e) {
+        resources_refused(h, full, "connection", direction(is_inbound));
+        return e;
+    }
+    *ret = u;
+    return OK;
+}
+
+/* One from an allowed network whose peer is not among those allowed there: it has to find its place. */
+static err_t leave_allowed(conn_use_t *u)
+{
+    conn_use_t normal = *u;
+    scope_t *allowed[] = {u->system, u->transient}, *full = NULL;
+    TRY(begin_in(&normal, SCOPE_SYSTEM, &full));
+    release_conn(u, allowed, 2);
+    limit_release(&u->transient->memory, u->memory);
+    *u = normal;
+    return OK;
+}
+
+err_t conn_use_attach(conn_use_t *u, struct peer *p, const multiaddr_t *remote, uint64_t bytes)
+{
+    net_addr_t at;
+    scope_t *peer = &p->scope, *full = peer;
+    err_t e = OK;
+    if (u->system != &u->host->resources.scopes[SCOPE_SYSTEM] &&
+        (net_addr_of_multiaddr(remote, &at) || !addr_is_past_limits(u->host, &at, &p->id)))
+        e = leave_allowed(u);
+    if (!e)
+        e = charge_conn(u, &peer, 1, &full);
+    if (!e) {
+        e = limit_charge(&peer->memory, bytes);
+        if (e)
+            release_conn(u, &peer, 1);
+    }
+    if (e) {
+        resources_refused(u->host, full, "connection", direction(u->is_inbound));
+        return e;
+    }
+    release_conn(u, &u->transient, 1);
+    limit_release(&u->transient->memory, u->memory);
+    u->transient = NULL;
+    u->peer = p;
+    u->memory = bytes;
+    metric_peer_conns(p->scope.used[conn_kind(u)] - 1, p->scope.used[conn_kind(u)], u->is_inbound);
+    return OK;
+}
+
+void conn_use_end(conn_use_t *u)
+{
+    if (!u->host)
+        return;
+    scope_t *own = u->peer ? &u->peer->scope : u->transient, *both[] = {u->system, own};
+    release_conn(u, both, 2);
+    limit_release(&own->memory, u->memory);
+    if (u->peer)
+        metric_peer_conns(own->used[conn_kind(u)] + 1, own->used[conn_kind(u)], u->is_inbound);
+    *u = (conn_use_t){.host = NULL};
+}
+
+err_t conn_use_check(host_t *h, bool is_inbound)
+{
+    scope_t *both[] = {&h->resources.scopes[SCOPE_SYSTEM], &h->resources.scopes[SCOPE_TRANSIENT]};
+    const conn_use_t u = {.is_inbound = is_inbound};
+    TRY(charge_conn(&u, both, ARRAY_LEN(both), NULL));
+    release_conn(&u, both, ARRAY_LEN(both));
+    return OK;
+}
+
+size_t conns_being_accepted(const host_t *h)
+{
+    return h->resources.scopes[SCOPE_TRANSIENT].used[SCOPE_CONNS_IN] +
+           h->resources.scopes[SCOPE_ALLOWED_TRANSIENT].used[SCOPE_CONNS_IN];
+}
+
+/* ── peers and streams ───────────────────────────────────────────────────────────────────────── */
+static char *joined(const char *prefix, const char *name)
+{
+    size_t n = strlen(prefix) + strlen(name) + 1;
+    char *text = xmalloc(n);
+    snprintf(text, n, "%s%s", prefix, name);
+    return text;
+}
+
+void peer_scope_init(peer_t *p)
+{
+    char text[PEER_ID_TEXT_MAX];
+    resources_t *r = &p->host->resources;
+    p->scope_name = joined("peer:", peer_id_print(&p->id, text));
+    scope_init(&p->scope, p->scope_name, "PeerDefault", &r->limits.max[SCOPE_PEER],
+               &r->scopes[SCOPE_SYSTEM].memory, memory_hint(SCOPE_PEER));
+    set_peer_max(r, p);
+    list_init(&p->protocols);
+}
+
+void peer_scope_deinit(peer_t *p)
+{
+    assert(list_is_empty(&p->protocols));
+    scope_deinit(&p->scope);
+    free(p->scope_name);
+}
+
+static err_t protocol_scope(host_t *h, const char *name, protocol_scope_t **ret)
+{
+    resources_t *r = &h->resources;
+    protocol_scope_t *p = map_get(&r->protocols, bytes_str(name));
+    if (!p) {
+        p = xcalloc(1, sizeof *p);
+        err_t e = map_put(&r->protocols, bytes_str(name), p, NULL);
+        if (e) {
+            free(p);
+            return e;
+        }
+        p->name = xstrdup(name);
+        p->scope_name = joined("protocol:", name);
+        p->peer_name = joined("protocol-peer:", name);
+        scope_init(&p->scope, p->scope_name, "ProtocolDefault", &p->max, NULL, memory_hint(SCOPE_PROTOCOL));
+        set_protocol_max(r, p);
+    }
+    *ret = p;
+    return OK;
+}
+
+static peer_protocol_t *peer_protocol_get(peer_t *p, protocol_scope_t *protocol)
+{
+    LIST_EACH (pp, &p->protocols, peer_protocol_t, node)
+        if (pp->protocol == protocol)
+            return pp;
+    peer_protocol_t *pp = xcalloc(1, sizeof *pp);
+    pp->protocol = protocol;
+    scope_init(&pp->scope, protocol->peer_name, "ProtocolPeerDefault", &protocol->peer_max, &p->scope.memory,
+               memory_hint(SCOPE_PROTOCOL_PEER));
+    pp->scope.memory.beside = &protocol->scope.memory;
+    list_push_back(&p->protocols, &pp->node);
+    return pp;
+}
+
+static void peer_protocol_put(peer_protocol_t *pp)
+{
+    if (!scope_is_unused(&pp->scope))
+        return;
+    list_remove(&pp->node);
+    scope_deinit(&pp->scope);
+    free(pp);
+}
+
+static scope_use_t stream_kind(const conn_stream_t *s)
+{
+    return s->is_inbound ? SCOPE_STREAMS_IN : SCOPE_STREAMS_OUT;
+}
+
+err_t stream_use_begin(conn_stream_t *s)
+{
+    host_t *h = s->conn->host;
+    scope_t *all[] = {&s->conn->peer->scope, &h->resources.scopes[SCOPE_TRANSIENT],
+                      &h->resources.scopes[SCOPE_SYSTEM]};
+    scope_t *full = all[0];
+    err_t e = limit_charge(&all[0]->memory, STREAM_BYTES);
+    if (!e) {
+        e = scopes_charge(all, ARRAY_LEN(all), stream_kind(s), &full);
+        if (e)
+            limit_release(&all[0]->memory, STREAM_BYTES);
+    }
+    if (e) {
+        resources_refused(h, full, "stream", direction(s->is_inbound));
+        return e;
+    }
+    s->is_charged = true;
+    metric_peer_streams(all[0]->used[stream_kind(s)] - 1, all[0]->used[stream_kind(s)], s->is_inbound);
+    return OK;
+}
+
+err_t stream_use_set_protocol(conn_stream_t *s, const char *protocol, size_t max_inbound)
+{
+    protocol_scope_t *p;
+    if (!s->is_charged || s->in_protocol)
+        return OK;
+    TRY(protocol_scope(s->conn->host, protocol, &p));
+    if (s->is_inbound && max_inbound && !p->is_named)
+        p->peer_max.streams_in = max_inbound;
+    peer_protocol_t *pp = peer_protocol_get(s->conn->peer, p);
+    scope_t *both[] = {&pp->scope, &p->scope}, *full = both[0];
+    scope_t *transient = &s->conn->host->resources.scopes[SCOPE_TRANSIENT];
+    err_t e = scopes_charge(both, ARRAY_LEN(both), stream_kind(s), &full);
+    if (!e && (e = s->conn->mux->set_limit(s->mux, &pp->scope.memory)))
+        scopes_release(both, ARRAY_LEN(both), stream_kind(s));
+    if (e) {
+        resources_refused(s->conn->host, full, "stream", direction(s->is_inbound));
+        peer_protocol_put(pp);
+        return e;
+    }
+    s->in_protocol = pp;
+    scopes_release(&transient, 1, stream_kind(s));
+    return OK;
+}
+
+void stream_use_end(conn_stream_t *s)
+{
+    if (!s->is_charged)
+        return;
+    s->is_charged = false;
+    resources_t *r = &s->conn->host->resources;
+    peer_protocol_t *pp = s->in_protocol;
+    scope_t *peer = &s->conn->peer->scope;
+    scope_t *all[] = {peer, &r->scopes[SCOPE_SYSTEM], pp ? &pp->scope : &r->scopes[SCOPE_TRANSIENT],
+                      pp ? &pp->protocol->scope : NULL};
+    if (pp && s->mux && s->conn->mux->set_limit(s->mux, NULL))
+        abort(); /* it only leaves */
+    scopes_release(all, ARRAY_LEN(all), stream_kind(s));
+    limit_release(&peer->memory, STREAM_BYTES);
+    metric_peer_streams(peer->used[stream_kind(s)] + 1, peer->used[stream_kind(s)], s->is_inbound);
+    s->in_protocol = NULL;
+    if (pp)
+        peer_protocol_put(pp);
+}
+
+/* ── looking at it ───────────────────────────────────────────────────────────────────────────── */
+void host_each_scope(const host_t *h,
+                     void (*fn)(void *arg, scope_class_t class, const char *name, const scope_t *scope),
+                     void *arg)
+{
+    const resources_t *r = &h->resources;
+    bytes_t key;
+    void *at;
+    fn(arg, SCOPE_SYSTEM, "", &r->scopes[SCOPE_SYSTEM]);
+    fn(arg, SCOPE_TRANSIENT, "", &r->scopes[SCOPE_TRANSIENT]);
+    for (size_t i = 0; map_next(&r->protocols, &i, &key, &at);) {
+        const protocol_scope_t *p = at;
+        fn(arg, SCOPE_PROTOCOL, p->name, &p->scope);
+    }
+    for (size_t i = 0; map_next(&h->peers, &i, NULL, &at);) {
+        const peer_t *p = at;
+        if (!scope_is_unused(&p->scope))
+            fn(arg, SCOPE_PEER, p->scope_name + strlen("peer:"), &p->scope);
+    }
+}

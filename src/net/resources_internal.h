@@ -1,0 +1,69 @@
+/* resources_internal: how the files of net/ charge the scopes of resources.h. Not for other folders. */
+#ifndef NET_RESOURCES_INTERNAL_H
+#define NET_RESOURCES_INTERNAL_H
+#include "base/list.h"
+#include "base/map.h"
+#include "net/resources.h"
+
+struct peer;
+struct conn_stream;
+
+/* What a connection holds, from before its first byte to its end. */
+typedef struct conn_use {
+    struct host *host; /* NULL: nothing */
+    struct peer *peer; /* NULL: being set up, `transient` is charged */
+    scope_t *system, *transient;
+    bool is_inbound, has_fd;
+    uint64_t memory;
+} conn_use_t;
+
+typedef struct protocol_scope {
+    scope_t scope;
+    scope_max_t max, peer_max;
+    char *name, *scope_name, *peer_name;
+    bool is_named; /* has limits of its own */
+} protocol_scope_t;
+
+/* A peer's streams of a protocol, while there are any. */
+typedef struct peer_protocol {
+    list_t node; /* in peer->protocols */
+    protocol_scope_t *protocol;
+    scope_t scope;
+} peer_protocol_t;
+
+enum { PROTOCOL_SCOPES_MAX = 512, ALLOWED_MAX = 256 };
+
+typedef struct resources {
+    host_scopes_t limits; /* `named` is owned, with its names */
+    scope_t scopes[SCOPE_ALLOWED_TRANSIENT + 1];
+    map_t protocols; /* name -> protocol_scope_t */
+    uint64_t n_refused, told_ms;
+} resources_t;
+
+void resources_init(host_t *h);
+void resources_deinit(host_t *h); /* asserts that nothing is used */
+
+/* ── connections ─────────────────────────────────────────────────────────────────────────────── */
+/* A connection is to be set up with `at` (NULL: through a relay). ERR_LIMIT names the scope, nothing is
+ * charged then. The struct stays where it is, or is moved as a whole. */
+MUST_CHECK err_t conn_use_begin(host_t *h, bool is_inbound, bool has_fd, const net_addr_t *at,
+                                conn_use_t *ret);
+/* It has turned out to be this peer's, and keeps about so many bytes. ERR_LIMIT: it goes on as it was. */
+MUST_CHECK err_t conn_use_attach(conn_use_t *u, struct peer *p, const multiaddr_t *remote, uint64_t bytes);
+void conn_use_end(conn_use_t *u); /* idempotent */
+/* Is there room for one more? ERR_LIMIT names the scope. */
+MUST_CHECK err_t conn_use_check(host_t *h, bool is_inbound);
+size_t conns_being_accepted(const host_t *h);
+
+/* ── peers and streams ───────────────────────────────────────────────────────────────────────── */
+void peer_scope_init(struct peer *p);
+void peer_scope_deinit(struct peer *p);
+/* ERR_LIMIT names the scope. */
+MUST_CHECK err_t stream_use_begin(struct conn_stream *s);
+/* Its protocol is known. max_inbound: of a peer, if the protocol has no limits of its own; 0: the default. */
+MUST_CHECK err_t stream_use_set_protocol(struct conn_stream *s, const char *protocol, size_t max_inbound);
+void stream_use_end(struct conn_stream *s); /* idempotent */
+
+/* A refusal: counted, and told in the log from time to time. resource: "connection", "stream", "memory". */
+void resources_refused(host_t *h, const scope_t *by, const char *resource, const char *direction);
+#endif
