@@ -1,3 +1,4 @@
+#include "loop/socket_options.h"
 #include "loop/uv_internal.h"
 #include <arpa/inet.h>
 #include <errno.h>
@@ -78,13 +79,7 @@ err_t socket_bound(const net_addr_t *at, int type, bool is_shared, int *ret_fd, 
     int fd = socket(addr.ss_family, type | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
     if (fd < 0)
         return fail_address(errno, what, at);
-    int on = 1;
-    /* TCP: not to wait for old connections in TIME_WAIT; a live listener still refuses us. UDP: two
-     * sockets on one port, only where that is what the protocol wants (multicast). */
-    if (is_shared)
-        setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &on, sizeof on);
-    if (at->family == 6)
-        setsockopt(fd, IPPROTO_IPV6, IPV6_V6ONLY, &on, sizeof on);
+    tune_before_bind(fd, at->family, is_shared);
     struct sockaddr_storage got = {0};
     socklen_t got_len = sizeof got;
     if (bind(fd, (struct sockaddr *)&addr, len) || getsockname(fd, (struct sockaddr *)&got, &got_len)) {

@@ -5,6 +5,7 @@
  * event before it, polling stops until the next read: a reader under back-pressure costs two events, not
  * a spinning loop, and a busy one costs no epoll_ctl. WRITABLE is polled from EAGAIN to the event. */
 #include "base/log.h"
+#include "loop/socket_options.h"
 #include "loop/uv_internal.h"
 #include <errno.h>
 #include <netinet/in.h>
@@ -29,26 +30,6 @@ typedef struct tcp {
     bool is_write_closed;
     bool is_handle_closed, is_stream_closed; /* both: free */
 } tcp_t;
-
-/* What we ask of each socket, and nothing else:
- * TCP_NODELAY: protocols above write whole messages; Nagle would hold each last piece for a round trip.
- * SO_KEEPALIVE, 60 s + 4 x 15 s: a peer that vanished without a FIN is noticed in two minutes even when
- * nothing is being sent, and mappings of home routers stay alive.
- * Buffers are left to the kernel: setting SO_RCVBUF or SO_SNDBUF turns its autotuning off and caps them
- * at net.core.*mem_max (208 KiB as distributed), where autotuning goes to 6 and 4 MiB; over 100 ms the
- * fixed size would mean 2 MB/s.
- * TCP_NOTSENT_LOWAT 256 KiB: of those MiB only what the window lets through is filled; what waits behind it
- * stays with us, where a more urgent message can still overtake it and back-pressure is felt. */
-static void tune(int fd)
-{
-    int on = 1, idle_s = 60, interval_s = 15, probes = 4, unsent_bytes = 256 * 1024;
-    setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &on, sizeof on);
-    setsockopt(fd, SOL_SOCKET, SO_KEEPALIVE, &on, sizeof on);
-    setsockopt(fd, IPPROTO_TCP, TCP_KEEPIDLE, &idle_s, sizeof idle_s);
-    setsockopt(fd, IPPROTO_TCP, TCP_KEEPINTVL, &interval_s, sizeof interval_s);
-    setsockopt(fd, IPPROTO_TCP, TCP_KEEPCNT, &probes, sizeof probes);
-    setsockopt(fd, IPPROTO_TCP, TCP_NOTSENT_LOWAT, &unsent_bytes, sizeof unsent_bytes);
-}
 
 /* ── polling ─────────────────────────────────────────────────────────────────────────────────── */
 
@@ -234,7 +215,7 @@ static tcp_t *tcp_new(uv_driver_t *d, int fd, const net_addr_t *peer)
     int e = uv_poll_init(&d->loop, &s->poll, fd);
     assert(!e);
     d->open_count++;
-    tune(fd);
+    tune_tcp(fd);
     return s;
 }
 
@@ -259,13 +240,12 @@ static err_t wait_connected(task_t *t, tcp_t *s, int *ret_errnum)
 }
 
 /* An error is one of the wait; *ret_errnum says what came of the dial. */
-/* Dials may share a port that we listen on, another listener may not: see allow_dials. 0, or errno. */
+/* Dials may share a port that we listen on, another listener may not: see tune_listener. 0, or errno. */
 static int bind_to(int fd, const net_addr_t *from)
 {
     struct sockaddr_storage addr;
     socklen_t len = sockaddr_of_net(from, &addr);
-    int on = 1;
-    setsockopt(fd, SOL_SOCKET, SO_REUSEPORT, &on, sizeof on);
+    tune_shared_dial(fd);
     return bind(fd, (struct sockaddr *)&addr, len) ? errno : 0;
 }
 
@@ -458,19 +438,12 @@ static void listener_close_it(listener_t *base)
 
 static const listener_ops_t listener_ops = {.accept = listener_accept_one, .close = listener_close_it};
 
-/* After the port was taken, so that it is refused when another process listens on it. */
-static void allow_dials(int fd)
-{
-    int on = 1;
-    setsockopt(fd, SOL_SOCKET, SO_REUSEPORT, &on, sizeof on);
-}
-
 err_t uv_tcp_listen_at(driver_t *base, const net_addr_t *at, listener_t **ret_listener)
 {
     int fd;
     net_addr_t bound;
     TRY(socket_listening(at, &fd, &bound));
-    allow_dials(fd);
+    tune_listener(fd);
     tcp_listener_t *l = xcalloc(1, sizeof *l);
     l->base.ops = &listener_ops;
     l->base.at = bound;

@@ -1,3 +1,4 @@
+#include "loop/socket_options.h"
 #include "loop/uv_internal.h"
 #include <arpa/inet.h>
 #include <errno.h>
@@ -7,8 +8,6 @@
 #include <unistd.h>
 
 #define MDNS_PORT 5353
-/* A burst of QUIC packets between two turns of the loop must fit; the kernel caps it at rmem_max. */
-#define UDP_BUFFER_BYTES (4 * 1024 * 1024)
 
 typedef struct uv_udp_socket {
     udp_t base;
@@ -200,16 +199,8 @@ static err_t udp_send_many(udp_t *base, const udp_burst_t *b, bytes_t datagrams,
 
 static void expect_bursts(uv_udp_socket_t *u)
 {
-    int on = 1, v4 = IP_PMTUDISC_PROBE, v6 = IPV6_PMTUDISC_PROBE;
-    u->takes_bursts = true; /* what the kernel does not know of these, goes without */
-    setsockopt(u->fd, IPPROTO_UDP, UDP_GRO, &on, sizeof on);
-    if (u->base.at.family == 4) {
-        setsockopt(u->fd, IPPROTO_IP, IP_PKTINFO, &on, sizeof on);
-        setsockopt(u->fd, IPPROTO_IP, IP_MTU_DISCOVER, &v4, sizeof v4);
-    } else {
-        setsockopt(u->fd, IPPROTO_IPV6, IPV6_RECVPKTINFO, &on, sizeof on);
-        setsockopt(u->fd, IPPROTO_IPV6, IPV6_MTU_DISCOVER, &v6, sizeof v6);
-    }
+    u->takes_bursts = true;
+    tune_udp_bursts(u->fd, u->base.at.family);
 }
 
 static void read_control(struct msghdr *m, udp_burst_t *b)
@@ -291,9 +282,7 @@ err_t uv_udp_open_at(driver_t *base, const net_addr_t *at, udp_t **ret_udp)
     int fd;
     net_addr_t bound;
     TRY(socket_bound(at, SOCK_DGRAM, at->port == MDNS_PORT, &fd, &bound));
-    int size = UDP_BUFFER_BYTES;
-    setsockopt(fd, SOL_SOCKET, SO_RCVBUF, &size, sizeof size);
-    setsockopt(fd, SOL_SOCKET, SO_SNDBUF, &size, sizeof size);
+    tune_udp(fd);
     uv_udp_socket_t *u = xcalloc(1, sizeof *u);
     u->base.ops = &udp_ops;
     u->base.at = bound;
