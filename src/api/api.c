@@ -1,7 +1,7 @@
 #include "api/api_internal.h"
 #include "api/rpc_log.h"
+#include "api/trace.h"
 #include "task/driver.h"
-#include <ctype.h>
 #include <stdio.h>
 #include <stdlib.h>
 
@@ -45,36 +45,8 @@ void api_set_gateway_opener(api_t *a, api_open_gateway_fn fn, void *arg)
     a->open_gateway_arg = arg;
 }
 
-/* The trace id of a W3C traceparent ("00-TRACE-PARENT-FLAGS"); false when there is none. */
-static bool read_traceparent(const char *header, char out[TRACE_ID_MAX])
-{
-    if (!header || strlen(header) < 55 || strncmp(header, "00-", 3) || header[35] != '-')
-        return false;
-    for (size_t i = 0; i < 32; i++) {
-        if (!isxdigit((unsigned char)header[3 + i]))
-            return false;
-        out[i] = header[3 + i];
-    }
-    out[32] = 0;
-    return true;
-}
-
-static void make_trace_id(api_t *a, char out[TRACE_ID_MAX])
-{
-    static const char digits[] = "0123456789abcdef";
-    uint8_t id[(TRACE_ID_MAX - 1) / 2];
-    prng_fill(&a->trace_ids, id, sizeof id);
-    for (size_t i = 0; i < sizeof id; i++) {
-        *out++ = digits[id[i] >> 4];
-        *out++ = digits[id[i] & 15];
-    }
-    *out = 0;
-}
-
 void api_begin_trace(task_t *t, api_t *a, exchange_t *x)
 {
     char id[TRACE_ID_MAX];
-    if (!read_traceparent(exchange_header(x, "traceparent"), id))
-        make_trace_id(a, id);
-    task_set_trace(t, id);
+    trace_begin(t, x, &a->trace_ids, id);
 }

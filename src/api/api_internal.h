@@ -36,7 +36,6 @@ struct api {
     prng_t trace_ids; /* the system's randomness would cost a call for each request */
 };
 
-enum { TRACE_ID_MAX = 33 };
 /* Gives the request an id that all log lines of its task, and of tasks that it starts, carry as trace_id: the
  * client's (traceparent, W3C Trace Context level 1), or a fresh one. */
 void api_begin_trace(task_t *t, api_t *a, exchange_t *x);

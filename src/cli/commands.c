@@ -513,6 +513,7 @@ static const cli_command_t *const node_tables[] = {
     cli_node_commands,
     cli_files_commands,
     cli_filestore_commands,
+    cli_service_commands,
     NULL,
 };
 /* clang-format on */

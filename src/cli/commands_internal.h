@@ -117,7 +117,7 @@ err_t cli_completion(task_t *t, cli_t *c, const cli_command_t *command);
 err_t cli_config_edit(task_t *t, cli_t *c, const cli_command_t *command);
 err_t cli_no_update(task_t *t, cli_t *c, const cli_command_t *command);
 extern const cli_command_t cli_base_commands[], cli_name_commands[], cli_node_commands[];
-extern const cli_command_t cli_files_commands[];
+extern const cli_command_t cli_files_commands[], cli_service_commands[];
 /* pubsub.c */
 err_t cli_pubsub(task_t *t, cli_t *c, const cli_command_t *command);
 err_t cli_pubsub_pub(task_t *t, cli_t *c, const cli_command_t *command);

@@ -6,6 +6,7 @@
 #include "loop/uv_driver.h"
 #include "main/daemon.h"
 #include "main/keys.h"
+#include "main/metadata.h"
 #include "node/setup.h"
 #include <stdio.h>
 #include <stdlib.h>
@@ -111,6 +112,12 @@ static err_t run(task_t *t, void *arg)
         return run_node(t, &v->cli);
     case CLI_GATEWAY:
         return run_gateway(t, &v->cli, v->command);
+    case CLI_METADATA:
+        return run_metadata(t, &v->cli);
+    case CLI_METADATA_BACKUP:
+        return run_metadata_backup(t, &v->cli);
+    case CLI_AUDIT_VERIFY:
+        return run_audit_verify(t, &v->cli);
     case CLI_KEY_EXPORT:
         return run_key_export(t, &v->cli);
     case CLI_KEY_ROTATE:
@@ -156,6 +163,12 @@ static void keep_secrets_in(void)
         prctl(PR_SET_DUMPABLE, 0);
 }
 
+/* What runs until it is stopped tells of itself. */
+static bool is_service(cli_kind_t kind)
+{
+    return kind == CLI_NODE || kind == CLI_GATEWAY || kind == CLI_METADATA;
+}
+
 int main(int argc, char **argv)
 {
     keep_secrets_in();
@@ -163,8 +176,7 @@ int main(int argc, char **argv)
     invocation_t v = {0};
     err_t e = cli_parse(argc, argv, &v.cli, &v.command);
     if (!e)
-        e = set_up_log(&v.cli,
-                       cli_command_kind(v.command) == CLI_NODE || cli_command_kind(v.command) == CLI_GATEWAY);
+        e = set_up_log(&v.cli, is_service(cli_command_kind(v.command)));
     if (!e && cli_command_kind(v.command) != CLI_HELP) {
         driver_t *driver = uv_driver_new(0);
         sched_t *sched = sched_new(driver);

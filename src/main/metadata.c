@@ -1,0 +1,150 @@
+#include "main/metadata.h"
+#include "api/meta_face.h"
+#include "base/log.h"
+#include "loop/http_server.h"
+#include "loop/uv_driver.h"
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+enum { PATH_MAX_CHARS = 1024, CONNECTIONS = 4096, PER_IP = 2048, IDLE_S = 60, STOP_GRACE_MS = 5000 };
+
+typedef struct places {
+    char data[PATH_MAX_CHARS], database[PATH_MAX_CHARS];
+} places_t;
+
+static err_t find_places(const cli_t *c, places_t *ret)
+{
+    const char *data = cli_option(c, "data-dir", 0), *database = cli_option(c, "database", 0),
+               *home = getenv("HOME");
+    int len = data ? snprintf(ret->data, sizeof ret->data, "%s", data)
+                   : snprintf(ret->data, sizeof ret->data, "%s/.distribute-metadata", home ? home : ".");
+    if (len < 0 || (size_t)len >= sizeof ret->data)
+        return fail(ERR_USAGE, "the path of the data folder is too long");
+    len = database ? snprintf(ret->database, sizeof ret->database, "%s", database)
+                   : snprintf(ret->database, sizeof ret->database, "%.1000s/metadata.db", ret->data);
+    return len < 0 || (size_t)len >= sizeof ret->database
+               ? fail(ERR_USAGE, "the name of the database is too long")
+               : OK;
+}
+
+static err_t read_number(const cli_t *c, const char *name, int64_t *ret)
+{
+    const char *text = cli_option(c, name, 0);
+    char *end;
+    if (!text)
+        return OK;
+    *ret = strtoll(text, &end, 10);
+    return !*text || *end || *ret <= 0
+               ? fail(ERR_USAGE, "--%s takes a number above 0, not \"%s\"", name, text)
+               : OK;
+}
+
+static err_t read_options(const cli_t *c, const places_t *p, meta_options_t *o)
+{
+    *o = (meta_options_t){.database = p->database,
+                          .data_folder = p->data,
+                          .master_source = cli_option(c, "master-key", 0),
+                          .issuer = cli_option(c, "issuer", 0),
+                          .jwks_file = cli_option(c, "jwks-file", 0),
+                          .audience = cli_option(c, "audience", 0),
+                          .admin_password = getenv("METADATA_ADMIN_PASSWORD"),
+                          .node_key = getenv("METADATA_NODE_KEY")};
+    TRY(read_number(c, "token-ttl", &o->token_ttl_s));
+    TRY(read_number(c, "heartbeat-ms", &o->heartbeat_ms));
+    TRY(read_number(c, "heal-after-ms", &o->heal_after_ms));
+    TRY(read_number(c, "upload-ttl-ms", &o->upload_ttl_ms));
+    TRY(read_number(c, "rate", &o->requests_per_s));
+    TRY(read_number(c, "login-rate", &o->logins_per_min));
+    return read_number(c, "default-quota-bytes", &o->default_quota_bytes);
+}
+
+typedef struct stop {
+    event_t event;
+    bool is_raised;
+} stop_t;
+static stop_t stop;
+
+static void on_stop(void *arg)
+{
+    stop.is_raised = true;
+    event_fire(arg);
+}
+
+static err_t wait_for_end(task_t *t)
+{
+    while (!stop.is_raised)
+        TRY(event_wait(t, &stop.event));
+    return OK;
+}
+
+static err_t serve(task_t *t, meta_face_t *face, const net_addr_t *at, const char *data)
+{
+    http_limits_t limits = {.max_connections = CONNECTIONS, .max_per_ip = PER_IP, .idle_timeout_s = IDLE_S};
+    http_server_t *server;
+    char text[NET_ADDR_TEXT_MAX];
+    if (net_addr_is_loopback(at))
+        limits.max_per_ip = 0;
+    TRY(http_server_start(task_driver(t), task_sched(t), at, &limits, meta_face_serve, face, &server));
+    net_addr_t got = http_server_address(server);
+    printf("Metadata service listening on http://%s\nData in %s\nMetadata service is ready\n",
+           net_addr_print(&got, text), data);
+    fflush(stdout);
+    err_t e = wait_for_end(t);
+    log_info("metadata service is stopping");
+    http_server_stop(t, server, STOP_GRACE_MS);
+    return e;
+}
+
+err_t run_metadata(task_t *t, const cli_t *c)
+{
+    const char *listen_at = cli_option(c, "listen-addr", 0);
+    places_t *places = xcalloc(1, sizeof *places);
+    meta_options_t o;
+    meta_face_t *face = NULL;
+    net_addr_t at;
+    event_init(&stop.event);
+    uv_driver_on_signal(task_driver(t), SIGINT, on_stop, &stop.event);
+    uv_driver_on_signal(task_driver(t), SIGTERM, on_stop, &stop.event);
+    err_t e = net_addr_parse(listen_at ? listen_at : "127.0.0.1:8080", &at);
+    if (!e)
+        e = find_places(c, places);
+    if (!e)
+        e = read_options(c, places, &o);
+    if (!e)
+        e = meta_face_open(t, &o, &face);
+    if (!e)
+        e = serve(t, face, &at, places->data);
+    error_slot_t why = *error_slot();
+    meta_face_close(t, face);
+    free(places);
+    *error_slot() = why;
+    return e;
+}
+
+err_t run_metadata_backup(task_t *t, const cli_t *c)
+{
+    places_t *places = xcalloc(1, sizeof *places);
+    err_t e = find_places(c, places);
+    if (!e)
+        e = meta_backup(t, places->database, c->args[0]);
+    free(places);
+    if (!e)
+        printf("saved %s\n", c->args[0]);
+    return e;
+}
+
+err_t run_audit_verify(task_t *t, const cli_t *c)
+{
+    places_t *places = xcalloc(1, sizeof *places);
+    int64_t records = 0;
+    char head[65];
+    err_t e = find_places(c, places);
+    if (!e)
+        e = meta_verify_audit(t, places->database, &records, head);
+    free(places);
+    if (!e)
+        printf("%lld records, intact; head %s\n", (long long)records, head);
+    return e;
+}

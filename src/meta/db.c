@@ -1,0 +1,362 @@
+#include "meta/db.h"
+#include "base/list.h"
+#include "base/log.h"
+#include "crypto/key.h"
+#include "meta/json.h"
+#include "task/driver.h"
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+enum { READERS_DEFAULT = 2, READERS_MAX = 16, BATCH_MAX = 256, TRIES_MAX = 6, RETRY_MS = 200 };
+
+typedef struct item {
+    list_t node;
+    db_fn fn;
+    void *arg;
+    audit_entry_t *entry;
+    err_t result;
+    bool is_done;
+    char text[ERROR_TEXT_MAX];
+} item_t;
+
+struct db {
+    char *database;
+    sql_t *writer;
+    sql_t *readers[READERS_MAX]; /* those that nobody uses; NULL: to be opened again */
+    size_t n_free;
+    gate_t gate;
+    list_t pending;
+    bool is_writing;
+    event_t written;
+    char name[33]; /* of this process, for leases and batches */
+    int64_t batch;
+};
+
+static err_t open_conn(const char *database, sql_t **ret)
+{
+    bool is_url = !strncmp(database, "postgres://", 11) || !strncmp(database, "postgresql://", 13);
+    return is_url ? sql_postgres_open(database, ret) : sql_sqlite_open(database, ret);
+}
+
+/* ── a batch, on a worker ────────────────────────────────────────────────────────────────────── */
+typedef struct batch_job {
+    db_t *db;
+    list_t *items;
+    err_t result;
+} batch_job_t;
+
+static void settle(item_t *item, err_t e)
+{
+    item->result = e;
+    if (e)
+        snprintf(item->text, sizeof item->text, "%s", error_text(e));
+}
+
+/* A failure of fn undoes what it did, and is an outcome like others; a failure of the database ends the
+ * batch. */
+static err_t run_item(sql_t *c, item_t *item, audit_head_t *head)
+{
+    err_t e = OK;
+    item->result = OK;
+    if (item->fn && item->entry)
+        item->entry->outcome[0] = 0; /* of an earlier try */
+    if (item->fn) {
+        TRY(sql_run(c, "SAVEPOINT one", SQL_NO_VALUES, NULL));
+        e = item->fn(c, item->arg);
+        settle(item, e);
+        if (sql_is_lost(c) || (e == ERR_AGAIN && sql_is_postgres(c)))
+            return e;
+        if (e)
+            TRY(sql_run(c, "ROLLBACK TO SAVEPOINT one", SQL_NO_VALUES, NULL));
+        TRY(sql_run(c, "RELEASE SAVEPOINT one", SQL_NO_VALUES, NULL));
+    }
+    if (!item->entry || !item->entry->action)
+        return OK;
+    if (e || !item->entry->outcome[0])
+        snprintf(item->entry->outcome, sizeof item->entry->outcome, "%s", e ? error_name(e) : "OK");
+    return audit_add(c, head, item->entry);
+}
+
+static err_t begin(db_t *db, audit_head_t *head)
+{
+    sql_t *c = db->writer;
+    AUTO(sql_rows_t) r = {0};
+    if (sql_is_postgres(c)) {
+        TRY(sql_run(c, "BEGIN ISOLATION LEVEL READ COMMITTED", SQL_NO_VALUES, NULL));
+        TRY(sql_first(c, "SELECT audit_seq, audit_hash FROM writer WHERE id = 1 FOR UPDATE", SQL_NO_VALUES,
+                      &r));
+    } else {
+        TRY(sql_run(c, "BEGIN IMMEDIATE", SQL_NO_VALUES, NULL));
+        TRY(sql_first(c, "SELECT audit_seq, audit_hash FROM writer WHERE id = 1", SQL_NO_VALUES, &r));
+    }
+    bytes_t hash = sql_blob(&r, 1);
+    if (hash.len != sizeof head->hash)
+        return fail(ERR_CORRUPT, "the head of the audit log is not a hash");
+    head->seq = sql_int(&r, 0);
+    memcpy(head->hash, hash.data, sizeof head->hash);
+    return sql_close(&r);
+}
+
+static err_t end(db_t *db, const audit_head_t *head)
+{
+    TRY(sql_run(db->writer,
+                "UPDATE writer SET audit_seq = ?1, audit_hash = ?2, batch = ?3, holder = ?4 WHERE id = 1",
+                SQL(SQL_INT(head->seq), SQL_BLOB(bytes_of(head->hash, sizeof head->hash)), SQL_INT(db->batch),
+                    SQL_TEXT(db->name)),
+                NULL));
+    TRY(sql_run(
+        db->writer,
+        "INSERT INTO batches (holder, batch) VALUES (?1, ?2) ON CONFLICT (holder) DO UPDATE SET batch = ?2",
+        SQL(SQL_TEXT(db->name), SQL_INT(db->batch)), NULL));
+    return sql_run(db->writer, "COMMIT", SQL_NO_VALUES, NULL);
+}
+
+static err_t try_batch(db_t *db, list_t *items)
+{
+    audit_head_t head;
+    TRY(begin(db, &head));
+    LIST_EACH (item, items, item_t, node)
+        TRY(run_item(db->writer, item, &head));
+    return end(db, &head);
+}
+
+static err_t reopen(db_t *db)
+{
+    sql_free(db->writer);
+    db->writer = NULL;
+    return open_conn(db->database, &db->writer);
+}
+
+static err_t was_committed(db_t *db, bool *ret)
+{
+    int64_t newest;
+    TRY(sql_number(db->writer, "SELECT batch FROM batches WHERE holder = ?1", SQL(SQL_TEXT(db->name)), 0,
+                   &newest));
+    *ret = newest == db->batch;
+    return OK;
+}
+
+/* After a failure: OK when the batch is to be tried again, or *ret_is_done when it had been committed. */
+static err_t recover(db_t *db, err_t why, int tries, bool *ret_is_done)
+{
+    if (db->writer && !sql_is_lost(db->writer))
+        (void)!sql_run(db->writer, "ROLLBACK", SQL_NO_VALUES, NULL);
+    bool is_lost = !db->writer || sql_is_lost(db->writer);
+    if (tries == TRIES_MAX || (!is_lost && why != ERR_AGAIN))
+        return why;
+    usleep((useconds_t)(RETRY_MS * 1000) << tries);
+    if (!is_lost)
+        return OK;
+    err_t e = reopen(db);
+    if (!e)
+        e = was_committed(db, ret_is_done);
+    return e == ERR_CLOSED || (e && !db->writer) ? OK : e; /* not back yet: the next try says it again */
+}
+
+static void run_batch(void *arg)
+{
+    batch_job_t *job = arg;
+    db_t *db = job->db;
+    db->batch++;
+    for (int tries = 0;; tries++) {
+        bool is_done = false;
+        err_t e = db->writer ? try_batch(db, job->items) : fail(ERR_CLOSED, "the database is not reachable");
+        if (!e)
+            break;
+        error_slot_t why = *error_slot();
+        err_t then = recover(db, e, tries, &is_done);
+        if (then)
+            *error_slot() = why;
+        if (then || is_done) {
+            job->result = then ? e : OK;
+            return;
+        }
+    }
+    job->result = OK;
+}
+
+static void write_pending(task_t *t, db_t *db)
+{
+    list_t items;
+    list_init(&items);
+    for (size_t n = 0; n < BATCH_MAX && !list_is_empty(&db->pending); n++) {
+        list_t *first = db->pending.next;
+        list_remove(first);
+        list_push_back(&items, first);
+    }
+    batch_job_t job = {.db = db, .items = &items};
+    db->is_writing = true;
+    work(t, run_batch, &job);
+    db->is_writing = false;
+    LIST_EACH (item, &items, item_t, node) {
+        if (job.result)
+            settle(item, job.result);
+        list_remove(&item->node);
+        item->is_done = true;
+    }
+    event_fire(&db->written);
+}
+
+err_t db_write(task_t *t, db_t *db, db_fn fn, void *arg, audit_entry_t *entry)
+{
+    item_t item = {.fn = fn, .arg = arg, .entry = entry};
+    list_push_back(&db->pending, &item.node);
+    task_shield(t);
+    while (!item.is_done) {
+        if (!db->is_writing)
+            write_pending(t, db);
+        else
+            (void)!event_wait(t, &db->written);
+    }
+    task_unshield(t);
+    return item.result ? fail(item.result, "%s", item.text) : OK;
+}
+
+/* ── reading ─────────────────────────────────────────────────────────────────────────────────── */
+typedef struct read_job {
+    db_t *db;
+    sql_t *c;
+    db_fn fn;
+    void *arg;
+    err_t result;
+} read_job_t;
+
+static err_t try_read(sql_t *c, read_job_t *job)
+{
+    if (sql_is_postgres(c))
+        TRY(sql_run(c, "BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY", SQL_NO_VALUES, NULL));
+    else
+        TRY(sql_run(c, "BEGIN", SQL_NO_VALUES, NULL));
+    err_t e = job->fn(c, job->arg);
+    error_slot_t why = *error_slot();
+    if (!sql_is_lost(c))
+        (void)!sql_run(c, "ROLLBACK", SQL_NO_VALUES, NULL);
+    *error_slot() = why;
+    return e;
+}
+
+static void run_read(void *arg)
+{
+    read_job_t *job = arg;
+    for (int tries = 0;; tries++) {
+        job->result = job->c ? OK : open_conn(job->db->database, &job->c);
+        if (!job->result)
+            job->result = try_read(job->c, job);
+        bool is_lost = job->c && sql_is_lost(job->c);
+        if (is_lost) {
+            error_slot_t why = *error_slot();
+            sql_free(job->c);
+            job->c = NULL;
+            *error_slot() = why;
+        }
+        if (!job->result || (job->c && !is_lost) || tries == TRIES_MAX)
+            return;
+        usleep((useconds_t)(RETRY_MS * 1000) << tries);
+    }
+}
+
+err_t db_read(task_t *t, db_t *db, db_fn fn, void *arg)
+{
+    TRY(gate_enter(t, &db->gate));
+    read_job_t job = {.db = db, .c = db->readers[--db->n_free], .fn = fn, .arg = arg};
+    work(t, run_read, &job);
+    db->readers[db->n_free++] = job.c;
+    gate_leave(&db->gate);
+    return job.result;
+}
+
+/* ── leases ──────────────────────────────────────────────────────────────────────────────────── */
+typedef struct lease_job {
+    const char *name, *holder;
+    int64_t now_ms, until_ms;
+    bool is_ours;
+} lease_job_t;
+
+static err_t take_lease(sql_t *c, void *arg)
+{
+    lease_job_t *job = arg;
+    uint64_t changed;
+    TRY(sql_run(
+        c,
+        "INSERT INTO leases (name, holder, expires_at) VALUES (?1, ?2, ?3) ON CONFLICT (name) DO UPDATE "
+        "SET holder = ?2, expires_at = ?3 WHERE leases.holder = ?2 OR leases.expires_at < ?4",
+        SQL(SQL_TEXT(job->name), SQL_TEXT(job->holder), SQL_INT(job->until_ms), SQL_INT(job->now_ms)),
+        &changed));
+    job->is_ours = changed > 0;
+    return OK;
+}
+
+err_t db_lease(task_t *t, db_t *db, const char *name, int64_t now_ms, int64_t for_ms, bool *ret_is_ours)
+{
+    lease_job_t job = {.name = name, .holder = db->name, .now_ms = now_ms, .until_ms = now_ms + for_ms};
+    TRY(db_write(t, db, take_lease, &job, NULL));
+    *ret_is_ours = job.is_ours;
+    return OK;
+}
+
+/* ── opening and closing ─────────────────────────────────────────────────────────────────────── */
+typedef struct open_job {
+    db_t *db;
+    size_t readers;
+    err_t result;
+} open_job_t;
+
+static void run_open(void *arg)
+{
+    open_job_t *job = arg;
+    db_t *db = job->db;
+    job->result = open_conn(db->database, &db->writer);
+    if (!job->result)
+        job->result = schema_migrate(db->writer);
+    for (; !job->result && db->n_free < job->readers; db->n_free++)
+        job->result = open_conn(db->database, &db->readers[db->n_free]);
+}
+
+static void run_close(void *arg)
+{
+    db_t *db = arg;
+    for (size_t i = 0; i < db->n_free; i++)
+        sql_free(db->readers[i]);
+    sql_free(db->writer); /* the last one: SQLite moves the WAL into the database */
+}
+
+void db_close(task_t *t, db_t *db)
+{
+    if (!db)
+        return;
+    task_shield(t);
+    while (db->is_writing || !list_is_empty(&db->pending))
+        (void)!event_wait(t, &db->written);
+    size_t readers = db->n_free;
+    for (size_t i = 0; i < readers; i++)
+        (void)!gate_enter(t, &db->gate);
+    work(t, run_close, db);
+    task_unshield(t);
+    free(db->database);
+    free(db);
+}
+
+err_t db_open(task_t *t, const db_options_t *o, db_t **ret)
+{
+    uint8_t name[16];
+    db_t *db = xcalloc(1, sizeof *db);
+    open_job_t job = {.db = db, .readers = o->readers ? o->readers : READERS_DEFAULT};
+    assert(job.readers <= READERS_MAX);
+    db->database = xstrdup(o->database);
+    list_init(&db->pending);
+    event_init(&db->written);
+    crypto_random(name, sizeof name);
+    hex_text(bytes_of(name, sizeof name), db->name, sizeof db->name);
+    work(t, run_open, &job);
+    gate_init(&db->gate, db->n_free);
+    if (job.result) {
+        error_slot_t why = *error_slot();
+        db_close(t, db);
+        *error_slot() = why;
+        return job.result;
+    }
+    *ret = db;
+    return OK;
+}

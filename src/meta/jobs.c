@@ -1,0 +1,292 @@
+/* jobs: what happens without being asked for. Each job works under a lease, so that one of several services
+ * does it, in small transactions that others' writes pass between; one that ends in the middle goes on where
+ * the database says. */
+#include "base/log.h"
+#include "meta/meta_impl.h"
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+enum {
+    TICK_MS = 1000,
+    LEASE_MS = 15000,
+    EXPIRED_PER_RUN = 200,
+    SCANNED_PER_RUN = 500,
+    REWRAPPED_PER_RUN = 200,
+    PLANNED_TTL_MS = 600000,
+    COPIES_MAX = 64
+};
+
+typedef struct job {
+    meta_t *m;
+    int64_t now_ms;
+    size_t done;
+    bool is_more;
+    audit_entry_t *entry;
+} job_t;
+
+/* ── uploads that were never committed ───────────────────────────────────────────────────────── */
+static err_t expire_uploads(sql_t *c, void *arg)
+{
+    job_t *job = arg;
+    char(*ids)[META_ID_CHARS + 1] = xcalloc(EXPIRED_PER_RUN, sizeof *ids);
+    AUTO(sql_rows_t) r = {0};
+    size_t n = 0;
+    err_t e = sql_open(c, "SELECT id FROM uploads WHERE expires_at <= ?1 ORDER BY expires_at LIMIT ?2",
+                       SQL(SQL_INT(job->now_ms), SQL_INT(EXPIRED_PER_RUN)), &r);
+    while (!e && sql_next(&r))
+        snprintf(ids[n++], sizeof ids[0], "%s", sql_text(&r, 0));
+    if (!e)
+        e = sql_close(&r);
+    for (size_t i = 0; i < n && !e; i++)
+        e = upload_forget(c, ids[i]);
+    free(ids);
+    TRY(e);
+    TRY(sql_run(c, "DELETE FROM revoked WHERE expires_at <= ?1", SQL(SQL_INT(job->now_ms)), NULL));
+    TRY(sql_run(c, "DELETE FROM locations WHERE state = 2 AND since <= ?1",
+                SQL(SQL_INT(job->now_ms - PLANNED_TTL_MS)), NULL));
+    job->done = n;
+    job->is_more = n == EXPIRED_PER_RUN;
+    job->entry->action = n ? "upload.expire" : NULL;
+    snprintf(job->entry->detail, sizeof job->entry->detail, "uploads=%zu", n);
+    return OK;
+}
+
+/* ── chunks with too few copies, or too many ─────────────────────────────────────────────────── */
+typedef struct copy {
+    char node[META_ID_CHARS + 1];
+    bool is_good;  /* active, and heard of within the patience */
+    bool is_alive; /* heard of a moment ago */
+    bool is_planned;
+} copy_t;
+
+static err_t load_copies(sql_t *c, const job_t *job, const char *chunk, copy_t *out, size_t *ret_n)
+{
+    AUTO(sql_rows_t) r = {0};
+    const meta_options_t *o = &job->m->options;
+    size_t n = 0;
+    TRY(sql_open(c,
+                 "SELECT l.node_id, n.state, n.last_seen, l.state FROM locations l JOIN nodes n ON n.id = "
+                 "l.node_id WHERE "
+                 "l.chunk_id = ?1 AND l.state <> 1 ORDER BY l.node_id LIMIT ?2",
+                 SQL(SQL_TEXT(chunk), SQL_INT(COPIES_MAX)), &r));
+    while (sql_next(&r)) {
+        copy_t *k = &out[n++];
+        snprintf(k->node, sizeof k->node, "%s", sql_text(&r, 0));
+        k->is_good = !strcmp(sql_text(&r, 1), "active") && sql_int(&r, 2) > job->now_ms - o->heal_after_ms;
+        k->is_alive = sql_int(&r, 2) > job->now_ms - 3 * o->heartbeat_ms;
+        k->is_planned = sql_int(&r, 3) == LOCATION_PLANNED;
+    }
+    *ret_n = n;
+    return sql_close(&r);
+}
+
+static err_t order_copies(sql_t *c, const job_t *job, const char *chunk, int64_t size, size_t want,
+                          const copy_t *copies, size_t n, const place_node_t *nodes, size_t n_nodes)
+{
+    size_t chosen[REPLICATION_MAX];
+    bool *taken = xcalloc(n_nodes + 1, sizeof *taken);
+    for (size_t i = 0; i < n_nodes; i++)
+        for (size_t k = 0; k < n; k++)
+            taken[i] = taken[i] || !strcmp(nodes[i].id, copies[k].node);
+    size_t got = place_choose(nodes, n_nodes, chunk, size, want, taken, chosen);
+    free(taken);
+    for (size_t i = 0; i < got; i++)
+        TRY(sql_run(c,
+                    "INSERT INTO locations (chunk_id, node_id, state, since) VALUES (?1, ?2, 2, ?3) ON "
+                    "CONFLICT (chunk_id, "
+                    "node_id) DO NOTHING",
+                    SQL(SQL_TEXT(chunk), SQL_TEXT(nodes[chosen[i]].id), SQL_INT(job->now_ms)), NULL));
+    return OK;
+}
+
+/* One copy at a time goes, and only while enough others are alive: first those of nodes that are being
+ * drained, then the one with the highest id. */
+static err_t drop_copy(sql_t *c, const job_t *job, const char *chunk, const copy_t *copies, size_t n,
+                       size_t replication)
+{
+    size_t alive = 0, victim = SIZE_MAX;
+    for (size_t i = 0; i < n; i++)
+        alive += copies[i].is_good && copies[i].is_alive && !copies[i].is_planned;
+    for (size_t i = 0; i < n; i++)
+        if (copies[i].is_alive && !copies[i].is_planned && (!copies[i].is_good || alive > replication) &&
+            (victim == SIZE_MAX || !copies[i].is_good || copies[victim].is_good))
+            victim = i;
+    if (alive < replication || victim == SIZE_MAX)
+        return OK;
+    return sql_run(
+        c, "UPDATE locations SET state = 1, since = ?1 WHERE chunk_id = ?2 AND node_id = ?3 AND state = 0",
+        SQL(SQL_INT(job->now_ms), SQL_TEXT(chunk), SQL_TEXT(copies[victim].node)), NULL);
+}
+
+static err_t heal_chunk(sql_t *c, job_t *job, const char *chunk, int64_t size, size_t replication,
+                        const place_node_t *nodes, size_t n_nodes)
+{
+    copy_t copies[COPIES_MAX];
+    size_t n, good = 0, stored = 0;
+    TRY(load_copies(c, job, chunk, copies, &n));
+    for (size_t i = 0; i < n; i++) {
+        good += copies[i].is_good;
+        stored += !copies[i].is_planned;
+    }
+    if (stored && good < replication) {
+        job->done++;
+        return order_copies(c, job, chunk, size, replication - good, copies, n, nodes, n_nodes);
+    }
+    return stored > replication ? drop_copy(c, job, chunk, copies, n, replication) : OK;
+}
+
+/* A part of all chunks each time, by their ids; the first part again when all were seen. */
+static err_t heal(sql_t *c, void *arg)
+{
+    job_t *job = arg;
+    char cursor[META_CHUNK_ID_CHARS + 1];
+    AUTO(sql_rows_t) r = {0};
+    place_node_t *nodes = xcalloc(NODES_MAX, sizeof *nodes);
+    size_t n_nodes = 0, n = 0;
+    snprintf(cursor, sizeof cursor, "%s", job->m->heal_cursor);
+    job->done = 0;
+    err_t e = place_load(c, job->m, job->now_ms, nodes, &n_nodes);
+    if (!e)
+        e = sql_open(
+            c, "SELECT id, size, replication FROM chunks WHERE id > ?1 AND is_live = 1 ORDER BY id LIMIT ?2",
+            SQL(SQL_TEXT(cursor), SQL_INT(SCANNED_PER_RUN)), &r);
+    for (; !e && sql_next(&r); n++) {
+        snprintf(cursor, sizeof cursor, "%s", sql_text(&r, 0));
+        e = heal_chunk(c, job, cursor, sql_int(&r, 1), (size_t)sql_int(&r, 2), nodes, n_nodes);
+    }
+    free(nodes);
+    TRY(e);
+    TRY(sql_close(&r));
+    snprintf(job->m->heal_cursor, sizeof job->m->heal_cursor, "%s", n == SCANNED_PER_RUN ? cursor : "");
+    job->is_more = false;
+    job->entry->action = job->done ? "chunk.heal" : NULL;
+    snprintf(job->entry->detail, sizeof job->entry->detail, "chunks=%zu", job->done);
+    return sql_run(c,
+                   "UPDATE nodes SET state = 'drained' WHERE state = 'draining' AND NOT EXISTS (SELECT 1 "
+                   "FROM locations l "
+                   "WHERE l.node_id = nodes.id)",
+                   SQL_NO_VALUES, NULL);
+}
+
+/* ── a new master key ────────────────────────────────────────────────────────────────────────── */
+typedef struct wrapped_row {
+    char id[128];
+    char key_name[MASTER_NAME_CHARS + 1];
+    uint8_t wrapped[4096];
+    size_t len;
+} wrapped_row_t;
+
+static err_t rewrap(const master_keys_t *master, const char *kind, wrapped_row_t *row)
+{
+    uint8_t plain[sizeof row->wrapped];
+    char what[WRAP_WHAT_MAX];
+    size_t len = row->len - WRAP_EXTRA_BYTES;
+    snprintf(what, sizeof what, "%s %.64s", kind, row->id);
+    TRY(master_unwrap(master, row->key_name, what, bytes_of(row->wrapped, row->len), plain));
+    err_t e = master_wrap(master, what, bytes_of(plain, len), row->wrapped);
+    secret_wipe(plain, len);
+    return e;
+}
+
+static err_t load_wrapped(sql_t *c, const char *text, const char *newest, wrapped_row_t *rows, size_t *ret_n)
+{
+    AUTO(sql_rows_t) r = {0};
+    *ret_n = 0;
+    TRY(sql_open(c, text, SQL(SQL_TEXT(newest), SQL_INT(REWRAPPED_PER_RUN)), &r));
+    while (sql_next(&r)) {
+        wrapped_row_t *row = &rows[(*ret_n)++];
+        bytes_t wrapped = sql_blob(&r, 2);
+        if (wrapped.len > sizeof row->wrapped || wrapped.len < WRAP_EXTRA_BYTES)
+            return fail(ERR_CORRUPT, "a wrapped key of %zu bytes", wrapped.len);
+        snprintf(row->id, sizeof row->id, "%s", sql_text(&r, 0));
+        snprintf(row->key_name, sizeof row->key_name, "%s", sql_text(&r, 1));
+        memcpy(row->wrapped, wrapped.data, wrapped.len);
+        row->len = wrapped.len;
+    }
+    return sql_close(&r);
+}
+
+static err_t rewrap_rows(sql_t *c, const master_keys_t *master, const char *kind, const char *select,
+                         const char *update, size_t *ret_done)
+{
+    wrapped_row_t *rows = xcalloc(REWRAPPED_PER_RUN, sizeof *rows);
+    err_t e = load_wrapped(c, select, master->list[0].name, rows, ret_done);
+    for (size_t i = 0; i < *ret_done && !e; i++) {
+        e = rewrap(master, kind, &rows[i]);
+        if (!e)
+            e = sql_run(c, update,
+                        SQL(SQL_TEXT(master->list[0].name), SQL_BLOB(bytes_of(rows[i].wrapped, rows[i].len)),
+                            SQL_TEXT(rows[i].id)),
+                        NULL);
+    }
+    free(rows);
+    return e;
+}
+
+/* What the newest key did not wrap is wrapped again, a part at a time, until nothing is left. */
+static err_t rotate(sql_t *c, void *arg)
+{
+    job_t *job = arg;
+    const master_keys_t *master = meta_master(job->m);
+    size_t files, secrets;
+    TRY(rewrap_rows(
+        c, master, "file",
+        "SELECT id, key_name, wrapped FROM files WHERE key_name <> ?1 AND key_name <> '' LIMIT ?2",
+        "UPDATE files SET key_name = ?1, wrapped = ?2 WHERE id = ?3", &files));
+    TRY(rewrap_rows(c, master, "secret",
+                    "SELECT name, key_name, wrapped FROM secrets WHERE key_name <> ?1 LIMIT ?2",
+                    "UPDATE secrets SET key_name = ?1, wrapped = ?2 WHERE name = ?3", &secrets));
+    job->done = files + secrets;
+    job->is_more = files == REWRAPPED_PER_RUN;
+    job->entry->action = job->done ? "master.rewrap" : NULL;
+    snprintf(job->entry->detail, sizeof job->entry->detail, "keys=%zu to %s", job->done,
+             master->list[0].name);
+    return OK;
+}
+
+/* ── all of them ─────────────────────────────────────────────────────────────────────────────── */
+static const struct {
+    const char *name;
+    db_fn run;
+} jobs[] = {{"uploads", expire_uploads}, {"heal", heal}, {"rotate", rotate}};
+
+static err_t run_one(task_t *t, meta_t *m, size_t i, bool needs_lease)
+{
+    for (;;) {
+        audit_entry_t entry = {.at_ms = meta_now_ms(m), .actor = "service", .remote = "-"};
+        job_t job = {.m = m, .now_ms = meta_now_ms(m), .entry = &entry};
+        bool is_ours = true;
+        if (needs_lease)
+            TRY(db_lease(t, m->db, jobs[i].name, job.now_ms, LEASE_MS, &is_ours));
+        if (!is_ours)
+            return OK;
+        TRY(db_write(t, m->db, jobs[i].run, &job, &entry));
+        if (!job.is_more)
+            return OK;
+        TRY(task_check(t));
+    }
+}
+
+err_t meta_run_jobs(task_t *t, meta_t *m)
+{
+    for (size_t i = 0; i < ARRAY_LEN(jobs); i++)
+        TRY(run_one(t, m, i, false));
+    return OK;
+}
+
+err_t jobs_run(task_t *t, void *arg)
+{
+    meta_t *m = arg;
+    for (;;) {
+        TRY(task_sleep(t, TICK_MS));
+        for (size_t i = 0; i < ARRAY_LEN(jobs); i++) {
+            err_t e = run_one(t, m, i, true);
+            if (e == ERR_CANCELED)
+                return e;
+            if (e)
+                log_warn("a background job failed and is tried again", LOG_STR("job", jobs[i].name),
+                         LOG_ERR(e));
+        }
+    }
+}
