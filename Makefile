@@ -10,7 +10,7 @@ MESON_FLAGS ?=
 RELEASE := $(BUILD)/release
 DEBUG := $(BUILD)/debug
 .DEFAULT_GOAL := help
-.PHONY: help deps build test test-interop test-netns test-integration test-chaos test-tsan sim fuzz coverage bench bench-link lint format clean install uninstall run hooks
+.PHONY: help deps build build-metadata run-metadata test test-interop test-netns test-integration test-chaos test-tsan sim fuzz coverage bench bench-link lint format clean install uninstall run hooks
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z][a-z-]*:.*## /{printf "  make %-18s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -30,6 +30,11 @@ build: deps $(RELEASE)/build.ninja ## the optimized program: build/release/src/d
 
 run: build ## three nodes: store a real file on two, lose a holder, heal onto the third, get the bytes back
 	@tools/demo.py $(RELEASE)/src/distribute
+
+build-metadata: build ## the metadata service is part of the program: `distribute metadata`
+
+run-metadata: build ## the metadata service on 127.0.0.1:8080, SQLite in ~/.distribute-metadata
+	@$(RELEASE)/src/distribute metadata
 
 test: deps $(DEBUG)/build.ninja ## all tests under ASan and UBSan, fuzz corpora replayed
 	@ninja -C $(DEBUG) -j$(JOBS)

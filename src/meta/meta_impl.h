@@ -22,7 +22,7 @@ enum {
     CHUNK_BYTES_MAX = 64 << 20,
     CHUNK_BYTES_DEFAULT = 4 << 20,
     CHUNK_OVERHEAD_MAX = 64, /* what encryption may add to a chunk */
-    CHUNKS_MAX = 65536,
+    CHUNKS_MAX = 16384,
     FILE_KEY_BYTES = 32,
     PAGE_DEFAULT = 100,
     PAGE_MAX = 1000,
