@@ -106,6 +106,9 @@ MUST_CHECK err_t host_connect(task_t *t, host_t *h, const peer_id_t *peer, const
 /* A connection over this address, with /p2p/ID: one that was dialed there, or a new one, beside those over
  * other addresses. For an address by name any open connection will do. Errors as those of host_connect. */
 MUST_CHECK err_t host_connect_addr(task_t *t, host_t *h, const multiaddr_t *addr, conn_t **ret_conn);
+/* A connection at an address without a peer ID: whoever proves to have the key of the ID that it shows is
+ * taken for the peer (trust on first use); not through a relay. ERR_INVALID; ERR_UNREACHABLE. */
+MUST_CHECK err_t host_meet(task_t *t, host_t *h, const multiaddr_t *addr, conn_t **ret_conn);
 /* The peer's addresses that failed may be dialed at once. */
 void host_forget_failures(host_t *h, const peer_id_t *peer);
 MUST_CHECK err_t host_disconnect(host_t *h, const peer_id_t *peer); /* ERR_NOT_FOUND */

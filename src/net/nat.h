@@ -24,6 +24,7 @@ typedef struct nat_config {
     bool finds_relays; /* among the peers it is connected with, while others cannot dial it */
     bool is_relay;     /* for others, while these can dial it */
     relay_limits_t relay;
+    const char *unlimited; /* circuits between peers that speak this protocol have no limits; NULL: none */
     bool punches_holes;
     bool asks_autonat, answers_autonat, autonat_v1_only;
     size_t autonat_max, autonat_max_per_peer; /* dials for others within autonat_period_ms */
@@ -42,6 +43,7 @@ size_t host_probed_addrs(const host_t *h, multiaddr_t *out, reachability_t *ret_
 typedef struct relay_stats {
     size_t reservations, circuits; /* it serves */
     size_t relays;                 /* that it has a reservation at */
+    bool is_serving;               /* as a relay */
 } relay_stats_t;
 void host_relay_stats(const host_t *h, relay_stats_t *ret);
 #endif

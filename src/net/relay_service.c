@@ -112,9 +112,14 @@ static size_t own_addrs(const host_t *h, const conn_t *c, multiaddr_t *out, size
     return n;
 }
 
-static void set_limit(const host_t *h, relay_message_t *m)
+static bool is_favoured(const host_t *h, const peer_id_t *peer)
 {
-    const relay_limits_t *limits = &h->nat->config.relay;
+    const char *protocol = h->nat->config.unlimited;
+    return protocol && peerstore_speaks(h->peerstore, peer, protocol);
+}
+
+static void set_limit(const relay_limits_t *limits, relay_message_t *m)
+{
     m->has_limit = limits->is_limited;
     m->limit_s = limits->circuit_s;
     m->limit_bytes = limits->circuit_bytes;
@@ -131,7 +136,9 @@ static err_t grant(task_t *t, stream_t *s, host_t *h, conn_t *from)
     buf_init(&voucher, RELAY_MESSAGE_MAX_BYTES);
     err_t e = relay_voucher_seal(h->config.key, &v, &voucher);
     m.voucher = buf_bytes(&voucher);
-    set_limit(h, &m);
+    relay_limits_t limits = h->nat->config.relay;
+    limits.is_limited = limits.is_limited && !is_favoured(h, &from->peer->id);
+    set_limit(&limits, &m);
     if (!e)
         e = relay_write_hop(t, s, &m, addrs, n);
     free(addrs);
@@ -163,12 +170,12 @@ static relay_status_t check_connect(host_t *h, const conn_t *from, const peer_id
     return RELAY_OK;
 }
 
-static err_t announce(task_t *t, host_t *h, stream_t *s, const peer_id_t *from)
+static err_t announce(task_t *t, stream_t *s, const peer_id_t *from, const relay_limits_t *limits)
 {
     relay_message_t ask = {.type = RELAY_CONNECT, .has_peer = true, .peer = *from}, answer;
     AUTO(buf_t) in;
     buf_init(&in, RELAY_MESSAGE_MAX_BYTES);
-    set_limit(h, &ask);
+    set_limit(limits, &ask);
     TRY(relay_write_stop(t, s, &ask));
     TRY(relay_read_stop(t, s, &in, &answer));
     if (answer.type != RELAY_STATUS || answer.status != RELAY_OK)
@@ -176,16 +183,17 @@ static err_t announce(task_t *t, host_t *h, stream_t *s, const peer_id_t *from)
     return OK;
 }
 
-static err_t open_stop(task_t *t, host_t *h, const peer_id_t *from, const peer_id_t *to, stream_t **ret)
+static err_t open_stop(task_t *t, host_t *h, const circuit_t *circuit, const relay_limits_t *limits,
+                       stream_t **ret)
 {
     static const char *const protocols[] = {RELAY_STOP_PROTOCOL};
     stream_t *s = NULL;
-    conn_t *c = conn_ref(host_conn(h, to));
+    conn_t *c = conn_ref(host_conn(h, &circuit->to));
     deadline_t d = deadline_push(t, CONNECT_TIMEOUT_MS);
     err_t e = conn_open_stream(t, c, protocols, 1, &s, NULL);
     conn_release(c);
     if (!e)
-        e = announce(t, h, s, from);
+        e = announce(t, s, &circuit->from, limits);
     deadline_pop(t, &d);
     if (e && s) {
         stream_reset(s);
@@ -206,7 +214,9 @@ static err_t send_status(task_t *t, stream_t *s, relay_status_t status)
 static err_t run_circuit(task_t *t, host_t *h, stream_t *s, const circuit_t *c)
 {
     stream_t *other;
-    err_t e = open_stop(t, h, &c->from, &c->to, &other);
+    relay_limits_t limits = h->nat->config.relay;
+    limits.is_limited = limits.is_limited && !(is_favoured(h, &c->from) && is_favoured(h, &c->to));
+    err_t e = open_stop(t, h, c, &limits, &other);
     if (e == ERR_CANCELED)
         return e;
     if (e) {
@@ -214,12 +224,12 @@ static err_t run_circuit(task_t *t, host_t *h, stream_t *s, const circuit_t *c)
         return send_status(t, s, RELAY_CONNECTION_FAILED);
     }
     relay_message_t ok = {.type = RELAY_STATUS, .status = RELAY_OK};
-    set_limit(h, &ok);
+    set_limit(&limits, &ok);
     e = relay_write_hop(t, s, &ok, NULL, 0);
     if (!e)
         metric_add(nat_metrics()->circuits, 1);
     if (!e)
-        e = relay_forward(t, h, s, other, &h->nat->config.relay);
+        e = relay_forward(t, h, s, other, &limits);
     if (e)
         stream_reset(other);
     stream_close(other);
