@@ -6,14 +6,17 @@
 enum { TABLE_TAG_SCORE = 5, KNOWN_ADDRS = 32, MAX_RATES = 4096, MAX_CANDIDATES = 256 };
 static const char TABLE_TAG[] = "dht";
 
-void dht_init(dht_t *d, routing_t *r, host_t *h, bool is_lan, bool takes_loopback)
+void dht_init(dht_t *d, routing_t *r, host_t *h, dht_kind_t kind, bool takes_loopback)
 {
+    static const char *const names[] = {"wan", "lan", "mesh"};
+    static const char *const protocols[] = {KAD_PROTOCOL_WAN, KAD_PROTOCOL_LAN, KAD_PROTOCOL_MESH};
     *d = (dht_t){.routing = r,
                  .host = h,
                  .sched = host_sched(h),
-                 .name = is_lan ? "lan" : "wan",
-                 .protocol = is_lan ? KAD_PROTOCOL_LAN : KAD_PROTOCOL_WAN,
-                 .is_lan = is_lan,
+                 .name = names[kind],
+                 .protocol = protocols[kind],
+                 .is_lan = kind != DHT_WAN,
+                 .is_mesh = kind == DHT_MESH,
                  .takes_loopback = takes_loopback,
                  .self = *host_id(h),
                  .providers = &r->providers,
@@ -21,7 +24,7 @@ void dht_init(dht_t *d, routing_t *r, host_t *h, bool is_lan, bool takes_loopbac
                  .stats = &r->stats};
     kbucket_config_t config;
     kbucket_config_default(&config);
-    if (is_lan) /* its peers are near each other by nature */
+    if (d->is_lan) /* its peers are near each other by nature */
         config.group_max = config.group_bucket_max = 0;
     kbucket_init(&d->table, &config, &d->self);
     netsize_init(&d->size, DHT_K);
@@ -50,6 +53,8 @@ bool dht_takes_addr(const dht_t *d, const multiaddr_t *addr)
     multiaddr_part_t part;
     if (!addr->len || multiaddr_find(addr, MA_P2P_CIRCUIT, &part))
         return false;
+    if (d->is_mesh)
+        return true;
     if (!d->is_lan)
         return !multiaddr_is_private(addr);
     return multiaddr_is_private(addr) && (d->takes_loopback || !multiaddr_is_loopback(addr));
@@ -59,6 +64,8 @@ bool dht_shows_addr(const dht_t *d, const multiaddr_t *addr)
 {
     multiaddr_part_t part;
     bool is_relayed = addr->len && multiaddr_find(addr, MA_P2P_CIRCUIT, &part);
+    if (is_relayed && d->is_mesh)
+        return true;
     return is_relayed ? !d->is_lan && !multiaddr_is_private(addr) : dht_takes_addr(d, addr);
 }
 
@@ -88,7 +95,7 @@ size_t dht_addrs_of(dht_t *d, const peer_id_t *peer, multiaddr_t *out, size_t ca
 /* Is the peer where this DHT is? WAN: it has a public address; LAN: we are connected over a private one. */
 static bool is_in_reach(dht_t *d, const peer_id_t *peer, conn_t *conn)
 {
-    if (conn && dht_takes_addr(d, conn_remote_addr(conn)))
+    if (conn && (d->is_mesh || dht_takes_addr(d, conn_remote_addr(conn))))
         return true;
     if (d->is_lan)
         return false;

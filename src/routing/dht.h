@@ -1,6 +1,7 @@
 /* dht: one instance of the DHT: WAN (/ipfs/kad/1.0.0, public addresses) or LAN (/ipfs/lan/kad/1.0.0, private
- * ones). Each has its own table and streams; both share the stores. What the parts of an instance share;
- * used within routing/ alone. */
+ * ones), or in their place that of a mesh (/distribute/mesh/kad/1.0.0, all addresses, those at relays too).
+ * Each has its own table and streams; all share the stores. What the parts of an instance share; used within
+ * routing/ alone. */
 #ifndef ROUTING_DHT_H
 #define ROUTING_DHT_H
 #include "logic/kbucket.h"
@@ -20,9 +21,10 @@ typedef struct dht {
     routing_t *routing;
     host_t *host;
     sched_t *sched;
-    const char *name;     /* "wan", "lan" */
+    const char *name;     /* "wan", "lan", "mesh" */
     const char *protocol; /* KAD_PROTOCOL_… */
     bool is_lan, takes_loopback, is_server;
+    bool is_mesh; /* then is_lan, too: peers near each other are nothing strange */
     peer_id_t self;
     kbucket_t table;
     netsize_t size; /* of this network */
@@ -40,7 +42,8 @@ typedef struct dht {
     event_t served;      /* one of them has ended */
 } dht_t;
 
-void dht_init(dht_t *d, routing_t *r, host_t *h, bool is_lan, bool takes_loopback);
+typedef enum { DHT_WAN, DHT_LAN, DHT_MESH } dht_kind_t;
+void dht_init(dht_t *d, routing_t *r, host_t *h, dht_kind_t kind, bool takes_loopback);
 void dht_deinit(dht_t *d);
 
 /* Does a peer with this address belong into this DHT's table and its lookups? */

@@ -41,7 +41,8 @@ static size_t usable_addrs(const dht_t *d, const kad_peer_t *p, multiaddr_t *out
 {
     size_t n = 0;
     for (size_t i = 0; n < cap && kad_next_addr(p, &i, &out[n]);)
-        n += dht_takes_addr(d, &out[n]) || (d->is_lan && !multiaddr_is_private(&out[n]));
+        n += d->is_mesh ? dht_shows_addr(d, &out[n])
+                        : dht_takes_addr(d, &out[n]) || (d->is_lan && !multiaddr_is_private(&out[n]));
     return n;
 }
 

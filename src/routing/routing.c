@@ -140,10 +140,12 @@ static void init_parts(routing_t *r, host_t *h, const routing_config_t *c)
     value_limits_t value_limits;
     value_limits_default(&value_limits);
     value_store_init(&r->values, c->state, &value_limits);
-    if (c->has_wan)
-        dht_init(&r->dhts[r->n_dhts++], r, h, false, false);
-    if (c->has_lan)
-        dht_init(&r->dhts[r->n_dhts++], r, h, true, c->loopback_on_lan);
+    if (c->has_mesh)
+        dht_init(&r->dhts[r->n_dhts++], r, h, DHT_MESH, true);
+    if (c->has_wan && !c->has_mesh)
+        dht_init(&r->dhts[r->n_dhts++], r, h, DHT_WAN, false);
+    if (c->has_lan && !c->has_mesh)
+        dht_init(&r->dhts[r->n_dhts++], r, h, DHT_LAN, c->loopback_on_lan);
     for (size_t i = 0; i < r->n_dhts; i++)
         provide_init(&r->provides[i], r, &r->dhts[i]);
     r->listener = (host_listener_t){.identified = on_identified,
@@ -160,7 +162,7 @@ static err_t start_tasks(routing_t *r)
     TRY(group_spawn(&r->tasks, "dht-remembered", remembered_peers_task, r, NULL));
     for (size_t i = 0; i < r->n_dhts; i++) {
         dht_t *d = &r->dhts[i];
-        TRY(group_spawn(&r->tasks, d->is_lan ? "dht-lan" : "dht-wan", dht_maintain_task, d, NULL));
+        TRY(group_spawn(&r->tasks, d->is_mesh ? "dht-mesh" : d->is_lan ? "dht-lan" : "dht-wan", dht_maintain_task, d, NULL));
         TRY(group_spawn(&r->tasks, "dht-check", dht_check_task, d, NULL));
         TRY(group_spawn(&r->tasks, "provide-queue", provide_queue_task, &r->provides[i], NULL));
         TRY(group_spawn(&r->tasks, "provide-sweep", provide_sweep_task, &r->provides[i], NULL));

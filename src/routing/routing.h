@@ -16,6 +16,7 @@ typedef struct routing_config {
     bool loopback_on_lan; /* Routing.LoopbackAddressesOnLanDHT with TEST_DHT_STUB: loopback peers into the LAN
                              table */
     bool has_wan, has_lan;
+    bool has_mesh;                                /* the DHT of a mesh, instead of both */
     uint32_t reprovide_interval_ms;               /* 22 h; 0: never */
     uint32_t provider_ttl_ms;                     /* 48 h */
     bool forgets_sweep;                           /* a start announces everything, wherever the sweep stood */
