@@ -6,6 +6,7 @@
 #include "node/denied.h"
 #include "node/garbage.h"
 #include "node/listen.h"
+#include "node/membership.h"
 #include "node/messages.h"
 #include "node/provided.h"
 #include "node/settings.h"
@@ -29,6 +30,9 @@ struct node {
     naming_t *naming;
     bitswap_t *bitswap;
     replica_t *replica;
+    mesh_t *mesh; /* NULL: in none */
+    mesh_join_t *mesh_join;
+    bool is_in_mesh; /* known before the above are there */
     pubsub_t *pubsub;
     mdns_service_t *mdns;
     portmap_t *portmap;
@@ -130,6 +134,9 @@ void node_close(task_t *t, node_t *n)
     task_shield(t);
     group_stop(t, &n->tasks);
     group_deinit(&n->tasks);
+    mesh_join_close(t, n->mesh_join);
+    mesh_close(t, n->mesh);
+    n->mesh = NULL; /* bitswap asks what may be served until it is closed */
     replica_close(t, n->replica);
     if (n->bitswap)
         bitswap_close(t, n->bitswap);
@@ -178,7 +185,7 @@ static err_t start_host(task_t *t, node_t *n, const node_options_t *o)
     secret_wipe(&key, sizeof key);
     TRY(e);
     TRY(web_certificate_load(t, config, repo_path(n->repo), n->host));
-    TRY(settings_start_nat(config, n->host));
+    TRY(settings_start_nat(config, o, n->host));
     return settings_addresses(config, o->advertise, o->n_advertise, n->host);
 }
 
@@ -195,11 +202,25 @@ bool node_provides_pins_alone(const node_t *n)
     return provide_strategy(n, &flags) == OK && !(flags & PROVIDED_ALL);
 }
 
+typedef struct emitter {
+    err_t (*emit)(task_t *t, void *arg, const cid_t *cid);
+    void *arg;
+} emitter_t;
+
+static err_t emit_root(task_t *t, void *arg, const cid_t *root, bool is_recursive)
+{
+    return ((emitter_t *)arg)->emit(t, ((emitter_t *)arg)->arg, root);
+}
+
+/* In a mesh what is held is announced by its manifests: who has one has its chunks. */
 static err_t provide_source(task_t *t, void *arg, err_t (*emit)(task_t *, void *, const cid_t *),
                             void *emit_arg)
 {
     node_t *n = arg;
     unsigned flags;
+    emitter_t e = {emit, emit_arg};
+    if (n->is_in_mesh)
+        return each_held_root(t, n, emit_root, &e);
     TRY(provide_strategy(n, &flags));
     return provided_each(t, n->repo, flags, emit, emit_arg);
 }
@@ -239,6 +260,9 @@ static err_t start_routing(task_t *t, node_t *n, const char *wanted_type)
     }
     if (!strcmp(type, "delegated"))
         rc.has_wan = rc.has_lan = false;
+    rc.has_mesh = n->is_in_mesh;
+    if (n->is_in_mesh)
+        rc.n_delegated = 0; /* nothing of a mesh is told outside */
     rc.loopback_on_lan = config_bool(config, "Routing.LoopbackAddressesOnLanDHT", rc.loopback_on_lan);
     rc.reprovide_interval_ms = (uint32_t)config_duration_ms(
         config, "Provide.DHT.Interval",
@@ -246,7 +270,7 @@ static err_t start_routing(task_t *t, node_t *n, const char *wanted_type)
     rc.forgets_sweep = !config_bool(config, "Provide.DHT.ResumeEnabled", true);
     unsigned strategy;
     TRY(provide_strategy(n, &strategy)); /* a typo must not announce what was not to be announced */
-    n->announces = config_bool(config, "Provide.Enabled", true) && (rc.has_wan || rc.has_lan);
+    n->announces = config_bool(config, "Provide.Enabled", true) && (rc.has_wan || rc.has_lan || rc.has_mesh);
     if (!n->announces)
         rc.reprovide_interval_ms = 0;
     TRY(routing_start(t, n->host, &rc, &n->routing));
@@ -258,7 +282,8 @@ static err_t start_routing(task_t *t, node_t *n, const char *wanted_type)
 
 static bool may_serve(void *arg, const peer_id_t *peer, const cid_t *cid)
 {
-    return !denied_has_cid(((node_t *)arg)->denied, cid);
+    const node_t *n = arg;
+    return !denied_has_cid(n->denied, cid) && (!n->mesh || mesh_may_serve(n->mesh, cid));
 }
 
 static err_t start_bitswap(task_t *t, node_t *n)
@@ -327,6 +352,7 @@ static err_t start_replica(task_t *t, node_t *n)
     rc.lost_grace_ms = (uint32_t)config_duration_ms(config, "Replication.LostGrace", rc.lost_grace_ms);
     rc.prune_grace_ms = (uint32_t)config_duration_ms(config, "Replication.PruneGrace", rc.prune_grace_ms);
     rc.phi_lost = config_double(config, "Replication.PhiLost", rc.phi_lost);
+    rc.is_in_mesh = n->is_in_mesh;
     rc.pin = hold_root;
     rc.unpin = release_root;
     rc.arg = n;
@@ -346,15 +372,50 @@ static err_t start_pubsub(task_t *t, node_t *n, const node_options_t *o)
 {
     const config_t *config = repo_config(n->repo);
     bool names = is_on(o->names_pubsub, config, "Ipns.UsePubsub");
-    if (!names && !is_on(o->pubsub, config, "Pubsub.Enabled"))
+    if (!names && !n->is_in_mesh && !is_on(o->pubsub, config, "Pubsub.Enabled"))
         return OK;
     TRY(messages_start(t, n->repo, n->host, &n->pubsub));
     return names ? naming_use_pubsub(n->naming, n->pubsub, n->host) : OK;
 }
 
+static err_t collect_garbage(task_t *t, void *arg)
+{
+    gc_result_t result;
+    return gc_run(t, repo_gc(((node_t *)arg)->repo), NULL, NULL, &result);
+}
+
+static err_t room_left(task_t *t, void *arg, uint64_t *ret_bytes)
+{
+    repo_stat_t s;
+    TRY(repo_stat(t, ((node_t *)arg)->repo, &s));
+    *ret_bytes = s.disk_bytes < s.max_bytes ? s.max_bytes - s.disk_bytes : 0;
+    return OK;
+}
+
+static err_t start_mesh(task_t *t, node_t *n, const node_options_t *o)
+{
+    const config_t *config = repo_config(n->repo);
+    mesh_config_t mc;
+    mesh_config_default(&mc);
+    mc.host = n->host;
+    mc.routing = n->routing;
+    mc.pubsub = n->pubsub;
+    mc.replica = n->replica;
+    mc.blocks = repo_blockstore(n->repo);
+    mc.state = repo_state(n->repo);
+    mc.key = repo_identity(n->repo);
+    mc.collect = collect_garbage;
+    mc.free_bytes = room_left;
+    mc.arg = n;
+    TRY(membership_settings(config, o, &mc));
+    TRY(mesh_start(t, &mc, &n->mesh));
+    return membership_join(t, config, o, n->host, mc.state, &n->mesh_join);
+}
+
 err_t node_go_online(task_t *t, node_t *n, const node_options_t *o)
 {
     TRY(config_check(repo_config(n->repo), ""));
+    n->is_in_mesh = membership_is_on(repo_config(n->repo), o);
     TRY(start_host(t, n, o));
     TRY(listen_all(t, n->host, repo_config(n->repo), o->listen, o->n_listen));
     TRY(start_routing(t, n, o->routing_type));
@@ -364,6 +425,8 @@ err_t node_go_online(task_t *t, node_t *n, const node_options_t *o)
     TRY(settings_bandwidth(repo_config(n->repo), n->host));
     TRY(start_pubsub(t, n, o));
     settings_peers(repo_config(n->repo), o, n->host);
+    if (n->is_in_mesh) /* opens nothing but what it was told to, and asks nobody outside */
+        return start_mesh(t, n, o);
     if (config_bool(repo_config(n->repo), "Discovery.MDNS.Enabled", true))
         n->mdns = mdns_start(n->host);
     if (!config_bool(repo_config(n->repo), "Swarm.DisableNatPortMap", false))
@@ -436,6 +499,16 @@ const uint8_t *node_swarm_fingerprint(const node_t *n)
 replica_t *node_replica(node_t *n)
 {
     return n->replica;
+}
+
+mesh_t *node_mesh(node_t *n)
+{
+    return n->mesh;
+}
+
+mesh_join_t *node_mesh_join(node_t *n)
+{
+    return n->mesh_join;
 }
 
 pubsub_t *node_pubsub(node_t *n)

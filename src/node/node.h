@@ -7,7 +7,8 @@
 #include "naming/naming.h"
 #include "net/host.h"
 #include "pubsub/pubsub.h"
-#include "replica/replica.h"
+#include "replica/mesh.h"
+#include "replica/mesh_join.h"
 #include "repo/repo.h"
 #include "routing/routing.h"
 
@@ -30,6 +31,13 @@ typedef struct node_options {
     const char *agent_suffix;   /* in the place of Version.AgentSuffix; NULL: the config's */
     node_switch_t pubsub;       /* Pubsub.Enabled */
     node_switch_t names_pubsub; /* Ipns.UsePubsub */
+    node_switch_t mesh;         /* Mesh.Enabled: a member of an encrypted mesh; bootstrap: IP:PORT, too */
+    node_switch_t mesh_relay;   /* Mesh.Relay: for the other members */
+    const char *mesh_zone;      /* in the place of Mesh.Zone; NULL: the config's */
+    /* Told whom this node met at a bootstrap address without an ID, or that somebody else is there now. Must
+     * not wait. May be NULL. */
+    void (*mesh_met)(void *arg, const mesh_contact_t *c);
+    void *mesh_met_arg;
 } node_options_t;
 
 /* Opens the repository (which it then locks) without any network. ERR_USAGE: an unfit agent_suffix. */
@@ -52,6 +60,8 @@ host_t *node_host(node_t *n);            /* these four are NULL while offline */
 routing_t *node_routing(node_t *n);
 bitswap_t *node_bitswap(node_t *n);
 replica_t *node_replica(node_t *n);
+mesh_t *node_mesh(node_t *n);           /* NULL: not a member of a mesh */
+mesh_join_t *node_mesh_join(node_t *n); /* as above */
 /* The fingerprint of the key of the private network that this node is in; NULL: none, or offline. */
 enum { NODE_FINGERPRINT_BYTES = 16 };
 const uint8_t *node_swarm_fingerprint(const node_t *n);

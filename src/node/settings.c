@@ -2,6 +2,7 @@
 #include "base/log.h"
 #include "net/perf.h"
 #include "node/listen.h"
+#include "node/membership.h"
 #include <jansson.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -218,7 +219,8 @@ static err_t keep_peering(const config_t *config, size_t n, host_t *h)
 
 void settings_peers(const config_t *config, const node_options_t *o, host_t *h)
 {
-    keep_bootstrap(config, o, h);
+    if (!membership_is_on(config, o)) /* a mesh has its own */
+        keep_bootstrap(config, o, h);
     size_t count = config_count(config, "Peering.Peers");
     for (size_t i = 0; i < count && i < MAX_PEERINGS; i++) {
         err_t e = keep_peering(config, i, h);

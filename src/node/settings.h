@@ -25,6 +25,7 @@ MUST_CHECK err_t settings_naming(const config_t *config, naming_config_t *ret);
 MUST_CHECK err_t settings_perf(const config_t *config, host_t *h);
 /* Swarm.Bandwidth. ERR_USAGE: a protocol whose limits cannot be read, or too many protocols. */
 MUST_CHECK err_t settings_bandwidth(const config_t *config, host_t *h);
-/* Starts to keep up connections with the bootstrap peers (of o, else of Bootstrap) and with Peering.Peers. */
+/* Starts to keep up connections with the bootstrap peers (of o, else of Bootstrap; not in a mesh) and with
+ * Peering.Peers. */
 void settings_peers(const config_t *config, const node_options_t *o, host_t *h);
 #endif

@@ -1,5 +1,6 @@
 #include "node/settings_nat.h"
 #include "base/log.h"
+#include "node/membership.h"
 #include <string.h>
 
 #define RELAY_TRANSPORT "Swarm.Transports.Network.Relay"
@@ -102,12 +103,17 @@ static err_t force_reachability(const config_t *config, host_t *h)
     return OK;
 }
 
-err_t settings_start_nat(const config_t *config, host_t *h)
+err_t settings_start_nat(const config_t *config, const node_options_t *o, host_t *h)
 {
     static const char key[] = "Swarm.RelayClient.StaticRelays";
     nat_config_t c;
     TRY(settings_nat(config, &c));
+    bool is_mesh_relay = membership_is_on(config, o) && membership_is_relay(config, o);
+    if (membership_is_on(config, o))
+        membership_nat(&c, is_mesh_relay);
     TRY(host_start_nat(h, &c));
+    if (is_mesh_relay)
+        host_force_reachability(h, REACHABILITY_PUBLIC);
     TRY(force_reachability(config, h));
     bool takes_relays = c.uses_relays && config_bool(config, "Swarm.RelayClient.Enabled", true);
     for (size_t i = 0, n = takes_relays ? config_count(config, key) : 0; i < n; i++) {

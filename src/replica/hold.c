@@ -106,13 +106,27 @@ static void add_holders(replica_t *r, bitswap_session_t *s, const cid_t *root)
     }
 }
 
+/* The mesh looks at the root before the rest is fetched. */
+static err_t admit(task_t *t, replica_t *r, blocks_t *blocks, const cid_t *root)
+{
+    AUTO_PTR(block_t) b = NULL;
+    if (!r->mesh.admit)
+        return OK;
+    deadline_t d = deadline_push(t, r->config.fetch_timeout_ms);
+    err_t e = blocks_get(t, blocks, root, &b);
+    deadline_pop(t, &d);
+    return e ? e : r->mesh.admit(t, r->mesh.arg, root, b);
+}
+
 static err_t fetch_dag(task_t *t, replica_t *r, const cid_t *root, uint64_t max_bytes, uint64_t *ret_bytes)
 {
     bitswap_session_t *s;
     uint64_t losses = blockstore_losses(r->config.blocks);
     TRY(bitswap_session_open(r->config.bitswap, &s));
     add_holders(r, s, root);
-    err_t e = rep_walk(t, bitswap_session_blocks(s), root, r->config.fetch_timeout_ms, max_bytes, ret_bytes);
+    err_t e = admit(t, r, bitswap_session_blocks(s), root);
+    if (!e)
+        e = rep_walk(t, bitswap_session_blocks(s), root, r->config.fetch_timeout_ms, max_bytes, ret_bytes);
     bitswap_session_close(s);
     return e ? e : blockstore_sync_since(t, r->config.blocks, losses); /* durable before it is said */
 }
@@ -177,6 +191,8 @@ static err_t fetch_task(task_t *t, void *arg)
     } else if (!e) {
         log_info("replica: holding a DAG", LOG_STR("cid", cid_print(&f.root, text)));
         replica_planner_self(r->planner, &f.root, PLAN_HOLDS, rep_wall_ms(r), task_now_ms(t));
+        if (r->mesh.held)
+            r->mesh.held(r->mesh.arg, &f.root);
     }
     event_fire(&r->changed);
     rep_pump(r);
@@ -279,6 +295,8 @@ err_t rep_challenge(task_t *t, replica_t *r, const cid_t *root, const peer_id_t 
         bool proves = !m->has_block || (answer->has_proof &&
                                         bytes_equal_secret(bytes_of(answer->proof, 32), bytes_of(want, 32)));
         *ret_holds = answer->kind == REPLICA_STATE && says && proves && (!stay || answer->stay);
+        r->audits++;
+        r->audits_failed += !(says && proves);
     }
     free(m);
     free(answer);

@@ -5,6 +5,7 @@
 #define REPLICA_INTERNAL_H
 #include "base/map.h"
 #include "logic/replica_planner.h"
+#include "replica/link.h"
 #include "replica/replica.h"
 #include "wire/replica.h"
 
@@ -20,11 +21,9 @@ enum {
 /* The stream on which we ask one peer; requests go one after the other. */
 typedef struct replica_link {
     list_t node;
-    peer_id_t id;
-    stream_t *stream;
-    gate_t gate;
-    uint32_t refs;
+    link_t link;
     bool is_beating;
+    uint64_t taken_bytes;     /* held here at its request, for other owners */
     size_t beat_at, audit_at; /* where the next heartbeat's digests, the next audit begin */
 } replica_link_t;
 
@@ -58,7 +57,8 @@ struct replica {
     sched_alarm_t alarm;
     blocks_t local; /* this node's blocks alone */
     uint64_t heals_seen;
-    uint64_t offers_in, offers_refused, fetches_failed;
+    uint64_t offers_in, offers_refused, fetches_failed, audits, audits_failed, refused_quota;
+    replica_mesh_t mesh; /* zero: in none */
 };
 
 /* replica.c */

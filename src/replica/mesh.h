@@ -36,8 +36,8 @@ typedef struct mesh_config {
     uint64_t sync_horizon_ms;     /* away for longer: serves nothing before it compared with two; 7 days */
     /* Collects what no root needs any more; may take its time. */
     err_t (*collect)(task_t *t, void *arg);
-    /* Room left in the repository. */
-    uint64_t (*free_bytes)(void *arg);
+    /* Room left in the repository. May be NULL. */
+    err_t (*free_bytes)(task_t *t, void *arg, uint64_t *ret_bytes);
     void *arg;
 } mesh_config_t;
 void mesh_config_default(mesh_config_t *ret);

@@ -186,6 +186,24 @@ static err_t list_holders(task_t *t, replica_t *r, plan_root_t *p, uint32_t time
     return e;
 }
 
+static peer_id_t *connected_allowed(replica_t *r, size_t *ret_n)
+{
+    size_t n = host_conn_count(r->config.host), count = 0;
+    conn_t **conns = xcalloc(n + 1, sizeof *conns);
+    peer_id_t *peers = xcalloc(n + 1, sizeof *peers);
+    n = host_conns(r->config.host, conns, n);
+    for (size_t i = 0; i < n; i++) {
+        bool is_new = rep_is_allowed(r, conn_peer(conns[i]));
+        for (size_t k = 0; is_new && k < count; k++)
+            is_new = !peer_id_equal(&peers[k], conn_peer(conns[i]));
+        if (is_new)
+            peers[count++] = *conn_peer(conns[i]);
+    }
+    free(conns);
+    *ret_n = count;
+    return peers;
+}
+
 /* Without a record here: those that may know are asked, and the holders that they name, themselves. */
 static err_t ask_around(task_t *t, replica_t *r, const cid_t *root, uint32_t timeout_ms, replica_status_t *s)
 {
@@ -195,10 +213,11 @@ static err_t ask_around(task_t *t, replica_t *r, const cid_t *root, uint32_t tim
     m->root = *root;
     deadline_t d = deadline_push(t, timeout_ms);
     err_t e = OK;
-    for (size_t i = 0; i < r->n_allowed && !e && !s->target; i++) {
-        if (!host_is_connected(r->config.host, &r->allowed[i]) || rep_ask(t, r, &r->allowed[i], m, answer) ||
-            answer->kind != REPLICA_STATE || !answer->has_record || answer->record.is_released ||
-            !cid_same_multihash(&answer->record.root, root)) {
+    size_t n_peers;
+    peer_id_t *peers = connected_allowed(r, &n_peers);
+    for (size_t i = 0; i < n_peers && !e && !s->target; i++) {
+        if (rep_ask(t, r, &peers[i], m, answer) || answer->kind != REPLICA_STATE || !answer->has_record ||
+            answer->record.is_released || !cid_same_multihash(&answer->record.root, root)) {
             e = task_is_canceled(t) ? ERR_CANCELED : OK;
             continue;
         }
@@ -208,6 +227,7 @@ static err_t ask_around(task_t *t, replica_t *r, const cid_t *root, uint32_t tim
             s->size_bytes = answer->record.size_bytes;
     }
     deadline_pop(t, &d);
+    free(peers);
     check_t *checks = xcalloc(REPLICA_HOLDERS_MAX, sizeof *checks);
     size_t n = 0;
     for (size_t i = 0; s->target && i < answer->record.n_entries && n < REPLICA_HOLDERS_MAX; i++)

@@ -25,7 +25,7 @@ bool rep_is_allowed(const replica_t *r, const peer_id_t *peer)
     for (size_t i = 0; i < r->n_allowed; i++)
         if (peer_id_equal(&r->allowed[i], peer))
             return true;
-    return r->allow_any;
+    return r->allow_any || (r->mesh.is_member && r->mesh.is_member(r->mesh.arg, peer));
 }
 
 /* Sizes are what owners say. */
@@ -337,7 +337,11 @@ static replica_t *make(task_t *t, const replica_config_t *c)
     rep_local_init(r);
     set_allowed(r, c->allow_from, c->n_allow_from, c->allow_any, c->max_bytes);
     replica_plan_config_t plan;
-    replica_plan_config_default(&plan);
+    if (c->is_in_mesh)
+        replica_plan_config_mesh(&plan);
+    else
+        replica_plan_config_default(&plan);
+    plan.seed = driver_random_u64(task_driver(t));
     plan.self = *host_id(c->host);
     plan.heartbeat_ms = c->heartbeat_ms;
     plan.phi_lost = c->phi_lost;
@@ -427,11 +431,50 @@ void replica_stat(const replica_t *r, replica_stat_t *ret)
                             .prunes = s.prunes,
                             .offers_in = r->offers_in,
                             .offers_refused = r->offers_refused,
-                            .fetches_failed = r->fetches_failed};
+                            .fetches_failed = r->fetches_failed,
+                            .audits = r->audits,
+                            .audits_failed = r->audits_failed,
+                            .refused_quota = r->refused_quota};
 }
 
 bool replica_holds(const replica_t *r, const cid_t *root)
 {
     const plan_root_t *found = replica_planner_root(r->planner, root);
     return found && plan_root_self(r->planner, found) == PLAN_HOLDS;
+}
+
+void replica_set_mesh(replica_t *r, const replica_mesh_t *m)
+{
+    r->mesh = m ? *m : (replica_mesh_t){0};
+    judge_connected(r);
+}
+
+err_t replica_delete(task_t *t, replica_t *r, const cid_t *root)
+{
+    if (!replica_planner_root(r->planner, root))
+        return fail(ERR_NOT_FOUND, "there is no record of it here");
+    replica_planner_release(r->planner, root, rep_wall_ms(r), task_now_ms(t));
+    TRY(rep_save(t, r, root));
+    event_fire(&r->changed);
+    rep_pump(r);
+    return OK;
+}
+
+size_t replica_holders(const replica_t *r, const cid_t *root, peer_id_t *out, size_t cap)
+{
+    const plan_root_t *p = replica_planner_root(r->planner, root);
+    size_t n = 0;
+    for (size_t i = 0; p && i < plan_root_entries(p) && n < cap; i++) {
+        plan_entry_t e = plan_root_entry(p, i);
+        if (e.state != PLAN_LEFT)
+            out[n++] = e.peer;
+    }
+    return n;
+}
+
+void replica_member(replica_t *r, const peer_id_t *peer, const placement_peer_t *told)
+{
+    replica_planner_status(r->planner, peer, told);
+    if (!peer_id_equal(peer, host_id(r->config.host)))
+        judge_candidate(r, peer);
 }

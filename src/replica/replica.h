@@ -8,6 +8,7 @@
 #ifndef REPLICA_REPLICA_H
 #define REPLICA_REPLICA_H
 #include "exchange/bitswap.h"
+#include "logic/placement.h"
 #include "net/host.h"
 #include "routing/routing.h"
 #include "store/blockstore.h"
@@ -36,6 +37,7 @@ typedef struct replica_config {
     uint32_t prune_grace_ms;       /* how long over-replication lasts before pruning; 60000 */
     uint32_t fetch_timeout_ms;     /* a fetch without progress for so long is given up; 60000 */
     uint32_t max_parallel_fetches; /* 2 */
+    bool is_in_mesh;               /* the planner decides as for a mesh (logic/replica_planner.h) */
     /* Pins a DAG that is complete here against garbage collection, or lets it go; durable when OK. The kind
      * is replication's own: it must not touch the user's pins. */
     err_t (*pin)(task_t *t, void *arg, const cid_t *root);
@@ -43,6 +45,19 @@ typedef struct replica_config {
     void *arg;
 } replica_config_t;
 void replica_config_default(replica_config_t *ret);
+/* What a mesh (replica/mesh.h) decides about copies. arg first; NULL members change nothing. */
+typedef struct replica_mesh {
+    bool (*is_member)(void *arg, const peer_id_t *peer); /* allowed, besides AllowFrom */
+    bool (*is_deleted)(void *arg, const cid_t *root);    /* by its owner: offers of it are refused */
+    /* The root's block has come, the rest has not: may the DAG be held? Called again after a restart. */
+    err_t (*admit)(task_t *t, void *arg, const cid_t *root, const block_t *block);
+    void (*held)(void *arg, const cid_t *root); /* all of it is here, durably */
+    /* A peer holds, or wants held, what was deleted: it should be told. */
+    void (*is_behind)(void *arg, const peer_id_t *peer, const cid_t *root);
+    uint64_t
+        max_bytes_per_owner; /* of what is held for one owner, or at the request of one peer; 0: no limit */
+    void *arg;
+} replica_mesh_t;
 MUST_CHECK err_t replica_start(task_t *t, const replica_config_t *c, replica_t **ret);
 void replica_close(task_t *t, replica_t *r); /* NULL is fine; holds and records stay */
 /* Replication.AllowFrom or MaxBytes changed while running. */
@@ -100,6 +115,16 @@ MUST_CHECK err_t replica_status(task_t *t, replica_t *r, const cid_t *root, uint
 typedef err_t (*replica_visit_fn)(task_t *t, void *arg, const replica_status_t *s);
 MUST_CHECK err_t replica_each(task_t *t, replica_t *r, replica_visit_fn visit, void *arg);
 
+/* From now on this node is in a mesh; copied. NULL: no longer. */
+void replica_set_mesh(replica_t *r, const replica_mesh_t *m);
+/* Its owner has deleted it: lets go here whoever owns it, and takes no offer of it for a day (from then on
+ * is_deleted refuses). Durable when OK; ERR_NOT_FOUND: there is no record of it here. */
+MUST_CHECK err_t replica_delete(task_t *t, replica_t *r, const cid_t *root);
+/* What a member of the mesh told of itself: decides whom new copies are put to. Of this node, too. */
+void replica_member(replica_t *r, const peer_id_t *peer, const placement_peer_t *told);
+/* The peers that hold it or are about to, as the record says, this node included; up to cap. */
+size_t replica_holders(const replica_t *r, const cid_t *root, peer_id_t *out, size_t cap);
+
 /* Does this node hold all of the root now, as its own record says? Asks nobody, never waits. */
 bool replica_holds(const replica_t *r, const cid_t *root);
 
@@ -107,6 +132,7 @@ typedef struct replica_stat {
     size_t roots, roots_owned, roots_below_target, roots_above_target;
     uint64_t held_bytes, max_bytes; /* for others */
     uint64_t heals, prunes, offers_in, offers_refused, fetches_failed;
+    uint64_t audits, audits_failed, refused_quota;
 } replica_stat_t;
 void replica_stat(const replica_t *r, replica_stat_t *ret);
 #endif

@@ -11,94 +11,40 @@ static replica_message_t *new_message(replica_message_kind_t kind)
     return m;
 }
 
-static err_t send_message(task_t *t, stream_t *s, const replica_message_t *m)
-{
-    AUTO(buf_t) out;
-    buf_init(&out, REPLICA_MESSAGE_MAX_BYTES);
-    TRY(replica_message_encode(m, &out));
-    return stream_write_message(t, s, buf_bytes(&out));
-}
-
 /* ── asking ──────────────────────────────────────────────────────────────────────────────────── */
 replica_link_t *rep_link(replica_t *r, const peer_id_t *peer)
 {
     LIST_EACH (l, &r->links, replica_link_t, node)
-        if (peer_id_equal(&l->id, peer))
+        if (peer_id_equal(&l->link.peer, peer))
             return l;
     replica_link_t *l = xcalloc(1, sizeof *l);
-    l->id = *peer;
-    gate_init(&l->gate, 1);
+    link_init(&l->link, peer);
     list_push_back(&r->links, &l->node);
     return l;
-}
-
-static void drop_stream(replica_link_t *l)
-{
-    if (l->stream)
-        stream_reset(l->stream);
-    stream_close(l->stream);
-    l->stream = NULL;
 }
 
 void rep_links_deinit(replica_t *r)
 {
     LIST_EACH (l, &r->links, replica_link_t, node) {
-        assert(!l->refs);
-        drop_stream(l);
+        link_deinit(&l->link);
         list_remove(&l->node);
         free(l);
     }
 }
 
-static err_t exchange(task_t *t, replica_link_t *l, const replica_message_t *request,
-                      replica_message_t *ret_answer)
-{
-    TRY(send_message(t, l->stream, request));
-    AUTO(buf_t) in;
-    buf_init(&in, REPLICA_MESSAGE_MAX_BYTES);
-    TRY(stream_read_message(t, l->stream, REPLICA_MESSAGE_MAX_BYTES, &in));
-    return replica_message_decode(buf_bytes(&in), ret_answer);
-}
-
-/* In the link's gate. A stream that was kept may have died meanwhile: then once more on a new one. */
-static err_t ask_in_gate(task_t *t, replica_t *r, replica_link_t *l, const replica_message_t *request,
-                         replica_message_t *ret_answer)
-{
-    static const char *const protocols[] = {REPLICA_PROTOCOL};
-    const char *protocol;
-    if (l->stream) {
-        err_t e = exchange(t, l, request, ret_answer);
-        if (!e)
-            return OK;
-        drop_stream(l);
-        if (e == ERR_CANCELED || e == ERR_TIMEOUT)
-            return e;
-    }
-    TRY(host_open_stream(t, r->config.host, &l->id, protocols, 1, &l->stream, &protocol));
-    err_t e = exchange(t, l, request, ret_answer);
-    if (e)
-        drop_stream(l);
-    return e;
-}
-
 err_t rep_ask(task_t *t, replica_t *r, const peer_id_t *peer, const replica_message_t *request,
               replica_message_t *ret_answer)
 {
-    replica_link_t *l = rep_link(r, peer);
-    l->refs++;
-    deadline_t d = deadline_push(t, REPLICA_REQUEST_TIMEOUT_MS);
-    err_t e = gate_enter(t, &l->gate);
-    if (!e) {
-        e = ask_in_gate(t, r, l, request, ret_answer);
-        gate_leave(&l->gate);
-    }
-    deadline_pop(t, &d);
-    l->refs--;
-    if (!e) {
-        replica_planner_heard(r->planner, peer, task_now_ms(t));
-        rep_pump(r);
-    }
-    return e;
+    AUTO(buf_t) out, in;
+    buf_init(&out, REPLICA_MESSAGE_MAX_BYTES);
+    buf_init(&in, REPLICA_MESSAGE_MAX_BYTES);
+    TRY(replica_message_encode(request, &out));
+    TRY(link_ask(t, r->config.host, &rep_link(r, peer)->link, REPLICA_PROTOCOL, buf_bytes(&out),
+                 REPLICA_REQUEST_TIMEOUT_MS, &in));
+    TRY(replica_message_decode(buf_bytes(&in), ret_answer));
+    replica_planner_heard(r->planner, peer, task_now_ms(t));
+    rep_pump(r);
+    return OK;
 }
 
 /* ── heartbeats ──────────────────────────────────────────────────────────────────────────────── */
@@ -120,7 +66,7 @@ static void put_digests(replica_t *r, replica_link_t *l, replica_message_t *m)
     size_t i = l->beat_at;
     for (plan_root_t *root;
          m->n_digests < REPLICA_DIGESTS_MAX && (root = replica_planner_next_root(r->planner, &i));)
-        if (is_shared_with(r, root, &l->id))
+        if (is_shared_with(r, root, &l->link.peer))
             m->digests[m->n_digests++] =
                 (replica_digest_t){plan_root_head(root)->root, plan_root_digest(root)};
     l->beat_at = m->n_digests == REPLICA_DIGESTS_MAX ? i : 0; /* the rest with the next ones */
@@ -164,13 +110,13 @@ static void audit(task_t *t, replica_t *r, replica_link_t *l)
 {
     for (int rounds = 0; rounds < 2; rounds++) {
         for (plan_root_t *root; (root = replica_planner_next_root(r->planner, &l->audit_at));) {
-            if (!is_shared_with(r, root, &l->id) || plan_root_self(r->planner, root) != PLAN_HOLDS ||
-                !plan_root_is_live(r->planner, root, &l->id))
+            if (!is_shared_with(r, root, &l->link.peer) || plan_root_self(r->planner, root) != PLAN_HOLDS ||
+                !plan_root_is_live(r->planner, root, &l->link.peer))
                 continue;
             cid_t cid = plan_root_head(root)->root;
             bool holds;
-            if (!rep_challenge(t, r, &cid, &l->id, false, &holds))
-                replica_planner_verified(r->planner, &cid, &l->id, holds, task_now_ms(t));
+            if (!rep_challenge(t, r, &cid, &l->link.peer, false, &holds))
+                replica_planner_verified(r->planner, &cid, &l->link.peer, holds, task_now_ms(t));
             return;
         }
         l->audit_at = 0;
@@ -183,7 +129,6 @@ err_t rep_heartbeat(task_t *t, replica_t *r, const peer_id_t *peer)
     if (l->is_beating)
         return OK;
     l->is_beating = true;
-    l->refs++;
     replica_message_t *m = new_message(REPLICA_HEARTBEAT), *answer = new_message(0);
     put_digests(r, l, m);
     err_t e = rep_ask(t, r, peer, m, answer);
@@ -194,7 +139,6 @@ err_t rep_heartbeat(task_t *t, replica_t *r, const peer_id_t *peer)
     free(m);
     free(answer);
     l->is_beating = false;
-    l->refs--;
     rep_pump(r);
     return e;
 }
@@ -243,6 +187,29 @@ static void refuse(replica_message_t *answer, const char *why)
     snprintf(answer->reason, sizeof answer->reason, "%s", why);
 }
 
+/* Of one owner, and of one peer that asks for others (whose names it could make up). */
+static const char *why_over_quota(replica_t *r, const peer_id_t *from, const replica_record_t *record)
+{
+    uint64_t max = r->mesh.max_bytes_per_owner, size = record->size_bytes, held = 0;
+    if (!max)
+        return NULL;
+    bool is_own = peer_id_equal(&record->owner, from);
+    if (!is_own)
+        held = rep_link(r, from)->taken_bytes;
+    size_t i = 0;
+    for (plan_root_t *p; is_own && (p = replica_planner_next_root(r->planner, &i));)
+        if (peer_id_equal(&plan_root_head(p)->owner, from) &&
+            (plan_root_self(r->planner, p) == PLAN_HOLDS || plan_root_self(r->planner, p) == PLAN_FETCHING))
+            held += plan_root_head(p)->size_bytes;
+    if (held <= max && size && size <= max - held) {
+        if (!is_own)
+            rep_link(r, from)->taken_bytes += size;
+        return NULL;
+    }
+    r->refused_quota++;
+    return size ? "your share of this node is used up (Mesh.MaxBytesPerPeer)" : "its size is not said";
+}
+
 /* NULL: it is taken. */
 static const char *why_not(replica_t *r, const peer_id_t *from, const replica_record_t *record)
 {
@@ -255,7 +222,16 @@ static const char *why_not(replica_t *r, const peer_id_t *from, const replica_re
         return "no room left (Replication.MaxBytes)";
     if (record->is_released)
         return "released by its owner";
-    return NULL;
+    return why_over_quota(r, from, record);
+}
+
+static bool is_deleted(replica_t *r, const peer_id_t *from, const cid_t *root)
+{
+    if (!r->mesh.is_deleted || !r->mesh.is_deleted(r->mesh.arg, root))
+        return false;
+    if (r->mesh.is_behind)
+        r->mesh.is_behind(r->mesh.arg, from, root);
+    return true;
 }
 
 static void answer_offer(task_t *t, replica_t *r, const peer_id_t *from, const replica_message_t *m,
@@ -266,7 +242,9 @@ static void answer_offer(task_t *t, replica_t *r, const peer_id_t *from, const r
     bool was_holding = p && plan_root_self(r->planner, p) == PLAN_HOLDS;
     bool was_fetching = p && plan_root_self(r->planner, p) == PLAN_FETCHING;
     r->offers_in++;
-    const char *why = was_holding || was_fetching ? NULL : why_not(r, from, &m->record);
+    const char *why = is_deleted(r, from, root)     ? "deleted by its owner"
+                      : was_holding || was_fetching ? NULL
+                                                    : why_not(r, from, &m->record);
     if (!why && !rep_is_allowed(r, from) && !is_member(r, root, from))
         why = "not allowed";
     if (!why) {
@@ -298,6 +276,10 @@ static void answer_news(replica_t *r, const peer_id_t *from, const replica_messa
 {
     const cid_t *root = &m->record.root;
     plan_root_t *p = replica_planner_root(r->planner, root);
+    if (is_deleted(r, from, root)) {
+        refuse(answer, "deleted by its owner");
+        return;
+    }
     if (!p) {
         answer->kind = REPLICA_ACCEPT; /* nothing here that it could change */
         return;
@@ -384,23 +366,21 @@ static void answer_message(task_t *t, replica_t *r, const peer_id_t *from, const
     rep_pump(r);
 }
 
-static err_t answer_one(task_t *t, replica_t *r, const peer_id_t *from, stream_t *s, bool *ret_is_over)
+typedef struct serving {
+    replica_t *r;
+    peer_id_t from;
+} serving_t;
+
+static err_t answer_one(task_t *t, void *arg, bytes_t request, buf_t *out)
 {
-    AUTO(buf_t) in;
-    buf_init(&in, REPLICA_MESSAGE_MAX_BYTES);
-    err_t e = stream_read_message(t, s, REPLICA_MESSAGE_MAX_BYTES, &in);
-    if (e == ERR_EOF && !in.len) {
-        *ret_is_over = true;
-        return OK;
-    }
-    TRY(e);
+    serving_t *s = arg;
+    if (s->r->is_closing)
+        return ERR_CLOSED;
     replica_message_t *m = new_message(0), *answer = new_message(0);
-    e = replica_message_decode(buf_bytes(&in), m);
-    if (!e && r->is_closing)
-        e = ERR_CLOSED;
+    err_t e = replica_message_decode(request, m);
     if (!e) {
-        answer_message(t, r, from, m, answer);
-        e = send_message(t, s, answer);
+        answer_message(t, s->r, &s->from, m, answer);
+        e = replica_message_encode(answer, out);
     }
     free(m);
     free(answer);
@@ -413,13 +393,10 @@ err_t rep_on_stream(task_t *t, stream_t *s, conn_t *from, const char *protocol, 
     replica_t *r = arg;
     if (r->is_closing)
         return ERR_CLOSED;
-    peer_id_t peer = *conn_peer(from);
+    serving_t serving = {r, *conn_peer(from)};
     replica_inbound_t in = {.stream = s};
     list_push_back(&r->inbound, &in.node);
-    bool is_over = false;
-    err_t e = OK;
-    while (!e && !is_over)
-        e = answer_one(t, r, &peer, s, &is_over);
+    err_t e = link_serve(t, s, REPLICA_MESSAGE_MAX_BYTES, answer_one, &serving);
     list_remove(&in.node);
     event_fire(&r->inbound_gone);
     if (!e)

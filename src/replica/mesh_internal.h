@@ -1,0 +1,120 @@
+/* mesh_internal: the parts of a mesh membership, shared by its files.
+ *
+ *   mesh.c           start, close, files
+ *   mesh_members.c   who is in the mesh: heartbeats, peer exchange; requests of others
+ *   mesh_tombs.c     tombstones: kept, verified, told on by pubsub and DHT, applied to copies here
+ *   mesh_compare.c   finding out with another member what one of the two lacks (logic/reconcile)
+ *   mesh_delete.c    deletions of this node, until all holders have signed (logic/deletion) */
+#ifndef REPLICA_MESH_INTERNAL_H
+#define REPLICA_MESH_INTERNAL_H
+#include "base/map.h"
+#include "base/rate.h"
+#include "codec/tombstone.h"
+#include "logic/catch_up.h"
+#include "logic/deletion.h"
+#include "logic/failure_detector.h"
+#include "logic/reconcile.h"
+#include "replica/link.h"
+#include "replica/mesh.h"
+#include "wire/mesh.h"
+
+enum {
+    MESH_MEMBERS_KNOWN_MAX = 4096,
+    MESH_REQUEST_TIMEOUT_MS = 10000,
+    MESH_INBOUND_PER_PEER = 8,
+    MESH_WANTED_CONNS = 24, /* members that it keeps meeting until it is connected to so many */
+    MESH_DIALS_AT_ONCE = 4,
+    MESH_KNOWN_MAX = 1 << 20,        /* tombstones */
+    MESH_NEW_TOMBSTONES_PER_S = 200, /* that one member may bring; more are refused for the moment */
+};
+#define MESH_TOMBSTONE_SPACE "mesh-tombstones" /* key: tombstone_set_key; value: the record */
+#define MESH_DELETED_SPACE "mesh-deleted"      /* key: binary CID; value: owner's key */
+#define MESH_RECEIPT_SPACE                                                                                   \
+    "mesh-receipts"                   /* key: binary CID, peer ID; value: the receipt, or nothing yet        \
+                                       */
+#define MESH_STATE_SPACE "mesh-state" /* "current": when this node last was, and how many it knew */
+#define MESH_DHT_NAMESPACE "tombstone"
+
+typedef struct member {
+    list_t node;
+    link_t link;
+    mesh_status_info_t status; /* zero until has_status */
+    bool has_status, is_beating, is_telling;
+    uint64_t heard_ms; /* monotonic; 0: never */
+    failure_detector_t detector;
+    rate_t brings; /* new tombstones */
+} member_t;
+
+typedef struct mesh_inbound {
+    list_t node;
+    stream_t *stream;
+} mesh_inbound_t;
+
+struct mesh {
+    mesh_config_t config;
+    sched_t *sched;
+    group_t group;
+    host_listener_t listener;
+    bool is_closing, is_subscribed;
+    list_t members; /* member_t */
+    map_t by_peer;
+    list_t inbound;
+    event_t inbound_gone, receipt_came, wake; /* wake: of the task that compares and tells */
+    gate_t dials;
+    size_t told_at; /* where the next members that are told begin */
+    uint64_t free_bytes;
+
+    tombstones_t *known;   /* all that are kept, by tombstone_set_key */
+    tombstones_t *deleted; /* those that apply to a manifest that was seen, by tombstone_key */
+    catch_up_t *catch_up;
+    deletion_t *deletion;
+    pubsub_subscription_t *topic;
+    uint64_t collect_at_ms; /* TIME_NEVER: nothing to collect */
+    struct {
+        uint64_t forged, foreign, receipts_signed, receipts_taken, collections;
+    } counts;
+};
+
+/* mesh_members.c */
+member_t *mesh_member(mesh_t *m, const peer_id_t *peer); /* made when it is not there; NULL: too many */
+bool mesh_is_member(void *mesh, const peer_id_t *peer);
+/* One request and its answer. `room` keeps the bytes that the answer borrows. */
+err_t mesh_ask(task_t *t, mesh_t *m, const peer_id_t *peer, const mesh_message_t *request, buf_t *room,
+               mesh_message_t *ret_answer);
+err_t mesh_on_stream(task_t *t, stream_t *s, conn_t *from, const char *protocol, void *mesh);
+err_t mesh_beat_task(task_t *t, void *mesh);
+void mesh_judge_all(mesh_t *m); /* those that are connected already */
+void mesh_members_free(mesh_t *m);
+void mesh_on_identified(void *mesh, conn_t *c);
+void mesh_on_peer(void *mesh, const peer_id_t *peer);
+mesh_message_t *mesh_new_message(mesh_message_kind_t kind);
+
+/* mesh_tombs.c */
+err_t mesh_tombs_open(task_t *t, mesh_t *m);
+void mesh_tombs_close(mesh_t *m);
+/* Verifies, keeps (durably), applies, and tells on what is new. from: the peer that brought it; NULL: the
+ * DHT, or with is_own this node's user, who is believed also when the manifest is not here. *ret_is_new may
+ * be NULL. ERR_CRYPTO, ERR_INVALID: none; ERR_DENIED: of a foreign manifest; ERR_LIMIT: this peer brings too
+ * many. */
+err_t mesh_take(task_t *t, mesh_t *m, const peer_id_t *from, bool is_own, bytes_t record, tombstone_t *ret_ts,
+                bool *ret_is_new);
+/* The record of a key into out. ERR_NOT_FOUND. */
+err_t mesh_tombstone_record(task_t *t, mesh_t *m, const uint8_t key[TOMBSTONE_KEY_BYTES], buf_t *out);
+err_t mesh_admit(task_t *t, void *mesh, const cid_t *root, const block_t *block);
+bool mesh_has_deleted(void *mesh, const cid_t *root);
+/* Is this node one that has let go of it, and may sign so? Appends the receipt. */
+err_t mesh_sign_receipt(mesh_t *m, const tombstone_t *ts, buf_t *out);
+err_t mesh_spread_task(task_t *t, void *spread);
+err_t mesh_collect_task(task_t *t, void *mesh);
+
+/* mesh_compare.c */
+err_t mesh_compare_task(task_t *t, void *mesh); /* for the life of the mesh */
+/* The other side of it. */
+void mesh_answer_compare(task_t *t, mesh_t *m, const peer_id_t *from, const mesh_message_t *request,
+                         buf_t *room, mesh_message_t *answer);
+
+/* mesh_delete.c */
+err_t mesh_deletions_load(task_t *t, mesh_t *m);
+err_t mesh_delete_task(task_t *t, void *mesh); /* tells holders, for the life of the mesh */
+void mesh_is_behind(void *mesh, const peer_id_t *peer, const cid_t *root);
+#endif

@@ -1,0 +1,302 @@
+/* Tombstones: verified, durable before they count, told on by pubsub and by the DHT, applied to what is here.
+ */
+#include "base/log.h"
+#include "codec/receipt.h"
+#include "replica/mesh_internal.h"
+#include <stdio.h>
+#include <stdlib.h>
+
+enum { DHT_ASK_MS = 3000, DHT_PUT_MS = 60000, DHT_KEY_MAX = 64 };
+
+static kad_key_t set_key(const cid_t *manifest, const owner_key_t *owner)
+{
+    kad_key_t key;
+    tombstone_set_key(manifest, owner, key.data);
+    return key;
+}
+
+bool mesh_has_deleted(void *mesh, const cid_t *root)
+{
+    return tombstones_has_root(((mesh_t *)mesh)->deleted, root);
+}
+
+bool mesh_is_deleted(const mesh_t *m, const cid_t *manifest)
+{
+    return tombstones_has_root(m->deleted, manifest);
+}
+
+bool mesh_may_serve(const mesh_t *m, const cid_t *cid)
+{
+    return catch_up_is_current(m->catch_up) && !mesh_is_deleted(m, cid);
+}
+
+err_t mesh_tombstone_record(task_t *t, mesh_t *m, const uint8_t key[TOMBSTONE_KEY_BYTES], buf_t *out)
+{
+    return kv_get(t, m->config.state, MESH_TOMBSTONE_SPACE, bytes_of(key, TOMBSTONE_KEY_BYTES), out);
+}
+
+/* ── the DHT ─────────────────────────────────────────────────────────────────────────────────── */
+/* "/tombstone/" and the set key: of manifest and owner, so that a foreign one has a place of its own. */
+static bytes_t dht_key(const kad_key_t *key, uint8_t room[DHT_KEY_MAX])
+{
+    static const char prefix[] = "/" MESH_DHT_NAMESPACE "/";
+    memcpy(room, prefix, sizeof prefix - 1);
+    memcpy(room + sizeof prefix - 1, key->data, sizeof key->data);
+    return bytes_of(room, sizeof prefix - 1 + sizeof key->data);
+}
+
+static err_t validate_record(void *arg, bytes_t key, bytes_t value)
+{
+    (void)arg;
+    tombstone_t ts;
+    uint8_t room[DHT_KEY_MAX];
+    TRY(tombstone_open(value, &ts));
+    kad_key_t own = set_key(&ts.manifest, &ts.owner);
+    return bytes_equal(key, dht_key(&own, room)) ? OK : fail(ERR_INVALID, "the tombstone of another key");
+}
+
+static int select_record(void *arg, bytes_t key, bytes_t a, bytes_t b)
+{
+    (void)arg;
+    (void)key;
+    return bytes_compare(a, b); /* there is one form of it: they are equal */
+}
+
+/* ── telling on ──────────────────────────────────────────────────────────────────────────────── */
+typedef struct spread {
+    mesh_t *m;
+    kad_key_t key;
+    size_t len;
+    uint8_t record[TOMBSTONE_MAX_BYTES];
+} spread_t;
+
+err_t mesh_spread_task(task_t *t, void *arg)
+{
+    spread_t *s = arg;
+    mesh_t *m = s->m;
+    uint8_t room[DHT_KEY_MAX];
+    bytes_t record = bytes_of(s->record, s->len);
+    if (m->config.pubsub && pubsub_publish(t, m->config.pubsub, BYTES_LIT(MESH_TOPIC), record))
+        log_debug("mesh: a tombstone was not published");
+    if (m->config.routing && !task_check(t)) {
+        deadline_t d = deadline_push(t, DHT_PUT_MS);
+        err_t e = routing_put_value(t, m->config.routing, dht_key(&s->key, room), record);
+        deadline_pop(t, &d);
+        if (e && e != ERR_EXISTS)
+            log_debug("mesh: nobody has put a tombstone into the DHT", LOG_ERR(e));
+    }
+    free(s);
+    return OK;
+}
+
+/* By whoever finds out first that it applies, and by who deletes; others forward what pubsub brings. */
+static void spread(mesh_t *m, const kad_key_t *key, bytes_t record)
+{
+    spread_t *s = xcalloc(1, sizeof *s);
+    *s = (spread_t){.m = m, .key = *key, .len = record.len};
+    memcpy(s->record, record.data, record.len);
+    if (group_spawn(&m->group, "mesh-spread", mesh_spread_task, s, NULL))
+        free(s);
+}
+
+/* ── applying ────────────────────────────────────────────────────────────────────────────────── */
+static void collect_soon(mesh_t *m)
+{
+    uint64_t at_ms = sched_now_ms(m->sched) + m->config.gc_window_ms / 2;
+    if (at_ms < m->collect_at_ms)
+        m->collect_at_ms = at_ms;
+    event_fire(&m->wake);
+}
+
+/* It is the owner's: durable, then the copy here is let go of. */
+static err_t confirm(task_t *t, mesh_t *m, const tombstone_t *ts)
+{
+    uint8_t room[CID_BINARY_MAX];
+    char text[CID_TEXT_MAX];
+    bool is_new;
+    if (mesh_is_deleted(m, &ts->manifest))
+        return OK;
+    TRY(kv_put(t, m->config.state, MESH_DELETED_SPACE, bytes_of(room, cid_encode(&ts->manifest, room)),
+               bytes_of(ts->owner.data, sizeof ts->owner.data)));
+    kad_key_t key = tombstone_key(&ts->manifest);
+    TRY(tombstones_add(m->deleted, &key, &is_new));
+    err_t e = replica_delete(t, m->config.replica, &ts->manifest);
+    if (e && e != ERR_NOT_FOUND)
+        return e;
+    log_info("mesh: a file was deleted by its owner", LOG_STR("cid", cid_print(&ts->manifest, text)),
+             LOG_BOOL("held_here", !e));
+    collect_soon(m);
+    return OK;
+}
+
+/* Is the manifest here, and whose is it? Without it nobody can tell: the tombstone waits for it. */
+static err_t apply(task_t *t, mesh_t *m, const tombstone_t *ts, bool is_ours)
+{
+    AUTO_PTR(block_t) b = NULL;
+    char text[CID_TEXT_MAX];
+    err_t e = blockstore_get(t, m->config.blocks, &ts->manifest, &b);
+    TRY(task_check(t));
+    if (e)
+        return is_ours ? confirm(t, m, ts) : OK;
+    e = tombstone_applies(ts, &ts->manifest, block_bytes(b));
+    if (e == ERR_DENIED) {
+        m->counts.foreign++;
+        log_warn("mesh: a tombstone by somebody who does not own the file was ignored",
+                 LOG_STR("cid", cid_print(&ts->manifest, text)));
+    }
+    return e ? e : confirm(t, m, ts);
+}
+
+/* ── taking ──────────────────────────────────────────────────────────────────────────────────── */
+static err_t may_bring(mesh_t *m, const peer_id_t *from)
+{
+    member_t *x = from ? mesh_member(m, from) : NULL;
+    if (from && !x)
+        return fail(ERR_LIMIT, "too many members");
+    if (x && !rate_room(&x->brings, sched_now_ms(m->sched)))
+        return fail(ERR_LIMIT, "a member brings more than %d new tombstones a second",
+                    MESH_NEW_TOMBSTONES_PER_S);
+    if (x)
+        rate_take(&x->brings, 1);
+    return tombstones_count(m->known) < MESH_KNOWN_MAX
+               ? OK
+               : fail(ERR_LIMIT, "%d tombstones are kept, the limit", MESH_KNOWN_MAX);
+}
+
+err_t mesh_take(task_t *t, mesh_t *m, const peer_id_t *from, bool is_own, bytes_t record, tombstone_t *ret_ts,
+                bool *ret_is_new)
+{
+    tombstone_t ts;
+    bool is_new = false;
+    err_t e = tombstone_open(record, &ts);
+    if (e == ERR_CRYPTO)
+        m->counts.forged++;
+    TRY(e);
+    kad_key_t key = set_key(&ts.manifest, &ts.owner);
+    if (!tombstones_has(m->known, &key)) {
+        TRY(may_bring(m, from));
+        TRY(kv_put(t, m->config.state, MESH_TOMBSTONE_SPACE, bytes_of(key.data, sizeof key.data), record));
+        TRY(tombstones_add(m->known, &key, &is_new)); /* not new: another task was faster */
+    }
+    if (!mesh_is_deleted(m, &ts.manifest)) /* also one that is known: the manifest may have come since */
+        TRY(apply(t, m, &ts, is_own));
+    if (is_own)
+        spread(m, &key, record);
+    *ret_ts = ts;
+    if (ret_is_new)
+        *ret_is_new = is_new;
+    return OK;
+}
+
+err_t mesh_sign_receipt(mesh_t *m, const tombstone_t *ts, buf_t *out)
+{
+    receipt_t r = {.kind = RECEIPT_DELETED,
+                   .manifest = ts->manifest,
+                   .owner = ts->owner,
+                   .at_ms = driver_wall_ms(sched_driver(m->sched))};
+    TRY(receipt_seal(m->config.key, &r, out));
+    m->counts.receipts_signed++;
+    return OK;
+}
+
+/* ── pubsub ──────────────────────────────────────────────────────────────────────────────────── */
+static gossip_verdict_t on_gossip(task_t *t, void *mesh, const peer_id_t *via, bytes_t data)
+{
+    mesh_t *m = mesh;
+    tombstone_t ts;
+    bool is_new;
+    if (!via)
+        return GOSSIP_ACCEPT; /* ours, taken already */
+    if (m->is_closing)
+        return GOSSIP_IGNORE;
+    err_t e = mesh_take(t, m, via, false, data, &ts, &is_new);
+    if (e)
+        return e == ERR_CRYPTO || e == ERR_INVALID || e == ERR_EOF ? GOSSIP_REJECT : GOSSIP_IGNORE;
+    return GOSSIP_ACCEPT;
+}
+
+/* ── copies that come ────────────────────────────────────────────────────────────────────────── */
+/* Was it deleted while this node was not told? The DHT is asked before the first copy of it is taken. */
+static void ask_dht(task_t *t, mesh_t *m, const kad_key_t *key)
+{
+    uint8_t room[DHT_KEY_MAX];
+    tombstone_t ts;
+    AUTO(buf_t) record;
+    buf_init(&record, TOMBSTONE_MAX_BYTES);
+    if (!m->config.routing || tombstones_has(m->known, key))
+        return;
+    value_search_t how = {.quorum = 1};
+    deadline_t d = deadline_push(t, DHT_ASK_MS);
+    err_t e = routing_get_value(t, m->config.routing, dht_key(key, room), &how, &record);
+    deadline_pop(t, &d);
+    if (!e && mesh_take(t, m, NULL, false, buf_bytes(&record), &ts, NULL))
+        log_debug("mesh: a tombstone of the DHT was not taken");
+}
+
+err_t mesh_admit(task_t *t, void *mesh, const cid_t *root, const block_t *block)
+{
+    mesh_t *m = mesh;
+    manifest_t manifest;
+    TRY(manifest_decode(block_bytes(block), &manifest));
+    TRY(manifest_verify(&manifest));
+    kad_key_t key = set_key(root, &manifest.owner);
+    owner_key_t owner = manifest.owner;
+    ask_dht(t, m, &key);
+    TRY(task_check(t));
+    if (tombstones_has(m->known, &key)) {
+        tombstone_t ts = {.manifest = *root, .owner = owner};
+        TRY(confirm(t, m, &ts));
+    }
+    return mesh_is_deleted(m, root) ? fail(ERR_DENIED, "it was deleted by its owner") : OK;
+}
+
+/* ── life ────────────────────────────────────────────────────────────────────────────────────── */
+static err_t load_known(task_t *t, void *arg, bytes_t key, bytes_t value)
+{
+    (void)t;
+    (void)value;
+    mesh_t *m = arg;
+    kad_key_t k;
+    bool is_new;
+    if (key.len != sizeof k.data)
+        return OK;
+    memcpy(k.data, key.data, sizeof k.data);
+    return tombstones_add(m->known, &k, &is_new);
+}
+
+static err_t load_deleted(task_t *t, void *arg, bytes_t key, bytes_t value)
+{
+    mesh_t *m = arg;
+    cid_t root;
+    bool is_new;
+    (void)value;
+    if (cid_decode(key, &root))
+        return OK;
+    kad_key_t k = tombstone_key(&root);
+    TRY(tombstones_add(m->deleted, &k, &is_new));
+    err_t e = replica_delete(t, m->config.replica, &root); /* a crash may have come in between */
+    if (!e)
+        collect_soon(m);
+    return e == ERR_NOT_FOUND ? OK : e;
+}
+
+err_t mesh_tombs_open(task_t *t, mesh_t *m)
+{
+    TRY(kv_scan(t, m->config.state, MESH_TOMBSTONE_SPACE, NULL, load_known, m));
+    TRY(kv_scan(t, m->config.state, MESH_DELETED_SPACE, NULL, load_deleted, m));
+    record_validator_t v = {validate_record, select_record, m};
+    if (m->config.routing)
+        TRY(routing_set_validator(m->config.routing, MESH_DHT_NAMESPACE, &v));
+    if (!m->config.pubsub)
+        return OK;
+    TRY(pubsub_set_validator(m->config.pubsub, BYTES_LIT(MESH_TOPIC), on_gossip, m));
+    return pubsub_join(m->config.pubsub, BYTES_LIT(MESH_TOPIC), &m->topic);
+}
+
+void mesh_tombs_close(mesh_t *m)
+{
+    pubsub_unsubscribe(m->topic);
+    m->topic = NULL;
+    if (m->config.pubsub && pubsub_set_validator(m->config.pubsub, BYTES_LIT(MESH_TOPIC), NULL, NULL))
+        log_debug("mesh: its topic was not left");
+}
