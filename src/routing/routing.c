@@ -162,7 +162,11 @@ static err_t start_tasks(routing_t *r)
     TRY(group_spawn(&r->tasks, "dht-remembered", remembered_peers_task, r, NULL));
     for (size_t i = 0; i < r->n_dhts; i++) {
         dht_t *d = &r->dhts[i];
-        TRY(group_spawn(&r->tasks, d->is_mesh ? "dht-mesh" : d->is_lan ? "dht-lan" : "dht-wan", dht_maintain_task, d, NULL));
+        TRY(group_spawn(&r->tasks,
+                        d->is_mesh  ? "dht-mesh"
+                        : d->is_lan ? "dht-lan"
+                                    : "dht-wan",
+                        dht_maintain_task, d, NULL));
         TRY(group_spawn(&r->tasks, "dht-check", dht_check_task, d, NULL));
         TRY(group_spawn(&r->tasks, "provide-queue", provide_queue_task, &r->provides[i], NULL));
         TRY(group_spawn(&r->tasks, "provide-sweep", provide_sweep_task, &r->provides[i], NULL));
