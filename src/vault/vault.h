@@ -42,9 +42,10 @@ MUST_CHECK err_t vault_unlock(task_t *t, vault_t *v, bytes_t passphrase);
 void vault_lock(vault_t *v); /* wipes what is in memory */
 /* Sets, changes or (BYTES_NONE) removes the passphrase of an unlocked key; the file is written anew. */
 MUST_CHECK err_t vault_key_set_passphrase(task_t *t, vault_t *v, bytes_t passphrase);
-/* Adds an epoch for new files and writes the ring anew; files, manifests and CIDs stay. *ret_epochs: how many
- * there are now. The user should hear that a stolen old key file still opens old files. ERR_LIMIT: 255. */
-MUST_CHECK err_t vault_key_rotate(task_t *t, vault_t *v, uint32_t *ret_epochs);
+/* Adds an epoch for new files and writes the ring anew; files, manifests and CIDs stay. passphrase: the one
+ * of the key file, which stays (BYTES_NONE when it has none). *ret_epochs: how many there are now. The user
+ * should hear that a stolen old key file still opens old files. ERR_UNAUTHORIZED; ERR_LIMIT: over 255. */
+MUST_CHECK err_t vault_key_rotate(task_t *t, vault_t *v, bytes_t passphrase, uint32_t *ret_epochs);
 /* As English words of BIP-39, lower case, one space between: 24 for each 32 bytes, a fresh key has 24. `out`
  * then holds the secret: give it a maximum of 64 KiB, wipe it (secret_wipe) after. */
 MUST_CHECK err_t vault_key_export_words(task_t *t, vault_t *v, buf_t *out);
