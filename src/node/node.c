@@ -28,6 +28,7 @@ struct node {
     host_t *host;
     routing_t *routing;
     naming_t *naming;
+    vault_t *vault;
     bitswap_t *bitswap;
     replica_t *replica;
     mesh_t *mesh; /* NULL: in none */
@@ -95,6 +96,13 @@ static err_t name_agent(node_t *n, const node_options_t *o)
                : fail(ERR_USAGE, "the suffix of the agent (Version.AgentSuffix) is too long");
 }
 
+static vault_t *vault_of(repo_t *repo)
+{
+    char path[REPO_PATH_MAX + sizeof "/vault.key"];
+    snprintf(path, sizeof path, "%s/vault.key", repo_path(repo));
+    return vault_new(path, repo_state(repo));
+}
+
 err_t node_open(task_t *t, const node_options_t *o, node_t **ret)
 {
     repo_t *repo;
@@ -105,6 +113,7 @@ err_t node_open(task_t *t, const node_options_t *o, node_t **ret)
     n->started_ms = task_now_ms(t);
     n->public_key = *private_key_public(repo_identity(repo));
     group_init(&n->tasks, n->sched);
+    n->vault = vault_of(repo);
     n->doh = doh_new();
     driver_set_resolver(task_driver(t), doh_resolve, n->doh);
     gc_add_roots(repo_gc(repo), each_held_root, n);
@@ -152,6 +161,7 @@ void node_close(task_t *t, node_t *n)
     doh_free(n->doh);
     denied_blocks_free(n->local);
     denied_free(n->denied);
+    vault_free(n->vault);
     repo_close(t, n->repo);
     task_unshield(t);
     free(n);
@@ -479,6 +489,11 @@ host_t *node_host(node_t *n)
 routing_t *node_routing(node_t *n)
 {
     return n->routing;
+}
+
+vault_t *node_vault(node_t *n)
+{
+    return n->vault;
 }
 
 naming_t *node_naming(node_t *n)

@@ -11,6 +11,7 @@
 #include "replica/mesh_join.h"
 #include "repo/repo.h"
 #include "routing/routing.h"
+#include "vault/vault.h"
 
 typedef struct node node_t;
 
@@ -56,6 +57,7 @@ const peer_id_t *node_id(const node_t *n);
 const public_key_t *node_public_key(const node_t *n);
 const char *node_agent(const node_t *n); /* "distribute/0.1.0", with a suffix "distribute/0.1.0/SUFFIX" */
 naming_t *node_naming(node_t *n);        /* answers offline, too */
+vault_t *node_vault(node_t *n);          /* the same; its key file is REPO/vault.key */
 host_t *node_host(node_t *n);            /* these four are NULL while offline */
 routing_t *node_routing(node_t *n);
 bitswap_t *node_bitswap(node_t *n);
