@@ -21,7 +21,7 @@ typedef struct relay_limits {
 
 typedef struct nat_config {
     bool uses_relays;  /* /p2p-circuit addresses are dialed and listened on */
-    bool finds_relays; /* among the peers it is connected with, while others cannot dial it */
+    bool finds_relays; /* among peers, while others cannot dial it */
     bool is_relay;     /* for others, while these can dial it */
     relay_limits_t relay;
     const char *unlimited; /* circuits between peers that speak this protocol have no limits; NULL: none */
@@ -37,6 +37,13 @@ MUST_CHECK err_t host_start_nat(host_t *h, const nat_config_t *config);
 /* Keeps a reservation at this relay: /…/p2p/RELAY, a /p2p-circuit behind it allowed. ERR_INVALID, ERR_LIMIT.
  */
 MUST_CHECK err_t host_add_relay(host_t *h, const multiaddr_t *relay);
+/* Where relays are looked for when those among the connected peers are not enough: tells `found` of peers
+ * that may be relays, until it says false. In a task of the host's, which is cancelled when the host closes.
+ */
+typedef bool (*relay_found_fn)(void *found_arg, const peer_id_t *peer, const multiaddr_t *addrs, size_t n);
+typedef err_t (*relay_source_fn)(task_t *t, void *arg, relay_found_fn found, void *found_arg);
+void host_set_relay_source(host_t *h, relay_source_fn fn, void *arg);
+void host_drop_relay_source(task_t *t, host_t *h); /* ends a call that is under way */
 /* The own addresses that AutoNAT asks peers about, and what they said. The count. */
 size_t host_probed_addrs(const host_t *h, multiaddr_t *out, reachability_t *ret_states, size_t cap);
 /* What this node's relay has at the moment. */

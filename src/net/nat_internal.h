@@ -45,6 +45,11 @@ typedef struct nat {
     list_t relays; /* relay_t */
     size_t n_relays;
     sched_alarm_t finder_alarm;
+    relay_source_fn relay_source; /* NULL: connected peers alone */
+    void *relay_source_arg;
+    task_t *search; /* NULL: none is under way */
+    event_t search_ended;
+    uint64_t searched_ms;    /* when the source was asked last; 0: never */
     struct refused *refused; /* relays that did not take us lately; relay_finder.c */
     size_t n_refused;
     list_t reservations, circuits; /* of others; relay_service.c */

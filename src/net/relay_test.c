@@ -257,6 +257,63 @@ static err_t found(task_t *t, void *arg)
     return OK;
 }
 
+/* Relays that nobody is connected with: a source names them. */
+typedef struct source {
+    net_world_t *w;
+    size_t n_calls;
+    bool is_slow;
+} source_t;
+
+static err_t name_peers(task_t *t, void *arg, relay_found_fn fn, void *found_arg)
+{
+    source_t *s = arg;
+    s->n_calls++;
+    if (s->is_slow)
+        return task_sleep(t, 3600000);
+    static const size_t order[] = {B, A, 3, R}; /* itself; no relay; one that is away */
+    for (size_t i = 0; i < ARRAY_LEN(order); i++) {
+        multiaddr_t bare;
+        multiaddr_without_peer(&s->w->nodes[order[i]].addr, &bare);
+        if (!fn(found_arg, host_id(s->w->nodes[order[i]].host), &bare, 1))
+            break;
+    }
+    return OK;
+}
+
+static err_t searched(task_t *t, void *arg)
+{
+    net_world_t *w = arg;
+    nat_config_t config = quiet();
+    start(t, w, &config);
+    net_stop(t, w, B); /* anew, looking for relays */
+    host_t *b = net_start(t, w, B);
+    config.finds_relays = true;
+    config.is_relay = false;
+    assert_ok(host_start_nat(b, &config));
+    source_t source = {.w = w};
+    host_set_relay_source(b, name_peers, &source);
+    sim_isolate(w->nodes[3].machine, true);
+    assert_ok(task_sleep(t, 60000));
+    assert_int_equal(source.n_calls, 0); /* nobody knows yet whether it is reached */
+    host_force_reachability(b, REACHABILITY_PRIVATE);
+    wait_reserved(t, w, B, 1);
+    assert_int_equal(source.n_calls, 1);
+    assert_true(circuit_of(w, B).len > 0);
+    assert_ok(task_sleep(t, 3600000)); /* one is missing: it asks again, not all the time */
+    assert_in_range(source.n_calls, 5, 13);
+    source.is_slow = true;
+    size_t n = source.n_calls;
+    while (source.n_calls == n)
+        assert_ok(task_sleep(t, 1000));
+    host_drop_relay_source(t, b); /* ends the call */
+    assert_ok(task_sleep(t, 3600000));
+    assert_int_equal(source.n_calls, n + 1);
+    host_force_reachability(b, REACHABILITY_PUBLIC);
+    wait_reserved(t, w, B, 0);
+    net_stop_all(t, w);
+    return OK;
+}
+
 /* ── peers that misbehave ────────────────────────────────────────────────────────────────────── */
 static relay_status_t tell(task_t *t, stream_t *s, bytes_t message, bool is_hop)
 {
@@ -403,6 +460,11 @@ static void test_found(void **state)
     assert_ok(net_run(6, 3, found, NULL, NULL));
 }
 
+static void test_searched(void **state)
+{
+    assert_ok(net_run(9, 4, searched, NULL, NULL));
+}
+
 static void test_hostile(void **state)
 {
     assert_ok(net_run(7, 3, hostile, NULL, NULL));
@@ -419,7 +481,8 @@ int main(void)
         cmocka_unit_test(test_limited),   cmocka_unit_test(test_limited_bytes),
         cmocka_unit_test(test_unlimited), cmocka_unit_test(test_kept),
         cmocka_unit_test(test_refused),   cmocka_unit_test(test_found),
-        cmocka_unit_test(test_hostile),   cmocka_unit_test(test_flood),
+        cmocka_unit_test(test_searched),  cmocka_unit_test(test_hostile),
+        cmocka_unit_test(test_flood),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -1,6 +1,7 @@
 #include "node/messages.h"
 #include "base/reader.h"
 #include "base/writer.h"
+#include "node/discover.h"
 #include "store/kv.h"
 
 #define SPACE "pubsub-seqno" /* key: the author's binary peer ID; value: the number, 8 bytes, big-endian */
@@ -38,7 +39,7 @@ static err_t save_seqnos(task_t *t, void *repo, const pubsub_seqno_t *seqnos, si
     return kv_commit(t, repo_state(repo), &batch);
 }
 
-err_t messages_start(task_t *t, repo_t *repo, host_t *host, pubsub_t **ret)
+err_t messages_start(task_t *t, repo_t *repo, host_t *host, routing_t *routing, pubsub_t **ret)
 {
     const config_t *config = repo_config(repo);
     const char *router = config_str(config, "Pubsub.Router", "");
@@ -61,6 +62,9 @@ err_t messages_start(task_t *t, repo_t *repo, host_t *host, pubsub_t **ret)
     pc.load_seqno = load_seqno;
     pc.save_seqnos = save_seqnos;
     pc.arg = repo;
+    pc.advertise = routing ? discover_advertise : NULL;
+    pc.find_peers = routing ? discover_peers : NULL;
+    pc.directory = routing;
     return pubsub_start(t, &pc, ret);
 }
 

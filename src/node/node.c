@@ -4,6 +4,7 @@
 #include "net/mdns.h"
 #include "net/portmap.h"
 #include "node/denied.h"
+#include "node/discover.h"
 #include "node/garbage.h"
 #include "node/listen.h"
 #include "node/membership.h"
@@ -151,8 +152,10 @@ void node_close(task_t *t, node_t *n)
         bitswap_close(t, n->bitswap);
     naming_close(t, n->naming);
     pubsub_close(t, n->pubsub);
-    if (n->routing)
+    if (n->routing) {
+        host_drop_relay_source(t, n->host);
         routing_close(t, n->routing);
+    }
     mdns_stop(t, n->mdns);
     portmap_stop(t, n->portmap);
     if (n->host)
@@ -287,6 +290,7 @@ static err_t start_routing(task_t *t, node_t *n, const char *wanted_type)
     routing_set_provide_source(n->routing, provide_source, n);
     if (strategy & PROVIDED_ALL && rc.reprovide_interval_ms) /* else only what was asked for is told */
         routing_set_provide_check(n->routing, provides, n);
+    host_set_relay_source(n->host, discover_relays, n->routing);
     return naming_go_online(n->naming, n->routing);
 }
 
@@ -384,7 +388,7 @@ static err_t start_pubsub(task_t *t, node_t *n, const node_options_t *o)
     bool names = is_on(o->names_pubsub, config, "Ipns.UsePubsub");
     if (!names && !n->is_in_mesh && !is_on(o->pubsub, config, "Pubsub.Enabled"))
         return OK;
-    TRY(messages_start(t, n->repo, n->host, &n->pubsub));
+    TRY(messages_start(t, n->repo, n->host, n->routing, &n->pubsub));
     return names ? naming_use_pubsub(n->naming, n->pubsub, n->host) : OK;
 }
 

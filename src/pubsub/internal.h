@@ -1,5 +1,6 @@
 /* internal: the parts of pubsub, shared by its files. pubsub.c: start, close, peers; send.c: what goes out;
- * hear.c: what comes in; offers.c: peers that others offer; topics.c: subscriptions, publishing; seqnos.c:
+ * hear.c: what comes in; offers.c: peers that others offer; discover.c: those that a directory
+ * knows; topics.c: subscriptions, publishing; seqnos.c:
  * what authors said last. */
 #ifndef PUBSUB_INTERNAL_H
 #define PUBSUB_INTERNAL_H
@@ -44,6 +45,10 @@ typedef struct ps_topic {
     list_t subscriptions;
     pubsub_validator_fn validator;
     void *validator_arg;
+    /* discover.c */
+    bool is_discovering;
+    uint64_t advertise_ms, search_ms; /* when it is due next */
+    uint32_t failures, searches;      /* in a row */
     size_t name_len;
     uint8_t name[];
 } ps_topic_t;
@@ -74,7 +79,7 @@ struct pubsub {
     gossip_t *gossip;
     map_t by_id; /* peer id -> ps_peer_t */
     list_t peers, inbound;
-    event_t inbound_gone;
+    event_t inbound_gone, new_topic;
     bool is_closing;
     runnable_t pump;
     sched_alarm_t alarm;
@@ -107,6 +112,9 @@ err_t ps_hear_stream(task_t *t, ps_peer_t *p, conn_t *from, stream_t *s);
 
 /* offers.c */
 void ps_try_offers(pubsub_t *ps, const pubsub_item_t *prune);
+
+/* discover.c */
+err_t ps_discover_task(task_t *t, void *pubsub);
 
 /* topics.c */
 ps_topic_t *ps_topic_find(pubsub_t *ps, bytes_t name);

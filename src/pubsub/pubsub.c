@@ -220,6 +220,7 @@ static pubsub_t *make(task_t *t, const pubsub_config_t *c)
     list_init(&ps->peers);
     list_init(&ps->inbound);
     event_init(&ps->inbound_gone);
+    event_init(&ps->new_topic);
     runnable_init(&ps->pump, run_pump, ps);
     alarm_init(&ps->alarm, ps->sched, run_alarm, ps);
     ps_seqnos_init(ps);
@@ -271,6 +272,8 @@ err_t pubsub_start(task_t *t, const pubsub_config_t *c, pubsub_t **ret)
                                      .disconnected = on_disconnected,
                                      .arg = ps};
     host_add_listener(c->host, &ps->listener);
+    if (!e && c->advertise && c->find_peers)
+        e = group_spawn(&ps->group, "pubsub-directory", ps_discover_task, ps, NULL);
     if (e) {
         stop(t, ps);
         return e;

@@ -22,6 +22,7 @@ typedef struct pubsub_seqno {
     uint64_t seqno;
 } pubsub_seqno_t;
 
+typedef bool (*pubsub_found_fn)(void *found_arg, const peer_id_t *peer, const multiaddr_t *addrs, size_t n);
 typedef struct pubsub_config {
     host_t *host;             /* borrowed */
     const private_key_t *key; /* borrowed; signs what is published */
@@ -34,6 +35,11 @@ typedef struct pubsub_config {
     err_t (*load_seqno)(task_t *t, void *arg, const peer_id_t *author, uint64_t *ret); /* ERR_NOT_FOUND */
     err_t (*save_seqnos)(task_t *t, void *arg, const pubsub_seqno_t *seqnos, size_t n);
     void *arg;
+    /* A directory of who follows a topic: lets it know that we do, for three hours; asks it for others, until
+     * `found` says false. May be NULL, both: the connected peers alone are known. They may wait. */
+    err_t (*advertise)(task_t *t, void *directory, bytes_t topic);
+    err_t (*find_peers)(task_t *t, void *directory, bytes_t topic, pubsub_found_fn found, void *found_arg);
+    void *directory;
 } pubsub_config_t;
 void pubsub_config_default(pubsub_config_t *ret);
 MUST_CHECK err_t pubsub_start(task_t *t, const pubsub_config_t *c, pubsub_t **ret);

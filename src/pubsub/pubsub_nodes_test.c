@@ -209,6 +209,88 @@ static void test_lists(void **state)
     play(3, scene_lists);
 }
 
+/* ── a directory ─────────────────────────────────────────────────────────────────────────────── */
+typedef struct directory {
+    net_world_t *net;
+    size_t n, advertised[NET_NODES_MAX], n_searches;
+    bool is_down;
+} directory_t;
+typedef struct reader_of_directory {
+    directory_t *directory;
+    size_t node;
+} reader_of_directory_t;
+
+static err_t directory_advertise(task_t *t, void *arg, bytes_t topic)
+{
+    const reader_of_directory_t *reader = arg;
+    directory_t *d = reader->directory;
+    assert_bytes(topic, TOPIC);
+    TRY(task_sleep(t, 100));
+    if (d->is_down)
+        return fail(ERR_UNREACHABLE, "nobody took the record");
+    d->advertised[reader->node]++;
+    return OK;
+}
+
+static err_t directory_find(task_t *t, void *arg, bytes_t topic, pubsub_found_fn found, void *found_arg)
+{
+    const reader_of_directory_t *reader = arg;
+    directory_t *d = reader->directory;
+    d->n_searches++;
+    TRY(task_sleep(t, 100));
+    for (size_t i = 0; i < d->net->n; i++)
+        if (d->advertised[i] && d->net->nodes[i].host &&
+            !found(found_arg, host_id(d->net->nodes[i].host), &d->net->nodes[i].addr, 1))
+            break;
+    return OK;
+}
+
+static void scene_directory(task_t *t, world_t *w)
+{
+    directory_t d = {.net = w->net, .is_down = true};
+    w->config.advertise = directory_advertise;
+    w->config.find_peers = directory_find;
+    reader_of_directory_t readers[NET_NODES_MAX];
+    size_t n = w->net->n;
+    for (size_t i = 0; i < n; i++) {
+        readers[i] = (reader_of_directory_t){&d, i};
+        w->config.directory = &readers[i];
+        start_at(t, w, i);
+    }
+    assert_ok(task_sleep(t, 60000));
+    assert_int_equal(d.n_searches, 0); /* nobody follows anything */
+    for (size_t i = 0; i < n - 1; i++)
+        subscribe_at(w, i);
+    assert_ok(task_sleep(t, 5000));
+    assert_int_equal(host_conn_count(w->net->nodes[0].host), 0);
+    d.is_down = false;
+    assert_ok(task_sleep(t, 60000));
+    for (size_t i = 0; i < n - 1; i++) {
+        assert_int_equal(d.advertised[i], 1);
+        assert_true(peers_of(w, i, TOPIC) >= 5);
+    }
+    assert_int_equal(host_conn_count(w->net->nodes[n - 1].host), 0); /* it follows nothing */
+    assert_ok(pubsub_publish(t, w->members[0].ps, TOPIC, BYTES_LIT("found")));
+    for (size_t i = 0; i < n - 1; i++)
+        expect(t, w, i, BYTES_LIT("found"), 0);
+    size_t searches = d.n_searches;
+    assert_ok(task_sleep(t, 3 * 3600 * 1000));
+    assert_int_equal(d.n_searches, searches); /* there are enough */
+    assert_int_equal(d.advertised[0], 2);
+    /* all but two leave: those look for others, ever more seldom */
+    for (size_t i = 2; i < n; i++)
+        stop_at(t, w, i);
+    assert_ok(task_sleep(t, 3600 * 1000));
+    assert_in_range(d.n_searches - searches, 8, 24);
+    pubsub_unsubscribe(w->members[1].sub);
+    w->members[1].sub = NULL;
+}
+
+static void test_directory(void **state)
+{
+    play(9, scene_directory);
+}
+
 static void scene_restart(task_t *t, world_t *w)
 {
     for (size_t i = 0; i < 2; i++) {
@@ -642,10 +724,10 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_mesh),        cmocka_unit_test(test_lists),
-        cmocka_unit_test(test_restart),     cmocka_unit_test(test_slow_reader),
-        cmocka_unit_test(test_validator),   cmocka_unit_test(test_forged),
-        cmocka_unit_test(test_floods),      cmocka_unit_test(test_nonsense),
-        cmocka_unit_test(test_forged_mass),
+        cmocka_unit_test(test_directory),   cmocka_unit_test(test_restart),
+        cmocka_unit_test(test_slow_reader), cmocka_unit_test(test_validator),
+        cmocka_unit_test(test_forged),      cmocka_unit_test(test_floods),
+        cmocka_unit_test(test_nonsense),    cmocka_unit_test(test_forged_mass),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -118,6 +118,7 @@ static err_t subscribe(pubsub_t *ps, bytes_t topic, bool is_quiet, pubsub_subscr
     list_push_back(&at->subscriptions, &s->node);
     ps->n_subscriptions++;
     ps_pump(ps);
+    event_fire(&ps->new_topic);
     *ret = s;
     if (is_new && ps->joined)
         pubsub_each_peer(ps, topic, tell_joined, &(joined_t){ps, topic});

@@ -308,6 +308,11 @@ err_t routing_set_validator(routing_t *r, const char *name_space, const record_v
     return value_store_set_validator(&r->values, name_space, v);
 }
 
+const peer_id_t *routing_self(const routing_t *r)
+{
+    return host_id(r->host);
+}
+
 bool routing_is_bootstrapped(const routing_t *r)
 {
     for (size_t i = 0; i < r->n_dhts; i++)

@@ -92,6 +92,7 @@ typedef struct record_validator {
     void *arg;
 } record_validator_t;
 MUST_CHECK err_t routing_set_validator(routing_t *r, const char *name_space, const record_validator_t *v);
+const peer_id_t *routing_self(const routing_t *r);
 bool routing_is_bootstrapped(const routing_t *r); /* some table has peers and its first refresh ended */
 size_t routing_table_size(const routing_t *r);
 /* `dht inspect`: the tables bucket by bucket. Return false to stop. */

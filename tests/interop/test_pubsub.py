@@ -200,3 +200,34 @@ def test_names_fetched(shop):
         giver.run("name", "publish", "--allow-offline", "--resolve=false", CID, check_code=False)
         giver.connect(taker)
         wait_until(lambda: resolves(taker, giver.peer_id, CID), 60, f"{taker.name} resolves the name of {giver.name}", every=0.5)
+
+
+def test_peers_of_a_topic_are_found_through_the_dht(shop):
+    """Two that are connected with a third one only, which does not follow the topic: who comes second finds the first."""
+    keeper = shop.node("keeper")
+    for first_is_ours in (False, True):
+        ours = shop.node(f"seeker-{first_is_ours}", {**ON, "Routing__Type": "dhtclient"})
+        kubo = shop.kubo(f"kubo-{first_is_ours}", {"Pubsub.Enabled": True, "Routing.Type": "dhtclient"})
+        for node in (ours, kubo):
+            node.connect(keeper)
+            wait_until(lambda: node.rpc_lines("routing/findpeer", keeper.peer_id), 30, "the DHT is there", every=0.5)
+        topic = f"found {first_is_ours}"
+        first, second = (ours, kubo) if first_is_ours else (kubo, ours)
+        followers = [Follower(first, topic)]
+        cid = topic_cid(keeper, topic)
+        wait_until(lambda: first.peer_id in known_providers(keeper, cid), 60, f"{first.name} is announced", every=0.5)
+        followers.append(Follower(second, topic))
+        wait_until(lambda: knows(ours, topic, kubo) and knows(kubo, topic, ours), 60, f"{second.name} finds {first.name}")
+        publish(second, b"met", topic)
+        everybody_gets(followers, second, b"met")
+        for follower in followers:
+            follower.stop()
+
+
+def topic_cid(node, topic):
+    return node.text("add", "-Q", "--only-hash", "--cid-version=1", "--raw-leaves", "-", stdin=f"floodsub:{topic}".encode())
+
+
+def known_providers(node, cid):
+    lines = node.rpc_lines("routing/findprovs", cid, timeout=60)
+    return {r["ID"] for line in lines if line["Type"] == 4 for r in line["Responses"] or []}
