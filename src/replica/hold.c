@@ -1,7 +1,5 @@
-/* Fetching what is to be held, and proving that it is. */
+/* Fetching what is to be held. */
 #include "base/log.h"
-#include "codec/ipld.h"
-#include "crypto/hash.h"
 #include "dag/walk.h"
 #include "replica/internal.h"
 #include <stdlib.h>
@@ -211,94 +209,4 @@ void rep_start_fetch(replica_t *r, const cid_t *root)
         map_remove(&r->fetching, k);
         free(f);
     }
-}
-
-/* ── proofs ──────────────────────────────────────────────────────────────────────────────────── */
-typedef struct proof_work {
-    bytes_t pieces[2];
-    uint8_t *out;
-    err_t err;
-} proof_work_t;
-
-static void compute_proof(void *arg)
-{
-    proof_work_t *w = arg;
-    w->err = hash_of_pieces(HASH_SHA256, w->pieces, 2, w->out, 32);
-}
-
-err_t rep_proof(task_t *t, replica_t *r, const cid_t *block, const uint8_t nonce[REPLICA_NONCE_BYTES],
-                uint8_t ret_proof[32])
-{
-    AUTO_PTR(block_t) b = NULL;
-    TRY(blocks_get(t, &r->local, block, &b));
-    proof_work_t w = {{bytes_of(nonce, REPLICA_NONCE_BYTES), block_bytes(b)}, ret_proof, OK};
-    work(t, compute_proof, &w);
-    return w.err;
-}
-
-typedef struct nth_link {
-    uint64_t left; /* links before the one that is wanted */
-    uint64_t count;
-    cid_t cid;
-} nth_link_t;
-
-static err_t take_nth(void *arg, const cid_t *link)
-{
-    nth_link_t *n = arg;
-    if (n->count++ == n->left)
-        n->cid = *link;
-    return OK;
-}
-
-/* A block of the DAG by a random way down from the root, so that nobody can keep the root alone. */
-static err_t pick_block(task_t *t, replica_t *r, const cid_t *root, cid_t *ret)
-{
-    cid_t at = *root;
-    for (int depth = 0; depth < 64 && ipld_has_links(at.codec); depth++) {
-        AUTO_PTR(block_t) b = NULL;
-        nth_link_t all = {.left = UINT64_MAX};
-        TRY(blocks_get(t, &r->local, &at, &b));
-        if (ipld_links(at.codec, block_bytes(b), take_nth, &all) || !all.count)
-            break;
-        nth_link_t one = {.left = driver_random_u64(task_driver(t)) % (all.count + 1)};
-        if (one.left == all.count)
-            break; /* this one */
-        TRY(ipld_links(at.codec, block_bytes(b), take_nth, &one));
-        if (cid_is_identity(&one.cid))
-            break;
-        at = one.cid;
-    }
-    *ret = at;
-    return OK;
-}
-
-err_t rep_challenge(task_t *t, replica_t *r, const cid_t *root, const peer_id_t *peer, bool stay,
-                    bool *ret_holds)
-{
-    replica_message_t *m = xcalloc(1, sizeof *m), *answer = xcalloc(1, sizeof *answer);
-    m->kind = REPLICA_STATUS;
-    m->has_root = true;
-    m->root = *root;
-    m->stay = stay;
-    uint8_t want[32];
-    driver_random(task_driver(t), m->nonce, sizeof m->nonce);
-    /* What is not here cannot be checked: then the peer's word counts. */
-    m->has_block =
-        pick_block(t, r, root, &m->block) == OK && rep_proof(t, r, &m->block, m->nonce, want) == OK;
-    m->has_nonce = m->has_block;
-    err_t e = rep_ask(t, r, peer, m, answer);
-    if (!e) {
-        bool says = false;
-        for (size_t i = 0; answer->has_record && i < answer->record.n_entries; i++)
-            says = says || (peer_id_equal(&answer->record.entries[i].peer, peer) &&
-                            answer->record.entries[i].state == REPLICA_ENTRY_HOLDS);
-        bool proves = !m->has_block || (answer->has_proof &&
-                                        bytes_equal_secret(bytes_of(answer->proof, 32), bytes_of(want, 32)));
-        *ret_holds = answer->kind == REPLICA_STATE && says && proves && (!stay || answer->stay);
-        r->audits++;
-        r->audits_failed += !(says && proves);
-    }
-    free(m);
-    free(answer);
-    return e;
 }

@@ -1,6 +1,6 @@
 /* internal: the parts of replication, shared by its files. replica.c: start, close, the pump that carries out
  * what the planner decides; records.c: records between planner, wire and disk; talk.c: requests out, requests
- * in; hold.c: fetching, proofs; pin.c: what the user asks for. */
+ * in; hold.c: fetching; challenge.c: audits; pin.c: what the user asks for. */
 #ifndef REPLICA_INTERNAL_H
 #define REPLICA_INTERNAL_H
 #include "base/map.h"
@@ -90,8 +90,10 @@ void rep_links_deinit(replica_t *r);
 err_t rep_walk(task_t *t, blocks_t *blocks, const cid_t *root, uint32_t stall_ms, uint64_t max_bytes,
                uint64_t *ret_bytes);
 void rep_start_fetch(replica_t *r, const cid_t *root);
-err_t rep_proof(task_t *t, replica_t *r, const cid_t *block, const uint8_t nonce[REPLICA_NONCE_BYTES],
-                uint8_t ret_proof[32]);
+
+/* challenge.c */
+/* Over the ranges that the message asks for. ERR_NOT_FOUND and others: they are not here. */
+err_t rep_proof(task_t *t, replica_t *r, const replica_message_t *m, uint8_t ret_proof[32]);
 /* Asks the peer to prove that it holds the root (and, with stay, to keep it for a while). *ret_holds: it
  * does. An error: it did not answer. */
 err_t rep_challenge(task_t *t, replica_t *r, const cid_t *root, const peer_id_t *peer, bool stay,

@@ -227,9 +227,17 @@ static void do_drop(task_t *t, replica_t *r, const cid_t *root)
 
 static void do_audit(task_t *t, replica_t *r, const cid_t *root, const peer_id_t *peer)
 {
-    bool holds;
-    if (!rep_challenge(t, r, root, peer, false, &holds))
-        replica_planner_verified(r->planner, root, peer, holds, task_now_ms(t));
+    bool holds = false;
+    err_t e = rep_challenge(t, r, root, peer, false, &holds);
+    replica_planner_audited(r->planner, root, peer,
+                            e       ? PLAN_AUDIT_NO_ANSWER
+                            : holds ? PLAN_AUDIT_PASSED
+                                    : PLAN_AUDIT_FAILED,
+                            task_now_ms(t));
+    char id[PEER_ID_TEXT_MAX], text[CID_TEXT_MAX];
+    if (!e && !holds)
+        log_warn("replica: a holder does not have what it says; its copy is made anew",
+                 LOG_STR("peer", peer_id_print(peer, id)), LOG_STR("cid", cid_print(root, text)));
 }
 
 static err_t action_task(task_t *t, void *arg)

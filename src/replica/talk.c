@@ -134,7 +134,8 @@ err_t rep_heartbeat(task_t *t, replica_t *r, const peer_id_t *peer)
     err_t e = rep_ask(t, r, peer, m, answer);
     if (!e) {
         take_differences(t, r, peer, answer);
-        audit(t, r, l);
+        if (!r->config.is_in_mesh) /* there the planner says when */
+            audit(t, r, l);
     }
     free(m);
     free(answer);
@@ -315,14 +316,14 @@ static void answer_status(task_t *t, replica_t *r, const peer_id_t *from, const 
     rep_to_wire(p, &answer->record);
     if (plan_root_self(r->planner, p) != PLAN_HOLDS)
         return;
-    if (m->has_block)
-        answer->has_proof = rep_proof(t, r, &m->block, m->nonce, answer->proof) == OK;
-    if (m->has_block && !answer->has_proof) { /* blocks were lost here: they are fetched again */
+    if (m->n_points)
+        answer->has_proof = rep_proof(t, r, m, answer->proof) == OK;
+    if (m->n_points && !answer->has_proof) { /* blocks were lost here: they are fetched again */
         replica_planner_self(r->planner, &m->root, PLAN_FETCHING, rep_wall_ms(r), task_now_ms(t));
         rep_start_fetch(r, &m->root);
         return;
     }
-    answer->stay = m->stay && (answer->has_proof || !m->has_block) &&
+    answer->stay = m->stay && (answer->has_proof || !m->n_points) &&
                    replica_planner_promise(r->planner, &m->root, task_now_ms(t));
 }
 

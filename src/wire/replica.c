@@ -203,8 +203,13 @@ err_t replica_message_encode(const replica_message_t *m, buf_t *out)
     }
     if (m->has_nonce)
         pb_put_bytes(&w, 6, bytes_of(m->nonce, sizeof m->nonce));
-    if (m->has_block)
-        put_cid(&w, 7, &m->block);
+    bool has_offsets = false;
+    for (size_t i = 0; i < m->n_points; i++) {
+        put_cid(&w, 7, &m->points[i].block);
+        has_offsets |= m->points[i].offset != 0;
+    }
+    for (size_t i = 0; i < m->n_points && has_offsets; i++)
+        pb_put_uint(&w, 10, m->points[i].offset);
     if (m->has_proof)
         pb_put_bytes(&w, 8, bytes_of(m->proof, sizeof m->proof));
     pb_put_uint_nonzero(&w, 9, m->stay);
@@ -252,7 +257,25 @@ static void get_reason(reader_t *r, const pb_field_t *f, replica_message_t *m)
     m->reason[in.len] = 0;
 }
 
-static void get_field(reader_t *r, const pb_field_t *f, replica_message_t *m)
+/* The n-th block and the n-th offset belong together; an offset that is not there is 0. */
+static void get_block(reader_t *r, const pb_field_t *f, replica_message_t *m)
+{
+    if (m->n_points == REPLICA_POINTS_MAX)
+        reader_fail(r, ERR_LIMIT);
+    else
+        get_cid(r, f, &m->points[m->n_points++].block);
+}
+
+static void get_offset(reader_t *r, const pb_field_t *f, replica_message_t *m, size_t *n_offsets)
+{
+    uint64_t offset = pb_uint(r, f);
+    if (*n_offsets == REPLICA_POINTS_MAX)
+        reader_fail(r, ERR_LIMIT);
+    else
+        m->points[(*n_offsets)++].offset = offset;
+}
+
+static void get_field(reader_t *r, const pb_field_t *f, replica_message_t *m, size_t *n_offsets)
 {
     reader_t inner;
     switch (f->number) {
@@ -280,8 +303,7 @@ static void get_field(reader_t *r, const pb_field_t *f, replica_message_t *m)
         m->has_nonce = true;
         break;
     case 7:
-        get_cid(r, f, &m->block);
-        m->has_block = true;
+        get_block(r, f, m);
         break;
     case 8:
         get_fixed(r, f, m->proof, sizeof m->proof);
@@ -289,6 +311,9 @@ static void get_field(reader_t *r, const pb_field_t *f, replica_message_t *m)
         break;
     case 9:
         m->stay = pb_uint(r, f);
+        break;
+    case 10:
+        get_offset(r, f, m, n_offsets);
         break;
     }
 }
@@ -302,7 +327,7 @@ static bool is_complete(const replica_message_t *m)
     case REPLICA_RELEASE:
         return m->has_record;
     case REPLICA_STATUS:
-        return m->has_root && m->has_nonce == m->has_block;
+        return m->has_root && m->has_nonce == (m->n_points > 0);
     case REPLICA_HEARTBEAT:
     case REPLICA_ACCEPT:
     case REPLICA_REFUSE:
@@ -320,9 +345,10 @@ err_t replica_message_decode(bytes_t in, replica_message_t *ret)
                     REPLICA_MESSAGE_MAX_BYTES);
     reader_t r = reader_of(in);
     pb_field_t f;
+    size_t n_offsets = 0;
     while (pb_next(&r, &f))
-        get_field(&r, &f, ret);
-    if (!r.err && !is_complete(ret))
+        get_field(&r, &f, ret, &n_offsets);
+    if (!r.err && (n_offsets > ret->n_points || !is_complete(ret)))
         reader_fail(&r, ERR_INVALID);
     return r.err ? fail(r.err, "a replication message that does not decode") : OK;
 }

@@ -16,6 +16,7 @@
 #define REPLICA_DIGESTS_MAX 256
 #define REPLICA_REASON_MAX 128
 #define REPLICA_NONCE_BYTES 32
+#define REPLICA_POINTS_MAX 16
 #define REPLICA_TARGET_LIMIT 32
 
 typedef enum {
@@ -49,7 +50,7 @@ MUST_CHECK err_t replica_record_decode(bytes_t in, replica_record_t *ret);
 typedef enum {
     REPLICA_OFFER = 1,     /* record: please hold this                            -> ACCEPT, REFUSE */
     REPLICA_UPDATE = 2,    /* record: news about it                               -> ACCEPT, REFUSE */
-    REPLICA_STATUS = 3,    /* root [, nonce, block] [, stay]: do you hold it?     -> STATE */
+    REPLICA_STATUS = 3,    /* root [, nonce, points] [, stay]: do you hold it?    -> STATE */
     REPLICA_HEARTBEAT = 4, /* digests: I am here, and hold these                  -> STATE with the digests
                               that the answering side sees otherwise or does not know */
     REPLICA_RELEASE = 5,   /* record, from its owner: let go                      -> ACCEPT, REFUSE */
@@ -61,15 +62,22 @@ typedef struct replica_digest {
     cid_t root;
     uint64_t digest; /* 0: not known, not held */
 } replica_digest_t;
+/* A range in a block of the DAG; where it begins is taken modulo the block's length. */
+typedef struct replica_point {
+    cid_t block;
+    uint64_t offset;
+} replica_point_t;
 typedef struct replica_message {
     replica_message_kind_t kind;
-    bool has_record, has_nonce, has_block, has_proof;
+    bool has_record, has_nonce, has_proof;
     bool stay; /* STATUS: promise to keep it for a minute; STATE: promised */
     replica_record_t record;
-    cid_t root, block; /* STATUS: prove that you have this block of it */
+    cid_t root;
     bool has_root;
+    size_t n_points; /* STATUS: prove that you have these ranges of its blocks */
+    replica_point_t points[REPLICA_POINTS_MAX];
     uint8_t nonce[REPLICA_NONCE_BYTES];
-    uint8_t proof[32]; /* SHA-256 of nonce and block bytes */
+    uint8_t proof[32]; /* keyed with the nonce, over the ranges: logic/audit.h */
     char reason[REPLICA_REASON_MAX + 1];
     size_t n_digests;
     replica_digest_t digests[REPLICA_DIGESTS_MAX];

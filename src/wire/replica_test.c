@@ -84,9 +84,11 @@ static void test_messages(void **state)
             free(r);
         }
         if (kind == REPLICA_STATUS) {
-            m->has_root = m->has_nonce = m->has_block = m->stay = true;
+            m->has_root = m->has_nonce = m->stay = true;
             m->root = root_of(1);
-            m->block = root_of(2);
+            m->n_points = 3;
+            for (uint8_t i = 0; i < 3; i++)
+                m->points[i] = (replica_point_t){root_of(2 + i), 1000u * i};
             memset(m->nonce, 7, sizeof m->nonce);
         }
         if (kind == REPLICA_STATE || kind == REPLICA_HEARTBEAT)
@@ -107,6 +109,8 @@ static void test_messages(void **state)
         assert_int_equal(back->n_digests, m->n_digests);
         assert_string_equal(back->reason, m->reason);
         assert_int_equal(back->stay, m->stay);
+        assert_int_equal(back->n_points, m->n_points);
+        assert_memory_equal(back->points, m->points, sizeof m->points);
         assert_ok(replica_message_encode(back, &again));
         assert_bytes(buf_bytes(&again), buf_bytes(&out));
     }
