@@ -1,6 +1,7 @@
 #include "node/node.h"
 #include "base/log.h"
 #include "base/version.h"
+#include "meta/chunk_store.h"
 #include "net/mdns.h"
 #include "net/portmap.h"
 #include "node/denied.h"
@@ -118,6 +119,7 @@ err_t node_open(task_t *t, const node_options_t *o, node_t **ret)
     n->doh = doh_new();
     driver_set_resolver(task_driver(t), doh_resolve, n->doh);
     gc_add_roots(repo_gc(repo), each_held_root, n);
+    chunk_store_guard(repo);
     err_t e = denied_open(t, o->repo_path, &n->denied);
     if (!e) {
         n->local = denied_blocks_new(n->denied, repo_blocks(repo));

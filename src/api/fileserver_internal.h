@@ -1,0 +1,16 @@
+/* fileserver_internal: what the files of the storage node's face share. */
+#ifndef API_FILESERVER_INTERNAL_H
+#define API_FILESERVER_INTERNAL_H
+#include "api/fileserver.h"
+#include "meta/node_service.h"
+#include "net/grpc.h"
+
+struct fileserver {
+    tls_mutual_t *tls;
+    node_service_t *service;
+    grpc_server_t *server;
+};
+/* fileserver_calls.c; arg: a node_service_t */
+extern const grpc_method_t fileserver_methods[];
+void fileserver_call_ended(void *arg, const char *path, grpc_status_t status, uint64_t took_ms);
+#endif

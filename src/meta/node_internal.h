@@ -1,0 +1,62 @@
+/* node_internal: what the files of the storage node share. Not for others. */
+#ifndef META_NODE_INTERNAL_H
+#define META_NODE_INTERNAL_H
+#include "base/map.h"
+#include "meta/chunk_cache.h"
+#include "meta/node_service.h"
+#include "meta/rest.h"
+#include "net/grpc.h"
+
+enum {
+    REPORT_MAX = 1000, /* of each kind, in a heartbeat */
+    COPIES_AT_ONCE = 4,
+    COPIES_MAX = 4096, /* asked for and not fetched yet */
+    PEERS_MAX = 4096,
+    UPLOADS_MAX = 4096,
+};
+
+typedef enum { REPORT_DELETED, REPORT_REPLICATED, REPORT_FAILED, REPORT_LOST, REPORT_KINDS } report_kind_t;
+typedef struct report_list {
+    chunk_id_t *ids;
+    size_t n, cap;
+} report_list_t;
+
+/* A storage node as GET /nodes tells of it. */
+typedef struct node_peer {
+    char id[META_ID_CHARS + 1], address[256];
+    uint8_t fingerprint[TLS_FINGERPRINT_BYTES];
+    bool has_fingerprint;
+} node_peer_t;
+
+struct node_service {
+    repo_t *repo;
+    chunk_store_t *chunks;
+    tls_mutual_t *tls;
+    rest_t rest;
+    bool has_rest, is_registered, is_draining;
+    char id[META_ID_CHARS + 1], address[256], zone[NODE_ZONE_MAX + 1];
+    char bootstrap[NODE_BOOTSTRAP_MAX][256];
+    size_t n_bootstrap;
+    ticket_keys_t keys;
+    uint64_t interval_ms, scrub_bytes_s;
+    group_t tasks, copies;
+    event_t wake; /* the heartbeat, before its time */
+    report_list_t reports[REPORT_KINDS];
+    map_t copying; /* ids of copies that were asked for */
+    map_t uploads; /* upload id → bytes written, as a pointer-sized number */
+    node_peer_t *peers;
+    size_t n_peers;
+    uint64_t peers_at_ms; /* when they were read; 0: never */
+    chunk_cache_t cache;
+};
+
+/* Remembers it for the next heartbeat; what does not fit any more is found again by the scrub. */
+void node_report(node_service_t *s, report_kind_t kind, const chunk_id_t *id);
+err_t node_heartbeat_task(task_t *t, void *service);
+err_t node_scrub_task(task_t *t, void *service);
+/* Reads GET /nodes unless it was read a moment ago. */
+MUST_CHECK err_t node_read_peers(task_t *t, node_service_t *s, uint64_t max_age_ms);
+/* Begins the copies that an answer asks for. */
+void node_begin_copy(node_service_t *s, const node_copy_t *c);
+
+#endif
