@@ -68,6 +68,9 @@ static const char *reachable_at(const fileserver_t *f, const char *advertise, ch
 static err_t begin(task_t *t, node_t *n, const fileserver_options_t *o, fileserver_t *f)
 {
     char text[NET_ADDR_TEXT_MAX];
+    uint64_t capacity = 0;
+    if (o->capacity)
+        TRY(parse_size(o->capacity, &capacity));
     TRY(open_tls(t, n, o, &f->tls));
     grpc_server_config_t c = {.methods = fileserver_methods,
                               .arg = f,
@@ -82,7 +85,7 @@ static err_t begin(task_t *t, node_t *n, const fileserver_options_t *o, fileserv
                                 .zone = o->zone,
                                 .bootstrap = o->bootstrap,
                                 .n_bootstrap = o->n_bootstrap,
-                                .capacity_bytes = o->capacity_bytes,
+                                .capacity_bytes = capacity,
                                 .tls = f->tls};
     return node_service_start(t, &s, &f->service);
 }

@@ -13,7 +13,7 @@ typedef struct fileserver_options {
     const char *zone;     /* NULL: none */
     const char *const *bootstrap;
     size_t n_bootstrap;
-    uint64_t capacity_bytes; /* 0: what the disk has */
+    const char *capacity; /* "10GB"; NULL: what the disk has */
     /* Paths of PEM files. certificate and key NULL: a certificate of its own, made once, kept in the
      * repository. authorities NULL: any certificate is taken, and nodes are known by their fingerprints. */
     const char *tls_certificate, *tls_key, *tls_authorities;

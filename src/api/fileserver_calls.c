@@ -308,7 +308,7 @@ static err_t health(task_t *t, grpc_call_t *c, void *arg)
     answer.state =
         (Distribute__Storage__V1__HealthResponse__State)states[node_service_state(t, service_of(arg))];
     answer.node = (char *)node_service_id(service_of(arg));
-    answer.version = DISTRIBUTE_VERSION;
+    answer.version = (char *)DISTRIBUTE_VERSION;
     answer.metadata = (char *)node_service_metadata(service_of(arg));
     return send_message(t, c, &answer.base);
 }

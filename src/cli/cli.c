@@ -151,6 +151,13 @@ static err_t read_short(cli_t *c, words_t *w, const cli_command_t *command, cons
     return OK;
 }
 
+/* `fileserver -listen-addr=:3001`: the services of the file service take long options so, too. */
+static bool takes_single_dash(const cli_command_t *command, const char *word)
+{
+    return command && (command->kind == CLI_FILESERVER || command->kind == CLI_METADATA) &&
+           find_spec(command->specs, word, strcspn(word, "="), 0);
+}
+
 /* Options before the command ("--repo X add") are global ones. Returns where the command's words begin. */
 static err_t read_words(cli_t *c, words_t *w, const cli_command_t *command, size_t skip)
 {
@@ -161,6 +168,8 @@ static err_t read_words(cli_t *c, words_t *w, const cli_command_t *command, size
             only_args = true;
         else if (!only_args && !strncmp(word, "--", 2))
             TRY(read_long(c, w, command, word + 2, skip > 0));
+        else if (!only_args && word[0] == '-' && word[1] && takes_single_dash(command, word + 1))
+            TRY(read_long(c, w, command, word + 1, skip > 0));
         else if (!only_args && word[0] == '-' && word[1])
             TRY(read_short(c, w, command, word + 1));
         else if (skip)

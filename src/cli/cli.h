@@ -51,6 +51,7 @@ typedef enum {
     CLI_INIT,
     CLI_NODE,
     CLI_GATEWAY,
+    CLI_FILESERVER,
     CLI_METADATA,
     CLI_METADATA_BACKUP,
     CLI_AUDIT_VERIFY,

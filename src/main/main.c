@@ -5,6 +5,7 @@
 #include "loop/memory.h"
 #include "loop/uv_driver.h"
 #include "main/daemon.h"
+#include "main/fileserver.h"
 #include "main/keys.h"
 #include "main/metadata.h"
 #include "node/setup.h"
@@ -112,6 +113,8 @@ static err_t run(task_t *t, void *arg)
         return run_node(t, &v->cli);
     case CLI_GATEWAY:
         return run_gateway(t, &v->cli, v->command);
+    case CLI_FILESERVER:
+        return run_fileserver(t, &v->cli);
     case CLI_METADATA:
         return run_metadata(t, &v->cli);
     case CLI_METADATA_BACKUP:
@@ -166,7 +169,7 @@ static void keep_secrets_in(void)
 /* What runs until it is stopped tells of itself. */
 static bool is_service(cli_kind_t kind)
 {
-    return kind == CLI_NODE || kind == CLI_GATEWAY || kind == CLI_METADATA;
+    return kind == CLI_NODE || kind == CLI_GATEWAY || kind == CLI_METADATA || kind == CLI_FILESERVER;
 }
 
 int main(int argc, char **argv)

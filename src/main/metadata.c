@@ -2,8 +2,7 @@
 #include "api/meta_face.h"
 #include "base/log.h"
 #include "loop/http_server.h"
-#include "loop/uv_driver.h"
-#include <signal.h>
+#include "main/stop.h"
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -60,25 +59,6 @@ static err_t read_options(const cli_t *c, const places_t *p, meta_options_t *o)
     return read_number(c, "default-quota-bytes", &o->default_quota_bytes);
 }
 
-typedef struct stop {
-    event_t event;
-    bool is_raised;
-} stop_t;
-static stop_t stop;
-
-static void on_stop(void *arg)
-{
-    stop.is_raised = true;
-    event_fire(arg);
-}
-
-static err_t wait_for_end(task_t *t)
-{
-    while (!stop.is_raised)
-        TRY(event_wait(t, &stop.event));
-    return OK;
-}
-
 static err_t serve(task_t *t, meta_face_t *face, const net_addr_t *at, const char *data)
 {
     http_limits_t limits = {.max_connections = CONNECTIONS, .max_per_ip = PER_IP, .idle_timeout_s = IDLE_S};
@@ -91,7 +71,7 @@ static err_t serve(task_t *t, meta_face_t *face, const net_addr_t *at, const cha
     printf("Metadata service listening on http://%s\nData in %s\nMetadata service is ready\n",
            net_addr_print(&got, text), data);
     fflush(stdout);
-    err_t e = wait_for_end(t);
+    err_t e = stop_wait(t);
     log_info("metadata service is stopping");
     http_server_stop(t, server, STOP_GRACE_MS);
     return e;
@@ -104,9 +84,7 @@ err_t run_metadata(task_t *t, const cli_t *c)
     meta_options_t o;
     meta_face_t *face = NULL;
     net_addr_t at;
-    event_init(&stop.event);
-    uv_driver_on_signal(task_driver(t), SIGINT, on_stop, &stop.event);
-    uv_driver_on_signal(task_driver(t), SIGTERM, on_stop, &stop.event);
+    stop_watch(t);
     err_t e = net_addr_parse(listen_at ? listen_at : "127.0.0.1:8080", &at);
     if (!e)
         e = find_places(c, places);
