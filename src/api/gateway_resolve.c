@@ -12,6 +12,7 @@ err_t gateway_widen(gateway_request_t *r)
     if (r->session.session || !gateway_may_fetch(r))
         return OK;
     TRY(node_session_open(r->api->node, false, &r->session));
+    node_session_reads(&r->session);
     r->blocks = r->session.blocks;
     return OK;
 }

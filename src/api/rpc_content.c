@@ -89,7 +89,9 @@ static err_t rpc_cat(task_t *t, rpc_t *r)
     if (text && *text && !length)
         return rpc_begin_bytes(t, r, "text/plain", -1);
     TRY(node_session_open(r->node, rpc_bool(r, "offline", false), &session));
+    node_session_reads(&session);
     TRY(cat_all(t, r, session.blocks, offset, length));
+    TRY(node_session_settle(t, &session));
     return rpc_begin_bytes(t, r, "text/plain", -1); /* when there was nothing to send */
 }
 

@@ -102,15 +102,19 @@ err_t rpc_get(task_t *t, rpc_t *r)
     int level;
     TRY(compress_options(r, &compresses, &level));
     TRY(node_session_open(r->node, rpc_bool(r, "offline", false), &session));
+    node_session_reads(&session);
     TRY(rpc_resolve_node(t, r, session.blocks, r->args[0], &root));
     bytes_t name = root_name(r->args[0]);
     TRY(tar_tree_check_name(name));
     if (compresses && !is_archive && !dag_node_is_file(&root))
         return fail(ERR_INVALID, "file is not regular");
     TRY(begin_answer(t, r, &session, &root, compresses));
-    if (compresses)
-        return write_compressed(t, r, session.blocks, &root, name, level);
+    if (compresses) {
+        TRY(write_compressed(t, r, session.blocks, &root, name, level));
+        return node_session_settle(t, &session);
+    }
     tar_tree_options_t options = {.mtime_s = (int64_t)(driver_wall_ms(task_driver(t)) / 1000),
                                   .has_exact_times = !is_archive};
-    return tar_tree_write(t, session.blocks, &root, name, options, write_piece, r->x);
+    TRY(tar_tree_write(t, session.blocks, &root, name, options, write_piece, r->x));
+    return node_session_settle(t, &session);
 }

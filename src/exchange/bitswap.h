@@ -28,10 +28,15 @@ void bitswap_close(task_t *t, bitswap_t *b); /* what was fetched is durable afte
 /* A session keeps the peers that had blocks of one DAG and asks them first. */
 MUST_CHECK err_t bitswap_session_open(bitswap_t *b, bitswap_session_t **ret);
 void bitswap_session_close(bitswap_session_t *s); /* cancels its wants */
+/* From now on blocks are handed out as soon as they are verified, while they are being written: for who reads
+ * and acknowledges nothing. Then bitswap_session_settle waits until all that was handed out so far is in the
+ * store, or could not be stored, so that what was read can be read again. */
+void bitswap_session_reads(bitswap_session_t *s);
+MUST_CHECK err_t bitswap_session_settle(task_t *t, bitswap_session_t *s);
 /* Waits for the verified block (from the local store at once when it is there), until the task's deadline:
- * ERR_TIMEOUT. In the store before it is returned, but durable only a moment later: who acknowledges that
- * blocks are here notes blockstore_losses before the session's first get and calls blockstore_sync_since
- * after the last, as pins_add does. */
+ * ERR_TIMEOUT. In the store before it is returned (but see above), and durable only a moment later: who
+ * acknowledges that blocks are here notes blockstore_losses before the session's first get and calls
+ * blockstore_sync_since after the last, as pins_add does. */
 MUST_CHECK err_t bitswap_get(task_t *t, bitswap_session_t *s, const cid_t *cid, block_t **ret_block);
 /* Wants these soon: they are asked for and stored as they come. Never waits; bounded, the rest is dropped. */
 void bitswap_prefetch(bitswap_session_t *s, const cid_t *cids, size_t n);

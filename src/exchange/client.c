@@ -71,6 +71,17 @@ static err_t write_message(task_t *t, stream_t *s, const bitswap_message_t *m)
     return e;
 }
 
+/* Peers answer by priority. It falls from message to message, so that they keep the order of asking: a reader
+ * waits for its oldest want. What somebody waits for goes before what is asked for ahead. */
+static int32_t priority_of(bs_peer_t *p, const want_entry_t *entry)
+{
+    if (entry->kind == WANT_ENTRY_CANCEL)
+        return 0;
+    const uint32_t band = INT32_MAX / 2;
+    int32_t rank = (int32_t)(p->asked_count++ % band);
+    return (entry->is_urgent ? INT32_MAX : (int32_t)band) - rank;
+}
+
 static err_t send_entries(task_t *t, bs_peer_t *p, const want_entry_t *entries, size_t n)
 {
     if (!p->want_stream) {
@@ -81,7 +92,7 @@ static err_t send_entries(task_t *t, bs_peer_t *p, const want_entry_t *entries, 
     bitswap_message_init(&m, p->want_version);
     for (size_t i = 0; i < n; i++) {
         bitswap_want_t w = {.cid = entries[i].cid,
-                            .priority = entries[i].kind == WANT_ENTRY_CANCEL ? 0 : INT32_MAX - (int32_t)i,
+                            .priority = priority_of(p, &entries[i]),
                             .is_cancel = entries[i].kind == WANT_ENTRY_CANCEL,
                             .is_have = entries[i].kind == WANT_ENTRY_HAVE,
                             .send_dont_have = entries[i].send_dont_have};

@@ -1,6 +1,7 @@
 /* Blocks in: stream -> arrived -> [hashed on a worker] -> verified -> [written] -> delivered. One task hashes
  * and one writes, for the whole node; batches are as large as what has come meanwhile. The store syncs by
- * itself behind each 64 MiB; what is left is synced a moment after the last block, and at the end. */
+ * itself behind each 64 MiB; what is left is synced a moment after the last block, and at the end. Sessions
+ * that only read are given a block when it is verified: they do not wait for the disk. */
 #include "base/log.h"
 #include "exchange/internal.h"
 #include <stdlib.h>
@@ -137,6 +138,8 @@ static err_t hash_task(task_t *t, void *arg)
             a->block->cid = a->cid;
             list_remove(&a->node);
             list_push_back(&b->verified, &a->node);
+            b->n_verified++;
+            bs_deliver_early(b, a);
         }
         event_fire(&b->has_verified);
         bs_pump(b);
@@ -190,6 +193,7 @@ static err_t store_batch(task_t *t, bitswap_t *b, store_batch_t *batch)
         return e;
     if (e)
         log_error("bitswap: received blocks cannot be stored", LOG_ERR(e));
+    b->n_written += batch->n;
     for (size_t i = 0; i < batch->n; i++)
         finish(b, batch->items[i], e);
     bs_serve(b);

@@ -43,6 +43,7 @@ typedef struct bs_peer {
     runnable_t want_news;
     sched_alarm_t again;    /* then all that has no answer is asked for again */
     uint32_t again_ms;      /* how long that waits */
+    uint32_t asked_count;   /* wants sent to it: those sent earlier have the higher priority */
     bool is_sending;        /* the sender task is alive */
     stream_t *block_stream; /* used by who is in block_gate */
     bitswap_version_t block_version;
@@ -82,6 +83,7 @@ struct bitswap_session {
     event_t has_moved; /* a cached block was taken, or a task began to wait */
     uint32_t refs;     /* the owner and the hinter */
     bool is_closed;
+    bool is_reading; /* takes blocks that are verified and not yet written */
 };
 
 /* A task that waits for a block. Lives in its frame. */
@@ -114,8 +116,9 @@ struct bitswap {
     size_t ingest_bytes;
     bool is_unsynced; /* blocks were written since the last sync */
     event_t has_arrived, has_verified, has_room, has_written;
-    map_t storing; /* multihash -> arrival_t: verified, not yet written */
-    map_t waiters; /* multihash -> list_t of waiter_t, on the heap */
+    uint64_t n_verified, n_written; /* blocks, since the start: they are written in the order of verifying */
+    map_t storing;                  /* multihash -> arrival_t: verified, not yet written */
+    map_t waiters;                  /* multihash -> list_t of waiter_t, on the heap */
     /* server */
     runnable_t serve;
     size_t serving_bytes, turns;
@@ -163,7 +166,9 @@ void bs_serve(bitswap_t *b); /* gives turns, soon */
 
 /* session.c */
 bitswap_session_t *bs_session_find(bitswap_t *b, uint64_t serial);
-/* The block of an arrival is in the store, or could not be stored (err). */
+/* The block of an arrival is verified: for sessions that read. */
+void bs_deliver_early(bitswap_t *b, const arrival_t *a);
+/* The block of an arrival is in the store, or could not be stored (err): for the others. */
 void bs_deliver(bitswap_t *b, const arrival_t *a, err_t err);
 void bs_look_again(bitswap_t *b, const cid_t *cid); /* it is in the store now */
 #endif

@@ -84,21 +84,43 @@ static void keep(bitswap_session_t *s, block_t *block)
         s->block_bytes = block->len;
 }
 
-void bs_deliver(bitswap_t *b, const arrival_t *a, err_t err)
+static bool has_waiter(const list_t *all, const bitswap_session_t *s)
+{
+    if (all)
+        LIST_EACH (w, all, waiter_t, node) {
+            if (w->session == s)
+                return true;
+        }
+    return false;
+}
+
+/* To the sessions that only read, or to the others. */
+static void deliver_to(bitswap_t *b, const arrival_t *a, err_t err, bool readers)
 {
     list_t *all = waiters_of(b, &a->cid);
     if (all)
         LIST_EACH (w, all, waiter_t, node) {
-            wake(w, a->block, err);
+            if (w->session->is_reading == readers)
+                wake(w, a->block, err);
         }
     for (size_t i = 0; i < a->n_sessions; i++) {
         bitswap_session_t *s = bs_session_find(b, a->sessions[i]);
         if (!s)
             continue;
-        if (!all && !err)
+        if (!err && s->is_reading == readers && !has_waiter(all, s))
             keep(s, a->block);
         event_fire(&s->has_moved);
     }
+}
+
+void bs_deliver_early(bitswap_t *b, const arrival_t *a)
+{
+    deliver_to(b, a, OK, true);
+}
+
+void bs_deliver(bitswap_t *b, const arrival_t *a, err_t err)
+{
+    deliver_to(b, a, err, false);
 }
 
 /* ── sessions ────────────────────────────────────────────────────────────────────────────────── */
@@ -158,6 +180,19 @@ static void release_session(bitswap_session_t *s)
     map_deinit(&s->cache);
     free(s->hints);
     free(s);
+}
+
+void bitswap_session_reads(bitswap_session_t *s)
+{
+    s->is_reading = true;
+}
+
+err_t bitswap_session_settle(task_t *t, bitswap_session_t *s)
+{
+    bitswap_t *b = s->b;
+    for (uint64_t given = b->n_verified; b->n_written < given && !b->is_closing;)
+        TRY(event_wait(t, &b->has_written));
+    return OK;
 }
 
 void bitswap_session_close(bitswap_session_t *s)
@@ -267,8 +302,11 @@ static err_t find_or_wait(task_t *t, bitswap_session_t *s, const cid_t *cid, wai
     for (;;) {
         /* What is being stored is delivered when it is written. The store may have it already, but to take it
          * there would cost a read and leave the delivered one in the cache for nobody. */
+        arrival_t *storing = map_get(&s->b->storing, bs_key(cid, &k));
+        if (storing && s->is_reading)
+            return give(storing->block, cid, ret_block);
         err_t e = ERR_NOT_FOUND;
-        if (!map_has(&s->b->storing, bs_key(cid, &k)))
+        if (!storing)
             e = blockstore_get(t, s->b->config.blocks, cid, ret_block);
         if (e == ERR_CORRUPT) { /* what is here is damaged: fetched anew */
             log_warn("a stored block is damaged and fetched again", LOG_ERR(e));

@@ -395,6 +395,88 @@ static void test_full_store(void **state)
     run_scenario(11, 2, full_store, NULL);
 }
 
+/* Who only reads gets what was verified, before and whether or not it is written. */
+static void reader(task_t *t, world_t *w)
+{
+    make_blocks(w, 40, 30000);
+    start_all(t, w);
+    put_blocks(t, w, 1, 0, 40);
+    connect(t, w, 0, 1);
+    bitswap_session_t *s;
+    assert_ok(bitswap_session_open(w->nodes[0].bitswap, &s));
+    bitswap_session_reads(s);
+    assert_ok(get_one(t, s, &w->cids[0], 30000));
+    bitswap_prefetch(s, w->cids, 40);
+    get_all(t, w, s, 1, 40);
+    assert_ok(bitswap_session_settle(t, s));
+    for (size_t i = 0; i < 40; i++)
+        assert_true(blockstore_has(t, w->nodes[0].store, &w->cids[i]));
+    bitswap_stat_t got;
+    bitswap_stat(w->nodes[0].bitswap, &got);
+    assert_int_equal(got.blocks_received, 40); /* each once: what is being written is not asked for again */
+    assert_int_equal(w->nodes[0].received, 40);
+    bitswap_session_close(s);
+}
+
+static void test_reader(void **state)
+{
+    run_scenario(21, 2, reader, NULL);
+}
+
+static void reader_of_full_store(task_t *t, world_t *w)
+{
+    make_blocks(w, 10, 30000);
+    w->nodes[0].max_bytes = 100000;
+    start_all(t, w);
+    put_blocks(t, w, 1, 0, 10);
+    connect(t, w, 0, 1);
+    bitswap_session_t *s;
+    assert_ok(bitswap_session_open(w->nodes[0].bitswap, &s));
+    bitswap_session_reads(s);
+    for (size_t i = 0; i < 10; i++)
+        assert_ok(get_one(t, s, &w->cids[i], 30000));
+    assert_ok(bitswap_session_settle(t, s));
+    assert_int_equal(w->nodes[0].received, 3);
+    assert_int_equal(count_here(t, w, 0), 3);
+    bitswap_session_close(s);
+}
+
+static void test_reader_of_full_store(void **state)
+{
+    run_scenario(22, 2, reader_of_full_store, NULL);
+}
+
+/* A peer sends blocks in the order of asking, over messages too: a reader waits for its oldest want. */
+static void in_order(task_t *t, world_t *w)
+{
+    const size_t n = 60, first = 30, bytes = 200000, under_way = 14; /* two turns and what is being read */
+    make_blocks(w, n, bytes);
+    sim_set_default_link(w->net->sim, (sim_link_t){.latency_ms = 5, .bytes_per_s = 10000000});
+    start_all(t, w);
+    put_blocks(t, w, 1, 0, n);
+    connect(t, w, 0, 1);
+    bitswap_session_t *s;
+    assert_ok(bitswap_session_open(w->nodes[0].bitswap, &s));
+    assert_ok(get_one(t, s, &w->cids[0], 30000));
+    bitswap_prefetch(s, w->cids + 1, first - 1);
+    for (size_t i = first; i < n; i++) {
+        assert_ok(task_sleep(t, 2));
+        bitswap_prefetch(s, &w->cids[i], 1);
+    }
+    for (size_t i = 1; i < n; i++) {
+        assert_ok(get_one(t, s, &w->cids[i], 30000));
+        bitswap_stat_t got;
+        bitswap_stat(w->nodes[0].bitswap, &got);
+        assert_in_range(got.blocks_received, i + 1, i + 1 + under_way);
+    }
+    bitswap_session_close(s);
+}
+
+static void test_in_order(void **state)
+{
+    run_scenario(23, 2, in_order, NULL);
+}
+
 /* Rights: the peer gets DONT_HAVE for what it may not have. */
 static bool serves_even(void *arg, const peer_id_t *peer, const cid_t *cid)
 {
@@ -458,12 +540,21 @@ static void test_two_codecs(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_one_source),         cmocka_unit_test(test_many_sources),
-        cmocka_unit_test(test_source_dies),        cmocka_unit_test(test_slow_link),
-        cmocka_unit_test(test_late_reader),        cmocka_unit_test(test_old_versions),
-        cmocka_unit_test(test_comes_later),        cmocka_unit_test(test_gives_up),
-        cmocka_unit_test(test_broken_connections), cmocka_unit_test(test_providers),
-        cmocka_unit_test(test_full_store),         cmocka_unit_test(test_rights),
+        cmocka_unit_test(test_one_source),
+        cmocka_unit_test(test_many_sources),
+        cmocka_unit_test(test_source_dies),
+        cmocka_unit_test(test_slow_link),
+        cmocka_unit_test(test_late_reader),
+        cmocka_unit_test(test_old_versions),
+        cmocka_unit_test(test_comes_later),
+        cmocka_unit_test(test_gives_up),
+        cmocka_unit_test(test_broken_connections),
+        cmocka_unit_test(test_providers),
+        cmocka_unit_test(test_full_store),
+        cmocka_unit_test(test_reader),
+        cmocka_unit_test(test_reader_of_full_store),
+        cmocka_unit_test(test_in_order),
+        cmocka_unit_test(test_rights),
         cmocka_unit_test(test_two_codecs),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -651,7 +651,8 @@ size_t want_peer_take_entries(want_manager_t *m, want_peer_t *p, want_entry_t *o
             break;
         out[n++] = (want_entry_t){.cid = f->want->cid,
                                   .kind = f->is_block_due ? WANT_ENTRY_BLOCK : WANT_ENTRY_HAVE,
-                                  .send_dont_have = p->speaks_have};
+                                  .send_dont_have = p->speaks_have,
+                                  .is_urgent = f->want->is_urgent};
         f->is_block_sent = f->is_block_sent || f->is_block_due;
         f->is_have_sent = true;
         list_remove(&f->in_outbox);

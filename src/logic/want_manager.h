@@ -103,6 +103,7 @@ typedef struct want_entry {
     cid_t cid;
     enum { WANT_ENTRY_BLOCK, WANT_ENTRY_HAVE, WANT_ENTRY_CANCEL } kind;
     bool send_dont_have;
+    bool is_urgent; /* somebody waits for it; else it is asked for ahead */
 } want_entry_t;
 /* A peer that has entries to be sent; each is given once until more entries come up. NULL: none. */
 want_peer_t *want_manager_next_send(want_manager_t *m);

@@ -577,6 +577,17 @@ err_t node_session_open(node_t *n, bool offline, node_session_t *ret)
     return OK;
 }
 
+void node_session_reads(node_session_t *s)
+{
+    if (s->session)
+        bitswap_session_reads(s->session);
+}
+
+err_t node_session_settle(task_t *t, node_session_t *s)
+{
+    return s->session ? bitswap_session_settle(t, s->session) : OK;
+}
+
 void node_session_close(node_session_t *s)
 {
     if (s->session) {

@@ -87,6 +87,10 @@ typedef struct node_session {
     bitswap_session_t *session; /* NULL when offline */
 } node_session_t;
 MUST_CHECK err_t node_session_open(node_t *n, bool offline, node_session_t *ret);
+/* The request reads and acknowledges nothing: blocks that arrive are handed out before they are written, and
+ * node_session_settle waits until those are in the store. */
+void node_session_reads(node_session_t *s);
+MUST_CHECK err_t node_session_settle(task_t *t, node_session_t *s);
 void node_session_close(node_session_t *s); /* idempotent */
 AUTO_DEFINE(node_session_t, node_session_close)
 /* Tells bitswap that these came into the store, and queues the root for providing. */
