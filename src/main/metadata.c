@@ -17,6 +17,8 @@ static err_t find_places(const cli_t *c, places_t *ret)
 {
     const char *data = cli_option(c, "data-dir", 0), *database = cli_option(c, "database", 0),
                *home = getenv("HOME");
+    if (!database) /* its password is nobody else's business, and words of a command are */
+        database = getenv("METADATA_DATABASE");
     int len = data ? snprintf(ret->data, sizeof ret->data, "%s", data)
                    : snprintf(ret->data, sizeof ret->data, "%s/.distribute-metadata", home ? home : ".");
     if (len < 0 || (size_t)len >= sizeof ret->data)

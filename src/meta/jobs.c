@@ -8,8 +8,9 @@
 #include <string.h>
 
 enum {
-    TICK_MS = 1000,
-    LEASE_MS = 15000,
+    TICK_MAX_MS = 1000,
+    TICK_MIN_MS = 100,
+    LEASE_MS = 4000,
     EXPIRED_PER_RUN = 200,
     SCANNED_PER_RUN = 500,
     REWRAPPED_PER_RUN = 200,
@@ -278,8 +279,10 @@ err_t meta_run_jobs(task_t *t, meta_t *m)
 err_t jobs_run(task_t *t, void *arg)
 {
     meta_t *m = arg;
+    int64_t tick_ms = m->options.heartbeat_ms;
+    tick_ms = tick_ms > TICK_MAX_MS ? TICK_MAX_MS : tick_ms < TICK_MIN_MS ? TICK_MIN_MS : tick_ms;
     for (;;) {
-        TRY(task_sleep(t, TICK_MS));
+        TRY(task_sleep(t, (uint64_t)tick_ms));
         for (size_t i = 0; i < ARRAY_LEN(jobs); i++) {
             err_t e = run_one(t, m, i, true);
             if (e == ERR_CANCELED)

@@ -1,0 +1,209 @@
+"""The metadata service over PostgreSQL: two of them as one, connections lost in the middle of commits, services killed; and the
+same over SQLite, killed. Histories of thousands of operations are checked: every answer fits one order of all."""
+import contextlib
+import http.client
+import os
+import random
+import signal
+import threading
+import time
+
+from history import Operation, explain, is_linearizable
+from metadata import Postgres, Service, register_nodes
+from nodes import Failure, check, wait_until
+
+MASTER = {"METADATA_MASTER": "33" * 32, "METADATA_ADMIN_PASSWORD": "a password", "METADATA_NODE_KEY": "dsk_" + "n" * 40}
+NAMES = 6
+SECONDS = float(os.environ.get("HISTORY_SECONDS", "4"))
+
+
+def service_of(shop, name, *words):
+    service = Service(shop.program, shop.folder, name, "--master-key=env:METADATA_MASTER", *words, environment=MASTER)
+    shop.daemons.append(service)
+    return service
+
+
+# ── a history ──
+class Writer(threading.Thread):
+    """One client that works on a few files, and notes what it was told."""
+
+    def __init__(self, number, services, token, keys, until):
+        super().__init__(daemon=True)
+        self.random = random.Random(number)
+        self.services, self.token, self.keys, self.until = services, token, keys, until
+        self.history = {i: [] for i in range(NAMES)}
+        self.failure = None
+        self.clients = {}
+
+    def client(self):
+        service = self.random.choice(self.services)
+        if service not in self.clients:
+            self.clients[service] = service.client(self.token)
+        return self.clients[service]
+
+    def note(self, name, kind, call, **more):
+        """Calls, and turns the answer into an operation."""
+        began = time.monotonic()
+        try:
+            status, value = call()
+        except (OSError, http.client.HTTPException):
+            status, value = 0, None
+            time.sleep(0.01)
+        ended = time.monotonic()
+        operation = Operation(began, ended, kind, "ok", **more)
+        if status in (0, 500, 503, 504):
+            operation.outcome, operation.ended = ("nothing" if kind == "read" else "unknown"), float("inf")
+        elif status == 412:
+            operation.outcome = "refused"
+        elif status in (404, 409, 507):
+            operation.outcome = "nothing"
+        elif status not in (200, 204):
+            raise Failure(f"{kind}: {status} {value}")
+        self.history[name].append(operation)
+        return status, value, operation
+
+    def read(self, name):
+        status, value, operation = self.note(name, "read", lambda: self.client().call("GET", f"/files?name=file-{name}"))
+        if status == 200:
+            found = value["files"]
+            operation.state = (found[0]["id"], found[0]["etag"]) if found else None
+            return operation.state
+        return None
+
+    def commit(self, name, seen):
+        try:
+            status, upload = self.client().call("POST", "/init_upload", {"name": f"file-{name}", "size": 10})
+        except (OSError, http.client.HTTPException):
+            return
+        if status != 201:
+            return
+        body = {"upload_id": upload["upload_id"], "chunks": self.client().chunks_of(upload, 10, self.keys)}
+        if seen is None:
+            body["if_none_match"], made = "*", (upload["file_id"], '"1-1"')
+        else:
+            body["if_match"] = seen[1]
+            version, revision = map(int, seen[1].strip('"').split("-"))
+            made = (seen[0], f'"{version + 1}-{revision + 1}"')
+            if upload["file_id"] != seen[0]:  # deleted and made again meanwhile: the condition is about another file
+                return
+        status, value, operation = self.note(name, "commit", lambda: self.client().call("POST", "/commit_upload", body), expected=seen, state=made)
+        if status == 200:
+            check((value["id"], value["etag"]) == made, f"a commit made {value}, not {made}")
+        while status in (0, 500, 503, 504) and time.monotonic() < self.until + 20 and self.random.random() < 0.7:
+            # asked again: the same answer, or the same effect, whenever the first one took place
+            try:
+                status, value = self.client().call("POST", "/commit_upload", body)
+            except (OSError, http.client.HTTPException):
+                status = 0
+                time.sleep(0.05)
+                continue
+            if status == 200:
+                operation.outcome, operation.ended = "ok", time.monotonic()
+
+    def delete(self, name, seen):
+        if seen is not None:
+            self.note(name, "delete", lambda: self.client().call("DELETE", f"/files/{seen[0]}", headers={"If-Match": seen[1]}), expected=seen)
+
+    def run(self):
+        try:
+            while time.monotonic() < self.until:
+                name = self.random.randrange(NAMES)
+                seen = self.read(name)
+                chance = self.random.random()
+                if chance < 0.45:
+                    self.commit(name, seen)
+                elif chance < 0.55:
+                    self.delete(name, seen)
+        except Failure as e:
+            self.failure = e
+
+
+def check_history(services, user, keys, disturb, seconds=SECONDS):
+    """Eight clients work while `disturb` does its worst; what they were told must fit one order. Gives the count."""
+    until = time.monotonic() + seconds
+    writers = [Writer(i, services, user.token, keys, until) for i in range(8)]
+    for w in writers:
+        w.start()
+    disturb(until)
+    for w in writers:
+        w.join(seconds + 60)
+        check(not w.is_alive(), "a client hangs")
+        if w.failure:
+            raise w.failure
+    last = Writer(99, services[:1], user.token, keys, time.monotonic() + 60)
+    total = 0
+    for name in range(NAMES):
+        last.read(name)
+        operations = [o for w in writers + [last] for o in w.history[name]]
+        total += sum(o.outcome != "nothing" for o in operations)
+        check(is_linearizable(operations), f"file-{name}:\n{explain(operations)[-4000:]}")
+    quota = user.good("GET", "/users/me/quota")
+    check(quota["used_files"] == len(user.good("GET", "/files")["files"]), f"what is counted is what is there: {quota}")
+    return total
+
+
+def test_metadata_checker_finds_faults(shop):
+    """The checker itself: a lost write, a stale read and two winners are found."""
+    new, newer = ("id", '"1-1"'), ("id", '"2-2"')
+    good = [Operation(0, 1, "commit", "ok", None, new), Operation(0.5, 2, "read", "ok", state=None), Operation(3, 4, "commit", "ok", new, newer),
+            Operation(3, 5, "commit", "refused", new, newer), Operation(3.5, 6, "read", "ok", state=newer)]
+    check(is_linearizable(good), "a good history")
+    check(is_linearizable(good + [Operation(7, float("inf"), "delete", "unknown", newer), Operation(8, 9, "read", "ok", state=None)]), "a delete without an answer took place")
+    for wrong, what in ((Operation(7, 8, "read", "ok", state=new), "a stale read"), (Operation(7, 8, "read", "ok", state=None), "a lost write"),
+                        (Operation(4.5, 8, "commit", "ok", new, newer), "two winners"), (Operation(7, 8, "commit", "refused", newer), "refused for nothing")):
+        check(not is_linearizable(good + [wrong]), what)
+
+
+def test_metadata_sqlite_killed(shop):
+    service = service_of(shop, "metadata").start()
+    admin = service.admin()
+    keys = register_nodes(service.node_key(), 3)
+    user = service.user(admin, "ann")
+
+    def kill_now_and_then(until):
+        while time.monotonic() < until - 0.8:
+            time.sleep(random.uniform(0.3, 0.9))
+            service.kill()
+            service.start()
+
+    total = check_history([service], user, keys, kill_now_and_then)
+    check(total > 300, f"{total} operations")
+    check(admin.good("GET", "/audit/verify")["is_intact"], "the log is whole")
+    print(f"  {total} operations")
+
+
+def test_metadata_postgres_as_one(shop):
+    with Postgres() as database:
+        services = [service_of(shop, f"metadata{i}", f"--database={database.url}") for i in range(2)]
+        starters = [threading.Thread(target=s.start) for s in services]  # both at once, over an empty database
+        for s in starters:
+            s.start()
+        for s in starters:
+            s.join()
+        admin = services[0].admin()
+        keys = register_nodes(services[1].node_key(), 3)
+        user = services[1].user(admin, "ann", quota_bytes=10**7)
+        made = user.put("a/b", 5000, keys)
+        other = services[0].client(user.token)
+        check(other.good("GET", f"/files/{made['id']}")["file"] == made, "the other one has it")
+        check(other.good("GET", "/files?delimiter=/")["folders"] == ["a/"], "and lists it")
+        other.good("PATCH", f"/files/{made['id']}", {"name": "c"}, headers={"If-Match": made["etag"]})
+        user.refused(412, "DELETE", f"/files/{made['id']}", headers={"If-Match": made["etag"]})
+        user.good("DELETE", f"/files/{made['id']}", want=204)
+
+        def break_things(until):
+            """A service is killed, the database restarted in the middle of commits."""
+            time.sleep(0.7)
+            services[0].kill()
+            time.sleep(0.4)
+            services[0].start()
+            time.sleep(0.4)
+            database.stop("immediate")
+            database.start()
+
+        total = check_history(services, user, keys, break_things)
+        check(total > 150, f"{total} operations")
+        check(wait_until(lambda: admin.call("GET", "/audit/verify")[1], 20, "the log can be read")["is_intact"], "the log is whole")
+        for s in services:
+            check(s.stop() == 0, f"{s.name}: {s.err_path.read_text()[-500:]}")
+        print(f"  {total} operations")

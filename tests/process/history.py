@@ -1,0 +1,57 @@
+"""Is a history of operations on one file linearizable? The file is absent or (id, etag); each operation took effect at one
+moment between its call and its answer, or, when no answer came, at any moment after its call or never.
+
+Wing and Gong's search with the sets that were tried remembered (Lowe): operations that could come first are tried in turn."""
+import dataclasses
+
+
+@dataclasses.dataclass
+class Operation:
+    began: float
+    ended: float  # infinite: no answer came
+    kind: str  # read, commit, delete
+    outcome: str  # ok, refused (its condition did not hold), nothing (no effect and no statement), unknown
+    expected: object = None  # the state that it asked for (None: absent)
+    state: object = None  # read: what it saw; commit: what it made
+
+
+def apply(operation, state):
+    """(fits, next state)."""
+    if operation.outcome == "nothing":
+        return True, state
+    if operation.kind == "read":
+        return state == operation.state, state
+    if operation.outcome == "refused":
+        return state != operation.expected, state
+    made = operation.state if operation.kind == "commit" else None
+    return state == operation.expected, made
+
+
+def is_linearizable(operations, state=None):
+    operations = sorted((o for o in operations if o.outcome != "nothing"), key=lambda o: o.began)
+    count = len(operations)
+    must = sum(1 << i for i, o in enumerate(operations) if o.outcome != "unknown")
+    tried = set()
+    stack = [(0, state)]
+    while stack:
+        done, state = stack.pop()
+        if done & must == must:
+            return True
+        if (done, state) in tried:
+            continue
+        tried.add((done, state))
+        # what began after some operation that is left had ended cannot come before it
+        left = [i for i in range(count) if not done >> i & 1]
+        first_end = min(operations[i].ended for i in left)
+        for i in left:
+            if operations[i].began > first_end:
+                break
+            fits, after = apply(operations[i], state)
+            if fits:
+                stack.append((done | 1 << i, after))
+    return False
+
+
+def explain(operations):
+    begin = min(o.began for o in operations)
+    return "\n".join(f"{o.began - begin:8.4f} {o.ended - begin:8.4f} {o.kind} {o.outcome} {o.expected} {o.state}" for o in sorted(operations, key=lambda o: o.began))
