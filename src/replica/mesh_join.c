@@ -60,6 +60,25 @@ err_t mesh_join_forget(task_t *t, kv_t *state, const char *address)
     return kv_delete(t, state, MESH_JOIN_SPACE, bytes_str(address));
 }
 
+/* ── relays ──────────────────────────────────────────────────────────────────────────────────── */
+static void judge(mesh_join_t *j, const peer_id_t *peer)
+{
+    host_t *h = j->config.host;
+    if (!j->config.takes_relays || !peerstore_speaks(host_peerstore(h), peer, RELAY_HOP_PROTOCOL))
+        return;
+    for (size_t i = 0; i < j->n; i++) {
+        multiaddr_t full;
+        if (!peer_id_equal(&j->contacts[i].face.peer, peer))
+            continue;
+        err_t e = multiaddr_with_peer(&j->contacts[i].at, peer, &full);
+        if (!e)
+            e = host_add_relay(h, &full);
+        if (e)
+            log_debug("mesh: a member is not taken as relay", LOG_ERR(e));
+        return;
+    }
+}
+
 /* ── meeting ─────────────────────────────────────────────────────────────────────────────────── */
 static void tell(contact_t *c)
 {
@@ -104,7 +123,10 @@ static err_t reach(task_t *t, contact_t *c)
         tell(c);
     }
     TRY(e);
+    e = conn_wait_identified(t, conn); /* it may have been before it was known whose address this is */
     conn_release(conn);
+    TRY(e);
+    judge(c->join, &c->face.peer);
     c->face.is_stranger = false;
     return host_keep_connected(c->join->config.host, &full);
 }
@@ -128,25 +150,7 @@ static err_t contact_task(task_t *t, void *arg)
     }
 }
 
-/* ── relays ──────────────────────────────────────────────────────────────────────────────────── */
-static void judge(mesh_join_t *j, const peer_id_t *peer)
-{
-    host_t *h = j->config.host;
-    if (!j->config.takes_relays || !peerstore_speaks(host_peerstore(h), peer, RELAY_HOP_PROTOCOL))
-        return;
-    for (size_t i = 0; i < j->n; i++) {
-        multiaddr_t full;
-        if (!peer_id_equal(&j->contacts[i].face.peer, peer))
-            continue;
-        err_t e = multiaddr_with_peer(&j->contacts[i].at, peer, &full);
-        if (!e)
-            e = host_add_relay(h, &full);
-        if (e)
-            log_debug("mesh: a member is not taken as relay", LOG_ERR(e));
-        return;
-    }
-}
-
+/* ── news ────────────────────────────────────────────────────────────────────────────────────── */
 static void on_identified(void *arg, conn_t *c)
 {
     judge(arg, conn_peer(c));
