@@ -276,6 +276,8 @@ static err_t serve_hop(task_t *t, stream_t *s, conn_t *from, const char *protoco
     buf_init(&in, RELAY_MESSAGE_MAX_BYTES);
     deadline_t d = deadline_push(t, REQUEST_TIMEOUT_MS);
     err_t e = relay_read_hop(t, s, &in, &m);
+    if (!e && h->nat->config.unlimited) /* whether it is a member decides */
+        e = conn_wait_identified(t, from);
     if (e == ERR_INVALID || (!e && m.type == RELAY_CONNECT && !m.has_peer))
         e = send_status(t, s, RELAY_MALFORMED_MESSAGE);
     else if (!e && m.type == RELAY_STATUS)

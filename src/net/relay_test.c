@@ -116,6 +116,31 @@ static err_t limited(task_t *t, void *arg)
     return OK;
 }
 
+/* Circuits of members of a mesh have no limits, others through the same relay have. */
+static err_t favoured(task_t *t, void *arg)
+{
+    net_world_t *w = arg;
+    nat_config_t config = quiet();
+    config.unlimited = ECHO;
+    start(t, w, &config);
+    assert_ok(host_add_relay(w->nodes[B].host, &w->nodes[R].addr));
+    wait_reserved(t, w, B, 1);
+    conn_t *c = dial_circuit(t, w);
+    assert_false(conn_is_limited(c));
+    assert_ok(task_sleep(t, 600000)); /* longer than the limit */
+    assert_true(conn_is_open(c));
+    assert_true(host_is_connected(w->nodes[A].host, host_id(w->nodes[B].host)));
+    conn_close(c);
+    conn_release(c);
+    host_unhandle(w->nodes[A].host, ECHO); /* no member any more */
+    assert_ok(task_sleep(t, 10000));
+    c = dial_circuit(t, w);
+    assert_true(conn_is_limited(c));
+    conn_release(c);
+    net_stop_all(t, w);
+    return OK;
+}
+
 static err_t limited_bytes(task_t *t, void *arg)
 {
     net_world_t *w = arg;
@@ -435,6 +460,11 @@ static void test_limited(void **state)
     assert_ok(net_run(1, 3, limited, NULL, NULL));
 }
 
+static void test_favoured(void **state)
+{
+    assert_ok(net_run(1, 3, favoured, NULL, NULL));
+}
+
 static void test_limited_bytes(void **state)
 {
     assert_ok(net_run(2, 3, limited_bytes, NULL, NULL));
@@ -478,11 +508,11 @@ static void test_flood(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_limited),   cmocka_unit_test(test_limited_bytes),
-        cmocka_unit_test(test_unlimited), cmocka_unit_test(test_kept),
-        cmocka_unit_test(test_refused),   cmocka_unit_test(test_found),
-        cmocka_unit_test(test_searched),  cmocka_unit_test(test_hostile),
-        cmocka_unit_test(test_flood),
+        cmocka_unit_test(test_favoured),      cmocka_unit_test(test_limited),
+        cmocka_unit_test(test_limited_bytes), cmocka_unit_test(test_unlimited),
+        cmocka_unit_test(test_kept),          cmocka_unit_test(test_refused),
+        cmocka_unit_test(test_found),         cmocka_unit_test(test_searched),
+        cmocka_unit_test(test_hostile),       cmocka_unit_test(test_flood),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
