@@ -19,6 +19,7 @@ api_t *api_new(node_t *n)
 
 void api_free(api_t *a)
 {
+    secret_wipe(a->control_token, sizeof a->control_token);
     rpc_log_deinit(&a->log);
     gateway_settings_deinit(&a->gateway);
     free(a);

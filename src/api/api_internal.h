@@ -33,6 +33,7 @@ struct api {
     gateway_settings_t gateway;
     uint64_t gateway_running; /* requests */
     failed_hosts_t failed_hosts;
+    char control_token[API_TOKEN_MAX]; /* "": none is asked for */
     prng_t trace_ids; /* the system's randomness would cost a call for each request */
 };
 

@@ -25,6 +25,8 @@ static const rpc_command_t *const tables[] = {
     rpc_cid_commands,
     rpc_content_commands,
     rpc_dag_commands,
+    rpc_dfs_commands,
+    rpc_dfs_key_commands,
     rpc_diag_commands,
     rpc_datastore_commands,
     rpc_files_commands,

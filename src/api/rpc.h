@@ -50,6 +50,8 @@ extern const rpc_command_t
 extern const rpc_command_t rpc_stats_commands[];     /* stats/… */
 extern const rpc_command_t rpc_provide_commands[];   /* provide/… stats/provide */
 extern const rpc_command_t rpc_filestore_commands[]; /* filestore/… */
+extern const rpc_command_t rpc_dfs_commands[];       /* dfs/…: the mesh */
+extern const rpc_command_t rpc_dfs_key_commands[];   /* dfs/key/… */
 extern const rpc_command_t rpc_diag_commands[];      /* diag/… log/… */
 extern const rpc_command_t rpc_datastore_commands[]; /* diag/datastore/… */
 extern const rpc_command_t rpc_version_commands[];   /* version version/… */

@@ -41,7 +41,7 @@ const char *rpc_time(uint64_t wall_ms, char out[RFC3339_MAX])
 static bool may_hold_secrets(const char *command)
 {
     return !strncmp(command, "pin/remote/service", 18) || !strncmp(command, "config", 6) ||
-           !strncmp(command, "key/", 4);
+           !strncmp(command, "key/", 4) || !strncmp(command, "dfs/", 4); /* links hold keys */
 }
 
 static json_t *short_text(bytes_t text)

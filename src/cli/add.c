@@ -358,7 +358,7 @@ static err_t send_files(task_t *t, cli_t *c, const cli_command_t *command, size_
     files.args += n_words;
     files.n_args -= n_words;
     upload_t u = {.c = &files,
-                  .is_recursive = cli_flag(c, "recursive", false),
+                  .is_recursive = cli_flag(c, "recursive", c->is_mesh),
                   .wants_hidden = cli_flag(c, "hidden", false)};
     u.follows_links = cli_flag(c, "dereference-symlinks", false);
     u.wants_mode = cli_flag(c, "preserve-mode", false);

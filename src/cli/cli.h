@@ -35,10 +35,11 @@ typedef struct cli {
     size_t n_args;
     cli_call_fn call;
     void *call_arg;
-    char *words;                   /* owned: arguments that came from standard input */
-    size_t words_from;             /* the first of them */
-    terminal_t *terminal;          /* of the shell; borrowed */
-    terminal_words_t *shell_words; /* the shell's own requests gather words here */
+    char *words;                              /* owned: arguments that came from standard input */
+    size_t words_from;                        /* the first of them */
+    terminal_t *terminal;                     /* of the shell; borrowed */
+    bool key_has_passphrase, key_is_unlocked; /* as the node said last */
+    terminal_words_t *shell_words;            /* the shell's own requests gather words here */
 } cli_t;
 
 /* CLI_ALONE: a command of the RPC for a repository whose node does not run. CLI_NODELESS: a command of the
@@ -80,6 +81,10 @@ MUST_CHECK err_t cli_send(task_t *t, cli_t *c, const cli_command_t *command, con
 /* Options by long name; NULL when absent. `n` counts repetitions. */
 const char *cli_option(const cli_t *c, const char *name, size_t n);
 bool cli_flag(const cli_t *c, const char *name, bool otherwise);
+/* The first line of the file that an option names. ERR_NOT_FOUND: the option is not there. The caller wipes
+ * out.
+ */
+MUST_CHECK err_t cli_passphrase_file(const cli_t *c, const char *option, buf_t *out);
 /* `error: …` on stderr as the contract has it (or `Error: …` as Kubo prints). */
 void cli_print_error(const cli_t *c, err_t e);
 /* 1 for a failure and 2 for wrong usage; as ipfs 1 for both, as Kubo has it. */

@@ -30,8 +30,8 @@ struct cli_command {
     bool is_alias;      /* not shown in help */
     bool reads_stdin;   /* missing arguments come from standard input, one a line */
 };
-/* All rows of the vocabulary that this program speaks (dfs has its own), in the order in which help shows them;
- * NULL behind the last. */
+/* All rows of the vocabulary that this program speaks (dfs has its own), in the order in which help shows
+ * them; NULL behind the last. */
 const cli_command_t *cli_command_at(const cli_t *c, size_t n);
 
 /* ── requests ────────────────────────────────────────────────────────────────────────────────── */
@@ -54,6 +54,15 @@ typedef struct cli_byte_sink {
     void *arg;
 } cli_byte_sink_t;
 MUST_CHECK err_t cli_download(task_t *t, cli_t *c, const char *target, cli_byte_sink_t sink);
+/* All of the above at once; what is NULL is not there. */
+typedef struct cli_exchange {
+    const char *content_type; /* of the body */
+    cli_body_fn read_body;
+    void *body_arg;
+    cli_print_fn print;           /* for JSON answers */
+    const cli_byte_sink_t *bytes; /* or for all of the answer */
+} cli_exchange_t;
+MUST_CHECK err_t cli_exchange(task_t *t, cli_t *c, const char *target, cli_exchange_t x);
 MUST_CHECK err_t cli_run_generic(task_t *t, cli_t *c, const cli_command_t *command);
 
 /* ── output ──────────────────────────────────────────────────────────────────────────────────── */

@@ -229,10 +229,10 @@ static const cli_spec_t version_specs[] = {{"number", 'n', false, "", "the numbe
                                            {"repo", 0, false, "", "version of the repository alone"},
                                            {NULL, 0, false, NULL, NULL}};
 
-static const cli_spec_t config_specs[] = {{"bool", 0, false, NULL, "the value is true or false"},
-                                          {"json", 0, false, NULL, "the value is JSON"},
-                                          {"expand-auto", 0, false, NULL, "accepted for Kubo's sake"},
-                                          {NULL, 0, false, NULL, NULL}};
+const cli_spec_t cli_config_specs[] = {{"bool", 0, false, NULL, "the value is true or false"},
+                                       {"json", 0, false, NULL, "the value is JSON"},
+                                       {"expand-auto", 0, false, NULL, "accepted for Kubo's sake"},
+                                       {NULL, 0, false, NULL, NULL}};
 
 static const cli_spec_t repo_stat_specs[] = {{"size-only", 's', false, NULL, "sizes alone"},
                                              {"human", 'H', false, "", "sizes for people"},
@@ -489,8 +489,8 @@ const cli_command_t cli_base_commands[] = {
      migrate_specs, NULL, print_repo_migrated, false},
     {"repo version", "", "version of the repository", CLI_RPC, "repo/version", 0, 0, false, quiet_specs, NULL,
      print_repo_version, false},
-    {"config", "KEY [VALUE]", "read or change a setting", CLI_RPC, "config", 1, 2, false, config_specs, NULL,
-     print_config, false},
+    {"config", "KEY [VALUE]", "read or change a setting", CLI_RPC, "config", 1, 2, false, cli_config_specs,
+     NULL, print_config, false},
     {"config show", "", "all settings but the private key", CLI_RPC, "config/show", 0, 0, false, NULL, NULL,
      print_json, false},
     {"config replace", "FILE", "take all settings from a file", CLI_RPC, "config/replace", 1, 1, false, NULL,

@@ -131,4 +131,20 @@ err_t print_files_stat(task_t *t, cli_t *c, json_t *o);
 err_t cli_files_ls(task_t *t, cli_t *c, const cli_command_t *command);
 extern const cli_command_t cli_filestore_commands[];
 extern const cli_command_t cli_mesh_commands[]; /* of dfs */
+extern const cli_spec_t cli_config_specs[];
+err_t cli_mesh_store(task_t *t, cli_t *c, const cli_command_t *command);
+err_t cli_mesh_delete(task_t *t, cli_t *c, const cli_command_t *command);
+err_t cli_mesh_key_export(task_t *t, cli_t *c, const cli_command_t *command);
+err_t cli_mesh_key_import(task_t *t, cli_t *c, const cli_command_t *command);
+err_t cli_mesh_key_rotate(task_t *t, cli_t *c, const cli_command_t *command);
+err_t cli_mesh_key_unlock(task_t *t, cli_t *c, const cli_command_t *command);
+err_t cli_mesh_key_passphrase(task_t *t, cli_t *c, const cli_command_t *command);
+err_t print_mesh_stored(task_t *t, cli_t *c, json_t *o);
+err_t print_mesh_deleted(task_t *t, cli_t *c, json_t *o);
+err_t print_mesh_listed(task_t *t, cli_t *c, json_t *o);
+err_t print_mesh_status(task_t *t, cli_t *c, json_t *o);
+err_t print_mesh_peer(task_t *t, cli_t *c, json_t *o);
+err_t print_mesh_link(task_t *t, cli_t *c, json_t *o);
+err_t print_mesh_key(task_t *t, cli_t *c, json_t *o);
+err_t print_mesh_rotated(task_t *t, cli_t *c, json_t *o);
 #endif

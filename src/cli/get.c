@@ -73,11 +73,26 @@ static err_t on_bytes(task_t *t, void *arg, bytes_t data)
     return OK;
 }
 
+/* The file's own name, which its CID does not tell, unless the user has another one. */
+static void take_name(extraction_t *x, const char *encoded)
+{
+    AUTO(buf_t) name = {0};
+    const char *text;
+    buf_init(&name, OUT_MAX - 1);
+    if (cli_option(x->c, "output", 0) || percent_decode(bytes_str(encoded), false, &name) ||
+        buf_cstr(&name, &text) || !*text || strlen(text) != name.len || strchr(text, '/') ||
+        !strcmp(text, ".") || !strcmp(text, ".."))
+        return;
+    snprintf(x->out, sizeof x->out, "%s", text);
+}
+
 static void on_get_header(void *arg, const char *name, const char *value)
 {
     extraction_t *x = arg;
     if (!strcasecmp(name, "X-Content-Length"))
         x->progress.total = strtoull(value, NULL, 10);
+    if (!strcasecmp(name, "X-Distribute-Name") && !x->has_begun)
+        take_name(x, value);
     if (!strcasecmp(name, "X-Distribute-Peer"))
         snprintf(x->peer, sizeof x->peer, "%s", value);
 }
@@ -104,6 +119,8 @@ static err_t run_get(task_t *t, cli_t *c, extraction_t *x, const char *target)
     if (c->wants_json)
         return cli_out("{\"Path\":\"%s\",\"Bytes\":%llu,\"Seconds\":%.3f}\n", cli_escape(x->out),
                        (unsigned long long)x->bytes, seconds);
+    if (c->is_mesh)
+        return cli_out("\u2713 File retrieved, decrypted, and saved.\n");
     if (c->is_kubo)
         return OK;
     return cli_out("fetching from %s... done (%s in %.1fs)\n", x->peer[0] ? x->peer : "the local store",

@@ -230,6 +230,13 @@ static err_t call(task_t *t, answer_t *a, const char *target, const char *conten
     return e;
 }
 
+err_t cli_exchange(task_t *t, cli_t *c, const char *target, cli_exchange_t x)
+{
+    answer_t a = {
+        .c = c, .print = x.print, .bytes = x.bytes, .read_body = x.read_body, .body_arg = x.body_arg};
+    return call(t, &a, target, x.content_type);
+}
+
 err_t cli_request(task_t *t, cli_t *c, const char *target, cli_print_fn print)
 {
     answer_t a = {.c = c, .print = print};

@@ -129,9 +129,9 @@ static err_t keep_cid(task_t *t, cli_t *c, json_t *o)
 {
     terminal_words_t *known = c->shell_words;
     if (known->count < KNOWN_CIDS_MAX) {
-        terminal_words_add(known, json_text(o, "Hash"), "");
-        if (*json_text(o, "Cid"))
-            terminal_words_add(known, json_text(o, "Cid"), "");
+        terminal_words_add(known, json_text(o, "hash"), "");
+        if (*json_text(o, "cid"))
+            terminal_words_add(known, json_text(o, "cid"), "");
     }
     return OK;
 }
@@ -256,6 +256,11 @@ err_t shell_run(task_t *t, shell_t *s, bool *ret_leaves)
         TRY(run_line(t, s, &line, ret_leaves));
     }
     return OK;
+}
+
+bool shell_is_interactive(const shell_t *s)
+{
+    return s->is_interactive;
 }
 
 void shell_interrupt(shell_t *s)

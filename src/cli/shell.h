@@ -23,6 +23,7 @@ void shell_close(task_t *t, shell_t *s); /* NULL is fine */
 /* Reads and runs lines until there are no more, or `exit`. A command that fails says so and the next is read.
  * *ret_leaves: the user wants the node to end, too; false when input that no person types has ended. */
 MUST_CHECK err_t shell_run(task_t *t, shell_t *s, bool *ret_leaves);
+bool shell_is_interactive(const shell_t *s); /* does a person type? */
 /* Ctrl-C: ends the command that runs, or gives up the line that is typed. */
 void shell_interrupt(shell_t *s);
 

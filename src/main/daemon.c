@@ -4,7 +4,7 @@
 #include "base/version.h"
 #include "loop/memory.h"
 #include "loop/uv_driver.h"
-#include "main/faces.h"
+#include "main/mesh_node.h"
 #include "node/setup.h"
 #include <signal.h>
 #include <stdio.h>
@@ -32,6 +32,7 @@ err_t run_init(task_t *t, const cli_t *c)
 typedef struct stop_signal {
     event_t event;
     bool is_raised;
+    mesh_prompt_t *prompt; /* NULL: none */
 } stop_signal_t;
 static stop_signal_t stop_signal;
 
@@ -39,6 +40,13 @@ static void on_stop_signal(void *arg)
 {
     stop_signal.is_raised = true;
     event_fire(arg);
+}
+
+/* Ctrl-C at the prompt is for what runs there. */
+static void on_interrupt(void *arg)
+{
+    if (!mesh_prompt_interrupt(stop_signal.prompt))
+        on_stop_signal(arg);
 }
 
 static void on_dump_signal(void *arg)
@@ -50,14 +58,14 @@ static void on_dump_signal(void *arg)
 static void watch_for_end(task_t *t, api_t *api)
 {
     driver_t *d = task_driver(t);
-    uv_driver_on_signal(d, SIGINT, on_stop_signal, api_shutdown_event(api));
+    uv_driver_on_signal(d, SIGINT, on_interrupt, api_shutdown_event(api));
     uv_driver_on_signal(d, SIGTERM, on_stop_signal, api_shutdown_event(api));
     uv_driver_on_signal(d, SIGUSR1, on_dump_signal, task_sched(t));
 }
 
 static err_t wait_for_end(task_t *t, api_t *api)
 {
-    while (!stop_signal.is_raised && !api_is_shutting_down(api))
+    while (!stop_signal.is_raised && !api_is_shutting_down(api) && !mesh_prompt_wants_end(stop_signal.prompt))
         TRY(event_wait(t, api_shutdown_event(api)));
     return OK;
 }
@@ -115,7 +123,7 @@ static void print_place(const multiaddr_t *addrs, size_t count, size_t i)
                      : "TCP+UDP");
 }
 
-static void print_swarm(node_t *n)
+static void print_swarm(node_t *n, const cli_t *c)
 {
     const uint8_t *fingerprint = node_swarm_fingerprint(n);
     if (fingerprint) {
@@ -128,7 +136,8 @@ static void print_swarm(node_t *n)
     size_t count = host_listen_addrs(node_host(n), addrs, MAX_SHOWN_ADDRS);
     for (size_t i = 0; i < count; i++)
         print_place(addrs, count, i);
-    printf("Run 'distribute id' to inspect announced and discovered multiaddrs of this node.\n");
+    printf("Run '%s id' to inspect announced and discovered multiaddrs of this node.\n",
+           c->is_mesh ? "dfs" : "distribute");
     free(addrs);
 }
 
@@ -175,9 +184,23 @@ static err_t announce_gateways(task_t *t, node_t *n, const faces_t *f)
     return OK;
 }
 
+static err_t announce_control(task_t *t, node_t *n, const faces_t *f)
+{
+    char text[NODE_FACE_TEXT_MAX];
+    if (!f->control)
+        return OK;
+    node_face_addr_print(http_server_face(f->control), text);
+    printf("RPC API server listening on %s\n", text);
+    TRY(repo_write_address(t, node_repo(n), REPO_API, text));
+    print_url(http_server_face(f->control), text);
+    printf("Control API listening on %s\n", text);
+    return OK;
+}
+
 static err_t announce_faces(task_t *t, node_t *n, const faces_t *f)
 {
     TRY(announce_rpc(t, n, f));
+    TRY(announce_control(t, n, f));
     TRY(announce_gateways(t, n, f));
     if (f->metrics) {
         net_addr_t at = http_server_address(f->metrics);
@@ -218,8 +241,12 @@ static err_t open_gateways(faces_t *f, const config_t *config, const char *port)
     return OK;
 }
 
-static err_t open_faces(node_t *n, faces_t *f, const cli_t *c)
+static err_t open_faces(task_t *t, node_t *n, faces_t *f, const cli_t *c)
 {
+    if (c->is_mesh) {
+        TRY(mesh_node_open_face(t, n, f, c));
+        return faces_open_metrics(f, cli_option(c, "metrics-port", 0));
+    }
     const config_t *config = repo_config(node_repo(n));
     TRY(open_rpc(f, config, cli_option(c, "api-port", 0)));
     TRY(open_gateways(f, config, cli_option(c, "gateway-port", 0)));
@@ -229,6 +256,7 @@ static err_t open_faces(node_t *n, faces_t *f, const cli_t *c)
 /* The words of the command line that node_options_t borrows. */
 typedef struct node_words {
     const char *listen[MAX_LISTEN], *bootstrap[MAX_BOOTSTRAP], *advertise[MAX_LISTEN];
+    mesh_words_t mesh;
 } node_words_t;
 
 static node_switch_t read_switch(const cli_t *c, const char *name)
@@ -254,6 +282,8 @@ static void read_node_options(const cli_t *c, node_words_t *w, node_options_t *o
     o->listen = w->listen;
     o->bootstrap = w->bootstrap;
     o->advertise = w->advertise;
+    if (c->is_mesh)
+        mesh_node_options(c, &w->mesh, o);
     o->collects_garbage = cli_flag(c, "enable-gc", false);
     o->routing_type = cli_option(c, "routing", 0);
     if (o->routing_type && !strcmp(o->routing_type, "default"))
@@ -288,16 +318,22 @@ static err_t serve_until_end(task_t *t, node_t *n, const cli_t *c, const node_op
     if (!e && is_offline)
         printf("Swarm not listening, running in offline mode.\n");
     else if (!e)
-        print_swarm(n);
+        print_swarm(n, c);
+    if (!e && c->is_mesh)
+        e = mesh_node_unlock(t, n, c);
     if (!e)
-        e = open_faces(n, &faces, c);
+        e = open_faces(t, n, &faces, c);
     if (!e)
         e = announce_faces(t, n, &faces);
+    if (!e && c->is_mesh)
+        e = mesh_prompt_open(t, n, api, c, &stop_signal.prompt);
     if (!e) {
         log_info("node is ready", LOG_UINT("ms", task_now_ms(t) - node_started_ms(n)));
         group_t keepers;
         group_init(&keepers, task_sched(t));
         e = group_spawn(&keepers, "memory", memory_keeper, NULL, NULL);
+        if (!e && stop_signal.prompt)
+            e = group_spawn(&keepers, "prompt", mesh_prompt_run, stop_signal.prompt, NULL);
         if (!e)
             e = wait_for_end(t, api);
         group_stop(t, &keepers);
@@ -305,6 +341,8 @@ static err_t serve_until_end(task_t *t, node_t *n, const cli_t *c, const node_op
         log_info("node is stopping");
     }
     error_slot_t why = *error_slot(); /* tidying up may fail, too, and must not hide it */
+    mesh_prompt_close(t, stop_signal.prompt);
+    stop_signal.prompt = NULL;
     repo_remove_addresses(t, node_repo(n));
     faces_close(t, &faces);
     api_free(api);

@@ -90,6 +90,16 @@ err_t faces_open_gateway(faces_t *f, const char *port_option, const char *config
     return OK;
 }
 
+err_t faces_open_control(faces_t *f, const char *port_option, bool *ret_is_public)
+{
+    face_addr_t at;
+    bool asked, is_address = port_option && *port_option != ':' && strchr(port_option, ':');
+    TRY(choose(is_address ? NULL : port_option, is_address ? port_option : NULL, RPC_PORT, &at, &asked));
+    *ret_is_public = !net_addr_is_loopback(&at.ip);
+    http_limits_t limits = {.max_connections = RPC_CONNECTIONS, .idle_timeout_s = RPC_IDLE_S};
+    return serve(f, "control API", at, asked || is_address, limits, api_control, &f->control);
+}
+
 err_t faces_open_metrics(faces_t *f, const char *port_option)
 {
     face_addr_t at;
@@ -105,6 +115,7 @@ void faces_close(task_t *t, faces_t *f)
         http_server_stop(t, f->rpc[i], STOP_GRACE_MS);
     for (size_t i = 0; i < f->n_gateways; i++)
         http_server_stop(t, f->gateways[i], STOP_GRACE_MS);
+    http_server_stop(t, f->control, STOP_GRACE_MS);
     http_server_stop(t, f->metrics, STOP_GRACE_MS);
     *f = (faces_t){0};
 }

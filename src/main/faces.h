@@ -9,7 +9,7 @@
 typedef struct faces {
     driver_t *driver;
     api_t *api;
-    http_server_t *metrics, *rpc[FACES_MAX_RPC], *gateways[FACES_MAX_GATEWAYS];
+    http_server_t *metrics, *control, *rpc[FACES_MAX_RPC], *gateways[FACES_MAX_GATEWAYS];
     size_t n_rpc, n_gateways;
 } faces_t;
 
@@ -18,6 +18,9 @@ typedef struct faces {
  * ERR_IN_USE. */
 MUST_CHECK err_t faces_open_rpc(faces_t *f, const char *port_option, const char *configured);
 MUST_CHECK err_t faces_open_gateway(faces_t *f, const char *port_option, const char *configured);
+/* The control API of the mesh, with the RPC. port_option: PORT or :PORT on loopback, or IP:PORT.
+ * *ret_is_public: it is not on loopback alone. */
+MUST_CHECK err_t faces_open_control(faces_t *f, const char *port_option, bool *ret_is_public);
 MUST_CHECK err_t faces_open_metrics(faces_t *f, const char *port_option);
 void faces_close(task_t *t, faces_t *f);
 #endif

@@ -7,6 +7,7 @@
 #include "main/daemon.h"
 #include "main/fileserver.h"
 #include "main/keys.h"
+#include "main/mesh_node.h"
 #include "main/metadata.h"
 #include "node/setup.h"
 #include <stdio.h>
@@ -65,7 +66,15 @@ static err_t run_rpc(task_t *t, invocation_t *v)
     if (!found) {
         v->cli.call = cli_call_http;
         v->cli.call_arg = &at;
+        char token[API_TOKEN_MAX + 8] = "";
+        if (v->cli.is_mesh && !v->cli.api_option && !v->cli.api_auth) {
+            mesh_node_read_token(t, path, token);
+            v->cli.api_auth = *token ? token : NULL;
+        }
         err_t e = cli_run(t, &v->cli, v->command);
+        if (v->cli.api_auth == token)
+            v->cli.api_auth = NULL;
+        secret_wipe(token, sizeof token);
         if (e != ERR_OFFLINE || v->cli.api_option)
             return e; /* else: a node that ended without tidying up left its address behind */
     } else if (v->cli.api_option) {
@@ -75,8 +84,8 @@ static err_t run_rpc(task_t *t, invocation_t *v)
         return v->cli.is_kubo
                    ? fail(ERR_OFFLINE,
                           "this command must be run in online mode. Try running 'ipfs daemon' first")
-                   : fail(ERR_OFFLINE, "%s needs a running node: start one with '%s node'",
-                          cli_command_name(v->command), v->cli.program);
+                   : fail(ERR_OFFLINE, "%s needs a running node: start one with '%s node%s'",
+                          cli_command_name(v->command), v->cli.program, v->cli.is_mesh ? " start" : "");
     return run_in_process(t, v, path);
 }
 
@@ -147,7 +156,8 @@ static uint64_t wall_clock(void *driver)
 
 static err_t set_up_log(const cli_t *c, bool is_node)
 {
-    log_threshold = is_node ? LOG_INFO : LOG_WARN;
+    bool has_prompt = cli_flag(c, "interactive", false) && c->is_terminal_err; /* lines would fall into it */
+    log_threshold = is_node && !has_prompt ? LOG_INFO : LOG_WARN;
     const char *level = cli_option(c, "log-level", 0), *format = cli_option(c, "log-format", 0);
     if (cli_flag(c, "debug", false))
         log_threshold = LOG_DEBUG;
