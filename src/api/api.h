@@ -18,8 +18,8 @@ err_t api_gateway(task_t *t, exchange_t *x, void *api); /* /ipfs/CID/path, GET a
 err_t api_metrics(task_t *t, exchange_t *x, void *api); /* /metrics, /health, /ready */
 /* The control API of the mesh, with the RPC under /api/v0. */
 err_t api_control(task_t *t, exchange_t *x, void *api);
-/* What callers of api_control must show as `Authorization: Bearer TOKEN`, unless API.Authorizations names who may
- * call; "": nothing. Wiped by api_free. */
+/* What callers of api_control must show as `Authorization: Bearer TOKEN`, unless API.Authorizations names who
+ * may call; "": nothing. Wiped by api_free. */
 #define API_TOKEN_MAX 128
 void api_set_control_token(api_t *a, const char *token);
 bool api_has_authorizations(api_t *a); /* API.Authorizations names somebody: nobody else may call the RPC */

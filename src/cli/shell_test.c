@@ -167,13 +167,13 @@ static err_t play_lines(task_t *t, void *arg)
                            &(shell_config_t){.program = "dfs", .call = answer, .call_arg = &model});
     TRY(shell_run(t, s, &leaves));
     CHECK(leaves);
-    CHECK(model.calls == 1 && !strcmp(model.last_target, "/api/v0/shutdown"));
+    CHECK(model.calls == 2 && !strcmp(model.last_target, "/api/v0/dfs/get?arg=cid%23key"));
     CHECK(!strcmp(script.remembered, "nonsense|node start|node stop|exit|"));
     CHECK(*script.lines && !strcmp(*script.lines, "id")); /* exit ends it */
     static const char *const no_exit[] = {"id", NULL};
     script.lines = no_exit;
     TRY(shell_run(t, s, &leaves));
-    CHECK(!leaves && model.calls == 2);
+    CHECK(!leaves && model.calls == 3);
     script.base.is_interactive = true;
     shell_close(t, s);
     return OK;
