@@ -164,17 +164,19 @@ static err_t check_exists(task_t *t, rpc_t *r, const char *path)
     return blocks_get(t, session.blocks, &cid, &block);
 }
 
-/* What of --allow-offline and --allow-delegated this node can do. */
+/* Do --allow-offline and --allow-delegated go together, and with the config? */
 static err_t check_modes(rpc_t *r)
 {
     if (!rpc_bool(r, "allow-delegated", false))
         return OK;
     if (rpc_bool(r, "allow-offline", false))
         return fail(ERR_INVALID, "cannot use both --allow-offline and --allow-delegated flags");
-    if (!config_count(repo_config(node_repo(r->node)), "Ipns.DelegatedPublishers"))
-        return fail(ERR_INVALID, "no delegated publishers configured: add Ipns.DelegatedPublishers or use "
-                                 "--allow-offline for local-only publishing");
-    return fail(ERR_UNSUPPORTED, "delegated publishers are not supported by this build");
+    const config_t *config = repo_config(node_repo(r->node));
+    for (size_t i = 0; i < config_count(config, "Ipns.DelegatedPublishers"); i++)
+        if (!strncmp(config_item(config, "Ipns.DelegatedPublishers", i), "http", 4))
+            return OK;
+    return fail(ERR_INVALID, "no delegated publishers configured: add Ipns.DelegatedPublishers or use "
+                             "--allow-offline for local-only publishing");
 }
 
 static err_t publish_options(rpc_t *r, naming_publish_t *ret)
@@ -187,6 +189,7 @@ static err_t publish_options(rpc_t *r, naming_publish_t *ret)
     TRY(rpc_u64(r, "sequence", 0, &ret->sequence));
     ret->is_v2_only = !rpc_bool(r, "v1compat", true);
     ret->is_local = rpc_bool(r, "allow-offline", false);
+    ret->is_delegated = rpc_bool(r, "allow-delegated", false);
     return OK;
 }
 
@@ -277,7 +280,9 @@ static err_t put(task_t *t, rpc_t *r, const peer_id_t *name, bytes_t data)
     if (!node_is_online(r->node) && !rpc_bool(r, "allow-offline", false))
         return fail(ERR_OFFLINE, "can't put while offline: pass `--allow-offline` to store locally or "
                                  "`--allow-delegated` if Ipns.DelegatedPublishers are set up");
-    TRY(naming_put_record(t, node_naming(r->node), name, data));
+    naming_t *naming = node_naming(r->node);
+    TRY(rpc_bool(r, "allow-delegated", false) ? naming_delegate_record(t, naming, name, data)
+                                              : naming_put_record(t, naming, name, data));
     TRY(ipns_record_decode(data, &record));
     if (ipns_record_value(&record, &value))
         buf_clear(&value);

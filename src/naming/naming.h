@@ -101,8 +101,9 @@ typedef struct naming_publish {
     uint64_t lifetime_ms, ttl_ms; /* defaults above */
     uint64_t sequence;            /* with has_sequence: must be above the newest known */
     bool has_sequence;
-    bool is_v2_only; /* without the fields of V1 */
-    bool is_local;   /* kept here, not sent out: --allow-offline of an offline node */
+    bool is_v2_only;   /* without the fields of V1 */
+    bool is_local;     /* kept here, not sent out: --allow-offline of an offline node */
+    bool is_delegated; /* given to Ipns.DelegatedPublishers alone, with or without peers */
 } naming_publish_t;
 void naming_publish_default(naming_publish_t *ret);
 /* Signs a record for `value` (a content path), keeps it, and, online, puts it to the peers closest to the
@@ -115,6 +116,8 @@ MUST_CHECK err_t naming_publish(task_t *t, naming_t *n, const private_key_t *key
 /* A record that somebody signed: validated and sent out; without peers it is kept for this node's own
  * answers. ERR_INVALID, ERR_CRYPTO, ERR_UNREACHABLE, ERR_EXISTS (a better one is known). Suspends. */
 MUST_CHECK err_t naming_put_record(task_t *t, naming_t *n, const peer_id_t *name, bytes_t record);
+/* The same through Ipns.DelegatedPublishers alone; ERR_UNREACHABLE: none took it, ERR_OFFLINE. */
+MUST_CHECK err_t naming_delegate_record(task_t *t, naming_t *n, const peer_id_t *name, bytes_t record);
 /* The key of this name has been removed: what was published with it is no longer the last word here, nor sent
  * out again. Suspends. */
 MUST_CHECK err_t naming_disown(task_t *t, naming_t *n, const peer_id_t *name);

@@ -249,6 +249,18 @@ static bool provides(task_t *t, void *arg, bytes_t multihash)
            blocks_has(t, n->local, &cid);
 }
 
+/* "auto" stands for none here. */
+static size_t router_urls(const config_t *config, const char *key, const char *out[ROUTING_DELEGATED_MAX])
+{
+    size_t n = 0;
+    for (size_t i = 0; i < config_count(config, key) && n < ROUTING_DELEGATED_MAX; i++) {
+        const char *url = config_item(config, key, i);
+        if (!strncmp(url, "http", 4))
+            out[n++] = url;
+    }
+    return n;
+}
+
 static err_t start_routing(task_t *t, node_t *n, const char *wanted_type)
 {
     const config_t *config = repo_config(n->repo);
@@ -267,17 +279,13 @@ static err_t start_routing(task_t *t, node_t *n, const char *wanted_type)
         return fail(ERR_USAGE, "unrecognized routing option: %.40s", type);
     else if (strcmp(type, "auto") && strcmp(type, "dht") && strcmp(type, "delegated"))
         log_warn("Routing.Type is not known here: \"auto\" is used", LOG_STR("type", type));
-    for (size_t i = 0; i < config_count(config, "Routing.DelegatedRouters") && i < ROUTING_DELEGATED_MAX;
-         i++) {
-        const char *url = config_item(config, "Routing.DelegatedRouters", i);
-        if (!strncmp(url, "http", 4)) /* "auto" stands for none here */
-            rc.delegated[rc.n_delegated++] = url;
-    }
+    rc.n_delegated = router_urls(config, "Routing.DelegatedRouters", rc.delegated);
+    rc.n_publishers = router_urls(config, "Ipns.DelegatedPublishers", rc.publishers);
     if (!strcmp(type, "delegated"))
         rc.has_wan = rc.has_lan = false;
     rc.has_mesh = n->is_in_mesh;
     if (n->is_in_mesh)
-        rc.n_delegated = 0; /* nothing of a mesh is told outside */
+        rc.n_delegated = rc.n_publishers = 0; /* nothing of a mesh is told outside */
     rc.loopback_on_lan = config_bool(config, "Routing.LoopbackAddressesOnLanDHT", rc.loopback_on_lan);
     rc.reprovide_interval_ms = (uint32_t)config_duration_ms(
         config, "Provide.DHT.Interval",

@@ -184,14 +184,25 @@ static err_t router_task(task_t *t, void *arg)
     return OK;
 }
 
-void routing_ask_routers(group_t *g, routing_t *r, err_t (*fn)(task_t *, const char *, void *), void *arg)
+static void ask_all(group_t *g, routing_t *r, char *const *urls, size_t n,
+                    err_t (*fn)(task_t *, const char *, void *), void *arg)
 {
-    for (size_t i = 0; i < r->n_delegated; i++) {
+    for (size_t i = 0; i < n; i++) {
         per_router_t *p = xcalloc(1, sizeof *p);
-        *p = (per_router_t){r, fn, arg, r->delegated[i]};
+        *p = (per_router_t){r, fn, arg, urls[i]};
         if (group_spawn(g, "router", router_task, p, NULL))
             free(p);
     }
+}
+
+void routing_ask_routers(group_t *g, routing_t *r, err_t (*fn)(task_t *, const char *, void *), void *arg)
+{
+    ask_all(g, r, r->delegated, r->n_delegated, fn, arg);
+}
+
+void routing_ask_publishers(group_t *g, routing_t *r, err_t (*fn)(task_t *, const char *, void *), void *arg)
+{
+    ask_all(g, r, r->publishers, r->n_publishers, fn, arg);
 }
 
 err_t routing_start(task_t *t, host_t *h, const routing_config_t *c, routing_t **ret)
@@ -200,6 +211,8 @@ err_t routing_start(task_t *t, host_t *h, const routing_config_t *c, routing_t *
     init_parts(r, h, c);
     for (size_t i = 0; i < c->n_delegated; i++)
         r->delegated[r->n_delegated++] = xstrdup(c->delegated[i]);
+    for (size_t i = 0; i < c->n_publishers; i++)
+        r->publishers[r->n_publishers++] = xstrdup(c->publishers[i]);
     err_t e = set_modes(r);
     if (!e)
         e = start_tasks(r);
@@ -236,6 +249,8 @@ void routing_close(task_t *t, routing_t *r)
     value_store_deinit(&r->values);
     for (size_t i = 0; i < r->n_delegated; i++)
         free(r->delegated[i]);
+    for (size_t i = 0; i < r->n_publishers; i++)
+        free(r->publishers[i]);
     free(r);
 }
 

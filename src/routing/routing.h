@@ -24,6 +24,9 @@ typedef struct routing_config {
     kv_t *state;                                  /* provider store, values, reprovide cursor; borrowed */
     const char *delegated[ROUTING_DELEGATED_MAX]; /* URLs of routers (delegated.h); copied */
     size_t n_delegated;
+    const char
+        *publishers[ROUTING_DELEGATED_MAX]; /* URLs of routers that are given IPNS records alone; copied */
+    size_t n_publishers;
 } routing_config_t;
 void routing_config_default(routing_config_t *ret);
 MUST_CHECK err_t routing_start(task_t *t, host_t *h, const routing_config_t *c, routing_t **ret);
@@ -73,6 +76,8 @@ void routing_set_provide_check(routing_t *r, provide_check_fn fn, void *arg);
 /* Keeps a record and puts it to the peers closest to its key. ERR_UNREACHABLE: nobody took it, it is kept;
  * ERR_EXISTS: a better one is known; what its validator says. */
 MUST_CHECK err_t routing_put_value(task_t *t, routing_t *r, bytes_t key, bytes_t value);
+/* The same for an IPNS record, through the publishers of the configuration alone. */
+MUST_CHECK err_t routing_publish_value(task_t *t, routing_t *r, bytes_t key, bytes_t value);
 enum { ROUTING_QUORUM = 16 };
 typedef struct value_search {
     size_t quorum; /* so many valid records are enough; 0: ROUTING_QUORUM */

@@ -21,6 +21,8 @@ struct routing {
     routing_stats_t stats;
     char *delegated[ROUTING_DELEGATED_MAX]; /* n_delegated of them */
     size_t n_delegated;
+    char *publishers[ROUTING_DELEGATED_MAX]; /* n_publishers of them */
+    size_t n_publishers;
     host_listener_t listener;
     group_t tasks;
     event_t changed; /* a table got peers, or was refreshed */
@@ -38,6 +40,7 @@ typedef struct per_router {
     const char *router;
 } per_router_t;
 void routing_ask_routers(group_t *g, routing_t *r, err_t (*fn)(task_t *, const char *, void *), void *arg);
+void routing_ask_publishers(group_t *g, routing_t *r, err_t (*fn)(task_t *, const char *, void *), void *arg);
 bool routing_has_peers(const routing_t *r);
 bool routing_has_ourselves(task_t *t, routing_t *r, bytes_t multihash);
 

@@ -91,6 +91,8 @@ err_t routing_put_value(task_t *t, routing_t *r, bytes_t key, bytes_t value)
     group_t g;
     group_init(&g, r->sched);
     routing_ask_routers(&g, r, put_to_router, &s);
+    if (bytes_starts_with(key, BYTES_LIT("/ipns/")))
+        routing_ask_publishers(&g, r, put_to_router, &s);
     err_t e = routing_for_each_dht(t, r, put_in, &s);
     err_t joined = group_join(t, &g);
     group_deinit(&g);
@@ -100,6 +102,20 @@ err_t routing_put_value(task_t *t, routing_t *r, bytes_t key, bytes_t value)
     if (!s.taken[0] && !s.taken[1] && !s.routers)
         return fail(ERR_UNREACHABLE, "no peer took the record");
     return OK;
+}
+
+err_t routing_publish_value(task_t *t, routing_t *r, bytes_t key, bytes_t value)
+{
+    peer_id_t ourselves = {0};
+    TRY(value_store_put(t, &r->values, &ourselves, key, value));
+    put_search_t s = {.key = key, .value = value};
+    group_t g;
+    group_init(&g, r->sched);
+    routing_ask_publishers(&g, r, put_to_router, &s);
+    err_t e = group_join(t, &g);
+    group_deinit(&g);
+    TRY(e);
+    return s.routers ? OK : fail(ERR_UNREACHABLE, "no delegated publisher took the record");
 }
 
 /* ── getting ─────────────────────────────────────────────────────────────────────────────────── */

@@ -137,6 +137,30 @@ def test_a_router_keeps_names_for_us(shop):
     check(other.text("routing", "findprovs", cid) == "", "a router for names was asked for providers")
 
 
+def test_names_go_to_publishers(shop):
+    """--allow-delegated needs no peers: the record goes to Ipns.DelegatedPublishers alone; without it they get it, too."""
+    giver, server, cid = provided(shop)
+    url = f"http://127.0.0.1:{server.gateway_port}"
+    other = delegating(shop, "reader", url)
+    node = shop.node("publisher", {"Routing__Type": "delegated", "Ipns__DelegatedPublishers": ["auto", url]})
+    name = node.rpc("key/gen", "published")["Id"]
+    node.run("name", "publish", "--key=published", "--allow-delegated", "--resolve=false", f"/ipfs/{cid}", timeout=60)
+    check(other.text("name", "resolve", "--nocache", name) == f"/ipfs/{cid}", "the name does not resolve")
+    record = other.run("name", "get", name).stdout
+    again = node.rpc("key/gen", "plain")["Id"]
+    node.run("name", "publish", "--key=plain", "--resolve=false", f"/ipfs/{cid}", timeout=60)
+    check(other.text("name", "resolve", "--nocache", again) == f"/ipfs/{cid}", "the name without the option does not resolve")
+    check(record, "no record")
+    # nobody takes it; nobody is configured; both options
+    dead = shop.node("dead", {"Routing__Type": "delegated", "Ipns__DelegatedPublishers": ["http://127.0.0.1:1"]})
+    failed = dead.run("name", "publish", "--allow-delegated", "--resolve=false", f"/ipfs/{cid}", check_code=False, timeout=60)
+    check(failed.returncode == 1 and b"no delegated publisher took the record" in failed.stderr, failed.stderr)
+    failed = other.run("name", "publish", "--allow-delegated", "--resolve=false", f"/ipfs/{cid}", check_code=False)
+    check(failed.returncode == 1 and b"no delegated publishers configured" in failed.stderr, failed.stderr)
+    failed = node.run("name", "publish", "--allow-delegated", "--allow-offline", f"/ipfs/{cid}", check_code=False)
+    check(failed.returncode == 1 and b"cannot use both" in failed.stderr, failed.stderr)
+
+
 def test_a_silent_router_holds_nobody_up(shop):
     giver, server, cid = provided(shop)
     giver.run("name", "publish", f"/ipfs/{cid}")
