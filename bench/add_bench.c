@@ -1,11 +1,12 @@
-/* add_bench [FOLDER [MIB]]: how fast a file becomes durable blocks, and is read back, without HTTP; beside
- * the parts that it cannot be faster than. */
+/* add_bench [FOLDER [MIB]]: how fast a file becomes durable blocks, and is read back, without HTTP, in the
+ * clear and encrypted; beside the parts that it cannot be faster than. */
 #include "base/prng.h"
 #include "bench_clock.h"
 #include "dag/file_reader.h"
 #include "dag/importer.h"
 #include "loop/uv_driver.h"
 #include "store/pack_store.h"
+#include "vault/vault.h"
 #include <stdio.h>
 #include <stdlib.h>
 #include <unistd.h>
@@ -118,6 +119,65 @@ static err_t with_store(task_t *t, bench_t *b, const char *what, const import_op
     return e ? e : removed;
 }
 
+/* The same encrypted. The key file is made first. */
+static err_t store(task_t *t, bench_t *b, vault_t *v, blocks_t *blocks, vault_stored_t *ret)
+{
+    file_source_t f = {0};
+    vault_store_t *s;
+    TRY(file_open(t, b->file, FILE_READ, 0, &f.file));
+    double wall = wall_s(), cpu = cpu_s();
+    TRY(vault_store_begin(t, v, blocks, NULL, NULL, &s));
+    TRY(vault_store_file(t, s, "file", NULL, (source_t){read_file, &f}));
+    TRY(vault_store_finish(t, s, ret));
+    report(b, "vault store", wall_s() - wall, cpu_s() - cpu);
+    vault_store_free(t, s);
+    file_close(f.file);
+    return OK;
+}
+
+static err_t get(task_t *t, bench_t *b, vault_t *v, blocks_t *blocks, const cid_t *manifest)
+{
+    char name[CID_TEXT_MAX];
+    vault_file_t *f;
+    double wall = wall_s(), cpu = cpu_s();
+    uint64_t total = 0;
+    TRY(vault_open(t, v, blocks, cid_print(manifest, name), &f));
+    for (;;) {
+        bytes_t piece;
+        TRY(vault_read(t, f, &piece));
+        if (!piece.len)
+            break;
+        total += piece.len;
+    }
+    assert(total == (uint64_t)b->mib << 20);
+    report(b, "vault get", wall_s() - wall, cpu_s() - cpu);
+    vault_close(t, f);
+    return OK;
+}
+
+static err_t with_vault(task_t *t, bench_t *b)
+{
+    store_blocks_t blocks = {.base = {&store_ops}};
+    kv_t *state = kv_memory_new();
+    char key[4096 + 8];
+    vault_stored_t stored;
+    snprintf(key, sizeof key, "%s.key", b->file);
+    vault_t *v = vault_new(key, state);
+    TRY(pack_store_open(t, b->store, NULL, &blocks.bs));
+    err_t e = vault_key_ensure(t, v, NULL);
+    if (!e)
+        e = store(t, b, v, &blocks.base, &stored);
+    if (!e)
+        e = get(t, b, v, &blocks.base, &stored.manifest);
+    vault_free(v);
+    kv_close(t, state);
+    blockstore_close(t, blocks.bs);
+    unlink(key);
+    err_t removed = fs_remove_tree(t, b->store);
+    sync();
+    return e ? e : removed;
+}
+
 static err_t run(task_t *t, void *arg)
 {
     bench_t *b = arg;
@@ -126,6 +186,7 @@ static err_t run(task_t *t, void *arg)
     import_options_init(&o);
     TRY(add(t, b, "read and hash, nothing stored", blocks_null(), &o, &ref));
     TRY(with_store(t, b, "add, CIDv0, 256 KiB", &o));
+    TRY(with_vault(t, b));
     o.cid_version = 1;
     o.chunker.max_bytes = 1 << 20;
     o.max_links = 1024;
