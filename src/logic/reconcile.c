@@ -11,8 +11,8 @@ typedef struct keys {
 struct reconcile {
     const tombstones_t *set;
     reconcile_state_t state;
-    size_t max_questions, n_questions, n_under_way, n_open;
-    kad_prefix_t open[RECONCILE_OPEN]; /* to be asked */
+    size_t max_questions, n_questions, n_under_way, n_open, cap_open;
+    kad_prefix_t *open; /* to be asked; RECONCILE_OPEN at most */
     keys_t lacking, extra;
 };
 
@@ -68,6 +68,8 @@ reconcile_t *reconcile_new(const tombstones_t *set, size_t max_questions)
     reconcile_t *r = xcalloc(1, sizeof *r);
     r->set = set;
     r->max_questions = max_questions;
+    r->cap_open = RECONCILE_CHILDREN;
+    r->open = xcalloc(r->cap_open, sizeof *r->open);
     r->n_open = 1; /* the empty prefix */
     return r;
 }
@@ -76,6 +78,7 @@ void reconcile_free(reconcile_t *r)
 {
     if (!r)
         return;
+    free(r->open);
     free(r->lacking.keys);
     free(r->extra.keys);
     free(r);
@@ -190,6 +193,10 @@ static err_t open_children(reconcile_t *r, const kad_prefix_t *p, const reconcil
             return cut(r, "names more than one key of all bits");
         if (r->n_open == RECONCILE_OPEN)
             return cut(r, "differs in more places than are remembered");
+        if (r->n_open == r->cap_open) {
+            r->cap_open *= 2;
+            r->open = xrealloc(r->open, r->cap_open * sizeof *r->open);
+        }
         r->open[r->n_open++] = child;
     }
     return OK;

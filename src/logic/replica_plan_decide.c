@@ -2,6 +2,8 @@
 #include "logic/replica_plan_internal.h"
 #include <stdlib.h>
 
+enum { SLOW_BYTES_PER_MS = 256 };
+
 static int compare_distance(const plan_root_t *r, const plan_peer_t *a, const plan_peer_t *b)
 {
     return kad_compare_distance(&r->key, &a->key, &b->key); /* < 0: a is nearer to the root than b */
@@ -26,14 +28,19 @@ static const plan_asked_t *find_ask(const plan_root_t *r, const plan_peer_t *pee
     return NULL;
 }
 
+/* How long one may fetch the root: longer for a large one. */
+static uint64_t fetch_timeout_ms(const replica_planner_t *p, const plan_root_t *r)
+{
+    return p->config.fetch_timeout_ms + r->head.size_bytes / SLOW_BYTES_PER_MS;
+}
+
 /* It will hold the root soon: it fetches, or was asked and has not refused. */
 bool plan_is_coming(const replica_planner_t *p, const plan_root_t *r, const plan_peer_t *peer)
 {
     const plan_holder_t *h = plan_holder_of(r, peer);
     if (h && plan_holder_is_live(h))
         return false;
-    if (h && h->state == PLAN_FETCHING && !peer->is_lost &&
-        p->now_ms - h->learnt_ms < p->config.fetch_timeout_ms)
+    if (h && h->state == PLAN_FETCHING && !peer->is_lost && p->now_ms - h->learnt_ms < fetch_timeout_ms(p, r))
         return true;
     const plan_asked_t *a = find_ask(r, peer);
     return a && !a->is_refused && a->until_ms > p->now_ms;
@@ -45,8 +52,8 @@ static size_t count_coming(replica_planner_t *p, plan_root_t *r)
     for (size_t i = 0; i < r->n_holders; i++) {
         const plan_holder_t *h = &r->holders[i];
         n += plan_is_coming(p, r, h->peer);
-        if (h->state == PLAN_FETCHING && p->now_ms - h->learnt_ms < p->config.fetch_timeout_ms)
-            plan_root_due(p, r, h->learnt_ms + p->config.fetch_timeout_ms);
+        if (h->state == PLAN_FETCHING && p->now_ms - h->learnt_ms < fetch_timeout_ms(p, r))
+            plan_root_due(p, r, h->learnt_ms + fetch_timeout_ms(p, r));
     }
     for (size_t i = 0; i < r->n_asked; i++)
         n += !plan_holder_of(r, r->asked[i].peer) && plan_is_coming(p, r, r->asked[i].peer);
@@ -166,7 +173,7 @@ static size_t count_missing(replica_planner_t *p, plan_root_t *r, size_t have, u
     size_t away = have < target ? count_away(p, r) : 0;
     size_t missing = have + away < target ? target - have - away : 0;
     size_t low = have < half ? half - have : 0;
-    *ret_grace_ms = missing ? p->config.lost_grace_ms : p->config.low_grace_ms;
+    *ret_grace_ms = missing ? p->config.lost_grace_ms : plan_low_grace_ms(p);
     return missing > low ? missing : low;
 }
 
@@ -256,7 +263,7 @@ static void ask_to_stay(replica_planner_t *p, plan_root_t *r)
 
 static void prune(replica_planner_t *p, plan_root_t *r, size_t live)
 {
-    if (live <= r->head.target + p->config.prune_slack) {
+    if (live <= r->head.target + plan_prune_slack(p)) {
         r->above_ms = 0;
         return;
     }
@@ -267,7 +274,7 @@ static void prune(replica_planner_t *p, plan_root_t *r, size_t live)
     for (size_t i = 0; i < r->n_holders; i++) /* the farthest alone goes, then the next one sees anew */
         if (plan_holder_is_live(&r->holders[i]) && compare_to_stay(r, p->self, r->holders[i].peer) < 0)
             return;
-    uint64_t at_ms = r->above_ms + p->config.prune_grace_ms;
+    uint64_t at_ms = r->above_ms + plan_prune_grace_ms(p);
     if (at_ms < r->stay_until_ms)
         at_ms = r->stay_until_ms;
     if (p->now_ms < at_ms)

@@ -15,8 +15,9 @@ enum {
     PLAN_RELEASE_AGAIN_MS = 30000, /* the owner tells those that have not left */
     PLAN_RELEASED_KEEP_MS = 86400000,
     PLAN_ASKED_MAX = 32,
-    PLAN_URGENCIES = 33, /* living copies: 0 to 32 */
-    PLAN_FIND_FEW = 16,  /* candidates that are looked for at first */
+    PLAN_URGENCIES = 33,   /* living copies: 0 to 32 */
+    PLAN_ALL_ABSENCES = 4, /* of all peers: from so many on their mean is believed */
+    PLAN_FIND_FEW = 16,    /* candidates that are looked for at first */
 };
 
 typedef struct plan_peer {
@@ -60,6 +61,7 @@ struct plan_root {
     size_t n_holders, cap_holders;
     plan_asked_t asked[PLAN_ASKED_MAX];
     size_t n_asked;
+    uint64_t digest; /* 0: to be computed */
     uint64_t due_ms, below_ms, above_ms, stay_until_ms, released_ms, find_ms;
     uint32_t n_finds;
     bool is_urgent, is_leaving;
@@ -111,6 +113,10 @@ void plan_free_peer(replica_planner_t *p, plan_peer_t *peer);
 void plan_release_peer(replica_planner_t *p, plan_peer_t *peer);
 /* The peer is lost, and its absence is not yet longer than it usually is: until when. */
 bool plan_is_away(const replica_planner_t *p, const plan_peer_t *peer, uint64_t *ret_until_ms);
+size_t plan_prune_slack(const replica_planner_t *p);
+uint64_t plan_low_grace_ms(const replica_planner_t *p);
+uint64_t plan_prune_grace_ms(const replica_planner_t *p); /* longer, the longer peers are usually away */
+void plan_listen_again(replica_planner_t *p);
 void plan_judge_peers(replica_planner_t *p);
 void plan_beat(replica_planner_t *p);
 void plan_sweep_candidates(replica_planner_t *p);

@@ -6,8 +6,8 @@
 enum {
     BEAT_STEP_MAX_MS = 300000, /* to one that is lost */
     OWN_ABSENCES = 3,          /* from so many on a peer's own are believed */
-    ALL_ABSENCES = 8,          /* before: those of all peers, from so many on */
     AWAY_FACTOR = 3,           /* one absence in twenty is longer than three times the mean */
+    PRUNE_FACTOR = 8,          /* more copies than wanted through so many usual absences are too many */
 };
 
 plan_peer_t *plan_find_peer(const replica_planner_t *p, const peer_id_t *id)
@@ -56,8 +56,12 @@ void plan_release_peer(replica_planner_t *p, plan_peer_t *peer)
 }
 
 /* ── who is alive ────────────────────────────────────────────────────────────────────────────── */
-static void learn_absence(double *mean_ms, uint32_t *n, uint64_t absence_ms)
+/* One that was longer than all patience says no more than that it was long. */
+static void learn_absence(const replica_planner_t *p, double *mean_ms, uint32_t *n, uint64_t absence_ms)
 {
+    uint64_t most_ms = p->config.patience_max_ms;
+    if (most_ms && absence_ms > most_ms)
+        absence_ms = most_ms;
     if (*n < 20)
         ++*n;
     *mean_ms += ((double)absence_ms - *mean_ms) / *n; /* the mean at first, then smoothed */
@@ -73,13 +77,20 @@ static void set_lost(replica_planner_t *p, plan_peer_t *peer, bool is_lost)
         peer->beat_step_ms = p->config.heartbeat_ms;
         peer->beat_ms = p->now_ms;
     } else {
-        learn_absence(&peer->away_mean_ms, &peer->n_away, p->now_ms - peer->lost_ms);
-        learn_absence(&p->away_mean_ms, &p->n_away, p->now_ms - peer->lost_ms);
+        learn_absence(p, &peer->away_mean_ms, &peer->n_away, p->now_ms - peer->lost_ms);
+        learn_absence(p, &p->away_mean_ms, &p->n_away, p->now_ms - peer->lost_ms);
         p->returns++;
     }
     if (!list_is_linked(&peer->changed))
         list_push_back(&p->changed, &peer->changed);
     plan_wake(p, p->now_ms);
+}
+
+void plan_listen_again(replica_planner_t *p)
+{
+    LIST_EACH (peer, &p->peers, plan_peer_t, node)
+        if (!p->config.is_judged_outside && !peer->is_lost)
+            begin_to_listen(p, peer);
 }
 
 void replica_planner_heard(replica_planner_t *p, const peer_id_t *id, uint64_t now_ms)
@@ -142,12 +153,43 @@ bool plan_is_away(const replica_planner_t *p, const plan_peer_t *peer, uint64_t 
     double usual_ms = 0;
     if (peer->n_away >= OWN_ABSENCES)
         usual_ms = peer->away_mean_ms;
-    else if (p->n_away >= ALL_ABSENCES)
+    else if (p->n_away >= PLAN_ALL_ABSENCES)
         usual_ms = p->away_mean_ms;
     double patience_ms = AWAY_FACTOR * usual_ms, most_ms = (double)p->config.patience_max_ms;
     uint64_t until_ms = peer->lost_ms + (uint64_t)(patience_ms < most_ms ? patience_ms : most_ms);
     *ret_until_ms = until_ms;
     return p->now_ms < until_ms;
+}
+
+static bool has_habits(const replica_planner_t *p)
+{
+    return p->config.patience_max_ms && p->n_away >= PLAN_ALL_ABSENCES;
+}
+
+void replica_planner_usual_away(replica_planner_t *p, uint64_t usual_away_ms)
+{
+    if (!usual_away_ms || has_habits(p))
+        return;
+    p->away_mean_ms =
+        (double)(usual_away_ms < p->config.patience_max_ms ? usual_away_ms : p->config.patience_max_ms);
+    p->n_away = PLAN_ALL_ABSENCES;
+}
+
+size_t plan_prune_slack(const replica_planner_t *p)
+{
+    return has_habits(p) || !p->config.patience_max_ms ? p->config.prune_slack : 0;
+}
+
+uint64_t plan_low_grace_ms(const replica_planner_t *p)
+{
+    uint64_t usual_ms = has_habits(p) ? (uint64_t)p->away_mean_ms : 0;
+    return usual_ms > p->config.low_grace_ms ? usual_ms : p->config.low_grace_ms;
+}
+
+uint64_t plan_prune_grace_ms(const replica_planner_t *p)
+{
+    uint64_t usual_ms = has_habits(p) ? (uint64_t)p->away_mean_ms * PRUNE_FACTOR : 0;
+    return usual_ms > p->config.prune_grace_ms ? usual_ms : p->config.prune_grace_ms;
 }
 
 /* ── heartbeats ──────────────────────────────────────────────────────────────────────────────── */

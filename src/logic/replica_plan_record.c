@@ -149,7 +149,7 @@ uint64_t plan_root_verified_ms(const plan_root_t *r, const peer_id_t *peer)
     return h ? h->verified_ms : 0;
 }
 
-uint64_t plan_root_digest(const plan_root_t *r)
+static uint64_t compute_digest(const plan_root_t *r)
 {
     static const uint8_t fixed[16] = "replica-digest1";
     uint8_t one[PEER_ID_MAX_BYTES + 3 * UVARINT_MAX_BYTES];
@@ -169,10 +169,18 @@ uint64_t plan_root_digest(const plan_root_t *r)
     return digest ? digest : 1;
 }
 
+uint64_t plan_root_digest(plan_root_t *r)
+{
+    if (!r->digest)
+        r->digest = compute_digest(r);
+    return r->digest;
+}
+
 /* ── entries ─────────────────────────────────────────────────────────────────────────────────── */
 static void remove_holder(replica_planner_t *p, plan_root_t *r, size_t at)
 {
     plan_release_peer(p, r->holders[at].peer);
+    r->digest = 0;
     memmove(&r->holders[at], &r->holders[at + 1], (r->n_holders - at - 1) * sizeof *r->holders);
     r->n_holders--;
 }
@@ -222,6 +230,7 @@ void plan_set_self(replica_planner_t *p, plan_root_t *r, plan_state_t state, uin
         h = add_holder(p, r, &p->self->id);
     if (!h)
         return; /* max_holders live ones: it is held enough */
+    r->digest = 0;
     if (h->state != state || !h->seq) {
         h->seq++;
         h->state = state;
@@ -238,6 +247,7 @@ static bool merge_entry(replica_planner_t *p, plan_root_t *r, const plan_entry_t
     plan_holder_t *h = plan_holder_by_id(r, &e->peer);
     if (h && e->seq <= h->seq)
         return false;
+    r->digest = 0;
     if (h && h->peer == p->self && !is_new_root) { /* we know better what we have: outbid it */
         if (h->state != e->state)
             h->seq = e->seq + 1;
@@ -265,6 +275,7 @@ static bool merge_head(plan_root_t *r, const plan_head_t *news, uint64_t now_ms)
         (news->version == r->head.version &&
          bytes_compare(peer_id_bytes(&news->owner), peer_id_bytes(&r->head.owner)) <= 0))
         return false;
+    r->digest = 0;
     r->head.owner = news->owner;
     r->head.version = news->version;
     r->head.target = news->target;

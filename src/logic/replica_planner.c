@@ -1,7 +1,7 @@
 #include "logic/replica_plan_internal.h"
 #include <stdlib.h>
 
-enum { MAX_PEERS = 65536, MESH_REPAIR_BYTES_PER_S = 8 << 20 };
+enum { MAX_PEERS = 65536, MESH_REPAIR_BYTES_PER_S = 8 << 20, SLEPT_MS = 60000 };
 
 void replica_plan_config_default(replica_plan_config_t *ret)
 {
@@ -22,6 +22,7 @@ void replica_plan_config_mesh(replica_plan_config_t *ret)
     replica_plan_config_default(ret);
     ret->patience_max_ms = UINT64_C(24) * 3600 * 1000;
     ret->low_grace_ms = 60000;
+    ret->prune_slack = 1;
     ret->repair_bytes_per_s = MESH_REPAIR_BYTES_PER_S;
     ret->find_again_ms = 30000;
     ret->candidate_ttl_ms = 600000;
@@ -45,6 +46,8 @@ replica_planner_t *replica_planner_new(const replica_plan_config_t *c)
     for (size_t i = 0; i < PLAN_URGENCIES; i++)
         list_init(&p->waiting[i]);
     prng_seed(&p->rng, c->seed);
+    p->away_mean_ms = (double)c->usual_away_ms;
+    p->n_away = c->usual_away_ms ? PLAN_ALL_ABSENCES : 0;
     p->wake_ms = UINT64_MAX;
     p->self = plan_get_peer(p, &c->self);
     p->self->refs = 1;
@@ -79,6 +82,7 @@ plan_action_t *plan_push(replica_planner_t *p, int kind, const plan_root_t *r)
 
 void plan_mark_dirty(replica_planner_t *p, plan_root_t *r)
 {
+    r->digest = 0;
     if (!list_is_linked(&r->dirty))
         list_push_back(&p->dirty, &r->dirty);
     plan_root_due(p, r, p->now_ms);
@@ -186,8 +190,22 @@ static void decide_changed(replica_planner_t *p)
         list_remove(&peer->changed);
 }
 
+void replica_planner_resumed(replica_planner_t *p, uint64_t now_ms)
+{
+    p->now_ms = now_ms;
+    plan_listen_again(p);
+    LIST_EACH (r, &p->roots, plan_root_t, node) {
+        r->above_ms = 0;
+        if (!r->head.is_released)
+            r->below_ms = 0;
+        plan_root_due(p, r, now_ms);
+    }
+}
+
 void replica_planner_tick(replica_planner_t *p, uint64_t now_ms)
 {
+    if (now_ms - p->now_ms > SLEPT_MS && now_ms > replica_planner_deadline_ms(p) + SLEPT_MS)
+        replica_planner_resumed(p, now_ms);
     p->now_ms = now_ms;
     p->wake_ms = UINT64_MAX;
     plan_judge_peers(p);

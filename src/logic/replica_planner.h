@@ -34,20 +34,22 @@
 typedef struct replica_planner replica_planner_t;
 typedef struct replica_plan_config {
     peer_id_t self;
-    uint32_t heartbeat_ms;     /* 5000 */
-    double phi_lost;           /* 8 */
-    uint32_t lost_grace_ms;    /* 15000 */
-    uint32_t fallback_ms;      /* 10000 */
-    uint32_t prune_grace_ms;   /* 60000 */
-    uint32_t fetch_timeout_ms; /* how long FETCHING counts as about to hold; 600000 */
-    uint32_t ask_again_ms;     /* after a refusal; 60000 */
-    uint32_t promise_ms;       /* 60000 */
-    size_t max_roots;          /* 65536 */
-    size_t max_holders;        /* entries per root; 64 */
+    uint32_t heartbeat_ms;   /* 5000 */
+    double phi_lost;         /* 8 */
+    uint32_t lost_grace_ms;  /* 15000 */
+    uint32_t fallback_ms;    /* 10000 */
+    uint32_t prune_grace_ms; /* 60000 */
+    uint32_t
+        fetch_timeout_ms;  /* how long FETCHING counts as about to hold; 600000, and 4 s more for each MiB */
+    uint32_t ask_again_ms; /* after a refusal; 60000 */
+    uint32_t promise_ms;   /* 60000 */
+    size_t max_roots;      /* 65536 */
+    size_t max_holders;    /* entries per root; 64 */
     /* Of a mesh; 0 turns each off. */
     uint64_t patience_max_ms;    /* however long a peer is usually away: not longer than this; 86400000 */
+    uint64_t usual_away_ms;      /* what replica_planner_stat said in the last run; 0: not known yet */
     uint32_t low_grace_ms;       /* with patience: below half of the target for so long it is healed; 60000 */
-    uint32_t prune_slack;        /* copies above the target that are left alone; 0 */
+    uint32_t prune_slack;        /* copies above the target that are left alone where peers come and go; 1 */
     uint64_t repair_bytes_per_s; /* that this node asks others to copy, and as much that it takes */
     uint32_t find_again_ms;      /* PLAN_FIND, at most so often for a root; 30000 */
     uint64_t candidate_ttl_ms;   /* a candidate is forgotten so long after it was told; 600000 */
@@ -93,7 +95,7 @@ bool plan_root_is_live(const replica_planner_t *p, const plan_root_t *r, const p
 size_t plan_root_live(const replica_planner_t *p, const plan_root_t *r);
 size_t plan_root_away(const replica_planner_t *p, const plan_root_t *r); /* lost, expected to come back */
 plan_state_t plan_root_self(const replica_planner_t *p, const plan_root_t *r); /* 0: no entry */
-uint64_t plan_root_digest(const plan_root_t *r); /* equal for equal records; never 0 */
+uint64_t plan_root_digest(plan_root_t *r); /* equal for equal records; never 0 */
 /* When the peer last proved that it has it; 0: never. */
 uint64_t plan_root_verified_ms(const plan_root_t *r, const peer_id_t *peer);
 
@@ -121,6 +123,9 @@ typedef enum { PLAN_ACCEPTED, PLAN_REFUSED, PLAN_FAILED } plan_answer_t;
 /* What a peer told of itself, and how far it is; kept while it is a candidate or a holder. Of this node
  * itself, too: its zone decides whether it lets go. */
 void replica_planner_status(replica_planner_t *p, const peer_id_t *peer, const placement_peer_t *status);
+/* What another member's replica_planner_stat says of usual absences: believed by a node that has not seen
+ * enough itself. */
+void replica_planner_usual_away(replica_planner_t *p, uint64_t usual_away_ms);
 /* Only with is_judged_outside: the peer was found lost, or alive again. */
 void replica_planner_judged(replica_planner_t *p, const peer_id_t *peer, bool is_alive, uint64_t now_ms);
 void replica_planner_offered(replica_planner_t *p, const cid_t *root, const peer_id_t *peer,
@@ -165,7 +170,11 @@ typedef struct plan_action {
 } plan_action_t;
 bool replica_planner_next(replica_planner_t *p, plan_action_t *ret);
 uint64_t replica_planner_deadline_ms(const replica_planner_t *p);
+/* One that comes more than a minute late says that this node slept: see replica_planner_resumed. */
 void replica_planner_tick(replica_planner_t *p, uint64_t now_ms);
+/* This node slept or was cut off: what it did not hear meanwhile says nothing about the others, and what it
+ * saw before is old. Silences and graces begin anew. */
+void replica_planner_resumed(replica_planner_t *p, uint64_t now_ms);
 
 /* Peers that share a root with us, and whether they seem alive. */
 bool replica_planner_is_alive(const replica_planner_t *p, const peer_id_t *peer, uint64_t now_ms);

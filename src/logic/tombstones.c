@@ -2,7 +2,7 @@
 #include "base/map.h"
 #include <stdlib.h>
 
-enum { BUCKET_BITS = 12, BUCKETS = 1 << BUCKET_BITS };
+enum { BUCKET_BITS = 8, BUCKETS = 1 << BUCKET_BITS };
 
 typedef struct bucket {
     kad_key_t *keys; /* ascending */
@@ -39,7 +39,7 @@ kad_key_t tombstone_key(const cid_t *root)
 
 static size_t bucket_of(const kad_key_t *key)
 {
-    return (size_t)key->data[0] << 4 | key->data[1] >> 4;
+    return key->data[0]; /* BUCKET_BITS */
 }
 
 static int compare(const kad_key_t *a, const kad_key_t *b)

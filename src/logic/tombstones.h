@@ -3,7 +3,7 @@
  * each) are with the driver, durable before they are added here; this is their index: a key per root, the
  * SHA-256 of its multihash (kad_key_of, also its place in the XOR space). Nothing is ever removed.
  *
- * 32 bytes an entry, in 4096 buckets by the first 12 bits, sorted; digests are kept by bucket. Two nodes with
+ * 32 bytes an entry, in 256 buckets by the first 8 bits, sorted; digests are kept by bucket. Two nodes with
  * the same set have the same digests (SipHash under a fixed key, summed: no order of arrival in it). Who can
  * choose roots can choose keys whose sum collides, at the price of 2^32 signatures: then two nodes that
  * differ in these alone do not notice, and gossip and direct telling still reach the holders. */
