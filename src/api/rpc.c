@@ -45,6 +45,7 @@ static const rpc_command_t *const tables[] = {
     rpc_stats_commands,
     rpc_provide_commands,
     rpc_swarm_commands,
+    rpc_limits_commands,
     rpc_version_commands,
 };
 /* clang-format on */

@@ -44,6 +44,7 @@ extern const rpc_command_t rpc_pin_remote_commands[]; /* pin/remote/… */
 extern const rpc_command_t rpc_import_commands[];     /* repo/import-kubo */
 extern const rpc_command_t rpc_network_commands[];    /* id ping bitswap/… */
 extern const rpc_command_t rpc_perf_commands[];       /* perf */
+extern const rpc_command_t rpc_limits_commands[];     /* swarm/filters…, swarm/resources */
 extern const rpc_command_t rpc_swarm_commands[];      /* swarm/… */
 extern const rpc_command_t
     rpc_node_commands[]; /* version config/… status commands shutdown log stats diag … */

@@ -178,113 +178,6 @@ static err_t rpc_swarm_addrs_listen(task_t *t, rpc_t *r)
     return emit_own_addrs(t, r, host_listen_addrs, false);
 }
 
-/* ── filters and resources ───────────────────────────────────────────────────────────────────── */
-static const char FILTERS_KEY[] = "Swarm.AddrFilters";
-
-static err_t rpc_swarm_filters(task_t *t, rpc_t *r)
-{
-    const config_t *config = repo_config(node_repo(r->node));
-    json_t *list = json_array();
-    for (size_t i = 0, n = config_count(config, FILTERS_KEY); i < n; i++)
-        json_array_append_new(list, json_string(config_item(config, FILTERS_KEY, i)));
-    return emit_strings(t, r, list);
-}
-
-/* The configured filters without those of `changed`, and with them when they are added. */
-static err_t save_filters(task_t *t, rpc_t *r, json_t *changed, bool add)
-{
-    const config_t *config = repo_config(node_repo(r->node));
-    json_t *list = json_array(), *line;
-    for (size_t i = 0, n = config_count(config, FILTERS_KEY); i < n; i++) {
-        const char *text = config_item(config, FILTERS_KEY, i);
-        bool is_changed = false;
-        size_t k;
-        json_array_foreach(changed, k, line) is_changed |= !strcmp(json_string_value(line), text);
-        if (!is_changed)
-            json_array_append_new(list, json_string(text));
-    }
-    if (add)
-        json_array_extend(list, changed);
-    char *text = json_dumps(list, JSON_COMPACT);
-    json_decref(list);
-    err_t e = repo_config_set(t, node_repo(r->node), FILTERS_KEY, text);
-    free(text);
-    return e;
-}
-
-static err_t filter_one(rpc_t *r, const char *text, bool add, json_t *changed)
-{
-    multiaddr_t network;
-    char printed[MULTIADDR_TEXT_MAX];
-    TRY(multiaddr_parse(text, &network));
-    TRY(add ? host_filter(node_host(r->node), &network) : host_unfilter(node_host(r->node), &network));
-    json_array_append_new(changed, json_string(multiaddr_print(&network, printed)));
-    return OK;
-}
-
-static err_t change_filters(task_t *t, rpc_t *r, bool add)
-{
-    TRY(rpc_need_online(r));
-    json_t *changed = json_array();
-    err_t e = OK;
-    for (size_t i = 0; !e && i < r->n_args; i++)
-        e = filter_one(r, r->args[i], add, changed);
-    if (!e)
-        e = save_filters(t, r, changed, add);
-    if (e) {
-        json_decref(changed);
-        return e;
-    }
-    return emit_strings(t, r, changed);
-}
-
-static err_t rpc_swarm_filters_add(task_t *t, rpc_t *r)
-{
-    return change_filters(t, r, true);
-}
-
-static err_t rpc_swarm_filters_rm(task_t *t, rpc_t *r)
-{
-    return change_filters(t, r, false);
-}
-
-/* A limit and what of it is used, as a string and a number, as go-libp2p's rcmgr writes memory. */
-static void put_limit(json_t *scope, const char *name, uint64_t max, uint64_t used)
-{
-    char usage[32];
-    snprintf(usage, sizeof usage, "%sUsage", name);
-    bool is_memory = !strcmp(name, "Memory");
-    json_object_set_new(scope, name,
-                        is_memory ? json_sprintf("%llu", (unsigned long long)max)
-                                  : json_integer((json_int_t)max));
-    json_object_set_new(scope, usage, json_integer((json_int_t)used));
-}
-
-/* What the node and each connected peer may use, and do: the members of Kubo's answer that have a limit here.
- */
-static err_t rpc_swarm_resources(task_t *t, rpc_t *r)
-{
-    TRY(rpc_need_online(r));
-    host_t *host = node_host(r->node);
-    const host_limits_t *limits = host_limits(host);
-    conn_t **conns = xcalloc(MAX_SHOWN_CONNS, sizeof(conn_t *));
-    size_t n = host_conns(host, conns, MAX_SHOWN_CONNS);
-    json_t *system = json_object(), *peers = json_object();
-    put_limit(system, "Memory", host_limit(host)->max, host_limit(host)->used);
-    put_limit(system, "Conns", limits->max_conns, host_conn_count(host));
-    for (size_t i = 0; i < n; i++) {
-        char id[PEER_ID_TEXT_MAX];
-        if (host_conn(host, conn_peer(conns[i])) != conns[i])
-            continue; /* a peer with several connections is shown once */
-        json_t *peer = json_object();
-        put_limit(peer, "Memory", conn_limit(conns[i])->max, conn_limit(conns[i])->used);
-        put_limit(peer, "Streams", limits->max_streams_per_conn, conn_stream_count(conns[i]));
-        json_object_set_new(peers, peer_id_print(conn_peer(conns[i]), id), peer);
-    }
-    free(conns);
-    return rpc_emit(t, r, json_pack("{s:o, s:o}", "System", system, "Peers", peers));
-}
-
 /* ── peering ─────────────────────────────────────────────────────────────────────────────────── */
 
 static err_t emit_peering(task_t *t, rpc_t *r, const peer_id_t *peer)
@@ -379,10 +272,6 @@ const rpc_command_t rpc_swarm_commands[] = {
     {"swarm/addrs", rpc_swarm_addrs, 0, 0, NULL},
     {"swarm/addrs/local", rpc_swarm_addrs_local, 0, 0, NULL},
     {"swarm/addrs/listen", rpc_swarm_addrs_listen, 0, 0, NULL},
-    {"swarm/filters", rpc_swarm_filters, 0, 0, NULL},
-    {"swarm/filters/add", rpc_swarm_filters_add, 1, 64, "address"},
-    {"swarm/filters/rm", rpc_swarm_filters_rm, 1, 64, "address"},
-    {"swarm/resources", rpc_swarm_resources, 0, 0, NULL},
     {"swarm/addrs/autonat", rpc_swarm_autonat, 0, 0, NULL},
     {"swarm/peering/add", rpc_swarm_peering_add, 1, 64, NULL},
     {"swarm/peering/rm", rpc_swarm_peering_rm, 1, 64, NULL},

@@ -307,6 +307,9 @@ static const cli_spec_t resolve_specs[] = {
     {"dht-record-count", 0, true, NULL, "how many records to compare"},
     {"dht-timeout", 0, true, NULL, "how long to look for more"},
     {NULL, 0, false, NULL, NULL}};
+static const cli_spec_t filter_specs[] = {
+    {"allow", 0, false, NULL, "those who alone are let in, in the place of those kept out"},
+    {NULL, 0, false, NULL, NULL}};
 static const cli_spec_t local_addr_specs[] = {{"id", 0, false, NULL, "with the peer ID"},
                                               {NULL, 0, false, NULL, NULL}};
 static const cli_spec_t dry_run_specs[] = {{"dry-run", 0, false, NULL, "change nothing"},
@@ -432,11 +435,11 @@ const cli_command_t cli_base_commands[] = {
     {"swarm addrs listen", "", "where this node listens", CLI_RPC, "swarm/addrs/listen", 0, 0, true, NULL,
      NULL, print_strings, false},
     {"swarm filters", "", "networks that this node keeps away from", CLI_RPC, "swarm/filters", 0, 0, false,
-     NULL, NULL, print_strings, false},
-    {"swarm filters add", "NETWORK…", "add some: /ip4/10.0.0.0/ipcidr/8", CLI_RPC, "swarm/filters/add", 1, 64,
-     true, NULL, NULL, print_strings, false, true},
-    {"swarm filters rm", "NETWORK…", "remove some", CLI_RPC, "swarm/filters/rm", 1, 64, true, NULL, NULL,
-     print_strings, false, true},
+     filter_specs, NULL, print_strings, false},
+    {"swarm filters add", "NETWORK…", "add some: /ip4/10.0.0.0/ipcidr/8, /p2p/ID", CLI_RPC,
+     "swarm/filters/add", 1, 64, true, filter_specs, NULL, print_strings, false, true},
+    {"swarm filters rm", "NETWORK…", "remove some, or all", CLI_RPC, "swarm/filters/rm", 1, 64, true,
+     filter_specs, NULL, print_strings, false, true},
     {"swarm resources", "", "limits of connections, and their use", CLI_RPC, "swarm/resources", 0, 0, true,
      NULL, NULL, print_resources, false},
     {"ping", "PEER", "round trips to a peer", CLI_RPC, "ping", 1, 1, true, ping_specs, NULL, print_ping,

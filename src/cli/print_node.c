@@ -260,44 +260,93 @@ err_t print_dependency(task_t *t, cli_t *c, json_t *o)
 }
 
 /* ── limits ──────────────────────────────────────────────────────────────────────────────────── */
+enum { SCOPE_COLUMNS = 5, TAB = 8, COLUMN_MIN = 20, SCOPE_ROWS_MAX = 65536 };
+/* A table as Go's text/tabwriter sets it: columns of whole tabs, filled up with tabs. */
+typedef struct scope_row {
+    char *cells[SCOPE_COLUMNS];
+} scope_row_t;
+typedef struct scope_table {
+    scope_row_t *rows;
+    size_t n, widths[SCOPE_COLUMNS];
+} scope_table_t;
 
-static err_t print_scope(const char *scope, json_t *limits)
+static void add_row(scope_table_t *table, const char *const cells[SCOPE_COLUMNS])
+{
+    if (table->n == SCOPE_ROWS_MAX)
+        return;
+    table->rows = xrealloc(table->rows, (table->n + 1) * sizeof *table->rows);
+    for (size_t i = 0; i < SCOPE_COLUMNS; i++) {
+        size_t len = strlen(cells[i]);
+        table->rows[table->n].cells[i] = xstrdup(cells[i]);
+        table->widths[i] = len > table->widths[i] ? len : table->widths[i];
+    }
+    table->n++;
+}
+
+static void add_scope(scope_table_t *table, const char *prefix, const char *name, json_t *limits)
 {
     static const char *const names[] = {"Memory",        "FD",      "Conns",          "ConnsInbound",
                                         "ConnsOutbound", "Streams", "StreamsInbound", "StreamsOutbound"};
+    char scope[512];
+    snprintf(scope, sizeof scope, "%s%s", prefix, cli_escape(name));
     for (size_t i = 0; i < ARRAY_LEN(names); i++) {
         json_t *limit = json_object_get(limits, names[i]);
-        char usage[32], value[32];
-        if (!limit)
-            continue;
-        snprintf(usage, sizeof usage, "%sUsage", names[i]);
-        snprintf(value, sizeof value, "%s", json_is_string(limit) ? json_string_value(limit) : "");
+        char key[32], value[32], used[32], share[32] = "n/a";
+        snprintf(key, sizeof key, "%sUsage", names[i]);
+        int64_t usage = json_number(limits, key);
         if (json_is_integer(limit))
             snprintf(value, sizeof value, "%" PRId64, json_number(limits, names[i]));
-        double max = strtod(value, NULL), used = (double)json_number(limits, usage);
-        TRY(cli_out("%-59s %-15s %-15s %-22" PRId64, cli_escape(scope), names[i], cli_escape(value),
-                    json_number(limits, usage)));
-        TRY(max <= 0    ? cli_out("n/a\n")
-            : used <= 0 ? cli_out("0%%\n")
-                        : cli_out("%.1f%%\n", used / max * 100));
+        else
+            snprintf(value, sizeof value, "%s", json_is_string(limit) ? json_string_value(limit) : "");
+        if (!limit || !strcmp(value, "unlimited"))
+            continue;
+        double max = strtod(value, NULL);
+        if (max > 0)
+            snprintf(share, sizeof share, usage ? "%.1f%%" : "0%%", (double)usage / max * 100);
+        snprintf(used, sizeof used, "%" PRId64, usage);
+        add_row(table, (const char *const[]){scope, names[i], cli_escape(value), used, share});
     }
-    return OK;
+}
+
+static err_t print_table(const scope_table_t *table)
+{
+    err_t e = OK;
+    for (size_t i = 0; i < table->n; i++)
+        for (size_t k = 0; k < SCOPE_COLUMNS; k++) {
+            const char *cell = table->rows[i].cells[k];
+            size_t width = table->widths[k] > COLUMN_MIN ? table->widths[k] : COLUMN_MIN;
+            size_t tabs = (width + TAB - 1) / TAB - strlen(cell) / TAB;
+            if (!e)
+                e = cli_out("%s", cell);
+            for (; !e && tabs; tabs--)
+                e = cli_out("\t");
+            if (!e && k + 1 == SCOPE_COLUMNS)
+                e = cli_out("\n");
+        }
+    return e;
 }
 
 err_t print_resources(task_t *t, cli_t *c, json_t *o)
 {
-    const char *id;
-    char scope[160];
-    json_t *peer;
-    TRY(cli_out("%-59s %-15s %-15s %-22s%s\n", "Scope", "Limit Name", "Limit Value", "Limit Usage Amount",
-                "Limit Usage Percent"));
-    TRY(print_scope("system", json_object_get(o, "System")));
-    json_object_foreach(json_object_get(o, "Peers"), id, peer)
-    {
-        snprintf(scope, sizeof scope, "peer:%s", id);
-        TRY(print_scope(scope, peer));
-    }
-    return OK;
+    static const struct {
+        const char *member, *prefix;
+    } groups[] = {{"Services", "svc:"}, {"Protocols", "proto:"}, {"Peers", "peer:"}};
+    scope_table_t table = {.rows = NULL};
+    const char *name;
+    json_t *limits;
+    add_row(&table, (const char *const[]){"Scope", "Limit Name", "Limit Value", "Limit Usage Amount",
+                                          "Limit Usage Percent"});
+    add_scope(&table, "system", "", json_object_get(o, "System"));
+    add_scope(&table, "transient", "", json_object_get(o, "Transient"));
+    for (size_t i = 0; i < ARRAY_LEN(groups); i++)
+        json_object_foreach(json_object_get(o, groups[i].member), name, limits)
+            add_scope(&table, groups[i].prefix, name, limits);
+    err_t e = print_table(&table);
+    for (size_t i = 0; i < table.n; i++)
+        for (size_t k = 0; k < SCOPE_COLUMNS; k++)
+            free(table.rows[i].cells[k]);
+    free(table.rows);
+    return e;
 }
 
 static err_t print_perf_way(json_t *o, const char *label, const char *bytes_key, const char *seconds_key)

@@ -50,6 +50,7 @@ err_t conn_make(host_t *h, const peer_id_t *peer, const mux_ops_t *mux, conn_use
     peer_t *p;
     if (h->is_closing)
         return fail(ERR_CLOSED, "the host is closing");
+    TRY(gate_check(h, peer, remote));
     TRY(peer_get(h, peer, &p));
     err_t e = conn_use_attach(use, p, remote, bytes);
     if (e) {

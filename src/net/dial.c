@@ -247,6 +247,11 @@ static err_t start_dial(host_t *h, const dial_want_t *want, dial_t **ret)
             *ret = under_way;
             return OK;
         }
+    err_t e = conn_use_check(h, false, p);
+    if (e) {
+        peer_free_if_unused(p);
+        return e;
+    }
     dial_t *d = xcalloc(1, sizeof *d);
     d->host = h;
     d->peer = p;
@@ -259,7 +264,7 @@ static err_t start_dial(host_t *h, const dial_want_t *want, dial_t **ret)
     }
     event_init(&d->done);
     event_init(&d->attempt_ended);
-    err_t e = group_spawn(&h->tasks, "dial", dial_task, d, &d->task);
+    e = group_spawn(&h->tasks, "dial", dial_task, d, &d->task);
     if (e) {
         dial_free(d);
         return e;
@@ -298,7 +303,7 @@ static err_t check_dial(host_t *h, const dial_want_t *want)
         return fail(ERR_CLOSED, "the host is closing");
     if (peer_id_equal(want->peer, &h->id))
         return fail(ERR_INVALID, "the peer is this node itself");
-    TRY(conn_use_check(h, false));
+    TRY(gate_check(h, want->peer, NULL));
     multiaddr_t any;
     char text[PEER_ID_TEXT_MAX];
     if (!want->only && !peerstore_addrs(h->peerstore, want->peer, &any, 1))

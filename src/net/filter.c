@@ -1,4 +1,5 @@
-/* filter: networks that the host keeps away from, and addresses that it keeps to itself. */
+/* filter: networks and peers that the host keeps away from or stays with, and addresses that it keeps to
+ * itself. */
 #include "net/host_internal.h"
 #include <stdlib.h>
 
@@ -47,40 +48,159 @@ static bool is_addr_in(const network_t *n, const multiaddr_t *addr)
     return is_in(n, first.code == MA_IP4 ? 4 : 6, first.value.data);
 }
 
-static err_t add(networks_t *list, const multiaddr_t *network)
+static err_t add(networks_t *list, const network_t *n)
 {
-    network_t n;
-    TRY(parse_network(network, &n));
     for (size_t i = 0; i < list->n; i++)
-        if (multiaddr_equal(&list->items[i].text, network))
+        if (multiaddr_equal(&list->items[i].text, &n->text))
             return OK;
     if (list->n == NETWORKS_MAX)
         return fail(ERR_LIMIT, "%d filters, the limit", NETWORKS_MAX);
     list->items = xrealloc(list->items, (list->n + 1) * sizeof *list->items);
-    list->items[list->n++] = n;
+    list->items[list->n++] = *n;
     return OK;
 }
 
-err_t host_filter(host_t *h, const multiaddr_t *network)
+static err_t add_network(networks_t *list, const multiaddr_t *network)
 {
-    return add(&h->filters, network);
+    network_t n;
+    TRY(parse_network(network, &n));
+    return add(list, &n);
 }
 
-err_t host_unfilter(host_t *h, const multiaddr_t *network)
+/* A network, or /p2p/ID: family 0. */
+static err_t parse_gate(const multiaddr_t *m, network_t *ret)
 {
-    for (size_t i = 0; i < h->filters.n; i++)
-        if (multiaddr_equal(&h->filters.items[i].text, network)) {
-            h->filters.items[i] = h->filters.items[--h->filters.n];
+    multiaddr_part_t part;
+    size_t iter = 0;
+    network_t n = {.text = *m};
+    if (!multiaddr_next(m, &iter, &part) || part.code != MA_P2P)
+        return parse_network(m, ret);
+    if (multiaddr_next(m, &iter, &part))
+        return fail(ERR_INVALID, "a filter has the form /ip4/10.0.0.0/ipcidr/8 or /p2p/12D3…");
+    TRY(multiaddr_peer(m, &n.peer));
+    *ret = n;
+    return OK;
+}
+
+err_t host_gate_check(const multiaddr_t *entry)
+{
+    network_t ignored;
+    return parse_gate(entry, &ignored);
+}
+
+/* ── whom this node keeps away from, or stays with ───────────────────────────────────────────── */
+static bool has_addr(const networks_t *list, uint8_t family, const uint8_t *ip)
+{
+    for (size_t i = 0; i < list->n; i++)
+        if (list->items[i].family && is_in(&list->items[i], family, ip))
+            return true;
+    return false;
+}
+
+static bool has_peer(const networks_t *list, const peer_id_t *peer)
+{
+    for (size_t i = 0; i < list->n; i++)
+        if (!list->items[i].family && peer_id_equal(&list->items[i].peer, peer))
+            return true;
+    return false;
+}
+
+/* Is there a network (else: a peer) among them? */
+static bool names_some(const networks_t *list, bool network)
+{
+    for (size_t i = 0; i < list->n; i++)
+        if ((list->items[i].family != 0) == network)
+            return true;
+    return false;
+}
+
+bool addr_is_filtered(const host_t *h, const net_addr_t *addr)
+{
+    if (has_addr(&h->filters, addr->family, addr->ip))
+        return true;
+    return h->allowed.n && !names_some(&h->allowed, false) && !has_addr(&h->allowed, addr->family, addr->ip);
+}
+
+err_t gate_check(const host_t *h, const peer_id_t *peer, const multiaddr_t *remote)
+{
+    char text[PEER_ID_TEXT_MAX];
+    net_addr_t at;
+    bool has_at = remote && !net_addr_of_multiaddr(remote, &at);
+    if (has_peer(&h->filters, peer))
+        return fail(ERR_DENIED, "%s is filtered (Swarm.Gating.Deny)", peer_id_print(peer, text));
+    if (has_at && has_addr(&h->filters, at.family, at.ip))
+        return fail(ERR_DENIED, "its address is filtered (Swarm.AddrFilters)");
+    if (!h->allowed.n || has_peer(&h->allowed, peer))
+        return OK;
+    if (remote ? has_at && has_addr(&h->allowed, at.family, at.ip) : names_some(&h->allowed, true))
+        return OK; /* somewhere: the addresses are looked at one by one */
+    return fail(ERR_DENIED, "%s is not among those that are allowed (Swarm.Gating.Allow)",
+                peer_id_print(peer, text));
+}
+
+/* Connections that the gates would not let in any more. */
+static void close_denied(host_t *h)
+{
+    for (conn_t *c = LIST_FIRST(&h->conns, conn_t, node); c;) {
+        conn_t *next = c->node.next == &h->conns ? NULL : LIST_ENTRY(c->node.next, conn_t, node);
+        if (gate_check(h, &c->peer->id, &c->remote)) {
+            conn_close(c);
+            next = LIST_FIRST(&h->conns, conn_t, node); /* the list may have changed anywhere */
+        }
+        c = next;
+    }
+}
+
+static networks_t *gate_list(host_t *h, host_gate_t gate)
+{
+    return gate == GATE_DENY ? &h->filters : &h->allowed;
+}
+
+err_t host_gate_add(host_t *h, host_gate_t gate, const multiaddr_t *entry)
+{
+    network_t n;
+    TRY(parse_gate(entry, &n));
+    TRY(add(gate_list(h, gate), &n));
+    close_denied(h);
+    return OK;
+}
+
+err_t host_gate_remove(host_t *h, host_gate_t gate, const multiaddr_t *entry)
+{
+    networks_t *list = gate_list(h, gate);
+    for (size_t i = 0; i < list->n; i++)
+        if (multiaddr_equal(&list->items[i].text, entry)) {
+            list->items[i] = list->items[--list->n];
+            close_denied(h); /* the list of those allowed has become shorter */
             return OK;
         }
     return fail(ERR_NOT_FOUND, "there is no such filter");
+}
+
+err_t host_gate_set(host_t *h, host_gate_t gate, const multiaddr_t *entries, size_t n)
+{
+    networks_t list = {.items = NULL};
+    for (size_t i = 0; i < n; i++) {
+        network_t entry;
+        err_t e = parse_gate(&entries[i], &entry);
+        if (!e)
+            e = add(&list, &entry);
+        if (e) {
+            free(list.items);
+            return e;
+        }
+    }
+    free(gate_list(h, gate)->items);
+    *gate_list(h, gate) = list;
+    close_denied(h);
+    return OK;
 }
 
 err_t host_hide(host_t *h, const multiaddr_t *addr)
 {
     network_t network;
     if (!parse_network(addr, &network))
-        return add(&h->hidden_networks, addr);
+        return add_network(&h->hidden_networks, addr);
     if (h->n_hidden == ANNOUNCE_MAX)
         return fail(ERR_LIMIT, "%d addresses are kept back, the limit", ANNOUNCE_MAX);
     h->hidden = xrealloc(h->hidden, (h->n_hidden + 1) * sizeof *h->hidden);
@@ -97,7 +217,7 @@ err_t filters_allow_past_limits(host_t *h, const multiaddr_t *addr)
         peer = (peer_id_t){.len = 0};
     multiaddr_without_peer(addr, &network);
     size_t n = h->past_limits.n;
-    TRY(add(&h->past_limits, &network));
+    TRY(add_network(&h->past_limits, &network));
     if (h->past_limits.n > n)
         h->past_limits.items[n].peer = peer;
     return OK;
@@ -110,14 +230,6 @@ bool addr_is_past_limits(const host_t *h, const net_addr_t *at, const peer_id_t 
         if (is_in(n, at->family, at->ip) && (!peer || !n->peer.len || peer_id_equal(peer, &n->peer)))
             return true;
     }
-    return false;
-}
-
-bool addr_is_filtered(const host_t *h, const net_addr_t *addr)
-{
-    for (size_t i = 0; i < h->filters.n; i++)
-        if (is_in(&h->filters.items[i], addr->family, addr->ip))
-            return true;
     return false;
 }
 
@@ -135,6 +247,7 @@ bool addr_is_hidden(const host_t *h, const multiaddr_t *addr)
 void filters_free(host_t *h)
 {
     free(h->filters.items);
+    free(h->allowed.items);
     free(h->hidden_networks.items);
     free(h->past_limits.items);
     free(h->hidden);

@@ -12,13 +12,13 @@ static multiaddr_t parsed(const char *text)
 static err_t filter(host_t *h, const char *text)
 {
     multiaddr_t m = parsed(text);
-    return host_filter(h, &m);
+    return host_gate_add(h, GATE_DENY, &m);
 }
 
 static err_t unfilter(host_t *h, const char *text)
 {
     multiaddr_t m = parsed(text);
-    return host_unfilter(h, &m);
+    return host_gate_remove(h, GATE_DENY, &m);
 }
 
 static err_t dialing(task_t *t, void *arg)
@@ -99,6 +99,74 @@ static err_t hiding(task_t *t, void *arg)
     return OK;
 }
 
+static multiaddr_t named(net_world_t *w, size_t i)
+{
+    char text[160], id[PEER_ID_TEXT_MAX];
+    snprintf(text, sizeof text, "/p2p/%s", peer_id_print(host_id(w->nodes[i].host), id));
+    return parsed(text);
+}
+
+static void assert_kept_out(task_t *t, net_world_t *w, size_t from, size_t to)
+{
+    conn_t *c;
+    if (host_connect_addr(t, w->nodes[from].host, &w->nodes[to].addr, &c))
+        return;
+    assert_ok(task_sleep(t, 1000));
+    assert_false(conn_is_open(c));
+    conn_release(c);
+}
+
+/* A peer that is denied: not dialed, not accepted, and a connection with it ends at once. */
+static err_t denied_peer(task_t *t, void *arg)
+{
+    net_world_t *w = arg;
+    net_start_all(t, w);
+    host_t *a = w->nodes[0].host;
+    multiaddr_t b = named(w, 1);
+    conn_t *c = net_connect(t, w, 0, 1);
+    conn_release(net_connect(t, w, 0, 2));
+    assert_ok(host_gate_add(a, GATE_DENY, &b));
+    assert_false(conn_is_open(c));
+    conn_release(c);
+    assert_int_equal(host_conn_count(a), 1);
+    assert_err(host_connect_addr(t, a, &w->nodes[1].addr, &c), ERR_DENIED);
+    assert_non_null(strstr(error_text(ERR_DENIED), "Swarm.Gating.Deny"));
+    assert_kept_out(t, w, 1, 0);
+    assert_false(host_is_connected(a, host_id(w->nodes[1].host)));
+    assert_ok(host_gate_set(a, GATE_DENY, NULL, 0));
+    conn_release(net_connect(t, w, 0, 1));
+    net_stop_all(t, w);
+    return OK;
+}
+
+static err_t allowed_alone(task_t *t, void *arg)
+{
+    net_world_t *w = arg;
+    net_start_all(t, w);
+    host_t *a = w->nodes[0].host;
+    conn_t *c;
+    for (size_t i = 1; i < 5; i++)
+        conn_release(net_connect(t, w, i, 0));
+    assert_ok(task_sleep(t, 1000));
+    multiaddr_t both[] = {named(w, 1), parsed("/ip4/10.0.0.3")};
+    assert_ok(host_gate_set(a, GATE_ALLOW, both, 2));
+    assert_int_equal(host_conn_count(a), 2);
+    assert_kept_out(t, w, 3, 0);
+    assert_true(host_connect_addr(t, a, &w->nodes[4].addr, &c) != OK);
+    assert_int_equal(host_conn_count(a), 2);
+    assert_ok(host_gate_remove(a, GATE_ALLOW, &both[0])); /* networks alone: known before the handshake */
+    assert_int_equal(host_conn_count(a), 1);
+    assert_kept_out(t, w, 1, 0);
+    assert_err(host_gate_remove(a, GATE_ALLOW, &both[0]), ERR_NOT_FOUND);
+    multiaddr_t wrong[] = {both[0], parsed("/ip4/1.2.3.4/tcp/1")};
+    assert_err(host_gate_set(a, GATE_ALLOW, wrong, 2), ERR_INVALID); /* nothing has changed */
+    assert_kept_out(t, w, 1, 0);
+    assert_ok(host_gate_set(a, GATE_ALLOW, NULL, 0));
+    conn_release(net_connect(t, w, 1, 0));
+    net_stop_all(t, w);
+    return OK;
+}
+
 #define TEST(name, machines)                                                                                 \
     static void test_##name(void **state)                                                                    \
     {                                                                                                        \
@@ -108,14 +176,15 @@ TEST(dialing, 4)
 TEST(accepting, 3)
 TEST(forms, 1)
 TEST(hiding, 1)
+TEST(denied_peer, 3)
+TEST(allowed_alone, 5)
 
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_dialing),
-        cmocka_unit_test(test_accepting),
-        cmocka_unit_test(test_forms),
-        cmocka_unit_test(test_hiding),
+        cmocka_unit_test(test_dialing),     cmocka_unit_test(test_accepting),
+        cmocka_unit_test(test_forms),       cmocka_unit_test(test_hiding),
+        cmocka_unit_test(test_denied_peer), cmocka_unit_test(test_allowed_alone),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -29,6 +29,8 @@ void host_limits_default(host_limits_t *ret)
         .idle_conn_timeout_ms = 0,
         .max_inbound_per_ip = 128,
         .max_pending_per_ip = 16,
+        .new_conns_per_s = 1,
+        .new_conns_at_once = 64,
     };
 }
 
@@ -81,7 +83,6 @@ err_t host_new(sched_t *s, const host_config_t *config, host_t **ret)
     list_init(&h->news);
     event_init(&h->conn_opened);
     list_init(&h->listens);
-    list_init(&h->pending);
     list_init(&h->keeps);
     h->rng = xmalloc(sizeof *h->rng);
     prng_seed(h->rng, driver_random_u64(sched_driver(s)));

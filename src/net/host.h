@@ -29,7 +29,11 @@ typedef struct host_limits {
     uint32_t upgrade_timeout_ms, dial_timeout_ms, identify_timeout_ms,
         idle_conn_timeout_ms;                      /* idle: 0 never */
     size_t max_inbound_per_ip, max_pending_per_ip; /* of an IPv4 address or IPv6 /64; loopback is exempt */
-    uint64_t max_fds;                              /* descriptors of connections; 0: no limit */
+    /* New inbound connections of one address, and of the network around it eight times as many: a second, and
+     * at once after a while without any. 0: as many as come. */
+    double new_conns_per_s;
+    size_t new_conns_at_once;
+    uint64_t max_fds; /* descriptors of connections; 0: no limit */
 } host_limits_t;
 void host_limits_default(host_limits_t *ret);
 
@@ -75,10 +79,15 @@ void host_set_announce(host_t *h, const multiaddr_t *addrs, size_t n, bool repla
 void host_set_mapped(host_t *h, const multiaddr_t *addrs, size_t n);
 /* An address, or all of a network (/ip4/10.0.0.0/ipcidr/8), that host_addrs leaves out. ERR_LIMIT. */
 MUST_CHECK err_t host_hide(host_t *h, const multiaddr_t *addr);
-/* Networks (/ip4/10.0.0.0/ipcidr/8) that are neither dialed nor accepted from; open connections stay.
- * ERR_INVALID: not a network; ERR_LIMIT; host_unfilter: ERR_NOT_FOUND. */
-MUST_CHECK err_t host_filter(host_t *h, const multiaddr_t *network);
-MUST_CHECK err_t host_unfilter(host_t *h, const multiaddr_t *network);
+/* Gates: /ip4|ip6/IP[/ipcidr/BITS] or /p2p/ID. Those to deny are neither dialed nor accepted from; once some
+ * are to be allowed, only those are, by their network or by their name. Open connections that a change
+ * forbids are closed. ERR_INVALID: something else; ERR_LIMIT; host_gate_remove: ERR_NOT_FOUND. */
+typedef enum { GATE_DENY, GATE_ALLOW } host_gate_t;
+MUST_CHECK err_t host_gate_add(host_t *h, host_gate_t gate, const multiaddr_t *entry);
+MUST_CHECK err_t host_gate_remove(host_t *h, host_gate_t gate, const multiaddr_t *entry);
+MUST_CHECK err_t host_gate_check(const multiaddr_t *entry); /* can it be one? ERR_INVALID */
+/* These in the place of those before; or nothing changes. */
+MUST_CHECK err_t host_gate_set(host_t *h, host_gate_t gate, const multiaddr_t *entries, size_t n);
 
 /* ── protocols ───────────────────────────────────────────────────────────────────────────────── */
 /* Runs in a task of its own. The handler may close the stream or leave that to the host: when it returns an

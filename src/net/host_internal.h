@@ -143,15 +143,8 @@ typedef struct listen {
     bool takes[TRANSPORT_COUNT]; /* several share the port of a listener */
 } listen_t;
 
-/* listen.c: an inbound connection that is being set up. */
-typedef struct pending {
-    list_t node; /* in host->pending */
-    net_addr_t from;
-    conn_use_t use; /* until a connection takes it */
-} pending_t;
-/* May one more from there be set up? Then it counts from now on. ERR_DENIED, ERR_LIMIT. */
-MUST_CHECK err_t pending_begin(host_t *h, const net_addr_t *from, bool has_fd, pending_t *p);
-void pending_end(host_t *h, pending_t *p); /* idempotent */
+/* listen.c: one more from there is to be set up. ERR_DENIED, ERR_LIMIT. */
+MUST_CHECK err_t begin_inbound_use(host_t *h, const net_addr_t *from, bool has_fd, conn_use_t *ret);
 
 /* dial_addrs.c: what networks may drop without a word. */
 enum { HOLE_UDP, HOLE_IP6, HOLES };
@@ -161,7 +154,7 @@ enum { ANNOUNCE_MAX = 32, MAPPED_MAX = 32, OBSERVED_MAX = 16, NETWORKS_MAX = 102
 typedef struct network {
     uint8_t family, bits, ip[16];
     multiaddr_t text;
-    peer_id_t peer; /* of past_limits: this one alone; none: anybody */
+    peer_id_t peer; /* of past_limits: this one alone; none: anybody. Of a gate: family 0, this peer */
 } network_t;
 typedef struct networks {
     network_t *items;
@@ -189,7 +182,6 @@ struct host {
     event_t conn_opened;      /* some connection, also one more with a connected peer */
     list_t news;              /* host_listener_t */
     list_t listens;           /* listen_t */
-    list_t pending;           /* pending_t: inbound connections that are being set up */
     list_t keeps;             /* keep_t */
     size_t n_keeps;
     peerstore_t *peerstore;
@@ -198,7 +190,7 @@ struct host {
     multiaddr_t *mapped; /* n_mapped of them */
     size_t n_mapped;
     bool announce_replaces;
-    networks_t filters, hidden_networks, past_limits;
+    networks_t filters, allowed, hidden_networks, past_limits;
     multiaddr_t *hidden; /* n_hidden of them */
     size_t n_hidden;
     observed_t *observed;
@@ -328,7 +320,9 @@ void metric_blocked(const char *scope, const char *resource, const char *directi
 void metric_peer_conns(uint32_t before, uint32_t now, bool is_inbound); /* how many a peer has */
 void metric_peer_streams(uint32_t before, uint32_t now, bool is_inbound);
 /* filter.c */
-bool addr_is_filtered(const host_t *h, const net_addr_t *addr);
+bool addr_is_filtered(const host_t *h, const net_addr_t *addr); /* whoever is there */
+/* May there be a connection with the peer, there (NULL: somewhere)? ERR_DENIED. */
+MUST_CHECK err_t gate_check(const host_t *h, const peer_id_t *peer, const multiaddr_t *remote);
 /* Is it on the list of those that get past the limits? peer: NULL: not known yet. */
 bool addr_is_past_limits(const host_t *h, const net_addr_t *at, const peer_id_t *peer);
 MUST_CHECK err_t filters_allow_past_limits(host_t *h, const multiaddr_t *addr);

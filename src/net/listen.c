@@ -8,18 +8,13 @@
 #include <stdlib.h>
 
 typedef struct inbound {
-    pending_t pending;
+    conn_use_t use;
+    net_addr_t from;
     host_t *host;
     stream_t *raw;
     bool takes[TRANSPORT_COUNT]; /* of its listener */
     uint8_t head[SNIFF_BYTES], head_len;
 } inbound_t;
-
-void pending_end(host_t *h, pending_t *p)
-{
-    conn_use_end(&p->use);
-    list_remove(&p->node);
-}
 
 /* Which of the transports that share the port it is. A member of a private network begins with a nonce: one
  * of 2^16 looks like another transport, and its dial fails. */
@@ -49,7 +44,7 @@ static err_t begin_inbound(task_t *t, inbound_t *in, multiaddr_t *ret_remote)
     err_t e = tell_transport(t, in, &transport);
     deadline_pop(t, &d);
     TRY(e);
-    TRY(multiaddr_of_endpoint(transport, &in->pending.from, ret_remote));
+    TRY(multiaddr_of_endpoint(transport, &in->from, ret_remote));
     if (transport == TRANSPORT_TCP)
         return OK;
     stream_t *raw = in->raw;
@@ -72,9 +67,9 @@ static err_t upgrade_inbound(task_t *t, void *arg)
                     &(upgrade_how_t){.remote = &remote,
                                      .is_inbound = true,
                                      .head = bytes_of(in->head, in->head_len),
-                                     .use = &in->pending.use},
+                                     .use = &in->use},
                     &c);
-    pending_end(in->host, &in->pending);
+    conn_use_end(&in->use);
     free(in);
     if (e)
         log_debug("an inbound connection failed", LOG_ERR(e));
@@ -83,61 +78,25 @@ static err_t upgrade_inbound(task_t *t, void *arg)
     return OK;
 }
 
-/* Who shares this much of an address is taken for one: a home gets a whole IPv6 /64. */
-static bool is_same_place(const net_addr_t *a, const net_addr_t *b)
-{
-    return a->family == b->family && !memcmp(a->ip, b->ip, a->family == 4 ? 4 : 8);
-}
-
-static err_t check_place(const host_t *h, const net_addr_t *from)
-{
-    const host_limits_t *limits = &h->config.limits;
-    size_t n_pending = 0, n_open = 0;
-    if (net_addr_is_loopback(from))
-        return OK;
-    LIST_EACH (in, &h->pending, const pending_t, node)
-        n_pending += is_same_place(&in->from, from);
-    LIST_EACH (c, &h->conns, const conn_t, node) {
-        net_addr_t at;
-        n_open += c->is_inbound && !net_addr_of_multiaddr(&c->remote, &at) && is_same_place(&at, from);
-    }
-    if (n_pending >= limits->max_pending_per_ip)
-        return fail(ERR_LIMIT,
-                    "%zu connections from one address are being set up (limits.max_pending_per_ip)",
-                    n_pending);
-    if (n_open >= limits->max_inbound_per_ip)
-        return fail(ERR_LIMIT, "%zu connections from one address are open (limits.max_inbound_per_ip)",
-                    n_open);
-    return OK;
-}
-
-err_t pending_begin(host_t *h, const net_addr_t *from, bool has_fd, pending_t *p)
+err_t begin_inbound_use(host_t *h, const net_addr_t *from, bool has_fd, conn_use_t *ret)
 {
     if (addr_is_filtered(h, from))
         return fail(ERR_DENIED, "its address is filtered (Swarm.AddrFilters)");
-    err_t e = check_place(h, from);
-    if (e) {
-        resources_refused(h, NULL, "connection", "inbound");
-        return e;
-    }
-    TRY(conn_use_begin(h, true, has_fd, from, &p->use));
-    p->from = *from;
-    list_push_back(&h->pending, &p->node);
-    return OK;
+    return conn_use_begin(h, true, has_fd, from, ret);
 }
 
 static void take_inbound(const listen_t *l, stream_t *raw, const net_addr_t *from)
 {
     host_t *h = l->host;
     inbound_t *in = xcalloc(1, sizeof *in);
-    *in = (inbound_t){.host = h, .raw = raw};
+    *in = (inbound_t){.host = h, .raw = raw, .from = *from};
     memcpy(in->takes, l->takes, sizeof in->takes);
-    err_t e = pending_begin(h, from, true, &in->pending);
+    err_t e = begin_inbound_use(h, from, true, &in->use);
     if (!e) {
         e = group_spawn(&h->tasks, "inbound connection", upgrade_inbound, in, NULL);
         if (!e)
             return;
-        pending_end(h, &in->pending);
+        conn_use_end(&in->use);
     }
     log_debug("an inbound connection was refused", LOG_ERR(e));
     free(in);

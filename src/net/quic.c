@@ -46,6 +46,7 @@ static void take_datagram(quic_socket_t *s, const udp_burst_t *b, bytes_t datagr
     size_t len = 0;
     quic_t *q = NULL;
     bool must_prove =
+        places_is_busy(&h->resources.places, &b->peer, sched_now_ms(h->sched)) ||
         conns_being_accepted(h) >= h->resources.limits.max[SCOPE_TRANSIENT].conns_in / SERVERS_PROVE_SHARE;
     switch (quic_endpoint_route(h->quic->endpoint, &b->peer, datagram, sched_now_ms(h->sched), must_prove, &q,
                                 reply, &len)) {

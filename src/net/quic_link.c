@@ -19,8 +19,8 @@ struct quic_link {
     quic_t *engine; /* NULL: over */
     conn_t *conn;   /* NULL: not yet */
     bool is_inbound;
-    pending_t pending; /* inbound, until it is a connection; outbound: what is reserved for it */
-    net_addr_t local;  /* inbound: where the peer sends to; it hears us from there */
+    conn_use_t use;   /* until it is a connection */
+    net_addr_t local; /* inbound: where the peer sends to; it hears us from there */
     multiaddr_t remote;
     runnable_t pump;
     sched_alarm_t alarm;
@@ -101,7 +101,7 @@ static bool send_output(quic_link_t *l)
 /* ── ending ──────────────────────────────────────────────────────────────────────────────────── */
 static void leave_pending(quic_link_t *l)
 {
-    pending_end(l->host, &l->pending);
+    conn_use_end(&l->use);
     list_remove(&l->node);
 }
 
@@ -142,7 +142,7 @@ static err_t become_conn(quic_link_t *l)
     conn_t *c;
     if (peer_id_equal(quic_peer(l->engine), &l->host->id))
         return fail(ERR_INVALID, "the address leads to this node itself");
-    TRY(conn_make(l->host, quic_peer(l->engine), &mux_quic, &l->pending.use, CONN_BYTES, &l->remote, &c));
+    TRY(conn_make(l->host, quic_peer(l->engine), &mux_quic, &l->use, CONN_BYTES, &l->remote, &c));
     leave_pending(l);
     c->quic = l;
     l->conn = c;
@@ -302,13 +302,13 @@ err_t quic_link_accept(quic_socket_t *s, const net_addr_t *from, const net_addr_
     quic_link_t *l = link_new(s, true);
     l->local = *local;
     quic_start_t how = start_of(l, from);
-    err_t e = pending_begin(l->host, from, false, &l->pending);
+    err_t e = begin_inbound_use(l->host, from, false, &l->use);
     if (!e)
         e = multiaddr_from_quic(from->family, from->ip, from->port, &l->remote);
     if (!e)
         e = quic_accept(l->host->quic->endpoint, &how, datagram, &l->engine);
     if (e) {
-        pending_end(l->host, &l->pending);
+        conn_use_end(&l->use);
         free(l);
         return e;
     }
@@ -329,7 +329,7 @@ err_t quic_connect(task_t *t, host_t *h, const net_addr_t *to, const upgrade_how
         free(l);
         return e;
     }
-    l->pending.use = *how->use;
+    l->use = *how->use;
     *how->use = (conn_use_t){.host = NULL};
     start(l);
     while (!e && !l->conn && l->engine)

@@ -107,7 +107,7 @@ static relay_status_t check_stop(host_t *h, const conn_t *from, const relay_mess
         return RELAY_MALFORMED_MESSAGE;
     if (!r || (!r->is_reserved && !r->is_asking))
         return RELAY_PERMISSION_DENIED;
-    return conn_use_check(h, true) ? RELAY_RESOURCE_LIMIT_EXCEEDED : RELAY_OK;
+    return conn_use_check(h, true, NULL) ? RELAY_RESOURCE_LIMIT_EXCEEDED : RELAY_OK;
 }
 
 static err_t circuit_addr(const conn_t *relay, multiaddr_t *ret)

@@ -117,6 +117,12 @@ void resources_init(host_t *h)
                    is_root ? NULL : &r->scopes[i - 1].memory, memory_hint((scope_class_t)i));
     }
     map_init(&r->protocols, PROTOCOL_SCOPES_MAX);
+    const host_limits_t *limits = &h->config.limits;
+    places_init(&r->places, &(places_config_t){.max_open = limits->max_inbound_per_ip,
+                                               .max_pending = limits->max_pending_per_ip,
+                                               .new_per_s = limits->new_conns_per_s,
+                                               .new_at_once = limits->new_conns_at_once,
+                                               .max_places = PLACES_MAX});
     resources_start_metrics(h);
 }
 
@@ -137,6 +143,7 @@ void resources_deinit(host_t *h)
     for (size_t i = ARRAY_LEN(r->scopes); i-- > 0;)
         scope_deinit(&r->scopes[i]);
     free_named(&r->limits);
+    places_deinit(&r->places);
 }
 
 /* ── refusals ────────────────────────────────────────────────────────────────────────────────── */
@@ -205,9 +212,19 @@ err_t conn_use_begin(host_t *h, bool is_inbound, bool has_fd, const net_addr_t *
 {
     conn_use_t u = {.host = h, .is_inbound = is_inbound, .has_fd = has_fd};
     scope_t *full = NULL;
-    err_t e = begin_in(&u, SCOPE_SYSTEM, &full);
-    if (e && at && addr_is_past_limits(h, at, NULL))
+    bool is_allowed = at && addr_is_past_limits(h, at, NULL);
+    err_t e =
+        is_inbound && at && !is_allowed ? places_begin(&h->resources.places, at, sched_now_ms(h->sched)) : OK;
+    if (!e && is_inbound && at && !is_allowed) {
+        u.is_placed = true;
+        u.from = *at;
+    }
+    if (!e)
+        e = begin_in(&u, SCOPE_SYSTEM, &full);
+    if (e && is_allowed)
         e = begin_in(&u, SCOPE_ALLOWED_SYSTEM, &full);
+    if (e && u.is_placed)
+        places_ended(&h->resources.places, at, false);
     if (e) {
         resources_refused(h, full, "connection", direction(is_inbound));
         return e;
@@ -249,6 +266,8 @@ err_t conn_use_attach(conn_use_t *u, struct peer *p, const multiaddr_t *remote, 
     }
     release_conn(u, &u->transient, 1);
     limit_release(&u->transient->memory, u->memory);
+    if (u->is_placed)
+        places_opened(&u->host->resources.places, &u->from);
     u->transient = NULL;
     u->peer = p;
     u->memory = bytes;
@@ -260,6 +279,8 @@ void conn_use_end(conn_use_t *u)
 {
     if (!u->host)
         return;
+    if (u->is_placed)
+        places_ended(&u->host->resources.places, &u->from, u->peer != NULL);
     scope_t *own = u->peer ? &u->peer->scope : u->transient, *both[] = {u->system, own};
     release_conn(u, both, 2);
     limit_release(&own->memory, u->memory);
@@ -268,11 +289,17 @@ void conn_use_end(conn_use_t *u)
     *u = (conn_use_t){.host = NULL};
 }
 
-err_t conn_use_check(host_t *h, bool is_inbound)
+err_t conn_use_check(host_t *h, bool is_inbound, peer_t *p)
 {
-    scope_t *both[] = {&h->resources.scopes[SCOPE_SYSTEM], &h->resources.scopes[SCOPE_TRANSIENT]};
+    scope_t *both[] = {&h->resources.scopes[SCOPE_SYSTEM], &h->resources.scopes[SCOPE_TRANSIENT],
+                       p ? &p->scope : NULL};
+    scope_t *full = NULL;
     const conn_use_t u = {.is_inbound = is_inbound};
-    TRY(charge_conn(&u, both, ARRAY_LEN(both), NULL));
+    err_t e = charge_conn(&u, both, ARRAY_LEN(both), &full);
+    if (e) {
+        resources_refused(h, full, "connection", direction(is_inbound));
+        return e;
+    }
     release_conn(&u, both, ARRAY_LEN(both));
     return OK;
 }

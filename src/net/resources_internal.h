@@ -3,6 +3,7 @@
 #define NET_RESOURCES_INTERNAL_H
 #include "base/list.h"
 #include "base/map.h"
+#include "logic/places.h"
 #include "net/resources.h"
 
 struct peer;
@@ -14,6 +15,8 @@ typedef struct conn_use {
     struct peer *peer; /* NULL: being set up, `transient` is charged */
     scope_t *system, *transient;
     bool is_inbound, has_fd;
+    bool is_placed; /* counted at the place of `from` */
+    net_addr_t from;
     uint64_t memory;
 } conn_use_t;
 
@@ -31,12 +34,13 @@ typedef struct peer_protocol {
     scope_t scope;
 } peer_protocol_t;
 
-enum { PROTOCOL_SCOPES_MAX = 512, ALLOWED_MAX = 256 };
+enum { PROTOCOL_SCOPES_MAX = 512, PLACES_MAX = 32768 };
 
 typedef struct resources {
     host_scopes_t limits; /* `named` is owned, with its names */
     scope_t scopes[SCOPE_ALLOWED_TRANSIENT + 1];
     map_t protocols; /* name -> protocol_scope_t */
+    places_t places;
     uint64_t n_refused, told_ms;
 } resources_t;
 
@@ -51,8 +55,8 @@ MUST_CHECK err_t conn_use_begin(host_t *h, bool is_inbound, bool has_fd, const n
 /* It has turned out to be this peer's, and keeps about so many bytes. ERR_LIMIT: it goes on as it was. */
 MUST_CHECK err_t conn_use_attach(conn_use_t *u, struct peer *p, const multiaddr_t *remote, uint64_t bytes);
 void conn_use_end(conn_use_t *u); /* idempotent */
-/* Is there room for one more? ERR_LIMIT names the scope. */
-MUST_CHECK err_t conn_use_check(host_t *h, bool is_inbound);
+/* Is there room for one more, with this peer (NULL: somebody)? ERR_LIMIT names the scope. */
+MUST_CHECK err_t conn_use_check(host_t *h, bool is_inbound, struct peer *p);
 size_t conns_being_accepted(const host_t *h);
 
 /* ── peers and streams ───────────────────────────────────────────────────────────────────────── */

@@ -13,6 +13,7 @@
 #include "node/provided.h"
 #include "node/settings.h"
 #include "node/settings_nat.h"
+#include "node/settings_resources.h"
 #include "node/swarm_key.h"
 #include "node/web_certificate.h"
 #include <stdio.h>
@@ -160,6 +161,7 @@ void node_close(task_t *t, node_t *n)
     }
     mdns_stop(t, n->mdns);
     portmap_stop(t, n->portmap);
+    repo_on_config_change(n->repo, NULL, NULL);
     if (n->host)
         host_close(t, n->host);
     driver_set_resolver(task_driver(t), NULL, NULL); /* dials looked up names until now */
@@ -173,6 +175,15 @@ void node_close(task_t *t, node_t *n)
 }
 
 /* ── going online ────────────────────────────────────────────────────────────────────────────── */
+
+/* What is taken up while the node runs: whom it talks to. */
+static void on_config_change(task_t *t, void *arg)
+{
+    node_t *n = arg;
+    err_t e = settings_gates(repo_config(n->repo), n->host);
+    if (e)
+        log_warn("changed filters are not taken up", LOG_ERR(e));
+}
 
 static err_t start_host(task_t *t, node_t *n, const node_options_t *o)
 {
@@ -201,7 +212,10 @@ static err_t start_host(task_t *t, node_t *n, const node_options_t *o)
     TRY(e);
     TRY(web_certificate_load(t, config, repo_path(n->repo), n->host));
     TRY(settings_start_nat(config, o, n->host));
-    return settings_addresses(config, o->advertise, o->n_advertise, n->host);
+    TRY(settings_resources(t, config, repo_path(n->repo), n->host));
+    TRY(settings_addresses(config, o->advertise, o->n_advertise, n->host));
+    repo_on_config_change(n->repo, on_config_change, n);
+    return OK;
 }
 
 static err_t provide_strategy(const node_t *n, unsigned *ret_flags)

@@ -7,26 +7,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 
-enum { MAX_ANNOUNCED = 32, MAX_PEERINGS = 256 };
-
-void settings_limits(const config_t *config, host_limits_t *limits)
-{
-    int64_t high = config_int(config, "Swarm.ConnMgr.HighWater", (int64_t)limits->high_conns);
-    int64_t low = config_int(config, "Swarm.ConnMgr.LowWater", (int64_t)limits->low_conns);
-    if (high > 0 && low > 0 && low <= high) {
-        limits->high_conns = (size_t)high;
-        limits->low_conns = (size_t)low;
-        if (limits->max_conns < limits->high_conns * 2)
-            limits->max_conns = limits->high_conns * 2;
-    } else {
-        log_warn("Swarm.ConnMgr: LowWater must be over 0 and not over HighWater; the defaults are used",
-                 LOG_INT("low", low), LOG_INT("high", high));
-    }
-    if (!strcmp(config_str(config, "Swarm.ConnMgr.Type", "basic"), "none"))
-        limits->high_conns = limits->max_conns; /* never trimmed: refused instead */
-    limits->grace_ms = (uint32_t)config_duration_ms(config, "Swarm.ConnMgr.GracePeriod", limits->grace_ms);
-    limits->max_bytes = config_size(config, "Swarm.ResourceMgr.MaxMemory", limits->max_bytes);
-}
+enum { MAX_ANNOUNCED = 32, MAX_PEERINGS = 256, MAX_GATES = 1024 };
 
 /* ── transports ──────────────────────────────────────────────────────────────────────────────── */
 /* A priority: 0 when the key is false. */
@@ -154,27 +135,44 @@ static void set_hidden(const config_t *config, host_t *h)
     }
 }
 
-/* A filter that cannot be read is an error: without it this node would talk to whom it must not. */
-static err_t set_filters(const config_t *config, host_t *h)
+/* A line that cannot be read is an error: without it this node would talk to whom it must not. */
+static err_t read_gate(const config_t *config, const char *key, multiaddr_t *entries, size_t *n)
 {
-    for (size_t i = 0, n = config_count(config, "Swarm.AddrFilters"); i < n; i++) {
-        const char *text = config_item(config, "Swarm.AddrFilters", i);
-        multiaddr_t network;
-        err_t e = multiaddr_parse(text, &network);
-        if (!e)
-            e = host_filter(h, &network);
-        if (e)
-            return fail(ERR_USAGE,
-                        "config Swarm.AddrFilters: \"%.100s\" is not a network such as "
-                        "/ip4/10.0.0.0/ipcidr/8",
-                        text);
+    for (size_t i = 0, count = config_count(config, key); i < count; i++) {
+        const char *text = config_item(config, key, i);
+        if (*n == MAX_GATES)
+            return fail(ERR_USAGE, "config %s: more than %d filters", key, MAX_GATES);
+        if (multiaddr_parse(text, &entries[*n]))
+            return fail(ERR_USAGE, "config %s: \"%.100s\" is not a network such as /ip4/10.0.0.0/ipcidr/8",
+                        key, text);
+        ++*n;
     }
     return OK;
 }
 
+static err_t set_gate(const config_t *config, host_gate_t gate, host_t *h)
+{
+    multiaddr_t *entries = xcalloc(MAX_GATES, sizeof *entries);
+    size_t n = 0;
+    err_t e = gate == GATE_DENY ? read_gate(config, "Swarm.AddrFilters", entries, &n) : OK;
+    if (!e)
+        e = read_gate(config, gate == GATE_DENY ? "Swarm.Gating.Deny" : "Swarm.Gating.Allow", entries, &n);
+    if (!e && (e = host_gate_set(h, gate, entries, n)))
+        e = fail(ERR_USAGE, "config %s: a line is not a network such as /ip4/10.0.0.0/ipcidr/8, or /p2p/ID",
+                 gate == GATE_DENY ? "Swarm.AddrFilters, Swarm.Gating.Deny" : "Swarm.Gating.Allow");
+    free(entries);
+    return e;
+}
+
+err_t settings_gates(const config_t *config, host_t *h)
+{
+    TRY(set_gate(config, GATE_DENY, h));
+    return set_gate(config, GATE_ALLOW, h);
+}
+
 err_t settings_addresses(const config_t *config, const char *const *advertise, size_t n_advertise, host_t *h)
 {
-    TRY(set_filters(config, h));
+    TRY(settings_gates(config, h));
     set_hidden(config, h);
     return set_announced(config, advertise, n_advertise, h);
 }

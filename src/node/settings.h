@@ -5,17 +5,17 @@
 #include "net/doh.h"
 #include "node/node.h"
 
-/* Swarm.ConnMgr.Type, LowWater, HighWater, GracePeriod; Swarm.ResourceMgr.MaxMemory. */
-void settings_limits(const config_t *config, host_limits_t *limits);
 /* Swarm.Transports.Network.TCP, Websocket: false closes the transport, both ways. */
 void settings_transports(const config_t *config, host_config_t *ret);
 /* Swarm.Transports.Security.TLS, Noise: false, or a priority, the lowest first (100 and 200 unless set).
  * ERR_USAGE: neither, or both are off. */
 MUST_CHECK err_t settings_security(const config_t *config, host_config_t *ret);
-/* Addresses.Announce, AppendAnnounce (with those of `advertise`), NoAnnounce; Swarm.AddrFilters. ERR_USAGE: a
+/* Addresses.Announce, AppendAnnounce (with those of `advertise`), NoAnnounce; settings_gates. ERR_USAGE: a
  * filter, or a line of `advertise`, that is not an address. */
 MUST_CHECK err_t settings_addresses(const config_t *config, const char *const *advertise, size_t n_advertise,
                                     host_t *h);
+/* Swarm.AddrFilters and Swarm.Gating.Deny; Swarm.Gating.Allow. ERR_USAGE; nothing changes then. */
+MUST_CHECK err_t settings_gates(const config_t *config, host_t *h);
 /* DNS.Resolvers: the servers of domains, but for "auto", which is the system's resolver. ERR_USAGE. */
 MUST_CHECK err_t settings_resolvers(const config_t *config, doh_t *ret);
 /* Ipns.ResolveCacheSize, MaxCacheTTL, RecordLifetime, RepublishPeriod; $IPFS_NS_MAP. ERR_USAGE: a period that

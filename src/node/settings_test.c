@@ -175,31 +175,6 @@ static err_t broken_filter(task_t *t, void *arg)
     return OK;
 }
 
-static void test_limits(void **state)
-{
-    AUTO_PTR(config_t) c = NULL;
-    host_limits_t l, defaults;
-    host_limits_default(&defaults);
-    assert_ok(config_parse(BYTES_LIT("{\"Swarm\":{\"ConnMgr\":{\"LowWater\":10,\"HighWater\":5000,"
-                                     "\"GracePeriod\":\"7s\"},\"ResourceMgr\":{\"MaxMemory\":\"64MiB\"}}}"),
-                           &c));
-    l = defaults;
-    settings_limits(c, &l);
-    assert_int_equal(l.low_conns, 10);
-    assert_int_equal(l.high_conns, 5000);
-    assert_int_equal(l.max_conns, 10000);
-    assert_int_equal(l.grace_ms, 7000);
-    assert_int_equal(l.max_bytes, 64 << 20);
-    assert_ok(config_set(c, "Swarm.ConnMgr.Type", "\"none\""));
-    settings_limits(c, &l);
-    assert_int_equal(l.high_conns, l.max_conns);
-    assert_ok(config_set(c, "Swarm.ConnMgr", "{\"LowWater\":50,\"HighWater\":5}"));
-    l = defaults;
-    settings_limits(c, &l);
-    assert_int_equal(l.low_conns, defaults.low_conns);
-    assert_int_equal(l.high_conns, defaults.high_conns);
-}
-
 /* The default port gives way to who was there first; a port that was asked for does not. */
 static err_t ports(task_t *t, void *arg)
 {
@@ -291,7 +266,6 @@ int main(void)
         cmocka_unit_test(test_announce_alone),
         cmocka_unit_test(test_filters),
         cmocka_unit_test(test_broken_filter),
-        cmocka_unit_test(test_limits),
         cmocka_unit_test(test_ports),
         cmocka_unit_test(test_names),
     };

@@ -240,7 +240,15 @@ static err_t change_config(task_t *t, repo_t *r, config_change_fn change, const 
     if (!e)
         config_swap(r->config, copy);
     gate_leave(&r->config_gate);
+    if (!e && r->config_changed)
+        r->config_changed(t, r->config_changed_arg);
     return e;
+}
+
+void repo_on_config_change(repo_t *r, void (*changed)(task_t *t, void *arg), void *arg)
+{
+    r->config_changed = changed;
+    r->config_changed_arg = arg;
 }
 
 static err_t change_set(task_t *t, repo_t *r, config_t *c, const void *arg)

@@ -24,6 +24,8 @@ struct repo {
     struct mfs *mfs;
     keystore_t *keystore;
     gate_t config_gate;
+    void (*config_changed)(task_t *t, void *arg);
+    void *config_changed_arg;
 };
 /* PATH/NAME; both are short enough by repo_find_path. */
 const char *repo_file(const char *path, const char *name, char out[REPO_PATH_MAX + 64]);

@@ -162,7 +162,7 @@ def test_filters_and_resources(shop):
     fails(a, "swarm", "filters", "add", "/ip4/127.0.0.1/tcp/1", saying="ipcidr")
     a.connect(b)
     text = a.text("swarm", "resources")
-    check(re.search(r"^system +Conns +\d+ +1 ", text, re.M) and f"peer:{b.peer_id}" in text, text)
+    check(re.search(r"^system\t+Conns\t+\d+\t+1\t", text, re.M) and f"peer:{b.peer_id}\t" in text, text)
 
 
 def test_requests_have_trace_ids(shop):
