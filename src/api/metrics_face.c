@@ -70,6 +70,28 @@ static void read_replica(replica_t *r)
     count_up("distribute_replica_offers_refused_total", "Offers that this node refused.", s.offers_refused);
 }
 
+static void read_mesh(mesh_t *m)
+{
+    mesh_stat_t s;
+    mesh_stat(m, &s);
+    set("distribute_mesh_members", "Members of the mesh that were met in this run.", (double)s.members);
+    set("distribute_mesh_members_connected", "Members that are connected.", (double)s.connected);
+    set("distribute_mesh_tombstones", "Deletions that are known.", (double)s.tombstones);
+    set("distribute_mesh_catching_up", "1: compares what was deleted before it serves anything.",
+        s.is_catching_up);
+    count_up("distribute_mesh_tombstones_forged_total", "Tombstones with a wrong signature.",
+             s.tombstones_forged);
+    count_up("distribute_mesh_tombstones_foreign_total", "Tombstones of files that their signer does not own.",
+             s.tombstones_foreign);
+    count_up("distribute_mesh_receipts_signed_total", "Receipts given for deleted copies.", s.receipts_signed);
+    count_up("distribute_mesh_receipts_taken_total", "Receipts that holders gave.", s.receipts_taken);
+    count_up("distribute_mesh_collections_total", "Runs that removed deleted chunks.", s.collections);
+    count_up("distribute_mesh_audits_total", "Challenges that holders answered.", s.audits);
+    count_up("distribute_mesh_audits_failed_total", "Challenges that holders could not meet.", s.audits_failed);
+    count_up("distribute_mesh_prunes_total", "Copies let go of because there were too many.", s.prunes);
+    count_up("distribute_mesh_refused_quota_total", "Offers over one member's share.", s.refused_quota);
+}
+
 static void read_process(node_t *n)
 {
     char line[128], *end;
@@ -97,6 +119,8 @@ static err_t reply_metrics(task_t *t, api_t *api, exchange_t *x)
         read_routing(node_routing(n));
     if (node_replica(n))
         read_replica(node_replica(n));
+    if (node_mesh(n))
+        read_mesh(node_mesh(n));
     read_process(n);
     TRY(metrics_print(&text));
     return exchange_reply(t, x, 200, "text/plain; version=0.0.4; charset=utf-8", buf_bytes(&text));

@@ -73,6 +73,7 @@ err_t host_start_nat(host_t *h, const nat_config_t *config)
     relay_service_update(h);
     autonat_server_update(h);
     TRY(dcutr_start(h));
+    TRY(forward_start(h));
     return config->uses_relays ? relay_stop_start(h) : OK;
 }
 

@@ -6,7 +6,8 @@
  *   relay_finder.c    relays among the peers
  *   autonat_client.c, autonat_server.c   who reaches this node, and whom it reaches
  *   dcutr.c           a direct connection beside a relayed one
- *   relay_service.c   reservations and circuits of others; relay_circuit.c moves the bytes of one */
+ *   relay_service.c   reservations and circuits of others; relay_circuit.c moves the bytes of one
+ *   forward.c         ways over several relays, in a mesh */
 #ifndef NET_NAT_INTERNAL_H
 #define NET_NAT_INTERNAL_H
 #include "logic/votes.h"
@@ -92,6 +93,17 @@ MUST_CHECK err_t relay_write_stop(task_t *t, stream_t *s, const relay_message_t 
 /* The message borrows `in`. */
 MUST_CHECK err_t relay_read_hop(task_t *t, stream_t *s, buf_t *in, relay_message_t *ret);
 MUST_CHECK err_t relay_read_stop(task_t *t, stream_t *s, buf_t *in, relay_message_t *ret);
+/* May this peer bring circuits: is it a relay of ours? */
+bool relay_may_bring(const host_t *h, const conn_t *from);
+/* The stream becomes a connection with `source`, through the peer that brought it. */
+MUST_CHECK err_t relay_take_circuit(task_t *t, stream_t *s, host_t *h, conn_t *from, const peer_id_t *source,
+                                    bool is_limited);
+/* forward.c */
+MUST_CHECK err_t forward_start(host_t *h);
+bool forward_may_help(const host_t *h); /* somebody is connected who may lead on */
+/* A stream to `target`, which `relay` is said to have a connection with, over relays that are connected. */
+MUST_CHECK err_t forward_dial(task_t *t, host_t *h, const peer_id_t *relay, const peer_id_t *target,
+                              stream_t **ret_raw);
 /* relay_reserve.c */
 MUST_CHECK err_t relay_listen(host_t *h,
                               const multiaddr_t *at); /* /p2p-circuit alone: relays that are found */
@@ -107,6 +119,10 @@ void relay_finder_soon(host_t *h);
 void relay_finder_refused(host_t *h, const peer_id_t *peer);
 /* relay_service.c */
 void relay_service_update(host_t *h); /* after a change of reachability */
+/* One more circuit of this peer: counted, and its buffers charged. */
+typedef struct circuit circuit_t;
+relay_status_t relay_circuit_begin(host_t *h, conn_t *from, const peer_id_t *to, circuit_t **ret);
+void relay_circuit_end(host_t *h, conn_t *from, circuit_t *c);
 void relay_service_peer_gone(host_t *h, const peer_id_t *peer);
 void relay_service_free(host_t *h);
 /* autonat_client.c, autonat_server.c */

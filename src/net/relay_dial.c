@@ -3,7 +3,7 @@
 #include "base/metrics.h"
 #include "net/nat_internal.h"
 
-enum { CONNECT_TIMEOUT_MS = 30000, STOP_TIMEOUT_MS = 15000, STOP_STREAMS_MAX = 64 };
+enum { RELAY_DIAL_MS = 4000, CONNECT_TIMEOUT_MS = 30000, STOP_TIMEOUT_MS = 15000, STOP_STREAMS_MAX = 64 };
 
 /* ── messages ────────────────────────────────────────────────────────────────────────────────── */
 err_t relay_write_hop(task_t *t, stream_t *s, const relay_message_t *m, const multiaddr_t *addrs, size_t n)
@@ -81,9 +81,17 @@ err_t relay_dial(task_t *t, host_t *h, const multiaddr_t *addr, const peer_id_t 
         return fail(ERR_INVALID, "a relay does not lead to itself");
     multiaddr_t bare;
     multiaddr_without_peer(&at, &bare);
-    TRY(dial_direct(t, h, &relay, &at, bare.len > 0, &c));
+    bool may_forward = forward_may_help(h);
+    deadline_t dial = deadline_push(t, may_forward ? RELAY_DIAL_MS : TIME_NEVER);
+    err_t e = dial_direct(t, h, &relay, &at, bare.len > 0, &c);
+    deadline_pop(t, &dial);
+    if (e && may_forward && !task_check(t)) {
+        *ret_is_limited = false;
+        return forward_dial(t, h, &relay, target, ret_raw);
+    }
+    TRY(e);
     deadline_t d = deadline_push(t, CONNECT_TIMEOUT_MS);
-    err_t e = conn_open_stream(t, c, protocols, 1, &s, NULL);
+    e = conn_open_stream(t, c, protocols, 1, &s, NULL);
     conn_release(c);
     if (!e)
         e = ask_for_circuit(t, s, target, ret_is_limited);
@@ -98,14 +106,19 @@ err_t relay_dial(task_t *t, host_t *h, const multiaddr_t *addr, const peer_id_t 
 }
 
 /* ── circuits that end here ──────────────────────────────────────────────────────────────────── */
-static relay_status_t check_stop(host_t *h, const conn_t *from, const relay_message_t *m)
+bool relay_may_bring(const host_t *h, const conn_t *from)
 {
     const relay_t *r = relay_find(h->nat, &from->peer->id);
+    return r && (r->is_reserved || r->is_asking);
+}
+
+static relay_status_t check_stop(host_t *h, const conn_t *from, const relay_message_t *m)
+{
     if (m->type != RELAY_CONNECT)
         return RELAY_UNEXPECTED_MESSAGE;
     if (!m->has_peer)
         return RELAY_MALFORMED_MESSAGE;
-    if (!r || (!r->is_reserved && !r->is_asking))
+    if (!relay_may_bring(h, from))
         return RELAY_PERMISSION_DENIED;
     return conn_use_check(h, true, NULL) ? RELAY_RESOURCE_LIMIT_EXCEEDED : RELAY_OK;
 }
@@ -116,7 +129,8 @@ static err_t circuit_addr(const conn_t *relay, multiaddr_t *ret)
     return multiaddr_append(ret, MA_P2P_CIRCUIT, BYTES_NONE);
 }
 
-static err_t take_circuit(task_t *t, stream_t *s, host_t *h, conn_t *from, const relay_message_t *m)
+err_t relay_take_circuit(task_t *t, stream_t *s, host_t *h, conn_t *from, const peer_id_t *source,
+                         bool is_limited)
 {
     multiaddr_t remote;
     conn_t *c;
@@ -124,7 +138,7 @@ static err_t take_circuit(task_t *t, stream_t *s, host_t *h, conn_t *from, const
     conn_use_t use = {.host = NULL};
     TRY(conn_use_begin(h, true, false, NULL, &use));
     upgrade_how_t how = {
-        .expected = &m->peer, .remote = &remote, .is_inbound = true, .is_limited = m->has_limit, .use = &use};
+        .expected = source, .remote = &remote, .is_inbound = true, .is_limited = is_limited, .use = &use};
     conn_stream_keep(s);
     err_t e = upgrade(t, h, s, &how, &c);
     conn_use_end(&use);
@@ -146,7 +160,7 @@ static err_t serve_stop(task_t *t, stream_t *s, conn_t *from, const char *protoc
         e = relay_write_stop(t, s, &answer);
     deadline_pop(t, &d);
     if (!e && answer.status == RELAY_OK)
-        return take_circuit(t, s, h, from, &m);
+        return relay_take_circuit(t, s, h, from, &m.peer, m.has_limit);
     return e;
 }
 

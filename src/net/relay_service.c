@@ -20,10 +20,11 @@ typedef struct reservation {
     uint64_t expires_ms;
 } reservation_t;
 
-typedef struct circuit {
+struct circuit {
     list_t node;
     peer_id_t from, to;
-} circuit_t;
+    uint64_t charged;
+};
 
 /* ── reservations ────────────────────────────────────────────────────────────────────────────── */
 static void drop(host_t *h, reservation_t *r)
@@ -156,18 +157,36 @@ static size_t circuits_of(const nat_t *nat, const peer_id_t *peer)
 
 static relay_status_t check_connect(host_t *h, const conn_t *from, const peer_id_t *to)
 {
-    const relay_limits_t *limits = &h->nat->config.relay;
     if (multiaddr_is_circuit(&from->remote) || !h->nat->is_serving)
         return RELAY_PERMISSION_DENIED;
     drop_expired(h);
     const conn_t *open = host_conn(h, to);
-    if (!find(h->nat, to) || !open || multiaddr_is_circuit(&open->remote))
-        return RELAY_NO_RESERVATION;
+    return !find(h->nat, to) || !open || multiaddr_is_circuit(&open->remote) ? RELAY_NO_RESERVATION
+                                                                             : RELAY_OK;
+}
+
+relay_status_t relay_circuit_begin(host_t *h, conn_t *from, const peer_id_t *to, circuit_t **ret)
+{
+    const relay_limits_t *limits = &h->nat->config.relay;
+    uint64_t bytes = 2 * limits->buffer_bytes;
     if (h->nat->n_circuits >= limits->max_circuits ||
         circuits_of(h->nat, &from->peer->id) >= limits->max_circuits_per_peer ||
-        circuits_of(h->nat, to) >= limits->max_circuits_per_peer)
+        circuits_of(h->nat, to) >= limits->max_circuits_per_peer || limit_charge(conn_limit(from), bytes))
         return RELAY_RESOURCE_LIMIT_EXCEEDED;
+    circuit_t *c = xcalloc(1, sizeof *c);
+    *c = (circuit_t){.from = from->peer->id, .to = *to, .charged = bytes};
+    list_push_back(&h->nat->circuits, &c->node);
+    h->nat->n_circuits++;
+    *ret = c;
     return RELAY_OK;
+}
+
+void relay_circuit_end(host_t *h, conn_t *from, circuit_t *c)
+{
+    list_remove(&c->node);
+    h->nat->n_circuits--;
+    limit_release(conn_limit(from), c->charged);
+    free(c);
 }
 
 static err_t announce(task_t *t, stream_t *s, const peer_id_t *from, const relay_limits_t *limits)
@@ -238,22 +257,14 @@ static err_t run_circuit(task_t *t, host_t *h, stream_t *s, const circuit_t *c)
 
 static err_t serve_connect(task_t *t, stream_t *s, host_t *h, conn_t *from, const peer_id_t *to)
 {
+    circuit_t *c;
     relay_status_t status = check_connect(h, from, to);
-    uint64_t bytes = 2 * h->nat->config.relay.buffer_bytes;
-    if (status == RELAY_OK && limit_charge(conn_limit(from), bytes))
-        status = RELAY_RESOURCE_LIMIT_EXCEEDED;
+    if (status == RELAY_OK)
+        status = relay_circuit_begin(h, from, to, &c);
     if (status != RELAY_OK)
         return send_status(t, s, status);
-    circuit_t *c = xcalloc(1, sizeof *c);
-    c->from = from->peer->id;
-    c->to = *to;
-    list_push_back(&h->nat->circuits, &c->node);
-    h->nat->n_circuits++;
     err_t e = run_circuit(t, h, s, c);
-    list_remove(&c->node);
-    h->nat->n_circuits--;
-    free(c);
-    limit_release(conn_limit(from), bytes);
+    relay_circuit_end(h, from, c);
     return e;
 }
 
