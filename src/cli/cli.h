@@ -53,6 +53,7 @@ typedef enum {
     CLI_NODE,
     CLI_GATEWAY,
     CLI_FILESERVER,
+    CLI_FS,
     CLI_METADATA,
     CLI_METADATA_BACKUP,
     CLI_AUDIT_VERIFY,

@@ -35,6 +35,44 @@ static const cli_spec_t database_specs[] = {
     {"data-dir", 0, true, "", "folder of the service (default ~/.distribute-metadata)"},
     {NULL, 0, false, NULL, NULL}};
 
+#define METADATA_SPEC                                                                                        \
+    {                                                                                                        \
+        "metadata", 0, true, "", "URL of the metadata service (default: the session's, $METADATA_ADDR)"      \
+    }
+static const cli_spec_t fs_specs[] = {METADATA_SPEC, {NULL, 0, false, NULL, NULL}};
+static const cli_spec_t fs_login_specs[] = {
+    METADATA_SPEC,
+    {"username", 'u', true, "", "name of the account"},
+    {"password-file", 0, true, "",
+     "file with its password, - for standard input (default $DISTRIBUTE_PASSWORD)"},
+    {"token-file", 0, true, "", "file with a token or an API key instead, - for standard input"},
+    {NULL, 0, false, NULL, NULL}};
+static const cli_spec_t fs_put_specs[] = {
+    METADATA_SPEC,
+    {"replication", 0, true, "", "copies of each chunk (default 3)"},
+    {"quorum", 0, true, "", "copies that are durable before it is done (default: most of them)"},
+    {"chunk-size", 0, true, "", "4KiB to 7MiB (default 4MiB)"},
+    {"chunker", 0, true, "", "size, or buzhash: cut by content, so that a delta finds what has moved"},
+    {"delta", 0, false, "", "leave out chunks that the version before has"},
+    {"media-type", 0, true, "", "what the file is"},
+    {"progress", 'p', false, "", "show progress (default on a terminal)"},
+    {NULL, 0, false, NULL, NULL}};
+static const cli_spec_t fs_get_specs[] = {
+    METADATA_SPEC,
+    {"version", 0, true, "", "an older one"},
+    {"progress", 'p', false, "", "show progress (default on a terminal)"},
+    {NULL, 0, false, NULL, NULL}};
+static const cli_spec_t fs_ls_specs[] = {METADATA_SPEC,
+                                         {"shared", 0, false, "", "what others share"},
+                                         {"folders", 0, false, "", "folders instead of all below them"},
+                                         {NULL, 0, false, NULL, NULL}};
+static const cli_spec_t fs_share_specs[] = {
+    METADATA_SPEC, {"remove", 0, false, "", "take it back"}, {NULL, 0, false, NULL, NULL}};
+#define FS(name, usage, help, min, max, specs)                                                               \
+    {                                                                                                        \
+        "fs " name, usage, help, CLI_FS, NULL, min, max, false, specs, NULL, NULL, false                     \
+    }
+
 /* name, usage, help, kind, rpc, min, max, daemon, options, run, print, alias, stdin */
 const cli_command_t cli_service_commands[] = {
     {"fileserver", "", "a storage node of the file service, until SIGINT or SIGTERM", CLI_FILESERVER, NULL, 0,
@@ -45,5 +83,20 @@ const cli_command_t cli_service_commands[] = {
      CLI_METADATA_BACKUP, NULL, 1, 1, false, database_specs, NULL, NULL, false},
     {"audit verify", "", "check the hash chain of the metadata service's audit log", CLI_AUDIT_VERIFY, NULL,
      0, 0, false, database_specs, NULL, NULL, false},
+    FS("login", "", "an account of the file service, for the commands below", 0, 0, fs_login_specs),
+    FS("logout", "", "revoke that token", 0, 0, fs_specs),
+    FS("put", "FILE [NAME]",
+       "encrypt a file and keep it on storage nodes; a put that was cut off is gone on with", 1, 2,
+       fs_put_specs),
+    FS("get", "NAME [OUT]", "get a file back, to OUT or - for standard output", 1, 2, fs_get_specs),
+    FS("ls", "[PREFIX]", "list files", 0, 1, fs_ls_specs),
+    FS("rm", "NAME…", "delete files, all versions and the key", 1, CLI_ANY_ARGS, fs_specs),
+    FS("stat", "NAME", "what is known of a file", 1, 1, fs_specs),
+    FS("mv", "NAME NEW", "rename a file", 2, 2, fs_specs),
+    FS("share", "NAME [ACCOUNT]", "let an account read a file; without one: who may", 1, 2, fs_share_specs),
+    FS("nodes", "", "storage nodes and their health", 0, 0, fs_specs),
+    FS("drain", "NODE", "move all chunks of a storage node elsewhere", 1, 1, fs_specs),
+    FS("undrain", "NODE", "take it into service again", 1, 1, fs_specs),
+    FS("forget", "NODE", "forget a storage node that is drained, or down for good", 1, 1, fs_specs),
     {NULL, NULL, NULL, CLI_HELP, NULL, 0, 0, false, NULL, NULL, NULL, false},
 };

@@ -6,6 +6,7 @@
 #include "loop/uv_driver.h"
 #include "main/daemon.h"
 #include "main/fileserver.h"
+#include "main/fs.h"
 #include "main/keys.h"
 #include "main/mesh_node.h"
 #include "main/metadata.h"
@@ -124,6 +125,8 @@ static err_t run(task_t *t, void *arg)
         return run_gateway(t, &v->cli, v->command);
     case CLI_FILESERVER:
         return run_fileserver(t, &v->cli);
+    case CLI_FS:
+        return run_fs(t, &v->cli, v->command);
     case CLI_METADATA:
         return run_metadata(t, &v->cli);
     case CLI_METADATA_BACKUP:

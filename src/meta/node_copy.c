@@ -1,14 +1,11 @@
 /* node_copy: fetching chunks from other storage nodes. */
 #include "base/log.h"
 #include "base/metrics.h"
+#include "meta/chunk_link.h"
 #include "meta/node_internal.h"
-#include "wire/storage.pb-c.h"
 #include <stdlib.h>
 
 enum { COPY_TIMEOUT_MS = 120000 };
-
-typedef Distribute__Storage__V1__GetRequest get_request_t;
-typedef Distribute__Storage__V1__GetResponse get_response_t;
 
 static const node_peer_t *peer_at(const node_service_t *s, const char *address)
 {
@@ -18,53 +15,16 @@ static const node_peer_t *peer_at(const node_service_t *s, const char *address)
     return NULL;
 }
 
-static err_t ask_for(task_t *t, grpc_call_t *call, const node_copy_t *c)
-{
-    get_request_t r = DISTRIBUTE__STORAGE__V1__GET_REQUEST__INIT;
-    uint8_t packed[TICKET_TEXT_MAX + 64];
-    r.id = (ProtobufCBinaryData){sizeof c->id, (uint8_t *)c->id.sha256};
-    r.ticket = (char *)c->ticket;
-    size_t len = distribute__storage__v1__get_request__get_packed_size(&r);
-    assert(len <= sizeof packed);
-    distribute__storage__v1__get_request__pack(&r, packed);
-    TRY(grpc_send(t, call, bytes_of(packed, len)));
-    return grpc_send_end(call);
-}
-
-static err_t read_chunk(task_t *t, grpc_call_t *call, buf_t *out)
-{
-    AUTO(buf_t) message = {0};
-    buf_init(&message, GRPC_MESSAGE_MAX);
-    err_t e;
-    while (!(e = grpc_recv(t, call, &message))) {
-        get_response_t *r = distribute__storage__v1__get_response__unpack(NULL, message.len, message.data);
-        if (!r)
-            return fail(ERR_PROTOCOL, "a storage node's answer cannot be read");
-        e = buf_append(out, bytes_of(r->data.data, r->data.len));
-        distribute__storage__v1__get_response__free_unpacked(r, NULL);
-        TRY(e);
-    }
-    return e == ERR_EOF ? OK : e;
-}
-
 static err_t fetch_from(task_t *t, node_service_t *s, const node_copy_t *c, const char *address, buf_t *out)
 {
     const node_peer_t *peer = peer_at(s, address);
     grpc_conn_t *conn;
-    grpc_call_t *call;
     uint8_t fingerprint[TLS_FINGERPRINT_BYTES];
     bool has_fingerprint = peer && peer->has_fingerprint;
     if (has_fingerprint)
         memcpy(fingerprint, peer->fingerprint, sizeof fingerprint);
     TRY(grpc_connect(t, &(grpc_target_t){address, s->tls, has_fingerprint ? fingerprint : NULL}, &conn));
-    err_t e = grpc_call_open(t, conn, "/distribute.storage.v1.ChunkStore/Get", NULL, 0, &call);
-    if (!e) {
-        e = ask_for(t, call, c);
-        buf_clear(out);
-        if (!e)
-            e = read_chunk(t, call, out);
-        grpc_call_close(call);
-    }
+    err_t e = chunk_link_get(t, conn, &c->id, c->ticket, 0, 0, out);
     error_slot_t why = *error_slot();
     grpc_conn_close(t, conn);
     *error_slot() = why;

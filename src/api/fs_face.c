@@ -1,0 +1,299 @@
+#include "api/fs_face.h"
+#include "api/fs_session.h"
+#include "meta/fs_client.h"
+#include "repo/config.h"
+#include "task/exchange.h"
+#include <stdlib.h>
+
+enum { SECRET_FILE_MAX = 8192 };
+
+typedef struct fs_run {
+    const fs_request_t *r;
+    fs_session_t session;
+    fs_client_t *client;
+    const rest_t *rest;
+} fs_run_t;
+
+static const char *option(const fs_run_t *f, const char *name)
+{
+    return f->r->option(f->r->arg, name);
+}
+
+static bool flag(const fs_run_t *f, const char *name)
+{
+    const char *value = option(f, name);
+    return value && !strcmp(value, "true");
+}
+
+static err_t number(const fs_run_t *f, const char *name, uint64_t *ret)
+{
+    const char *text = option(f, name);
+    return text ? parse_size(text, ret) : OK;
+}
+
+static err_t emit_new(task_t *t, const fs_run_t *f, json_t *o)
+{
+    err_t e = f->r->emit(t, f->r->arg, o);
+    json_decref(o);
+    return e;
+}
+
+/* An answer of the service as it is. */
+static err_t ask(task_t *t, const fs_run_t *f, const char *method, const char *path, json_t *body)
+{
+    AUTO_PTR(json_t) answer = NULL;
+    TRY(rest_do(t, f->rest, method, path, body, &answer));
+    return f->r->emit(t, f->r->arg, answer);
+}
+
+/* "/files/ID" and what follows of the file with this name. */
+static err_t file_path(task_t *t, const fs_run_t *f, const char *name, const char *more, char out[512])
+{
+    AUTO_PTR(json_t) file = NULL;
+    const char *id;
+    TRY(fs_find(t, f->client, name, &file));
+    TRY(rest_text(file, "id", &id));
+    snprintf(out, 512, "/files/%.64s%.400s", id, more);
+    return OK;
+}
+
+/* ── accounts ────────────────────────────────────────────────────────────────────────────────── */
+
+/* The first line of a file; "-": of standard input. */
+static err_t read_secret(task_t *t, const char *path, buf_t *out)
+{
+    buf_init(out, SECRET_FILE_MAX);
+    TRY(fs_read_file(t, strcmp(path, "-") ? path : "/dev/stdin", SECRET_FILE_MAX, out));
+    const char *text;
+    TRY(buf_cstr(out, &text));
+    out->len = strcspn(text, "\r\n");
+    return OK;
+}
+
+static err_t keep_session(task_t *t, fs_run_t *f, const char *token)
+{
+    if (strlen(token) >= sizeof f->session.token)
+        return fail(ERR_LIMIT, "the token is too long");
+    memmove(f->session.token, token, strlen(token) + 1);
+    return fs_session_write(t, &f->session);
+}
+
+static err_t login_by_password(task_t *t, fs_run_t *f, const char *user, const char *password)
+{
+    AUTO_PTR(json_t) answer = NULL;
+    const char *token;
+    json_t *body = json_pack("{s:s s:s}", "username", user, "password", password);
+    TRY(body ? OK : fail(ERR_USAGE, "names and passwords are UTF-8"));
+    TRY(rest_do(t, f->rest, "POST", "/login", body, &answer));
+    TRY(rest_text(answer, "token", &token));
+    TRY(keep_session(t, f, token));
+    return f->r->emit(t, f->r->arg, json_object_get(answer, "user"));
+}
+
+static err_t login(task_t *t, fs_run_t *f)
+{
+    AUTO(buf_t) secret = {0};
+    const char *user = option(f, "username"), *password = option(f, "password-file"),
+               *token = option(f, "token-file");
+    const char *from_env = getenv("DISTRIBUTE_PASSWORD"), *text;
+    if (!token && !user)
+        return fail(ERR_USAGE,
+                    "log in with --username and --password-file (- for standard input), or --token-file");
+    if (!token && !password && !from_env)
+        return fail(ERR_USAGE,
+                    "the password comes from --password-file (- for standard input) or DISTRIBUTE_PASSWORD");
+    if (token || password)
+        TRY(read_secret(t, token ? token : password, &secret));
+    else
+        buf_init(&secret, SECRET_FILE_MAX);
+    if (!token && !password)
+        TRY(buf_append(&secret, bytes_str(from_env)));
+    TRY(buf_cstr(&secret, &text));
+    err_t e = token ? keep_session(t, f, text) : login_by_password(t, f, user, text);
+    secret_wipe(secret.data, secret.len);
+    return e || !token ? e : emit_new(t, f, json_pack("{s:s}", "url", f->session.url));
+}
+
+static err_t logout(task_t *t, fs_run_t *f)
+{
+    err_t e = rest_do(t, f->rest, "POST", "/logout", NULL, NULL);
+    if (e && e != ERR_UNAUTHORIZED)
+        return e; /* an expired token needs no revocation */
+    return keep_session(t, f, "");
+}
+
+/* ── content ─────────────────────────────────────────────────────────────────────────────────── */
+
+static err_t put(task_t *t, fs_run_t *f)
+{
+    AUTO_PTR(json_t) file = NULL;
+    const char *path = f->r->args[0], *slash = strrchr(path, '/'), *chunker = option(f, "chunker");
+    fs_put_t p = {.path = path,
+                  .name = f->r->n_args > 1 ? f->r->args[1]
+                          : slash          ? slash + 1
+                                           : path,
+                  .media_type = option(f, "media-type"),
+                  .is_delta = flag(f, "delta"),
+                  .is_content_defined = chunker && !strcmp(chunker, "buzhash"),
+                  .progress = {f->r->progress, f->r->arg}};
+    if (chunker && !p.is_content_defined && strcmp(chunker, "size") != 0)
+        return fail(ERR_USAGE, "--chunker is size or buzhash");
+    TRY(number(f, "chunk-size", &p.chunk_bytes));
+    TRY(number(f, "replication", &p.replication));
+    TRY(number(f, "quorum", &p.quorum));
+    TRY(fs_put(t, f->client, &p, &file));
+    json_object_set_new(file, "sent_chunks", json_integer((json_int_t)p.sent_chunks));
+    json_object_set_new(file, "sent_bytes", json_integer((json_int_t)p.sent_bytes));
+    json_object_set_new(file, "kept_chunks", json_integer((json_int_t)p.kept_chunks));
+    json_object_set_new(file, "was_resumed", json_boolean(p.was_resumed));
+    return f->r->emit(t, f->r->arg, file);
+}
+
+static err_t get(task_t *t, fs_run_t *f)
+{
+    const char *name = f->r->args[0], *slash = strrchr(name, '/');
+    const char *to = f->r->n_args > 1 ? f->r->args[1] : slash ? slash + 1 : name;
+    fs_get_t g = {.name = name,
+                  .path = strcmp(to, "-") ? to : NULL,
+                  .write = f->r->write,
+                  .arg = f->r->arg,
+                  .progress = {f->r->progress, f->r->arg}};
+    TRY(number(f, "version", &g.version));
+    TRY(fs_get(t, f->client, &g));
+    return g.path ? emit_new(t, f,
+                             json_pack("{s:s s:I s:I}", "path", g.path, "size", (json_int_t)g.size,
+                                       "resumed_at", (json_int_t)g.resumed_at))
+                  : OK;
+}
+
+/* ── names ───────────────────────────────────────────────────────────────────────────────────── */
+
+static err_t list_page(task_t *t, fs_run_t *f, const char *prefix, char cursor[1024], bool *ret_more)
+{
+    AUTO(buf_t) path = {0};
+    AUTO_PTR(json_t) answer = NULL;
+    const char *text, *next;
+    buf_init(&path, 16384);
+    TRY(buf_printf(&path, "/files?limit=1000%s%s%s%s&prefix=", flag(f, "shared") ? "&shared=true" : "",
+                   flag(f, "folders") ? "&delimiter=/" : "", *cursor ? "&cursor=" : "", cursor));
+    TRY(percent_encode(bytes_str(prefix), "", &path));
+    TRY(buf_cstr(&path, &text));
+    TRY(rest_do(t, f->rest, "GET", text, NULL, &answer));
+    next = json_string_value(json_object_get(answer, "next_cursor"));
+    buf_clear(&path);
+    TRY(percent_encode(bytes_str(next ? next : ""), "", &path));
+    TRY(buf_cstr(&path, &text));
+    snprintf(cursor, 1024, "%s", text);
+    *ret_more = next != NULL;
+    return f->r->emit(t, f->r->arg, answer);
+}
+
+static err_t list(task_t *t, fs_run_t *f)
+{
+    char cursor[1024] = "";
+    bool more = true;
+    while (more)
+        TRY(list_page(t, f, f->r->n_args ? f->r->args[0] : "", cursor, &more));
+    return OK;
+}
+
+static err_t stat_file(task_t *t, fs_run_t *f)
+{
+    AUTO_PTR(json_t) answer = NULL;
+    char path[512];
+    TRY(file_path(t, f, f->r->args[0], "?chunks_limit=0", path));
+    TRY(rest_do(t, f->rest, "GET", path, NULL, &answer));
+    return f->r->emit(t, f->r->arg, json_object_get(answer, "file")); /* and not its key */
+}
+
+static err_t remove_files(task_t *t, fs_run_t *f)
+{
+    char path[512];
+    for (size_t i = 0; i < f->r->n_args; i++) {
+        TRY(file_path(t, f, f->r->args[i], "", path));
+        TRY(rest_do(t, f->rest, "DELETE", path, NULL, NULL));
+        TRY(emit_new(t, f, json_pack("{s:s}", "removed", f->r->args[i])));
+    }
+    return OK;
+}
+
+static err_t move(task_t *t, fs_run_t *f)
+{
+    char path[512];
+    TRY(file_path(t, f, f->r->args[0], "", path));
+    json_t *body = json_pack("{s:s}", "name", f->r->args[1]);
+    return body ? ask(t, f, "PATCH", path, body) : fail(ERR_USAGE, "a file's name is UTF-8");
+}
+
+static err_t share(task_t *t, fs_run_t *f)
+{
+    char path[512], more[400];
+    const char *user = f->r->n_args > 1 ? f->r->args[1] : NULL;
+    bool is_end = flag(f, "remove");
+    if (user &&
+        strspn(user, "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789._@-") != strlen(user))
+        return fail(ERR_USAGE, "\"%.64s\" is not the name of an account", user);
+    if (is_end && !user)
+        return fail(ERR_USAGE, "--remove needs the name of an account");
+    snprintf(more, sizeof more, "/shares%s%.300s", is_end ? "/" : "", is_end ? user : "");
+    TRY(file_path(t, f, f->r->args[0], more, path));
+    if (is_end)
+        return rest_do(t, f->rest, "DELETE", path, NULL, NULL);
+    return ask(t, f, user ? "POST" : "GET", path,
+               user ? json_pack("{s:s s:s}", "user", user, "access", "read") : NULL);
+}
+
+/* ── storage nodes ───────────────────────────────────────────────────────────────────────────── */
+
+static err_t nodes(task_t *t, fs_run_t *f)
+{
+    return ask(t, f, "GET", "/nodes", NULL);
+}
+
+static err_t change_node(task_t *t, fs_run_t *f)
+{
+    char path[128];
+    const char *id = f->r->args[0];
+    bool is_end = !strcmp(f->r->verb, "forget");
+    if (strlen(id) != 32 || strspn(id, "0123456789abcdef") != 32)
+        return fail(ERR_USAGE, "\"%.64s\" is not the id of a storage node", id);
+    snprintf(path, sizeof path, "/nodes/%s%s%s", id, is_end ? "" : "/", is_end ? "" : f->r->verb);
+    return is_end ? rest_do(t, f->rest, "DELETE", path, NULL, NULL) : ask(t, f, "POST", path, NULL);
+}
+
+static const struct {
+    const char *verb;
+    err_t (*run)(task_t *t, fs_run_t *f);
+} verbs[] = {{"login", login},       {"logout", logout},   {"put", put},           {"get", get},
+             {"ls", list},           {"rm", remove_files}, {"stat", stat_file},    {"mv", move},
+             {"share", share},       {"nodes", nodes},     {"drain", change_node}, {"undrain", change_node},
+             {"forget", change_node}};
+
+static err_t run_verb(task_t *t, fs_run_t *f)
+{
+    const char *url = option(f, "metadata");
+    TRY(fs_session_read(t, &f->session));
+    if (url && strlen(url) < sizeof f->session.url)
+        snprintf(f->session.url, sizeof f->session.url, "%s", url);
+    if (!*f->session.token && strcmp(f->r->verb, "login") != 0)
+        return fail(ERR_UNAUTHORIZED, "nobody is logged in: run 'distribute fs login'");
+    TRY(fs_client_open(t, f->session.url, f->session.token, f->session.state_folder, &f->client));
+    f->rest = fs_client_rest(f->client);
+    for (size_t i = 0; i < ARRAY_LEN(verbs); i++)
+        if (!strcmp(verbs[i].verb, f->r->verb))
+            return verbs[i].run(t, f);
+    return fail(ERR_USAGE, "there is no command \"fs %.20s\"", f->r->verb);
+}
+
+err_t fs_run(task_t *t, const fs_request_t *r)
+{
+    fs_run_t *f = xcalloc(1, sizeof *f);
+    f->r = r;
+    err_t e = run_verb(t, f);
+    error_slot_t why = *error_slot();
+    fs_client_close(t, f->client);
+    fs_session_deinit(&f->session);
+    free(f);
+    *error_slot() = why;
+    return e;
+}

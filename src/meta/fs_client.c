@@ -1,0 +1,186 @@
+#include "meta/fs_client.h"
+#include "base/log.h"
+#include "meta/fs_internal.h"
+#include "task/exchange.h"
+#include <stdlib.h>
+
+static err_t make_identity(fs_client_t *c)
+{
+    AUTO(buf_t) certificate = {0}, key = {0};
+    buf_init(&certificate, TLS_MUTUAL_PEM_MAX);
+    buf_init(&key, TLS_MUTUAL_PEM_MAX);
+    err_t e = tls_mutual_make("distribute fs", &certificate, &key);
+    if (!e)
+        e = tls_mutual_new(buf_bytes(&certificate), buf_bytes(&key), BYTES_NONE, &c->tls);
+    secret_wipe(key.data, key.len);
+    return e;
+}
+
+err_t fs_client_open(task_t *t, const char *url, const char *secret, const char *state_folder,
+                     fs_client_t **ret)
+{
+    fs_client_t *c = xcalloc(1, sizeof *c);
+    event_init(&c->connected);
+    snprintf(c->state_folder, sizeof c->state_folder, "%s", state_folder ? state_folder : "");
+    err_t e = rest_init(&c->rest, url, secret);
+    if (!e)
+        e = make_identity(c);
+    if (e) {
+        fs_client_close(t, c);
+        return e;
+    }
+    *ret = c;
+    return OK;
+}
+
+void fs_client_close(task_t *t, fs_client_t *c)
+{
+    if (!c)
+        return;
+    fs_close_nodes(t, c);
+    tls_mutual_free(c->tls);
+    rest_deinit(&c->rest);
+    free(c);
+}
+
+const rest_t *fs_client_rest(const fs_client_t *c)
+{
+    return &c->rest;
+}
+
+/* Among one's own files, or among those that others share. */
+static err_t find_among(task_t *t, fs_client_t *c, const char *name, bool is_shared, json_t **ret_file)
+{
+    AUTO(buf_t) path = {0};
+    AUTO_PTR(json_t) answer = NULL;
+    const char *text;
+    buf_init(&path, 8192);
+    TRY(buf_printf(&path, "/files?limit=1%s&name=", is_shared ? "&shared=true" : ""));
+    TRY(percent_encode(bytes_str(name), "", &path));
+    TRY(buf_cstr(&path, &text));
+    TRY(rest_do(t, &c->rest, "GET", text, NULL, &answer));
+    *ret_file = json_incref(json_array_get(json_object_get(answer, "files"), 0));
+    return OK;
+}
+
+err_t fs_find(task_t *t, fs_client_t *c, const char *name, json_t **ret_file)
+{
+    json_t *file = NULL;
+    TRY(find_among(t, c, name, false, &file));
+    if (!file)
+        TRY(find_among(t, c, name, true, &file));
+    if (!file)
+        return fail(ERR_NOT_FOUND, "there is no file \"%.200s\"", name);
+    *ret_file = file;
+    return OK;
+}
+
+/* ── a file with its chunks ──────────────────────────────────────────────────────────────────── */
+
+static err_t read_chunk(const json_t *o, fs_chunk_t *ret)
+{
+    const char *id, *ticket, *node;
+    const json_t *places = json_object_get(o, "locations");
+    TRY(rest_text(o, "id", &id));
+    TRY(rest_text(o, "ticket", &ticket));
+    TRY(rest_number(o, "size", &ret->size));
+    TRY(rest_number(o, "length", &ret->length));
+    TRY(chunk_id_parse(id, &ret->id));
+    if (ret->size > CHUNK_MAX_BYTES || ret->length + FS_CHUNK_OVERHEAD != ret->size ||
+        strlen(ticket) >= sizeof ret->ticket)
+        return fail(ERR_PROTOCOL, "the metadata service names a chunk that was not made by this client");
+    snprintf(ret->ticket, sizeof ret->ticket, "%s", ticket);
+    for (size_t i = 0; i < json_array_size(places) && ret->n_nodes < ARRAY_LEN(ret->nodes); i++) {
+        TRY(rest_text(json_array_get(places, i), "node", &node));
+        snprintf(ret->nodes[ret->n_nodes++], sizeof ret->nodes[0], "%s", node);
+    }
+    return OK;
+}
+
+static err_t read_page(const json_t *answer, fs_file_t *f, uint64_t *ret_next)
+{
+    enum { CHUNKS_MAX = 65536 };
+    const json_t *list = json_object_get(answer, "chunks"), *next = json_object_get(answer, "next_chunk");
+    size_t n = json_array_size(list);
+    if (f->n_chunks + n > CHUNKS_MAX || (json_is_integer(next) && !n))
+        return fail(ERR_PROTOCOL, "the metadata service names chunks without end");
+    f->chunks = xrealloc(f->chunks, (f->n_chunks + n + 1) * sizeof *f->chunks);
+    for (size_t i = 0; i < n; i++) {
+        fs_chunk_t *c = &f->chunks[f->n_chunks];
+        *c = (fs_chunk_t){0};
+        TRY(read_chunk(json_array_get(list, i), c));
+        c->offset = f->n_chunks ? f->chunks[f->n_chunks - 1].offset + f->chunks[f->n_chunks - 1].length : 0;
+        f->n_chunks++;
+    }
+    *ret_next = json_is_integer(next) ? (uint64_t)json_integer_value(next) : 0;
+    return OK;
+}
+
+static err_t read_pages(task_t *t, fs_client_t *c, const char *id, uint64_t version, fs_file_t *f)
+{
+    char path[256], which[64] = "";
+    uint64_t next = 0;
+    if (version)
+        snprintf(which, sizeof which, "&version=%llu", (unsigned long long)version);
+    do {
+        AUTO_PTR(json_t) answer = NULL;
+        snprintf(path, sizeof path, "/files/%s?chunks_from=%llu%s", id, (unsigned long long)next, which);
+        TRY(rest_do(t, &c->rest, "GET", path, NULL, &answer));
+        const json_t *file = json_object_get(answer, "file");
+        if (json_is_null(json_object_get(answer, "key")))
+            return fail(ERR_NOT_FOUND, "this file has no content in the file service");
+        TRY(rest_key32(answer, "key", f->key));
+        TRY(rest_number(file, "version", &f->version));
+        TRY(rest_number(file, "size", &f->size));
+        TRY(read_page(answer, f, &next));
+    } while (next);
+    const fs_chunk_t *last = f->n_chunks ? &f->chunks[f->n_chunks - 1] : NULL;
+    if (version)
+        f->version = version;
+    f->size = last ? last->offset + last->length : 0;
+    return OK;
+}
+
+err_t fs_file_read(task_t *t, fs_client_t *c, const char *id, uint64_t version, fs_file_t *ret)
+{
+    fs_file_t f = {0};
+    snprintf(f.id, sizeof f.id, "%s", id);
+    err_t e = read_pages(t, c, id, version, &f);
+    if (e)
+        fs_file_deinit(&f);
+    else
+        *ret = f;
+    return e;
+}
+
+void fs_file_deinit(fs_file_t *f)
+{
+    secret_wipe(f->key, sizeof f->key);
+    free(f->chunks);
+    *f = (fs_file_t){0};
+}
+
+static err_t fetch_from(task_t *t, fs_client_t *c, const fs_file_t *f, const fs_chunk_t *chunk,
+                        const char *node, buf_t *plain)
+{
+    AUTO(buf_t) sealed = {0};
+    buf_init(&sealed, chunk->size);
+    TRY(fs_node_get(t, c, node, &chunk->id, chunk->ticket, 0, 0, &sealed));
+    fs_seal_t s = {.key = f->key, .file_id = f->id, .plain = plain, .sealed = &sealed, .id = chunk->id};
+    TRY(fs_open_chunk(t, &s));
+    return plain->len == chunk->length ? OK
+                                       : fail(ERR_CORRUPT, "a chunk has not the length that is known of it");
+}
+
+err_t fs_fetch_chunk(task_t *t, fs_client_t *c, const fs_file_t *f, const fs_chunk_t *chunk, buf_t *plain)
+{
+    err_t e = fail(ERR_UNREACHABLE, "no storage node has a part of this file");
+    size_t first = chunk->n_nodes ? chunk->id.sha256[0] % chunk->n_nodes : 0; /* spread over the copies */
+    for (size_t i = 0; i < chunk->n_nodes && e && e != ERR_CANCELED; i++) {
+        const char *node = chunk->nodes[(first + i) % chunk->n_nodes];
+        e = fetch_from(t, c, f, chunk, node, plain);
+        if (e)
+            log_info("a chunk could not be read", LOG_STR("node", node), LOG_ERR(e));
+    }
+    return e;
+}
