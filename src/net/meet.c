@@ -8,7 +8,7 @@ err_t host_meet(task_t *t, host_t *h, const multiaddr_t *addr, conn_t **ret_conn
         return fail(ERR_INVALID, "the address of an unknown peer must not name one, nor a relay");
     if (h->is_closing)
         return fail(ERR_CLOSED, "the host is closing");
-    TRY(conn_use_check(h, false));
+    TRY(conn_use_check(h, false, NULL));
     if (!transport_can_dial(h, addr))
         return fail(ERR_INVALID, "the address cannot be dialed by this node");
     upgrade_how_t how = {.remote = addr};
