@@ -476,6 +476,60 @@ static void datagrams(void **state)
     run_on_driver(udp_body, NULL);
 }
 
+/* Sends ten datagrams in one call. ret_most: how many of them came at once. */
+static err_t send_ten(task_t *t, udp_t *from, udp_t *to, size_t *ret_most)
+{
+    enum { SEGMENT = 1000, LEN = 10 * SEGMENT };
+    uint8_t *block = xcalloc(1, UDP_BURST_MAX);
+    udp_burst_t burst = {.peer = loopback(to->at.port), .segment_bytes = SEGMENT};
+    size_t n = 0, got = 0;
+    err_t e = udp_send_burst(from, &burst, bytes_of(block, LEN), &n);
+    *ret_most = 0;
+    while (!e && got < LEN) {
+        e = udp_recv_burst(to, &burst, block, UDP_BURST_MAX, &n);
+        if (e == ERR_AGAIN) {
+            e = event_wait(t, &to->readable);
+            continue;
+        }
+        got += n;
+        if (n / SEGMENT > *ret_most)
+            *ret_most = n / SEGMENT;
+    }
+    free(block);
+    return e;
+}
+
+/* One send that the kernel refuses for its address does not end sending in segments. */
+static err_t refused_burst_body(task_t *t, void *arg)
+{
+    udp_t *a, *b;
+    net_addr_t any = {.family = 4};
+    TRY(udp_open(task_driver(t), &any, &a));
+    TRY(udp_open(task_driver(t), &any, &b));
+    size_t before, after, n;
+    uint8_t byte[4];
+    udp_burst_t burst;
+    CHECK_ERR(ERR_AGAIN, udp_recv_burst(b, &burst, byte, sizeof byte, &n)); /* expects bursts from now on */
+    TRY(send_ten(t, a, b, &before));
+    uint8_t *block = xcalloc(1, 5000);
+    burst = (udp_burst_t){.peer = loopback(b->at.port),
+                          .local = {.family = 4, .ip = {192, 0, 2, 1}}, /* not ours */
+                          .segment_bytes = 1000};
+    err_t e = udp_send_burst(a, &burst, bytes_of(block, 5000), &n);
+    free(block);
+    CHECK(e != OK);
+    TRY(send_ten(t, a, b, &after));
+    CHECK(after == before);
+    udp_close(a);
+    udp_close(b);
+    return OK;
+}
+
+static void refused_burst(void **state)
+{
+    run_on_driver(refused_burst_body, NULL);
+}
+
 static err_t bursts_body(task_t *t, void *arg)
 {
     enum { N = 21, SEGMENT = 1000, LAST = 500, LEN = (N - 1) * SEGMENT + LAST };
@@ -570,6 +624,7 @@ int main(void)
         cmocka_unit_test(datagrams),
         cmocka_unit_test(datagram_flood),
         cmocka_unit_test(bursts),
+        cmocka_unit_test(refused_burst),
         cmocka_unit_test(multicast),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

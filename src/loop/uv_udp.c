@@ -16,7 +16,8 @@ typedef struct uv_udp_socket {
     int fd;
     bool is_polled, has_unread_event;
     bool must_write; /* a send found no room */
-    bool takes_bursts, has_no_segments;
+    bool takes_bursts;
+    uint32_t single_left; /* datagrams to send one by one before segments are tried again */
 } uv_udp_socket_t;
 
 static void on_poll(uv_poll_t *poll, int status, int events);
@@ -119,7 +120,7 @@ static err_t udp_join_group(udp_t *base, const net_addr_t *group)
 }
 
 /* ── many datagrams in one call ──────────────────────────────────────────────────────────────── */
-enum { SEGMENTS_MAX = 64, SEGMENTS_BYTES_MAX = 65000 };
+enum { SEGMENTS_MAX = 64, SEGMENTS_BYTES_MAX = 65000, SINGLE_AFTER_REFUSAL = 4096 };
 typedef union control { /* aligned for cmsg */
     struct cmsghdr head;
     uint8_t bytes[CMSG_SPACE(sizeof(uint16_t)) + CMSG_SPACE(sizeof(struct in6_pktinfo)) +
@@ -155,7 +156,7 @@ static ssize_t send_some(uv_udp_socket_t *u, const udp_burst_t *b, bytes_t in)
     struct sockaddr_storage to;
     control_t control = {0};
     size_t n = SEGMENTS_BYTES_MAX / b->segment_bytes;
-    n = u->has_no_segments || n < 1 ? 1 : n < SEGMENTS_MAX ? n : SEGMENTS_MAX;
+    n = u->single_left || n < 1 ? 1 : n < SEGMENTS_MAX ? n : SEGMENTS_MAX;
     in = bytes_slice(in, 0, n * b->segment_bytes);
     struct iovec iov = {(void *)(uintptr_t)in.data, in.len};
     struct msghdr m = {.msg_name = &to,
@@ -172,9 +173,14 @@ static ssize_t send_some(uv_udp_socket_t *u, const udp_burst_t *b, bytes_t in)
         sent = sendmsg(u->fd, &m, MSG_NOSIGNAL);
     while (sent < 0 && errno == EINTR);
     if (sent < 0 && in.len > b->segment_bytes && (errno == EIO || errno == EINVAL || errno == EOPNOTSUPP)) {
-        u->has_no_segments = true; /* neither the kernel nor the device can */
-        return send_some(u, b, in);
+        u->single_left =
+            SINGLE_AFTER_REFUSAL; /* neither the kernel nor the device can, or it was the address */
+        sent = send_some(u, b, in);
+        if (sent < 0 && errno != EAGAIN && errno != ENOBUFS)
+            u->single_left = 0; /* it was */
+        return sent;
     }
+    u->single_left -= u->single_left > 0;
     if (sent < 0 && errno == EMSGSIZE)
         return (ssize_t)in.len; /* lost on the way, as it were */
     return sent;

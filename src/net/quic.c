@@ -51,7 +51,7 @@ static void take_datagram(quic_socket_t *s, const udp_burst_t *b, bytes_t datagr
     switch (quic_endpoint_route(h->quic->endpoint, &b->peer, datagram, sched_now_ms(h->sched), must_prove, &q,
                                 reply, &len)) {
     case QUIC_TO_CONN:
-        quic_link_feed(quic_user(q), s, &b->peer, &b->local, datagram);
+        quic_link_feed(quic_user(q), s, &b->peer, datagram);
         break;
     case QUIC_TO_NEW:
         if (s->is_listening)

@@ -20,7 +20,8 @@ struct quic_link {
     conn_t *conn;   /* NULL: not yet */
     bool is_inbound;
     conn_use_t use;   /* until it is a connection */
-    net_addr_t local; /* inbound: where the peer sends to; it hears us from there */
+    net_addr_t local; /* inbound: where the first packet came to. The peer hears us from there for good: where
+                       * others come to may be anybody's word */
     multiaddr_t remote;
     runnable_t pump;
     sched_alarm_t alarm;
@@ -255,15 +256,13 @@ static void on_alarm(void *arg)
     on_pump(l);
 }
 
-void quic_link_feed(quic_link_t *l, quic_socket_t *s, const net_addr_t *from, const net_addr_t *local,
-                    bytes_t datagram)
+void quic_link_feed(quic_link_t *l, quic_socket_t *s, const net_addr_t *from, bytes_t datagram)
 {
     if (l->socket != s || !l->engine)
         return; /* a connection stays with its socket */
     metric_add(net_metrics()->bytes_in, (double)datagram.len);
     if (l->conn)
         l->conn->bytes_in += datagram.len;
-    l->local = *local;
     note_error(l, quic_feed(l->engine, from, datagram, now_ms(l)));
     sched_post(l->host->sched, &l->pump);
 }
