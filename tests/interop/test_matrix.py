@@ -1,46 +1,15 @@
 """Who connects with whom: peers that we did not write, each with one transport and one security at a time, dialling us and dialled by
 us; ping and identify over what came about. Printed as a table. Run by run.py."""
-import json
-import subprocess
-
+import js_peer
 import nodes
-import test_clients
 from nodes import check
 
 SECURITIES = ("noise", "tls")
 LISTEN = {"tcp": "/ip4/127.0.0.1/tcp/0", "ws": "/ip4/127.0.0.1/tcp/0/ws", "quic": "/ip4/127.0.0.1/udp/0/quic-v1"}
-NAMES = {"noise": "/noise", "tls": "/tls/1.0.0"}
 
 
 def address_of(node):
     return f"{node.rpc('swarm/addrs/listen')['Strings'][0].split('/p2p/')[0]}/p2p/{node.peer_id}"
-
-
-class JsPeer:
-    """js-libp2p in a process of its own (clients/libp2p-js)."""
-
-    def __init__(self, folder, transport, security):
-        self.process = subprocess.Popen(["node", "--experimental-websocket", "peer.mjs", transport, security], cwd=folder, stdin=subprocess.PIPE,
-                                        stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
-        started = self.answer()
-        self.peer_id, self.address = started["id"], started["addrs"][0]
-
-    def answer(self):
-        line = self.process.stdout.readline()
-        check(line, f"js-libp2p ended: {self.process.stderr.read()[-500:]}" if not line else "")
-        return json.loads(line)
-
-    def dial(self, address, security):
-        self.process.stdin.write(f"dial {address}\n")
-        self.process.stdin.flush()
-        said = self.answer()
-        check(said["ok"], f"js-libp2p: {said}")
-        check(said["encryption"] == NAMES[security] and said["multiplexer"] == "/yamux/1.0.0", f"js-libp2p speaks {said}")
-        check(str(said.get("agent")).startswith("distribute/"), f"js-libp2p knows us as {said.get('agent')}")
-
-    def end(self):
-        self.process.kill()
-        self.process.communicate()
 
 
 class KuboPeer:
@@ -107,5 +76,6 @@ def test_matrix_kubo(shop):
 
 
 def test_matrix_js(shop):
-    folder = test_clients.built("build_js_client.sh", "libp2p-js")
-    judge("js-libp2p 3", fill(shop, "js", lambda transport, security: JsPeer(folder, transport, security), ("tcp", "ws")))
+    nodes.need_quic(shop.program)
+    where = js_peer.folder()
+    judge("js-libp2p 3", fill(shop, "js", lambda transport, security: js_peer.JsPeer(where, transport, security), ("tcp", "ws", "quic")))

@@ -10,7 +10,9 @@ if [ ! -d "$cache/node_modules" ]; then
   rm -rf "$cache.part"
   mkdir -p "$cache.part"
   cp "$from/package.json" "$from/package-lock.json" "$cache.part"
-  (cd "$cache.part" && npm ci --no-audit --no-fund --ignore-scripts >&2) || exit 3
+  # `ci` wants every platform's build of a native package in the lock file, which a registry need not have.
+  options="--no-audit --no-fund --ignore-scripts"
+  (cd "$cache.part" && { npm ci $options || npm install $options; } >&2) || exit 3
   rm -rf "$cache"
   mv "$cache.part" "$cache"
 fi
