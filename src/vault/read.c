@@ -172,8 +172,9 @@ static err_t wait_chunk(task_t *t, read_ring_t *r, uint64_t chunk, uint64_t last
     }
     while (s->is_busy)
         TRY(event_wait(t, &r->ready));
-    if (s->result)
-        return s->error.code == s->result ? fail(s->result, "%s", s->error.text) : s->result;
+    err_t e = s->result;
+    if (e)
+        return s->error.code == e ? fail(e, "%s", s->error.text) : e;
     assert(s->is_used && s->chunk == chunk);
     *ret = s;
     return OK;
