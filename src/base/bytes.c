@@ -120,6 +120,13 @@ void buf_clear(buf_t *b)
     b->len = 0;
 }
 
+void buf_wipe(buf_t *b)
+{
+    if (b->data)
+        secret_wipe(b->data, b->cap);
+    b->len = 0;
+}
+
 void buf_consume(buf_t *b, size_t n)
 {
     assert(n <= b->len);

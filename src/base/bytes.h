@@ -53,6 +53,7 @@ MUST_CHECK err_t buf_append(buf_t *b, bytes_t data);
 MUST_CHECK err_t buf_append_u8(buf_t *b, uint8_t value);
 MUST_CHECK err_t buf_printf(buf_t *b, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
 void buf_clear(buf_t *b);             /* len = 0, memory kept */
+void buf_wipe(buf_t *b);              /* the same, and all its memory is overwritten: for secrets */
 void buf_consume(buf_t *b, size_t n); /* drops the first n bytes (n <= len) */
 /* NUL-terminates (not counted in len) and borrows as a C string, until the next change. */
 MUST_CHECK err_t buf_cstr(buf_t *b, const char **ret_text);

@@ -48,6 +48,16 @@ uint64_t cbor_read_list(reader_t *r)
     return read_count(r, ARRAY);
 }
 
+void cbor_read_record(reader_t *r, uint64_t version, uint64_t fields)
+{
+    uint64_t n = cbor_read_map(r);
+    cbor_read_key(r, "v");
+    if (cbor_read_uint(r) != version)
+        reader_fail(r, ERR_UNSUPPORTED);
+    if (n != fields)
+        reader_fail(r, ERR_INVALID);
+}
+
 static bytes_t read_string(reader_t *r, uint8_t major, size_t max)
 {
     uint64_t len = read_head(r, major);
@@ -139,6 +149,13 @@ void cbor_put_map(writer_t *w, uint64_t entries)
 void cbor_put_list(writer_t *w, uint64_t items)
 {
     put_integer(w, IPLD_LIST, items);
+}
+
+void cbor_put_record(writer_t *w, uint64_t version, uint64_t fields)
+{
+    cbor_put_map(w, fields);
+    cbor_put_key(w, "v");
+    cbor_put_uint(w, version);
 }
 
 void cbor_put_key(writer_t *w, const char *key)

@@ -12,6 +12,9 @@
 
 uint64_t cbor_read_map(reader_t *r); /* the count of entries, which is at most what could follow */
 uint64_t cbor_read_list(reader_t *r);
+/* The head of a record, a map of so many fields with its version under "v" first. ERR_UNSUPPORTED: another
+ * version. */
+void cbor_read_record(reader_t *r, uint64_t version, uint64_t fields);
 void cbor_read_key(reader_t *r, const char *key); /* this one */
 uint64_t cbor_read_uint(reader_t *r);
 bool cbor_read_bool(reader_t *r);
@@ -26,6 +29,7 @@ MUST_CHECK err_t cbor_read_done(const reader_t *r, const char *what);
 
 void cbor_put_map(writer_t *w, uint64_t entries);
 void cbor_put_list(writer_t *w, uint64_t items);
+void cbor_put_record(writer_t *w, uint64_t version, uint64_t fields);
 void cbor_put_key(writer_t *w, const char *key); /* in order: shorter ones first, then by their bytes */
 void cbor_put_uint(writer_t *w, uint64_t value);
 void cbor_put_bool(writer_t *w, bool value);

@@ -92,12 +92,7 @@ static void read_manifest_fields(reader_t *r, manifest_t *m)
 static void read_clear(reader_t *r, manifest_t *m)
 {
     const uint8_t *begin = r->pos;
-    uint64_t fields = cbor_read_map(r);
-    cbor_read_key(r, "v");
-    if (cbor_read_uint(r) != VERSION)
-        reader_fail(r, ERR_UNSUPPORTED);
-    if (fields != (m->is_node ? NODE_FIELDS : MANIFEST_FIELDS))
-        reader_fail(r, ERR_INVALID);
+    cbor_read_record(r, VERSION, m->is_node ? NODE_FIELDS : MANIFEST_FIELDS);
     if (m->is_node) {
         cbor_read_key(r, "node");
         m->node = cbor_read_uint(r);
@@ -213,9 +208,7 @@ err_t manifest_encode_clear(const manifest_t *m, const cid_t *links, buf_t *out)
     writer_t w = writer_to(out);
     if (m->n_links > MANIFEST_LINKS_MAX)
         return fail(ERR_LIMIT, "%zu links are over the limit of %d", m->n_links, MANIFEST_LINKS_MAX);
-    cbor_put_map(&w, m->is_node ? NODE_FIELDS : MANIFEST_FIELDS);
-    cbor_put_key(&w, "v");
-    cbor_put_uint(&w, VERSION);
+    cbor_put_record(&w, VERSION, m->is_node ? NODE_FIELDS : MANIFEST_FIELDS);
     if (m->is_node) {
         assert(m->node);
         cbor_put_key(&w, "node");

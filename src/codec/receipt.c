@@ -13,9 +13,7 @@ err_t receipt_seal(const private_key_t *key, const receipt_t *rc, buf_t *out)
     writer_t w = writer_to(&payload);
     if (!manifest_is_cid(&rc->manifest))
         return fail(ERR_INVALID, "receipts are given for manifests alone");
-    cbor_put_map(&w, FIELDS);
-    cbor_put_key(&w, "v");
-    cbor_put_uint(&w, VERSION);
+    cbor_put_record(&w, VERSION, FIELDS);
     cbor_put_key(&w, "at");
     cbor_put_uint(&w, rc->at_ms);
     cbor_put_key(&w, "kind");
@@ -38,12 +36,7 @@ err_t receipt_open(bytes_t in, receipt_t *ret)
     if (!bytes_equal(e.payload_type, PAYLOAD_TYPE))
         return fail(ERR_INVALID, "the envelope holds no receipt");
     reader_t r = reader_of(e.payload);
-    uint64_t fields = cbor_read_map(&r);
-    cbor_read_key(&r, "v");
-    if (cbor_read_uint(&r) != VERSION)
-        reader_fail(&r, ERR_UNSUPPORTED);
-    if (fields != FIELDS)
-        reader_fail(&r, ERR_INVALID);
+    cbor_read_record(&r, VERSION, FIELDS);
     cbor_read_key(&r, "at");
     rc.at_ms = cbor_read_uint(&r);
     cbor_read_key(&r, "kind");

@@ -13,9 +13,7 @@ err_t tombstone_seal(const private_key_t *key, const cid_t *manifest, buf_t *out
     TRY(owner_sign(key, SIGNED_AS, bytes_of(binary, cid_encode(manifest, binary)), signature));
     owner_key_t owner = owner_key_of(key);
     writer_t w = writer_to(out);
-    cbor_put_map(&w, FIELDS);
-    cbor_put_key(&w, "v");
-    cbor_put_uint(&w, VERSION);
+    cbor_put_record(&w, VERSION, FIELDS);
     cbor_put_key(&w, "owner");
     cbor_put_bytes(&w, bytes_of(owner.data, sizeof owner.data));
     cbor_put_key(&w, "manifest");
@@ -33,12 +31,7 @@ err_t tombstone_open(bytes_t in, tombstone_t *ret)
     if (in.len > TOMBSTONE_MAX_BYTES)
         return fail(ERR_LIMIT, "a tombstone of %zu bytes is over the limit of %d", in.len,
                     TOMBSTONE_MAX_BYTES);
-    uint64_t fields = cbor_read_map(&r);
-    cbor_read_key(&r, "v");
-    if (cbor_read_uint(&r) != VERSION)
-        reader_fail(&r, ERR_UNSUPPORTED);
-    if (fields != FIELDS)
-        reader_fail(&r, ERR_INVALID);
+    cbor_read_record(&r, VERSION, FIELDS);
     cbor_read_key(&r, "owner");
     cbor_read_fixed(&r, ts.owner.data, sizeof ts.owner.data);
     cbor_read_key(&r, "manifest");

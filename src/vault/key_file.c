@@ -18,12 +18,7 @@ static err_t read_file(bytes_t in, key_file_t *ret)
     reader_t r = reader_of(in);
     if (in.len > KEY_FILE_MAX_BYTES)
         return fail(ERR_LIMIT, "a key file of %zu bytes is over the limit of %u", in.len, KEY_FILE_MAX_BYTES);
-    uint64_t fields = cbor_read_map(&r);
-    cbor_read_key(&r, "v");
-    if (cbor_read_uint(&r) != VERSION)
-        reader_fail(&r, ERR_UNSUPPORTED);
-    if (fields != FIELDS)
-        reader_fail(&r, ERR_INVALID);
+    cbor_read_record(&r, VERSION, FIELDS);
     cbor_read_key(&r, "cost");
     uint64_t memory_mib = cbor_read_uint(&r);
     cbor_read_key(&r, "keys");
@@ -75,9 +70,7 @@ err_t key_file_encode(const vault_keys_t *k, bytes_t passphrase, buf_t *out)
     aead_free(a);
     TRY(e);
     writer_t w = writer_to(out);
-    cbor_put_map(&w, FIELDS);
-    cbor_put_key(&w, "v");
-    cbor_put_uint(&w, VERSION);
+    cbor_put_record(&w, VERSION, FIELDS);
     cbor_put_key(&w, "cost");
     cbor_put_uint(&w, f.cost.memory_mib);
     cbor_put_key(&w, "keys");

@@ -8,8 +8,7 @@ void opened_release(opened_t *o)
 {
     if (!o || --o->refs)
         return;
-    if (o->plain.data)
-        secret_wipe(o->plain.data, o->plain.cap);
+    buf_wipe(&o->plain);
     buf_deinit(&o->plain);
     block_release(o->block);
     free(o);
@@ -212,7 +211,7 @@ static err_t parse_key(bytes_t text, file_key_t *ret)
         e = fail(ERR_INVALID, "what is behind # in the link is no key");
     else
         memcpy(ret->data, key.data, sizeof ret->data);
-    secret_wipe(key.data, key.cap);
+    buf_wipe(&key);
     return e;
 }
 
@@ -311,6 +310,6 @@ err_t vault_share(task_t *t, vault_t *v, blocks_t *blocks, const cid_t *manifest
         snprintf(ret_link, VAULT_LINK_MAX, "%.*s#%.*s", VAULT_LINK_MAX - 66, cid_print(manifest, text),
                  (int)key.len, (const char *)key.data);
     if (key.data)
-        secret_wipe(key.data, key.cap);
+        buf_wipe(&key);
     return e;
 }

@@ -15,19 +15,12 @@ err_t seal_tree_init(seal_tree_t *tree, const vault_keys_t *keys, put_queue_t *q
     return sealer_new(&tree->key, tree->salt, &tree->sealer);
 }
 
-static void wipe_buf(buf_t *b)
-{
-    if (b->data)
-        secret_wipe(b->data, b->cap);
-    buf_clear(b);
-}
-
 void seal_tree_deinit(seal_tree_t *tree)
 {
     for (size_t i = 0; i <= CONTENTS_HEIGHT_MAX; i++)
         free(tree->levels[i].digests);
-    wipe_buf(&tree->leaf_keys);
-    wipe_buf(&tree->leaf_entries);
+    buf_wipe(&tree->leaf_keys);
+    buf_wipe(&tree->leaf_entries);
     buf_deinit(&tree->leaf_keys);
     buf_deinit(&tree->leaf_entries);
     sealer_free(tree->sealer);
@@ -60,7 +53,7 @@ static err_t encode_block(seal_tree_t *tree, const manifest_t *m, const cid_t *l
     err_t e = contents_encode(c, m->is_node, &plain);
     if (!e)
         e = sealer_seal(tree->sealer, m->node, buf_bytes(&clear), buf_bytes(&plain), &sealed);
-    wipe_buf(&plain);
+    buf_wipe(&plain);
     TRY(e);
     return manifest_encode(buf_bytes(&clear), buf_bytes(&sealed), m->is_node ? NULL : tree->keys->sign, out);
 }
@@ -85,8 +78,8 @@ static err_t put_level(task_t *t, seal_tree_t *tree, size_t level, manifest_t *m
     TRY(block_take(ret_cid, &encoded, &block));
     tree->levels[level].count = 0;
     if (!level) {
-        wipe_buf(&tree->leaf_keys);
-        wipe_buf(&tree->leaf_entries);
+        buf_wipe(&tree->leaf_keys);
+        buf_wipe(&tree->leaf_entries);
     }
     return put_queue_add(t, tree->queue, block);
 }
@@ -130,7 +123,7 @@ static err_t append_secret(buf_t *b, bytes_t data)
         TRY(buf_reserve(&larger, b->max));
         err_t e = buf_append(&larger, buf_bytes(b));
         assert(!e);
-        wipe_buf(b);
+        buf_wipe(b);
         buf_deinit(b);
         *b = larger;
     }
@@ -154,7 +147,7 @@ err_t seal_tree_add_entry(task_t *t, seal_tree_t *tree, const uint8_t digest[32]
     err_t e = contents_encode_entry(entry, &encoded);
     if (!e)
         e = append_secret(&tree->leaf_entries, buf_bytes(&encoded));
-    wipe_buf(&encoded);
+    buf_wipe(&encoded);
     TRY(e);
     return add_link(t, tree, 0, digest);
 }

@@ -64,13 +64,6 @@ static err_t encode_file(task_t *t, const vault_keys_t *k, bytes_t passphrase, b
     return j.result;
 }
 
-static void wipe_buf(buf_t *b)
-{
-    if (b->data)
-        secret_wipe(b->data, b->cap);
-    buf_deinit(b);
-}
-
 /* The file as it is. Without a passphrase it holds secrets: wipe it. */
 static err_t read_file(task_t *t, vault_t *v, buf_t *out)
 {
@@ -94,7 +87,7 @@ static err_t write_file(task_t *t, vault_t *v, const vault_keys_t *k, bytes_t pa
     err_t e = encode_file(t, k, passphrase, &file);
     if (!e)
         e = fs_write_file(t, v->key_path, 0600, buf_bytes(&file));
-    wipe_buf(&file);
+    buf_wipe(&file);
     return e;
 }
 
@@ -109,7 +102,7 @@ static err_t load(task_t *t, vault_t *v, bytes_t passphrase)
     vault_keys_t *keys = NULL;
     if (!e)
         e = decode_file(t, buf_bytes(&file), passphrase, &keys);
-    wipe_buf(&file);
+    buf_wipe(&file);
     if (!e) {
         vault_lock(v);
         v->keys = keys;
@@ -172,7 +165,7 @@ err_t vault_key_info(task_t *t, vault_t *v, vault_key_info_t *ret)
     info.exists = e != ERR_NOT_FOUND;
     if (!e)
         e = key_file_look(buf_bytes(&file), &info.has_passphrase);
-    wipe_buf(&file);
+    buf_wipe(&file);
     if (info.exists)
         TRY(e);
     if (info.exists && !info.has_passphrase) {
@@ -209,7 +202,7 @@ static err_t rotate(task_t *t, vault_t *v, bytes_t passphrase)
     err_t e = read_file(t, v, &file);
     if (!e)
         e = decode_file(t, buf_bytes(&file), passphrase, &now);
-    wipe_buf(&file);
+    buf_wipe(&file);
     TRY(e);
     TRY(vault_keys_rotated(now, &next));
     TRY(write_file(t, v, next, passphrase));
