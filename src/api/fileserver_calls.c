@@ -90,7 +90,7 @@ static err_t take_head(task_t *t, node_service_t *s, const MESSAGE(PutHead) * he
         return fail(ERR_DENIED, "that is no ticket");
     TRY(take_id(&head->id, &p->id));
     snprintf(p->ticket, sizeof p->ticket, "%s", head->ticket);
-    TRY(node_service_check_put(t, s, p->ticket, head->size));
+    TRY(node_service_check_put(t, s, p->ticket, &p->id, head->size));
     p->size = head->size;
     p->has_head = true;
     return OK;

@@ -147,18 +147,27 @@ static err_t find_old(task_t *t, fs_upload_t *u, size_t index, buf_t *plain, buf
     return OK;
 }
 
+/* The content that was noted when this chunk was begun. */
+static err_t check_plain(task_t *t, const fs_stored_t *s, const buf_t *plain, chunk_id_t *ret_id)
+{
+    hash_job_t job = {.data = buf_bytes(plain)};
+    work(t, hash_work, &job);
+    *ret_id = job.id;
+    return s->has_begun && memcmp(&job.id, &s->plain, sizeof job.id) != 0
+               ? fail(ERR_EXISTS, "the file has changed since its upload began: put it again")
+               : OK;
+}
+
 static err_t store_chunk(task_t *t, fs_upload_t *u, size_t index, buf_t *plain, buf_t *sealed)
 {
     fs_stored_t *s = &u->stored[index];
     char text[META_CHUNK_ID_CHARS + 1];
-    hash_job_t job = {.data = buf_bytes(plain)};
-    work(t, hash_work, &job);
-    if (s->has_begun && memcmp(&job.id, &s->plain, sizeof job.id) != 0)
-        return fail(ERR_EXISTS, "the file has changed since the upload began");
+    chunk_id_t id;
+    TRY(check_plain(t, s, plain, &id));
     if (!s->has_begun) { /* noted before anything is sent: no nonce may ever serve two plaintexts */
-        chunk_id_print(&job.id, text);
+        chunk_id_print(&id, text);
         TRY(fs_resume_note(t, &u->resume, json_pack("{s:I s:s}", "chunk", (json_int_t)index, "plain", text)));
-        s->plain = job.id;
+        s->plain = id;
         s->has_begun = true;
     }
     fs_seal_t seal = {.key = u->key, .file_id = u->file_id, .plain = plain, .sealed = sealed};
@@ -180,19 +189,20 @@ static err_t put_chunk(task_t *t, fs_upload_t *u, size_t index, buf_t *plain, bu
 {
     fs_stored_t *s = &u->stored[index];
     bool is_old = false;
+    chunk_id_t id;
     size_t len = u->starts[index + 1] - u->starts[index];
-    if (!s->receipts) {
-        buf_clear(plain);
-        TRY(buf_reserve(plain, len));
-        TRY(file_read_exact(t, u->in, plain->data, len, u->starts[index]));
-        plain->len = len;
-        if (u->old.n_chunks && !s->has_begun)
-            TRY(find_old(t, u, index, plain, sealed, &is_old));
-        if (!is_old)
-            TRY(store_chunk(t, u, index, plain, sealed));
-        else
-            u->put->kept_chunks++;
-    }
+    buf_clear(plain);
+    TRY(buf_reserve(plain, len));
+    TRY(file_read_exact(t, u->in, plain->data, len, u->starts[index]));
+    plain->len = len;
+    if (u->old.n_chunks && !s->has_begun)
+        TRY(find_old(t, u, index, plain, sealed, &is_old));
+    if (s->receipts)
+        TRY(check_plain(t, s, plain, &id));
+    else if (is_old)
+        u->put->kept_chunks++;
+    else
+        TRY(store_chunk(t, u, index, plain, sealed));
     u->done += len;
     if (u->put->progress.done)
         u->put->progress.done(u->put->progress.arg, u->done, u->size);

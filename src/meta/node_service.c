@@ -177,7 +177,8 @@ static uint64_t *bytes_of_upload(node_service_t *s, const char *upload)
     return n;
 }
 
-err_t node_service_check_put(task_t *t, node_service_t *s, const char *ticket, uint64_t size)
+err_t node_service_check_put(task_t *t, node_service_t *s, const char *ticket, const chunk_id_t *id,
+                             uint64_t size)
 {
     char upload[META_ID_CHARS + 1];
     uint64_t max;
@@ -185,7 +186,7 @@ err_t node_service_check_put(task_t *t, node_service_t *s, const char *ticket, u
     TRY(ticket_write_check(&s->keys, ticket, now_s(t), upload, &max));
     if (s->is_draining)
         return fail(ERR_NO_SPACE, "this storage node is drained: it takes no new chunks");
-    return *bytes_of_upload(s, upload) + size > max
+    return *bytes_of_upload(s, upload) + size > max && !chunk_store_has(t, s->chunks, id, NULL)
                ? fail(ERR_LIMIT, "an upload of %llu bytes has been written in full", (unsigned long long)max)
                : OK;
 }
@@ -195,7 +196,7 @@ err_t node_service_put(task_t *t, node_service_t *s, const char *ticket, const c
 {
     char upload[META_ID_CHARS + 1], text[META_CHUNK_ID_CHARS + 1];
     uint64_t max, size = data->len;
-    TRY(node_service_check_put(t, s, ticket, size));
+    TRY(node_service_check_put(t, s, ticket, id, size));
     TRY(ticket_write_check(&s->keys, ticket, now_s(t), upload, &max));
     *bytes_of_upload(s, upload) += size;
     err_t e = chunk_store_put(t, s->chunks, id, data, ret_was_present);

@@ -39,8 +39,9 @@ node_state_t node_service_state(task_t *t, node_service_t *s);
 /* Is this the certificate of a storage node that the metadata service knows? Suspends. */
 bool node_service_knows(task_t *t, node_service_t *s, const uint8_t fingerprint[TLS_FINGERPRINT_BYTES]);
 
-/* ERR_DENIED: the ticket; ERR_LIMIT: more than it allows. size: what will come. */
-MUST_CHECK err_t node_service_check_put(task_t *t, node_service_t *s, const char *ticket, uint64_t size);
+/* ERR_DENIED: the ticket; ERR_LIMIT: more than it allows, unless the chunk is here. size: what will come. */
+MUST_CHECK err_t node_service_check_put(task_t *t, node_service_t *s, const char *ticket,
+                                        const chunk_id_t *id, uint64_t size);
 /* Durable when it returns. receipt: for commit_upload. */
 MUST_CHECK err_t node_service_put(task_t *t, node_service_t *s, const char *ticket, const chunk_id_t *id,
                                   buf_t *data, bool *ret_was_present, char ret_receipt[TICKET_TEXT_MAX]);
