@@ -171,7 +171,10 @@ err_t host_listen(task_t *t, host_t *h, const multiaddr_t *at)
     TRY(endpoint_of_multiaddr(at, &to));
     if (to.transport == TRANSPORT_QUIC && quic_missing)
         return fail(ERR_UNSUPPORTED, "%s", quic_missing);
-    if (!host_speaks(h, to.transport) || (to.transport == TRANSPORT_WSS && !h->web_tls))
+    if (to.transport == TRANSPORT_WSS && host_speaks(h, to.transport) && !h->web_tls)
+        return fail(ERR_UNSUPPORTED,
+                    "secure WebSocket needs a certificate: set Swarm.WebsocketTLS.CertFile and KeyFile");
+    if (!host_speaks(h, to.transport))
         return fail(ERR_UNSUPPORTED, "this node listens on no such transport");
     if (to.transport == TRANSPORT_QUIC)
         return listen_quic(h, &to.at);

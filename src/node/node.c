@@ -210,7 +210,7 @@ static err_t start_host(task_t *t, node_t *n, const node_options_t *o)
     err_t e = host_new(n->sched, &hc, &n->host);
     secret_wipe(&key, sizeof key);
     TRY(e);
-    TRY(web_certificate_load(t, config, repo_path(n->repo), n->host));
+    TRY(web_certificate_start(t, config, repo_path(n->repo), n->host, &n->tasks));
     TRY(settings_start_nat(config, o, n->host));
     TRY(settings_resources(t, config, repo_path(n->repo), n->host));
     TRY(settings_addresses(config, o->advertise, o->n_advertise, n->host));

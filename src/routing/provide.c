@@ -18,6 +18,27 @@ void provide_deinit(provide_t *p)
     p->keys = NULL;
 }
 
+/* The first bits of its key in the key space, so that a queue is searched for a region without hashing all of
+ * it. The last bit says that there is something. */
+enum { PLACE_BITS = 8 * sizeof(uintptr_t) - 1 };
+static void *place_of(bytes_t multihash)
+{
+    kad_key_t key = kad_key_of(multihash);
+    uintptr_t place = 0;
+    for (size_t i = 0; i < sizeof place; i++)
+        place = place << 8 | key.data[i];
+    return (void *)(place | 1);
+}
+
+static bool may_lie_in(const kad_prefix_t *prefix, const void *place)
+{
+    uintptr_t wanted = 0;
+    size_t len = prefix->len < PLACE_BITS ? prefix->len : PLACE_BITS;
+    for (size_t i = 0; i < sizeof wanted; i++)
+        wanted = wanted << 8 | prefix->key.data[i];
+    return !len || (wanted ^ (uintptr_t)place) >> (PLACE_BITS + 1 - len) == 0;
+}
+
 void provide_enqueue(provide_t *p, bytes_t multihash)
 {
     if (!multihash.len || multihash.len > KAD_PROVIDER_KEY_MAX_BYTES || map_has(&p->queue, multihash))
@@ -26,7 +47,7 @@ void provide_enqueue(provide_t *p, bytes_t multihash)
     if (is_lonely && map_count(&p->queue) >= PROVIDE_QUEUE_LONELY)
         p->has_missed = true;
     else
-        p->has_missed |= map_put(&p->queue, multihash, p, NULL) != OK;
+        p->has_missed |= map_put(&p->queue, multihash, place_of(multihash), NULL) != OK;
     event_fire(&p->changed);
 }
 
@@ -78,7 +99,10 @@ static run_key_t run_key(bytes_t multihash)
 static void take_in_region(provide_t *p, const region_t *r, key_batch_t *b)
 {
     bytes_t key;
-    for (size_t i = 0; b->n < ANNOUNCE_BATCH_MAX && map_next(&p->queue, &i, &key, NULL);) {
+    void *place;
+    for (size_t i = 0; b->n < ANNOUNCE_BATCH_MAX && map_next(&p->queue, &i, &key, &place);) {
+        if (!may_lie_in(&r->prefix, place))
+            continue;
         run_key_t found = run_key(key);
         if (kad_prefix_has(&r->prefix, &found.at) && key_batch_add(b, &found))
             map_remove(&p->queue, bytes_of(found.data, found.len));

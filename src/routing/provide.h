@@ -21,7 +21,7 @@ enum {
 typedef struct provide {
     routing_t *routing;
     dht_t *dht;
-    map_t queue; /* multihash -> marker, in order */
+    map_t queue; /* multihash -> where it lies in the key space (provide.c), in order */
     event_t changed;
     bool has_missed; /* something found no room in the queue: all is announced again */
     size_t n_active;
@@ -29,6 +29,7 @@ typedef struct provide {
     /* the sweep */
     sweep_t sweep;
     key_runs_t *keys;      /* those that are still to come; NULL: none yet */
+    bool has_taken;        /* some were taken out of it for the region that is announced now */
     uint64_t reload_at_ms; /* when they are read from the source again */
     bool is_sweeping;
     provide_stats_t stats; /* what is counted as it happens */

@@ -138,6 +138,7 @@ static void keep_first(provide_t *p, region_t *r, key_batch_t *b)
 static err_t announce_region(task_t *t, provide_t *p, region_t *r, key_batch_t *b, announce_figures_t *sum)
 {
     TRY(announce_find(t, p->dht, key_runs_peek(p->keys), r));
+    p->has_taken = true;
     TRY(take_keys(t, p, r, b));
     if (b->n <= ANNOUNCE_FEW_KEYS && r->prefix.len)
         keep_first(p, r, b);
@@ -169,6 +170,7 @@ static err_t sweep_region(task_t *t, provide_t *p)
     announce_figures_t sum = {0};
     uint64_t began_ms = task_now_ms(t);
     region_init(r, &config);
+    p->has_taken = false;
     p->stats.swept_regions = 1;
     p->stats.swept_keys = 0;
     err_t e = announce_region(t, p, r, b, &sum);
@@ -257,7 +259,8 @@ err_t provide_sweep_task(task_t *t, void *provide)
             continue;
         }
         log_debug("announcing what this node has was interrupted", LOG_STR("dht", p->dht->name), LOG_ERR(e));
-        forget_keys(p); /* some of them were taken out and not announced */
+        if (p->has_taken) /* and not announced */
+            forget_keys(p);
         pause_ms = pause_ms ? pause_ms * 2 : PROVIDE_RETRY_MIN_MS;
         pause_ms = pause_ms < PROVIDE_RETRY_MAX_MS ? pause_ms : PROVIDE_RETRY_MAX_MS;
         TRY(task_sleep(t, pause_ms));

@@ -197,13 +197,16 @@ static bool parse_addr(const mdns_t *m, bytes_t string, mdns_found_t *ret)
            !multiaddr_peer(&ret->addr, &ret->peer) && !peer_id_equal(&ret->peer, &m->self);
 }
 
-static bool is_first_in_a_while(mdns_t *m, const peer_id_t *peer, uint64_t now_ms)
+/* False: too many others were found within MDNS_AGAIN_MS. */
+static bool note_seen(mdns_t *m, const peer_id_t *peer, uint64_t now_ms, bool *ret_is_new)
 {
     uint64_t hash = siphash24(m->hash_key, peer_id_bytes(peer));
     size_t free_slot = MDNS_PEERS_MAX;
     for (size_t i = 0; i < MDNS_PEERS_MAX; i++) {
-        if (m->seen[i].hash == hash && m->seen[i].until_ms > now_ms)
-            return false;
+        if (m->seen[i].hash == hash && m->seen[i].until_ms > now_ms) {
+            *ret_is_new = false;
+            return true;
+        }
         if (m->seen[i].until_ms <= now_ms)
             free_slot = i;
     }
@@ -211,6 +214,7 @@ static bool is_first_in_a_while(mdns_t *m, const peer_id_t *peer, uint64_t now_m
         return false;
     m->seen[free_slot].hash = hash;
     m->seen[free_slot].until_ms = now_ms + MDNS_AGAIN_MS;
+    *ret_is_new = true;
     return true;
 }
 
@@ -220,10 +224,8 @@ bool mdns_next_found(mdns_t *m, uint64_t now_ms, mdns_found_t *ret)
     dns_record_t r;
     while (m->is_reading) {
         while (dns_next_string(&m->strings, &string))
-            if (parse_addr(m, string, ret)) {
-                ret->is_new = is_first_in_a_while(m, &ret->peer, now_ms);
+            if (parse_addr(m, string, ret) && note_seen(m, &ret->peer, now_ms, &ret->is_new))
                 return true;
-            }
         m->is_reading = dns_next(&m->in, &r);
         bool has_addrs = m->is_reading && !r.is_question && r.type == DNS_TYPE_TXT && r.ttl_s > 0;
         m->strings = reader_of(has_addrs && is_of_service(r.name) ? r.data : BYTES_NONE);

@@ -17,7 +17,7 @@
 #define MDNS_PORT 5353
 #define MDNS_DATAGRAM_MAX 9000 /* RFC 6762 section 17 */
 enum {
-    MDNS_PEERS_MAX = 256,  /* found within MDNS_AGAIN_MS; more are not new */
+    MDNS_PEERS_MAX = 256,  /* found within MDNS_AGAIN_MS; more are passed over */
     MDNS_AGAIN_MS = 60000, /* a peer that is seen again after this is found again */
     MDNS_TXT_MAX_BYTES =
         1100, /* so that the answer fits into one Ethernet frame; the addresses behind are left out */

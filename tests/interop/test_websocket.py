@@ -177,3 +177,7 @@ def test_secure_websocket_from_kubo(shop):
             test_security.exchange(shop, ours, kubo, kubo, ours)
         kubo.stop()
         nodes.wait_until(lambda: not ours.peers(), 10, "Kubo is gone")
+    shown = ssl.get_server_certificate(("127.0.0.1", port))
+    renewed, key = make_certificate(shop)
+    shutil.copy(key, shop.path("wss-in.key"))
+    nodes.wait_until(lambda: ssl.get_server_certificate(("127.0.0.1", port)) == renewed.read_text() != shown, 20, "a renewed certificate is shown")
