@@ -21,6 +21,7 @@ typedef struct libedit {
     __typeof__(el_init) *init;
     __typeof__(el_end) *end;
     __typeof__(el_set) *set;
+    __typeof__(el_wset) *wset;
     __typeof__(el_get) *get;
     __typeof__(el_gets) *gets;
     __typeof__(el_line) *line;
@@ -248,6 +249,7 @@ static bool load(libedit_t *lib)
         {"el_init", (void **)&lib->init},
         {"el_end", (void **)&lib->end},
         {"el_set", (void **)&lib->set},
+        {"el_wset", (void **)&lib->wset},
         {"el_get", (void **)&lib->get},
         {"el_gets", (void **)&lib->gets},
         {"el_line", (void **)&lib->line},
@@ -303,7 +305,7 @@ static bool open_editor(line_editor_t *e)
     e->lib.set(e->el, EL_GETCFN, next_char);
     open_history(e);
     if (e->config.complete) {
-        e->lib.set(e->el, EL_ADDFN, "complete", "complete a word", complete);
+        e->lib.wset(e->el, EL_ADDFN, L"complete", L"complete a word", complete); /* keeps the texts */
         e->lib.set(e->el, EL_BIND, "^I", "complete", NULL);
     }
     e->lib.set(e->el, EL_BIND, "^R", "em-inc-search-prev", NULL);
@@ -386,7 +388,5 @@ void line_editor_free(line_editor_t *e)
         fclose(e->in);
     if (e->out)
         fclose(e->out);
-    if (e->lib.library)
-        dlclose(e->lib.library);
-    free(e);
+    free(e); /* the library stays: libtinfo below it keeps what it has read for ever */
 }
