@@ -5,7 +5,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 
-enum { TRIM_DELAY_MS = 1000, IDLE_CHECK_MS = 30000 };
+enum { TRIM_DELAY_MS = 1000, IDLE_CHECK_MS = 30000, IN_USE_MS = 10000 };
 
 peer_t *peer_find(const host_t *h, const peer_id_t *id)
 {
@@ -125,12 +125,19 @@ static int compare_worth(const void *left, const void *right)
     return (a->used_ms > b->used_ms) - (a->used_ms < b->used_ms);
 }
 
+/* Somebody waits for something on it, or has got it just now. */
+static bool is_in_use(const conn_t *c, uint64_t now_ms)
+{
+    return c->n_streams && c->moved_ms && now_ms - c->moved_ms < IN_USE_MS;
+}
+
 static size_t find_trimmable(host_t *h, conn_t **out)
 {
     uint64_t now_ms = sched_now_ms(h->sched);
     size_t n = 0;
     LIST_EACH (c, &h->conns, conn_t, node)
-        if (now_ms - c->opened_ms >= h->config.limits.grace_ms && !peer_is_protected(c->peer))
+        if (now_ms - c->opened_ms >= h->config.limits.grace_ms && !peer_is_protected(c->peer) &&
+            !is_in_use(c, now_ms))
             out[n++] = c;
     return n;
 }

@@ -27,6 +27,55 @@ static err_t trimming(task_t *t, void *arg)
     return OK;
 }
 
+#define WORK "/test/work/1.0.0"
+
+static err_t serve_work(task_t *t, stream_t *s, conn_t *from, const char *protocol, void *arg)
+{
+    uint8_t byte;
+    size_t n = 1;
+    while (n)
+        TRY(stream_read(t, s, &byte, 1, &n));
+    stream_close(s);
+    return OK;
+}
+
+/* Whatever their score: connections that carry something are left alone, and go when they do not any more. */
+static err_t trimming_in_use(task_t *t, void *arg)
+{
+    net_world_t *w = arg;
+    static const char *const work[] = {WORK};
+    w->limits.low_conns = 2;
+    w->limits.high_conns = 3;
+    net_start_all(t, w);
+    host_t *a = w->nodes[0].host;
+    assert_ok(host_handle(a, WORK, NULL, serve_work, NULL));
+    stream_t *s[2];
+    for (size_t i = 1; i < w->n; i++)
+        conn_release(net_connect(t, w, i, 0));
+    for (size_t i = 0; i < 2; i++) { /* the oldest, without any tag */
+        host_tag(a, host_id(w->nodes[i + 3].host), "dht", 5);
+        assert_ok(host_open_stream(t, w->nodes[i + 1].host, host_id(a), work, 1, &s[i], NULL));
+    }
+    for (int second = 0; second < 60; second++) {
+        for (size_t i = 0; i < 2; i++)
+            assert_ok(stream_write(t, s[i], BYTES_LIT("x")));
+        assert_ok(task_sleep(t, 1000));
+    }
+    assert_int_equal(host_conn_count(a), 2);
+    for (size_t i = 0; i < 2; i++)
+        assert_true(host_is_connected(a, host_id(w->nodes[i + 1].host)));
+    for (size_t i = 5; i < w->n; i++)
+        conn_release(net_connect(t, w, i, 0));
+    assert_ok(task_sleep(t, 60000)); /* now these two do nothing either, and have no tag */
+    assert_int_equal(host_conn_count(a), 2);
+    for (size_t i = 0; i < 2; i++)
+        stream_close(s[i]);
+    for (size_t i = 0; i < 2; i++)
+        host_tag(a, host_id(w->nodes[i + 3].host), "dht", 0);
+    net_stop_all(t, w);
+    return OK;
+}
+
 static err_t limits(task_t *t, void *arg)
 {
     net_world_t *w = arg;
@@ -251,6 +300,7 @@ static void test_same_seed_same_run(void **state)
             assert_ok(net_run(seed, machines, name, NULL, NULL));                                            \
     }
 TEST(trimming, 10)
+TEST(trimming_in_use, 8)
 TEST(limits, 5)
 TEST(idle, 3)
 TEST(partition, 2)
@@ -261,10 +311,15 @@ TEST(crash, 2)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_trimming), cmocka_unit_test(test_limits),
-        cmocka_unit_test(test_idle),     cmocka_unit_test(test_partition),
-        cmocka_unit_test(test_pushes),   cmocka_unit_test(test_keeps),
-        cmocka_unit_test(test_crash),    cmocka_unit_test(test_same_seed_same_run),
+        cmocka_unit_test(test_trimming),
+        cmocka_unit_test(test_trimming_in_use),
+        cmocka_unit_test(test_limits),
+        cmocka_unit_test(test_idle),
+        cmocka_unit_test(test_partition),
+        cmocka_unit_test(test_pushes),
+        cmocka_unit_test(test_keeps),
+        cmocka_unit_test(test_crash),
+        cmocka_unit_test(test_same_seed_same_run),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -162,11 +162,42 @@ static conn_stream_t *stream_new(conn_t *c, bool is_inbound)
     event_init(&s->base.writable);
     s->conn = conn_ref(c);
     s->is_inbound = is_inbound;
+    s->is_upkeep = true; /* until its protocol is known */
     s->protocol = "";
     list_push_back(&c->streams, &s->node);
     c->n_streams++;
     c->used_ms = sched_now_ms(c->host->sched);
     return s;
+}
+
+/* What keeps a connection going, or makes a limited one a direct one. */
+static bool is_upkeep(const char *protocol)
+{
+    static const char *const those[] = {IDENTIFY_PROTOCOL, IDENTIFY_PUSH_PROTOCOL, PING_PROTOCOL,
+                                        DCUTR_PROTOCOL};
+    for (size_t i = 0; i < ARRAY_LEN(those); i++)
+        if (!strcmp(protocol, those[i]))
+            return true;
+    return false;
+}
+
+static bool may_use_limited(const char *const *protocols, size_t n)
+{
+    for (size_t i = 0; i < n; i++)
+        if (!is_upkeep(protocols[i]))
+            return false;
+    return true;
+}
+
+/* Which protocol it is, is known: it counts for that one from now on. max_inbound: see
+ * stream_use_set_protocol. */
+static err_t set_protocol(conn_stream_t *s, const char *protocol, size_t max_inbound)
+{
+    TRY(stream_use_set_protocol(s, protocol, max_inbound));
+    s->is_upkeep = is_upkeep(protocol);
+    if (!s->is_inbound && !s->is_upkeep)
+        s->conn->moved_ms = sched_now_ms(s->conn->host->sched);
+    return OK;
 }
 
 /* ── inbound ─────────────────────────────────────────────────────────────────────────────────── */
@@ -176,7 +207,7 @@ static err_t choose_handler(task_t *t, conn_stream_t *s, handler_t **ret_handler
     err_t e = negotiate_inbound(t, s->conn->host, &s->base, ret_handler);
     deadline_pop(t, &d);
     TRY(e);
-    TRY(stream_use_set_protocol(s, (*ret_handler)->protocol, (*ret_handler)->options.max_inbound_per_peer));
+    TRY(set_protocol(s, (*ret_handler)->protocol, (*ret_handler)->options.max_inbound_per_peer));
     s->protocol = (*ret_handler)->protocol;
     return OK;
 }
@@ -254,7 +285,7 @@ static err_t propose_optimistically(conn_stream_t *s, const char *const *protoco
 {
     s->own_protocol = xstrdup(protocol[0]);
     s->protocol = s->own_protocol;
-    TRY(stream_use_set_protocol(s, s->protocol, 0));
+    TRY(set_protocol(s, s->protocol, 0));
     multistream_t *m = s->negotiation = xmalloc(sizeof *m);
     multistream_init_dialer(m, (const char *const *)&s->own_protocol, 1);
     bytes_t out = multistream_output(m);
@@ -280,19 +311,7 @@ static err_t agree(task_t *t, conn_stream_t *s, const char *const *protocols, si
     *ret_chosen = multistream_agreed(&m);
     s->own_protocol = xstrdup(protocols[*ret_chosen]);
     s->protocol = s->own_protocol;
-    return stream_use_set_protocol(s, s->protocol, 0);
-}
-
-/* What keeps a limited connection going, or makes it a direct one. */
-static bool may_use_limited(const char *const *protocols, size_t n)
-{
-    static const char *const those[] = {IDENTIFY_PROTOCOL, IDENTIFY_PUSH_PROTOCOL, PING_PROTOCOL,
-                                        DCUTR_PROTOCOL};
-    size_t n_allowed = 0;
-    for (size_t i = 0; i < n; i++)
-        for (size_t k = 0; k < ARRAY_LEN(those); k++)
-            n_allowed += !strcmp(protocols[i], those[k]);
-    return n_allowed == n;
+    return set_protocol(s, s->protocol, 0);
 }
 
 err_t conn_open_stream(task_t *t, conn_t *c, const char *const *protocols, size_t n, stream_t **ret_stream,

@@ -84,6 +84,7 @@ struct conn {
     list_t node, peer_node;
     multiaddr_t remote;
     uint64_t opened_ms, used_ms; /* used: when a stream last began or ended */
+    uint64_t moved_ms;           /* when a stream last carried something, but for what any idle one does */
     uint64_t bytes_in, bytes_out;
     conn_use_t use;
     struct quic_link *quic; /* mux_quic; NULL: none */
@@ -114,6 +115,7 @@ typedef struct conn_stream {
     bool is_kept;               /* beyond its handler */
     struct traffic *traffic;    /* of its protocol; NULL: nothing was counted yet */
     list_t throttled;           /* waits for bandwidth */
+    bool is_upkeep;             /* of a protocol that idle connections speak, too */
     bool has_moved;             /* some bytes, since it last waited for that */
     bool is_charged;
     peer_protocol_t *in_protocol; /* charged as a stream of this one; NULL: not known yet */

@@ -140,5 +140,5 @@ void host_relay_stats(const host_t *h, relay_stats_t *ret)
     *ret = (relay_stats_t){0};
     if (h->nat)
         *ret = (relay_stats_t){h->nat->n_reservations, h->nat->n_circuits, relay_reserved_count(h->nat),
-                                 h->nat->is_serving};
+                               h->nat->is_serving};
 }

@@ -50,6 +50,7 @@ stream_t *private_stream(host_t *h, stream_t *below, bytes_t head)
     uint8_t nonce[PNET_NONCE_BYTES];
     driver_random(sched_driver(h->sched), nonce, sizeof nonce);
     stacked_init(&p->base, h->sched, &ops, below);
+    stacked_charge(&p->base, host_limit(h));
     pnet_init(&p->pnet, h->swarm_key, nonce);
     err_t e = buf_append(&p->base.pending, bytes_of(nonce, sizeof nonce));
     assert(!e && head.len < sizeof nonce); /* all of the head belongs to the peer's nonce */

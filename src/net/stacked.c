@@ -1,16 +1,34 @@
 #include "net/stacked.h"
 #include <stdlib.h>
 
+/* Makes the charge what is pending. ERR_LIMIT: there is no room for so much. */
+static err_t charge_pending(stacked_t *s, uint64_t bytes)
+{
+    if (bytes > s->charged)
+        TRY(limit_charge(s->limit, bytes - s->charged));
+    else
+        limit_release(s->limit, s->charged - bytes);
+    s->charged = bytes;
+    return OK;
+}
+
 err_t stacked_flush(stacked_t *s)
 {
     while (s->pending.len) {
         bytes_t rest = buf_bytes(&s->pending);
         size_t n;
-        TRY(stream_try_write(s->below, &rest, 1, &n));
+        err_t e = stream_try_write(s->below, &rest, 1, &n);
+        if (e == ERR_AGAIN)
+            TRY(charge_pending(s, s->pending.len));
+        TRY(e);
         buf_consume(&s->pending, n);
     }
     buf_deinit(&s->pending);
-    return OK;
+    TRY(charge_pending(s, 0));
+    if (!s->must_close_write)
+        return OK;
+    s->must_close_write = false;
+    return stream_close_write(s->below);
 }
 
 static err_t read_plain(stream_t *base, uint8_t *out, size_t cap, size_t *ret_n)
@@ -48,8 +66,9 @@ static err_t close_write(stream_t *base)
     stacked_t *s = (stacked_t *)base;
     if (s->ops->say_end)
         s->ops->say_end(s, &s->pending);
+    s->must_close_write = true;
     err_t e = stacked_flush(s);
-    return e == ERR_AGAIN ? OK : e ? e : stream_close_write(s->below);
+    return e == ERR_AGAIN ? OK : e;
 }
 
 static void reset(stream_t *base)
@@ -62,8 +81,10 @@ static void close_all(stream_t *base)
     stacked_t *s = (stacked_t *)base;
     if (s->ops->say_end)
         s->ops->say_end(s, &s->pending);
-    if (stacked_flush(s))
+    if (stacked_flush(s)) {
         buf_deinit(&s->pending);
+        limit_release(s->limit, s->charged);
+    }
     event_unwatch(&s->readable);
     event_unwatch(&s->writable);
     runnable_cancel(&s->on_readable);
@@ -86,6 +107,12 @@ static void on_writable(void *arg)
     stacked_t *s = arg;
     if (stacked_flush(s) != ERR_AGAIN)
         event_fire(&s->base.writable);
+}
+
+void stacked_charge(stacked_t *s, limit_t *limit)
+{
+    assert(!s->charged);
+    s->limit = limit;
 }
 
 void stacked_init(stacked_t *s, sched_t *sched, const stacked_ops_t *codec, stream_t *below)

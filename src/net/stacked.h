@@ -2,10 +2,11 @@
  * network's cipher, WebSocket, TLS of a web server. It is a stream_t like any other; the codec below decides
  * what the bytes mean. Received bytes are decoded in the reader's memory where the codec can. What was
  * encoded and is not taken by the stream below waits here, at most STACKED_PIECE bytes of plaintext;
- * meanwhile nothing more is taken. Closing forgets it, as closing a connection forgets what its socket does
- * not take. */
+ * meanwhile nothing more is taken. The end of writing follows it. Closing
+ * forgets it, as closing a connection forgets what its socket does not take. */
 #ifndef NET_STACKED_H
 #define NET_STACKED_H
+#include "base/limit.h"
 #include "task/driver.h"
 #include "task/stream.h"
 
@@ -24,11 +25,16 @@ struct stacked {
     const stacked_ops_t *ops;
     stream_t *below;
     buf_t pending;
+    limit_t *limit; /* of the node; what is pending is charged to it */
+    uint64_t charged;
+    bool must_close_write; /* when what is pending is on its way */
     watch_t readable, writable;
     runnable_t on_readable, on_writable;
 };
 /* Takes `below`. The caller fills in what else its struct has. */
 void stacked_init(stacked_t *s, sched_t *sched, const stacked_ops_t *ops, stream_t *below);
+/* What waits is charged to this from now on; borrowed. Nothing waits yet. Without: to nobody. */
+void stacked_charge(stacked_t *s, limit_t *limit);
 /* Sends what can be sent of s->pending now; ERR_AGAIN: not all of it. */
 MUST_CHECK err_t stacked_flush(stacked_t *s);
 #endif

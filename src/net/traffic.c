@@ -27,6 +27,8 @@ void traffic_count(conn_stream_t *s, size_t in, size_t out)
 {
     if (!s->traffic && *s->protocol)
         s->traffic = slot_of(s->conn->host, s->protocol);
+    if (!s->is_upkeep)
+        s->conn->moved_ms = sched_now_ms(s->conn->host->sched);
     if (!s->traffic)
         return;
     s->traffic->in += in;

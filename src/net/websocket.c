@@ -139,6 +139,7 @@ static websocket_t *make(host_t *h, stream_t *raw)
 {
     websocket_t *w = xcalloc(1, sizeof *w);
     stacked_init(&w->base, h->sched, &ops, raw);
+    stacked_charge(&w->base, host_limit(h));
     buf_init(&w->early, HEAD_PIECE);
     ws_init_server(&w->ws);
     return w;
@@ -165,6 +166,7 @@ err_t websocket_accept(task_t *t, host_t *h, transport_t transport, stream_t *ra
         err_t e = web_tls_accept(t, h->web_tls, raw, head, &raw);
         deadline_pop(t, &d);
         TRY(e);
+        stacked_charge((stacked_t *)raw, host_limit(h));
         head = BYTES_NONE;
     }
     return finish(t, h, make(h, raw), head, OK, ret);
@@ -185,6 +187,7 @@ err_t websocket_dial(task_t *t, host_t *h, const endpoint_t *to, stream_t *raw, 
             snprintf(name, sizeof name, "%.*s", (int)(strrchr(at, ':') - at - 2 * (at[0] == '[')),
                      at + (at[0] == '['));
         TRY(web_tls_dial(t, name, raw, &raw));
+        stacked_charge((stacked_t *)raw, host_limit(h));
     }
     websocket_t *w = make(h, raw);
     ws_deinit(&w->ws);

@@ -103,10 +103,10 @@ static int on_stream_open(ngtcp2_conn *conn, int64_t id, void *user)
 static int on_stream_close(ngtcp2_conn *conn, uint32_t flags, int64_t id, uint64_t code, void *user,
                            void *stream_user)
 {
-    if (!ngtcp2_conn_is_local_stream(conn, id))
-        ngtcp2_conn_extend_max_streams_bidi(conn, 1);
     if (stream_user)
         quic_stream_was_closed(stream_user);
+    else if (!ngtcp2_conn_is_local_stream(conn, id))
+        ngtcp2_conn_extend_max_streams_bidi(conn, 1);
     return 0;
 }
 

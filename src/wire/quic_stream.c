@@ -114,11 +114,17 @@ void quic_stream_detach(quic_stream_t *s, err_t reason)
     s->is_write_reset = true;
 }
 
-/* Nobody needs it any more: the peer and ngtcp2 are done with it, and its user. */
+/* Nobody needs it any more: the peer and ngtcp2 are done with it, and its user. Only now the peer may open
+ * another in its place: one that opens and resets without end would keep any number of users busy else. */
 static void free_if_over(quic_stream_t *s)
 {
-    if (s->is_gone && !s->has_user && !(s->news & QUIC_NEWS_OPENED))
-        quic_stream_detach(s, ERR_CLOSED);
+    if (!s->is_gone || s->has_user || s->news & QUIC_NEWS_OPENED)
+        return;
+    if (s->is_inbound) {
+        ngtcp2_conn_extend_max_streams_bidi(s->session->conn, 1);
+        s->session->must_output = true;
+    }
+    quic_stream_detach(s, ERR_CLOSED);
 }
 
 void quic_stream_schedule(quic_stream_t *s)
