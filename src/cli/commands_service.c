@@ -12,7 +12,7 @@ static const cli_spec_t fileserver_specs[] = {
     {"tls-cert", 0, true, "", "certificate, PEM (default: one of its own)"},
     {"tls-key", 0, true, "", "its key, PEM"},
     {"tls-ca", 0, true, "", "authorities that all who connect must come from, PEM"},
-    {"metrics-port", 0, true, "", "port of metrics and health on 127.0.0.1 (default 9090)"},
+    {"metrics-port", 0, true, "", "port of metrics and health on 127.0.0.1, or IP:PORT (default 9090)"},
     {NULL, 0, false, NULL, NULL}};
 static const cli_spec_t metadata_specs[] = {
     {"listen-addr", 0, true, "", "IP:PORT or :PORT (default 127.0.0.1:8080)"},

@@ -103,10 +103,10 @@ err_t faces_open_control(faces_t *f, const char *port_option, bool *ret_is_publi
 err_t faces_open_metrics(faces_t *f, const char *port_option)
 {
     face_addr_t at;
-    bool asked;
-    TRY(choose(port_option, NULL, METRICS_PORT, &at, &asked));
-    return serve(f, "metrics", at, asked, (http_limits_t){.max_connections = RPC_CONNECTIONS}, api_metrics,
-                 &f->metrics);
+    bool asked, is_address = port_option && *port_option != ':' && strchr(port_option, ':');
+    TRY(choose(is_address ? NULL : port_option, is_address ? port_option : NULL, METRICS_PORT, &at, &asked));
+    return serve(f, "metrics", at, asked || is_address, (http_limits_t){.max_connections = RPC_CONNECTIONS},
+                 api_metrics, &f->metrics);
 }
 
 void faces_close(task_t *t, faces_t *f)

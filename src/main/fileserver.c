@@ -85,14 +85,15 @@ static err_t read_options(task_t *t, const cli_t *c, words_t *w, fileserver_opti
 
 /* ── running ─────────────────────────────────────────────────────────────────────────────────── */
 
-static void print_start(const fileserver_t *f)
+static void print_start(const fileserver_t *f, const http_server_t *metrics)
 {
-    char text[NET_ADDR_TEXT_MAX];
-    net_addr_t at = fileserver_address(f);
+    char text[NET_ADDR_TEXT_MAX], metrics_text[NET_ADDR_TEXT_MAX];
+    net_addr_t at = fileserver_address(f), metrics_at = http_server_address(metrics);
     printf("Storage node %s\nCertificate SHA-256 ", fileserver_id(f));
     for (size_t i = 0; i < 32; i++)
         printf("%02x", fileserver_fingerprint(f)[i]);
-    printf("\ngRPC listening on %s\nStorage node is ready\n", net_addr_print(&at, text));
+    printf("\ngRPC listening on %s, metrics on %s\nStorage node is ready\n", net_addr_print(&at, text),
+           net_addr_print(&metrics_at, metrics_text));
     fflush(stdout);
 }
 
@@ -106,7 +107,7 @@ static err_t serve(task_t *t, node_t *n, const cli_t *c, const fileserver_option
     if (!e)
         e = faces_open_metrics(&faces, cli_option(c, "metrics-port", 0));
     if (!e) {
-        print_start(f);
+        print_start(f, faces.metrics);
         e = stop_wait(t);
         log_info("storage node is stopping");
     }

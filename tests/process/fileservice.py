@@ -38,6 +38,7 @@ class StorageNode(Daemon):
         wait_until(ready, 60, f"{self.name} is registered", every=0.02)
         said = self.out_path.read_text()
         self.port = int(re.search(r"gRPC listening on 127\.0\.0\.1:(\d+)", said).group(1))
+        self.metrics_port = int(re.search(r"metrics on \S+:(\d+)", said).group(1))
         self.id = re.search(r"Storage node ([0-9a-f]{32})", said).group(1)
         return self
 
@@ -134,8 +135,26 @@ def python_with(*packages):
     if not (venv / "complete").exists():
         shutil.rmtree(venv, ignore_errors=True)
         for words in ([sys.executable, "-m", "venv", str(venv)], [str(python), "-m", "pip", "install", "-q", *packages]):
-            done = subprocess.run(words, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, timeout=300)
+            try:
+                done = subprocess.run(words, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, timeout=90)
+            except subprocess.TimeoutExpired:
+                raise Skip(f"Python packages {' '.join(packages)}: not within 90 s")
             if done.returncode:
                 raise Skip(f"Python packages {' '.join(packages)}: {done.stdout.decode()[-200:]}")
         (venv / "complete").touch()
     return str(python)
+
+
+def debian_tool(package, path):
+    """A program of a Debian package, unpacked into a folder that is made once: installing it would start its service."""
+    found = shutil.which(pathlib.Path(path).name)
+    if found:
+        return found
+    home = pathlib.Path(os.environ.get("XDG_CACHE_HOME", pathlib.Path.home() / ".cache")) / "distribute" / f"debian-{package}"
+    if not (home / path).exists():
+        home.mkdir(parents=True, exist_ok=True)
+        for words in (["apt-get", "download", package], ["sh", "-c", f"dpkg -x {package}_*.deb ."]):
+            done = subprocess.run(words, cwd=home, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, timeout=300)
+            if done.returncode:
+                raise Skip(f"Debian's package {package}: {done.stdout.decode()[-200:]}")
+    return str(home / path)
