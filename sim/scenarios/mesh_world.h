@@ -102,7 +102,7 @@ typedef struct mesh_node {
     bool is_up, is_gone;
     bool is_server; /* up for days, away for minutes */
     uint64_t capacity_bytes, used_bytes, busy_until_ms, down_ms;
-    uint32_t contacts[4]; /* with whom it compares tombstones */
+    uint32_t contacts[3]; /* with whom it compares tombstones */
     size_t tick_at;       /* in the heap of ticks, from 1 */
     uint64_t tick_ms;
 } mesh_node_t;
@@ -112,7 +112,6 @@ typedef struct figures {
     uint64_t sessions, departures, lost_disks, deletions, tombstones_told, syncs, sync_questions;
     uint64_t departed_bytes;
     uint64_t hour_bytes, peak_hour_bytes, hour; /* of repair */
-    uint64_t receipts_sum_ms, receipts_n;
     uint64_t restarts, behind;
 } figures_t;
 

@@ -514,7 +514,7 @@ void engines_start(mesh_world_t *w, mesh_node_t *n, uint64_t away_ms)
     catch_up_config_t c;
     catch_up_config_default(&c);
     c.interval_ms = DAY_MS;
-    c.max_peers = 64;
+    c.max_peers = 12;
     c.seed = prng_next(&w->rng);
     n->catch_up = catch_up_new(&c, away_ms, away_ms == UINT64_MAX ? 0 : 100, w->now_ms);
 }
@@ -551,11 +551,8 @@ static void on_receipt(mesh_world_t *w, mesh_node_t *holder, mesh_node_t *issuer
         return;
     deletion_receipt(issuer->deletion, &f->cid, &holder->id, w->now_ms, w->now_ms);
     size_t gone, all;
-    if (!f->receipts_ms && deletion_figures(issuer->deletion, &f->cid, &gone, &all) && gone == all) {
+    if (!f->receipts_ms && deletion_figures(issuer->deletion, &f->cid, &gone, &all) && gone == all)
         f->receipts_ms = w->now_ms;
-        w->f.receipts_sum_ms += w->now_ms - f->deleted_ms;
-        w->f.receipts_n++;
-    }
     engines_settle(w, issuer);
 }
 

@@ -318,6 +318,29 @@ static void calm_down(year_t *y)
             world_up(w, w->nodes[i], false);
 }
 
+static int compare_spans(const void *a, const void *b)
+{
+    uint64_t x = *(const uint64_t *)a, y = *(const uint64_t *)b;
+    return (x > y) - (x < y);
+}
+
+/* Of ten deletions, how long the fifth and the ninth took until all holders had signed. */
+static void report_deletions(const mesh_world_t *w)
+{
+    uint64_t *spans = xcalloc(w->n_files, sizeof *spans);
+    size_t n = 0;
+    for (size_t i = 0; i < w->n_files; i++)
+        if (w->files[i].receipts_ms)
+            spans[n++] = w->files[i].receipts_ms - w->files[i].deleted_ms;
+    qsort(spans, n, sizeof *spans, compare_spans);
+    printf("deletions %llu, all receipts for %zu, half of them within %.1f min, nine of ten within %.1f h; "
+           "comparisons %llu, questions %llu\n",
+           (unsigned long long)w->f.deletions, n, n ? (double)spans[n / 2] / MINUTE_MS : 0,
+           n ? (double)spans[n * 9 / 10] / HOUR_MS : 0, (unsigned long long)w->f.syncs,
+           (unsigned long long)w->f.sync_questions);
+    free(spans);
+}
+
 static void report(const year_t *y, double seconds)
 {
     const figures_t *f = &y->w->f;
@@ -334,11 +357,7 @@ static void report(const year_t *y, double seconds)
            "GiB in a day\n",
            y->fire_nodes, (double)y->fire_bytes / gib, (double)y->after_fire_bytes / gib,
            (double)y->after_cut_bytes / gib);
-    printf("deletions %llu, all receipts for %llu, after %.1f min on average; comparisons %llu, questions "
-           "%llu\n",
-           (unsigned long long)f->deletions, (unsigned long long)f->receipts_n,
-           f->receipts_n ? (double)f->receipts_sum_ms / (double)f->receipts_n / 60000 : 0,
-           (unsigned long long)f->syncs, (unsigned long long)f->sync_questions);
+    report_deletions(y->w);
     printf("stored %.1f GiB; left for good with %.1f GiB; repaired %.1f GiB in %llu copies (%.2f times what "
            "left, "
            "%.1f MiB a node and day), at most %.1f GiB in an hour; %.1f s\n",

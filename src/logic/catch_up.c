@@ -18,6 +18,7 @@ struct catch_up {
     prng_t rng;
     uint32_t needed, n_counted, n_busy;
     size_t n_members;
+    uint64_t due_ms; /* of the first peer that waits; UINT64_MAX: none */
     bool is_current;
 };
 
@@ -40,6 +41,7 @@ catch_up_t *catch_up_new(const catch_up_config_t *c, uint64_t away_ms, size_t n_
     list_init(&u->peers);
     prng_seed(&u->rng, c->seed);
     u->is_current = true;
+    u->due_ms = UINT64_MAX;
     if (away_ms != UINT64_MAX || n_members)
         catch_up_was_away(u, away_ms, now_ms);
     return u;
@@ -65,6 +67,14 @@ uint32_t catch_up_left(const catch_up_t *u)
     return u->is_current ? 0 : u->needed - u->n_counted;
 }
 
+static void settle(catch_up_t *u)
+{
+    u->due_ms = UINT64_MAX;
+    LIST_EACH (p, &u->peers, known_peer_t, node)
+        if (p->is_up && !p->is_busy && p->due_ms < u->due_ms)
+            u->due_ms = p->due_ms;
+}
+
 void catch_up_was_away(catch_up_t *u, uint64_t away_ms, uint64_t now_ms)
 {
     if (away_ms <= u->config.horizon_ms)
@@ -76,6 +86,7 @@ void catch_up_was_away(catch_up_t *u, uint64_t away_ms, uint64_t now_ms)
         p->is_counted = false;
         p->due_ms = now_ms;
     }
+    settle(u);
 }
 
 static known_peer_t *find(const catch_up_t *u, const peer_id_t *id)
@@ -124,11 +135,12 @@ void catch_up_peer(catch_up_t *u, const peer_id_t *id, bool is_up, uint64_t now_
         p->step_ms = 0;
         p->due_ms = u->is_current ? now_ms + spread(u, u->config.retry_ms) : now_ms;
     }
+    settle(u);
 }
 
 bool catch_up_next(catch_up_t *u, uint64_t now_ms, peer_id_t *ret)
 {
-    if (u->n_busy >= u->config.max_sessions)
+    if (u->n_busy >= u->config.max_sessions || now_ms < u->due_ms)
         return false;
     LIST_EACH (p, &u->peers, known_peer_t, node) {
         if (!p->is_up || p->is_busy || now_ms < p->due_ms)
@@ -138,6 +150,7 @@ bool catch_up_next(catch_up_t *u, uint64_t now_ms, peer_id_t *ret)
         list_remove(&p->node);
         list_push_back(&u->peers, &p->node);
         *ret = p->id;
+        settle(u);
         return true;
     }
     return false;
@@ -155,22 +168,17 @@ void catch_up_done(catch_up_t *u, const peer_id_t *id, bool is_complete, uint64_
         p->due_ms = now_ms + spread(u, u->config.interval_ms);
         u->n_counted += !u->is_current && !p->is_counted;
         p->is_counted = true;
-        if (!u->is_current && u->n_counted >= u->needed)
-            u->is_current = true;
-        return;
+        u->is_current = u->is_current || u->n_counted >= u->needed;
+    } else {
+        p->step_ms = p->step_ms ? 2 * p->step_ms : u->config.retry_ms;
+        if (p->step_ms > u->config.interval_ms)
+            p->step_ms = u->config.interval_ms;
+        p->due_ms = now_ms + spread(u, p->step_ms);
     }
-    p->step_ms = p->step_ms ? 2 * p->step_ms : u->config.retry_ms;
-    if (p->step_ms > u->config.interval_ms)
-        p->step_ms = u->config.interval_ms;
-    p->due_ms = now_ms + spread(u, p->step_ms);
+    settle(u);
 }
 
 uint64_t catch_up_deadline_ms(const catch_up_t *u)
 {
-    uint64_t at_ms = UINT64_MAX;
-    if (u->n_busy < u->config.max_sessions)
-        LIST_EACH (p, &u->peers, known_peer_t, node)
-            if (p->is_up && !p->is_busy && p->due_ms < at_ms)
-                at_ms = p->due_ms;
-    return at_ms;
+    return u->n_busy < u->config.max_sessions ? u->due_ms : UINT64_MAX;
 }

@@ -78,7 +78,7 @@ struct replica_planner {
     map_t by_root, by_peer; /* multihash -> plan_root_t, id -> plan_peer_t */
     list_t roots, peers, dirty, actions, changed, starved, waiting[PLAN_URGENCIES];
     plan_root_t **heap; /* by due_ms */
-    size_t n_heap, cap_heap, n_waiting;
+    size_t n_heap, cap_heap, n_waiting, n_candidates;
     uint64_t now_ms, heartbeat_ms, candidate_sweep_ms;
     uint64_t wake_ms;            /* something else than a root is due */
     uint64_t repair_us, take_us; /* up to when the budgets are spent */

@@ -239,6 +239,8 @@ void replica_planner_candidate(replica_planner_t *p, const peer_id_t *id, bool m
     if (peer->is_candidate == may_be_asked)
         return;
     peer->is_candidate = may_be_asked;
+    p->n_candidates += may_be_asked;
+    p->n_candidates -= !may_be_asked;
     if (!may_be_asked && !peer->refs) {
         plan_free_peer(p, peer);
         return;
@@ -257,13 +259,14 @@ void replica_planner_status(replica_planner_t *p, const peer_id_t *id, const pla
 
 void plan_sweep_candidates(replica_planner_t *p)
 {
-    if (!p->config.candidate_ttl_ms || p->now_ms < p->candidate_sweep_ms)
+    if (!p->config.candidate_ttl_ms || !p->n_candidates || p->now_ms < p->candidate_sweep_ms)
         return;
     p->candidate_sweep_ms = p->now_ms + p->config.candidate_ttl_ms;
     LIST_EACH (peer, &p->peers, plan_peer_t, node) {
         if (!peer->is_candidate || p->now_ms < peer->candidate_until_ms)
             continue;
         peer->is_candidate = false;
+        p->n_candidates--;
         if (!peer->refs && peer != p->self)
             plan_free_peer(p, peer);
     }

@@ -1,5 +1,6 @@
-/* Any sequence of events: time never stands still, limits hold, nobody promises while it asks to leave. Each
- * five bytes are an event. */
+/* Any sequence of events: time never stands still, limits hold, nobody promises while it asks to leave, what
+ * was deleted does not come back. The first byte says what is turned on; then each five bytes are an event.
+ */
 #include "logic/replica_planner.h"
 #include <stdlib.h>
 
@@ -24,6 +25,8 @@ static void drain(replica_planner_t *p, cid_t *leaving, bool *is_leaving)
     for (int n = 0; replica_planner_next(p, &a); n++) {
         if (n > 1000)
             abort();
+        if (a.kind == PLAN_FIND && !a.n_wanted)
+            abort();
         if (a.kind == PLAN_LEAVE_ASK) {
             *leaving = a.root;
             *is_leaving = true;
@@ -33,10 +36,26 @@ static void drain(replica_planner_t *p, cid_t *leaving, bool *is_leaving)
     }
 }
 
+static void delete_root(replica_planner_t *p, tombstones_t *dead, const cid_t *root, uint64_t now)
+{
+    kad_key_t key = tombstone_key(root);
+    bool is_new;
+    if (tombstones_add(dead, &key, &is_new))
+        abort();
+    replica_planner_deleted(p, root, now);
+}
+
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
+    if (!size)
+        return 0;
     replica_plan_config_t c;
     replica_plan_config_default(&c);
+    if (data[0] & 1)
+        replica_plan_config_mesh(&c);
+    c.is_judged_outside = data[0] & 2;
+    tombstones_t *dead = tombstones_new(100);
+    c.deleted = dead;
     c.self = peer_of(0);
     c.max_roots = MAX_ROOTS;
     c.max_holders = MAX_HOLDERS;
@@ -44,16 +63,16 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     uint64_t now = 1000;
     cid_t leaving = {0};
     bool is_leaving = false;
-    for (size_t i = 0; i + 5 <= size; i += 5) {
+    for (size_t i = 1; i + 5 <= size; i += 5) {
         const uint8_t *in = data + i;
         cid_t root = root_of(in[1]);
         peer_id_t peer = peer_of(in[2]);
         plan_head_t head = {root, peer_of(in[3]), in[4], 1 + in[3] % 5, in[4] & 1, in[4]};
         plan_entry_t entries[2] = {{peer, in[3], 1 + in[4] % 3, 0},
                                    {peer_of(in[4]), in[2], 1 + in[3] % 3, 0}};
-        switch (in[0] % 11) {
+        switch (in[0] % 17) {
         case 0:
-            if (!replica_planner_pin(p, &root, 1 + in[3] % 5, in[4], now, now) &&
+            if (!replica_planner_pin(p, &root, 1 + in[3] % 5, (uint64_t)in[4] << (in[3] % 32), now, now) &&
                 !replica_planner_root(p, &root))
                 abort();
             break;
@@ -84,6 +103,29 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
                 replica_planner_leave(p, &leaving, in[3] & 1, now, now);
             is_leaving = false;
             break;
+        case 10:
+            replica_planner_judged(p, &peer, in[3] & 1, now);
+            break;
+        case 11:
+            replica_planner_audited(p, &root, &peer, in[3] % 3, now);
+            break;
+        case 12:
+            if (in[3] < 8)
+                delete_root(p, dead, &root, now);
+            break;
+        case 13:
+            replica_planner_status(p, &peer,
+                                   &(placement_peer_t){(uint64_t)in[3] << (in[4] % 40), in[3] % 3, in[4]});
+            break;
+        case 14:
+            replica_planner_may_take(p, (uint64_t)in[3] << (in[4] % 40), now);
+            break;
+        case 15:
+            if (in[3] & 1)
+                replica_planner_resumed(p, now);
+            else
+                replica_planner_usual_away(p, (uint64_t)in[4] << 16);
+            break;
         default:
             now += (uint64_t)in[3] << (in[4] % 14);
         }
@@ -95,11 +137,13 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
         drain(p, &leaving, &is_leaving);
         size_t k = 0;
         for (plan_root_t *r; (r = replica_planner_next_root(p, &k));)
-            if (plan_root_entries(r) > MAX_HOLDERS || !plan_root_digest(r))
+            if (plan_root_entries(r) > MAX_HOLDERS || !plan_root_digest(r) ||
+                tombstones_has_root(dead, &plan_root_head(r)->root))
                 abort();
         if (replica_planner_count(p) > MAX_ROOTS)
             abort();
     }
     replica_planner_free(p);
+    tombstones_free(dead);
     return 0;
 }
