@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 """Runs the simulator's scenarios with many seeds, several at once; one seed twice, whose runs must be equal.
 
-run_sim.py BUILD [--seeds N] [--jobs N] [--first N]
+run_sim.py BUILD [--run SCENARIO:SEEDS …] [--jobs N] [--first N]
 """
 import argparse
 import concurrent.futures
@@ -20,15 +20,10 @@ def run(program, seed):
     return seed, result.returncode == 0, line, time.monotonic() - began
 
 
-def main():
-    parser = argparse.ArgumentParser()
-    parser.add_argument("build")
-    parser.add_argument("--seeds", type=int, default=50)
-    parser.add_argument("--first", type=int, default=1)
-    parser.add_argument("--jobs", type=int, default=2)
-    options = parser.parse_args()
-    program = f"{options.build}/sim/scenarios/scenarios"
-    seeds = [options.first, *range(options.first, options.first + options.seeds)]
+def run_scenario(build, name, count, options):
+    """Prints a line for each seed; returns how many passed and failed."""
+    program = f"{build}/sim/scenarios/{name}"
+    seeds = [options.first, *range(options.first, options.first + count)]
     passed = failed = 0
     hashes = {}
     with concurrent.futures.ThreadPoolExecutor(options.jobs) as pool:
@@ -38,7 +33,22 @@ def main():
                 ok, line = False, f"seed {seed}: FAILED: two runs differ: {hashes[seed]} and {found[1]}"
             hashes[seed] = found[1] if found else None
             passed, failed = passed + ok, failed + (not ok)
-            print(f"{line} ({seconds:.0f} s)", flush=True)
+            print(f"{name}: {line} ({seconds:.0f} s)", flush=True)
+    return passed, failed
+
+
+def main():
+    parser = argparse.ArgumentParser()
+    parser.add_argument("build")
+    parser.add_argument("--run", action="append", metavar="SCENARIO:SEEDS", help="default: scenarios:50")
+    parser.add_argument("--first", type=int, default=1)
+    parser.add_argument("--jobs", type=int, default=2)
+    options = parser.parse_args()
+    passed = failed = 0
+    for what in options.run or ["scenarios:50"]:
+        name, count = what.split(":")
+        results = run_scenario(options.build, name, int(count), options)
+        passed, failed = passed + results[0], failed + results[1]
     print(f"{passed} passed, {failed} failed")
     return 1 if failed or not passed else 0
 
