@@ -13,14 +13,14 @@
  * another one; in the year six of ten files are deleted, and others stored.
  *
  * Checked: no chunk of a file that was not deleted is ever lost; no copy is pruned below the factor; nobody
- * fetches what was deleted a day ago; in the end, when all who are left have been up for two days, each file
+ * fetches what was deleted a day ago; in the end, when all who are left have been up for two weeks, each file
  * has its copies on nodes that are up, all know all tombstones, nobody holds a deleted file, and each disk
  * has exactly the chunks that its files need. No storm: what is copied after the fire and the power cut is
  * bounded by what was lost. */
 #include "mesh_world.h"
 #include <time.h>
 
-enum { CALM_DAYS = 6 };
+enum { CALM_DAYS = 15 }; /* surplus is pruned after eight usual absences, which are a day at most */
 
 typedef struct options {
     uint64_t seed, days;
@@ -261,8 +261,8 @@ static void plan_year(year_t *y)
     for (size_t i = 0; i < y->o.files * 6 * y->o.days / 3650; i++)
         world_push(w, span_ms / 36 + prng_below(&w->rng, span_ms - span_ms / 36), EVENT_DELETE, 0, 0, 0);
     for (size_t i = 0; i < y->o.nodes * y->o.days / 730; i++)
-        world_push(w, prng_below(&w->rng, span_ms), EVENT_BAD_DISK, (uint32_t)prng_below(&w->rng, y->o.nodes),
-                   0, 0);
+        world_push(w, prng_below(&w->rng, span_ms - span_ms / 4), EVENT_BAD_DISK,
+                   /* audits take weeks */ (uint32_t)prng_below(&w->rng, y->o.nodes), 0, 0);
     world_push(w, span_ms / 4, EVENT_SPLIT, 0, 0, 0);
     for (size_t i = 0; i < 5; i++) /* deleted on one side of the split */
         world_push(w, span_ms / 4 + i * HOUR_MS, EVENT_DELETE, 0, 0, 0);
