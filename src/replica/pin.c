@@ -4,15 +4,25 @@
 #include <stdlib.h>
 
 /* ── pin ─────────────────────────────────────────────────────────────────────────────────────── */
-/* The DAG is completed here first, under a pin of our own. */
-static err_t complete(task_t *t, replica_t *r, const cid_t *root, uint64_t *ret_bytes)
+static err_t fetch_all(task_t *t, replica_t *r, const cid_t *root, uint64_t *ret_bytes)
 {
     bitswap_session_t *s;
-    uint64_t losses = blockstore_losses(r->config.blocks);
-    TRY(r->config.pin(t, r->config.arg, root));
     TRY(bitswap_session_open(r->config.bitswap, &s));
     err_t e = rep_walk(t, bitswap_session_blocks(s), root, r->config.fetch_timeout_ms, UINT64_MAX, ret_bytes);
     bitswap_session_close(s);
+    return e;
+}
+
+/* The DAG is completed here first, under a pin of our own. */
+static err_t complete(task_t *t, replica_t *r, const cid_t *root, uint64_t *ret_bytes)
+{
+    bool is_local = false;
+    uint64_t losses = blockstore_losses(r->config.blocks);
+    TRY(r->config.pin(t, r->config.arg, root));
+    err_t e =
+        rep_local_size(t, r, root, &is_local, ret_bytes); /* what was stored a moment ago is not read again */
+    if (!e && !is_local)
+        e = fetch_all(t, r, root, ret_bytes);
     if (!e) /* durable before it is said */
         e = blockstore_sync_since(t, r->config.blocks, losses);
     if (e && !replica_planner_root(r->planner, root)) {
