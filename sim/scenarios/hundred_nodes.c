@@ -4,37 +4,18 @@
  *
  *   scenarios --seed N [--nodes N]     prints the hash of the run and what it cost
  */
-#include "base/log.h"
-#include "base/map.h"
-#include "crypto/key.h"
 #include "dag/file_reader.h"
 #include "dag/importer.h"
-#include "node/node.h"
-#include "node/setup.h"
-#include "sim/sim.h"
+#include "sim/scenarios/members.h"
 #include <stdio.h>
 #include <stdlib.h>
-#include <time.h>
 
 enum {
     DEFAULT_NODES = 100,
     FILES = 12,
     REPLICAS = 3,
     MAX_FILE_BYTES = 900000,
-    SWARM_PORT = 4001,
-    MINUTE_MS = 60000,
 };
-
-/* What the driver of the scenario asks a member to do. */
-typedef struct member {
-    struct world *world;
-    sim_host_t *host;
-    size_t index;
-    node_t *node; /* while it runs */
-    peer_id_t id;
-    bool has_repo, is_gone, wants_stop, has_ended;
-    event_t changed;
-} member_t;
 
 typedef struct published {
     cid_t cid;
@@ -48,19 +29,12 @@ typedef struct world {
     size_t count;
     published_t files[FILES];
     char bootstrap[MULTIADDR_TEXT_MAX];
+    const char *bootstraps[1];
+    member_config_t config;
     uint64_t fetched;
 } world_t;
 
 /* ── members ─────────────────────────────────────────────────────────────────────────────────── */
-
-static err_t set_up_repo(task_t *t, member_t *m)
-{
-    char id[128];
-    TRY(node_init_repo(t, "/repo", "test", id));
-    TRY(peer_id_parse(id, &m->id));
-    m->has_repo = true;
-    return OK;
-}
 
 static err_t configure(task_t *t, member_t *m)
 {
@@ -73,47 +47,12 @@ static err_t configure(task_t *t, member_t *m)
     return repo_config_set(t, repo, "Bootstrap", "[]");
 }
 
-static err_t run_member(task_t *t, void *arg)
+static void set_options(void *arg, const member_t *m, node_options_t *o)
 {
-    member_t *m = arg;
-    char listen[64];
-    const char *listens[1] = {listen}, *bootstraps[1] = {m->world->bootstrap};
-    snprintf(listen, sizeof listen, "/ip4/%s/tcp/%d", sim_host_ip(m->host), SWARM_PORT);
-    node_options_t o = {.repo_path = "/repo", .listen = listens, .n_listen = 1};
-    o.bootstrap = bootstraps;
-    o.n_bootstrap = m->index != 0;
-    o.no_bootstrap = m->index == 0;
-    node_t *node = NULL;
-    err_t e = m->has_repo ? OK : set_up_repo(t, m);
-    if (!e)
-        e = node_open(t, &o, &node);
-    m->node = node;
-    if (!e)
-        e = configure(t, m);
-    if (!e)
-        e = node_go_online(t, node, &o);
-    if (e && sim_host_is_up(m->host)) {
-        fprintf(stderr, "member %zu: %s\n", m->index, error_text(e));
-        abort();
-    }
-    event_fire(&m->changed);
-    while (!e && !m->wants_stop)
-        e = event_wait(t, &m->changed);
-    if (m->node == node)
-        m->node = NULL;
-    node_close(t, node);
-    m->has_ended = true;
-    event_fire(&m->changed);
-    return OK;
-}
-
-static err_t start_member(task_t *t, member_t *m)
-{
-    m->has_ended = m->wants_stop = m->is_gone = false;
-    TRY(sim_host_start(m->host, "member", run_member, m));
-    while (!m->node || !node_is_online(m->node))
-        TRY(event_wait(t, &m->changed));
-    return OK;
+    world_t *w = arg;
+    o->bootstrap = w->bootstraps;
+    o->n_bootstrap = m->index != 0;
+    o->no_bootstrap = m->index == 0;
 }
 
 static member_t *any_live(world_t *w)
@@ -125,63 +64,7 @@ static member_t *any_live(world_t *w)
     return m;
 }
 
-/* ── work on a member's own host ─────────────────────────────────────────────────────────────── */
-
-/* Tasks that use a node run on the node's host; the scenario waits for them. */
-typedef struct errand {
-    err_t (*fn)(task_t *t, member_t *m, void *arg);
-    member_t *member;
-    void *arg;
-    err_t result;
-    char text[ERROR_TEXT_MAX];
-    bool is_done;
-    event_t done;
-} errand_t;
-
-static err_t run_errand(task_t *t, void *arg)
-{
-    errand_t *e = arg;
-    e->result = e->fn(t, e->member, e->arg);
-    if (e->result)
-        snprintf(e->text, sizeof e->text, "%s", error_text(e->result));
-    e->is_done = true;
-    event_fire(&e->done);
-    return OK;
-}
-
-static err_t on_member(task_t *t, member_t *m, err_t (*fn)(task_t *, member_t *, void *), void *arg)
-{
-    errand_t e = {.fn = fn, .member = m, .arg = arg};
-    event_init(&e.done);
-    TRY(sim_host_start(m->host, "errand", run_errand, &e));
-    while (!e.is_done)
-        TRY(event_wait(t, &e.done));
-    return e.result ? fail(e.result, "member %zu: %s", m->index, e.text) : OK;
-}
-
-/* Content by position, so that it is the same in whatever pieces it is read. */
-typedef struct content {
-    uint64_t seed, size, at;
-} content_t;
-
-static uint8_t content_byte(uint64_t seed, uint64_t at)
-{
-    uint64_t z = seed + (at / 8 + 1) * 0x9e3779b97f4a7c15u;
-    z = (z ^ (z >> 30)) * 0xbf58476d1ce4e5b9u;
-    z = (z ^ (z >> 27)) * 0x94d049bb133111ebu;
-    return (uint8_t)((z ^ (z >> 31)) >> (at % 8 * 8));
-}
-
-static err_t read_content(task_t *t, void *arg, uint8_t *out, size_t cap, size_t *ret_n)
-{
-    content_t *c = arg;
-    size_t n = 0;
-    while (n < cap && c->at < c->size)
-        out[n++] = content_byte(c->seed, c->at++);
-    *ret_n = n;
-    return OK;
-}
-
+/* ── files ───────────────────────────────────────────────────────────────────────────────────── */
 static err_t publish(task_t *t, member_t *m, void *arg)
 {
     published_t *f = arg;
@@ -192,7 +75,7 @@ static err_t publish(task_t *t, member_t *m, void *arg)
 
     import_options_init(&options);
     TRY(importer_new(t, node_local_blocks(m->node), &options, &im));
-    err_t e = importer_add_file(t, im, (source_t){read_content, &content}, NULL, &ref);
+    err_t e = importer_add_file(t, im, (source_t){content_read, &content}, NULL, &ref);
     if (!e)
         e = importer_flush(t, im);
     importer_free(t, im);
@@ -288,15 +171,13 @@ static err_t join_all(task_t *t, world_t *w)
 {
     for (size_t i = 0; i < w->count; i++) {
         member_t *m = &w->members[i];
-        *m = (member_t){.world = w, .index = i};
         char ip[32];
         snprintf(ip, sizeof ip, "%zu.%zu.0.1", 20 + i % 80, 1 + i / 80); /* a network of its own for each */
-        event_init(&m->changed);
-        m->host = sim_add_host(w->sim, ip);
-        TRY(start_member(t, m));
+        member_init(m, &w->config, w->sim, i, ip);
+        TRY(member_start(t, m));
         if (i == 0) {
             char id[PEER_ID_TEXT_MAX];
-            snprintf(w->bootstrap, sizeof w->bootstrap, "/ip4/%s/tcp/%d/p2p/%s", ip, SWARM_PORT,
+            snprintf(w->bootstrap, sizeof w->bootstrap, "/ip4/%s/tcp/%d/p2p/%s", ip, MEMBER_PORT,
                      peer_id_print(&m->id, id));
         }
         TRY(task_sleep(t, 1000));
@@ -379,7 +260,7 @@ static err_t return_some(task_t *t, world_t *w)
             continue;
         TRY(sim_host_join_dead(t, m->host));
         sim_restart(m->host);
-        TRY(start_member(t, m));
+        TRY(member_start(t, m));
         returned++;
     }
     return task_sleep(t, 5 * MINUTE_MS);
@@ -387,17 +268,8 @@ static err_t return_some(task_t *t, world_t *w)
 
 static err_t stop_all(task_t *t, world_t *w)
 {
-    for (size_t i = 0; i < w->count; i++) {
-        member_t *m = &w->members[i];
-        if (m->is_gone) {
-            TRY(sim_host_join_dead(t, m->host));
-            continue;
-        }
-        m->wants_stop = true;
-        event_fire(&m->changed);
-        while (!m->has_ended)
-            TRY(event_wait(t, &m->changed));
-    }
+    for (size_t i = 0; i < w->count; i++)
+        TRY(member_stop(t, &w->members[i]));
     return OK;
 }
 
@@ -423,41 +295,21 @@ static err_t scenario(task_t *t, void *arg)
     return e ? e : stopped;
 }
 
-static void seeded_random(void *arg, uint8_t *out, size_t len)
-{
-    prng_fill(arg, out, len);
-}
-
-static double cpu_seconds(void)
-{
-    return (double)clock() / CLOCKS_PER_SEC;
-}
-
 int main(int argc, char **argv)
 {
     uint64_t seed = 1;
     size_t nodes = DEFAULT_NODES;
-    for (int i = 1; i + 1 < argc; i += 2) {
-        if (!strcmp(argv[i], "--seed"))
-            seed = strtoull(argv[i + 1], NULL, 10);
-        if (!strcmp(argv[i], "--nodes"))
-            nodes = strtoull(argv[i + 1], NULL, 10);
-    }
-    prng_t rng;
-    prng_seed(&rng, seed);
-    uint8_t hash_key[16];
-    prng_fill(&rng, hash_key, sizeof hash_key);
-    map_set_hash_key(hash_key);
-    crypto_set_random(seeded_random, &rng);
-    log_threshold = getenv("SIM_LOG") ? LOG_DEBUG : LOG_ERROR;
+    scenario_begin(argc, argv, &seed, &nodes);
     world_t w = {.sim = sim_new(seed), .members = xcalloc(nodes, sizeof(member_t)), .count = nodes};
+    w.config = (member_config_t){set_options, configure, &w};
+    w.bootstraps[0] = w.bootstrap;
     err_t e = sim_run(w.sim, scenario, &w);
     if (e)
         printf("seed %llu: FAILED: %s\n", (unsigned long long)seed, error_text(e));
     else
         printf("seed %llu: ok, hash %016llx, %llu files fetched, %.1f min of virtual time, %.1f s of CPU\n",
                (unsigned long long)seed, (unsigned long long)sim_hash(w.sim), (unsigned long long)w.fetched,
-               (double)(sim_now_ms(w.sim) - 1000000) / MINUTE_MS, cpu_seconds());
+               (double)(sim_now_ms(w.sim) - 1000000) / MINUTE_MS, scenario_cpu_seconds());
     sim_free(w.sim);
     free(w.members);
     return e != OK;

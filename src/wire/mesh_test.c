@@ -171,13 +171,41 @@ static void test_refused(void **state)
     free(back);
 }
 
+/* The examples of docs/protocols/mesh.md. */
+static void test_documented(void **state)
+{
+    (void)state;
+    mesh_message_t *m = new_message(0);
+    static const char *const documented[] = {
+        "0801121f088080808004188080808028200229efcdab8967452301420672"
+        "61636b2d34",
+        "08033a120a02abc0100c18ac02214d00000000000000",
+    };
+    AUTO(buf_t) in, out;
+    buf_init(&in, 1024);
+    buf_init(&out, 1024);
+    for (size_t i = 0; i < ARRAY_LEN(documented); i++) {
+        buf_clear(&in);
+        buf_clear(&out);
+        assert_ok(hex_decode(bytes_str(documented[i]), &in));
+        assert_ok(mesh_message_decode(buf_bytes(&in), m));
+        assert_ok(mesh_message_encode(m, &out));
+        assert_bytes(buf_bytes(&out), buf_bytes(&in));
+        if (!i) {
+            assert_int_equal(m->status.free_bytes, 1u << 30);
+            assert_string_equal(m->status.zone, "rack-4");
+        } else {
+            assert_int_equal(m->questions[0].has.count, 300);
+        }
+    }
+    free(m);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_status),
-        cmocka_unit_test(test_others),
-        cmocka_unit_test(test_compare),
-        cmocka_unit_test(test_refused),
+        cmocka_unit_test(test_status),  cmocka_unit_test(test_others),     cmocka_unit_test(test_compare),
+        cmocka_unit_test(test_refused), cmocka_unit_test(test_documented),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
