@@ -79,7 +79,7 @@ coverage: deps ## line coverage; fails below 90% in the critical folders
 	@tools/coverage.py $(BUILD)/coverage
 
 bench: build ## speed and memory, as ratios against Kubo (where it is built) and the machine's limits
-	@ninja -C $(RELEASE) -j$(JOBS) bench/http_constant
+	@ninja -C $(RELEASE) -j$(JOBS) bench/http_constant bench/net_peer
 	@bench/run.sh $(RELEASE)/src/distribute
 
 bench-link: build ## one connection's rate over loopback and over an emulated link, beside go-libp2p (skipped without rights)

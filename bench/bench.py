@@ -2,7 +2,7 @@
 """Measures our node and Kubo on the same work, turn by turn in one run, and prints medians and ratios.
 
 bench.py KUBO|none PROGRAM [NAME-PART…]; BENCH_MIB (1024), BENCH_RUNS (3), BENCH_PINS (100000), BENCH_SPARSE_MIB (10240),
-BENCH_FOLDER (100000): entries of the large folders; with 1000000 Kubo takes a quarter of an hour
+BENCH_FOLDER (100000): entries of the large folders; with 1000000 Kubo takes a quarter of an hour; BENCH_CONNECTIONS (2000)
 """
 import concurrent.futures
 import hashlib
@@ -31,6 +31,8 @@ SMALL_FILES = 10000
 FOLDER_ENTRIES = int(os.environ.get("BENCH_FOLDER", "100000"))
 SPARSE = int(os.environ.get("BENCH_SPARSE_MIB", "10240")) * MIB
 PINS = int(os.environ.get("BENCH_PINS", "100000"))
+CONNECTIONS = int(os.environ.get("BENCH_CONNECTIONS", "2000"))
+CONNECTIONS_WITH_STREAMS = (140, 720)
 GATEWAY_SECONDS = 5
 LOOPBACK = {"Routing__LoopbackAddressesOnLanDHT": True}
 
@@ -337,6 +339,48 @@ def bench_memory(shop):
     report("idle node, resident", "MiB", idle, 1, smaller_is_better=True)
     report(f"add of {SMALL_FILES} files of 1 KiB", "files/s", adds, 0)
     report(f"resident after {SMALL_FILES} small files", "MiB", after, 1, smaller_is_better=True)
+
+
+def crowd(program, security, n, streams=0):
+    """A listener with n idle connections (and idle streams in each): what it has in memory for all of them, in bytes."""
+    env = {k: v for k, v in os.environ.items() if k != "NET_PEER_SECURITY"}
+    if security != "quic":
+        env["NET_PEER_SECURITY"] = security
+    listener = subprocess.Popen([program, "listen"], stdout=subprocess.PIPE, text=True, env=env)
+    try:
+        addresses = [listener.stdout.readline().strip()]
+        if security == "quic":
+            addresses.append(listener.stdout.readline().strip())
+        threading.Thread(target=listener.stdout.read, daemon=True).start()
+
+        def resident():
+            return int(re.search(r"VmRSS:\s+(\d+)", pathlib.Path(f"/proc/{listener.pid}/status").read_text())[1]) * 1024
+
+        before = resident()
+        dialer = subprocess.Popen([program, "crowd", addresses[-1], str(n), "5", str(streams)], stdout=subprocess.PIPE, text=True,
+                                  env=env)
+        line = dialer.stdout.readline()
+        nodes.check(line.startswith(f"{n} connections, {n * streams} streams"), line)
+        time.sleep(2)
+        used = resident() - before
+        nodes.check(dialer.wait(timeout=600) == 0, "the crowd did not end well")
+        return used
+    finally:
+        listener.kill()
+        listener.wait()
+
+
+def bench_connections(shop):
+    """Memory of connections that do nothing, on the side that was dialed; and of streams that do nothing."""
+    program = pathlib.Path(shop.program).parent.parent / "bench" / "net_peer"
+    if not program.exists():
+        print("connections: ninja -C build/release bench/net_peer makes what measures them")
+        return
+    for security, n in (("noise", CONNECTIONS), ("tls", CONNECTIONS), ("quic", CONNECTIONS // 5)):
+        report(f"idle connection, {security}, of {n}", "KiB", {"distribute": [crowd(program, security, n) / n / 1024]}, 1, smaller_is_better=True)
+    conns, streams = CONNECTIONS_WITH_STREAMS
+    used = crowd(program, "noise", conns, streams)
+    report(f"idle stream, of {conns * streams}", "KiB", {"distribute": [used / conns / streams / 1024]}, 2, smaller_is_better=True)
 
 
 def wrk(port, path_list, script):

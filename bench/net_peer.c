@@ -5,9 +5,12 @@
  *   net_peer dial ADDR [SECONDS]       identifies and pings the peer once a second
  *   net_peer send ADDR MIB [STREAMS]   sends to a listening net_peer; prints MB/s
  *   net_peer fetch ADDR MIB [STREAMS]  receives from it
- *   net_peer crowd ADDR N [SECONDS]    N hosts with a connection each; prints what an idle one costs */
+ *   net_peer crowd ADDR N [SECONDS [STREAMS]]   N hosts with a connection each, and idle streams in it;
+ * prints what one costs on this side
+ *
+ * $NET_PEER_SECURITY: noise or tls alone. The listener takes any number of connections. */
 #include "loop/uv_driver.h"
-#include "net/host.h"
+#include "net/host_internal.h"
 #include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -16,6 +19,7 @@
 
 #define SINK "/bench/sink/1.0.0"
 #define SOURCE "/bench/source/1.0.0"
+#define HOLD "/bench/hold/1.0.0"
 enum { BLOCK = 256 * 1024 };
 
 static int arg_count;
@@ -58,6 +62,24 @@ static err_t serve_source(task_t *t, stream_t *s, conn_t *from, const char *prot
     return OK;
 }
 
+/* The stream stays, without a task. */
+static err_t serve_hold(task_t *t, stream_t *s, conn_t *from, const char *protocol, void *arg)
+{
+    conn_stream_keep(s);
+    return OK;
+}
+
+static void configure(host_config_t *c)
+{
+    const char *security = getenv("NET_PEER_SECURITY");
+    host_limits_default(&c->limits);
+    c->may_use_loopback = true;
+    if (!security)
+        return;
+    c->n_securities = 1;
+    c->securities[0] = strcmp(security, "tls") ? SECURITY_NOISE : SECURITY_TLS;
+}
+
 static void print_connected(void *arg, conn_t *c)
 {
     char id[PEER_ID_TEXT_MAX], addr[MULTIADDR_TEXT_MAX];
@@ -90,10 +112,13 @@ static err_t run_listen(task_t *t, host_t *h)
 {
     char text[MULTIADDR_TEXT_MAX];
     multiaddr_t at, addrs[8], full;
-    snprintf(text, sizeof text, "/ip4/%s/tcp/%s", arg_count > 2 ? args[2] : "127.0.0.1",
-             arg_count > 3 ? args[3] : "0");
-    TRY(multiaddr_parse(text, &at));
-    TRY(host_listen(t, h, &at));
+    static const char *const forms[] = {"/ip4/%s/tcp/%s", "/ip4/%s/udp/%s/quic-v1"};
+    for (size_t i = 0; i < (host_quic_missing() ? 1 : 2); i++) {
+        snprintf(text, sizeof text, forms[i], arg_count > 2 ? args[2] : "127.0.0.1",
+                 arg_count > 3 ? args[3] : "0");
+        TRY(multiaddr_parse(text, &at));
+        TRY(host_listen(t, h, &at));
+    }
     size_t n = host_listen_addrs(h, addrs, 8);
     for (size_t i = 0; i < n; i++) {
         TRY(multiaddr_with_peer(&addrs[i], host_id(h), &full));
@@ -183,13 +208,16 @@ static long resident_kib(void)
 /* Connections to the same peer, which a host refuses beyond a few: so each has a host of its own. */
 static err_t run_crowd(task_t *t, const multiaddr_t *addr)
 {
-    size_t n = (size_t)atoi(args[3]);
+    size_t n = (size_t)atoi(args[3]), n_streams = arg_count > 5 ? (size_t)atoi(args[5]) : 0;
+    static const char *const hold[] = {HOLD};
+    stream_t **streams = xcalloc(n * n_streams + 1, sizeof(stream_t *));
+    size_t n_open = 0;
     host_t **hosts = xcalloc(n, sizeof *hosts);
     private_key_t **keys = xcalloc(n, sizeof *keys);
     err_t e = OK;
     for (size_t i = 0; !e && i < n; i++) {
-        host_config_t c = {.may_use_loopback = true};
-        host_limits_default(&c.limits);
+        host_config_t c = {0};
+        configure(&c);
         TRY(private_key_generate(KEY_ED25519, NULL, 0, &keys[i]));
         c.key = keys[i];
         TRY(host_new(task_sched(t), &c, &hosts[i]));
@@ -200,13 +228,21 @@ static err_t run_crowd(task_t *t, const multiaddr_t *addr)
         e = host_connect_addr(t, hosts[i], addr, &conn);
         if (!e)
             e = conn_wait_identified(t, conn);
+        for (size_t k = 0; !e && k < n_streams; k++) {
+            e = conn_open_stream(t, conn, hold, 1, &streams[n_open], NULL);
+            n_open += !e;
+        }
         if (!e)
             conn_release(conn);
     }
+    printf("%zu connections, %zu streams are open\n", n, n_open);
     if (!e)
         e = task_sleep(t, arg_count > 4 ? (uint64_t)atoi(args[4]) * 1000 : 1000);
     printf("%.1f KiB resident for each connection on this side\n",
            (double)(resident_kib() - before) / (double)n);
+    for (size_t i = 0; i < n_open; i++)
+        stream_close(streams[i]);
+    free(streams);
     for (size_t i = 0; i < n; i++) {
         host_close(t, hosts[i]);
         private_key_free(keys[i]);
@@ -245,9 +281,15 @@ static err_t run_host(task_t *t, void *arg)
     private_key_t *key;
     host_t *h;
     TRY(private_key_generate(KEY_ED25519, NULL, 0, &key));
-    host_config_t c = {.key = key, .may_use_loopback = true};
-    host_limits_default(&c.limits);
+    host_config_t c = {.key = key};
+    configure(&c);
+    if (!strcmp(args[1], "listen")) {
+        c.limits.max_conns = c.limits.high_conns = c.limits.max_inbound_pending = 1u << 20;
+        c.limits.max_bytes = c.limits.max_bytes_per_peer = 1ull << 34;
+        c.limits.max_inbound_streams_per_protocol_per_peer = 1u << 20;
+    }
     TRY(host_new(task_sched(t), &c, &h));
+    TRY(host_handle(h, HOLD, NULL, serve_hold, NULL));
     TRY(host_handle(h, SINK, NULL, serve_sink, NULL));
     TRY(host_handle(h, SOURCE, NULL, serve_source, NULL));
     host_listener_t news = {.connected = print_connected,
@@ -270,8 +312,14 @@ int main(int argc, char **argv)
     if (argc < 2 || (strcmp(argv[1], "listen") && argc < 3)) {
         fprintf(stderr,
                 "usage: net_peer listen [IP [PORT]] | dial ADDR [SECONDS] | send|fetch ADDR MIB [STREAMS] | "
-                "crowd ADDR N [SECONDS]\n");
+                "crowd ADDR N [SECONDS [STREAMS]]\n");
         return 2;
+    }
+    struct rlimit files;
+    if (!getrlimit(RLIMIT_NOFILE, &files)) { /* a crowd needs one for each connection */
+        files.rlim_cur = files.rlim_max;
+        if (setrlimit(RLIMIT_NOFILE, &files))
+            fprintf(stderr, "the limit of descriptors stays as it is\n");
     }
     arg_count = argc;
     args = argv;

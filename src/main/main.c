@@ -14,6 +14,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <sys/prctl.h>
+#include <sys/resource.h>
 
 typedef struct invocation {
     cli_t cli;
@@ -185,10 +186,27 @@ static bool is_service(cli_kind_t kind)
     return kind == CLI_NODE || kind == CLI_GATEWAY || kind == CLI_METADATA || kind == CLI_FILESERVER;
 }
 
+/* Each connection has a descriptor; shells begin with room for about a thousand, and would have select(2) in
+ * mind, which nothing here uses. */
+static void raise_descriptors(void)
+{
+    enum { ENOUGH = 1 << 17 };
+    struct rlimit now;
+    if (getrlimit(RLIMIT_NOFILE, &now))
+        return;
+    rlim_t wanted = now.rlim_max < ENOUGH ? now.rlim_max : ENOUGH;
+    if (now.rlim_cur >= wanted)
+        return;
+    now.rlim_cur = wanted;
+    if (setrlimit(RLIMIT_NOFILE, &now))
+        log_debug("the limit of descriptors stays as it is");
+}
+
 int main(int argc, char **argv)
 {
     keep_secrets_in();
     memory_set_up();
+    raise_descriptors();
     invocation_t v = {0};
     err_t e = cli_parse(argc, argv, &v.cli, &v.command);
     if (!e)

@@ -4,7 +4,7 @@
 #include <stdlib.h>
 
 /* What an idle connection was measured to keep in memory, its peer and TLS's state included. */
-enum { CONN_BYTES = 10 << 10, TLS_BYTES = 16 << 10 };
+enum { CONN_BYTES = 7 << 10, TLS_BYTES = 2 << 10 };
 
 static void start_yamux(conn_t *c)
 {

@@ -10,7 +10,7 @@
 /* One link sends this often before others have their turn. */
 enum { SENDS_IN_A_ROW = 8, REASON_MAX = 160 };
 /* What an idle connection was measured to keep in memory, ngtcp2's and its keys included. */
-enum { CONN_BYTES = 40 << 10 };
+enum { CONN_BYTES = 90 << 10 };
 
 struct quic_link {
     list_t node; /* in quic_net->links until it is a connection */
