@@ -141,6 +141,40 @@ def bench_add(shop):
     report("  CPU seconds per GB", "s", cpus, 2, smaller_is_better=True)
 
 
+def bench_vault(shop):
+    """The same file in the clear and encrypted, by a running member of a mesh of one: `add` and `dfs store`, `get` and
+    `dfs get`. Each turn stores other bytes, for chunks that are there already cost little."""
+    path, out = big_file(shop), shop.path("out")
+    node, rates, cpus = shop.member("vault"), {}, {}
+    programs = {"plain": os.path.join(os.path.dirname(node.program), "distribute"), "encrypted": node.program}
+
+    def measured(what, *words):
+        node.program = programs[what]
+        cpu, began = node.cpu_seconds(), time.monotonic()
+        text = node.text(*words, timeout=1200)
+        rates.setdefault((words[0], what), []).append(SIZE / 1e6 / (time.monotonic() - began))
+        cpus.setdefault((words[0], what), []).append((node.cpu_seconds() - cpu) / (SIZE / 1e9))
+        out.unlink(missing_ok=True)
+        return text
+
+    for run in range(RUNS):
+        with open(path, "r+b") as f:  # in each chunk
+            for at in range(0, SIZE, 262144):
+                f.seek(at)
+                f.write(os.urandom(8))
+        os.sync()
+        plain = measured("plain", "add", "-Q", path)
+        sealed = measured("encrypted", "store", path).split()[1]
+        measured("plain", "get", plain, "-o", out)
+        measured("encrypted", "get", sealed, "-o", out)
+    node.stop(60)
+    for title, plain, sealed in (("store", "add", "store"), ("get", "get", "get")):
+        medians = [statistics.median(rates[key]) for key in ((plain, "plain"), (sealed, "encrypted"))]
+        spent = [statistics.median(cpus[key]) for key in ((plain, "plain"), (sealed, "encrypted"))]
+        print(f"vault {title} {SIZE // MIB} MiB, beside `{plain}`".ljust(46), f"encrypted {medians[1]:.0f} MB/s, plain {medians[0]:.0f} MB/s",
+              f" -> {100 * medians[1] / medians[0]:.0f}%; CPU {spent[1]:.2f} and {spent[0]:.2f} s per GB", flush=True)
+
+
 def run_measured(node, *words):
     """Runs a command; gives its seconds, its CPU seconds, and the peak of its memory in MiB."""
     errors, peak = node.repo.parent / "measured.err", 0
