@@ -4,7 +4,14 @@
 #include "replica/mesh_internal.h"
 #include <stdlib.h>
 
-enum { QUESTIONS_MAX = 4096, SEND_MAX = 200, SAVE_MS = 60000, LEAST_WAIT_MS = 50 };
+enum {
+    QUESTIONS_MAX = 4096,
+    SEND_MAX = 200,
+    SAVE_MS = 60000,
+    LEAST_WAIT_MS = 50,
+    TAKE_AGAIN_MS = 100,
+    TAKE_TRIES = 20
+};
 
 /* ── the answering side ──────────────────────────────────────────────────────────────────────── */
 static void to_reply(const reconcile_reply_t *in, mesh_reply_t *out)
@@ -144,8 +151,8 @@ static err_t take_records(task_t *t, session_t *s)
     for (size_t i = 0; i < s->answer->n_tombstones; i++) {
         tombstone_t ts;
         err_t e = mesh_take(t, s->m, &s->peer, false, s->answer->tombstones[i], &ts, NULL);
-        if (e == ERR_LIMIT) { /* as fast as is allowed */
-            TRY(task_sleep(t, 1000));
+        for (int tries = 0; e == ERR_LIMIT && tries < TAKE_TRIES; tries++) { /* as fast as is allowed */
+            TRY(task_sleep(t, TAKE_AGAIN_MS));
             e = mesh_take(t, s->m, &s->peer, false, s->answer->tombstones[i], &ts, NULL);
         }
         if (e && e != ERR_DENIED)

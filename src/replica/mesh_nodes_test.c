@@ -421,6 +421,43 @@ static void test_away(void **state)
         run_scenario(seed, 5, away);
 }
 
+/* Deletions by the hundred, of files that nobody here has seen: whoever lacks some finds out which. */
+static void put_tombstones(task_t *t, world_t *w, size_t node, uint32_t from, uint32_t to)
+{
+    if (!w->nodes[node].state)
+        w->nodes[node].state = kv_memory_new();
+    for (uint32_t i = from; i < to; i++) {
+        cid_t cid;
+        AUTO(buf_t) record;
+        uint8_t key[TOMBSTONE_KEY_BYTES];
+        owner_key_t owner = owner_key_of(w->owner);
+        assert_ok(cid_of(1, CODEC_DAG_CBOR, MH_SHA2_256, bytes_of((uint8_t *)&i, sizeof i), &cid));
+        tombstone(w->owner, &cid, &record);
+        tombstone_set_key(&cid, &owner, key);
+        assert_ok(kv_put(t, w->nodes[node].state, "mesh-tombstones", bytes_of(key, sizeof key),
+                         buf_bytes(&record)));
+    }
+}
+
+static void many_deletions(task_t *t, world_t *w)
+{
+    put_tombstones(t, w, 0, 0, 300); /* more than fit into a reply: by prefixes */
+    put_tombstones(t, w, 1, 200, 350);
+    put_tombstones(t, w, 2, 0, 350);
+    start_all(t, w);
+    assert_ok(task_sleep(t, 2 * MINUTE_MS));
+    for (size_t i = 0; i < w->net->n; i++)
+        assert_int_equal(stat_of(w, i).tombstones, 350);
+    stop(t, w, 1); /* and they are on disk */
+    start(t, w, 1);
+    assert_int_equal(stat_of(w, 1).tombstones, 350);
+}
+
+static void test_many_deletions(void **state)
+{
+    run_scenario(1, 3, many_deletions);
+}
+
 /* One request over the protocol, as anybody may make it. */
 static mesh_message_kind_t ask_delete(task_t *t, world_t *w, size_t from, size_t to, bytes_t record)
 {
@@ -555,6 +592,7 @@ int main(void)
         cmocka_unit_test(test_join_by_address),
         cmocka_unit_test(test_store_and_delete),
         cmocka_unit_test(test_away),
+        cmocka_unit_test(test_many_deletions),
         cmocka_unit_test(test_forged_and_foreign),
         cmocka_unit_test(test_quotas),
         cmocka_unit_test(test_zones),
