@@ -1,6 +1,7 @@
 /* Members of a mesh in the simulator: the whole stack from hosts up to tombstones, stores in memory. */
 #include "codec/receipt.h"
 #include "codec/tombstone.h"
+#include "net/nat.h"
 #include "replica/mesh.h"
 #include "replica/mesh_join.h"
 #include "tests/support/net.h"
@@ -22,6 +23,7 @@ typedef struct node {
     size_t pinned, collected;
     uint64_t max_bytes, max_bytes_per_peer;
     const char *zone;
+    bool is_relay, is_behind_nat;
     const char *contact; /* NULL: the first node's IP:PORT */
 } node_t;
 typedef struct world {
@@ -114,6 +116,15 @@ static void start(task_t *t, world_t *w, size_t i)
         assert_ok(memory_store_new(1u << 30, &n->store));
     if (!n->state)
         n->state = kv_memory_new();
+    if (n->is_relay || n->is_behind_nat) {
+        nat_config_t nat;
+        nat_config_default(&nat);
+        nat.finds_relays = nat.punches_holes = nat.asks_autonat = false;
+        nat.is_relay = n->is_relay;
+        nat.unlimited = MESH_PROTOCOL;
+        assert_ok(host_start_nat(h, &nat));
+        host_force_reachability(h, n->is_relay ? REACHABILITY_PUBLIC : REACHABILITY_PRIVATE);
+    }
     start_parts(t, w, i);
     mesh_config_t mc;
     mesh_config_default(&mc);
@@ -568,6 +579,36 @@ static void test_zones(void **state)
     run_scenario(1, 6, zones);
 }
 
+/* Members that do not reach each other, but for the relay that both joined at. */
+static void over_a_relay(task_t *t, world_t *w)
+{
+    w->nodes[0].is_relay = true;
+    for (size_t i = 1; i < w->net->n; i++) {
+        w->nodes[i].is_behind_nat = true;
+        for (size_t k = 1; k < i; k++)
+            sim_partition(w->net->nodes[i].machine, w->net->nodes[k].machine, true);
+    }
+    start_all(t, w);
+    assert_ok(task_sleep(t, MINUTE_MS));
+    relay_stats_t relay;
+    host_relay_stats(w->net->nodes[0].host, &relay);
+    assert_int_equal(relay.reservations, w->net->n - 1);
+    mesh_peer_t *peers = xcalloc(NET_NODES_MAX, sizeof *peers);
+    size_t n = mesh_peers(w->nodes[1].mesh, peers, NET_NODES_MAX), relayed = 0;
+    for (size_t i = 0; i < n; i++)
+        relayed += peers[i].is_connected && peers[i].is_relayed;
+    free(peers);
+    assert_int_equal(relayed, w->net->n - 2);
+    store(t, w, 1, 1);
+    assert_int_equal(keep(t, w, 1, 4), 4);
+    assert_int_equal(delete_file(t, w, 1, 30000).n_deleted, 4);
+}
+
+static void test_over_a_relay(void **state)
+{
+    run_scenario(1, 4, over_a_relay);
+}
+
 /* What is no manifest is held by nobody. */
 static void only_manifests(task_t *t, world_t *w)
 {
@@ -596,6 +637,7 @@ int main(void)
         cmocka_unit_test(test_forged_and_foreign),
         cmocka_unit_test(test_quotas),
         cmocka_unit_test(test_zones),
+        cmocka_unit_test(test_over_a_relay),
         cmocka_unit_test(test_only_manifests),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
