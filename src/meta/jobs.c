@@ -13,12 +13,16 @@ enum {
     LEASE_MS = 4000,
     EXPIRED_PER_RUN = 200,
     SCANNED_PER_RUN = 500,
+    HEALED_PER_RUN = 100,
+    HEAL_REST_MS = 10000,
     REWRAPPED_PER_RUN = 200,
     PLANNED_TTL_MS = 600000,
     COPIES_MAX = 64
 };
 
+/* First a look, which writes nothing: an idle service leaves the disk alone. */
 typedef struct job {
+    bool is_needed; /* what the look found */
     meta_t *m;
     int64_t now_ms;
     size_t done;
@@ -27,6 +31,19 @@ typedef struct job {
 } job_t;
 
 /* ── uploads that were never committed ───────────────────────────────────────────────────────── */
+static err_t look_for_old(sql_t *c, void *arg)
+{
+    job_t *job = arg;
+    int64_t found;
+    TRY(sql_number(
+        c,
+        "SELECT EXISTS (SELECT 1 FROM uploads WHERE expires_at <= ?1) OR EXISTS (SELECT 1 FROM revoked WHERE "
+        "expires_at <= ?1) OR EXISTS (SELECT 1 FROM locations WHERE state = 2 AND since <= ?2)",
+        SQL(SQL_INT(job->now_ms), SQL_INT(job->now_ms - PLANNED_TTL_MS)), 0, &found));
+    job->is_needed = found != 0;
+    return OK;
+}
+
 static err_t expire_uploads(sql_t *c, void *arg)
 {
     job_t *job = arg;
@@ -82,7 +99,7 @@ static err_t load_copies(sql_t *c, const job_t *job, const char *chunk, copy_t *
     return sql_close(&r);
 }
 
-static err_t order_copies(sql_t *c, const job_t *job, const char *chunk, int64_t size, size_t want,
+static err_t order_copies(sql_t *c, job_t *job, const char *chunk, int64_t size, size_t want,
                           const copy_t *copies, size_t n, const place_node_t *nodes, size_t n_nodes)
 {
     size_t chosen[REPLICATION_MAX];
@@ -92,6 +109,7 @@ static err_t order_copies(sql_t *c, const job_t *job, const char *chunk, int64_t
             taken[i] = taken[i] || !strcmp(nodes[i].id, copies[k].node);
     size_t got = place_choose(nodes, n_nodes, chunk, size, want, taken, chosen);
     free(taken);
+    job->done += got > 0;
     for (size_t i = 0; i < got; i++)
         TRY(sql_run(c,
                     "INSERT INTO locations (chunk_id, node_id, state, since) VALUES (?1, ?2, 2, ?3) ON "
@@ -103,7 +121,7 @@ static err_t order_copies(sql_t *c, const job_t *job, const char *chunk, int64_t
 
 /* One copy at a time goes, and only while enough others are alive: first those of nodes that are being
  * drained, then the one with the highest id. */
-static err_t drop_copy(sql_t *c, const job_t *job, const char *chunk, const copy_t *copies, size_t n,
+static err_t drop_copy(sql_t *c, job_t *job, const char *chunk, const copy_t *copies, size_t n,
                        size_t replication)
 {
     size_t alive = 0, victim = SIZE_MAX;
@@ -115,29 +133,77 @@ static err_t drop_copy(sql_t *c, const job_t *job, const char *chunk, const copy
             victim = i;
     if (alive < replication || victim == SIZE_MAX)
         return OK;
+    job->done++;
     return sql_run(
         c, "UPDATE locations SET state = 1, since = ?1 WHERE chunk_id = ?2 AND node_id = ?3 AND state = 0",
         SQL(SQL_INT(job->now_ms), SQL_TEXT(chunk), SQL_TEXT(copies[victim].node)), NULL);
+}
+
+/* Copies that count, with those that are ordered; and those that are there. */
+static void count_copies(const copy_t *copies, size_t n, size_t *ret_good, size_t *ret_stored)
+{
+    *ret_good = *ret_stored = 0;
+    for (size_t i = 0; i < n; i++) {
+        *ret_good += copies[i].is_good;
+        *ret_stored += !copies[i].is_planned;
+    }
 }
 
 static err_t heal_chunk(sql_t *c, job_t *job, const char *chunk, int64_t size, size_t replication,
                         const place_node_t *nodes, size_t n_nodes)
 {
     copy_t copies[COPIES_MAX];
-    size_t n, good = 0, stored = 0;
+    size_t n, good, stored;
     TRY(load_copies(c, job, chunk, copies, &n));
-    for (size_t i = 0; i < n; i++) {
-        good += copies[i].is_good;
-        stored += !copies[i].is_planned;
-    }
-    if (stored && good < replication) {
-        job->done++;
+    count_copies(copies, n, &good, &stored);
+    if (stored && good < replication)
         return order_copies(c, job, chunk, size, replication - good, copies, n, nodes, n_nodes);
-    }
     return stored > replication ? drop_copy(c, job, chunk, copies, n, replication) : OK;
 }
 
-/* A part of all chunks each time, by their ids; the first part again when all were seen. */
+static const char next_chunks[] =
+    "SELECT id, size, replication FROM chunks WHERE id > ?1 AND is_live = 1 ORDER BY id LIMIT ?2";
+
+static bool is_out_of_balance(const copy_t *copies, size_t n, size_t replication)
+{
+    size_t good, stored;
+    count_copies(copies, n, &good, &stored);
+    return (stored && good < replication) || stored > replication;
+}
+
+/* A part of all chunks each time, by their ids; the first part again when all were seen. Stops before the
+ * first chunk that needs care. */
+static err_t look_for_ill(sql_t *c, void *arg)
+{
+    job_t *job = arg;
+    char cursor[META_CHUNK_ID_CHARS + 1];
+    AUTO(sql_rows_t) r = {0};
+    copy_t copies[COPIES_MAX];
+    int64_t is_drained;
+    size_t seen = 0, n;
+    job->is_needed = false;
+    if (job->now_ms < job->m->heal_rests_until_ms)
+        return OK;
+    snprintf(cursor, sizeof cursor, "%s", job->m->heal_cursor);
+    TRY(sql_open(c, next_chunks, SQL(SQL_TEXT(cursor), SQL_INT(SCANNED_PER_RUN)), &r));
+    for (; !job->is_needed && sql_next(&r); seen++) {
+        TRY(load_copies(c, job, sql_text(&r, 0), copies, &n));
+        job->is_needed = is_out_of_balance(copies, n, (size_t)sql_int(&r, 2));
+        if (!job->is_needed)
+            snprintf(cursor, sizeof cursor, "%s", sql_text(&r, 0));
+    }
+    TRY(sql_close(&r));
+    TRY(sql_number(c,
+                   "SELECT 1 FROM nodes WHERE state = 'draining' AND NOT EXISTS (SELECT 1 FROM locations l "
+                   "WHERE l.node_id "
+                   "= nodes.id) LIMIT 1",
+                   SQL_NO_VALUES, 0, &is_drained));
+    snprintf(job->m->heal_cursor, sizeof job->m->heal_cursor, "%s",
+             job->is_needed || seen == SCANNED_PER_RUN ? cursor : "");
+    job->is_needed = job->is_needed || is_drained;
+    return OK;
+}
+
 static err_t heal(sql_t *c, void *arg)
 {
     job_t *job = arg;
@@ -145,13 +211,12 @@ static err_t heal(sql_t *c, void *arg)
     AUTO(sql_rows_t) r = {0};
     place_node_t *nodes = xcalloc(NODES_MAX, sizeof *nodes);
     size_t n_nodes = 0, n = 0;
+    uint64_t drained;
     snprintf(cursor, sizeof cursor, "%s", job->m->heal_cursor);
     job->done = 0;
     err_t e = place_load(c, job->m, job->now_ms, nodes, &n_nodes);
     if (!e)
-        e = sql_open(
-            c, "SELECT id, size, replication FROM chunks WHERE id > ?1 AND is_live = 1 ORDER BY id LIMIT ?2",
-            SQL(SQL_TEXT(cursor), SQL_INT(SCANNED_PER_RUN)), &r);
+        e = sql_open(c, next_chunks, SQL(SQL_TEXT(cursor), SQL_INT(HEALED_PER_RUN)), &r);
     for (; !e && sql_next(&r); n++) {
         snprintf(cursor, sizeof cursor, "%s", sql_text(&r, 0));
         e = heal_chunk(c, job, cursor, sql_int(&r, 1), (size_t)sql_int(&r, 2), nodes, n_nodes);
@@ -159,15 +224,19 @@ static err_t heal(sql_t *c, void *arg)
     free(nodes);
     TRY(e);
     TRY(sql_close(&r));
-    snprintf(job->m->heal_cursor, sizeof job->m->heal_cursor, "%s", n == SCANNED_PER_RUN ? cursor : "");
-    job->is_more = false;
+    TRY(sql_run(c,
+                "UPDATE nodes SET state = 'drained' WHERE state = 'draining' AND NOT EXISTS (SELECT 1 FROM "
+                "locations l "
+                "WHERE l.node_id = nodes.id)",
+                SQL_NO_VALUES, &drained));
+    snprintf(job->m->heal_cursor, sizeof job->m->heal_cursor, "%s", n == HEALED_PER_RUN ? cursor : "");
+    /* Where nothing can be done, for want of nodes, it is not tried again at once. */
+    if (!job->done && !drained && n < HEALED_PER_RUN)
+        job->m->heal_rests_until_ms = job->now_ms + HEAL_REST_MS;
+    job->is_more = job->done && n == HEALED_PER_RUN;
     job->entry->action = job->done ? "chunk.heal" : NULL;
     snprintf(job->entry->detail, sizeof job->entry->detail, "chunks=%zu", job->done);
-    return sql_run(c,
-                   "UPDATE nodes SET state = 'drained' WHERE state = 'draining' AND NOT EXISTS (SELECT 1 "
-                   "FROM locations l "
-                   "WHERE l.node_id = nodes.id)",
-                   SQL_NO_VALUES, NULL);
+    return OK;
 }
 
 /* ── a new master key ────────────────────────────────────────────────────────────────────────── */
@@ -225,16 +294,29 @@ static err_t rewrap_rows(sql_t *c, const master_keys_t *master, const char *kind
     return e;
 }
 
+static err_t look_for_old_keys(sql_t *c, void *arg)
+{
+    job_t *job = arg;
+    int64_t found;
+    TRY(sql_number(c,
+                   "SELECT EXISTS (SELECT 1 FROM files WHERE (key_name > '' AND key_name < ?1) OR key_name > "
+                   "?1) OR EXISTS "
+                   "(SELECT 1 FROM secrets WHERE key_name <> ?1)",
+                   SQL(SQL_TEXT(meta_master(job->m)->list[0].name)), 0, &found));
+    job->is_needed = found != 0;
+    return OK;
+}
+
 /* What the newest key did not wrap is wrapped again, a part at a time, until nothing is left. */
 static err_t rotate(sql_t *c, void *arg)
 {
     job_t *job = arg;
     const master_keys_t *master = meta_master(job->m);
     size_t files, secrets;
-    TRY(rewrap_rows(
-        c, master, "file",
-        "SELECT id, key_name, wrapped FROM files WHERE key_name <> ?1 AND key_name <> '' LIMIT ?2",
-        "UPDATE files SET key_name = ?1, wrapped = ?2 WHERE id = ?3", &files));
+    TRY(rewrap_rows(c, master, "file",
+                    "SELECT id, key_name, wrapped FROM files WHERE (key_name > '' AND key_name < ?1) OR "
+                    "key_name > ?1 LIMIT ?2",
+                    "UPDATE files SET key_name = ?1, wrapped = ?2 WHERE id = ?3", &files));
     TRY(rewrap_rows(c, master, "secret",
                     "SELECT name, key_name, wrapped FROM secrets WHERE key_name <> ?1 LIMIT ?2",
                     "UPDATE secrets SET key_name = ?1, wrapped = ?2 WHERE name = ?3", &secrets));
@@ -249,17 +331,21 @@ static err_t rotate(sql_t *c, void *arg)
 /* ── all of them ─────────────────────────────────────────────────────────────────────────────── */
 static const struct {
     const char *name;
-    db_fn run;
-} jobs[] = {{"uploads", expire_uploads}, {"heal", heal}, {"rotate", rotate}};
+    db_fn look, run;
+} jobs[] = {{"uploads", look_for_old, expire_uploads},
+            {"heal", look_for_ill, heal},
+            {"rotate", look_for_old_keys, rotate}};
 
-static err_t run_one(task_t *t, meta_t *m, size_t i, bool needs_lease)
+static err_t run_one(task_t *t, meta_t *m, size_t i)
 {
     for (;;) {
         audit_entry_t entry = {.at_ms = meta_now_ms(m), .actor = "service", .remote = "-"};
         job_t job = {.m = m, .now_ms = meta_now_ms(m), .entry = &entry};
-        bool is_ours = true;
-        if (needs_lease)
-            TRY(db_lease(t, m->db, jobs[i].name, job.now_ms, LEASE_MS, &is_ours));
+        bool is_ours;
+        TRY(db_read(t, m->db, jobs[i].look, &job));
+        if (!job.is_needed)
+            return OK;
+        TRY(db_lease(t, m->db, jobs[i].name, job.now_ms, LEASE_MS, &is_ours));
         if (!is_ours)
             return OK;
         TRY(db_write(t, m->db, jobs[i].run, &job, &entry));
@@ -267,13 +353,6 @@ static err_t run_one(task_t *t, meta_t *m, size_t i, bool needs_lease)
             return OK;
         TRY(task_check(t));
     }
-}
-
-err_t meta_run_jobs(task_t *t, meta_t *m)
-{
-    for (size_t i = 0; i < ARRAY_LEN(jobs); i++)
-        TRY(run_one(t, m, i, false));
-    return OK;
 }
 
 err_t jobs_run(task_t *t, void *arg)
@@ -284,7 +363,7 @@ err_t jobs_run(task_t *t, void *arg)
     for (;;) {
         TRY(task_sleep(t, (uint64_t)tick_ms));
         for (size_t i = 0; i < ARRAY_LEN(jobs); i++) {
-            err_t e = run_one(t, m, i, true);
+            err_t e = run_one(t, m, i);
             if (e == ERR_CANCELED)
                 return e;
             if (e)

@@ -81,9 +81,6 @@ void meta_note_refusal(task_t *t, meta_t *m, const char *remote, const char *wha
 MUST_CHECK err_t meta_is_ready(task_t *t, meta_t *m);
 MUST_CHECK err_t meta_read_gauges(task_t *t, meta_t *m); /* brings the gauges of fs_* up to date */
 
-/* Runs each background job once, whoever's turn it is; for tests and tools. */
-MUST_CHECK err_t meta_run_jobs(task_t *t, meta_t *m);
-
 /* Checks the audit log of a database without a service. Prints nothing; ret_head: 64 digits. ERR_CORRUPT:
  * somebody changed it; the text says where. */
 MUST_CHECK err_t meta_verify_audit(task_t *t, const char *database, int64_t *ret_records, char ret_head[65]);

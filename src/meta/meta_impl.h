@@ -111,8 +111,7 @@ struct meta {
     bucket_t *request_buckets, *login_buckets;
     cached_token_t *tokens;
     char heal_cursor[META_CHUNK_ID_CHARS + 1];
-    bool is_rotating;
-    int64_t jwks_read_ms, jwks_mtime;
+    int64_t heal_rests_until_ms;
 };
 
 /* ── helpers ─────────────────────────────────────────────────────────────────────────────────── */

@@ -3,7 +3,8 @@
  * Everything here blocks and belongs on a worker (task/driver.h work()); a connection is used by one worker
  * at a time. Statements are string literals with ?1, ?2 … for values: they are prepared once a connection and
  * found again by their address, and no value ever becomes part of a text. Both databases see the same texts;
- * a schema (sql_script) says BLOB, and @C behind a TEXT that is compared byte by byte.
+ * a schema (sql_script) says BLOB, @C behind a TEXT that is compared byte by byte, and @W
+ * behind a table that is kept in the order of its key.
  *
  * Errors: ERR_NO_SPACE, ERR_CORRUPT, ERR_EXISTS (a key is taken), ERR_IN_USE (locked for too long),
  * ERR_CLOSED (the connection is lost: nothing that was not committed counts), ERR_AGAIN (the transaction was

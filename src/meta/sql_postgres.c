@@ -219,8 +219,10 @@ static err_t close_rows(sql_rows_t *r)
 
 static err_t script(sql_t *c, const char *text)
 {
-    char *bytea = sql_replace(text, "BLOB", "BYTEA"), *collated = sql_replace(bytea, "@C", "COLLATE \"C\"");
-    PGresult *answer = pq.PQexec(self(c)->conn, collated);
+    char *bytea = sql_replace(text, "BLOB", "BYTEA"), *collated = sql_replace(bytea, "@C", "COLLATE \"C\""),
+         *plain = sql_replace(collated, "@W", "");
+    PGresult *answer = pq.PQexec(self(c)->conn, plain);
+    free(plain);
     free(bytea);
     free(collated);
     TRY(check(c, answer, text));

@@ -127,9 +127,10 @@ static err_t close_rows(sql_rows_t *r)
 
 static err_t script(sql_t *c, const char *text)
 {
-    char *plain = sql_replace(text, "@C", "");
-    int rc = sqlite3_exec(db_of(c), plain, NULL, NULL, NULL);
+    char *plain = sql_replace(text, "@C", ""), *keyed = sql_replace(plain, "@W", "WITHOUT ROWID");
+    int rc = sqlite3_exec(db_of(c), keyed, NULL, NULL, NULL);
     free(plain);
+    free(keyed);
     return rc ? failed(db_of(c), rc, text) : OK;
 }
 

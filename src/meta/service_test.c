@@ -1,0 +1,283 @@
+/* The service in virtual time over a real SQLite database: group commit, the log, expiry, healing. */
+#include "meta/meta_impl.h"
+#include "tests/support/run.h"
+#include "tests/support/test.h"
+#include <string.h>
+#include <unistd.h>
+
+static char folder[64];
+
+static int make_folder(void **state)
+{
+    snprintf(folder, sizeof folder, "/tmp/distribute-meta-XXXXXX");
+    return mkdtemp(folder) ? 0 : -1;
+}
+
+static int remove_folder(void **state)
+{
+    static const char *const names[] = {"m.db", "m.db-wal", "m.db-shm"};
+    char path[128];
+    for (size_t i = 0; i < ARRAY_LEN(names); i++) {
+        snprintf(path, sizeof path, "%s/%s", folder, names[i]);
+        unlink(path);
+    }
+    return rmdir(folder);
+}
+
+static const char *database(void)
+{
+    static char path[80];
+    snprintf(path, sizeof path, "%s/m.db", folder);
+    return path;
+}
+
+/* ── group commit ────────────────────────────────────────────────────────────────────────────── */
+typedef struct put_job {
+    db_t *db;
+    int64_t number;
+    err_t fails;
+    audit_entry_t entry;
+    size_t runs;
+    err_t result;
+} put_job_t;
+
+static err_t put_row(sql_t *c, void *arg)
+{
+    put_job_t *j = arg;
+    char jti[32];
+    j->runs++;
+    snprintf(jti, sizeof jti, "%lld", (long long)j->number);
+    TRY(sql_run(c, "INSERT INTO revoked (jti, expires_at) VALUES (?1, ?2)",
+                SQL(SQL_TEXT(jti), SQL_INT(j->number)), NULL));
+    return j->fails ? fail(j->fails, "as asked for") : OK;
+}
+
+static err_t put_task(task_t *t, void *arg)
+{
+    put_job_t *j = arg;
+    j->result = db_write(t, j->db, put_row, j, &j->entry);
+    return OK;
+}
+
+static err_t count_rows(sql_t *c, void *arg)
+{
+    return sql_number(c, "SELECT count(*) FROM revoked", SQL_NO_VALUES, 0, arg);
+}
+
+static err_t check_log(sql_t *c, void *arg)
+{
+    return audit_verify(c, arg);
+}
+
+enum { WRITERS = 300 };
+
+static err_t write_together(task_t *t, void *arg)
+{
+    db_options_t o = {.database = database()};
+    db_t *db;
+    put_job_t *jobs = xcalloc(WRITERS, sizeof *jobs);
+    group_t g;
+    int64_t rows;
+    bool is_ours;
+    assert_ok(db_open(t, &o, &db));
+    group_init(&g, task_sched(t));
+    for (int i = 0; i < WRITERS; i++) {
+        jobs[i] = (put_job_t){.db = db, .number = i, .entry = {.action = "test", .at_ms = i, .actor = "a"}};
+        if (i % 10 == 3)
+            jobs[i].fails = ERR_DENIED;
+        if (i % 10 == 7)
+            jobs[i].number--; /* the key is taken */
+        assert_ok(group_spawn(&g, "writer", put_task, &jobs[i], NULL));
+    }
+    assert_ok(group_join(t, &g));
+    group_deinit(&g);
+    for (int i = 0; i < WRITERS; i++) {
+        err_t wanted = i % 10 == 3 ? ERR_DENIED : i % 10 == 7 ? ERR_EXISTS : OK;
+        assert_int_equal(jobs[i].result, wanted);
+        assert_int_equal(jobs[i].runs, 1);
+        assert_string_equal(jobs[i].entry.outcome, wanted ? error_name(wanted) : "OK");
+    }
+    assert_ok(db_read(t, db, count_rows, &rows));
+    assert_int_equal(rows, WRITERS * 8 / 10);
+    assert_ok(db_lease(t, db, "job", 1000, 500, &is_ours));
+    assert_true(is_ours);
+    db_close(t, db);
+    /* Another process: the lease is the first one's until it ends; the log is whole, one record for each. */
+    audit_check_t check;
+    assert_ok(db_open(t, &o, &db));
+    assert_ok(db_lease(t, db, "job", 1499, 500, &is_ours));
+    assert_false(is_ours);
+    assert_ok(db_lease(t, db, "job", 1501, 500, &is_ours));
+    assert_true(is_ours);
+    assert_ok(db_read(t, db, check_log, &check));
+    assert_true(check.is_intact);
+    assert_int_equal(check.records, WRITERS);
+    db_close(t, db);
+    free(jobs);
+    return OK;
+}
+
+static void writes_that_fail_are_undone_alone(void **state)
+{
+    assert_ok(test_run(write_together, NULL));
+}
+
+/* ── the service ─────────────────────────────────────────────────────────────────────────────── */
+typedef struct caller {
+    task_t *t;
+    meta_t *m;
+    const char *token;
+} caller_t;
+
+/* The answer, owned; NULL when the request was refused with `wanted`. */
+static json_t *call(const caller_t *who, err_t wanted, const char *method, const char *path, json_t *body)
+{
+    char(*ids)[META_PART_MAX] = xcalloc(2, META_PART_MAX);
+    char allow[64];
+    meta_answer_t a = {0};
+    json_t *query = json_object();
+    meta_request_t r = {.ids = (const char(*)[META_PART_MAX])ids,
+                        .token = who->token,
+                        .remote = "10.0.0.9:1",
+                        .query = query,
+                        .body = body};
+    assert_ok(meta_find_op(method, path, &r.op, ids, allow));
+    assert_err(meta_serve(who->t, who->m, &r, &a), wanted);
+    json_decref(query);
+    json_decref(body);
+    free(ids);
+    return a.body;
+}
+
+static int64_t reserved(const caller_t *who)
+{
+    json_t *o = call(who, OK, "GET", "/users/me/quota", NULL);
+    int64_t v = json_integer_value(json_object_get(o, "reserved_bytes"));
+    json_decref(o);
+    return v;
+}
+
+static const char node_key[] = "dsk_of-the-nodes-of-this-test";
+static const char *const node_ids[] = {"00000000000000000000000000000001", "00000000000000000000000000000002",
+                                       "00000000000000000000000000000003",
+                                       "00000000000000000000000000000004"};
+
+static void register_node(const caller_t *nodes, int i)
+{
+    json_decref(call(nodes, OK, "POST", "/nodes",
+                     json_pack("{s:s s:s s:I s:i}", "id", node_ids[i], "address", "10.0.0.1:3001",
+                               "capacity_bytes", (json_int_t)1 << 40, "used_bytes", 0)));
+}
+
+static json_t *beat(const caller_t *nodes, int i)
+{
+    char path[80];
+    snprintf(path, sizeof path, "/nodes/%s/heartbeat", node_ids[i]);
+    return call(nodes, OK, "PUT", path,
+                json_pack("{s:I s:i}", "capacity_bytes", (json_int_t)1 << 40, "used_bytes", 0));
+}
+
+static json_t *commit_body(meta_t *m, json_t *upload, const char *chunk)
+{
+    json_t *stored = json_array();
+    const char *id = json_string_value(json_object_get(upload, "upload_id"));
+    for (int i = 0; i < 3; i++) {
+        char receipt[TICKET_TEXT_MAX];
+        ticket_receipt_make(&m->tickets, id, chunk, 128, node_ids[i], receipt);
+        json_array_append_new(stored, json_pack("{s:s s:s}", "node", node_ids[i], "receipt", receipt));
+    }
+    return json_pack("{s:s s:[{s:s s:i s:i s:o}]}", "upload_id", id, "chunks", "id", chunk, "size", 128,
+                     "length", 100, "stored", stored);
+}
+
+static const char chunk[] = "00112233445566778899aabbccddeeff00112233445566778899aabbccddeeff";
+
+static void expire(const caller_t *admin)
+{
+    json_t *upload =
+        call(admin, OK, "POST", "/init_upload", json_pack("{s:s s:i}", "name", "left", "size", 1 << 20));
+    json_decref(upload);
+    assert_true(reserved(admin) >= 1 << 20);
+    assert_ok(task_sleep(admin->t, 59000));
+    assert_true(reserved(admin) > 0);
+    assert_ok(task_sleep(admin->t, 3000));
+    assert_int_equal(reserved(admin), 0);
+}
+
+static bool is_ordered(const caller_t *nodes)
+{
+    json_t *o = beat(nodes, 3), *list = json_object_get(o, "replicate");
+    bool has = json_array_size(list) == 1;
+    if (has)
+        assert_int_equal(json_array_size(json_object_get(json_array_get(list, 0), "from")), 3);
+    json_decref(o);
+    return has;
+}
+
+static void heal(const caller_t *admin, const caller_t *nodes)
+{
+    json_t *upload =
+        call(admin, OK, "POST", "/init_upload", json_pack("{s:s s:i}", "name", "kept", "size", 100));
+    json_decref(call(admin, OK, "POST", "/commit_upload", commit_body(admin->m, upload, chunk)));
+    json_decref(upload);
+    /* The first node falls silent: patience, then the fourth one is told to fetch. */
+    for (int s = 0; s < 25; s += 5) {
+        assert_false(is_ordered(nodes));
+        json_decref(beat(nodes, 1));
+        json_decref(beat(nodes, 2));
+        assert_ok(task_sleep(admin->t, 5000));
+    }
+    for (int s = 0; s < 10; s += 2) {
+        json_decref(beat(nodes, 1));
+        json_decref(beat(nodes, 2));
+        json_decref(beat(nodes, 3));
+        assert_ok(task_sleep(admin->t, 2000));
+    }
+    assert_true(is_ordered(nodes));
+}
+
+static err_t run_service(task_t *t, void *arg)
+{
+    meta_options_t o = {.database = database(),
+                        .master_source = "env:DISTRIBUTE_TEST_MASTER",
+                        .admin_password = "a password",
+                        .node_key = node_key,
+                        .upload_ttl_ms = 60000,
+                        .heal_after_ms = 30000,
+                        .token_ttl_s = 600};
+    meta_t *m;
+    setenv("DISTRIBUTE_TEST_MASTER", "0101010101010101010101010101010101010101010101010101010101010101", 1);
+    assert_ok(meta_open(t, &o, &m));
+    caller_t nobody = {t, m, NULL}, nodes = {t, m, node_key};
+    json_t *login = call(&nobody, OK, "POST", "/login",
+                         json_pack("{s:s s:s}", "username", "admin", "password", "a password"));
+    caller_t admin = {t, m, json_string_value(json_object_get(login, "token"))};
+    assert_null(
+        call(&admin, ERR_NO_SPACE, "POST", "/init_upload", json_pack("{s:s s:i}", "name", "x", "size", 1)));
+    for (int i = 0; i < 4; i++)
+        register_node(&nodes, i);
+    heal(&admin, &nodes);
+    for (int i = 0; i < 4; i++)
+        json_decref(beat(&nodes, i));
+    expire(&admin);
+    /* Tokens end in virtual time, too. */
+    assert_ok(task_sleep(t, 600 * 1000));
+    assert_null(call(&admin, ERR_UNAUTHORIZED, "GET", "/files", NULL));
+    json_decref(login);
+    meta_close(t, m);
+    return OK;
+}
+
+static void the_service_keeps_time(void **state)
+{
+    assert_ok(test_run(run_service, NULL));
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test_setup_teardown(writes_that_fail_are_undone_alone, make_folder, remove_folder),
+        cmocka_unit_test_setup_teardown(the_service_keeps_time, make_folder, remove_folder),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
