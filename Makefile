@@ -60,6 +60,7 @@ test-netns: build ## NATs, links with delay and local discovery in network names
 	@tests/netns/run.sh $(RELEASE)/src/distribute $(RELEASE)/tests/netns
 
 test-integration: build ## real processes: crash, full disk, ports, bad repositories, hostile peers and clients
+	@tools/deps.sh integration
 	@ninja -C $(RELEASE) -j$(JOBS) tests/process/attacker
 	@tests/cli/run.sh $(RELEASE)/src/distribute
 
