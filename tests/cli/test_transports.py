@@ -57,6 +57,8 @@ def test_private(shop):
     stranger = shop.node("stranger")
     response, _ = stranger.rpc_raw("swarm/connect", [giver.ways["/ws"]])
     check(response.status != 200 and not stranger.peers(), "a stranger is connected")
+    response, said = giver.rpc_raw("swarm/connect", [stranger.addresses[0]])
+    check(response.status != 200 and b"private network is another one, or it is in none" in said, f"a member that dials a stranger says {said}")
 
 
 def test_settings_that_must_not_be_guessed(shop):
