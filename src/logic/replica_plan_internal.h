@@ -113,6 +113,7 @@ void plan_free_peer(replica_planner_t *p, plan_peer_t *peer);
 void plan_release_peer(replica_planner_t *p, plan_peer_t *peer);
 /* The peer is lost, and its absence is not yet longer than it usually is: until when. */
 bool plan_is_away(const replica_planner_t *p, const plan_peer_t *peer, uint64_t *ret_until_ms);
+uint64_t plan_usual_away_ms(const replica_planner_t *p); /* 0: not enough was seen */
 size_t plan_prune_slack(const replica_planner_t *p);
 uint64_t plan_low_grace_ms(const replica_planner_t *p);
 uint64_t plan_prune_grace_ms(const replica_planner_t *p); /* longer, the longer peers are usually away */

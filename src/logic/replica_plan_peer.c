@@ -168,11 +168,16 @@ static bool has_habits(const replica_planner_t *p)
 
 void replica_planner_usual_away(replica_planner_t *p, uint64_t usual_away_ms)
 {
-    if (!usual_away_ms || has_habits(p))
+    if (!usual_away_ms || !p->config.patience_max_ms || has_habits(p))
         return;
     p->away_mean_ms =
         (double)(usual_away_ms < p->config.patience_max_ms ? usual_away_ms : p->config.patience_max_ms);
     p->n_away = PLAN_ALL_ABSENCES;
+}
+
+uint64_t plan_usual_away_ms(const replica_planner_t *p)
+{
+    return has_habits(p) ? (uint64_t)p->away_mean_ms : 0;
 }
 
 size_t plan_prune_slack(const replica_planner_t *p)
@@ -182,13 +187,13 @@ size_t plan_prune_slack(const replica_planner_t *p)
 
 uint64_t plan_low_grace_ms(const replica_planner_t *p)
 {
-    uint64_t usual_ms = has_habits(p) ? (uint64_t)p->away_mean_ms : 0;
+    uint64_t usual_ms = plan_usual_away_ms(p);
     return usual_ms > p->config.low_grace_ms ? usual_ms : p->config.low_grace_ms;
 }
 
 uint64_t plan_prune_grace_ms(const replica_planner_t *p)
 {
-    uint64_t usual_ms = has_habits(p) ? (uint64_t)p->away_mean_ms * PRUNE_FACTOR : 0;
+    uint64_t usual_ms = plan_usual_away_ms(p) * PRUNE_FACTOR;
     return usual_ms > p->config.prune_grace_ms ? usual_ms : p->config.prune_grace_ms;
 }
 

@@ -397,7 +397,7 @@ replica_plan_stat_t replica_planner_stat(const replica_planner_t *p)
                              .audits_failed = p->audits_failed,
                              .returns = p->returns,
                              .heals_waiting = p->n_waiting,
-                             .usual_away_ms = (uint64_t)p->away_mean_ms};
+                             .usual_away_ms = plan_usual_away_ms(p)};
     LIST_EACH (r, &p->roots, plan_root_t, node) {
         if (r->head.is_released)
             continue;

@@ -22,7 +22,7 @@ static err_t open_catch_up(task_t *t, mesh_t *m)
     catch_up_config_default(&c);
     c.horizon_ms = m->config.sync_horizon_ms;
     c.seed = driver_random_u64(task_driver(t));
-    uint64_t state[2] = {0}, away_ms = UINT64_MAX;
+    uint64_t state[3] = {0}, away_ms = UINT64_MAX;
     AUTO(buf_t) value;
     buf_init(&value, sizeof state);
     err_t e = kv_get(t, m->config.state, MESH_STATE_SPACE, BYTES_LIT("current"), &value);
@@ -30,6 +30,7 @@ static err_t open_catch_up(task_t *t, mesh_t *m)
         uint64_t wall_ms = driver_wall_ms(task_driver(t));
         memcpy(state, value.data, sizeof state);
         away_ms = wall_ms > state[0] ? wall_ms - state[0] : 0;
+        replica_usual_away(m->config.replica, state[2]);
     }
     if (e && e != ERR_NOT_FOUND)
         return e;

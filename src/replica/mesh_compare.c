@@ -212,7 +212,9 @@ static void save_current(task_t *t, mesh_t *m, uint64_t *at_ms)
     if (!catch_up_is_current(m->catch_up) || now_ms < *at_ms)
         return;
     *at_ms = now_ms + SAVE_MS;
-    uint64_t state[2] = {driver_wall_ms(task_driver(t)), map_count(&m->by_peer)};
+    replica_stat_t s;
+    replica_stat(m->config.replica, &s);
+    uint64_t state[3] = {driver_wall_ms(task_driver(t)), map_count(&m->by_peer), s.usual_away_ms};
     if (kv_put(t, m->config.state, MESH_STATE_SPACE, BYTES_LIT("current"),
                bytes_of((uint8_t *)state, sizeof state)))
         log_warn("mesh: that this node is up to date was not written down");

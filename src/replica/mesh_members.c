@@ -117,6 +117,7 @@ static void put_status(mesh_t *m, mesh_message_t *out)
                               .capacity_bytes = m->config.max_bytes,
                               .free_bytes =
                                   r.held_bytes < m->config.max_bytes ? m->config.max_bytes - r.held_bytes : 0,
+                              .usual_away_ms = r.usual_away_ms,
                               .is_relay = relay.is_serving,
                               .is_catching_up = !catch_up_is_current(m->catch_up)};
     if (s->free_bytes > m->free_bytes)
@@ -205,6 +206,7 @@ static void hear_status(mesh_t *m, const peer_id_t *from, const mesh_message_t *
                           .zone = placement_zone(bytes_str(in->status.zone)),
                           .latency_ms = peerstore_latency_ms(host_peerstore(m->config.host), from)};
     replica_member(m->config.replica, from, &p);
+    replica_usual_away(m->config.replica, in->status.usual_away_ms);
     multiaddr_t *addrs = xcalloc(MESH_MEMBER_ADDRS_MAX, sizeof *addrs);
     peer_id_t peer;
     size_t at = 0, n, count = 0;

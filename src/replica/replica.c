@@ -442,7 +442,8 @@ void replica_stat(const replica_t *r, replica_stat_t *ret)
                             .fetches_failed = r->fetches_failed,
                             .audits = r->audits,
                             .audits_failed = r->audits_failed,
-                            .refused_quota = r->refused_quota};
+                            .refused_quota = r->refused_quota,
+                            .usual_away_ms = s.usual_away_ms};
 }
 
 bool replica_holds(const replica_t *r, const cid_t *root)
@@ -485,4 +486,9 @@ void replica_member(replica_t *r, const peer_id_t *peer, const placement_peer_t 
     replica_planner_status(r->planner, peer, told);
     if (!peer_id_equal(peer, host_id(r->config.host)))
         judge_candidate(r, peer);
+}
+
+void replica_usual_away(replica_t *r, uint64_t usual_away_ms)
+{
+    replica_planner_usual_away(r->planner, usual_away_ms);
 }

@@ -122,6 +122,9 @@ void replica_set_mesh(replica_t *r, const replica_mesh_t *m);
 MUST_CHECK err_t replica_delete(task_t *t, replica_t *r, const cid_t *root);
 /* What a member of the mesh told of itself: decides whom new copies are put to. Of this node, too. */
 void replica_member(replica_t *r, const peer_id_t *peer, const placement_peer_t *told);
+/* How long members are usually away, as another one said or this node knew before it was restarted: believed
+ * until it has seen enough itself. 0: nothing. */
+void replica_usual_away(replica_t *r, uint64_t usual_away_ms);
 /* The peers that hold it or are about to, as the record says, this node included; up to cap. */
 size_t replica_holders(const replica_t *r, const cid_t *root, peer_id_t *out, size_t cap);
 
@@ -133,6 +136,7 @@ typedef struct replica_stat {
     uint64_t held_bytes, max_bytes; /* for others */
     uint64_t heals, prunes, offers_in, offers_refused, fetches_failed;
     uint64_t audits, audits_failed, refused_quota;
+    uint64_t usual_away_ms; /* how long peers that came back had been away; 0: not known */
 } replica_stat_t;
 void replica_stat(const replica_t *r, replica_stat_t *ret);
 #endif

@@ -29,6 +29,7 @@ static void put_status(writer_t *w, const mesh_status_info_t *s)
     pb_put_uint_nonzero(w, 7, s->is_catching_up);
     if (s->zone[0])
         pb_put_bytes(w, 8, bytes_str(s->zone));
+    pb_put_uint_nonzero(w, 9, s->usual_away_ms);
     pb_end(w, mark);
 }
 
@@ -122,6 +123,8 @@ static void get_status(reader_t *outer, bytes_t in, mesh_status_info_t *s)
             s->is_catching_up = pb_uint(&r, &f) != 0;
         else if (f.number == 8)
             get_text(&r, &f, s->zone, MESH_ZONE_TEXT_MAX);
+        else if (f.number == 9)
+            s->usual_away_ms = pb_uint(&r, &f);
     }
     reader_fail(outer, r.err);
 }

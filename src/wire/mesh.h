@@ -34,6 +34,7 @@ typedef enum {
 typedef struct mesh_status_info {
     uint64_t free_bytes, held_bytes, capacity_bytes;
     uint64_t tombstones, digest; /* how many are known, and the sum over them; equal: the same ones */
+    uint64_t usual_away_ms;      /* how long members that come back were away; 0: not known */
     bool is_relay, is_catching_up;
     char zone[MESH_ZONE_TEXT_MAX + 1]; /* printable ASCII; others are shown as '?' */
 } mesh_status_info_t;

@@ -30,6 +30,7 @@ static void test_status(void **state)
                                      .capacity_bytes = 2u << 30,
                                      .tombstones = 7,
                                      .digest = 0x0123456789abcdef,
+                                     .usual_away_ms = 28800000,
                                      .is_relay = true,
                                      .is_catching_up = true,
                                      .zone = "rack-4"};
