@@ -8,7 +8,7 @@
 #include <stdlib.h>
 #include <strings.h>
 
-enum { STEP_BYTES = 4 << 20, TAR_NAME_MAX = 64 << 10, TAR_MAX_DEPTH = 64 };
+enum { STEP_BYTES = 4 << 20, TAR_NAME_MAX = 64 << 10 };
 
 err_t mesh_files_member(node_t *n, mesh_t **ret)
 {
@@ -371,8 +371,8 @@ static err_t put_file(task_t *t, archive_t *a, vault_file_t *f)
     TRY(put_header(t, a, i));
     if (!i->is_folder)
         return put_content(t, a, f);
-    if (++a->depth > TAR_MAX_DEPTH)
-        return fail(ERR_LIMIT, "folders are nested deeper than %d", TAR_MAX_DEPTH);
+    if (++a->depth > VAULT_DEPTH_MAX)
+        return fail(ERR_LIMIT, "folders are nested deeper than %d", VAULT_DEPTH_MAX);
     folder_visit_t v = {a, f};
     err_t e = vault_each_entry(t, f, put_entry, &v);
     a->depth--;

@@ -3,7 +3,7 @@
 #include "vault/seal_tree.h"
 #include <stdlib.h>
 
-enum { DEPTH_MAX = 128, PUT_BATCH_BYTES = 4 << 20, PUT_BATCHES = 2 };
+enum { PUT_BATCH_BYTES = 4 << 20, PUT_BATCHES = 2 };
 
 /* Something in a folder that is not sealed yet. */
 typedef struct item {
@@ -28,8 +28,8 @@ struct vault_store {
     import_progress_fn progress;
     void *progress_arg;
     uint64_t total, chunks;
-    seal_tree_t *tree;            /* of the file that is being read */
-    folder_t *folders[DEPTH_MAX]; /* open ones, the root first */
+    seal_tree_t *tree;                  /* of the file that is being read */
+    folder_t *folders[VAULT_DEPTH_MAX]; /* open ones, the root first */
     size_t depth;
     bool has_root; /* sealed: nothing can be added */
     vault_stored_t root;
@@ -185,8 +185,8 @@ static err_t seal_folder(task_t *t, vault_store_t *s)
 
 static err_t open_folder(vault_store_t *s, bytes_t name)
 {
-    if (s->depth == DEPTH_MAX)
-        return fail(ERR_LIMIT, "folders are more than %d deep", DEPTH_MAX);
+    if (s->depth == VAULT_DEPTH_MAX)
+        return fail(ERR_LIMIT, "folders are more than %d deep", VAULT_DEPTH_MAX);
     folder_t *f = xcalloc(1, sizeof *f);
     memcpy(f->name, name.data, name.len);
     s->folders[s->depth++] = f;

@@ -239,7 +239,21 @@ err_t vault_key_export_file(task_t *t, vault_t *v, bytes_t passphrase, buf_t *ou
     return encode_file(t, keys, passphrase, out);
 }
 
-/* Is the same key there, maybe with more epochs, or may it be replaced? The former file is then kept. */
+static err_t copy_file(task_t *t, const char *from, const char *to)
+{
+    AUTO(buf_t) file;
+    buf_init(&file, KEY_FILE_MAX_BYTES);
+    err_t e = buf_reserve(&file, KEY_FILE_MAX_BYTES);
+    if (!e)
+        e = fs_read_file(t, from, KEY_FILE_MAX_BYTES, &file);
+    if (!e)
+        e = fs_write_file(t, to, 0600, buf_bytes(&file));
+    buf_wipe(&file);
+    return e;
+}
+
+/* May the key file be replaced, when there is one? A copy is kept: at no time is there none, for a store
+ * would make a new key then. */
 static err_t set_aside(task_t *t, vault_t *v, bool replace)
 {
     file_info_t info;
@@ -258,7 +272,7 @@ static err_t set_aside(task_t *t, vault_t *v, bool replace)
             return fail(ERR_INVALID, "the path of the key file is too long");
         e = fs_stat(t, old, false, &info);
         if (e == ERR_NOT_FOUND)
-            return fs_rename(t, v->key_path, old);
+            return copy_file(t, v->key_path, old);
         TRY(e);
     }
     return fail(ERR_EXISTS, "too many old key files beside %s", v->key_path);

@@ -17,6 +17,7 @@
 #define VAULT_TYPE_MAX 127 /* bytes of a media type */
 #define VAULT_LINK_MAX 192 /* characters of CID#key, NUL included */
 #define VAULT_FOLDER_ENTRIES_MAX (1u << 20)
+#define VAULT_DEPTH_MAX 64        /* folders inside each other */
 #define VAULT_SPACE "vault-files" /* of the state database: own files, sealed */
 
 typedef struct vault vault_t;
@@ -83,8 +84,8 @@ MUST_CHECK err_t vault_store_begin(task_t *t, vault_t *v, blocks_t *blocks, impo
 /* path: "name" alone makes the manifest that of a file; "folder/…/name" puts it into a folder, of which all
  * paths of the store name the same first one. What is in a folder comes together, depth first: a folder is
  * sealed as soon as a path outside of it comes. ERR_INVALID: an impossible path, or back into a sealed
- * folder; ERR_EXISTS: the name is taken; ERR_LIMIT: over VAULT_FOLDER_ENTRIES_MAX. Errors of the source and
- * of the store. */
+ * folder; ERR_EXISTS: the name is taken; ERR_LIMIT: over VAULT_FOLDER_ENTRIES_MAX or VAULT_DEPTH_MAX. Errors
+ * of the source and of the store. */
 MUST_CHECK err_t vault_store_file(task_t *t, vault_store_t *s, const char *path, const vault_meta_t *meta,
                                   source_t source);
 /* A folder with its metadata, before what is in it; needed for empty ones alone. */

@@ -195,6 +195,37 @@ static err_t folders(task_t *t, void *arg)
     return OK;
 }
 
+static err_t deep(task_t *t, void *arg)
+{
+    char path[VAULT_DEPTH_MAX * 2 + 4] = "", name[CID_TEXT_MAX + sizeof path];
+    world_t w;
+    vault_store_t *s;
+    vault_stored_t stored;
+    vault_file_t *f;
+    world_init(t, &w);
+    for (size_t i = 0; i <= VAULT_DEPTH_MAX; i++)
+        snprintf(path + 2 * i, 3, "d/");
+    assert_ok(vault_store_begin(t, w.v, w.blocks, NULL, NULL, &s));
+    path[2 * VAULT_DEPTH_MAX + 1] = 'f';
+    path[2 * VAULT_DEPTH_MAX + 2] = 0;
+    path[2 * VAULT_DEPTH_MAX] = 'x';
+    add(&w, s, path, 3, 1, OK);
+    assert_ok(vault_store_finish(t, s, &stored));
+    vault_store_free(t, s);
+    snprintf(name, sizeof name, "%s/%s", name_of(&stored.manifest), path + 2);
+    assert_ok(vault_open(t, w.v, w.blocks, name, &f));
+    expect_content(&w, f, 1, 0, 3);
+    vault_close(t, f);
+    path[2 * VAULT_DEPTH_MAX + 1] = '/'; /* one folder more */
+    path[2 * VAULT_DEPTH_MAX + 2] = 'f';
+    path[2 * VAULT_DEPTH_MAX + 3] = 0;
+    assert_ok(vault_store_begin(t, w.v, w.blocks, NULL, NULL, &s));
+    add(&w, s, path, 3, 1, ERR_LIMIT);
+    vault_store_free(t, s);
+    world_deinit(&w);
+    return OK;
+}
+
 static err_t back_into_folder(task_t *t, void *arg)
 {
     world_t w;
@@ -359,6 +390,7 @@ CASE(ranges)
 CASE(large)
 CASE(sources)
 CASE(folders)
+CASE(deep)
 CASE(back_into_folder)
 CASE(wide_folder)
 CASE(links)
@@ -379,15 +411,11 @@ static void test_padding(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_padding),
-        cmocka_unit_test(test_sizes),
-        cmocka_unit_test(test_ranges),
-        cmocka_unit_test(test_large),
-        cmocka_unit_test(test_sources),
-        cmocka_unit_test(test_folders),
-        cmocka_unit_test(test_back_into_folder),
-        cmocka_unit_test(test_wide_folder),
-        cmocka_unit_test(test_links),
+        cmocka_unit_test(test_padding),     cmocka_unit_test(test_sizes),
+        cmocka_unit_test(test_ranges),      cmocka_unit_test(test_large),
+        cmocka_unit_test(test_sources),     cmocka_unit_test(test_folders),
+        cmocka_unit_test(test_deep),        cmocka_unit_test(test_back_into_folder),
+        cmocka_unit_test(test_wide_folder), cmocka_unit_test(test_links),
         cmocka_unit_test(test_lists),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
