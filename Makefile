@@ -29,8 +29,10 @@ $(DEBUG)/build.ninja: | deps
 build: deps $(RELEASE)/build.ninja ## the optimized program: build/release/src/distribute (and dfs, ipfs beside it)
 	@ninja -C $(RELEASE) -j$(JOBS) src/distribute src/dfs src/ipfs
 
-run: build ## three nodes: store a real file on two, lose a holder, heal onto the third, get the bytes back
+run: build ## three nodes store a real file, lose a holder, heal, give it back; then an encrypted mesh behind NATs does
+	@ninja -C $(RELEASE) -j$(JOBS) tests/netns/cone_nat >/dev/null
 	@tools/demo.py $(RELEASE)/src/distribute
+	@tools/demo_mesh.py $(RELEASE)/src/distribute $(RELEASE)/tests/netns
 
 build-metadata: build ## the metadata service is part of the program: `distribute metadata`
 
