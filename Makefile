@@ -66,8 +66,10 @@ test-integration: build ## real processes: crash, full disk, ports, bad reposito
 	@ninja -C $(RELEASE) -j$(JOBS) tests/process/attacker
 	@tests/cli/run.sh $(RELEASE)/src/distribute
 
-test-chaos: build ## real processes killed at random while they work
-	@tests/chaos/run.sh $(RELEASE)/src/distribute
+test-chaos: build ## real processes under faults: kills, partitions, slow lines, full disks, wrong clocks, damaged files
+	@tools/deps.sh chaos
+	@ninja -C $(RELEASE) -j$(JOBS) tests/netns/link_emulator >/dev/null
+	@tests/chaos/run.sh $(RELEASE)/src/distribute $(RELEASE)/tests/netns
 
 fuzz: deps ## explore with libFuzzer, FUZZ_SECONDS for each target
 	@tools/deps.sh fuzz

@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # Installs the Debian packages that a group of targets needs, when one is missing: with apt, through sudo when
 # not root. On other systems it names what is needed and fails.
-# usage: deps.sh build|lint|fuzz|coverage|bench|netns|integration
+# usage: deps.sh build|lint|fuzz|coverage|bench|netns|chaos|integration
 set -euo pipefail
 
 build=(build-essential pkg-config python3 git meson ninja-build libuv1-dev libssl-dev libsodium-dev liblmdb-dev
@@ -13,6 +13,7 @@ fuzz=(clang llvm)
 coverage=(gcovr)
 bench=(wrk curl)
 netns=(iproute2 nftables util-linux)
+chaos=("${netns[@]}" faketime)
 integration=(postgresql python3-jwt python3-cryptography) # a database and tokens that others make
 
 # need PACKAGE…: installs those that are missing.

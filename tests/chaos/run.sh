@@ -1,3 +1,8 @@
 #!/usr/bin/env bash
-# Nodes killed at random while they work. usage: run.sh PROGRAM; CHAOS_SECONDS (60), CHAOS_SEED (from the clock)
-exec python3 "$(dirname "$0")/chaos.py" "$1" "${CHAOS_SECONDS:-60}" "${CHAOS_SEED:-}"
+# Nodes under faults while they work: killed at random; then a mesh with partitions, slow lines, full disks, wrong clocks and damaged
+# files. usage: run.sh PROGRAM TOOLS-FOLDER; CHAOS_SECONDS (60) for each, CHAOS_SEED (from the clock)
+here=$(dirname "$0")
+code=0
+python3 "$here/chaos.py" "$1" "${CHAOS_SECONDS:-60}" "${CHAOS_SEED:-}" || code=$?
+python3 "$here/mesh_chaos.py" "$1" "$2" "${CHAOS_SECONDS:-60}" "${CHAOS_SEED:-}" || code=$?
+exit $code
