@@ -2,6 +2,7 @@
 #include "api/clean_path.h"
 #include "api/http_date.h"
 #include "api/routing_v1.h"
+#include "api/trace.h"
 #include "base/metrics.h"
 #include "base/version.h"
 #include <stdio.h>
@@ -432,7 +433,9 @@ static err_t answer(task_t *t, api_t *api, exchange_t *x)
 err_t api_gateway(task_t *t, exchange_t *x, void *arg)
 {
     api_begin_trace(t, arg, x);
+    api_span_t span = api_span_begin(t, x, "gateway");
     err_t e = answer(t, arg, x);
+    api_span_end(t, x, &span, e);
     count_request(x);
     return e;
 }

@@ -252,7 +252,12 @@ err_t meta_face_serve(task_t *t, exchange_t *x, void *face)
         return reply_metrics(t, f, x);
     if (is_get && !strcmp(x->path, "/openapi.json"))
         return exchange_reply(t, x, 200, "application/json", bytes_of(meta_openapi, meta_openapi_len));
-    return serve_op(t, f, x, trace_id);
+    char name[64];
+    snprintf(name, sizeof name, "%.*s", (int)(1 + strcspn(x->path + (*x->path == '/'), "/")), x->path);
+    api_span_t span = api_span_begin(t, x, name);
+    err_t e = serve_op(t, f, x, trace_id);
+    api_span_end(t, x, &span, e);
+    return e;
 }
 
 err_t meta_face_open(task_t *t, const meta_options_t *o, meta_face_t **ret)

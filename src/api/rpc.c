@@ -5,6 +5,7 @@
 #include "api/rpc_beside.h"
 #include "api/rpc_log.h"
 #include "api/rpc_request.h"
+#include "api/trace.h"
 #include "base/log.h"
 #include "base/metrics.h"
 #include "base/utf8.h"
@@ -263,10 +264,8 @@ err_t api_rpc_without_node(task_t *t, exchange_t *x, void *arg)
     return rpc_reply_plain(t, x, 404, "404 page not found\n");
 }
 
-err_t api_rpc(task_t *t, exchange_t *x, void *arg)
+static err_t serve_rpc(task_t *t, exchange_t *x, api_t *api)
 {
-    api_t *api = arg;
-    api_begin_trace(t, api, x);
     bool was_redirected;
     TRY(reply_clean_path(t, x, &was_redirected));
     if (was_redirected)
@@ -289,4 +288,13 @@ err_t api_rpc(task_t *t, exchange_t *x, void *arg)
     if (!rpc_is_from_allowed_site(api, x))
         return rpc_reply_plain(t, x, 403, "403 - Forbidden\n");
     return dispatch(t, api, x, x->path + sizeof RPC_PREFIX - 1);
+}
+
+err_t api_rpc(task_t *t, exchange_t *x, void *arg)
+{
+    api_begin_trace(t, arg, x);
+    api_span_t span = api_span_begin(t, x, x->path);
+    err_t e = serve_rpc(t, x, arg);
+    api_span_end(t, x, &span, e);
+    return e;
 }

@@ -1,5 +1,6 @@
 /* main: reads the words, picks the driver, and runs the command over it. */
 #include "api/api.h"
+#include "api/trace.h"
 #include "base/log.h"
 #include "cli/cli.h"
 #include "loop/memory.h"
@@ -114,9 +115,8 @@ static err_t call_without_node(task_t *t, void *arg, const char *target, const h
     return exchange_run_in_memory(t, "POST", target, headers, n_headers, sink, api_rpc_without_node, NULL);
 }
 
-static err_t run(task_t *t, void *arg)
+static err_t run_command(task_t *t, invocation_t *v)
 {
-    invocation_t *v = arg;
     switch (cli_command_kind(v->command)) {
     case CLI_INIT:
         return run_init(t, &v->cli);
@@ -151,6 +151,21 @@ static err_t run(task_t *t, void *arg)
         break;
     }
     return OK;
+}
+
+static err_t run(task_t *t, void *arg)
+{
+    invocation_t *v = arg;
+    span_exporter_t *spans;
+    char service[64];
+    snprintf(service, sizeof service, "distribute-%.40s", cli_command_name(v->command));
+    service[strcspn(service, " ")] = 0;
+    TRY(api_export_spans(t, service, &spans));
+    err_t e = run_command(t, v);
+    error_slot_t why = *error_slot();
+    span_exporter_stop(t, spans);
+    *error_slot() = why;
+    return e;
 }
 
 static uint64_t wall_clock(void *driver)

@@ -53,8 +53,9 @@ static err_t parse_answer(const buf_t *text, json_t **ret)
 static err_t fetch(task_t *t, const rest_t *r, rest_call_t *c, bytes_t body, buf_t *out)
 {
     char authorization[REST_SECRET_MAX_BYTES + 8];
+    char parent[TRACEPARENT_CHARS + 1];
     char *url = xmalloc(strlen(r->url) + strlen(c->path) + 1);
-    http_field_t fields[4];
+    http_field_t fields[5];
     size_t n = 0;
     sprintf(url, "%s%s", r->url, c->path);
     snprintf(authorization, sizeof authorization, "Bearer %s", r->secret);
@@ -63,6 +64,7 @@ static err_t fetch(task_t *t, const rest_t *r, rest_call_t *c, bytes_t body, buf
         fields[n++] = (http_field_t){"Authorization", authorization};
     if (c->if_match)
         fields[n++] = (http_field_t){"If-Match", c->if_match};
+    fields[n++] = (http_field_t){"traceparent", span_traceparent(c->span, parent)};
     http_fetch_t f = {.method = c->method,
                       .url = url,
                       .fields = fields,
@@ -84,7 +86,14 @@ err_t rest_send(task_t *t, const rest_t *r, rest_call_t *c, json_t **ret_answer)
     char *body = c->body ? json_dumps(c->body, JSON_COMPACT) : NULL;
     buf_init(&out, REST_ANSWER_MAX_BYTES);
     deadline_t d = deadline_push(t, TIMEOUT_MS);
+    trace_span_t span;
+    char name[SPAN_NAME_MAX];
+    snprintf(name, sizeof name, "%.8s %.*s", c->method, (int)(1 + strcspn(c->path + 1, "/?")), c->path);
+    span_begin(t, &span, SPAN_CLIENT, name, NULL);
+    c->span = &span;
     err_t e = fetch(t, r, c, body ? bytes_str(body) : BYTES_NONE, &out);
+    c->span = NULL;
+    span_end(t, &span, e || c->status >= 400, NULL);
     deadline_pop(t, &d);
     free(body);
     if (e)

@@ -1,7 +1,7 @@
 /* rest: requests to the metadata service: JSON there and back. One connection for each; bounded answers. */
 #ifndef META_REST_H
 #define META_REST_H
-#include "task/driver.h"
+#include "net/span.h"
 #include <jansson.h>
 
 #define REST_ANSWER_MAX_BYTES (64u << 20)
@@ -21,6 +21,7 @@ typedef struct rest_call {
     json_t *body;              /* borrowed; NULL: none */
     const char *if_match;      /* NULL: none */
     int status;                /* of the answer */
+    const trace_span_t *span;        /* of this call, while it runs */
 } rest_call_t;
 /* *ret_answer: a new reference, NULL when the answer has no content. A status of 400 and above is the error
  * that stands for it, with the service's own words; ERR_PROTOCOL: not JSON. */

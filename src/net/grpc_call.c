@@ -1,4 +1,6 @@
+#include "base/log.h"
 #include "net/grpc_internal.h"
+#include "net/span.h"
 #include <stdlib.h>
 
 enum { REQUEST_FIELDS_MAX = 16 };
@@ -47,14 +49,30 @@ static size_t request_fields(task_t *t, const char *path, char timeout[GRPC_TIME
     return n;
 }
 
+/* The trace that this task works for, where there is one. */
+static bool call_trace(task_t *t, char out[TRACEPARENT_CHARS + 1])
+{
+    trace_span_t *s;
+    const char *trace = log_trace();
+    if (!trace || strlen(trace) != 32)
+        return false;
+    s = xmalloc(sizeof *s);
+    span_begin(t, s, SPAN_CLIENT, "", NULL);
+    span_traceparent(s, out);
+    free(s);
+    return true;
+}
+
 err_t grpc_call_open(task_t *t, grpc_conn_t *c, const char *path, const http_field_t *fields, size_t n_fields,
                      grpc_call_t **ret)
 {
     http_field_t all[REQUEST_FIELDS_MAX];
-    char timeout[GRPC_TIMEOUT_TEXT_MAX];
+    char timeout[GRPC_TIMEOUT_TEXT_MAX], parent[TRACEPARENT_CHARS + 1];
     http2_stream_t *s;
     err_t e = ERR_AGAIN;
     size_t n = request_fields(t, path, timeout, all);
+    if (call_trace(t, parent))
+        all[n++] = (http_field_t){"traceparent", parent};
     assert(n + n_fields <= REQUEST_FIELDS_MAX);
     for (size_t i = 0; i < n_fields; i++)
         all[n++] = fields[i];

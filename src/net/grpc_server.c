@@ -1,5 +1,6 @@
 #include "base/log.h"
 #include "net/grpc_internal.h"
+#include "net/span.h"
 #include <stdlib.h>
 
 struct grpc_server {
@@ -63,10 +64,15 @@ static err_t answer_task(task_t *t, void *arg)
     const grpc_method_t *method = NULL;
     uint64_t began_ms = task_now_ms(t);
     c->handler = t;
+    trace_span_t *span = xmalloc(sizeof *span);
+    const char *path = http2_field(c->stream, ":path");
+    span_begin(t, span, SPAN_SERVER, path ? path : "", http2_field(c->stream, "traceparent"));
     err_t e = run_method(t, c, &method);
     char text[ERROR_TEXT_MAX];
     snprintf(text, sizeof text, "%s", error_text(e));
     c->handler = NULL;
+    span_end(t, span, e != OK, error_name(e));
+    free(span);
     /* It is gone when this fails: nobody is left to be told. */
     if (send_status(c, e, text))
         http2_reset(c->stream);
