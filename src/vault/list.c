@@ -96,6 +96,7 @@ static err_t seal(const vault_keys_t *k, bytes_t place, const vault_listed_t *l,
     aead_t *a = NULL;
     uint8_t nonce[NONCE_BYTES];
     buf_init(&plain, ENTRY_MAX_BYTES);
+    TRY(buf_reserve(&plain, ENTRY_MAX_BYTES)); /* whole at once: no copy of the name stays behind */
     TRY(encode(l, &plain));
     crypto_random(nonce, sizeof nonce);
     TRY(buf_append(out, bytes_of(nonce, sizeof nonce)));
@@ -103,6 +104,7 @@ static err_t seal(const vault_keys_t *k, bytes_t place, const vault_listed_t *l,
     TRY(aead_new(AEAD_AES_256_GCM, k->list, &a));
     err_t e = aead_seal(a, nonce, place, buf_bytes(&plain), out->data + out->len);
     aead_free(a);
+    buf_wipe(&plain);
     if (!e)
         out->len += plain.len + AEAD_TAG_BYTES;
     return e;
@@ -120,6 +122,7 @@ static err_t open_entry(const vault_keys_t *k, bytes_t place, bytes_t sealed, va
     if (!e)
         e = decode(bytes_of(plain, sealed.len - NONCE_BYTES - AEAD_TAG_BYTES), place.data + OWNER_BYTES + 1,
                    ret);
+    secret_wipe(plain, sizeof plain);
     return e ? fail(ERR_CORRUPT, "an entry of the list of own files is damaged") : OK;
 }
 
