@@ -104,9 +104,9 @@ static err_t seal(const vault_keys_t *k, bytes_t place, const vault_listed_t *l,
     TRY(aead_new(AEAD_AES_256_GCM, k->list, &a));
     err_t e = aead_seal(a, nonce, place, buf_bytes(&plain), out->data + out->len);
     aead_free(a);
-    buf_wipe(&plain);
     if (!e)
         out->len += plain.len + AEAD_TAG_BYTES;
+    buf_wipe(&plain);
     return e;
 }
 
