@@ -1,4 +1,5 @@
-/* meta_face: the metadata service over HTTP: docs/openapi/metadata.json, which it serves itself at /openapi.json. */
+/* meta_face: the metadata service over HTTP: docs/openapi/metadata.json, which it serves itself at
+ * /openapi.json. */
 #ifndef API_META_FACE_H
 #define API_META_FACE_H
 #include "meta/meta.h"

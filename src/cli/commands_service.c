@@ -16,6 +16,8 @@ static const cli_spec_t fileserver_specs[] = {
     {NULL, 0, false, NULL, NULL}};
 static const cli_spec_t metadata_specs[] = {
     {"listen-addr", 0, true, "", "IP:PORT or :PORT (default 127.0.0.1:8080)"},
+    {"tls-cert", 0, true, "", "PEM file of the certificate: HTTPS, TLS 1.3 alone"},
+    {"tls-key", 0, true, "", "PEM file of its key"},
     {"database", 0, true, "", "a path, or postgres://… (default DATA/metadata.db)"},
     {"data-dir", 0, true, "", "folder of what the first start makes (default ~/.distribute-metadata)"},
     {"master-key", 0, true, "", "file:PATH, env:NAME or command:WORDS (default file:DATA/master.key)"},

@@ -160,6 +160,7 @@ void http_conn_refuse(http_server_t *s, struct MHD_Connection *connection, const
     http_conn_t *c = conn_of(connection);
     if (!c)
         return;
-    (void)!send(c->fd, text, strlen(text), MSG_DONTWAIT | MSG_NOSIGNAL);
+    if (!s->is_tls)
+        (void)!send(c->fd, text, strlen(text), MSG_DONTWAIT | MSG_NOSIGNAL);
     end(s, c);
 }

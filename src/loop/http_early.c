@@ -29,7 +29,7 @@ bool http_answer_early(http_exchange_t *x, int fd)
     AUTO(buf_t) out = {0};
     bool is_whole = x->is_finished && !x->is_failed && !x->spool.written && !x->trailers.text.len &&
                     x->content_length == (int64_t)http_exchange_waiting(x);
-    if (!is_whole || x->base.status < 400 || !strcmp(x->method, "HEAD"))
+    if (x->server->is_tls || !is_whole || x->base.status < 400 || !strcmp(x->method, "HEAD"))
         return false;
     buf_init(&out, EARLY_MAX_BYTES);
     if (put_answer(x, &out))

@@ -51,6 +51,7 @@ struct http_server {
     event_t exchange_freed;
     unsigned idle_timeout_s;
     bool is_stopping;
+    bool is_tls; /* nothing may be written past libmicrohttpd */
 };
 
 /* Names and values, each with its NUL, one after the other. */

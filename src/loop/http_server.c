@@ -363,15 +363,24 @@ static struct MHD_Daemon *start_daemon(http_server_t *s, int fd, const http_limi
     size_t head = limits->max_header_bytes ? limits->max_header_bytes : HEAD_BYTES_DEFAULT;
     if (head < HEAD_BYTES_MIN)
         head = HEAD_BYTES_MIN;
+    /* libmicrohttpd takes texts that it does not change as if it did. */
+    struct MHD_OptionItem tls[] = {
+        {MHD_OPTION_HTTPS_MEM_CERT, 0, (void *)(uintptr_t)limits->tls_certificate},
+        {MHD_OPTION_HTTPS_MEM_KEY, 0, (void *)(uintptr_t)limits->tls_key},
+        {MHD_OPTION_HTTPS_PRIORITIES, 0, (void *)(uintptr_t) "NORMAL:-VERS-ALL:+VERS-TLS1.3"},
+        {MHD_OPTION_END, 0, NULL},
+    };
+    s->is_tls = limits->tls_certificate != NULL;
     return MHD_start_daemon(
-        MHD_USE_EPOLL | MHD_ALLOW_SUSPEND_RESUME | MHD_USE_TURBO | MHD_USE_ERROR_LOG, 0, NULL, NULL,
-        on_request, s, MHD_OPTION_EXTERNAL_LOGGER, on_log, s, MHD_OPTION_LISTEN_SOCKET, fd,
+        MHD_USE_EPOLL | MHD_ALLOW_SUSPEND_RESUME | MHD_USE_TURBO | MHD_USE_ERROR_LOG |
+            (s->is_tls ? MHD_USE_TLS : 0),
+        0, NULL, NULL, on_request, s, MHD_OPTION_EXTERNAL_LOGGER, on_log, s, MHD_OPTION_LISTEN_SOCKET, fd,
         MHD_OPTION_URI_LOG_CALLBACK, on_target, s, MHD_OPTION_NOTIFY_COMPLETED, on_completed, s,
         MHD_OPTION_NOTIFY_CONNECTION, http_on_connection, s, MHD_OPTION_CONNECTION_LIMIT,
         (unsigned)s->conns.max, MHD_OPTION_PER_IP_CONNECTION_LIMIT, (unsigned)limits->max_per_ip,
         MHD_OPTION_CONNECTION_TIMEOUT, s->idle_timeout_s, MHD_OPTION_CONNECTION_MEMORY_LIMIT,
         head + CONNECTION_EXTRA_BYTES, MHD_OPTION_SIGPIPE_HANDLED_BY_APP, 1, MHD_OPTION_STRICT_FOR_CLIENT, 1,
-        MHD_OPTION_END);
+        MHD_OPTION_ARRAY, s->is_tls ? tls : &tls[ARRAY_LEN(tls) - 1], MHD_OPTION_END);
 }
 
 static void free_server(uv_handle_t *handle)

@@ -30,6 +30,9 @@ typedef struct http_limits {
     size_t max_per_ip;       /* more are closed; 0: no limit */
     size_t max_header_bytes; /* request line and headers; over it 431; 0: 24 KiB, at least 4 KiB */
     unsigned idle_timeout_s; /* neither side moves a byte; handlers may take longer; 0: 120 */
+    /* HTTPS, TLS 1.3 alone: PEM texts of the chain and its key, borrowed until the start returns; NULL: HTTP.
+     */
+    const char *tls_certificate, *tls_key;
 } http_limits_t;
 typedef struct http_server http_server_t;
 

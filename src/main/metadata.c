@@ -7,7 +7,14 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { PATH_MAX_CHARS = 1024, CONNECTIONS = 4096, PER_IP = 2048, IDLE_S = 60, STOP_GRACE_MS = 5000 };
+enum {
+    PATH_MAX_CHARS = 1024,
+    CONNECTIONS = 4096,
+    PER_IP = 2048,
+    IDLE_S = 60,
+    STOP_GRACE_MS = 5000,
+    PEM_MAX = 64 << 10
+};
 
 typedef struct places {
     char data[PATH_MAX_CHARS], database[PATH_MAX_CHARS];
@@ -61,17 +68,49 @@ static err_t read_options(const cli_t *c, const places_t *p, meta_options_t *o)
     return read_number(c, "default-quota-bytes", &o->default_quota_bytes);
 }
 
-static err_t serve(task_t *t, meta_face_t *face, const net_addr_t *at, const char *data)
+/* A PEM file as a text, into a buffer whose owner wipes it. */
+static err_t read_pem(task_t *t, const char *path, buf_t *out, const char **ret_text)
+{
+    TRY(buf_reserve(out, PEM_MAX)); /* so that growing leaves no copies behind */
+    err_t e = fs_read_file(t, path, PEM_MAX - 1, out);
+    return e ? fail_also(e, "cannot read %s", path) : buf_cstr(out, ret_text);
+}
+
+static err_t start_server(task_t *t, const cli_t *c, meta_face_t *face, const net_addr_t *at,
+                          http_server_t **ret)
 {
     http_limits_t limits = {.max_connections = CONNECTIONS, .max_per_ip = PER_IP, .idle_timeout_s = IDLE_S};
-    http_server_t *server;
-    char text[NET_ADDR_TEXT_MAX];
+    const char *cert = cli_option(c, "tls-cert", 0), *key = cli_option(c, "tls-key", 0);
+    buf_t cert_text = {0}, key_text = {0};
     if (net_addr_is_loopback(at))
         limits.max_per_ip = 0;
-    TRY(http_server_start(task_driver(t), task_sched(t), at, &limits, meta_face_serve, face, &server));
+    if (!cert != !key)
+        return fail(ERR_USAGE, "--tls-cert and --tls-key go together");
+    if (!cert && !net_addr_is_loopback(at))
+        log_warn("tokens and keys of files travel in the clear: use --tls-cert and --tls-key, or a proxy "
+                 "that ends TLS");
+    buf_init(&cert_text, PEM_MAX);
+    buf_init(&key_text, PEM_MAX);
+    err_t e = cert ? read_pem(t, cert, &cert_text, &limits.tls_certificate) : OK;
+    if (!e && key)
+        e = read_pem(t, key, &key_text, &limits.tls_key);
+    if (!e)
+        e = http_server_start(task_driver(t), task_sched(t), at, &limits, meta_face_serve, face, ret);
+    if (key_text.data)
+        secret_wipe(key_text.data, key_text.cap);
+    buf_deinit(&key_text);
+    buf_deinit(&cert_text);
+    return e;
+}
+
+static err_t serve(task_t *t, const cli_t *c, meta_face_t *face, const net_addr_t *at, const char *data)
+{
+    http_server_t *server;
+    char text[NET_ADDR_TEXT_MAX];
+    TRY(start_server(t, c, face, at, &server));
     net_addr_t got = http_server_address(server);
-    printf("Metadata service listening on http://%s\nData in %s\nMetadata service is ready\n",
-           net_addr_print(&got, text), data);
+    printf("Metadata service listening on %s://%s\nData in %s\nMetadata service is ready\n",
+           cli_option(c, "tls-cert", 0) ? "https" : "http", net_addr_print(&got, text), data);
     fflush(stdout);
     err_t e = stop_wait(t);
     log_info("metadata service is stopping");
@@ -95,7 +134,7 @@ err_t run_metadata(task_t *t, const cli_t *c)
     if (!e)
         e = meta_face_open(t, &o, &face);
     if (!e)
-        e = serve(t, face, &at, places->data);
+        e = serve(t, c, face, &at, places->data);
     error_slot_t why = *error_slot();
     meta_face_close(t, face);
     free(places);

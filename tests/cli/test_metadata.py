@@ -484,3 +484,52 @@ def check_run(shop, code, *words):
     done = subprocess.run([shop.program, *map(str, words)], stdout=subprocess.PIPE, stderr=subprocess.STDOUT, timeout=60)
     check(done.returncode == code, f"{words}: {done.returncode} {done.stdout.decode()}")
     return done.stdout.decode()
+
+
+# ── TLS ──
+def test_metadata_tls(shop):
+    """HTTPS, TLS 1.3 alone; uploads that are refused and requests one after the other over one connection."""
+    import datetime
+    import ssl
+    from cryptography import x509
+    from cryptography.hazmat.primitives import hashes, serialization
+    from cryptography.hazmat.primitives.asymmetric import ec
+    key = ec.generate_private_key(ec.SECP256R1())
+    name = x509.Name([x509.NameAttribute(x509.NameOID.COMMON_NAME, "localhost")])
+    now = datetime.datetime.utcnow()
+    made = (x509.CertificateBuilder().subject_name(name).issuer_name(name).public_key(key.public_key()).serial_number(1)
+            .not_valid_before(now - datetime.timedelta(days=1)).not_valid_after(now + datetime.timedelta(days=1))
+            .add_extension(x509.SubjectAlternativeName([x509.DNSName("localhost")]), False).sign(key, hashes.SHA256()))
+    cert_file, key_file = shop.path("cert.pem"), shop.path("key.pem")
+    cert_file.write_bytes(made.public_bytes(serialization.Encoding.PEM))
+    key_file.write_bytes(key.private_bytes(serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption()))
+    context = ssl.create_default_context(cafile=str(cert_file))
+    service = Service(shop.program, shop.folder, "metadata", f"--tls-cert={cert_file}", f"--tls-key={key_file}", tls=context)
+    shop.daemons.append(service)
+    service.start()
+    admin = service.admin()
+    keys = register_nodes(service.node_key(), 3)
+    for i in range(20):
+        check(admin.put(f"file {i}", 100, keys)["version"] == 1, "over TLS")
+    status, _ = admin.call("POST", "/init_upload", b"x" * (3 << 20), is_checked=False)
+    check(status == 413, f"too large: {status}")
+    check(len(admin.good("GET", "/files")["files"]) == 20, "and on")
+    with socket.create_connection(("127.0.0.1", service.port)) as plain, context.wrap_socket(plain, server_hostname="localhost") as wrapped:
+        check(wrapped.version() == "TLSv1.3", wrapped.version())
+    old = ssl.create_default_context(cafile=str(cert_file))
+    old.maximum_version = ssl.TLSVersion.TLSv1_2
+    try:
+        with socket.create_connection(("127.0.0.1", service.port)) as plain, old.wrap_socket(plain, server_hostname="localhost"):
+            check(False, "TLS 1.2 was taken")
+    except (ssl.SSLError, ConnectionError):
+        pass
+    with socket.create_connection(("127.0.0.1", service.port)) as plain:
+        plain.settimeout(20)
+        plain.sendall(b"GET /health HTTP/1.1\r\nHost: x\r\n\r\n")
+        try:
+            check(b"200" not in plain.recv(100), "plain HTTP was answered")
+        except ConnectionError:
+            pass
+    admin.good("GET", "/users/me")
+    check_run(shop, 2, "metadata", "--listen-addr=127.0.0.1:0", f"--data-dir={shop.path('other')}", f"--tls-cert={cert_file}")
+    end(service)

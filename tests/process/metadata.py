@@ -73,8 +73,9 @@ class Document:
 class Service(Daemon):
     """`distribute metadata` on a free port."""
 
-    def __init__(self, program, folder, name, *words, environment=None):
+    def __init__(self, program, folder, name, *words, environment=None, tls=None):
         super().__init__(program, folder, name)
+        self.tls = tls
         self.words = words
         self.environment = environment or {}
         self.document = None
@@ -89,7 +90,7 @@ class Service(Daemon):
             check(self.process.poll() is None, f"{self.name} ended: {self.err_path.read_text()[-800:]}")
             return "is ready" in self.out_path.read_text()
         wait_until(ready, 60, f"{self.name} is ready", every=0.02)
-        self.port = int(re.search(r"http://127\.0\.0\.1:(\d+)", self.out_path.read_text()).group(1))
+        self.port = int(re.search(r"https?://127\.0\.0\.1:(\d+)", self.out_path.read_text()).group(1))
         if self.document is None:
             self.document = Document(self.client(None).call("GET", "/openapi.json", is_checked=False)[1])
         return self
@@ -142,7 +143,8 @@ class Client:
         for last in (False, True):
             fresh = self.connection is None
             if fresh:
-                self.connection = http.client.HTTPConnection("127.0.0.1", self.service.port, timeout=60)
+                self.connection = (http.client.HTTPSConnection("localhost", self.service.port, timeout=60, context=self.service.tls)
+                                   if self.service.tls else http.client.HTTPConnection("127.0.0.1", self.service.port, timeout=60))
             try:
                 self.connection.request(method, path, body, sent)
                 answer = self.connection.getresponse()
