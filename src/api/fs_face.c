@@ -275,7 +275,9 @@ static err_t run_verb(task_t *t, fs_run_t *f)
     TRY(fs_session_read(t, &f->session));
     if (url && strlen(url) < sizeof f->session.url)
         snprintf(f->session.url, sizeof f->session.url, "%s", url);
-    if (!*f->session.token && strcmp(f->r->verb, "login") != 0)
+    if (!strcmp(f->r->verb, "login"))
+        fs_session_deinit(&f->session); /* a token of yesterday must not stand in the way */
+    else if (!*f->session.token)
         return fail(ERR_UNAUTHORIZED, "nobody is logged in: run 'distribute fs login'");
     TRY(fs_client_open(t, f->session.url, f->session.token, f->session.state_folder, &f->client));
     f->rest = fs_client_rest(f->client);

@@ -75,6 +75,10 @@ def test_fileserver_files(shop):
     wait_until(lambda: all(n["chunk_count"] == 0 and n["used_bytes"] == 0 for n in s.known().values()), 30, "the nodes are empty")
     ann.run("logout")
     ann.fails("logged in", "ls")
+    (ann.home / "fs.json").write_text(json.dumps({"url": ann.environment["METADATA_ADDR"], "token": "of.another.service"}))
+    ann.fails("token", "ls")
+    ann.run("login", "--username=ann")
+    check(ann.names() == [], "logged in again")
     check(s.client.good("GET", "/audit/verify")["is_intact"], "the audit log")
     s.finish()
 
@@ -257,4 +261,26 @@ def test_fileserver_words(shop):
         subprocess.run([shop.program, "repo", "gc"], env=env, check=True, stdout=subprocess.DEVNULL)
         node.start()
     same(s.admin, "file", file)
+    s.finish()
+
+
+def test_fileserver_mends_damage(shop):
+    s = FileService(shop, 3)
+    file = shop.file("file", 12_000_000)
+    s.admin.run("put", file, "file", "--chunk-size=256KiB")
+    bad = s.nodes[0]
+    bad.stop()
+    for segment in bad.repo.rglob("*.seg"):
+        with open(segment, "r+b") as f:
+            for at in range(100_000, segment.stat().st_size - 100, 300_000):
+                f.seek(at)
+                f.write(b"damaged")
+    bad.start()
+    for _ in range(3):
+        same(s.admin, "file", file)  # readers notice, and get what others have
+
+    def mended():
+        same(s.admin, "file", file)
+        return all(len(c) == 3 for c in s.copies("file")) and "a chunk is damaged" in bad.err_path.read_text()
+    wait_until(mended, 60, "three copies of everything again")
     s.finish()
