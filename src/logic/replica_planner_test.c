@@ -35,6 +35,7 @@ typedef struct cluster {
     size_t n_messages;
     prng_t rng;
     double loss;
+    bool is_mesh; /* with what a mesh turns on */
     size_t most_copies, least_copies, offers;
 } cluster_t;
 
@@ -57,6 +58,8 @@ static void start(cluster_t *c, size_t i)
     node_t *n = &c->nodes[i];
     replica_plan_config_t config;
     replica_plan_config_default(&config);
+    if (c->is_mesh)
+        replica_plan_config_mesh(&config);
     config.self = n->id;
     n->planner = replica_planner_new(&config);
     n->is_up = true;
@@ -165,6 +168,14 @@ static size_t copies(const cluster_t *c)
     return n;
 }
 
+static void audit(cluster_t *c, size_t i, const plan_action_t *a)
+{
+    size_t k = index_of(c, &a->peer);
+    plan_audit_t how = c->nodes[k].holds ? PLAN_AUDIT_PASSED : PLAN_AUDIT_FAILED;
+    replica_planner_audited(c->nodes[i].planner, &a->root, &a->peer,
+                            reaches(c, i, k) ? how : PLAN_AUDIT_NO_ANSWER, c->now_ms);
+}
+
 static void act(cluster_t *c, size_t i)
 {
     node_t *n = &c->nodes[i];
@@ -195,8 +206,11 @@ static void act(cluster_t *c, size_t i)
             break;
         }
         case PLAN_FIND:
+            for (size_t k = 0; k < c->n; k++)
+                replica_planner_candidate(n->planner, &c->nodes[k].id, k != i && reaches(c, i, k), c->now_ms);
             break;
         case PLAN_AUDIT:
+            audit(c, i, &a);
             break;
         }
     }
@@ -592,6 +606,46 @@ static void test_chaos(void **state)
     }
 }
 
+/* The same for a mesh, whose nodes learn that the others come back: fewer copies are made, one too many may
+ * stay, and it is never lost. */
+static void test_mesh_chaos(void **state)
+{
+    (void)state;
+    size_t offers[2] = {0, 0};
+    for (uint64_t seed = 1; seed <= 12; seed++) {
+        cluster_t *c = new_cluster(9, seed / 2);
+        c->loss = 0.05;
+        c->is_mesh = seed % 2;
+        for (size_t i = 0; i < c->n; i++) {
+            stop(c, i);
+            start(c, i);
+        }
+        introduce(c);
+        pin(c, 0, 3);
+        run(c, 60000);
+        for (int i = 0; i < 20; i++) { /* each is away for a quarter of an hour at a time */
+            size_t k = prng_below(&c->rng, 9);
+            if (c->nodes[k].is_up && (copies(c) > 2 || !c->nodes[k].holds)) {
+                stop(c, k);
+                introduce(c);
+                run(c, 400000 + prng_below(&c->rng, 1000000));
+                start(c, k);
+            }
+            introduce(c);
+            run(c, 60000 + prng_below(&c->rng, 600000));
+            assert_true(c->least_copies >= 1);
+        }
+        c->loss = 0;
+        offers[seed % 2] += c->offers;
+        introduce(c);
+        run(c, 5 * 3600000);
+        assert_in_range(copies(c), 3, c->is_mesh ? 4 : 3);
+        free_cluster(c);
+    }
+    if (offers[1] >= offers[0])
+        fail_msg("%zu copies were made with patience, %zu without", offers[1], offers[0]);
+}
+
 static void test_limits(void **state)
 {
     (void)state;
@@ -652,7 +706,8 @@ int main(void)
         cmocka_unit_test(test_heal),      cmocka_unit_test(test_healer_dies),
         cmocka_unit_test(test_partition), cmocka_unit_test(test_release),
         cmocka_unit_test(test_lost_disk), cmocka_unit_test(test_restart),
-        cmocka_unit_test(test_chaos),     cmocka_unit_test(test_limits),
+        cmocka_unit_test(test_chaos),     cmocka_unit_test(test_mesh_chaos),
+        cmocka_unit_test(test_limits),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
