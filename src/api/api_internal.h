@@ -34,7 +34,7 @@ struct api {
     uint64_t gateway_running; /* requests */
     failed_hosts_t failed_hosts;
     char control_token[API_TOKEN_MAX]; /* "": none is asked for */
-    prng_t trace_ids; /* the system's randomness would cost a call for each request */
+    prng_t trace_ids;                  /* the system's randomness would cost a call for each request */
 };
 
 /* Gives the request an id that all log lines of its task, and of tasks that it starts, carry as trace_id: the

@@ -189,7 +189,8 @@ class World:
         for f in self.rng.sample(self.files, min(5, len(self.files))):
             reader = self.rng.choice([m for m in self.everybody if m is not f.owner])
             if f.is_deleted:
-                wait_until(lambda f=f, r=reader: "State: deleted" in r.text("status", f.cid, check_code=False), PATIENCE, f"{reader.name} learns that {f.path.name} is deleted", every=1)
+                wait_until(lambda f=f, r=reader: r.run("cat", f.link, "--timeout=5s", check_code=False).returncode == 1, PATIENCE,
+                           f"{reader.name} can no longer read {f.path.name}", every=1)
             else:
                 check(reader.run("cat", f.link, "--timeout=60s", timeout=90).stdout == f.path.read_bytes(), f"{f.path.name} as {reader.name} reads it")
 
