@@ -122,7 +122,7 @@ def act(shop, members, wanted):
         gone = victim.peer_id
         alive = {m.peer_id for m in members if m.process}
         enough = min(3, len(alive))
-        wait_until(lambda: gone not in (now := holders(ann, cid)) and len(now & alive) >= enough, 120, "the copy is healed", every=0.5)
+        wait_until(lambda: gone not in (now := holders(ann, cid)) and len(now & alive) >= enough, 240, "the copy is healed", every=0.5)
         show(f"{victim.name} is gone; healed after {time.monotonic() - began:.1f} s, now held by "
              + ", ".join(sorted(names[h] for h in holders(ann, cid))))
 

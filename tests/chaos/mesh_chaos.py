@@ -137,26 +137,18 @@ class World:
         filler.unlink()
 
     def fault_clock(self):
-        if not shutil.which("faketime"):
+        library = next(pathlib.Path("/usr/lib").glob("*/faketime/libfaketime.so.1"), None)
+        if not library:
             return False
         victim = self.rng.choice([*self.members, self.far])
         victim.stop()
-        program, start_words = victim.program, victim.start_words
-        victim.environment["DONT_FAKE_MONOTONIC"] = "1"
-        victim.start_words = lambda: ["-f", self.rng.choice(["+3d", "-3d"]), program, *start_words()]
-        victim.program = shutil.which("faketime")
-        self.finish_start(victim, program)
+        before = dict(victim.environment)
+        victim.environment.update(LD_PRELOAD=str(library), FAKETIME=self.rng.choice(["+3d", "-3d"]), FAKETIME_DONT_FAKE_MONOTONIC="1")
+        victim.start()
         self.work([victim, self.relay])
         victim.stop()
-        victim.start_words = start_words
+        victim.environment = before
         victim.start()
-
-    @staticmethod
-    def finish_start(victim, program):
-        try:
-            victim.start()
-        finally:
-            victim.program = program
 
     def fault_damage(self):
         """Bytes flip in block files of one member, of which others have copies."""
@@ -165,7 +157,8 @@ class World:
                 wait_until(lambda f=f: f.owner.mesh_status(f.cid)["copies"] >= 2, PATIENCE, f"{f.path.name} has a second copy", every=1)
         victim = self.rng.choice(self.members)
         victim.stop()
-        segments = [p for p in (victim.repo / "blocks").rglob("*") if p.is_file() and p.stat().st_size > 100000 and "index" not in p.name and "lock" not in p.name and not p.name.endswith(".mdb")]
+        segments = [p for p in (victim.repo / "blocks").rglob("*.seg") if p.stat().st_size > 100000]
+        check(segments, f"{victim.name} has no segments to damage")
         for path in segments:
             with open(path, "r+b") as f:
                 for _ in range(3):
