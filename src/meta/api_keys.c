@@ -196,9 +196,10 @@ static err_t answer_master(sql_t *c, meta_call_t *call, int status, const master
                    SQL(SQL_TEXT(master->list[0].name)), 0, &left));
     TRY(sql_number(c, "SELECT count(*) FROM secrets WHERE key_name <> ?1",
                    SQL(SQL_TEXT(master->list[0].name)), 0, &secrets));
+    left += secrets;
     return call_answer(call, status,
                        json_pack("{s:s s:I s:b}", "current_key", master->list[0].name, "files_left",
-                                 (json_int_t)(left + secrets), "is_rotating", left + secrets > 0));
+                                 (json_int_t)left, "is_rotating", left > 0));
 }
 
 OP(op_master_status)
