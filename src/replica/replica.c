@@ -4,6 +4,8 @@
 #include "replica/internal.h"
 #include <stdlib.h>
 
+enum { FIND_MAX = 20 };
+
 void replica_config_default(replica_config_t *ret)
 {
     *ret = (replica_config_t){.max_bytes = 10ull << 30,
@@ -125,22 +127,53 @@ static err_t connect_one(task_t *t, void *arg)
     return OK;
 }
 
-/* Tries all allowed peers that are not connected, at once; OK however many were reached. */
-err_t rep_connect_allowed(task_t *t, replica_t *r)
+/* Tries those that are not connected, at once; OK however many were reached. */
+static err_t connect_all(task_t *t, replica_t *r, const peer_id_t *peers, size_t n)
 {
     group_t g;
     group_init(&g, r->sched);
-    for (size_t i = 0; i < r->n_allowed; i++) {
-        if (host_is_connected(r->config.host, &r->allowed[i]) ||
-            peer_id_equal(&r->allowed[i], host_id(r->config.host)))
+    for (size_t i = 0; i < n; i++) {
+        if (host_is_connected(r->config.host, &peers[i]) || peer_id_equal(&peers[i], host_id(r->config.host)))
             continue;
         peer_job_t *j = xcalloc(1, sizeof *j);
-        *j = (peer_job_t){.r = r, .peer = r->allowed[i]};
+        *j = (peer_job_t){.r = r, .peer = peers[i]};
         if (group_spawn(&g, "replica-connect", connect_one, j, NULL))
             free(j);
     }
     err_t e = group_join(t, &g);
     group_deinit(&g);
+    return e;
+}
+
+/* All allowed peers. */
+err_t rep_connect_allowed(task_t *t, replica_t *r)
+{
+    return connect_all(t, r, r->allowed, r->n_allowed);
+}
+
+/* Nobody is left to be asked among those that are connected. In a mesh, whose members are not in a list, the
+ * DHT names those that are near the root. */
+static err_t find_candidates(task_t *t, replica_t *r, const cid_t *root)
+{
+    uint8_t key[CID_BINARY_MAX];
+    size_t n = 0;
+    if (!r->config.is_in_mesh || !r->config.routing)
+        return rep_connect_allowed(t, r);
+    routed_peer_t *near = xcalloc(FIND_MAX, sizeof *near);
+    peer_id_t *peers = xcalloc(FIND_MAX, sizeof *peers);
+    deadline_t d = deadline_push(t, REPLICA_REQUEST_TIMEOUT_MS);
+    err_t e = routing_closest_peers(t, r->config.routing, bytes_of(key, cid_encode_multihash(root, key)),
+                                    near, FIND_MAX, &n);
+    deadline_pop(t, &d);
+    for (size_t i = 0; i < n && !e; i++) {
+        peers[i] = near[i].id;
+        peerstore_add_addrs(host_peerstore(r->config.host), &near[i].id, near[i].addrs, near[i].n_addrs,
+                            ADDR_TTL_TEMP_MS);
+    }
+    if (!e)
+        e = connect_all(t, r, peers, n);
+    free(near);
+    free(peers);
     return e;
 }
 
@@ -264,8 +297,8 @@ static err_t action_task(task_t *t, void *arg)
         do_drop(t, r, &a->root);
         break;
     case PLAN_FIND:
-        if (rep_connect_allowed(t, r))
-            log_debug("replica: looking for peers to hold a DAG was broken off");
+        if (find_candidates(t, r, &a->root))
+            log_debug("replica: looking for peers to hold a DAG found nobody");
         break;
     case PLAN_AUDIT:
         do_audit(t, r, &a->root, &a->peer);

@@ -4,6 +4,8 @@
 #include <stdio.h>
 #include <stdlib.h>
 
+enum { DAY_MS = 86400000 };
+
 static replica_message_t *new_message(replica_message_kind_t kind)
 {
     replica_message_t *m = xcalloc(1, sizeof *m);
@@ -188,6 +190,16 @@ static void refuse(replica_message_t *answer, const char *why)
     snprintf(answer->reason, sizeof answer->reason, "%s", why);
 }
 
+/* By day: who heals for others for weeks is not refused for that. */
+static uint64_t taken_lately(replica_link_t *l, uint64_t now_ms)
+{
+    if (now_ms - l->taken_since_ms >= DAY_MS) {
+        l->taken_since_ms = now_ms;
+        l->taken_bytes = 0;
+    }
+    return l->taken_bytes;
+}
+
 /* Of one owner, and of one peer that asks for others (whose names it could make up). */
 static const char *why_over_quota(replica_t *r, const peer_id_t *from, const replica_record_t *record)
 {
@@ -196,17 +208,14 @@ static const char *why_over_quota(replica_t *r, const peer_id_t *from, const rep
         return NULL;
     bool is_own = peer_id_equal(&record->owner, from);
     if (!is_own)
-        held = rep_link(r, from)->taken_bytes;
+        held = taken_lately(rep_link(r, from), sched_now_ms(r->sched));
     size_t i = 0;
     for (plan_root_t *p; is_own && (p = replica_planner_next_root(r->planner, &i));)
         if (peer_id_equal(&plan_root_head(p)->owner, from) &&
             (plan_root_self(r->planner, p) == PLAN_HOLDS || plan_root_self(r->planner, p) == PLAN_FETCHING))
             held += plan_root_head(p)->size_bytes;
-    if (held <= max && size && size <= max - held) {
-        if (!is_own)
-            rep_link(r, from)->taken_bytes += size;
+    if (held <= max && size && size <= max - held)
         return NULL;
-    }
     r->refused_quota++;
     return size ? "your share of this node is used up (Mesh.MaxBytesPerPeer)" : "its size is not said";
 }
@@ -223,7 +232,12 @@ static const char *why_not(replica_t *r, const peer_id_t *from, const replica_re
         return "no room left (Replication.MaxBytes)";
     if (record->is_released)
         return "released by its owner";
-    return why_over_quota(r, from, record);
+    const char *why = why_over_quota(r, from, record);
+    /* What is healed waits for this node's share of repairs; what an owner stores now does not. */
+    if (!why && !peer_id_equal(&record->owner, from) &&
+        !replica_planner_may_take(r->planner, record->size_bytes, sched_now_ms(r->sched)))
+        why = "busy with other repairs; later";
+    return why;
 }
 
 static bool is_deleted(replica_t *r, const peer_id_t *from, const cid_t *root)
@@ -254,6 +268,8 @@ static void answer_offer(task_t *t, replica_t *r, const peer_id_t *from, const r
         why = !p ? "too many roots" : plan_root_head(p)->is_released ? "released by its owner" : NULL;
     }
     if (!why && !was_holding && !was_fetching) {
+        if (!peer_id_equal(&m->record.owner, from))
+            rep_link(r, from)->taken_bytes += m->record.size_bytes;
         uint64_t now_ms = task_now_ms(t);
         replica_planner_self(r->planner, root, PLAN_FETCHING, rep_wall_ms(r), now_ms);
         replica_planner_heard(r->planner, from, now_ms);
