@@ -23,8 +23,8 @@ typedef struct replica_link {
     list_t node;
     link_t link;
     bool is_beating;
-    uint64_t taken_bytes;     /* held here at its request, for other owners */
-    size_t beat_at, audit_at; /* where the next heartbeat's digests, the next audit begin */
+    uint64_t taken_bytes, taken_since_ms; /* taken at its request, for other owners; by day */
+    size_t beat_at, audit_at;             /* where the next heartbeat's digests, the next audit begin */
 } replica_link_t;
 
 typedef struct replica_inbound {
