@@ -3,6 +3,7 @@
 #include "base/log.h"
 #include "base/metrics.h"
 #include "base/version.h"
+#include "meta/chunk_link.h"
 #include "wire/health.pb-c.h"
 #include "wire/storage.pb-c.h"
 #include <stdlib.h>
@@ -28,16 +29,6 @@ static err_t read_request(task_t *t, grpc_call_t *c, buf_t *out)
     buf_init(out, REQUEST_MAX);
     err_t e = grpc_recv(t, c, out);
     return e == ERR_EOF ? fail(ERR_INVALID, "the request has no message") : e;
-}
-
-static err_t send_message(task_t *t, grpc_call_t *c, const ProtobufCMessage *m)
-{
-    size_t len = protobuf_c_message_get_packed_size(m);
-    uint8_t *packed = xmalloc(len ? len : 1);
-    protobuf_c_message_pack(m, packed);
-    err_t e = grpc_send(t, c, bytes_of(packed, len));
-    free(packed);
-    return e;
 }
 
 static err_t take_id(const ProtobufCBinaryData *in, chunk_id_t *ret)
@@ -132,7 +123,7 @@ static err_t put(task_t *t, grpc_call_t *c, void *arg)
     answer.was_present = was_present;
     answer.node = (char *)node_service_id(service_of(arg));
     answer.receipt = receipt;
-    return send_message(t, c, &answer.base);
+    return chunk_link_send(t, c, &answer.base);
 }
 
 /* ── get ─────────────────────────────────────────────────────────────────────────────────────── */
@@ -150,7 +141,7 @@ static err_t send_range(task_t *t, grpc_call_t *c, const block_t *b, uint64_t of
         answer.data = (ProtobufCBinaryData){piece.len, (uint8_t *)piece.data};
         answer.size = is_first ? b->len : 0;
         is_first = false;
-        TRY(send_message(t, c, &answer.base));
+        TRY(chunk_link_send(t, c, &answer.base));
         left = bytes_slice(left, piece.len, left.len);
     } while (left.len);
     return OK;
@@ -211,7 +202,7 @@ static err_t has(task_t *t, grpc_call_t *c, void *arg)
             present[i] = chunk_store_has(t, node_service_chunks(service_of(arg)), &ids[i], NULL);
         answer.n_present = r->n_ids;
         answer.present = present;
-        e = send_message(t, c, &answer.base);
+        e = chunk_link_send(t, c, &answer.base);
         free(present);
     }
     free(ids);
@@ -238,7 +229,7 @@ static err_t delete (task_t *t, grpc_call_t *c, void *arg)
     FREE(delete_request, r);
     TRY(e);
     answer.deleted = (uint32_t)deleted;
-    return send_message(t, c, &answer.base);
+    return chunk_link_send(t, c, &answer.base);
 }
 
 /* ── replicate, stat, health ─────────────────────────────────────────────────────────────────── */
@@ -277,7 +268,7 @@ static err_t replicate(task_t *t, grpc_call_t *c, void *arg)
     free(copy);
     TRY(e);
     answer.was_present = was_present;
-    return send_message(t, c, &answer.base);
+    return chunk_link_send(t, c, &answer.base);
 }
 
 static err_t stat_node(task_t *t, grpc_call_t *c, void *arg)
@@ -292,7 +283,7 @@ static err_t stat_node(task_t *t, grpc_call_t *c, void *arg)
     answer.chunks = stat.chunks;
     answer.used_bytes = stat.used_bytes;
     answer.capacity_bytes = stat.capacity_bytes;
-    return send_message(t, c, &answer.base);
+    return chunk_link_send(t, c, &answer.base);
 }
 
 static err_t health(task_t *t, grpc_call_t *c, void *arg)
@@ -310,7 +301,7 @@ static err_t health(task_t *t, grpc_call_t *c, void *arg)
     answer.node = (char *)node_service_id(service_of(arg));
     answer.version = (char *)DISTRIBUTE_VERSION;
     answer.metadata = (char *)node_service_metadata(service_of(arg));
-    return send_message(t, c, &answer.base);
+    return chunk_link_send(t, c, &answer.base);
 }
 
 static err_t check(task_t *t, grpc_call_t *c, void *arg)
@@ -329,7 +320,7 @@ static err_t check(task_t *t, grpc_call_t *c, void *arg)
     answer.status = service_of(arg) && node_service_state(t, service_of(arg)) != NODE_STARTING
                         ? GRPC__HEALTH__V1__HEALTH_CHECK_RESPONSE__SERVING_STATUS__SERVING
                         : GRPC__HEALTH__V1__HEALTH_CHECK_RESPONSE__SERVING_STATUS__NOT_SERVING;
-    return send_message(t, c, &answer.base);
+    return chunk_link_send(t, c, &answer.base);
 }
 
 const grpc_method_t fileserver_methods[] = {{CALL("Put"), put},

@@ -14,12 +14,6 @@ struct tls_mutual {
 
 static const unsigned char alpn_h2[] = "\x02h2";
 
-/* Keys that ask for a password are refused instead of asking on the terminal. */
-static int no_password(char *out, int size, int is_writing, void *arg)
-{
-    return -1;
-}
-
 static int choose_h2(SSL *ssl, const unsigned char **out, unsigned char *out_len, const unsigned char *in,
                      unsigned int in_len, void *arg)
 {
@@ -40,24 +34,11 @@ static int take_any(X509_STORE_CTX *store, void *arg)
 static bool take_certificates(tls_mutual_t *m, BIO *pem)
 {
     unsigned int len = 0;
-    X509 *x = PEM_read_bio_X509(pem, NULL, no_password, NULL);
+    X509 *x = PEM_read_bio_X509(pem, NULL, tls_no_password, NULL);
     bool is_ok = x && SSL_CTX_use_certificate(m->context, x) == 1 &&
                  X509_digest(x, EVP_sha256(), m->fingerprint, &len) == 1;
     X509_free(x);
-    while (is_ok && (x = PEM_read_bio_X509(pem, NULL, no_password, NULL))) {
-        is_ok = SSL_CTX_add_extra_chain_cert(m->context, x) == 1;
-        if (!is_ok)
-            X509_free(x);
-    }
-    return is_ok;
-}
-
-static bool take_key(SSL_CTX *c, BIO *pem)
-{
-    EVP_PKEY *key = PEM_read_bio_PrivateKey(pem, NULL, no_password, NULL);
-    bool is_ok = key && SSL_CTX_use_PrivateKey(c, key) == 1 && SSL_CTX_check_private_key(c) == 1;
-    EVP_PKEY_free(key);
-    return is_ok;
+    return is_ok && tls_take_chain(m->context, pem);
 }
 
 static bool take_authorities(SSL_CTX *c, BIO *pem)
@@ -65,7 +46,7 @@ static bool take_authorities(SSL_CTX *c, BIO *pem)
     X509_STORE *store = SSL_CTX_get_cert_store(c);
     size_t n = 0;
     bool is_ok = true;
-    for (X509 *x; is_ok && (x = PEM_read_bio_X509(pem, NULL, no_password, NULL)); n++) {
+    for (X509 *x; is_ok && (x = PEM_read_bio_X509(pem, NULL, tls_no_password, NULL)); n++) {
         is_ok = X509_STORE_add_cert(store, x) == 1 && SSL_CTX_add_client_CA(c, x) == 1;
         X509_free(x);
     }
@@ -76,7 +57,7 @@ static bool set_up(tls_mutual_t *m, BIO *certificates, BIO *key, BIO *authoritie
 {
     m->context = SSL_CTX_new(TLS_method());
     if (!m->context || SSL_CTX_set_min_proto_version(m->context, TLS1_3_VERSION) != 1 ||
-        !take_certificates(m, certificates) || !take_key(m->context, key) ||
+        !take_certificates(m, certificates) || !tls_take_key(m->context, key) ||
         SSL_CTX_set_alpn_protos(m->context, alpn_h2, sizeof alpn_h2 - 1))
         return false;
     if (m->has_authorities && !take_authorities(m->context, authorities))

@@ -8,18 +8,15 @@ struct tls_server {
     SSL_CTX *context;
 };
 
-/* Keys that ask for a password are refused instead of asking on the terminal. */
-static int no_password(char *out, int size, int is_writing, void *arg)
+int tls_no_password(char *out, int size, int is_writing, void *arg)
 {
     return -1;
 }
 
-static bool take_certificates(SSL_CTX *c, BIO *pem)
+bool tls_take_chain(SSL_CTX *c, BIO *pem)
 {
-    X509 *x = PEM_read_bio_X509(pem, NULL, no_password, NULL);
-    bool is_ok = x && SSL_CTX_use_certificate(c, x) == 1;
-    X509_free(x);
-    while (is_ok && (x = PEM_read_bio_X509(pem, NULL, no_password, NULL))) {
+    bool is_ok = true;
+    for (X509 *x; is_ok && (x = PEM_read_bio_X509(pem, NULL, tls_no_password, NULL));) {
         is_ok = SSL_CTX_add_extra_chain_cert(c, x) == 1;
         if (!is_ok)
             X509_free(x);
@@ -27,9 +24,17 @@ static bool take_certificates(SSL_CTX *c, BIO *pem)
     return is_ok;
 }
 
-static bool take_key(SSL_CTX *c, BIO *pem)
+static bool take_certificates(SSL_CTX *c, BIO *pem)
 {
-    EVP_PKEY *key = PEM_read_bio_PrivateKey(pem, NULL, no_password, NULL);
+    X509 *x = PEM_read_bio_X509(pem, NULL, tls_no_password, NULL);
+    bool is_ok = x && SSL_CTX_use_certificate(c, x) == 1;
+    X509_free(x);
+    return is_ok && tls_take_chain(c, pem);
+}
+
+bool tls_take_key(SSL_CTX *c, BIO *pem)
+{
+    EVP_PKEY *key = PEM_read_bio_PrivateKey(pem, NULL, tls_no_password, NULL);
     bool is_ok = key && SSL_CTX_use_PrivateKey(c, key) == 1 && SSL_CTX_check_private_key(c) == 1;
     EVP_PKEY_free(key);
     return is_ok;
@@ -56,7 +61,7 @@ err_t tls_server_new(bytes_t certificates, bytes_t key, tls_server_t **ret)
     s->context = SSL_CTX_new(TLS_server_method());
     bool is_ok = s->context && certificates_in && key_in &&
                  SSL_CTX_set_min_proto_version(s->context, TLS1_2_VERSION) == 1 &&
-                 take_certificates(s->context, certificates_in) && take_key(s->context, key_in);
+                 take_certificates(s->context, certificates_in) && tls_take_key(s->context, key_in);
     BIO_free(certificates_in);
     BIO_free(key_in);
     if (!is_ok) {

@@ -1,7 +1,8 @@
-/* tls_session: what tls_client.c and tls_server.c share. Not for others. */
+/* tls_session: what tls_client.c, tls_server.c and tls_mutual.c share. Not for others. */
 #ifndef CRYPTO_TLS_SESSION_H
 #define CRYPTO_TLS_SESSION_H
 #include "crypto/tls_client.h"
+#include <openssl/pem.h>
 #include <openssl/ssl.h>
 
 struct tls_client {
@@ -11,4 +12,9 @@ struct tls_client {
 };
 /* Makes ssl with its BIOs over the context. ERR_NO_MEMORY. */
 MUST_CHECK err_t tls_session_start(tls_client_t *c);
+/* Keys that ask for a password are refused instead of asking on the terminal. */
+int tls_no_password(char *out, int size, int is_writing, void *arg);
+bool tls_take_key(SSL_CTX *c, BIO *pem);
+/* Those behind the first, up to the authority. */
+bool tls_take_chain(SSL_CTX *c, BIO *pem);
 #endif

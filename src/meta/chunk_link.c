@@ -10,7 +10,7 @@ typedef Distribute__Storage__V1__PutHead put_head_t;
 typedef Distribute__Storage__V1__PutRequest put_request_t;
 typedef Distribute__Storage__V1__PutResponse put_response_t;
 
-static err_t send_message(task_t *t, grpc_call_t *c, const ProtobufCMessage *m)
+err_t chunk_link_send(task_t *t, grpc_call_t *c, const ProtobufCMessage *m)
 {
     size_t len = protobuf_c_message_get_packed_size(m);
     uint8_t *packed = xmalloc(len ? len : 1);
@@ -30,7 +30,7 @@ static err_t ask(task_t *t, grpc_call_t *call, const chunk_id_t *id, const char 
     r.ticket = (char *)ticket;
     r.offset = offset;
     r.length = length;
-    TRY(send_message(t, call, &r.base));
+    TRY(chunk_link_send(t, call, &r.base));
     return grpc_send_end(call);
 }
 
@@ -74,7 +74,7 @@ static err_t send_chunk(task_t *t, grpc_call_t *call, const chunk_id_t *id, cons
         r.head = is_first ? &head : NULL;
         r.data = (ProtobufCBinaryData){piece.len, (uint8_t *)piece.data};
         is_first = false;
-        TRY(send_message(t, call, &r.base));
+        TRY(chunk_link_send(t, call, &r.base));
         data = bytes_slice(data, piece.len, data.len);
     } while (data.len);
     return grpc_send_end(call);

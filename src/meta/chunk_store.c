@@ -24,6 +24,24 @@ chunk_id_t chunk_id_of(bytes_t data)
     return id;
 }
 
+typedef struct hash_job {
+    bytes_t data;
+    chunk_id_t id;
+} hash_job_t;
+
+static void hash_work(void *arg)
+{
+    hash_job_t *j = arg;
+    j->id = chunk_id_of(j->data);
+}
+
+chunk_id_t chunk_id_of_large(task_t *t, bytes_t data)
+{
+    hash_job_t job = {.data = data};
+    work(t, hash_work, &job);
+    return job.id;
+}
+
 void chunk_id_print(const chunk_id_t *id, char out[META_CHUNK_ID_CHARS + 1])
 {
     for (size_t i = 0; i < CHUNK_ID_BYTES; i++)
@@ -171,24 +189,12 @@ bool chunk_store_has(task_t *t, chunk_store_t *s, const chunk_id_t *id, uint64_t
 
 /* ── put and get ─────────────────────────────────────────────────────────────────────────────── */
 
-typedef struct hash_job {
-    bytes_t data;
-    chunk_id_t id;
-} hash_job_t;
-
-static void hash_work(void *arg)
-{
-    hash_job_t *j = arg;
-    j->id = chunk_id_of(j->data);
-}
-
 static err_t check_content(task_t *t, const chunk_id_t *id, bytes_t data)
 {
-    hash_job_t job = {.data = data};
     if (data.len > CHUNK_MAX_BYTES)
         return fail(ERR_LIMIT, "a chunk has at most %u bytes", CHUNK_MAX_BYTES);
-    work(t, hash_work, &job);
-    return memcmp(&job.id, id, sizeof *id) ? fail(ERR_CORRUPT, "the bytes are not those of this chunk") : OK;
+    chunk_id_t got = chunk_id_of_large(t, data);
+    return memcmp(&got, id, sizeof *id) ? fail(ERR_CORRUPT, "the bytes are not those of this chunk") : OK;
 }
 
 static err_t keep(task_t *t, chunk_store_t *s, const chunk_id_t *id, buf_t *data)

@@ -15,6 +15,7 @@ typedef struct chunk_id {
     uint8_t sha256[CHUNK_ID_BYTES];
 } chunk_id_t;
 chunk_id_t chunk_id_of(bytes_t data);
+chunk_id_t chunk_id_of_large(task_t *t, bytes_t data); /* the same on a worker; suspends */
 void chunk_id_print(const chunk_id_t *id, char out[META_CHUNK_ID_CHARS + 1]);
 MUST_CHECK err_t chunk_id_parse(const char *text, chunk_id_t *ret); /* ERR_INVALID */
 

@@ -4,6 +4,7 @@
 #include "crypto/tls_mutual.h"
 #include "meta/chunk_link.h"
 #include "meta/fs_client.h"
+#include "meta/peer.h"
 #include "task/driver.h"
 
 #define FS_NONCE_BYTES 12
@@ -14,9 +15,8 @@
 
 /* A storage node and the connection to it, made when first used. */
 typedef struct fs_node {
-    char id[META_ID_CHARS + 1], address[256];
-    uint8_t fingerprint[TLS_FINGERPRINT_BYTES];
-    bool has_fingerprint, is_connecting;
+    storage_peer_t peer;
+    bool is_connecting;
     grpc_conn_t *conn;
     uint64_t failed_at_ms; /* 0: not lately */
     size_t users;

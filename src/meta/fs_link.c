@@ -5,21 +5,6 @@
 
 enum { CONNECT_TIMEOUT_MS = 5000, CALL_TIMEOUT_MS = 60000, REST_AFTER_FAILURE_MS = 10000 };
 
-static void read_one(const json_t *o, fs_node_t *ret)
-{
-    AUTO(buf_t) raw = {0};
-    buf_init(&raw, TLS_FINGERPRINT_BYTES);
-    const char *id = json_string_value(json_object_get(o, "id"));
-    const char *address = json_string_value(json_object_get(o, "address"));
-    const char *fingerprint = json_string_value(json_object_get(o, "fingerprint"));
-    snprintf(ret->id, sizeof ret->id, "%s", id ? id : "");
-    snprintf(ret->address, sizeof ret->address, "%s", address ? address : "");
-    ret->has_fingerprint =
-        fingerprint && !hex_decode(bytes_str(fingerprint), &raw) && raw.len == TLS_FINGERPRINT_BYTES;
-    if (ret->has_fingerprint)
-        memcpy(ret->fingerprint, raw.data, raw.len);
-}
-
 err_t fs_read_nodes(task_t *t, fs_client_t *c)
 {
     AUTO_PTR(json_t) answer = NULL;
@@ -30,7 +15,7 @@ err_t fs_read_nodes(task_t *t, fs_client_t *c)
     size_t n = json_array_size(list) < FS_NODES_MAX ? json_array_size(list) : FS_NODES_MAX;
     c->nodes = xcalloc(n ? n : 1, sizeof *c->nodes);
     for (size_t i = 0; i < n; i++)
-        read_one(json_array_get(list, i), &c->nodes[i]);
+        storage_peer_read(json_array_get(list, i), &c->nodes[i].peer);
     c->n_nodes = n;
     return OK;
 }
@@ -47,7 +32,7 @@ void fs_close_nodes(task_t *t, fs_client_t *c)
 static fs_node_t *find_node(fs_client_t *c, const char *id)
 {
     for (size_t i = 0; i < c->n_nodes; i++)
-        if (!strcmp(c->nodes[i].id, id))
+        if (!strcmp(c->nodes[i].peer.id, id))
             return &c->nodes[i];
     return NULL;
 }
@@ -59,11 +44,12 @@ static err_t connect_node(task_t *t, fs_client_t *c, fs_node_t *n)
         n->conn = NULL;
     }
     if (n->conn)
-        return fail(ERR_UNREACHABLE, "the connection to %s was lost", n->address);
+        return fail(ERR_UNREACHABLE, "the connection to %s was lost", n->peer.address);
     n->is_connecting = true;
     deadline_t d = deadline_push(t, CONNECT_TIMEOUT_MS);
     err_t e = grpc_connect(
-        t, &(grpc_target_t){n->address, c->tls, n->has_fingerprint ? n->fingerprint : NULL}, &n->conn);
+        t, &(grpc_target_t){n->peer.address, c->tls, n->peer.has_fingerprint ? n->peer.fingerprint : NULL},
+        &n->conn);
     deadline_pop(t, &d);
     n->is_connecting = false;
     event_fire(&c->connected);
@@ -80,7 +66,7 @@ static err_t node_enter(task_t *t, fs_client_t *c, const char *id, fs_node_t **r
     while (n->is_connecting)
         TRY(event_wait(t, &c->connected));
     if (n->failed_at_ms && task_now_ms(t) - n->failed_at_ms < REST_AFTER_FAILURE_MS)
-        return fail(ERR_UNREACHABLE, "storage node %s did not answer a moment ago", n->address);
+        return fail(ERR_UNREACHABLE, "storage node %s did not answer a moment ago", n->peer.address);
     if (!n->conn || !grpc_conn_is_open(n->conn)) {
         err_t e = connect_node(t, c, n);
         if (e && e != ERR_CANCELED)

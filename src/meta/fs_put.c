@@ -95,17 +95,6 @@ static bool go_on(task_t *t, fs_upload_t *u, const json_t *lines)
 
 /* ── one chunk ───────────────────────────────────────────────────────────────────────────────── */
 
-typedef struct hash_job {
-    bytes_t data;
-    chunk_id_t id;
-} hash_job_t;
-
-static void hash_work(void *arg)
-{
-    hash_job_t *j = arg;
-    j->id = chunk_id_of(j->data);
-}
-
 /* Is this the chunk that the version before has? Told by encrypting it as that one was. */
 static err_t is_old_chunk(task_t *t, fs_upload_t *u, const fs_chunk_t *old, buf_t *plain, buf_t *sealed,
                           bool *ret)
@@ -150,10 +139,8 @@ static err_t find_old(task_t *t, fs_upload_t *u, size_t index, buf_t *plain, buf
 /* The content that was noted when this chunk was begun. */
 static err_t check_plain(task_t *t, const fs_stored_t *s, const buf_t *plain, chunk_id_t *ret_id)
 {
-    hash_job_t job = {.data = buf_bytes(plain)};
-    work(t, hash_work, &job);
-    *ret_id = job.id;
-    return s->has_begun && memcmp(&job.id, &s->plain, sizeof job.id) != 0
+    *ret_id = chunk_id_of_large(t, buf_bytes(plain));
+    return s->has_begun && memcmp(ret_id, &s->plain, sizeof *ret_id) != 0
                ? fail(ERR_EXISTS, "the file has changed since its upload began: put it again")
                : OK;
 }

@@ -1,8 +1,9 @@
+#include "base/log.h"
 #include "crypto/hash.h"
 #include "meta/fs_internal.h"
 #include <stdlib.h>
 
-enum { NOTES_MAX_BYTES = 64 << 20, LINE_MAX = 64 << 10 };
+enum { NOTES_MAX_BYTES = 64 << 20 };
 
 static err_t read_lines(task_t *t, fs_resume_t *r, json_t *lines)
 {
@@ -77,7 +78,7 @@ void fs_resume_close(task_t *t, fs_resume_t *r, bool is_done)
     if (!r->file)
         return;
     if (is_done && fs_unlink(t, r->path))
-        is_done = false; /* the next put of the same file finds an upload that is over, and begins anew */
+        log_debug("notes of an upload stay", LOG_STR("path", r->path)); /* the next put begins anew */
     file_close(r->file);
     r->file = NULL;
 }

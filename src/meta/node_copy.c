@@ -7,7 +7,7 @@
 
 enum { COPY_TIMEOUT_MS = 120000 };
 
-static const node_peer_t *peer_at(const node_service_t *s, const char *address)
+static const storage_peer_t *peer_at(const node_service_t *s, const char *address)
 {
     for (size_t i = 0; i < s->n_peers; i++)
         if (!strcmp(s->peers[i].address, address))
@@ -17,7 +17,7 @@ static const node_peer_t *peer_at(const node_service_t *s, const char *address)
 
 static err_t fetch_from(task_t *t, node_service_t *s, const node_copy_t *c, const char *address, buf_t *out)
 {
-    const node_peer_t *peer = peer_at(s, address);
+    const storage_peer_t *peer = peer_at(s, address);
     grpc_conn_t *conn;
     uint8_t fingerprint[TLS_FINGERPRINT_BYTES];
     bool has_fingerprint = peer && peer->has_fingerprint;

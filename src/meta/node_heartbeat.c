@@ -21,16 +21,6 @@ void node_report(node_service_t *s, report_kind_t kind, const chunk_id_t *id)
 
 /* ── the other nodes ─────────────────────────────────────────────────────────────────────────── */
 
-static void read_fingerprint(const json_t *o, node_peer_t *ret)
-{
-    AUTO(buf_t) raw = {0};
-    buf_init(&raw, TLS_FINGERPRINT_BYTES);
-    const char *text = json_string_value(json_object_get(o, "fingerprint"));
-    ret->has_fingerprint = text && !hex_decode(bytes_str(text), &raw) && raw.len == TLS_FINGERPRINT_BYTES;
-    if (ret->has_fingerprint)
-        memcpy(ret->fingerprint, raw.data, raw.len);
-}
-
 err_t node_read_peers(task_t *t, node_service_t *s, uint64_t max_age_ms)
 {
     AUTO_PTR(json_t) answer = NULL;
@@ -41,15 +31,9 @@ err_t node_read_peers(task_t *t, node_service_t *s, uint64_t max_age_ms)
     TRY(rest_do(t, &s->rest, "GET", "/nodes", NULL, &answer));
     const json_t *list = json_object_get(answer, "nodes");
     size_t n = json_array_size(list) < PEERS_MAX ? json_array_size(list) : PEERS_MAX;
-    node_peer_t *peers = xcalloc(n ? n : 1, sizeof *peers);
-    for (size_t i = 0; i < n; i++) {
-        const json_t *o = json_array_get(list, i);
-        const char *id = json_string_value(json_object_get(o, "id"));
-        const char *address = json_string_value(json_object_get(o, "address"));
-        snprintf(peers[i].id, sizeof peers[i].id, "%s", id ? id : "");
-        snprintf(peers[i].address, sizeof peers[i].address, "%s", address ? address : "");
-        read_fingerprint(o, &peers[i]);
-    }
+    storage_peer_t *peers = xcalloc(n ? n : 1, sizeof *peers);
+    for (size_t i = 0; i < n; i++)
+        storage_peer_read(json_array_get(list, i), &peers[i]);
     free(s->peers);
     s->peers = peers;
     s->n_peers = n;

@@ -4,6 +4,7 @@
 #include "base/map.h"
 #include "meta/chunk_cache.h"
 #include "meta/node_service.h"
+#include "meta/peer.h"
 #include "meta/rest.h"
 #include "net/grpc.h"
 
@@ -21,13 +22,6 @@ typedef struct report_list {
     size_t n, cap;
 } report_list_t;
 
-/* A storage node as GET /nodes tells of it. */
-typedef struct node_peer {
-    char id[META_ID_CHARS + 1], address[256];
-    uint8_t fingerprint[TLS_FINGERPRINT_BYTES];
-    bool has_fingerprint;
-} node_peer_t;
-
 struct node_service {
     repo_t *repo;
     chunk_store_t *chunks;
@@ -44,7 +38,7 @@ struct node_service {
     report_list_t reports[REPORT_KINDS];
     map_t copying; /* ids of copies that were asked for */
     map_t uploads; /* upload id → bytes written, as a pointer-sized number */
-    node_peer_t *peers;
+    storage_peer_t *peers;
     size_t n_peers;
     uint64_t peers_at_ms; /* when they were read; 0: never */
     chunk_cache_t cache;

@@ -54,10 +54,11 @@ static err_t fetch(task_t *t, const rest_t *r, rest_call_t *c, bytes_t body, buf
 {
     char authorization[REST_SECRET_MAX_BYTES + 8];
     char parent[TRACEPARENT_CHARS + 1];
-    char *url = xmalloc(strlen(r->url) + strlen(c->path) + 1);
+    size_t url_bytes = strlen(r->url) + strlen(c->path) + 1;
+    char *url = xmalloc(url_bytes);
     http_field_t fields[5];
     size_t n = 0;
-    sprintf(url, "%s%s", r->url, c->path);
+    snprintf(url, url_bytes, "%s%s", r->url, c->path);
     snprintf(authorization, sizeof authorization, "Bearer %s", r->secret);
     fields[n++] = (http_field_t){"Content-Type", "application/json"};
     if (*r->secret)

@@ -21,7 +21,7 @@ typedef struct rest_call {
     json_t *body;              /* borrowed; NULL: none */
     const char *if_match;      /* NULL: none */
     int status;                /* of the answer */
-    const trace_span_t *span;        /* of this call, while it runs */
+    const trace_span_t *span;  /* of this call, while it runs */
 } rest_call_t;
 /* *ret_answer: a new reference, NULL when the answer has no content. A status of 400 and above is the error
  * that stands for it, with the service's own words; ERR_PROTOCOL: not JSON. */

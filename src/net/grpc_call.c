@@ -157,7 +157,7 @@ static err_t read_status(grpc_call_t *c)
     }
     grpc_status_t s = grpc_status_parse(status);
     if (!status && http && strcmp(http, "200"))
-        s = grpc_status_of_http(atoi(http));
+        s = grpc_status_of_http((int)strtol(http, NULL, 10));
     if (s == GRPC_OK)
         return ERR_EOF;
     if (text)
