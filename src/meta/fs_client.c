@@ -184,3 +184,18 @@ err_t fs_fetch_chunk(task_t *t, fs_client_t *c, const fs_file_t *f, const fs_chu
     }
     return e;
 }
+
+err_t fs_run_parallel(task_t *t, const char *name, task_fn fn, void *arg)
+{
+    group_t tasks;
+    group_init(&tasks, task_sched(t));
+    tasks.cancel_on_error = true;
+    err_t e = OK;
+    for (size_t i = 0; i < FS_PARALLEL && !e; i++)
+        e = group_spawn(&tasks, name, fn, arg, NULL);
+    if (e)
+        group_cancel(&tasks);
+    err_t joined = group_join(t, &tasks);
+    group_deinit(&tasks);
+    return e ? e : joined;
+}

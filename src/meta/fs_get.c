@@ -56,21 +56,6 @@ static err_t get_task(task_t *t, void *arg)
     return e;
 }
 
-static err_t get_chunks(task_t *t, getting_t *g)
-{
-    group_t tasks;
-    group_init(&tasks, task_sched(t));
-    tasks.cancel_on_error = true;
-    err_t e = OK;
-    for (size_t i = 0; i < FS_PARALLEL && !e; i++)
-        e = group_spawn(&tasks, "fs get", get_task, g, NULL);
-    if (e)
-        group_cancel(&tasks);
-    err_t joined = group_join(t, &tasks);
-    group_deinit(&tasks);
-    return e ? e : joined;
-}
-
 /* How many chunks stand in what an interrupted get left. */
 static err_t chunks_there(task_t *t, getting_t *g, size_t *ret_n)
 {
@@ -99,7 +84,7 @@ static err_t get_to_path(task_t *t, getting_t *g)
     if (!e && g->next)
         g->get->resumed_at = g->file->chunks[g->next - 1].offset + g->file->chunks[g->next - 1].length;
     if (!e)
-        e = get_chunks(t, g);
+        e = fs_run_parallel(t, "fs get", get_task, g);
     if (!e)
         e = file_sync(t, g->out);
     file_close(g->out);
@@ -118,7 +103,7 @@ err_t fs_get(task_t *t, fs_client_t *c, fs_get_t *get)
     getting_t g = {.client = c, .get = get, .file = &file};
     event_init(&g.turned);
     get->size = file.size;
-    err_t e = get->path ? get_to_path(t, &g) : get_chunks(t, &g);
+    err_t e = get->path ? get_to_path(t, &g) : fs_run_parallel(t, "fs get", get_task, &g);
     error_slot_t why = *error_slot();
     fs_file_deinit(&file);
     *error_slot() = why;

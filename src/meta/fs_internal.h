@@ -75,6 +75,9 @@ void fs_file_deinit(fs_file_t *f); /* wipes the key */
 MUST_CHECK err_t fs_fetch_chunk(task_t *t, fs_client_t *c, const fs_file_t *f, const fs_chunk_t *chunk,
                                 buf_t *plain);
 
+/* FS_PARALLEL tasks over one arg; the first failure ends the others, and is the result. */
+MUST_CHECK err_t fs_run_parallel(task_t *t, const char *name, task_fn fn, void *arg);
+
 /* fs_resume.c: notes of an upload under way, a line of JSON each: its id first, then what became of chunks.
  */
 typedef struct fs_resume {

@@ -211,21 +211,6 @@ static err_t put_task(task_t *t, void *arg)
     return e;
 }
 
-static err_t put_chunks(task_t *t, fs_upload_t *u)
-{
-    group_t tasks;
-    group_init(&tasks, task_sched(t));
-    tasks.cancel_on_error = true;
-    err_t e = OK;
-    for (size_t i = 0; i < FS_PARALLEL && !e; i++)
-        e = group_spawn(&tasks, "fs put", put_task, u, NULL);
-    if (e)
-        group_cancel(&tasks);
-    err_t joined = group_join(t, &tasks);
-    group_deinit(&tasks);
-    return e ? e : joined;
-}
-
 /* ── the commit ──────────────────────────────────────────────────────────────────────────────── */
 
 static err_t commit(task_t *t, fs_upload_t *u, json_t **ret_file)
@@ -288,7 +273,7 @@ static err_t run_upload(task_t *t, fs_upload_t *u, const json_t *lines, json_t *
         TRY(init_upload(t, u));
     TRY(fs_read_nodes(t, u->client));
     TRY(read_old(t, u));
-    err_t e = put_chunks(t, u);
+    err_t e = fs_run_parallel(t, "fs put", put_task, u);
     if (!e)
         e = check_unchanged(t, u);
     if (!e)
