@@ -251,6 +251,7 @@ static void find_candidates(mesh_world_t *w, mesh_node_t *n, uint32_t file, size
     size_t count = 0;
     const kad_key_t *key = &w->files[file].key;
     wanted = wanted < MOST ? wanted : MOST;
+    CHECK(wanted > 0);
     for (size_t i = 0; i < w->n_nodes; i++) {
         mesh_node_t *m = w->nodes[i];
         if (m == n || !world_reaches(w, n, m) ||

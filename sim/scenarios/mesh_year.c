@@ -92,7 +92,7 @@ static void store_one(year_t *y, uint32_t n_chunks)
 static void delete_one(year_t *y)
 {
     mesh_world_t *w = y->w;
-    for (int tries = 0; tries < 1000; tries++) {
+    for (int tries = 0; w->n_files && tries < 1000; tries++) {
         uint32_t i = (uint32_t)prng_below(&w->rng, w->n_files);
         file_t *f = &w->files[i];
         if (!f->is_stored || f->is_deleted)
@@ -155,6 +155,8 @@ static void leave(year_t *y, mesh_node_t *n)
 
 static void lose_something(year_t *y, mesh_node_t *n)
 {
+    if (!y->w->n_files)
+        return;
     for (uint32_t i = 0, at = (uint32_t)prng_below(&y->w->rng, y->w->n_files); i < y->w->n_files; i++, at++) {
         at = at < y->w->n_files ? at : 0;
         if (world_has(n, at) && y->w->files[at].copies > 1) {
@@ -324,6 +326,11 @@ static int compare_spans(const void *a, const void *b)
     return (x > y) - (x < y);
 }
 
+static double hours(const uint64_t *spans, size_t n, size_t at)
+{
+    return at < n ? (double)spans[at] / (double)HOUR_MS : 0;
+}
+
 /* Of ten deletions, how long the fifth and the ninth took until all holders had signed. */
 static void report_deletions(const mesh_world_t *w)
 {
@@ -333,11 +340,10 @@ static void report_deletions(const mesh_world_t *w)
         if (w->files[i].receipts_ms)
             spans[n++] = w->files[i].receipts_ms - w->files[i].deleted_ms;
     qsort(spans, n, sizeof *spans, compare_spans);
-    printf("deletions %llu, all receipts for %zu, half of them within %.1f min, nine of ten within %.1f h; "
+    printf("deletions %llu, all receipts for %zu, half of them within %.1f h, nine of ten within %.1f h; "
            "comparisons %llu, questions %llu\n",
-           (unsigned long long)w->f.deletions, n, n ? (double)spans[n / 2] / MINUTE_MS : 0,
-           n ? (double)spans[n * 9 / 10] / HOUR_MS : 0, (unsigned long long)w->f.syncs,
-           (unsigned long long)w->f.sync_questions);
+           (unsigned long long)w->f.deletions, n, hours(spans, n, n / 2), hours(spans, n, n * 9 / 10),
+           (unsigned long long)w->f.syncs, (unsigned long long)w->f.sync_questions);
     free(spans);
 }
 
@@ -363,7 +369,7 @@ static void report(const year_t *y, double seconds)
            "%.1f MiB a node and day), at most %.1f GiB in an hour; %.1f s\n",
            (double)f->stored_bytes / gib, (double)f->departed_bytes / gib, (double)f->repair_bytes / gib,
            (unsigned long long)f->repairs, (double)f->repair_bytes / (double)f->departed_bytes,
-           (double)f->repair_bytes / (1 << 20) / nodes / days, (double)f->peak_hour_bytes / gib, seconds);
+           (double)f->repair_bytes / 0x1p20 / nodes / days, (double)f->peak_hour_bytes / gib, seconds);
 }
 
 int main(int argc, char **argv)
@@ -408,7 +414,7 @@ int main(int argc, char **argv)
     printf("seed %llu: ok, %.0f days, %zu nodes, %zu files, %u chunks, repaired %.1f GiB for %.1f GiB that "
            "left, hash %016llx\n",
            (unsigned long long)o.seed, day_of(&y), y.w->n_nodes, y.w->n_files, y.w->n_chunks,
-           (double)f->repair_bytes / (1 << 30), (double)f->departed_bytes / (1 << 30),
+           (double)f->repair_bytes / 0x1p30, (double)f->departed_bytes / 0x1p30,
            (unsigned long long)y.w->hash);
     world_free(y.w);
     return 0;

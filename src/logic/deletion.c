@@ -85,7 +85,11 @@ static deleted_root_t *add(deletion_t *d, const cid_t *root)
 {
     if (map_count(&d->by_root) >= d->config.max_roots) {
         deleted_root_t *oldest = LIST_FIRST(&d->done, deleted_root_t, node);
-        forget(d, oldest ? oldest : LIST_FIRST(&d->open, deleted_root_t, node));
+        if (!oldest)
+            oldest = LIST_FIRST(&d->open, deleted_root_t, node);
+        if (!oldest)
+            return NULL; /* none may be kept */
+        forget(d, oldest);
     }
     uint8_t key[CID_BINARY_MAX];
     deleted_root_t *r = xcalloc(1, sizeof *r);

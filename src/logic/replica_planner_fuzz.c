@@ -45,6 +45,82 @@ static void delete_root(replica_planner_t *p, tombstones_t *dead, const cid_t *r
     replica_planner_deleted(p, root, now);
 }
 
+typedef struct world {
+    replica_planner_t *p;
+    tombstones_t *dead;
+    uint64_t now;
+    cid_t leaving;
+    bool is_leaving;
+} world_t;
+
+static void happen(world_t *w, const uint8_t in[5])
+{
+    cid_t root = root_of(in[1]);
+    peer_id_t peer = peer_of(in[2]);
+    plan_head_t head = {root, peer_of(in[3]), in[4], 1 + in[3] % 5, in[4] & 1, in[4]};
+    plan_entry_t entries[2] = {{peer, in[3], 1 + in[4] % 3, 0}, {peer_of(in[4]), in[2], 1 + in[3] % 3, 0}};
+    switch (in[0] % 17) {
+    case 0:
+        if (!replica_planner_pin(w->p, &root, 1 + in[3] % 5, (uint64_t)in[4] << (in[3] % 32), w->now,
+                                 w->now) &&
+            !replica_planner_root(w->p, &root))
+            abort();
+        break;
+    case 1:
+    case 2:
+        replica_planner_merge(w->p, &head, entries, 2, in[0] & 16, in[0] & 32, w->now);
+        break;
+    case 3:
+        replica_planner_release(w->p, &root, w->now, w->now);
+        break;
+    case 4:
+        replica_planner_self(w->p, &root, 1 + in[3] % 3, w->now, w->now);
+        break;
+    case 5:
+        replica_planner_heard(w->p, &peer, w->now);
+        break;
+    case 6:
+        replica_planner_candidate(w->p, &peer, in[3] & 1, w->now);
+        break;
+    case 7:
+        replica_planner_offered(w->p, &root, &peer, in[3] % 3, w->now);
+        break;
+    case 8:
+        replica_planner_verified(w->p, &root, &peer, in[3] & 1, w->now);
+        break;
+    case 9:
+        if (w->is_leaving)
+            replica_planner_leave(w->p, &w->leaving, in[3] & 1, w->now, w->now);
+        w->is_leaving = false;
+        break;
+    case 10:
+        replica_planner_judged(w->p, &peer, in[3] & 1, w->now);
+        break;
+    case 11:
+        replica_planner_audited(w->p, &root, &peer, in[3] % 3, w->now);
+        break;
+    case 12:
+        if (in[3] < 8)
+            delete_root(w->p, w->dead, &root, w->now);
+        break;
+    case 13:
+        replica_planner_status(w->p, &peer,
+                               &(placement_peer_t){(uint64_t)in[3] << (in[4] % 40), in[3] % 3, in[4]});
+        break;
+    case 14:
+        replica_planner_may_take(w->p, (uint64_t)in[3] << (in[4] % 40), w->now);
+        break;
+    case 15:
+        if (in[3] & 1)
+            replica_planner_resumed(w->p, w->now);
+        else
+            replica_planner_usual_away(w->p, (uint64_t)in[4] << 16);
+        break;
+    default:
+        w->now += (uint64_t)in[3] << (in[4] % 14);
+    }
+}
+
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
     if (!size)
@@ -60,81 +136,15 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     c.max_roots = MAX_ROOTS;
     c.max_holders = MAX_HOLDERS;
     replica_planner_t *p = replica_planner_new(&c);
-    uint64_t now = 1000;
-    cid_t leaving = {0};
-    bool is_leaving = false;
+    world_t w = {.p = p, .dead = dead, .now = 1000};
     for (size_t i = 1; i + 5 <= size; i += 5) {
-        const uint8_t *in = data + i;
-        cid_t root = root_of(in[1]);
-        peer_id_t peer = peer_of(in[2]);
-        plan_head_t head = {root, peer_of(in[3]), in[4], 1 + in[3] % 5, in[4] & 1, in[4]};
-        plan_entry_t entries[2] = {{peer, in[3], 1 + in[4] % 3, 0},
-                                   {peer_of(in[4]), in[2], 1 + in[3] % 3, 0}};
-        switch (in[0] % 17) {
-        case 0:
-            if (!replica_planner_pin(p, &root, 1 + in[3] % 5, (uint64_t)in[4] << (in[3] % 32), now, now) &&
-                !replica_planner_root(p, &root))
-                abort();
-            break;
-        case 1:
-        case 2:
-            replica_planner_merge(p, &head, entries, 2, in[0] & 16, in[0] & 32, now);
-            break;
-        case 3:
-            replica_planner_release(p, &root, now, now);
-            break;
-        case 4:
-            replica_planner_self(p, &root, 1 + in[3] % 3, now, now);
-            break;
-        case 5:
-            replica_planner_heard(p, &peer, now);
-            break;
-        case 6:
-            replica_planner_candidate(p, &peer, in[3] & 1, now);
-            break;
-        case 7:
-            replica_planner_offered(p, &root, &peer, in[3] % 3, now);
-            break;
-        case 8:
-            replica_planner_verified(p, &root, &peer, in[3] & 1, now);
-            break;
-        case 9:
-            if (is_leaving)
-                replica_planner_leave(p, &leaving, in[3] & 1, now, now);
-            is_leaving = false;
-            break;
-        case 10:
-            replica_planner_judged(p, &peer, in[3] & 1, now);
-            break;
-        case 11:
-            replica_planner_audited(p, &root, &peer, in[3] % 3, now);
-            break;
-        case 12:
-            if (in[3] < 8)
-                delete_root(p, dead, &root, now);
-            break;
-        case 13:
-            replica_planner_status(p, &peer,
-                                   &(placement_peer_t){(uint64_t)in[3] << (in[4] % 40), in[3] % 3, in[4]});
-            break;
-        case 14:
-            replica_planner_may_take(p, (uint64_t)in[3] << (in[4] % 40), now);
-            break;
-        case 15:
-            if (in[3] & 1)
-                replica_planner_resumed(p, now);
-            else
-                replica_planner_usual_away(p, (uint64_t)in[4] << 16);
-            break;
-        default:
-            now += (uint64_t)in[3] << (in[4] % 14);
-        }
-        for (int n = 0; replica_planner_deadline_ms(p) <= now; n++) {
+        happen(&w, data + i);
+        for (int n = 0; replica_planner_deadline_ms(p) <= w.now; n++) {
             if (n > 100)
                 abort(); /* it would spin */
-            replica_planner_tick(p, now);
+            replica_planner_tick(p, w.now);
         }
-        drain(p, &leaving, &is_leaving);
+        drain(p, &w.leaving, &w.is_leaving);
         size_t k = 0;
         for (plan_root_t *r; (r = replica_planner_next_root(p, &k));)
             if (plan_root_entries(r) > MAX_HOLDERS || !plan_root_digest(r) ||
