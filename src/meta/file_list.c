@@ -26,9 +26,13 @@ static bool prefix_end(const char *prefix, char out[NAME_MAX_BYTES + 1])
     return false;
 }
 
+/* U+10FFFF, the highest there is, a few times. A bound in any case: a scan without one goes on to the last
+ * name. */
+static const char above_all[] = "\xf4\x8f\xbf\xbf\xf4\x8f\xbf\xbf\xf4\x8f\xbf\xbf\xf4\x8f\xbf\xbf";
+
 typedef struct listing {
     const char *prefix, *owner, *delimiter;
-    char from[NAME_MAX_BYTES + 8], to[NAME_MAX_BYTES + 1]; /* from: above it; to: "" none */
+    char from[NAME_MAX_BYTES + 8], to[NAME_MAX_BYTES + 1]; /* above the one, below the other */
     size_t limit, n, scanned;
     json_t *files, *folders;
     bool is_cut;
@@ -49,12 +53,11 @@ static err_t run_page(sql_t *c, listing_t *l, bool *ret_again)
     AUTO(sql_rows_t) r = {0};
     char folder[NAME_MAX_BYTES + 1], etag[48];
     *ret_again = false;
-    TRY(sql_open(c,
-                 "SELECT " FILE_COLUMNS
-                 " FROM files WHERE owner = ?1 AND is_visible = 1 AND name > ?2 AND (?3 = '' OR "
-                 "name < ?3) ORDER BY name LIMIT ?4",
-                 SQL(SQL_TEXT(l->owner), SQL_TEXT(l->from), SQL_TEXT(l->to), SQL_INT(l->limit - l->n + 1)),
-                 &r));
+    TRY(sql_open(
+        c,
+        "SELECT " FILE_COLUMNS
+        " FROM files WHERE owner = ?1 AND is_visible = 1 AND name > ?2 AND name < ?3 ORDER BY name LIMIT ?4",
+        SQL(SQL_TEXT(l->owner), SQL_TEXT(l->from), SQL_TEXT(l->to), SQL_INT(l->limit - l->n + 1)), &r));
     while (sql_next(&r)) {
         const char *name = sql_text(&r, 1);
         l->scanned++;
@@ -156,7 +159,7 @@ OP(op_file_list)
         snprintf(l.from, sizeof l.from, "%s", l.prefix);
     }
     if (!prefix_end(l.prefix, l.to))
-        l.to[0] = 0;
+        snprintf(l.to, sizeof l.to, "%s", above_all);
     for (bool again = true; again && !l.is_cut;)
         TRY(run_page(c, &l, &again));
     if (l.is_cut)
