@@ -84,8 +84,10 @@ rpc_log_entry_t *rpc_log_begin(task_t *t, rpc_t *r)
 static void drop_old(rpc_log_t *l, uint64_t now_ms)
 {
     LIST_EACH (e, &l->entries, rpc_log_entry_t, node) {
-        if (!e->ended_ms || (l->n_ended <= ENDED_MAX && e->ended_ms + l->keep_ms > now_ms))
+        if (!e->ended_ms)
             continue;
+        if (l->n_ended <= ENDED_MAX && e->ended_ms + l->keep_ms > now_ms)
+            return; /* those behind it began later: they wait their turn, so that this stays short */
         entry_free(e);
         l->n_ended--;
     }

@@ -90,11 +90,22 @@ void dag_pb_put_link(writer_t *w, const dag_pb_link_t *link)
         len += 1 + uvarint_size(link->name.len) + link->name.len;
     if (link->has_tsize)
         len += 1 + uvarint_size(link->tsize);
-    write_u8(w, FIELD_LINK << 3 | PB_BYTES);
-    write_uvarint(w, len);
-    pb_put_bytes(w, LINK_HASH, bytes_of(cid, cid_len));
+    /* Folders are written anew for each change of a name: few appends. */
+    uint8_t head[4 * UVARINT_MAX_BYTES + 3 + CID_BINARY_MAX];
+    size_t n = 0;
+    head[n++] = FIELD_LINK << 3 | PB_BYTES;
+    n += uvarint_put(head + n, len);
+    head[n++] = LINK_HASH << 3 | PB_BYTES;
+    n += uvarint_put(head + n, cid_len);
+    memcpy(head + n, cid, cid_len);
+    n += cid_len;
+    if (link->has_name) {
+        head[n++] = LINK_NAME << 3 | PB_BYTES;
+        n += uvarint_put(head + n, link->name.len);
+    }
+    write_bytes(w, bytes_of(head, n));
     if (link->has_name)
-        pb_put_bytes(w, LINK_NAME, link->name);
+        write_bytes(w, link->name);
     if (link->has_tsize)
         pb_put_uint(w, LINK_TSIZE, link->tsize);
 }

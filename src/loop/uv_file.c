@@ -224,6 +224,20 @@ static err_t sync_file(task_t *t, file_t *base)
     return run(t, (uv_file_t *)base, sync_worker, &op);
 }
 
+static void write_synced_worker(void *arg)
+{
+    file_op_t *op = arg;
+    write_worker(op);
+    if (!op->e)
+        sync_worker(op);
+}
+
+static err_t write_synced(task_t *t, file_t *base, const bytes_t *pieces, size_t n, uint64_t offset)
+{
+    file_op_t op = {.pieces = pieces, .len = n, .offset = offset};
+    return run(t, (uv_file_t *)base, write_synced_worker, &op);
+}
+
 static void truncate_worker(void *arg)
 {
     file_op_t *op = arg;
@@ -288,6 +302,7 @@ static const file_ops_t file_ops = {
     .read_pieces = read_pieces,
     .write_at = write_at,
     .sync = sync_file,
+    .write_synced = write_synced,
     .truncate = truncate_to,
     .size = size_of,
     .punch = punch,

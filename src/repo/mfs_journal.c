@@ -85,8 +85,7 @@ err_t mfs_journal_append(task_t *t, mfs_journal_t *j, const cid_t *root, block_t
         return fail(ERR_LIMIT, "the journal is full");
     TRY(open_file(t, j));
     bytes_t record = buf_bytes(&j->record);
-    TRY(file_write_at(t, j->file, &record, 1, j->at));
-    TRY(file_sync(t, j->file));
+    TRY(file_write_synced(t, j->file, &record, 1, j->at));
     j->at += record.len;
     j->number++;
     return OK;

@@ -243,6 +243,14 @@ err_t file_sync(task_t *t, file_t *f)
     return f->ops->sync(t, f);
 }
 
+err_t file_write_synced(task_t *t, file_t *f, const bytes_t *pieces, size_t n, uint64_t offset)
+{
+    if (f->ops->write_synced)
+        return f->ops->write_synced(t, f, pieces, n, offset);
+    TRY(f->ops->write_at(t, f, pieces, n, offset));
+    return f->ops->sync(t, f);
+}
+
 err_t file_truncate(task_t *t, file_t *f, uint64_t size)
 {
     return f->ops->truncate(t, f, size);

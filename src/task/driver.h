@@ -146,6 +146,8 @@ typedef struct file_ops {
     err_t (*read_pieces)(task_t *t, file_t *f, const span_t *pieces, size_t n, uint64_t offset);
     err_t (*write_at)(task_t *t, file_t *f, const bytes_t *pieces, size_t n, uint64_t offset);
     err_t (*sync)(task_t *t, file_t *f); /* data and what is needed to find it */
+    err_t (*write_synced)(task_t *t, file_t *f, const bytes_t *pieces, size_t n,
+                          uint64_t offset); /* both at once; NULL: one after the other */
     err_t (*truncate)(task_t *t, file_t *f, uint64_t size);
     err_t (*size)(task_t *t, file_t *f, uint64_t *ret_size);
     err_t (*punch)(task_t *t, file_t *f, uint64_t offset, uint64_t len); /* ERR_UNSUPPORTED is fine */
@@ -218,6 +220,8 @@ MUST_CHECK err_t file_read_pieces(task_t *t, file_t *f, const span_t *pieces, si
 MUST_CHECK err_t file_try_read_at(file_t *f, uint8_t *out, size_t len, uint64_t offset, size_t *ret_n);
 MUST_CHECK err_t file_write_at(task_t *t, file_t *f, const bytes_t *pieces, size_t n, uint64_t offset);
 MUST_CHECK err_t file_sync(task_t *t, file_t *f);
+/* Writes and syncs, in one trip to a worker: durable when OK. */
+MUST_CHECK err_t file_write_synced(task_t *t, file_t *f, const bytes_t *pieces, size_t n, uint64_t offset);
 MUST_CHECK err_t file_truncate(task_t *t, file_t *f, uint64_t size);
 MUST_CHECK err_t file_size(task_t *t, file_t *f, uint64_t *ret_size);
 MUST_CHECK err_t file_punch(task_t *t, file_t *f, uint64_t offset, uint64_t len);
