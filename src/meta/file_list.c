@@ -83,18 +83,20 @@ static err_t run_page(sql_t *c, listing_t *l, bool *ret_again)
     return sql_close(&r);
 }
 
-/* Files of others that the caller may read, by id. */
-static err_t list_shared(sql_t *c, meta_call_t *call, size_t limit, const char *cursor, json_t *files)
+/* Files of others that the caller may read, by id; of one name, where one is asked for (may be NULL). */
+static err_t list_shared(sql_t *c, meta_call_t *call, const char *name, size_t limit, const char *cursor,
+                         json_t *files)
 {
     AUTO(sql_rows_t) r = {0};
     char etag[48];
     size_t n = 0;
     json_t *last = NULL;
-    TRY(sql_open(c,
-                 "SELECT " FILE_COLUMNS
-                 " FROM files WHERE is_visible = 1 AND id > ?2 AND id IN (SELECT file_id FROM "
-                 "shares WHERE user_id = ?1) ORDER BY id LIMIT ?3",
-                 SQL(SQL_TEXT(call->by.user_id), SQL_TEXT(cursor), SQL_INT(limit + 1)), &r));
+    TRY(sql_open(
+        c,
+        "SELECT " FILE_COLUMNS " FROM files WHERE is_visible = 1 AND id > ?2 AND id IN (SELECT file_id FROM "
+        "shares WHERE user_id = ?1) AND (?4 = '' OR name = ?4) ORDER BY id LIMIT ?3",
+        SQL(SQL_TEXT(call->by.user_id), SQL_TEXT(cursor), SQL_INT(limit + 1), SQL_TEXT(name ? name : "")),
+        &r));
     while (sql_next(&r) && n++ < limit)
         json_array_append_new(files, last = file_json(&r, etag));
     if (n > limit)
@@ -143,7 +145,7 @@ OP(op_file_list)
     TRY(call_answer(call, 200,
                     json_pack("{s:o s:o s:n}", "files", l.files, "folders", l.folders, "next_cursor")));
     if (shared && !strcmp(shared, "true"))
-        return list_shared(c, call, l.limit, cursor ? cursor : "", l.files);
+        return list_shared(c, call, name, l.limit, cursor ? cursor : "", l.files);
     TRY(choose_owner(c, call, owner));
     if (name)
         return list_one(c, owner, name, l.files);

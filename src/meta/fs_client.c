@@ -59,7 +59,10 @@ static err_t find_among(task_t *t, fs_client_t *c, const char *name, bool is_sha
     TRY(percent_encode(bytes_str(name), "", &path));
     TRY(buf_cstr(&path, &text));
     TRY(rest_do(t, &c->rest, "GET", text, NULL, &answer));
-    *ret_file = json_incref(json_array_get(json_object_get(answer, "files"), 0));
+    json_t *file = json_array_get(json_object_get(answer, "files"), 0);
+    TRY(file ? rest_text(file, "name", &text) : OK);
+    /* What is found may be deleted next: an answer about another file is none. */
+    *ret_file = file && !strcmp(text, name) ? json_incref(file) : NULL;
     return OK;
 }
 

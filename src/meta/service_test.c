@@ -3,6 +3,7 @@
 #include "tests/support/run.h"
 #include "tests/support/test.h"
 #include <string.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 static char folder[64];
@@ -129,13 +130,13 @@ typedef struct caller {
     const char *token;
 } caller_t;
 
-/* The answer, owned; NULL when the request was refused with `wanted`. */
-static json_t *call(const caller_t *who, err_t wanted, const char *method, const char *path, json_t *body)
+/* The answer, owned; NULL when the request was refused with `wanted`. Takes query and body. */
+static json_t *call_with(const caller_t *who, err_t wanted, const char *method, const char *path,
+                         json_t *query, json_t *body)
 {
     char(*ids)[META_PART_MAX] = xcalloc(2, META_PART_MAX);
     char allow[64];
     meta_answer_t a = {0};
-    json_t *query = json_object();
     meta_request_t r = {.ids = (const char(*)[META_PART_MAX])ids,
                         .token = who->token,
                         .remote = "10.0.0.9:1",
@@ -147,6 +148,11 @@ static json_t *call(const caller_t *who, err_t wanted, const char *method, const
     json_decref(body);
     free(ids);
     return a.body;
+}
+
+static json_t *call(const caller_t *who, err_t wanted, const char *method, const char *path, json_t *body)
+{
+    return call_with(who, wanted, method, path, json_object(), body);
 }
 
 static int64_t reserved(const caller_t *who)
@@ -273,11 +279,108 @@ static void the_service_keeps_time(void **state)
     assert_ok(test_run(run_service, NULL));
 }
 
+/* ── who may see what ────────────────────────────────────────────────────────────────────────── */
+static void share_with_bob(const caller_t *admin, const char *name)
+{
+    char path[80];
+    json_t *file = call(admin, OK, "POST", "/files",
+                        json_pack("{s:s s:s s:s}", "name", name, "kind", "file", "cid", "b"));
+    snprintf(path, sizeof path, "/files/%.32s/shares", json_string_value(json_object_get(file, "id")));
+    json_decref(call(admin, OK, "POST", path, json_pack("{s:s s:s}", "user", "bob", "access", "read")));
+    json_decref(file);
+}
+
+static size_t count_shared(const caller_t *bob, const char *name)
+{
+    json_t *o = call_with(bob, OK, "GET", "/files", json_pack("{s:s s:s}", "shared", "true", "name", name),
+                          NULL),
+           *files = json_object_get(o, "files");
+    size_t n = json_array_size(files);
+    if (n)
+        assert_string_equal(json_string_value(json_object_get(json_array_get(files, 0), "name")), name);
+    json_decref(o);
+    return n;
+}
+
+/* For the database a locked account is an answer: ERR_AGAIN would have the whole batch tried again. */
+static err_t log_in_locked(sql_t *c, void *arg)
+{
+    TRY(op_login(c, arg));
+    return ((meta_call_t *)arg)->verdict == ERR_AGAIN ? OK : ERR_INVALID;
+}
+
+static void lock_out(const caller_t *nobody)
+{
+    meta_call_t *login = xcalloc(1, sizeof *login);
+    json_t *words = json_pack("{s:s s:s}", "username", "bob", "password", "a wrong password");
+    for (int i = 0; i < 5; i++)
+        assert_null(call(nobody, ERR_UNAUTHORIZED, "POST", "/login", json_incref(words)));
+    assert_null(call(nobody, ERR_AGAIN, "POST", "/login", json_incref(words)));
+    login->m = nobody->m;
+    login->now_ms = meta_now_ms(nobody->m);
+    login->request = &(meta_request_t){.body = words};
+    assert_ok(db_read(nobody->t, nobody->m->db, log_in_locked, login));
+    json_decref(words);
+    free(login);
+}
+
+static void back_up(task_t *t)
+{
+    char path[96];
+    struct stat info;
+    snprintf(path, sizeof path, "%s.backup", database());
+    assert_ok(fs_mkdirs(t, folder, 0700));
+    assert_ok(fs_write_file(t, database(), 0600, BYTES_NONE)); /* for the simulator, which knows it not */
+    assert_ok(meta_backup(t, database(), path));
+    assert_int_equal(stat(path, &info), 0);
+    assert_int_equal(info.st_mode & 0777, 0600);
+    assert_true(info.st_size > 4096);
+    assert_err(meta_backup(t, database(), path), ERR_EXISTS);
+    assert_int_equal(unlink(path), 0);
+}
+
+static err_t run_accounts(task_t *t, void *arg)
+{
+    meta_options_t o = {.database = database(),
+                        .master_source = "env:DISTRIBUTE_TEST_MASTER",
+                        .admin_password = "a password",
+                        .node_key = node_key};
+    meta_t *m;
+    setenv("DISTRIBUTE_TEST_MASTER", "0101010101010101010101010101010101010101010101010101010101010101", 1);
+    assert_ok(meta_open(t, &o, &m));
+    caller_t nobody = {t, m, NULL};
+    json_t *a = call(&nobody, OK, "POST", "/login",
+                     json_pack("{s:s s:s}", "username", "admin", "password", "a password"));
+    caller_t admin = {t, m, json_string_value(json_object_get(a, "token"))};
+    json_decref(call(&admin, OK, "POST", "/users",
+                     json_pack("{s:s s:s s:s}", "username", "bob", "password", "bob's own", "role", "user")));
+    json_t *b = call(&nobody, OK, "POST", "/login",
+                     json_pack("{s:s s:s}", "username", "bob", "password", "bob's own"));
+    caller_t bob = {t, m, json_string_value(json_object_get(b, "token"))};
+    share_with_bob(&admin, "one");
+    share_with_bob(&admin, "two");
+    assert_int_equal(count_shared(&bob, "one"), 1);
+    assert_int_equal(count_shared(&bob, "two"), 1);
+    assert_int_equal(count_shared(&bob, "three"), 0);
+    lock_out(&nobody);
+    back_up(t);
+    json_decref(a);
+    json_decref(b);
+    meta_close(t, m);
+    return OK;
+}
+
+static void accounts_are_kept_apart(void **state)
+{
+    assert_ok(test_run(run_accounts, NULL));
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test_setup_teardown(writes_that_fail_are_undone_alone, make_folder, remove_folder),
         cmocka_unit_test_setup_teardown(the_service_keeps_time, make_folder, remove_folder),
+        cmocka_unit_test_setup_teardown(accounts_are_kept_apart, make_folder, remove_folder),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -1,8 +1,11 @@
 /* setup: the first account and the first key of storage nodes; and work on a database without a service. */
 #include "crypto/hash.h"
 #include "meta/meta_impl.h"
+#include <errno.h>
+#include <fcntl.h>
 #include <stdio.h>
 #include <string.h>
+#include <unistd.h>
 
 enum { PATH_MAX_CHARS = 1024, SECRET_CHARS = 32 };
 
@@ -185,6 +188,17 @@ err_t meta_verify_audit(task_t *t, const char *database, int64_t *ret_records, c
     return OK;
 }
 
+/* Hashes of passwords and the log are in it: SQLite takes an empty file as it is, and would make one that
+ * others may read. */
+static err_t make_backup_file(const char *path)
+{
+    int fd = open(path, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0600);
+    if (fd < 0)
+        return fail(error_from_errno(errno), "cannot make %s", path);
+    close(fd);
+    return OK;
+}
+
 static void run_backup(void *arg)
 {
     tool_job_t *job = arg;
@@ -192,7 +206,12 @@ static void run_backup(void *arg)
     job->result = sql_sqlite_open(job->database, &c);
     if (job->result)
         return;
-    job->result = sql_run(c, "VACUUM INTO ?1", SQL(SQL_TEXT(job->path)), NULL);
+    job->result = make_backup_file(job->path);
+    if (!job->result) {
+        job->result = sql_run(c, "VACUUM INTO ?1", SQL(SQL_TEXT(job->path)), NULL);
+        if (job->result)
+            unlink(job->path);
+    }
     error_slot_t why = *error_slot();
     sql_free(c);
     *error_slot() = why;

@@ -386,8 +386,11 @@ OP(op_login)
     if (e == ERR_NOT_FOUND)
         return note_failure(c, call, username);
     TRY(e);
-    if (sql_int(&r, 10) > call->now_ms)
-        return fail(ERR_AGAIN, "too many wrong passwords: wait a minute");
+    if (sql_int(&r, 10) > call->now_ms) { /* no failure here: to db.c that means to try the batch again */
+        call->verdict = ERR_AGAIN;
+        snprintf(call->verdict_text, sizeof call->verdict_text, "too many wrong passwords: wait a minute");
+        return sql_close(&r);
+    }
     bool is_good = call->is_password_right && !sql_int(&r, 3);
     if (is_good)
         TRY(make_token(call, &r));

@@ -33,6 +33,7 @@ def test_deployment_kubernetes(shop):
     for path in [*manifests, ROOT / "compose.yaml", *(ROOT / "systemd").glob("*.service")]:
         for option in re.findall(r"(?<=[\s\"\[=-])-{1,2}([a-z]+(?:-[a-z]+)+)=", path.read_text()):
             check(any(f"--{option}" in h for h in helps.values()) or option in ("data-dir",), f"{path.name}: --{option}")
+        check("--database=" not in path.read_text(), f"{path.name}: a database's password is nothing for an argument list")
 
 
 def test_deployment_compose(shop):
