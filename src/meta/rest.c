@@ -35,6 +35,8 @@ static err_t refuse(int status, json_t *answer)
 {
     err_t e = error_of_status(status);
     const char *text = json_string_value(json_object_get(json_object_get(answer, "error"), "message"));
+    if (e == ERR_NOT_FOUND && !text) /* a proxy before it says nothing of what the service has */
+        return fail(ERR_PROTOCOL, "status %d, and not from a metadata service", status);
     return fail(e, "%s (the metadata service, status %d)", text ? text : error_text(e), status);
 }
 
@@ -97,6 +99,8 @@ err_t rest_send(task_t *t, const rest_t *r, rest_call_t *c, json_t **ret_answer)
     span_end(t, &span, e || c->status >= 400, NULL);
     deadline_pop(t, &d);
     free(body);
+    if (e == ERR_NOT_FOUND) /* its name has no address: ERR_NOT_FOUND is what the service alone may say */
+        e = fail(ERR_UNREACHABLE, "the host of the metadata service has no address");
     if (e)
         return fail_also(e, "asking the metadata service at %s", r->url);
     e = parse_answer(&out, &answer);

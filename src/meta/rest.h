@@ -24,7 +24,8 @@ typedef struct rest_call {
     const trace_span_t *span;  /* of this call, while it runs */
 } rest_call_t;
 /* *ret_answer: a new reference, NULL when the answer has no content. A status of 400 and above is the error
- * that stands for it, with the service's own words; ERR_PROTOCOL: not JSON. */
+ * that stands for it, with the service's own words; ERR_PROTOCOL: not JSON. ERR_NOT_FOUND is only ever the
+ * service's word (storage nodes delete by it): no address of its host, or a proxy's 404, are other errors. */
 MUST_CHECK err_t rest_send(task_t *t, const rest_t *r, rest_call_t *c, json_t **ret_answer);
 /* The same in short. body is taken, also on failure; ret_answer may be NULL. */
 MUST_CHECK err_t rest_do(task_t *t, const rest_t *r, const char *method, const char *path, json_t *body,
