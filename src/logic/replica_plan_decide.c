@@ -10,16 +10,6 @@ static int compare_distance(const plan_root_t *r, const plan_peer_t *a, const pl
 }
 
 /* ── healing ─────────────────────────────────────────────────────────────────────────────────── */
-static void drop_old_asks(replica_planner_t *p, plan_root_t *r)
-{
-    for (size_t i = 0; i < r->n_asked;) {
-        if (r->asked[i].until_ms <= p->now_ms)
-            plan_drop_asked(p, r, i);
-        else
-            plan_root_due(p, r, r->asked[i++].until_ms);
-    }
-}
-
 static const plan_asked_t *find_ask(const plan_root_t *r, const plan_peer_t *peer)
 {
     for (size_t i = 0; i < r->n_asked; i++)
@@ -44,6 +34,27 @@ bool plan_is_coming(const replica_planner_t *p, const plan_root_t *r, const plan
         return true;
     const plan_asked_t *a = find_ask(r, peer);
     return a && !a->is_refused && a->until_ms > p->now_ms;
+}
+
+/* One that has accepted and of whom nothing came (it says that it holds what it was found not to have; its
+ * fetch fails each time) is not asked again at once: others get their turn. */
+static void drop_old_asks(replica_planner_t *p, plan_root_t *r)
+{
+    for (size_t i = 0; i < r->n_asked;) {
+        plan_asked_t *a = &r->asked[i];
+        const plan_holder_t *h = plan_holder_of(r, a->peer);
+        bool is_over = a->until_ms <= p->now_ms;
+        bool has_come = h && (plan_holder_is_live(h) || plan_is_coming(p, r, a->peer));
+        if (is_over && (a->is_refused || has_come)) {
+            plan_drop_asked(p, r, i);
+            continue;
+        }
+        if (is_over) {
+            a->is_refused = true;
+            a->until_ms = p->now_ms + p->config.ask_again_ms;
+        }
+        plan_root_due(p, r, r->asked[i++].until_ms);
+    }
 }
 
 static size_t count_coming(replica_planner_t *p, plan_root_t *r)
@@ -87,6 +98,7 @@ static size_t zone_copies(const replica_planner_t *p, const plan_root_t *r, uint
     return n;
 }
 
+/* Who was caught without its copy comes last: its word that it takes it is worth little. */
 static plan_peer_t *best_askable(const replica_planner_t *p, const plan_root_t *r)
 {
     plan_peer_t *best = NULL;
@@ -95,7 +107,8 @@ static plan_peer_t *best_askable(const replica_planner_t *p, const plan_root_t *
     LIST_EACH (peer, &p->peers, plan_peer_t, node) {
         if (!is_askable(p, r, peer))
             continue;
-        size_t copies = zone_copies(p, r, peer->status.zone);
+        const plan_holder_t *h = plan_holder_of(r, peer);
+        size_t copies = h && h->is_denied ? SIZE_MAX : zone_copies(p, r, peer->status.zone);
         double cost = placement_cost(&r->key, &peer->key, &peer->status);
         if (best && (copies != best_copies ? copies > best_copies : cost >= best_cost))
             continue;

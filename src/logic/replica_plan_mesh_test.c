@@ -251,6 +251,55 @@ static void test_find(void **state)
     free_bench(&b);
 }
 
+/* Who was found without its copy and says that it has it accepts each time, and nothing comes of it: others
+ * are asked first, and it again only after a while. */
+static void test_denied(void **state)
+{
+    (void)state;
+    replica_plan_config_t c = mesh_config();
+    c.audit_period_ms = 0;
+    bench_t b = make(&c);
+    cid_t root = root_of(1);
+    peer_id_t liar = peer_of(1), honest = peer_of(10);
+    hold(&b, 1, 2, 3, MIB);
+    candidate(&b, 1, 1024 * MIB, 0);
+    candidate(&b, 10, 1024 * MIB, 0);
+    replica_planner_verified(b.p, &root, &liar, false, b.now_ms);
+    run(&b, 40000);
+    assert_int_equal(b.n_offers, 1);
+    assert_true(peer_id_equal(&b.offers[0].peer, &honest));
+    answer(&b, &b.offers[0], PLAN_REFUSED);
+    run(&b, 100);
+    assert_int_equal(b.n_offers, 1);
+    assert_true(peer_id_equal(&b.offers[0].peer, &liar));
+    answer(&b, &b.offers[0], PLAN_ACCEPTED);
+    run(&b, 61000); /* nothing comes of the liar's word, then the honest one is asked again, once */
+    assert_int_equal(b.n_offers, 1);
+    assert_true(peer_id_equal(&b.offers[0].peer, &honest));
+    free_bench(&b);
+}
+
+/* Peers that have left do not push each other out of a full record. */
+static void test_full_record(void **state)
+{
+    (void)state;
+    replica_plan_config_t c = mesh_config();
+    c.max_holders = 4;
+    bench_t b = make(&c);
+    hold(&b, 1, 1, 2, MIB);
+    plan_head_t head = {.root = root_of(1), .owner = peer_of(99), .version = 1, .target = 2};
+    plan_entry_t left[4];
+    for (uint8_t i = 0; i < 4; i++)
+        left[i] = (plan_entry_t){peer_of(20 + i), 1, PLAN_LEFT, 0};
+    assert_true(replica_planner_merge(b.p, &head, left, 4, false, false, b.now_ms));
+    for (int rounds = 0; rounds < 3; rounds++) /* told again, there is nothing to save and to tell on */
+        assert_false(replica_planner_merge(b.p, &head, left, 4, false, false, b.now_ms));
+    plan_entry_t comes = {peer_of(30), 1, PLAN_HOLDS, 0};
+    assert_true(replica_planner_merge(b.p, &head, &comes, 1, false, false, b.now_ms));
+    assert_int_equal(plan_root_live(b.p, replica_planner_root(b.p, &head.root)), 3);
+    free_bench(&b);
+}
+
 static void test_audits(void **state)
 {
     (void)state;
@@ -374,9 +423,11 @@ static void test_sleep(void **state)
 
 int main(void)
 {
-    const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_zones),      cmocka_unit_test(test_patience), cmocka_unit_test(test_no_credit),
-        cmocka_unit_test(test_budget),     cmocka_unit_test(test_find),     cmocka_unit_test(test_audits),
-        cmocka_unit_test(test_audit_rate), cmocka_unit_test(test_deleted),  cmocka_unit_test(test_sleep)};
+    const struct CMUnitTest tests[] = {cmocka_unit_test(test_zones),      cmocka_unit_test(test_patience),
+                                       cmocka_unit_test(test_no_credit),  cmocka_unit_test(test_budget),
+                                       cmocka_unit_test(test_find),       cmocka_unit_test(test_audits),
+                                       cmocka_unit_test(test_audit_rate), cmocka_unit_test(test_deleted),
+                                       cmocka_unit_test(test_sleep),      cmocka_unit_test(test_denied),
+                                       cmocka_unit_test(test_full_record)};
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -247,6 +247,10 @@ static bool merge_entry(replica_planner_t *p, plan_root_t *r, const plan_entry_t
     plan_holder_t *h = plan_holder_by_id(r, &e->peer);
     if (h && e->seq <= h->seq)
         return false;
+    /* A full record has no room for who has left: two that push out and bring back each other's would never
+     * agree, and save and tell without end. */
+    if (!h && e->state == PLAN_LEFT && r->n_holders >= p->config.max_holders)
+        return false;
     r->digest = 0;
     if (h && h->peer == p->self && !is_new_root) { /* we know better what we have: outbid it */
         if (h->state != e->state)
