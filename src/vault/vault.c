@@ -182,12 +182,17 @@ err_t vault_key_info(task_t *t, vault_t *v, vault_key_info_t *ret)
 }
 
 /* ── changes ─────────────────────────────────────────────────────────────────────────────────── */
+/* The keys are looked at with the gate held: those from before a rotation would take its epoch off the disk,
+ * and with it what is stored from then on. */
 err_t vault_key_set_passphrase(task_t *t, vault_t *v, bytes_t passphrase)
 {
     AUTO_PTR(vault_keys_t) keys = NULL;
-    TRY(vault_need_keys(t, v, false, &keys));
     TRY(gate_enter(t, &v->gate));
-    err_t e = write_file(t, v, keys, passphrase);
+    err_t e = load(t, v, BYTES_NONE);
+    if (!e) {
+        keys = vault_keys_ref(v->keys);
+        e = write_file(t, v, keys, passphrase);
+    }
     gate_leave(&v->gate);
     return e;
 }

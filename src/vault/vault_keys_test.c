@@ -159,6 +159,45 @@ static err_t life(task_t *t, void *arg)
     return OK;
 }
 
+static err_t rotate_task(task_t *t, void *arg)
+{
+    uint32_t epochs;
+    return vault_key_rotate(t, ((world_t *)arg)->v, BYTES_NONE, &epochs);
+}
+
+static err_t passphrase_task(task_t *t, void *arg)
+{
+    return vault_key_set_passphrase(t, ((world_t *)arg)->v, BYTES_NONE);
+}
+
+/* Changes at once: none writes keys that another has replaced meanwhile. */
+static err_t change_at_once(task_t *t, void *arg)
+{
+    (void)arg;
+    world_t w;
+    vault_key_info_t info;
+    group_t g;
+    world_init(t, &w);
+    assert_ok(vault_key_ensure(t, w.v, NULL));
+    group_init(&g, task_sched(t));
+    assert_ok(group_spawn(&g, "rotate", rotate_task, &w, NULL));
+    assert_ok(group_spawn(&g, "set a passphrase", passphrase_task, &w, NULL));
+    assert_ok(group_spawn(&g, "rotate again", rotate_task, &w, NULL));
+    assert_ok(group_join(t, &g));
+    group_deinit(&g);
+    vault_lock(w.v);
+    assert_ok(vault_key_info(t, w.v, &info));
+    assert_int_equal(info.epochs, 3);
+    world_deinit(&w);
+    return OK;
+}
+
+static void test_change_at_once(void **state)
+{
+    (void)state;
+    assert_ok(test_run(change_at_once, NULL));
+}
+
 static void flip_in_file(task_t *t, const char *path, size_t at)
 {
     AUTO(buf_t) file;
@@ -241,8 +280,10 @@ static void test_limits(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_words), cmocka_unit_test(test_wrong_words), cmocka_unit_test(test_damaged_file),
-        cmocka_unit_test(test_life),  cmocka_unit_test(test_exports),     cmocka_unit_test(test_limits),
+        cmocka_unit_test(test_words),          cmocka_unit_test(test_wrong_words),
+        cmocka_unit_test(test_damaged_file),   cmocka_unit_test(test_life),
+        cmocka_unit_test(test_exports),        cmocka_unit_test(test_limits),
+        cmocka_unit_test(test_change_at_once),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
