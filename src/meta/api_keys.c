@@ -214,9 +214,29 @@ err_t prepare_master_rotate(task_t *t, meta_call_t *call)
     return master_keys_load(t, call->m->options.master_source, call->new_master);
 }
 
+/* Whatever is wrapped must open with the new keys: else no file could be read from then on. */
+static err_t check_covers(sql_t *c, const master_keys_t *fresh)
+{
+    AUTO(sql_rows_t) r = {0};
+    TRY(sql_open(c,
+                 "SELECT key_name FROM secrets UNION SELECT DISTINCT key_name FROM files WHERE key_name > ''",
+                 SQL_NO_VALUES, &r));
+    while (sql_next(&r)) {
+        size_t i = 0;
+        while (i < fresh->count && strcmp(fresh->list[i].name, sql_text(&r, 0)))
+            i++;
+        if (i == fresh->count)
+            return fail(ERR_INVALID,
+                        "the master key %.16s is in use and not among the new ones: add it below",
+                        sql_text(&r, 0));
+    }
+    return sql_close(&r);
+}
+
 OP(op_master_rotate)
 {
     call_note(call, call->new_master->list[0].name, "%s", "");
+    TRY(check_covers(c, call->new_master));
     TRY(answer_master(c, call, 202, call->new_master));
     return OK;
 }

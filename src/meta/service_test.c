@@ -339,6 +339,23 @@ static void back_up(task_t *t)
     assert_int_equal(unlink(path), 0);
 }
 
+/* A new master key without the old one would leave all files unreadable. */
+static void rotate(const caller_t *admin)
+{
+    static const char old[] = "0101010101010101010101010101010101010101010101010101010101010101",
+                      fresh[] = "0202020202020202020202020202020202020202020202020202020202020202";
+    char both[2 * sizeof old];
+    setenv("DISTRIBUTE_TEST_MASTER", fresh, 1);
+    assert_null(call(admin, ERR_INVALID, "POST", "/keys/rotate", NULL));
+    json_decref(call(admin, OK, "GET", "/keys", NULL));
+    snprintf(both, sizeof both, "%s\n%s", fresh, old);
+    setenv("DISTRIBUTE_TEST_MASTER", both, 1);
+    json_decref(call(admin, OK, "POST", "/keys/rotate", NULL));
+    assert_ok(task_sleep(admin->t, 3000)); /* the job */
+    setenv("DISTRIBUTE_TEST_MASTER", fresh, 1);
+    json_decref(call(admin, OK, "POST", "/keys/rotate", NULL));
+}
+
 static err_t run_accounts(task_t *t, void *arg)
 {
     meta_options_t o = {.database = database(),
@@ -362,6 +379,7 @@ static err_t run_accounts(task_t *t, void *arg)
     assert_int_equal(count_shared(&bob, "one"), 1);
     assert_int_equal(count_shared(&bob, "two"), 1);
     assert_int_equal(count_shared(&bob, "three"), 0);
+    rotate(&admin);
     lock_out(&nobody);
     back_up(t);
     json_decref(a);
