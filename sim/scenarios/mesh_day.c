@@ -92,7 +92,7 @@ static err_t store(task_t *t, member_t *m, void *arg)
     TRY(seal(t, m, f, import, &stored));
     f->manifest = stored.manifest;
     deadline_t d = deadline_push(t, 30 * MINUTE_MS);
-    err_t e = mesh_keep(t, node_mesh(m->node), &f->manifest, FACTOR, NULL, NULL, &have);
+    err_t e = mesh_keep(t, node_mesh(m->node), &f->manifest, FACTOR, TIME_NEVER, NULL, NULL, &have);
     deadline_pop(t, &d);
     TRY(e);
     TRY(vault_record(t, node_vault(m->node), &stored));

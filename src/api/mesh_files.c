@@ -121,12 +121,11 @@ static err_t keep_task(task_t *t, void *arg)
 {
     storing_t *s = arg;
     uint32_t have = s->result.copies;
-    deadline_t d = deadline_push(t, MESH_KEEP_MS);
-    err_t e =
-        mesh_keep(t, s->mesh, &s->result.file.manifest, (uint32_t)s->options->factor, on_keep, s, &have);
-    deadline_pop(t, &d);
+    err_t e = mesh_keep(t, s->mesh, &s->result.file.manifest, (uint32_t)s->options->factor, MESH_KEEP_MS,
+                        on_keep, s, &have);
     s->result.copies = have;
-    return e == ERR_TIMEOUT && !task_check(t) ? OK : e; /* it goes on by itself */
+    bool goes_on = replica_holds(node_replica(s->node), &s->result.file.manifest); /* by itself */
+    return e == ERR_TIMEOUT && goes_on && !task_check(t) ? OK : e;
 }
 
 static err_t tell_kept(task_t *t, void *arg)

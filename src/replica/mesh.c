@@ -145,15 +145,15 @@ void mesh_close(task_t *t, mesh_t *m)
 }
 
 /* ── files ───────────────────────────────────────────────────────────────────────────────────── */
-err_t mesh_keep(task_t *t, mesh_t *m, const cid_t *manifest, uint32_t factor, replica_progress_fn progress,
-                void *arg, uint32_t *ret_have)
+err_t mesh_keep(task_t *t, mesh_t *m, const cid_t *manifest, uint32_t factor, uint64_t wait_ms,
+                replica_progress_fn progress, void *arg, uint32_t *ret_have)
 {
     char text[CID_TEXT_MAX];
     if (mesh_is_deleted(m, manifest))
         return fail(ERR_DENIED, "%s was deleted by its owner: store it again, which makes a new manifest",
                     cid_print(manifest, text));
-    err_t e = replica_pin(t, m->config.replica, manifest, factor ? factor : m->config.factor, progress, arg,
-                          ret_have);
+    err_t e = replica_keep(t, m->config.replica, manifest, factor ? factor : m->config.factor, wait_ms,
+                           progress, arg, ret_have);
     if (replica_holds(m->config.replica, manifest))
         on_held(m, manifest);
     return e;

@@ -46,10 +46,10 @@ void mesh_close(task_t *t, mesh_t *m); /* NULL is fine; before the replica is cl
 
 /* ── files ───────────────────────────────────────────────────────────────────────────────────── */
 /* Keeps `factor` copies (0: the mesh's factor) of a manifest that is stored here, this node's included, and
- * goes on healing them. As replica_pin: OK when as many hold it as the mesh has members for; ERR_TIMEOUT when
- * the task's deadline comes first (it goes on in the background). ERR_DENIED: it was deleted by its owner.
- * Called again with another factor it changes it. */
-MUST_CHECK err_t mesh_keep(task_t *t, mesh_t *m, const cid_t *manifest, uint32_t factor,
+ * goes on healing them. As replica_keep: OK when as many hold it as the mesh has members for; ERR_TIMEOUT
+ * when wait_ms are over first (it goes on in the background). ERR_DENIED: it was deleted by its owner. Called
+ * again with another factor it changes it. */
+MUST_CHECK err_t mesh_keep(task_t *t, mesh_t *m, const cid_t *manifest, uint32_t factor, uint64_t wait_ms,
                            replica_progress_fn progress, void *arg, uint32_t *ret_have);
 
 typedef struct mesh_holder {

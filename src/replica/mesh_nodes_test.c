@@ -247,7 +247,7 @@ static uint32_t keep(task_t *t, world_t *w, size_t i, uint32_t factor)
 {
     uint32_t have = 0;
     deadline_t d = deadline_push(t, MINUTE_MS);
-    assert_ok(mesh_keep(t, w->nodes[i].mesh, &w->manifest, factor, NULL, NULL, &have));
+    assert_ok(mesh_keep(t, w->nodes[i].mesh, &w->manifest, factor, TIME_NEVER, NULL, NULL, &have));
     deadline_pop(t, &d);
     return have;
 }
@@ -380,7 +380,7 @@ static void store_and_delete(task_t *t, world_t *w)
     }
     assert_true(w->nodes[0].collected > 0);
     assert_int_equal(state_at(t, w, 0, &n), MESH_FILE_DELETED);
-    assert_err(mesh_keep(t, w->nodes[0].mesh, &w->manifest, 3, NULL, NULL, NULL), ERR_DENIED);
+    assert_err(mesh_keep(t, w->nodes[0].mesh, &w->manifest, 3, TIME_NEVER, NULL, NULL, NULL), ERR_DENIED);
     d = delete_file(t, w, 0, 30000); /* again: the same figures */
     assert_true(d.n_deleted == d.n_holders && d.n_holders >= 3);
     /* The same chunks under a new manifest are another file. */
@@ -542,7 +542,7 @@ static void quotas(task_t *t, world_t *w)
         uint32_t have;
         store(t, w, 0, k);
         deadline_t d = deadline_push(t, 20000);
-        err_t e = mesh_keep(t, w->nodes[0].mesh, &w->manifest, 3, NULL, NULL, &have);
+        err_t e = mesh_keep(t, w->nodes[0].mesh, &w->manifest, 3, TIME_NEVER, NULL, NULL, &have);
         deadline_pop(t, &d);
         assert_true(!e || e == ERR_TIMEOUT);
     }
@@ -616,7 +616,7 @@ static void only_manifests(task_t *t, world_t *w)
     start_all(t, w);
     w->manifest = put_block(t, w, 0, CODEC_RAW, BYTES_LIT("in the clear"));
     deadline_t d = deadline_push(t, 20000);
-    err_t e = mesh_keep(t, w->nodes[0].mesh, &w->manifest, 3, NULL, NULL, &have);
+    err_t e = mesh_keep(t, w->nodes[0].mesh, &w->manifest, 3, TIME_NEVER, NULL, NULL, &have);
     deadline_pop(t, &d);
     assert_true(!e || e == ERR_TIMEOUT);
     assert_int_equal(holders(w), 1);

@@ -78,8 +78,19 @@ static err_t wait_for_holders(task_t *t, replica_t *r, const cid_t *root, uint32
     return e;
 }
 
-err_t replica_pin(task_t *t, replica_t *r, const cid_t *root, uint32_t n, replica_progress_fn progress,
-                  void *arg, uint32_t *ret_have)
+/* The DAG is here, and that this node wants n copies of it is durable. */
+static err_t own(task_t *t, replica_t *r, const cid_t *root, uint32_t n)
+{
+    uint64_t bytes = 0;
+    TRY(complete(t, r, root, &bytes));
+    if (n > 1)
+        TRY(rep_connect_allowed(t, r));
+    TRY(replica_planner_pin(r->planner, root, n, bytes, rep_wall_ms(r), task_now_ms(t)));
+    return rep_save(t, r, root);
+}
+
+err_t replica_keep(task_t *t, replica_t *r, const cid_t *root, uint32_t n, uint64_t wait_ms,
+                   replica_progress_fn progress, void *arg, uint32_t *ret_have)
 {
     if (!n || n > REPLICA_TARGET_MAX)
         return fail(ERR_INVALID, "%u replicas: 1 to %d are possible", n, REPLICA_TARGET_MAX);
@@ -88,22 +99,23 @@ err_t replica_pin(task_t *t, replica_t *r, const cid_t *root, uint32_t n, replic
     replica_watch_t watch = {.root = *root, .fn = progress, .arg = arg};
     list_push_back(&r->watches, &watch.node);
     rep_step(r, root, REPLICA_FETCHING_LOCALLY, NULL, NULL);
-    uint64_t bytes = 0;
     uint32_t have = 1;
-    err_t e = complete(t, r, root, &bytes);
-    if (!e && n > 1)
-        e = rep_connect_allowed(t, r);
-    if (!e)
-        e = replica_planner_pin(r->planner, root, n, bytes, rep_wall_ms(r), task_now_ms(t));
-    if (!e)
-        e = rep_save(t, r, root);
+    err_t e = own(t, r, root, n);
     rep_pump(r);
+    deadline_t d = deadline_push(t, wait_ms);
     if (!e)
         e = wait_for_holders(t, r, root, n, &have);
+    deadline_pop(t, &d);
     list_remove(&watch.node);
     if (ret_have && (!e || e == ERR_TIMEOUT))
         *ret_have = have;
     return e;
+}
+
+err_t replica_pin(task_t *t, replica_t *r, const cid_t *root, uint32_t n, replica_progress_fn progress,
+                  void *arg, uint32_t *ret_have)
+{
+    return replica_keep(t, r, root, n, TIME_NEVER, progress, arg, ret_have);
 }
 
 err_t replica_unpin(task_t *t, replica_t *r, const cid_t *root)

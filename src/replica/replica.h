@@ -85,6 +85,10 @@ typedef void (*replica_progress_fn)(void *arg, const replica_progress_t *p); /* 
  * 1 to REPLICA_TARGET_MAX (ERR_INVALID); called again for the same root it changes the target. */
 MUST_CHECK err_t replica_pin(task_t *t, replica_t *r, const cid_t *root, uint32_t n,
                              replica_progress_fn progress, void *arg, uint32_t *ret_have);
+/* The same, and copies are waited for at most wait_ms. The task's deadline bounds the whole of it; without
+ * one the record is made however long the DAG takes to look through, and ERR_TIMEOUT says that it stands. */
+MUST_CHECK err_t replica_keep(task_t *t, replica_t *r, const cid_t *root, uint32_t n, uint64_t wait_ms,
+                              replica_progress_fn progress, void *arg, uint32_t *ret_have);
 /* Lets go everywhere: this node no longer owns it, and the holders are told to release it. Blocks stay until
  * garbage collection. ERR_NOT_FOUND; ERR_DENIED: held for another owner (use forget). */
 MUST_CHECK err_t replica_unpin(task_t *t, replica_t *r, const cid_t *root);

@@ -507,6 +507,24 @@ static void interrupted_fetch(task_t *t, world_t *w)
     assert_int_equal(status(t, w, 0).n_holders, 2);
 }
 
+/* Not even the time to ask one peer: the record is made all the same, and the copies follow. */
+static void no_time_to_wait(task_t *t, world_t *w)
+{
+    start_all(t, w);
+    add_dag(t, w, 0, 100, 20000);
+    uint32_t have = 0;
+    assert_err(replica_keep(t, w->nodes[0].replica, &w->root, 3, 0, on_step, w, &have), ERR_TIMEOUT);
+    assert_int_equal(have, 1);
+    assert_true(replica_holds(w->nodes[0].replica, &w->root));
+    assert_ok(task_sleep(t, 60000));
+    assert_int_equal(holders(w), 3);
+}
+
+static void test_no_time_to_wait(void **state)
+{
+    run_scenario(5, 4, no_time_to_wait);
+}
+
 static void test_interrupted_fetch(void **state)
 {
     run_scenario(4, 2, interrupted_fetch);
@@ -544,11 +562,11 @@ static void test_audits(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_pin_and_status), cmocka_unit_test(test_heal),
-        cmocka_unit_test(test_partition),      cmocka_unit_test(test_refusals),
-        cmocka_unit_test(test_restart),        cmocka_unit_test(test_interrupted_fetch),
-        cmocka_unit_test(test_audits),         cmocka_unit_test(test_strangers),
-        cmocka_unit_test(test_size_liars),
+        cmocka_unit_test(test_pin_and_status),  cmocka_unit_test(test_heal),
+        cmocka_unit_test(test_partition),       cmocka_unit_test(test_refusals),
+        cmocka_unit_test(test_restart),         cmocka_unit_test(test_interrupted_fetch),
+        cmocka_unit_test(test_no_time_to_wait), cmocka_unit_test(test_audits),
+        cmocka_unit_test(test_strangers),       cmocka_unit_test(test_size_liars),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
