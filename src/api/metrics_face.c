@@ -81,13 +81,15 @@ static void read_mesh(mesh_t *m)
         s.is_catching_up);
     count_up("distribute_mesh_tombstones_forged_total", "Tombstones with a wrong signature.",
              s.tombstones_forged);
-    count_up("distribute_mesh_tombstones_foreign_total", "Tombstones of files that their signer does not own.",
-             s.tombstones_foreign);
-    count_up("distribute_mesh_receipts_signed_total", "Receipts given for deleted copies.", s.receipts_signed);
+    count_up("distribute_mesh_tombstones_foreign_total",
+             "Tombstones of files that their signer does not own.", s.tombstones_foreign);
+    count_up("distribute_mesh_receipts_signed_total", "Receipts given for deleted copies.",
+             s.receipts_signed);
     count_up("distribute_mesh_receipts_taken_total", "Receipts that holders gave.", s.receipts_taken);
     count_up("distribute_mesh_collections_total", "Runs that removed deleted chunks.", s.collections);
     count_up("distribute_mesh_audits_total", "Challenges that holders answered.", s.audits);
-    count_up("distribute_mesh_audits_failed_total", "Challenges that holders could not meet.", s.audits_failed);
+    count_up("distribute_mesh_audits_failed_total", "Challenges that holders could not meet.",
+             s.audits_failed);
     count_up("distribute_mesh_prunes_total", "Copies let go of because there were too many.", s.prunes);
     count_up("distribute_mesh_refused_quota_total", "Offers over one member's share.", s.refused_quota);
 }

@@ -23,7 +23,7 @@ typedef struct libedit {
     __typeof__(el_set) *set;
     __typeof__(el_wset) *wset;
     __typeof__(el_get) *get;
-    __typeof__(el_gets) *gets;
+    __typeof__(el_gets) *read_line;
     __typeof__(el_line) *line;
     __typeof__(el_insertstr) *insertstr;
     __typeof__(el_resize) *resize;
@@ -251,7 +251,7 @@ static bool load(libedit_t *lib)
         {"el_set", (void **)&lib->set},
         {"el_wset", (void **)&lib->wset},
         {"el_get", (void **)&lib->get},
-        {"el_gets", (void **)&lib->gets},
+        {"el_gets", (void **)&lib->read_line},
         {"el_line", (void **)&lib->line},
         {"el_insertstr", (void **)&lib->insertstr},
         {"el_resize", (void **)&lib->resize},
@@ -318,7 +318,7 @@ static err_t read_edited(line_editor_t *e, const char *prompt, buf_t *out)
     e->prompt = prompt;
     e->was_interrupted = false;
     e->lib.resize(e->el);
-    const char *line = e->lib.gets(e->el, &n);
+    const char *line = e->lib.read_line(e->el, &n);
     if (!line || n <= 0) {
         write_text(e, "\n");
         return e->was_interrupted ? ERR_AGAIN : ERR_EOF;

@@ -184,7 +184,7 @@ err_t upgrade(task_t *t, host_t *h, stream_t *raw, const upgrade_how_t *how, con
     err_t e = secure(t, h, raw, how, &channel, &early);
     deadline_pop(t, &d);
     if (h->swarm_key && !channel.kind &&
-        (e == ERR_PROTOCOL || e == ERR_RESET || e == ERR_LIMIT || e == ERR_INVALID))
+        (e == ERR_PROTOCOL || e == ERR_RESET || e == ERR_EOF || e == ERR_LIMIT || e == ERR_INVALID))
         e = fail_also(e, "the peer's private network is another one, or it is in none (swarm.key)");
     if (!e && peer_id_equal(channel_peer(&channel), &h->id))
         e = fail(ERR_INVALID, "the address leads to this node itself");

@@ -37,8 +37,10 @@ static bool pass(http2_t *from, http2_t *to)
 
 static void exchange(pair_t *p)
 {
-    while (pass(p->client, p->server) | pass(p->server, p->client))
-        ;
+    for (bool any = true; any;) {
+        any = pass(p->client, p->server);
+        any = pass(p->server, p->client) || any;
+    }
 }
 
 static void close_pair(pair_t *p)

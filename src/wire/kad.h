@@ -14,8 +14,8 @@
 #define KAD_PROTOCOL_WAN "/ipfs/kad/1.0.0"
 #define KAD_PROTOCOL_LAN "/ipfs/lan/kad/1.0.0"
 #define KAD_PROTOCOL_MESH "/distribute/mesh/kad/1.0.0" /* ours: the same messages */
-#define KAD_MESSAGE_MAX_BYTES (4u << 20)  /* go-libp2p refuses longer ones */
-#define KAD_REQUEST_MAX_BYTES (64u << 10) /* no request of the specification comes near it */
+#define KAD_MESSAGE_MAX_BYTES (4u << 20)               /* go-libp2p refuses longer ones */
+#define KAD_REQUEST_MAX_BYTES (64u << 10)              /* no request of the specification comes near it */
 #define KAD_KEY_MAX_BYTES 256
 #define KAD_PROVIDER_KEY_MAX_BYTES 80 /* of ADD_PROVIDER and GET_PROVIDERS: a multihash */
 #define KAD_RECORD_MAX_BYTES (64u << 10)

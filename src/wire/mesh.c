@@ -156,7 +156,7 @@ static void get_question(reader_t *outer, bytes_t in, mesh_message_t *m)
             q.has.digest = pb_fixed64(&r, &f);
     }
     bool is_sound = bits < 8 * MESH_KEY_BYTES && bits % 4 == 0 && prefix.len == (bits + 7) / 8 &&
-                    (bits % 8 == 0 || !(prefix.data[bits / 8] & 0x0f));
+                    (bits % 8 == 0 || (prefix.len && !(prefix.data[prefix.len - 1] & 0x0f)));
     if (!r.err && !is_sound)
         reader_fail(&r, ERR_INVALID);
     if (!r.err && m->n_questions == MESH_QUESTIONS_MAX)

@@ -67,13 +67,18 @@ static err_t on_dialer_line(multistream_t *m)
     return OK;
 }
 
+static err_t fail_no_multistream(void)
+{
+    return fail(ERR_PROTOCOL, "multistream: the peer does not speak " HEADER);
+}
+
 static err_t on_line(multistream_t *m)
 {
     if (m->line[m->line_len - 1] != '\n')
         return fail(ERR_PROTOCOL, "multistream: a line does not end with a newline");
     if (!m->saw_header) {
         if (!line_is(m, BYTES_LIT(HEADER)))
-            return fail(ERR_PROTOCOL, "multistream: the peer does not speak " HEADER);
+            return fail_no_multistream();
         m->saw_header = true;
         return OK;
     }
@@ -100,6 +105,8 @@ static err_t on_prefix(multistream_t *m, uint8_t byte)
     if (m->line_need > MULTISTREAM_LINE_MAX)
         return fail(ERR_LIMIT, "multistream: a line of %u bytes is over the limit of %d", m->line_need,
                     MULTISTREAM_LINE_MAX);
+    if (!m->saw_header && m->line_need != sizeof HEADER)
+        return fail_no_multistream();
     m->line_len = 0;
     m->prefix_len = 0xff; /* complete */
     return OK;
@@ -115,6 +122,9 @@ static err_t feed_some(multistream_t *m, bytes_t in, size_t *used)
     memcpy(m->line + m->line_len, in.data + *used, n);
     m->line_len += (uint16_t)n;
     *used += n;
+    /* Seen at once: behind the keys of another private network more may never come. */
+    if (!m->saw_header && memcmp(m->line, HEADER "\n", m->line_len) != 0)
+        return fail_no_multistream();
     if (m->line_len < m->line_need)
         return OK;
     m->prefix_len = 0;

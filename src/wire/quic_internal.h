@@ -28,8 +28,8 @@ struct quic_stream {
     list_t node, event_node, linger_node;
     list_t output_node; /* in output or blocked */
     queue_t received;
-    queue_t to_send; /* not acknowledged or not sent; ngtcp2 points into it */
-    size_t sent;     /* bytes of to_send that were sent */
+    queue_t to_send;    /* not acknowledged or not sent; ngtcp2 points into it */
+    size_t sent;        /* bytes of to_send that were sent */
     limit_t *own_limit; /* a child of the connection's that is charged in its place; NULL: none */
     uint64_t charged_receive, charged_send, linger_until_ms;
     bool is_inbound, has_user;
