@@ -4,12 +4,14 @@
 #include "api/gateway.h"
 #include "api/mesh_files.h"
 #include "api/rpc_access.h"
+#include "base/net_addr.h"
 #include "base/version.h"
 #include "codec/manifest.h"
 #include "wire/http_auth.h"
 #include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <strings.h>
 
 enum { PEERS_MAX = 1024, PAGE_BYTES = 32 << 10, NAME_BYTES = 4 << 10, FIND_WAIT_MS = 30000 };
 #define JSON_TYPE "application/json"
@@ -400,6 +402,24 @@ static bool is_authorized(api_t *api, exchange_t *x)
     return is_it;
 }
 
+/* Without a token whoever reaches loopback is let in: a page whose name was made to lead here (DNS rebinding)
+ * must not be. Its requests carry that name. */
+static bool is_asked_as_local(const api_t *api, exchange_t *x)
+{
+    const char *host = exchange_header(x, "Host");
+    net_addr_t address;
+    char name[NET_ADDR_TEXT_MAX];
+    if (x->is_local || api->control_token[0] || !host || !*host)
+        return true;
+    size_t n = *host == '[' ? strcspn(host, "]") + 1 : strcspn(host, ":");
+    if (n == strlen("localhost") && !strncasecmp(host, "localhost", n))
+        return true;
+    if (n > strlen(host) || n + 3 > sizeof name)
+        return false;
+    snprintf(name, sizeof name, "%.*s:1", (int)n, host);
+    return net_addr_parse(name, &address) == OK;
+}
+
 err_t api_control(task_t *t, exchange_t *x, void *arg)
 {
     api_t *api = arg;
@@ -411,6 +431,9 @@ err_t api_control(task_t *t, exchange_t *x, void *arg)
                            fail(ERR_UNAUTHORIZED,
                                 "a token is required: the file api-token in the node's repository holds it"));
     }
+    if (!is_asked_as_local(api, x))
+        return reply_error(t, &c,
+                           fail(ERR_DENIED, "this address is not asked by name: use 127.0.0.1 or localhost"));
     if (!strncmp(x->path, "/api/v0", 7))
         return api_rpc(t, x, api);
     if (!rpc_is_from_allowed_site(api, x))

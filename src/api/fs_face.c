@@ -67,7 +67,9 @@ static err_t read_secret(task_t *t, const char *path, buf_t *out)
     const char *text;
     TRY(buf_cstr(out, &text));
     out->len = strcspn(text, "\r\n");
-    return OK;
+    return out->len ? OK
+                    : fail(ERR_USAGE, "%s holds nothing: name a file, or give one with '- < FILE' (no pipe)",
+                           path);
 }
 
 static err_t keep_session(task_t *t, fs_run_t *f, const char *token)

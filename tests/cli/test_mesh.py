@@ -199,6 +199,8 @@ def test_control_api_is_as_described(shop):
     check(described <= seen, f"not tried: {described - seen}")
     check(a.ask("PUT", "/files")[0] == 405 and a.ask("GET", "/nothing")[0] == 404, "what is not there")
     check(a.ask("POST", "/api/v0/version")[0] == 200, "the RPC beside it")
+    for host, wanted in (("evil.example:80", 403), ("evil.example", 403), ("127.0.0.1.evil.example:1", 403), ("localhost:1", 200), ("127.0.0.1", 200), ("[::1]:80", 200)):
+        check(a.ask("GET", "/files", headers={"Host": host})[0] == wanted, f"asked as {host}")
     status, _, data = a.ask("GET", "/files", headers={"Origin": "http://evil.example"})
     check(status == 403, f"another site: {status}")
 
