@@ -119,12 +119,15 @@ static err_t feed_some(multistream_t *m, bytes_t in, size_t *used)
     size_t n = m->line_need - m->line_len;
     if (n > in.len - *used)
         n = in.len - *used;
+    /* What differs from the header is seen at once: behind another network's key more may never come. */
+    for (size_t i = 0; !m->saw_header && i < n; i++)
+        if (in.data[*used + i] != (uint8_t)(HEADER "\n")[m->line_len + i]) {
+            *used += i + 1;
+            return fail_no_multistream();
+        }
     memcpy(m->line + m->line_len, in.data + *used, n);
     m->line_len += (uint16_t)n;
     *used += n;
-    /* Seen at once: behind the keys of another private network more may never come. */
-    if (!m->saw_header && memcmp(m->line, HEADER "\n", m->line_len) != 0)
-        return fail_no_multistream();
     if (m->line_len < m->line_need)
         return OK;
     m->prefix_len = 0;
