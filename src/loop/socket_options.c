@@ -65,8 +65,11 @@ void tune_before_bind(int fd, int family, bool is_shared)
         set(fd, IPPROTO_IPV6, IPV6_V6ONLY, 1);
 }
 
+/* SO_REUSEPORT: beside the listener. SO_REUSEADDR: what is left of the connection (TIME_WAIT) keeps no
+ * listener off the port when the program starts again: both sides must have it. */
 void tune_shared_dial(int fd)
 {
+    set(fd, SOL_SOCKET, SO_REUSEADDR, 1);
     set(fd, SOL_SOCKET, SO_REUSEPORT, 1);
 }
 

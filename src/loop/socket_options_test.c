@@ -48,6 +48,45 @@ static void test_listeners_share_their_port_and_take_fast_opens(void **state)
     close(fd);
 }
 
+static int listening_at(struct sockaddr_in *at)
+{
+    int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+    socklen_t len = sizeof *at;
+    tune_before_bind(fd, 4, true);
+    if (bind(fd, (struct sockaddr *)at, sizeof *at) || listen(fd, 1)) {
+        close(fd);
+        return -1;
+    }
+    tune_listener(fd);
+    assert_int_equal(getsockname(fd, (struct sockaddr *)at, &len), 0);
+    return fd;
+}
+
+/* A connection that left from the listener's port and was closed here waits for a minute: a program that
+ * starts again listens all the same. */
+static void test_old_dials_keep_no_listener_off(void **state)
+{
+    struct sockaddr_in ours = {.sin_family = AF_INET, .sin_addr.s_addr = htonl(INADDR_LOOPBACK)},
+                       theirs = ours;
+    int listener = listening_at(&ours), other = listening_at(&theirs);
+    int dial = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+    uint8_t byte;
+    assert_true(listener >= 0 && other >= 0);
+    tune_shared_dial(dial);
+    assert_int_equal(bind(dial, (struct sockaddr *)&ours, sizeof ours), 0);
+    assert_int_equal(connect(dial, (struct sockaddr *)&theirs, sizeof theirs), 0);
+    int accepted = accept(other, NULL, NULL);
+    assert_true(accepted >= 0);
+    close(dial);
+    assert_int_equal(read(accepted, &byte, 1), 0);
+    close(accepted);
+    close(listener);
+    listener = listening_at(&ours);
+    assert_true(listener >= 0);
+    close(listener);
+    close(other);
+}
+
 static void test_sockets_of_datagrams_take_bursts(void **state)
 {
     int fd = socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0),
@@ -68,6 +107,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_connections_do_not_wait_and_notice_silence),
         cmocka_unit_test(test_listeners_share_their_port_and_take_fast_opens),
+        cmocka_unit_test(test_old_dials_keep_no_listener_off),
         cmocka_unit_test(test_sockets_of_datagrams_take_bursts),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
