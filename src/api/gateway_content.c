@@ -37,8 +37,7 @@ static err_t serve_multipart(task_t *t, gateway_request_t *r, gateway_content_t 
     buf_init(&text, 64 << 10);
     uint8_t random[BOUNDARY_BYTES];
     driver_random(task_driver(t), random, sizeof random);
-    for (size_t i = 0; i < sizeof random; i++)
-        snprintf(boundary + 2 * i, 3, "%02x", random[i]);
+    hex_text(bytes_of(random, sizeof random), boundary, sizeof boundary);
     for (size_t i = 0; i < ranges->count; i++) {
         TRY(part_head(&text, boundary, c->type, &ranges->list[i], c->size));
         length += ranges->list[i].len;

@@ -76,8 +76,8 @@ static err_t emit_info(task_t *t, rpc_t *r)
     vault_key_info_t i;
     char owner[2 * OWNER_KEY_BYTES + 1] = "";
     TRY(vault_key_info(t, node_vault(r->node), &i));
-    for (size_t k = 0; i.epochs && k < OWNER_KEY_BYTES; k++)
-        snprintf(owner + 2 * k, 3, "%02x", i.owner.data[k]);
+    if (i.epochs)
+        hex_text(bytes_of(i.owner.data, OWNER_KEY_BYTES), owner, sizeof owner);
     return rpc_emit(t, r,
                     json_pack("{s:b, s:b, s:b, s:s, s:i}", "exists", i.exists, "has_passphrase",
                               i.has_passphrase, "is_unlocked", i.is_unlocked, "owner", owner, "epochs",

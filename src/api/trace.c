@@ -18,14 +18,9 @@ static bool read_traceparent(const char *header, char out[TRACE_ID_MAX])
 
 static void make_trace_id(prng_t *ids, char out[TRACE_ID_MAX])
 {
-    static const char digits[] = "0123456789abcdef";
     uint8_t id[(TRACE_ID_MAX - 1) / 2];
     prng_fill(ids, id, sizeof id);
-    for (size_t i = 0; i < sizeof id; i++) {
-        *out++ = digits[id[i] >> 4];
-        *out++ = digits[id[i] & 15];
-    }
-    *out = 0;
+    hex_text(bytes_of(id, sizeof id), out, TRACE_ID_MAX);
 }
 
 void trace_begin(task_t *t, exchange_t *x, prng_t *ids, char ret_id[TRACE_ID_MAX])

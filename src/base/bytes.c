@@ -180,9 +180,10 @@ char *xstrdup(const char *s)
     return checked(strdup(s));
 }
 
+static const char digits[] = "0123456789abcdef";
+
 err_t hex_encode(bytes_t in, buf_t *out)
 {
-    static const char digits[] = "0123456789abcdef";
     if (in.len > SIZE_MAX / 2)
         return fail(ERR_LIMIT, "%zu bytes are too many for hex", in.len);
     TRY(buf_reserve(out, in.len * 2));
@@ -191,6 +192,17 @@ err_t hex_encode(bytes_t in, buf_t *out)
         out->data[out->len++] = (uint8_t)digits[in.data[i] & 15];
     }
     return OK;
+}
+
+const char *hex_text(bytes_t in, char *out, size_t cap)
+{
+    assert(cap > 2 * in.len);
+    for (size_t i = 0; i < in.len; i++) {
+        out[2 * i] = digits[in.data[i] >> 4];
+        out[2 * i + 1] = digits[in.data[i] & 15];
+    }
+    out[2 * in.len] = 0;
+    return out;
 }
 
 static int hex_value(uint8_t c)

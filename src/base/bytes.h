@@ -73,5 +73,7 @@ char *xstrdup(const char *s);
 
 /* Lower-case hex. */
 MUST_CHECK err_t hex_encode(bytes_t in, buf_t *out);
+/* The same into a fixed array, with a NUL behind it; cap: at least 2 * in.len + 1. Returns out. */
+const char *hex_text(bytes_t in, char *out, size_t cap);
 MUST_CHECK err_t hex_decode(bytes_t text, buf_t *out); /* ERR_INVALID on odd length or a non-hex digit */
 #endif

@@ -124,6 +124,9 @@ static void test_hex(void **state)
     assert_err(hex_decode(BYTES_LIT("@0"), &b), ERR_INVALID);
     assert_err(hex_encode(BYTES_LIT("123456789012345"), &b), ERR_LIMIT);
     assert_int_equal(b.len, 3); /* nothing is added by a failure */
+    char text[7] = "xxxxxx";
+    assert_string_equal(hex_text(bytes_of("\x00\xff\x1a", 3), text, sizeof text), "00ff1a");
+    assert_string_equal(hex_text(BYTES_NONE, text, 1), "");
 }
 
 int main(void)

@@ -184,8 +184,7 @@ err_t manifest_parse_name(bytes_t text, cid_t *ret_cid)
 
 void manifest_print_hex(const cid_t *cid, char out[65])
 {
-    for (size_t i = 0; i < 32; i++)
-        snprintf(out + 2 * i, 3, "%02x", cid->digest[i]);
+    hex_text(bytes_of(cid->digest, 32), out, 65);
 }
 
 /* ── writing ─────────────────────────────────────────────────────────────────────────────────── */

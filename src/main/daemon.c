@@ -127,10 +127,9 @@ static void print_swarm(node_t *n, const cli_t *c)
 {
     const uint8_t *fingerprint = node_swarm_fingerprint(n);
     if (fingerprint) {
-        printf("Swarm is limited to private network of peers with the swarm key\nSwarm key fingerprint: ");
-        for (size_t i = 0; i < NODE_FINGERPRINT_BYTES; i++)
-            printf("%02x", fingerprint[i]);
-        printf("\n");
+        char hex[2 * NODE_FINGERPRINT_BYTES + 1];
+        printf("Swarm is limited to private network of peers with the swarm key\nSwarm key fingerprint: %s\n",
+               hex_text(bytes_of(fingerprint, NODE_FINGERPRINT_BYTES), hex, sizeof hex));
     }
     multiaddr_t *addrs = xcalloc(MAX_SHOWN_ADDRS, sizeof *addrs);
     size_t count = host_listen_addrs(node_host(n), addrs, MAX_SHOWN_ADDRS);

@@ -89,10 +89,10 @@ static void print_start(const fileserver_t *f, const http_server_t *metrics)
 {
     char text[NET_ADDR_TEXT_MAX], metrics_text[NET_ADDR_TEXT_MAX];
     net_addr_t at = fileserver_address(f), metrics_at = http_server_address(metrics);
-    printf("Storage node %s\nCertificate SHA-256 ", fileserver_id(f));
-    for (size_t i = 0; i < 32; i++)
-        printf("%02x", fileserver_fingerprint(f)[i]);
-    printf("\ngRPC listening on %s, metrics on %s\nStorage node is ready\n", net_addr_print(&at, text),
+    char fingerprint[65];
+    printf("Storage node %s\nCertificate SHA-256 %s\n", fileserver_id(f),
+           hex_text(bytes_of(fileserver_fingerprint(f), 32), fingerprint, sizeof fingerprint));
+    printf("gRPC listening on %s, metrics on %s\nStorage node is ready\n", net_addr_print(&at, text),
            net_addr_print(&metrics_at, metrics_text));
     fflush(stdout);
 }

@@ -84,8 +84,7 @@ static err_t make_token(task_t *t, const char *repo_path, char out[API_TOKEN_MAX
     char path[NODE_PATH_MAX];
     TRY(token_path(repo_path, path));
     driver_random(task_driver(t), random, sizeof random);
-    for (size_t i = 0; i < sizeof random; i++)
-        snprintf(out + 2 * i, 3, "%02x", random[i]);
+    hex_text(bytes_of(random, sizeof random), out, API_TOKEN_MAX);
     secret_wipe(random, sizeof random);
     TRY(fs_write_file(t, path, 0600, bytes_str(out)));
     log_info("a token for the control API was made", LOG_STR("file", path));

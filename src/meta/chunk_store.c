@@ -44,8 +44,7 @@ chunk_id_t chunk_id_of_large(task_t *t, bytes_t data)
 
 void chunk_id_print(const chunk_id_t *id, char out[META_CHUNK_ID_CHARS + 1])
 {
-    for (size_t i = 0; i < CHUNK_ID_BYTES; i++)
-        snprintf(out + 2 * i, 3, "%02x", id->sha256[i]);
+    hex_text(bytes_of(id->sha256, CHUNK_ID_BYTES), out, META_CHUNK_ID_CHARS + 1);
 }
 
 err_t chunk_id_parse(const char *text, chunk_id_t *ret)

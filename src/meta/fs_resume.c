@@ -34,8 +34,7 @@ err_t fs_resume_open(task_t *t, const char *folder, const char *key, fs_resume_t
     AUTO_PTR(json_t) lines = json_array();
     if (*folder) {
         sha256_of(bytes_str(key), digest);
-        for (size_t i = 0; i < 16; i++)
-            snprintf(name + 2 * i, 3, "%02x", digest[i]);
+        hex_text(bytes_of(digest, 16), name, sizeof name);
         snprintf(ret->path, sizeof ret->path, "%.4000s/%s.upload", folder, name);
         TRY(fs_mkdirs(t, folder, 0700));
         TRY(file_open(t, ret->path, FILE_READ | FILE_WRITE | FILE_CREATE | FILE_NO_FOLLOW, 0600, &ret->file));

@@ -18,18 +18,6 @@ json_t *json_time(int64_t at_ms)
     return json_string(json_time_text(at_ms, text));
 }
 
-const char *hex_text(bytes_t data, char *out, size_t cap)
-{
-    static const char digits[] = "0123456789abcdef";
-    assert(cap > 2 * data.len);
-    for (size_t i = 0; i < data.len; i++) {
-        out[2 * i] = digits[data.data[i] >> 4];
-        out[2 * i + 1] = digits[data.data[i] & 15];
-    }
-    out[2 * data.len] = 0;
-    return out;
-}
-
 err_t base64_text(bytes_t data, char *out, size_t cap)
 {
     buf_t text;

@@ -7,8 +7,6 @@
 
 const char *json_time_text(int64_t at_ms, char out[RFC3339_MAX]); /* returns out */
 json_t *json_time(int64_t at_ms);                                 /* owned */
-/* Lower-case hex, NUL-terminated; cap: 2 * data.len + 1. Returns out. */
-const char *hex_text(bytes_t data, char *out, size_t cap);
 /* Standard base64 with padding, NUL-terminated, or ERR_LIMIT. */
 MUST_CHECK err_t base64_text(bytes_t data, char *out, size_t cap);
 /* Exactly len bytes, else ERR_INVALID. */

@@ -110,16 +110,16 @@ static err_t add_room(task_t *t, node_service_t *s, json_t *body)
 
 static err_t make_registration(task_t *t, node_service_t *s, json_t **ret)
 {
-    char fingerprint[2 * TLS_FINGERPRINT_BYTES + 1] = "";
+    char fingerprint[2 * TLS_FINGERPRINT_BYTES + 1];
     AUTO_PTR(json_t) body = json_object();
     TRY(add_room(t, s, body));
     json_object_set_new(body, "id", json_string(s->id));
     json_object_set_new(body, "address", json_string(s->address));
     json_object_set_new(body, "zone", json_string(s->zone));
-    for (size_t i = 0; s->tls && i < TLS_FINGERPRINT_BYTES; i++)
-        snprintf(fingerprint + 2 * i, 3, "%02x", tls_mutual_fingerprint(s->tls)[i]);
-    if (*fingerprint)
-        json_object_set_new(body, "fingerprint", json_string(fingerprint));
+    if (s->tls) {
+        bytes_t raw = bytes_of(tls_mutual_fingerprint(s->tls), TLS_FINGERPRINT_BYTES);
+        json_object_set_new(body, "fingerprint", json_string(hex_text(raw, fingerprint, sizeof fingerprint)));
+    }
     *ret = json_incref(body);
     return OK;
 }

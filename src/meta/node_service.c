@@ -18,8 +18,7 @@ static void make_id(node_service_t *s)
     char printed[PEER_ID_TEXT_MAX];
     int len = snprintf((char *)id, sizeof id, "%s", peer_id_print(peer, printed));
     hmac_sha256(bytes_of(domain, sizeof domain - 1), bytes_of(id, (size_t)len), digest);
-    for (size_t i = 0; i < META_ID_CHARS / 2; i++)
-        snprintf(s->id + 2 * i, 3, "%02x", digest[i]);
+    hex_text(bytes_of(digest, META_ID_CHARS / 2), s->id, sizeof s->id);
 }
 
 static err_t take_options(node_service_t *s, const node_service_options_t *o)

@@ -46,8 +46,7 @@ static void random_hex(task_t *t, char *out, size_t chars)
     uint8_t bytes[16];
     driver_random(task_driver(t), bytes, chars / 2);
     bytes[0] |= 1; /* never all zero */
-    for (size_t i = 0; i < chars / 2; i++)
-        snprintf(out + 2 * i, 3, "%02x", bytes[i]);
+    hex_text(bytes_of(bytes, chars / 2), out, chars + 1);
 }
 
 void span_begin(task_t *t, trace_span_t *s, span_kind_t kind, const char *name, const char *traceparent)

@@ -172,10 +172,9 @@ err_t kv_delete(task_t *t, kv_t *kv, const char *space, bytes_t key)
 /* ── reading ─────────────────────────────────────────────────────────────────────────────────── */
 err_t kv_not_found(const char *space, bytes_t key)
 {
-    char hex[41] = "";
-    for (size_t i = 0; i < key.len && i < 20; i++)
-        snprintf(hex + 2 * i, 3, "%02x", key.data[i]);
-    return fail(ERR_NOT_FOUND, "no key %s%s in %s", hex, key.len > 20 ? "..." : "", space);
+    char hex[41];
+    return fail(ERR_NOT_FOUND, "no key %s%s in %s", hex_text(bytes_slice(key, 0, 20), hex, sizeof hex),
+                key.len > 20 ? "..." : "", space);
 }
 
 err_t kv_get(task_t *t, kv_t *kv, const char *space, bytes_t key, buf_t *out)
