@@ -109,12 +109,9 @@ err_t rpc_get(task_t *t, rpc_t *r)
     if (compresses && !is_archive && !dag_node_is_file(&root))
         return fail(ERR_INVALID, "file is not regular");
     TRY(begin_answer(t, r, &session, &root, compresses));
-    if (compresses) {
-        TRY(write_compressed(t, r, session.blocks, &root, name, level));
-        return node_session_settle(t, &session);
-    }
     tar_tree_options_t options = {.mtime_s = (int64_t)(driver_wall_ms(task_driver(t)) / 1000),
                                   .has_exact_times = !is_archive};
-    TRY(tar_tree_write(t, session.blocks, &root, name, options, write_piece, r->x));
+    TRY(compresses ? write_compressed(t, r, session.blocks, &root, name, level)
+                   : tar_tree_write(t, session.blocks, &root, name, options, write_piece, r->x));
     return node_session_settle(t, &session);
 }

@@ -171,12 +171,10 @@ static err_t check_modes(rpc_t *r)
         return OK;
     if (rpc_bool(r, "allow-offline", false))
         return fail(ERR_INVALID, "cannot use both --allow-offline and --allow-delegated flags");
-    const config_t *config = repo_config(node_repo(r->node));
-    for (size_t i = 0; i < config_count(config, "Ipns.DelegatedPublishers"); i++)
-        if (!strncmp(config_item(config, "Ipns.DelegatedPublishers", i), "http", 4))
-            return OK;
-    return fail(ERR_INVALID, "no delegated publishers configured: add Ipns.DelegatedPublishers or use "
-                             "--allow-offline for local-only publishing");
+    return node_has_publishers(r->node)
+               ? OK
+               : fail(ERR_INVALID, "no delegated publishers configured: add Ipns.DelegatedPublishers or use "
+                                   "--allow-offline for local-only publishing");
 }
 
 static err_t publish_options(rpc_t *r, naming_publish_t *ret)

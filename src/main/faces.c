@@ -60,6 +60,15 @@ static err_t choose(const char *port_option, const char *configured, uint16_t de
     return OK;
 }
 
+/* A port option that may also be an address: HOST:PORT. */
+static err_t choose_place(const char *option, uint16_t default_port, face_addr_t *ret_at, bool *ret_asked)
+{
+    bool is_address = option && *option != ':' && strchr(option, ':');
+    TRY(choose(is_address ? NULL : option, is_address ? option : NULL, default_port, ret_at, ret_asked));
+    *ret_asked = *ret_asked || is_address;
+    return OK;
+}
+
 err_t faces_open_rpc(faces_t *f, const char *port_option, const char *configured)
 {
     face_addr_t at;
@@ -93,20 +102,20 @@ err_t faces_open_gateway(faces_t *f, const char *port_option, const char *config
 err_t faces_open_control(faces_t *f, const char *port_option, bool *ret_is_public)
 {
     face_addr_t at;
-    bool asked, is_address = port_option && *port_option != ':' && strchr(port_option, ':');
-    TRY(choose(is_address ? NULL : port_option, is_address ? port_option : NULL, RPC_PORT, &at, &asked));
+    bool asked;
+    TRY(choose_place(port_option, RPC_PORT, &at, &asked));
     *ret_is_public = !net_addr_is_loopback(&at.ip);
     http_limits_t limits = {.max_connections = RPC_CONNECTIONS, .idle_timeout_s = RPC_IDLE_S};
-    return serve(f, "control API", at, asked || is_address, limits, api_control, &f->control);
+    return serve(f, "control API", at, asked, limits, api_control, &f->control);
 }
 
 err_t faces_open_metrics(faces_t *f, const char *port_option)
 {
     face_addr_t at;
-    bool asked, is_address = port_option && *port_option != ':' && strchr(port_option, ':');
-    TRY(choose(is_address ? NULL : port_option, is_address ? port_option : NULL, METRICS_PORT, &at, &asked));
-    return serve(f, "metrics", at, asked || is_address, (http_limits_t){.max_connections = RPC_CONNECTIONS},
-                 api_metrics, &f->metrics);
+    bool asked;
+    TRY(choose_place(port_option, METRICS_PORT, &at, &asked));
+    return serve(f, "metrics", at, asked, (http_limits_t){.max_connections = RPC_CONNECTIONS}, api_metrics,
+                 &f->metrics);
 }
 
 void faces_close(task_t *t, faces_t *f)

@@ -112,12 +112,16 @@ static err_t put_public_key(task_t *t, naming_t *n, const private_key_t *key, co
     return routing_put_value(t, n->routing, bytes_of(at, 4u + name->len), buf_bytes(&encoded));
 }
 
-static err_t put_record(task_t *t, naming_t *n, const peer_id_t *name, bytes_t record, bool is_delegated)
+static err_t put_record(task_t *t, naming_t *n, const peer_id_t *name, bytes_t record)
 {
     uint8_t key[NAME_KEY_MAX_BYTES];
-    bytes_t k = bytes_of(key, name_key(name, key));
-    return is_delegated ? routing_publish_value(t, n->routing, k, record)
-                        : routing_put_value(t, n->routing, k, record);
+    return routing_put_value(t, n->routing, bytes_of(key, name_key(name, key)), record);
+}
+
+static err_t delegate_record(task_t *t, naming_t *n, const peer_id_t *name, bytes_t record)
+{
+    uint8_t key[NAME_KEY_MAX_BYTES];
+    return routing_publish_value(t, n->routing, bytes_of(key, name_key(name, key)), record);
 }
 
 static err_t send_out(task_t *t, naming_t *n, const private_key_t *key, const peer_id_t *name, bytes_t record)
@@ -125,7 +129,7 @@ static err_t send_out(task_t *t, naming_t *n, const private_key_t *key, const pe
     public_key_t *inner = xcalloc(1, sizeof *inner);
     bool is_hash = peer_id_public_key(name, inner) != OK;
     free(inner);
-    TRY(put_record(t, n, name, record, false));
+    TRY(put_record(t, n, name, record));
     if (is_hash && put_public_key(t, n, key, name))
         log_debug("the public key of a name was not taken");
     return task_check(t);
@@ -152,7 +156,7 @@ static err_t publish(task_t *t, naming_t *n, const private_key_t *key, const edi
     if (e || !record.len || !n->routing)
         return e;
     followed_publish(t, n, &name, buf_bytes(&record));
-    e = edition->options->is_delegated ? put_record(t, n, &name, buf_bytes(&record), true)
+    e = edition->options->is_delegated ? delegate_record(t, n, &name, buf_bytes(&record))
                                        : send_out(t, n, key, &name, buf_bytes(&record));
     if (!e || e == ERR_CANCELED || e == ERR_TIMEOUT || edition->only_after.len)
         return e;
@@ -203,7 +207,7 @@ err_t naming_put_record(task_t *t, naming_t *n, const peer_id_t *name, bytes_t r
     if (!n->routing)
         return keep_record(t, n, name, record);
     followed_publish(t, n, name, record);
-    err_t e = put_record(t, n, name, record, false);
+    err_t e = put_record(t, n, name, record);
     return e && is_alone(n, e) ? keep_record(t, n, name, record) : e;
 }
 
@@ -211,7 +215,7 @@ err_t naming_delegate_record(task_t *t, naming_t *n, const peer_id_t *name, byte
 {
     char text[PEER_ID_TEXT_MAX];
     name_cache_drop(&n->cache, name_print(name, text));
-    return n->routing ? put_record(t, n, name, record, true)
+    return n->routing ? delegate_record(t, n, name, record)
                       : fail(ERR_OFFLINE, "the record goes out through a running node: start one first");
 }
 

@@ -275,6 +275,12 @@ static size_t router_urls(const config_t *config, const char *key, const char *o
     return n;
 }
 
+bool node_has_publishers(const node_t *n)
+{
+    const char *urls[ROUTING_DELEGATED_MAX];
+    return router_urls(repo_config(n->repo), "Ipns.DelegatedPublishers", urls) > 0;
+}
+
 static err_t start_routing(task_t *t, node_t *n, const char *wanted_type)
 {
     const config_t *config = repo_config(n->repo);

@@ -99,5 +99,6 @@ void node_announce(node_t *n, const cid_t *root);
  * ERR_UNREACHABLE. */
 MUST_CHECK err_t node_announce_now(task_t *t, node_t *n, const cid_t *root);
 bool node_provides_pins_alone(const node_t *n); /* Provide.Strategy */
+bool node_has_publishers(const node_t *n);      /* Ipns.DelegatedPublishers */
 void node_offer(node_t *n, const cid_t *root);  /* the first half of it: to those who asked already */
 #endif

@@ -63,10 +63,11 @@ MUST_CHECK err_t repo_import_sync(task_t *t, repo_import_t *i);
 void repo_import_end(repo_import_t *i); /* NULL is fine */
 AUTO_PTR_DEFINE(repo_import_t, repo_import_end)
 
+/* From now on `changed` is called after each change, in the task that made it; NULL: nobody is told. It may
+ * wait. */
+void repo_on_config_change(repo_t *r, void (*changed)(task_t *t, void *arg), void *arg);
 /* What cannot be read (config_check) is refused. Changes the config and its file; the running parts read it
  * again when they want to. */
-/* Told after each change, from now on, of the one who made it; NULL: nobody. It may wait. */
-void repo_on_config_change(repo_t *r, void (*changed)(task_t *t, void *arg), void *arg);
 MUST_CHECK err_t repo_config_set(task_t *t, repo_t *r, const char *path, const char *value_json);
 MUST_CHECK err_t repo_config_unset(task_t *t, repo_t *r, const char *path);
 MUST_CHECK err_t repo_config_replace(task_t *t, repo_t *r, bytes_t text);
