@@ -9,14 +9,21 @@ static bool count_peer(void *arg, const peer_id_t *peer)
     return true;
 }
 
+/* Node 1 has the first n blocks; a session of node 0, which is connected with it. */
+static bitswap_session_t *open_at_giver(task_t *t, world_t *w, size_t n)
+{
+    bitswap_session_t *s;
+    start_all(t, w);
+    put_blocks(t, w, 1, 0, n);
+    connect(t, w, 0, 1);
+    assert_ok(bitswap_session_open(w->nodes[0].bitswap, &s));
+    return s;
+}
+
 static void one_source(task_t *t, world_t *w)
 {
     make_blocks(w, 300, 50000);
-    start_all(t, w);
-    put_blocks(t, w, 1, 0, 300);
-    connect(t, w, 0, 1);
-    bitswap_session_t *s;
-    assert_ok(bitswap_session_open(w->nodes[0].bitswap, &s));
+    bitswap_session_t *s = open_at_giver(t, w, 300);
     peer_id_t best;
     assert_false(bitswap_session_best_peer(s, &best));
     get_all(t, w, s, 0, 300);
@@ -115,11 +122,7 @@ static void slow_link(task_t *t, world_t *w)
     make_blocks(w, 12, 250000);
     sim_set_default_link(
         w->net->sim, (sim_link_t){.latency_ms = 300, .jitter_ms = 50, .bytes_per_s = 60000, .stall = 0.01});
-    start_all(t, w);
-    put_blocks(t, w, 1, 0, 12);
-    connect(t, w, 0, 1);
-    bitswap_session_t *s;
-    assert_ok(bitswap_session_open(w->nodes[0].bitswap, &s));
+    bitswap_session_t *s = open_at_giver(t, w, 12);
     get_all(t, w, s, 0, 12);
     bitswap_stat_t got;
     bitswap_stat(w->nodes[0].bitswap, &got);
@@ -373,11 +376,7 @@ static void full_store(task_t *t, world_t *w)
 {
     make_blocks(w, 10, 30000);
     w->nodes[0].max_bytes = 100000;
-    start_all(t, w);
-    put_blocks(t, w, 1, 0, 10);
-    connect(t, w, 0, 1);
-    bitswap_session_t *s;
-    assert_ok(bitswap_session_open(w->nodes[0].bitswap, &s));
+    bitswap_session_t *s = open_at_giver(t, w, 10);
     size_t stored = 0;
     for (size_t i = 0; i < 10; i++) {
         err_t e = get_one(t, s, &w->cids[i], 30000);
@@ -399,11 +398,7 @@ static void test_full_store(void **state)
 static void reader(task_t *t, world_t *w)
 {
     make_blocks(w, 40, 30000);
-    start_all(t, w);
-    put_blocks(t, w, 1, 0, 40);
-    connect(t, w, 0, 1);
-    bitswap_session_t *s;
-    assert_ok(bitswap_session_open(w->nodes[0].bitswap, &s));
+    bitswap_session_t *s = open_at_giver(t, w, 40);
     bitswap_session_reads(s);
     assert_ok(get_one(t, s, &w->cids[0], 30000));
     bitswap_prefetch(s, w->cids, 40);
@@ -427,11 +422,7 @@ static void reader_of_full_store(task_t *t, world_t *w)
 {
     make_blocks(w, 10, 30000);
     w->nodes[0].max_bytes = 100000;
-    start_all(t, w);
-    put_blocks(t, w, 1, 0, 10);
-    connect(t, w, 0, 1);
-    bitswap_session_t *s;
-    assert_ok(bitswap_session_open(w->nodes[0].bitswap, &s));
+    bitswap_session_t *s = open_at_giver(t, w, 10);
     bitswap_session_reads(s);
     for (size_t i = 0; i < 10; i++)
         assert_ok(get_one(t, s, &w->cids[i], 30000));
@@ -452,11 +443,7 @@ static void in_order(task_t *t, world_t *w)
     const size_t n = 60, first = 30, bytes = 200000, under_way = 14; /* two turns and what is being read */
     make_blocks(w, n, bytes);
     sim_set_default_link(w->net->sim, (sim_link_t){.latency_ms = 5, .bytes_per_s = 10000000});
-    start_all(t, w);
-    put_blocks(t, w, 1, 0, n);
-    connect(t, w, 0, 1);
-    bitswap_session_t *s;
-    assert_ok(bitswap_session_open(w->nodes[0].bitswap, &s));
+    bitswap_session_t *s = open_at_giver(t, w, n);
     assert_ok(get_one(t, s, &w->cids[0], 30000));
     bitswap_prefetch(s, w->cids + 1, first - 1);
     for (size_t i = first; i < n; i++) {
@@ -487,11 +474,7 @@ static void rights(task_t *t, world_t *w)
 {
     make_blocks(w, 20, 3000);
     w->nodes[1].may_serve = serves_even;
-    start_all(t, w);
-    put_blocks(t, w, 1, 0, 20);
-    connect(t, w, 0, 1);
-    bitswap_session_t *s;
-    assert_ok(bitswap_session_open(w->nodes[0].bitswap, &s));
+    bitswap_session_t *s = open_at_giver(t, w, 20);
     for (size_t i = 0; i < 20; i++)
         assert_int_equal(get_one(t, s, &w->cids[i], 3000), w->cids[i].digest[0] % 2 ? ERR_TIMEOUT : OK);
     bitswap_session_close(s);
