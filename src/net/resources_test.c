@@ -26,17 +26,6 @@ static const scope_t *scope_at(host_t *h, scope_class_t class)
     return &h->resources.scopes[class];
 }
 
-/* A dialer learns of the refusal at once, or from a connection that ends. */
-static void assert_refused(task_t *t, net_world_t *w, size_t from, size_t to)
-{
-    conn_t *c;
-    if (host_connect_addr(t, w->nodes[from].host, &w->nodes[to].addr, &c))
-        return;
-    assert_ok(task_sleep(t, 1000));
-    assert_false(conn_is_open(c));
-    conn_release(c);
-}
-
 static err_t connections(task_t *t, void *arg)
 {
     net_world_t *w = arg;
@@ -48,7 +37,7 @@ static err_t connections(task_t *t, void *arg)
     host_set_scopes(a, &s);
     conn_release(net_connect(t, w, 1, 0));
     conn_release(net_connect(t, w, 2, 0));
-    assert_refused(t, w, 3, 0);
+    net_assert_refused(t, w, 3, 0);
     assert_int_equal(scope_at(a, SCOPE_SYSTEM)->used[SCOPE_CONNS_IN], 2);
     assert_int_equal(scope_at(a, SCOPE_SYSTEM)->used[SCOPE_FDS], 2);
     assert_int_equal(scope_conns(scope_at(a, SCOPE_TRANSIENT)), 0);
@@ -74,7 +63,7 @@ static err_t descriptors(task_t *t, void *arg)
     s.max[SCOPE_SYSTEM].fds = 1;
     host_set_scopes(a, &s);
     conn_release(net_connect(t, w, 1, 0));
-    assert_refused(t, w, 2, 0);
+    net_assert_refused(t, w, 2, 0);
     assert_int_equal(host_conn_count(a), 1);
     net_stop_all(t, w);
     return OK;
@@ -97,8 +86,8 @@ static err_t allowed(task_t *t, void *arg)
     assert_ok(multiaddr_parse(text, &m));
     assert_ok(host_allow_past_limits(a, &m));
     conn_release(net_connect(t, w, 1, 0));
-    assert_refused(t, w, 2, 0);
-    assert_refused(t, w, 3, 0);
+    net_assert_refused(t, w, 2, 0);
+    net_assert_refused(t, w, 3, 0);
     assert_int_equal(scope_conns(scope_at(a, SCOPE_SYSTEM)), 0);
     assert_int_equal(scope_conns(scope_at(a, SCOPE_ALLOWED_SYSTEM)), 1);
     assert_int_equal(scope_conns(scope_at(a, SCOPE_ALLOWED_TRANSIENT)), 0);
@@ -251,11 +240,11 @@ static err_t memory_of_connections(task_t *t, void *arg)
     host_scopes_t s = scopes_of(w, 0);
     s.max[SCOPE_SYSTEM].memory = one + 100;
     host_set_scopes(a, &s);
-    assert_refused(t, w, 2, 0);
+    net_assert_refused(t, w, 2, 0);
     s.max[SCOPE_SYSTEM].memory = SCOPE_UNLIMITED;
     s.max[SCOPE_PEER].memory = 100;
     host_set_scopes(a, &s);
-    assert_refused(t, w, 2, 0);
+    net_assert_refused(t, w, 2, 0);
     assert_int_equal(host_limit(a)->used, one);
     net_stop_all(t, w);
     return OK;

@@ -103,4 +103,15 @@ static inline conn_t *net_connect(task_t *t, net_world_t *w, size_t from, size_t
     assert_ok(host_connect_addr(t, w->nodes[from].host, &w->nodes[to].addr, &c));
     return c;
 }
+
+/* A dialer learns of the refusal at once, or from a connection that ends. */
+static inline void net_assert_refused(task_t *t, net_world_t *w, size_t from, size_t to)
+{
+    conn_t *c;
+    if (host_connect_addr(t, w->nodes[from].host, &w->nodes[to].addr, &c))
+        return;
+    assert_ok(task_sleep(t, 1000));
+    assert_false(conn_is_open(c));
+    conn_release(c);
+}
 #endif
