@@ -325,13 +325,6 @@ OP(op_file_patch)
     return file_answer(c, call, 200, f.id);
 }
 
-err_t chunk_drop(sql_t *c, const char *chunk_id, int64_t now_ms)
-{
-    TRY(sql_run(c, "UPDATE chunks SET is_live = 0 WHERE id = ?1", SQL(SQL_TEXT(chunk_id)), NULL));
-    return sql_run(c, "UPDATE locations SET state = 1, since = ?1 WHERE chunk_id = ?2",
-                   SQL(SQL_INT(now_ms), SQL_TEXT(chunk_id)), NULL);
-}
-
 /* The row goes, and the only copy of the wrapped key with it. */
 OP(op_file_delete)
 {

@@ -183,8 +183,6 @@ MUST_CHECK err_t file_answer(sql_t *c, meta_call_t *call, int status, const char
 MUST_CHECK err_t file_check_match(const meta_call_t *call, const char *etag); /* If-Match: ERR_IN_USE */
 MUST_CHECK err_t file_unwrap_key(sql_t *c, const meta_call_t *call, const char *id,
                                  char ret_base64[48]); /* wiped by the caller */
-/* Forgets a chunk that no version needs: its copies are to be deleted. */
-MUST_CHECK err_t chunk_drop(sql_t *c, const char *chunk_id, int64_t now_ms);
 
 /* placement.c */
 typedef struct place_node {
