@@ -85,6 +85,25 @@ static uint64_t room_of(const limit_t *l)
     return l->max > l->used ? l->max - l->used : 0;
 }
 
+err_t limit_move(limit_t *from, limit_t *to, uint64_t held)
+{
+    if (to)
+        TRY(limit_enter(to, held));
+    if (from)
+        limit_leave(from, held);
+    return OK;
+}
+
+err_t limit_recharge(limit_t *l, uint64_t *held, uint64_t want)
+{
+    if (want > *held)
+        TRY(limit_charge(l, want - *held));
+    else
+        limit_release(l, *held - want);
+    *held = want;
+    return OK;
+}
+
 uint64_t limit_room(const limit_t *l)
 {
     uint64_t room = UINT64_MAX;

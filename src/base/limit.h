@@ -21,5 +21,10 @@ void limit_release(limit_t *l, uint64_t amount);
 /* What is charged to l's parent counts for l, and for the one beside it, from now on; no longer. */
 MUST_CHECK err_t limit_enter(limit_t *l, uint64_t amount); /* ERR_LIMIT */
 void limit_leave(limit_t *l, uint64_t amount);
+/* What is held counts for `to` instead of `from`; NULL: the parent that they share alone. ERR_LIMIT: it
+ * stays. */
+MUST_CHECK err_t limit_move(limit_t *from, limit_t *to, uint64_t held);
+/* Makes the charge `*held` equal to `want`. ERR_LIMIT: it stays. */
+MUST_CHECK err_t limit_recharge(limit_t *l, uint64_t *held, uint64_t want);
 uint64_t limit_room(const limit_t *l); /* the least room up to the root */
 #endif

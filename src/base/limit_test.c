@@ -61,6 +61,17 @@ static void test_beside(void **state)
     assert_err(limit_enter(&both, 11), ERR_LIMIT);
     limit_leave(&both, 40);
     assert_int_equal(protocol.used + both.used, 0);
+    assert_ok(limit_move(NULL, &both, 40));
+    assert_err(limit_move(NULL, &both, 11), ERR_LIMIT);
+    assert_int_equal(protocol.used, 40);
+    assert_ok(limit_move(&both, NULL, 40));
+    assert_int_equal(protocol.used + both.used, 0);
+    uint64_t held = 40;
+    assert_ok(limit_recharge(&peer, &held, 70));
+    assert_err(limit_recharge(&peer, &held, 1000), ERR_LIMIT);
+    assert_int_equal(held, 70); /* a refusal changes nothing */
+    assert_ok(limit_recharge(&peer, &held, 40));
+    assert_int_equal(peer.used, 40);
     limit_release(&peer, 40);
     limit_deinit(&both);
     limit_deinit(&protocol);

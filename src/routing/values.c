@@ -83,10 +83,15 @@ static err_t put_in(task_t *t, dht_t *d, size_t index, void *arg)
     return e;
 }
 
-err_t routing_put_value(task_t *t, routing_t *r, bytes_t key, bytes_t value)
+static err_t keep(task_t *t, routing_t *r, bytes_t key, bytes_t value)
 {
     peer_id_t ourselves = {0};
-    TRY(value_store_put(t, &r->values, &ourselves, key, value));
+    return value_store_put(t, &r->values, &ourselves, key, value);
+}
+
+err_t routing_put_value(task_t *t, routing_t *r, bytes_t key, bytes_t value)
+{
+    TRY(keep(t, r, key, value));
     put_search_t s = {.key = key, .value = value};
     group_t g;
     group_init(&g, r->sched);
@@ -106,8 +111,7 @@ err_t routing_put_value(task_t *t, routing_t *r, bytes_t key, bytes_t value)
 
 err_t routing_publish_value(task_t *t, routing_t *r, bytes_t key, bytes_t value)
 {
-    peer_id_t ourselves = {0};
-    TRY(value_store_put(t, &r->values, &ourselves, key, value));
+    TRY(keep(t, r, key, value));
     put_search_t s = {.key = key, .value = value};
     group_t g;
     group_init(&g, r->sched);

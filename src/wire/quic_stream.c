@@ -31,14 +31,7 @@ static limit_t *limit_of(const quic_stream_t *s)
 static err_t recharge(const quic_stream_t *s, uint64_t *held, uint64_t want)
 {
     limit_t *l = limit_of(s);
-    if (!l)
-        return OK;
-    if (want > *held)
-        TRY(limit_charge(l, want - *held));
-    else
-        limit_release(l, *held - want);
-    *held = want;
-    return OK;
+    return l ? limit_recharge(l, held, want) : OK;
 }
 
 static void discharge(const quic_stream_t *s, uint64_t *held)
@@ -50,11 +43,7 @@ static void discharge(const quic_stream_t *s, uint64_t *held)
 
 err_t quic_stream_set_limit(quic_stream_t *s, limit_t *limit)
 {
-    uint64_t held = s->charged_receive + s->charged_send;
-    if (limit)
-        TRY(limit_enter(limit, held));
-    if (s->own_limit)
-        limit_leave(s->own_limit, held);
+    TRY(limit_move(s->own_limit, limit, s->charged_receive + s->charged_send));
     s->own_limit = limit;
     return OK;
 }

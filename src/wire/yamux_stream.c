@@ -49,24 +49,9 @@ err_t yamux_stream_new(yamux_t *y, uint32_t id, bool is_inbound, yamux_stream_t 
     return OK;
 }
 
-/* Makes the charge `*held` equal to `want`. */
-static err_t recharge(limit_t *l, uint64_t *held, uint64_t want)
-{
-    if (want > *held)
-        TRY(limit_charge(l, want - *held));
-    else
-        limit_release(l, *held - want);
-    *held = want;
-    return OK;
-}
-
 err_t yamux_stream_set_limit(yamux_stream_t *s, limit_t *limit)
 {
-    uint64_t held = s->charged_receive + s->charged_send;
-    if (limit)
-        TRY(limit_enter(limit, held));
-    if (s->own_limit)
-        limit_leave(s->own_limit, held);
+    TRY(limit_move(s->own_limit, limit, s->charged_receive + s->charged_send));
     s->own_limit = limit;
     if (s->session)
         s->limit = limit ? limit : s->session->config.limit;
@@ -76,7 +61,7 @@ err_t yamux_stream_set_limit(yamux_stream_t *s, limit_t *limit)
 static err_t charge_received(yamux_stream_t *s, size_t buffered)
 {
     uint64_t growth = s->window_max - YAMUX_INITIAL_WINDOW;
-    return recharge(s->limit, &s->charged_receive, buffered > growth ? buffered : growth);
+    return limit_recharge(s->limit, &s->charged_receive, buffered > growth ? buffered : growth);
 }
 
 /* Empties both queues and gives the whole charge back. */
@@ -320,9 +305,9 @@ err_t yamux_write(yamux_stream_t *s, const bytes_t *pieces, size_t n, size_t *re
     size_t taken = 0;
     for (size_t i = 0; i < n && queue_room(&s->to_send); i++) {
         bytes_t piece = bytes_slice(pieces[i], 0, queue_room(&s->to_send));
-        err_t e = recharge(s->limit, &s->charged_send, s->to_send.len + piece.len);
+        err_t e = limit_recharge(s->limit, &s->charged_send, s->to_send.len + piece.len);
         if (!e && (e = queue_push(&s->to_send, piece)) &&
-            recharge(s->limit, &s->charged_send, s->to_send.len))
+            limit_recharge(s->limit, &s->charged_send, s->to_send.len))
             abort(); /* it only becomes less */
         if (e && taken)
             break;
