@@ -9,6 +9,7 @@
  * sweep follows its hand through a restart and through nodes that leave; no record is older than the interval
  * and what the sweep lagged. */
 #include "logic/sweep.h"
+#include "sim/scenarios/check.h"
 #include "tests/support/kad_model.h"
 #include <stdio.h>
 #include <time.h>
@@ -39,14 +40,6 @@ typedef struct world {
     uint64_t now_ms;
     uint64_t lookups, requests, told, visits, worst_lag_ms;
 } world_t;
-
-#define CHECK(what)                                                                                          \
-    do {                                                                                                     \
-        if (!(what)) {                                                                                       \
-            fprintf(stderr, "%s:%d: not so: %s\n", __FILE__, __LINE__, #what);                               \
-            exit(1);                                                                                         \
-        }                                                                                                    \
-    } while (0)
 
 static double seconds(void)
 {

@@ -11,6 +11,7 @@
 #include "logic/failure_detector.h"
 #include "logic/reconcile.h"
 #include "logic/replica_planner.h"
+#include "sim/scenarios/check.h"
 #include <stdio.h>
 #include <stdlib.h>
 
@@ -27,14 +28,6 @@ enum {
     CHUNKS_MAX = 300000,
     HEARTBEAT_MS = 5000,
 };
-
-#define CHECK(what)                                                                                          \
-    do {                                                                                                     \
-        if (!(what)) {                                                                                       \
-            fprintf(stderr, "%s:%d: not so: %s\n", __FILE__, __LINE__, #what);                               \
-            exit(1);                                                                                         \
-        }                                                                                                    \
-    } while (0)
 
 typedef struct file {
     cid_t cid;
