@@ -91,19 +91,14 @@ static err_t publish(task_t *t, member_t *m, void *arg)
 
 static err_t compare(task_t *t, file_reader_t *r, const published_t *f)
 {
-    uint64_t at = 0;
+    content_t content = {.seed = f->seed, .size = f->size};
     for (;;) {
         bytes_t piece;
         TRY(file_reader_next(t, r, &piece));
         if (!piece.len)
-            break;
-        for (size_t i = 0; i < piece.len; i++)
-            if (piece.data[i] != content_byte(f->seed, at++))
-                return fail(ERR_CORRUPT, "the file came back with other bytes");
+            return content_compared(&content);
+        TRY(content_compare(&content, piece));
     }
-    return at == f->size ? OK
-                         : fail(ERR_CORRUPT, "the file came back with %llu bytes of %llu",
-                                (unsigned long long)at, (unsigned long long)f->size);
 }
 
 static err_t fetch(task_t *t, member_t *m, void *arg)

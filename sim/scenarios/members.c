@@ -108,7 +108,7 @@ err_t on_member(task_t *t, member_t *m, err_t (*fn)(task_t *, member_t *, void *
     return e.result ? fail(e.result, "member %zu: %s", m->index, e.text) : OK;
 }
 
-uint8_t content_byte(uint64_t seed, uint64_t at)
+static uint8_t content_byte(uint64_t seed, uint64_t at)
 {
     uint64_t z = seed + (at / 8 + 1) * 0x9e3779b97f4a7c15u;
     z = (z ^ (z >> 30)) * 0xbf58476d1ce4e5b9u;
@@ -124,6 +124,21 @@ err_t content_read(task_t *t, void *arg, uint8_t *out, size_t cap, size_t *ret_n
         out[n++] = content_byte(c->seed, c->at++);
     *ret_n = n;
     return OK;
+}
+
+err_t content_compare(content_t *c, bytes_t piece)
+{
+    for (size_t i = 0; i < piece.len; i++)
+        if (piece.data[i] != content_byte(c->seed, c->at++))
+            return fail(ERR_CORRUPT, "the file came back with other bytes");
+    return OK;
+}
+
+err_t content_compared(const content_t *c)
+{
+    return c->at == c->size ? OK
+                            : fail(ERR_CORRUPT, "the file came back with %llu bytes of %llu",
+                                   (unsigned long long)c->at, (unsigned long long)c->size);
 }
 
 /* ── the run ─────────────────────────────────────────────────────────────────────────────────── */

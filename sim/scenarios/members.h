@@ -35,8 +35,10 @@ err_t on_member(task_t *t, member_t *m, err_t (*fn)(task_t *, member_t *, void *
 typedef struct content {
     uint64_t seed, size, at;
 } content_t;
-uint8_t content_byte(uint64_t seed, uint64_t at);
 err_t content_read(task_t *t, void *content, uint8_t *out, size_t cap, size_t *ret_n);
+/* What came back, piece by piece, and that it was all of it. ERR_CORRUPT: other bytes, another length. */
+err_t content_compare(content_t *c, bytes_t piece);
+err_t content_compared(const content_t *c);
 
 /* Takes `--seed N` and `--nodes N`, and makes all that is random follow the seed. */
 void scenario_begin(int argc, char **argv, uint64_t *seed, size_t *nodes);

@@ -101,17 +101,14 @@ static err_t store(task_t *t, member_t *m, void *arg)
 
 static err_t compare(task_t *t, vault_file_t *file, const stored_t *f)
 {
-    uint64_t at = 0;
+    content_t content = {.seed = f->seed, .size = f->size};
     for (;;) {
         bytes_t piece;
         TRY(vault_read(t, file, &piece));
         if (!piece.len)
-            break;
-        for (size_t i = 0; i < piece.len; i++)
-            if (piece.data[i] != content_byte(f->seed, at++))
-                return fail(ERR_CORRUPT, "the file came back with other bytes");
+            return content_compared(&content);
+        TRY(content_compare(&content, piece));
     }
-    return at == f->size ? OK : fail(ERR_CORRUPT, "the file came back with another length");
 }
 
 static err_t read_back(task_t *t, member_t *m, void *arg)
