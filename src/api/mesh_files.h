@@ -19,7 +19,6 @@ typedef struct mesh_store_options {
     uint64_t factor;  /* copies wanted; 0: the mesh's */
     const char *name; /* of content that comes without one; "" or NULL: "unnamed" */
     const char *type; /* media type of that; NULL: found out by the name's end */
-    bool waits_not;   /* answer when it is durable here: copies are made in the background */
 } mesh_store_options_t;
 typedef struct mesh_stored {
     vault_stored_t file;
