@@ -40,6 +40,10 @@ class File:
         self.link = owner.text("share", cid)
 
 
+def large_segments(m):
+    return [p for p in (m.repo / "blocks").rglob("*.seg") if p.stat().st_size > 100000]
+
+
 class World:
     def __init__(self, shop, lab, rng):
         self.shop, self.lab, self.rng = shop, lab, rng
@@ -75,8 +79,9 @@ class World:
         return m.start()
 
     # ── what users do ──
-    def store(self, m):
-        path = self.shop.file(f"file-{self.number}", self.rng.choice([0, 1000, 300000, 3 * MIB]), seed=str(self.rng.random()))
+    def store(self, m, size=None):
+        size = self.rng.choice([0, 1000, 300000, 3 * MIB]) if size is None else size
+        path = self.shop.file(f"file-{self.number}", size, seed=str(self.rng.random()))
         self.number += 1
         result = m.run("store", path, check_code=False, timeout=300)
         said = result.stdout.decode()
@@ -155,9 +160,16 @@ class World:
         for f in self.files:
             if not f.is_deleted:
                 wait_until(lambda f=f: f.owner.mesh_status(f.cid)["copies"] >= 2, PATIENCE, f"{f.path.name} has a second copy", every=1)
-        victim = self.rng.choice(self.members)
+        stored = self.store(self.relay, 3 * MIB)  # large enough that its copies make large segments of two other nodes at least
+        check(stored.returncode == 0, f"a file to damage: {stored.stderr[-200:]}")
+        file = self.files[-1]
+        wait_until(lambda: self.relay.mesh_status(file.cid)["copies"] >= 3, PATIENCE, "the file to damage has its copies", every=1)
+        segments = {m: large_segments(m) for m in [*self.members, self.small, self.far]}
+        holders = [m for m, paths in segments.items() if paths]
+        check(holders, "nobody has segments to damage")
+        victim = self.rng.choice(holders)
         victim.stop()
-        segments = [p for p in (victim.repo / "blocks").rglob("*.seg") if p.stat().st_size > 100000]
+        segments = large_segments(victim)  # compaction may have moved them meanwhile
         check(segments, f"{victim.name} has no segments to damage")
         for path in segments:
             with open(path, "r+b") as f:
