@@ -113,10 +113,27 @@ static err_t end(db_t *db, const audit_head_t *head)
     return sql_run(db->writer, "COMMIT", SQL_NO_VALUES, NULL);
 }
 
-static err_t try_batch(db_t *db, list_t *items)
+/* Asked with the writers' row locked: a commit that was lost on its way here and is still on its way to the
+ * database has either taken place or never will. */
+static err_t was_committed(db_t *db, bool *ret)
+{
+    int64_t newest;
+    TRY(sql_number(db->writer, "SELECT batch FROM batches WHERE holder = ?1", SQL(SQL_TEXT(db->name)), 0,
+                   &newest));
+    *ret = newest == db->batch;
+    return OK;
+}
+
+/* A batch is committed once, however often it is tried. */
+static err_t try_batch(db_t *db, list_t *items, bool is_again)
 {
     audit_head_t head;
+    bool is_done = false;
     TRY(begin(db, &head));
+    if (is_again)
+        TRY(was_committed(db, &is_done));
+    if (is_done)
+        return sql_run(db->writer, "ROLLBACK", SQL_NO_VALUES, NULL);
     LIST_EACH (item, items, item_t, node)
         TRY(run_item(db->writer, item, &head));
     return end(db, &head);
@@ -129,17 +146,8 @@ static err_t reopen(db_t *db)
     return open_conn(db->database, &db->writer);
 }
 
-static err_t was_committed(db_t *db, bool *ret)
-{
-    int64_t newest;
-    TRY(sql_number(db->writer, "SELECT batch FROM batches WHERE holder = ?1", SQL(SQL_TEXT(db->name)), 0,
-                   &newest));
-    *ret = newest == db->batch;
-    return OK;
-}
-
-/* After a failure: OK when the batch is to be tried again, or *ret_is_done when it had been committed. */
-static err_t recover(db_t *db, err_t why, int tries, bool *ret_is_done)
+/* After a failure: OK when the batch is to be tried again. */
+static err_t recover(db_t *db, err_t why, int tries)
 {
     if (db->writer && !sql_is_lost(db->writer))
         (void)!sql_run(db->writer, "ROLLBACK", SQL_NO_VALUES, NULL);
@@ -147,12 +155,8 @@ static err_t recover(db_t *db, err_t why, int tries, bool *ret_is_done)
     if (tries == TRIES_MAX || (!is_lost && why != ERR_AGAIN))
         return why;
     usleep((useconds_t)(RETRY_MS * 1000) << tries);
-    if (!is_lost)
-        return OK;
-    err_t e = reopen(db);
-    if (!e)
-        e = was_committed(db, ret_is_done);
-    return e == ERR_CLOSED || (e && !db->writer) ? OK : e; /* not back yet: the next try says it again */
+    err_t e = is_lost ? reopen(db) : OK;
+    return e && db->writer ? e : OK; /* not back yet: the next try says it again */
 }
 
 static void run_batch(void *arg)
@@ -161,16 +165,14 @@ static void run_batch(void *arg)
     db_t *db = job->db;
     db->batch++;
     for (int tries = 0;; tries++) {
-        bool is_done = false;
-        err_t e = db->writer ? try_batch(db, job->items) : fail(ERR_CLOSED, "the database is not reachable");
+        err_t e = db->writer ? try_batch(db, job->items, tries > 0)
+                             : fail(ERR_CLOSED, "the database is not reachable");
         if (!e)
             break;
         error_slot_t why = *error_slot();
-        err_t then = recover(db, e, tries, &is_done);
-        if (then)
+        if (recover(db, e, tries)) {
             *error_slot() = why;
-        if (then || is_done) {
-            job->result = then ? e : OK;
+            job->result = e;
             return;
         }
     }

@@ -89,8 +89,9 @@ static err_t read_chunk(const json_t *o, fs_chunk_t *ret)
     TRY(rest_number(o, "size", &ret->size));
     TRY(rest_number(o, "length", &ret->length));
     TRY(chunk_id_parse(id, &ret->id));
-    if (ret->size > CHUNK_MAX_BYTES || ret->length + FS_CHUNK_OVERHEAD != ret->size ||
-        strlen(ticket) >= sizeof ret->ticket)
+    bool is_ours =
+        ret->size == ret->length + FS_CHUNK_OVERHEAD || ret->size == ret->length + FS_CHUNK_OVERHEAD_OLD;
+    if (ret->size > CHUNK_MAX_BYTES || !is_ours || strlen(ticket) >= sizeof ret->ticket)
         return fail(ERR_PROTOCOL, "the metadata service names a chunk that was not made by this client");
     snprintf(ret->ticket, sizeof ret->ticket, "%s", ticket);
     for (size_t i = 0; i < json_array_size(places) && ret->n_nodes < ARRAY_LEN(ret->nodes); i++) {
@@ -169,7 +170,12 @@ static err_t fetch_from(task_t *t, fs_client_t *c, const fs_file_t *f, const fs_
     AUTO(buf_t) sealed = {0};
     buf_init(&sealed, chunk->size);
     TRY(fs_node_get(t, c, node, &chunk->id, chunk->ticket, 0, 0, &sealed));
-    fs_seal_t s = {.key = f->key, .file_id = f->id, .plain = plain, .sealed = &sealed, .id = chunk->id};
+    fs_seal_t s = {.key = f->key,
+                   .file_id = f->id,
+                   .is_old_form = chunk->size == chunk->length + FS_CHUNK_OVERHEAD_OLD,
+                   .plain = plain,
+                   .sealed = &sealed,
+                   .id = chunk->id};
     TRY(fs_open_chunk(t, &s));
     return plain->len == chunk->length ? OK
                                        : fail(ERR_CORRUPT, "a chunk has not the length that is known of it");

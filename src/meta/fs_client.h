@@ -1,7 +1,9 @@
 /* fs_client: the client of the file service: encrypts, keeps chunks on storage nodes, registers files with
- * the metadata service. A chunk is stored as nonce, ciphertext and tag (AES-256-GCM with the file's key, the
- * file's id authenticated besides); its id is the SHA-256 of that. Every chunk that comes is checked against
- * the id that the metadata service names, then decrypted.
+ * the metadata service. A chunk is stored as the upload's id (16 bytes), nonce (12), ciphertext and tag:
+ * AES-256-GCM under HMAC-SHA-256(file's key, "distribute upload " || upload's id), the file's id
+ * authenticated besides; its id is the SHA-256 of that. Ids of uploads are random: a metadata service that
+ * was set back to an older backup counts nonces anew, but never under the same key. Every chunk that comes is
+ * checked against the id that the metadata service names, then decrypted.
  *
  * Memory: FS_PARALLEL chunks at once, whatever the size of the file. */
 #ifndef META_FS_CLIENT_H
@@ -11,7 +13,8 @@
 #define FS_PARALLEL 4
 #define FS_CHUNK_BYTES (4u << 20) /* of plaintext, unless asked otherwise */
 #define FS_CHUNK_MAX_BYTES (7u << 20)
-#define FS_CHUNK_OVERHEAD 28 /* nonce and tag */
+#define FS_CHUNK_OVERHEAD 44     /* upload's id, nonce, tag */
+#define FS_CHUNK_OVERHEAD_OLD 28 /* of chunks without the upload's id: they can still be read */
 
 typedef struct fs_client fs_client_t;
 /* url, secret: see rest_init. state_folder: where uploads that may be resumed are noted; NULL: nowhere. */

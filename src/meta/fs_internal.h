@@ -7,7 +7,9 @@
 #include "meta/peer.h"
 #include "task/driver.h"
 
+#define FS_UPLOAD_BYTES 16
 #define FS_NONCE_BYTES 12
+#define FS_HEAD_BYTES (FS_UPLOAD_BYTES + FS_NONCE_BYTES) /* what stands in front of the ciphertext */
 #define FS_KEY_BYTES 32
 #define FS_NODES_MAX 1024
 #define FS_STORED_MAX (FS_CHUNK_MAX_BYTES + FS_CHUNK_OVERHEAD)
@@ -39,11 +41,12 @@ MUST_CHECK err_t fs_node_put(task_t *t, fs_client_t *c, const char *node, const 
 MUST_CHECK err_t fs_read_nodes(task_t *t, fs_client_t *c);
 void fs_close_nodes(task_t *t, fs_client_t *c);
 
-/* fs_seal.c: both on a worker. sealed: nonce, ciphertext, tag; the id is its hash. */
+/* fs_seal.c: both on a worker. sealed: head, ciphertext, tag; the id is its hash. */
 typedef struct fs_seal {
-    const uint8_t *key; /* FS_KEY_BYTES */
+    const uint8_t *key; /* FS_KEY_BYTES, of the file */
     const char *file_id;
-    uint8_t nonce[FS_NONCE_BYTES];
+    uint8_t head[FS_HEAD_BYTES]; /* to seal with: the upload's id, the nonce */
+    bool is_old_form;            /* to open: without the upload's id, under the file's own key */
     buf_t *plain, *sealed;
     chunk_id_t id;
     err_t result;
@@ -51,7 +54,9 @@ typedef struct fs_seal {
 MUST_CHECK err_t fs_seal_chunk(task_t *t, fs_seal_t *s); /* plain to sealed, and the id */
 /* sealed to plain, once the id fits: ERR_CORRUPT, ERR_CRYPTO. */
 MUST_CHECK err_t fs_open_chunk(task_t *t, fs_seal_t *s);
-void fs_nonce(uint32_t upload_seq, uint64_t index, uint8_t out[FS_NONCE_BYTES]);
+/* The head of chunk `index`. upload_id: 32 hexadecimal digits, ERR_INVALID otherwise. */
+MUST_CHECK err_t fs_head(const char *upload_id, uint32_t upload_seq, uint64_t index,
+                         uint8_t out[FS_HEAD_BYTES]);
 
 /* A chunk of a file as GET /files/{id} tells of it. */
 typedef struct fs_chunk {

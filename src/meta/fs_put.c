@@ -99,17 +99,17 @@ static bool go_on(task_t *t, fs_upload_t *u, const json_t *lines)
 static err_t is_old_chunk(task_t *t, fs_upload_t *u, const fs_chunk_t *old, buf_t *plain, buf_t *sealed,
                           bool *ret)
 {
-    AUTO(buf_t) nonce = {0};
-    buf_init(&nonce, FS_NONCE_BYTES);
+    AUTO(buf_t) head = {0};
+    buf_init(&head, FS_HEAD_BYTES);
     err_t e = ERR_NOT_FOUND;
     for (size_t i = 0; i < old->n_nodes && e && e != ERR_CANCELED; i++)
-        e = fs_node_get(t, u->client, old->nodes[i], &old->id, old->ticket, 0, FS_NONCE_BYTES, &nonce);
+        e = fs_node_get(t, u->client, old->nodes[i], &old->id, old->ticket, 0, FS_HEAD_BYTES, &head);
     if (e == ERR_CANCELED)
         return e;
-    if (e || nonce.len != FS_NONCE_BYTES)
+    if (e || head.len != FS_HEAD_BYTES)
         return OK; /* then it is sent */
     fs_seal_t s = {.key = u->key, .file_id = u->file_id, .plain = plain, .sealed = sealed};
-    memcpy(s.nonce, nonce.data, FS_NONCE_BYTES);
+    memcpy(s.head, head.data, FS_HEAD_BYTES);
     TRY(fs_seal_chunk(t, &s));
     *ret = !memcmp(&s.id, &old->id, sizeof s.id);
     secret_wipe(sealed->data, sealed->len); /* never leaves this process */
@@ -124,7 +124,7 @@ static err_t find_old(task_t *t, fs_upload_t *u, size_t index, buf_t *plain, buf
     size_t tried = 0;
     for (size_t i = may_move ? 0 : index; i < end && tried < CANDIDATES_MAX && !*ret_found; i++) {
         const fs_chunk_t *old = &u->old.chunks[i];
-        if (old->length != plain->len)
+        if (old->length != plain->len || old->size != old->length + FS_CHUNK_OVERHEAD)
             continue;
         tried++;
         TRY(is_old_chunk(t, u, old, plain, sealed, ret_found));
@@ -158,7 +158,7 @@ static err_t store_chunk(task_t *t, fs_upload_t *u, size_t index, buf_t *plain, 
         s->has_begun = true;
     }
     fs_seal_t seal = {.key = u->key, .file_id = u->file_id, .plain = plain, .sealed = sealed};
-    fs_nonce(u->seq, index, seal.nonce);
+    TRY(fs_head(u->id, u->seq, index, seal.head));
     TRY(fs_seal_chunk(t, &seal));
     json_t *receipts;
     TRY(fs_copies_send(t, u, index, &seal.id, buf_bytes(sealed), &receipts));
@@ -368,7 +368,7 @@ err_t fs_put(task_t *t, fs_client_t *c, fs_put_t *p, json_t **ret_file)
     u->client = c;
     u->put = p;
     err_t e = prepare(t, u);
-    snprintf(key, sizeof key, "%s\n%.1000s\n%.4000s\n%llu %lld.%u %llu\n%llu %d %llu %llu", c->rest.url,
+    snprintf(key, sizeof key, "2\n%s\n%.1000s\n%.4000s\n%llu %lld.%u %llu\n%llu %d %llu %llu", c->rest.url,
              p->name, p->path, (unsigned long long)u->size, (long long)u->info.mtime_s, u->info.mtime_ns,
              (unsigned long long)u->info.inode, (unsigned long long)u->chunk_bytes, p->is_content_defined,
              (unsigned long long)p->replication, (unsigned long long)p->quorum);

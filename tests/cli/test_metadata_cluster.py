@@ -5,6 +5,8 @@ import http.client
 import os
 import random
 import signal
+import socket
+import struct
 import threading
 import time
 
@@ -207,3 +209,88 @@ def test_metadata_postgres_as_one(shop):
         for s in services:
             check(s.stop() == 0, f"{s.name}: {s.err_path.read_text()[-500:]}")
         print(f"  {total} operations")
+
+
+# ── a commit that is lost on its way ──
+class CommitThief:
+    """Between a service and PostgreSQL. Armed, it takes the next COMMIT, breaks the service's connection, and hands the COMMIT on
+    (`late`) only when the service has come back and waits for the row that the old transaction still holds; or never."""
+
+    def __init__(self, port):
+        self.port, self.is_armed, self.is_late, self.stolen, self.is_back = port, False, False, threading.Event(), threading.Event()
+        self.listener = socket.create_server(("127.0.0.1", 0))
+        self.url = f"postgres://tester@127.0.0.1:{self.listener.getsockname()[1]}/postgres"
+        threading.Thread(target=self.accept, daemon=True).start()
+
+    def accept(self):
+        while True:
+            try:
+                client = self.listener.accept()[0]
+            except OSError:
+                return
+            threading.Thread(target=self.carry, args=(client, socket.create_connection(("127.0.0.1", self.port))), daemon=True).start()
+
+    @staticmethod
+    def pass_on(source, target):
+        with contextlib.suppress(OSError):
+            while data := source.recv(65536):
+                target.sendall(data)
+        for s in (source, target):
+            with contextlib.suppress(OSError):
+                s.shutdown(socket.SHUT_RDWR)
+
+    def carry(self, client, server):
+        for s in (client, server):
+            s.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        threading.Thread(target=self.pass_on, args=(server, client), daemon=True).start()
+        stream, texts = client.makefile("rb"), {}
+        try:
+            length = 8
+            while length == 8:  # messages without a kind: requests for encryption, then the startup
+                head = stream.read(4)
+                length = struct.unpack("!I", head)[0]
+                server.sendall(head + stream.read(length - 4))
+            while len(head := stream.read(5)) == 5:
+                body = stream.read(struct.unpack("!I", head[1:])[0] - 4)
+                names = body.split(b"\0", 2)
+                if head[:1] == b"P":
+                    texts[names[0]] = names[1]
+                text = texts.get(names[1], b"") if head[:1] == b"B" else b""
+                if text == b"COMMIT" and self.is_armed:
+                    self.is_armed = False
+                    client.shutdown(socket.SHUT_RDWR)
+                    self.stolen.set()
+                    if self.is_late:
+                        check(self.is_back.wait(30), "the service comes back")
+                        server.sendall(head + body + b"E" + struct.pack("!I", 9) + b"\0" + struct.pack("!I", 0) + b"S" + struct.pack("!I", 4))
+                    server.shutdown(socket.SHUT_WR)
+                    return
+                server.sendall(head + body)
+                if b"FOR UPDATE" in text and self.stolen.is_set():
+                    self.is_back.set()
+        except OSError:
+            pass
+
+    def arm(self, is_late):
+        self.stolen.clear()
+        self.is_back.clear()
+        self.is_late, self.is_armed = is_late, True
+
+
+def test_metadata_postgres_commit_lost(shop):
+    """A commit that arrives after the service has given its connection up counts, once; one that never arrives is done again, once."""
+    with Postgres() as database:
+        thief = CommitThief(database.port)
+        service = service_of(shop, "metadata", f"--database={thief.url}", "--heartbeat-ms=3600000").start()
+        admin = service.admin()
+        for name, is_late in (("late", True), ("never", False), ("late-again", True)):
+            thief.arm(is_late)
+            made = admin.good("POST", "/files", {"name": name, "kind": "folder"}, want=201)
+            check(thief.stolen.is_set() and thief.is_back.is_set(), "the commit was stolen")
+            check(admin.good("GET", f"/files/{made['id']}")["file"] == made, f"{name}: what was answered is what is there")
+        done = [r for r in admin.good("GET", "/audit?limit=1000")["records"] if r["action"] == "file.register"]
+        check(len(done) == 3 and all(r["outcome"] == "OK" for r in done), f"each happened once: {done}")
+        check(admin.good("GET", "/users/me/quota")["used_files"] == 3, "counted once")
+        check(admin.good("GET", "/audit/verify")["is_intact"], "the log is whole")
+        check(service.stop() == 0, service.err_path.read_text()[-500:])
+        thief.listener.close()
