@@ -93,6 +93,7 @@ static err_t begin(task_t *t, node_t *n, const fileserver_options_t *o, fileserv
 err_t fileserver_start(task_t *t, node_t *n, const fileserver_options_t *o, fileserver_t **ret)
 {
     fileserver_t *f = xcalloc(1, sizeof *f);
+    f->node = n;
     err_t e = begin(t, n, o, f);
     if (e) {
         error_slot_t why = *error_slot();

@@ -9,7 +9,7 @@
 #include <stdlib.h>
 
 #define CALL(name) "/distribute.storage.v1.ChunkStore/" name
-enum { REQUEST_MAX = 1u << 20, PIECE_BYTES = 256 << 10 };
+enum { REQUEST_MAX = 1u << 20, PIECE_BYTES = 256 << 10, LONG_CALL_MS = 24 * 3600000 };
 
 /* Messages of protobuf-c by their names in the proto file. */
 #define MESSAGE(name) Distribute__Storage__V1__##name
@@ -301,6 +301,7 @@ static err_t health(task_t *t, grpc_call_t *c, void *arg)
     answer.node = (char *)node_service_id(service_of(arg));
     answer.version = (char *)DISTRIBUTE_VERSION;
     answer.metadata = (char *)node_service_metadata(service_of(arg));
+    answer.ipfs = fileserver_is_on_ipfs(arg);
     return chunk_link_send(t, c, &answer.base);
 }
 
@@ -323,15 +324,18 @@ static err_t check(task_t *t, grpc_call_t *c, void *arg)
     return chunk_link_send(t, c, &answer.base);
 }
 
-const grpc_method_t fileserver_methods[] = {{CALL("Put"), put},
-                                            {CALL("Get"), get},
-                                            {CALL("Has"), has},
-                                            {CALL("Delete"), delete},
-                                            {CALL("Replicate"), replicate},
-                                            {CALL("Stat"), stat_node},
-                                            {CALL("Health"), health},
-                                            {"/grpc.health.v1.Health/Check", check},
-                                            {NULL, NULL}};
+const grpc_method_t fileserver_methods[] = {
+    {CALL("Put"), put},
+    {CALL("Get"), get},
+    {CALL("Has"), has},
+    {CALL("Delete"), delete},
+    {CALL("Replicate"), replicate},
+    {CALL("Stat"), stat_node},
+    {CALL("Health"), health},
+    {"/distribute.storage.v1.Publisher/Publish", fileserver_publish, LONG_CALL_MS},
+    {"/distribute.storage.v1.Publisher/Blocks", fileserver_blocks, LONG_CALL_MS},
+    {"/grpc.health.v1.Health/Check", check},
+    {NULL, NULL}};
 
 void fileserver_call_ended(void *arg, const char *path, grpc_status_t status, uint64_t took_ms)
 {

@@ -1,6 +1,7 @@
 #include "api/fs_face.h"
 #include "api/fs_session.h"
-#include "meta/fs_client.h"
+#include "base/log.h"
+#include "meta/fs_ipfs.h"
 #include "repo/config.h"
 #include "task/exchange.h"
 #include <stdlib.h>
@@ -126,14 +127,32 @@ static err_t logout(task_t *t, fs_run_t *f)
 
 /* ── content ─────────────────────────────────────────────────────────────────────────────────── */
 
-static err_t put(task_t *t, fs_run_t *f)
+/* The file with its CID from then on. */
+static err_t publish(task_t *t, fs_run_t *f, const char *path, json_t *file)
+{
+    fs_progress_t progress = {f->r->progress, f->r->arg};
+    char text[CID_TEXT_MAX];
+    const char *id;
+    cid_t cid;
+    TRY(rest_text(file, "id", &id));
+    err_t e = fs_publish(t, f->client, id, path, &progress, &cid);
+    if (e)
+        return fail_also(e, "the file is stored, and not published");
+    json_object_set_new(file, "cid", json_string(cid_print(&cid, text)));
+    return OK;
+}
+
+/* path: where the content stands; cid: what it is on IPFS, NULL: nothing. */
+static err_t put_from(task_t *t, fs_run_t *f, const char *path, const char *cid)
 {
     AUTO_PTR(json_t) file = NULL;
-    const char *path = f->r->args[0], *slash = strrchr(path, '/'), *chunker = option(f, "chunker");
+    const char *from = f->r->args[0], *slash = strrchr(from, '/'), *chunker = option(f, "chunker");
     fs_put_t p = {.path = path,
                   .name = f->r->n_args > 1 ? f->r->args[1]
                           : slash          ? slash + 1
-                                           : path,
+                                           : from,
+                  .cid = cid,
+                  .is_once = cid != NULL,
                   .media_type = option(f, "media-type"),
                   .is_delta = flag(f, "delta"),
                   .is_content_defined = chunker && !strcmp(chunker, "buzhash"),
@@ -144,11 +163,40 @@ static err_t put(task_t *t, fs_run_t *f)
     TRY(number(f, "replication", &p.replication));
     TRY(number(f, "quorum", &p.quorum));
     TRY(fs_put(t, f->client, &p, &file));
+    if (flag(f, "publish"))
+        TRY(publish(t, f, path, file));
     json_object_set_new(file, "sent_chunks", json_integer((json_int_t)p.sent_chunks));
     json_object_set_new(file, "sent_bytes", json_integer((json_int_t)p.sent_bytes));
     json_object_set_new(file, "kept_chunks", json_integer((json_int_t)p.kept_chunks));
     json_object_set_new(file, "was_resumed", json_boolean(p.was_resumed));
     return f->r->emit(t, f->r->arg, file);
+}
+
+/* What a CID names is fetched whole before its upload begins, which must know its size. */
+static err_t put_from_ipfs(task_t *t, fs_run_t *f)
+{
+    char path[sizeof f->session.state_folder + 64], text[CID_TEXT_MAX];
+    fs_progress_t progress = {f->r->progress, f->r->arg};
+    uint8_t random[8];
+    char name[2 * sizeof random + 1];
+    cid_t cid;
+    driver_random(task_driver(t), random, sizeof random);
+    TRY(fs_mkdirs(t, f->session.state_folder, 0700));
+    snprintf(path, sizeof path, "%s/ipfs-%s", f->session.state_folder,
+             hex_text(bytes_of(random, sizeof random), name, sizeof name));
+    err_t e = fs_fetch_ipfs(t, f->client, f->r->args[0], path, &progress, &cid);
+    if (!e)
+        e = put_from(t, f, path, cid_print(&cid, text));
+    error_slot_t why = *error_slot();
+    if (fs_unlink(t, path))
+        log_warn("a file is left", LOG_STR("path", path));
+    *error_slot() = why;
+    return e;
+}
+
+static err_t put(task_t *t, fs_run_t *f)
+{
+    return flag(f, "from-ipfs") ? put_from_ipfs(t, f) : put_from(t, f, f->r->args[0], NULL);
 }
 
 static err_t get(task_t *t, fs_run_t *f)

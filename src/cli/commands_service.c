@@ -12,6 +12,10 @@ static const cli_spec_t fileserver_specs[] = {
     {"tls-cert", 0, true, "", "certificate, PEM (default: one of its own)"},
     {"tls-key", 0, true, "", "its key, PEM"},
     {"tls-ca", 0, true, "", "authorities that all who connect must come from, PEM"},
+    {"ipfs", 0, false, "", "be a node of IPFS besides: files are published, and content fetched, through it"},
+    {"ipfs-listen", 0, true, "", "where peers of IPFS connect: :4001 or a multiaddr (default: the config's)"},
+    {"ipfs-bootstrap", 0, true, "", "multiaddr of a first peer, or none (default: the config's)"},
+    {"api-port", 0, true, "", "port of its RPC on 127.0.0.1 (default: none)"},
     {"metrics-port", 0, true, "", "port of metrics and health on 127.0.0.1, or IP:PORT (default 9090)"},
     {NULL, 0, false, NULL, NULL}};
 static const cli_spec_t metadata_specs[] = {
@@ -57,6 +61,9 @@ static const cli_spec_t fs_put_specs[] = {
     {"chunker", 0, true, "", "size, or buzhash: cut by content, so that a delta finds what has moved"},
     {"delta", 0, false, "", "leave out chunks that the version before has"},
     {"media-type", 0, true, "", "what the file is"},
+    {"publish", 0, false, "",
+     "give it to IPFS besides, in the clear: a storage node started with --ipfs does"},
+    {"from-ipfs", 0, false, "", "FILE is a CID or a path of IPFS, which such a node fetches"},
     {"progress", 'p', false, "", "show progress (default on a terminal)"},
     {NULL, 0, false, NULL, NULL}};
 static const cli_spec_t fs_get_specs[] = {

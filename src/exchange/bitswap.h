@@ -18,7 +18,7 @@ typedef struct bitswap_config {
     /* May be NULL. Called for each block that was fetched and stored (for providing and metrics). */
     void (*received)(void *arg, const cid_t *cid);
     /* May be NULL: may this peer be served this block? (rights, deletion) */
-    bool (*may_serve)(void *arg, const peer_id_t *peer, const cid_t *cid);
+    bool (*may_serve)(task_t *t, void *arg, const peer_id_t *peer, const cid_t *cid);
     void *arg;
 } bitswap_config_t;
 void bitswap_config_default(bitswap_config_t *ret);

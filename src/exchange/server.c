@@ -12,10 +12,10 @@ typedef struct turn {
     size_t sent_bytes, sent_blocks;
 } turn_t;
 
-static bool may_serve(const bs_peer_t *p, const cid_t *cid)
+static bool may_serve(task_t *t, const bs_peer_t *p, const cid_t *cid)
 {
     const bitswap_config_t *c = &p->b->config;
-    return !c->may_serve || c->may_serve(c->arg, &p->id, cid);
+    return !c->may_serve || c->may_serve(t, c->arg, &p->id, cid);
 }
 
 static err_t answer_missing(bs_peer_t *p, bitswap_message_t *m, const ledger_want_t *w)
@@ -39,7 +39,7 @@ static err_t answer(task_t *t, bs_peer_t *p, bitswap_message_t *m, const ledger_
 {
     bitswap_t *b = p->b;
     uint64_t size;
-    if (cid_is_identity(&w->cid) || !may_serve(p, &w->cid))
+    if (cid_is_identity(&w->cid) || !may_serve(t, p, &w->cid))
         return answer_missing(p, m, w);
     err_t e = blockstore_size(t, b->config.blocks, &w->cid, &size);
     if (e || size > BLOCK_MAX_BYTES) /* no message holds it */

@@ -465,7 +465,7 @@ static void test_in_order(void **state)
 }
 
 /* Rights: the peer gets DONT_HAVE for what it may not have. */
-static bool serves_even(void *arg, const peer_id_t *peer, const cid_t *cid)
+static bool serves_even(task_t *t, void *arg, const peer_id_t *peer, const cid_t *cid)
 {
     return cid->digest[0] % 2 == 0;
 }

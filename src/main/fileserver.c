@@ -9,6 +9,7 @@
 enum { KEY_MAX = 256, BOOTSTRAP_MAX = 16, PATH_BYTES = 4096 };
 
 typedef struct words {
+    const char *ipfs_listen[BOOTSTRAP_MAX], *ipfs_bootstrap[BOOTSTRAP_MAX];
     char key[KEY_MAX];
     char *bootstrap_text; /* owned */
     const char *bootstrap[BOOTSTRAP_MAX];
@@ -97,13 +98,49 @@ static void print_start(const fileserver_t *f, const http_server_t *metrics)
     fflush(stdout);
 }
 
-static err_t serve(task_t *t, node_t *n, const cli_t *c, const fileserver_options_t *o)
+/* ── as a node of IPFS ───────────────────────────────────────────────────────────────────────── */
+
+static void read_node_options(const cli_t *c, words_t *w, node_options_t *o)
+{
+    const char *value;
+    for (size_t i = 0; i < BOOTSTRAP_MAX && (value = cli_option(c, "ipfs-listen", i)); i++)
+        w->ipfs_listen[o->n_listen++] = value;
+    for (size_t i = 0; i < BOOTSTRAP_MAX && (value = cli_option(c, "ipfs-bootstrap", i)); i++)
+        if (!strcmp(value, "none"))
+            o->no_bootstrap = true;
+        else
+            w->ipfs_bootstrap[o->n_bootstrap++] = value;
+    o->listen = w->ipfs_listen;
+    o->bootstrap = w->ipfs_bootstrap;
+    o->keeps_chunks = true;
+}
+
+static err_t open_rpc(task_t *t, node_t *n, const cli_t *c, faces_t *f)
+{
+    char text[NODE_FACE_TEXT_MAX];
+    const char *port = cli_option(c, "api-port", 0);
+    if (!port)
+        return OK;
+    TRY(faces_open_rpc(f, port, NULL));
+    node_face_addr_print(http_server_face(f->rpc[0]), text);
+    printf("RPC API server listening on %s\n", text);
+    return repo_write_address(t, node_repo(n), REPO_API, text);
+}
+
+static err_t serve(task_t *t, node_t *n, const cli_t *c, const fileserver_options_t *o,
+                   const node_options_t *node_options)
 {
     api_t *api = api_new(n);
     faces_t faces = {.driver = task_driver(t), .api = api};
     fileserver_t *f = NULL;
     stop_watch(t);
-    err_t e = fileserver_start(t, n, o, &f);
+    err_t e = node_watch_denylists(n);
+    if (!e && cli_flag(c, "ipfs", false))
+        e = node_go_online(t, n, node_options);
+    if (!e)
+        e = open_rpc(t, n, c, &faces);
+    if (!e)
+        e = fileserver_start(t, n, o, &f);
     if (!e)
         e = faces_open_metrics(&faces, cli_option(c, "metrics-port", 0));
     if (!e) {
@@ -113,13 +150,14 @@ static err_t serve(task_t *t, node_t *n, const cli_t *c, const fileserver_option
     }
     error_slot_t why = *error_slot();
     fileserver_stop(t, f);
+    repo_remove_addresses(t, node_repo(n));
     faces_close(t, &faces);
     api_free(api);
     *error_slot() = why;
     return e;
 }
 
-static err_t open_and_serve(task_t *t, const cli_t *c, const fileserver_options_t *o)
+static err_t open_and_serve(task_t *t, const cli_t *c, words_t *w, const fileserver_options_t *o)
 {
     char path[NODE_PATH_MAX];
     TRY(node_find_repo(c->repo_option, path));
@@ -128,9 +166,10 @@ static err_t open_and_serve(task_t *t, const cli_t *c, const fileserver_options_
         e = node_init_repo(t, path, NULL, NULL);
     TRY(e);
     node_options_t options = {.repo_path = path};
+    read_node_options(c, w, &options);
     node_t *n;
     TRY(node_open(t, &options, &n));
-    e = serve(t, n, c, o);
+    e = serve(t, n, c, o, &options);
     error_slot_t why = *error_slot();
     node_close(t, n);
     *error_slot() = why;
@@ -143,7 +182,7 @@ err_t run_fileserver(task_t *t, const cli_t *c)
     fileserver_options_t o = {0};
     err_t e = read_options(t, c, &w, &o);
     if (!e)
-        e = open_and_serve(t, c, &o);
+        e = open_and_serve(t, c, &w, &o);
     free(w.bootstrap_text);
     secret_wipe(w.key, sizeof w.key);
     return e;

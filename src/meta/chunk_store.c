@@ -4,7 +4,8 @@
 #include "task/driver.h"
 #include <stdlib.h>
 
-#define SPACE "fs-chunks" /* id → size, time of the put, both 8 bytes big-endian */
+#define SPACE "fs-chunks" /* id → size, time of the put (with IS_PUBLIC), both 8 bytes big-endian */
+#define IS_PUBLIC (UINT64_C(1) << 63)
 enum { RECORD_BYTES = 16, BUSY_MAX = 65536 };
 
 struct chunk_store {
@@ -88,7 +89,8 @@ static err_t read_record(bytes_t key, bytes_t value, chunk_info_t *ret)
         return fail(ERR_CORRUPT, "the record of a chunk is damaged");
     memcpy(ret->id.sha256, key.data, CHUNK_ID_BYTES);
     ret->size_bytes = get_u64(value.data);
-    ret->stored_s = get_u64(value.data + 8);
+    ret->stored_s = get_u64(value.data + 8) & ~IS_PUBLIC;
+    ret->is_public = (get_u64(value.data + 8) & IS_PUBLIC) != 0;
     return OK;
 }
 
@@ -173,17 +175,60 @@ static void leave(chunk_store_t *s, const chunk_id_t *id)
     event_fire(&s->rested);
 }
 
-bool chunk_store_has(task_t *t, chunk_store_t *s, const chunk_id_t *id, uint64_t *ret_size)
+static bool find_record(task_t *t, repo_t *r, const chunk_id_t *id, chunk_info_t *ret)
 {
     AUTO(buf_t) value = {0};
-    chunk_info_t info;
     buf_init(&value, RECORD_BYTES);
-    if (kv_get(t, repo_state(s->repo), SPACE, key_of(id), &value) ||
-        read_record(key_of(id), buf_bytes(&value), &info))
+    return !kv_get(t, repo_state(r), SPACE, key_of(id), &value) &&
+           !read_record(key_of(id), buf_bytes(&value), ret);
+}
+
+bool chunk_store_has(task_t *t, chunk_store_t *s, const chunk_id_t *id, uint64_t *ret_size)
+{
+    chunk_info_t info;
+    if (!find_record(t, s->repo, id, &info))
         return false;
     if (ret_size)
         *ret_size = info.size_bytes;
     return true;
+}
+
+static err_t put_record(task_t *t, repo_t *r, const chunk_info_t *info)
+{
+    uint8_t record[RECORD_BYTES];
+    put_u64(record, info->size_bytes);
+    put_u64(record + 8, info->stored_s | (info->is_public ? IS_PUBLIC : 0));
+    return kv_put(t, repo_state(r), SPACE, key_of(&info->id), bytes_of(record, sizeof record));
+}
+
+/* ── what of them is public ──────────────────────────────────────────────────────────────────── */
+
+bool chunk_store_is_private(task_t *t, repo_t *r, const cid_t *cid)
+{
+    chunk_id_t id;
+    chunk_info_t info;
+    if (cid->hash_code != MH_SHA2_256 || cid->digest_len != sizeof id.sha256)
+        return false;
+    memcpy(id.sha256, cid->digest, sizeof id.sha256);
+    return find_record(t, r, &id, &info) && !info.is_public;
+}
+
+err_t chunk_store_publish(task_t *t, repo_t *r, const cid_t *cid)
+{
+    chunk_info_t info;
+    if (!chunk_store_is_private(t, r, cid))
+        return OK;
+    memcpy(info.id.sha256, cid->digest, sizeof info.id.sha256);
+    if (!find_record(t, r, &info.id, &info))
+        return OK;
+    info.is_public = true;
+    return put_record(t, r, &info);
+}
+
+bool chunk_store_is_used(task_t *t, repo_t *r)
+{
+    uint64_t n;
+    return kv_count(t, repo_state(r), SPACE, BYTES_NONE, &n) || n;
 }
 
 /* ── put and get ─────────────────────────────────────────────────────────────────────────────── */
@@ -196,20 +241,27 @@ static err_t check_content(task_t *t, const chunk_id_t *id, bytes_t data)
     return memcmp(&got, id, sizeof *id) ? fail(ERR_CORRUPT, "the bytes are not those of this chunk") : OK;
 }
 
+/* A block that a pin reaches. */
+static bool is_pinned(task_t *t, chunk_store_t *s, const cid_t *cid)
+{
+    pin_check_t check = {.pin.cid = *cid};
+    return !pins_check(t, repo_pins(s->repo), repo_blocks(s->repo), PIN_ANY, &check, 1) && check.pin.mode;
+}
+
 static err_t keep(task_t *t, chunk_store_t *s, const chunk_id_t *id, buf_t *data)
 {
     AUTO_PTR(block_t) block = NULL;
     AUTO(gc_hold_t) hold = gc_hold(repo_gc(s->repo));
-    uint8_t record[RECORD_BYTES];
     cid_t cid = cid_of_chunk(id);
-    uint64_t size = data->len;
-    put_u64(record, size);
-    put_u64(record + 8, driver_wall_ms(task_driver(t)) / 1000);
+    chunk_info_t info = {
+        .id = *id, .size_bytes = data->len, .stored_s = driver_wall_ms(task_driver(t)) / 1000};
+    /* What is public stays so: a chunk of the same bytes must not hide it. */
+    info.is_public = blockstore_has(t, repo_blockstore(s->repo), &cid) && is_pinned(t, s, &cid);
     TRY(block_take(&cid, data, &block));
     TRY(blockstore_put(t, repo_blockstore(s->repo), block));
-    TRY(kv_put(t, repo_state(s->repo), SPACE, key_of(id), bytes_of(record, sizeof record)));
+    TRY(put_record(t, s->repo, &info));
     s->chunks++;
-    s->used_bytes += size;
+    s->used_bytes += info.size_bytes;
     return OK;
 }
 

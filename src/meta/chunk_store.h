@@ -22,6 +22,13 @@ MUST_CHECK err_t chunk_id_parse(const char *text, chunk_id_t *ret); /* ERR_INVAL
 /* Keeps all chunks from garbage collection, whether a storage node runs or not. */
 void chunk_store_guard(repo_t *r);
 
+/* What is asked for on IPFS: is this block here as a chunk alone, which is nobody's business but that of
+ * those who show a ticket? */
+bool chunk_store_is_private(task_t *t, repo_t *r, const cid_t *cid);
+/* From now on it is not, when it is a chunk at all. */
+MUST_CHECK err_t chunk_store_publish(task_t *t, repo_t *r, const cid_t *cid);
+bool chunk_store_is_used(task_t *t, repo_t *r); /* has it chunks, or may it? */
+
 typedef struct chunk_store chunk_store_t;
 /* The repository is borrowed until the store is closed. Counts what is there. */
 MUST_CHECK err_t chunk_store_open(task_t *t, repo_t *r, chunk_store_t **ret);
@@ -46,6 +53,7 @@ MUST_CHECK err_t chunk_store_check(task_t *t, chunk_store_t *s, const chunk_id_t
 typedef struct chunk_info {
     chunk_id_t id;
     uint64_t size_bytes, stored_s; /* since 1970 */
+    bool is_public;                /* a block of IPFS besides */
 } chunk_info_t;
 /* Those behind `after` (NULL: from the first on), in the order of their ids; how many. */
 MUST_CHECK err_t chunk_store_page(task_t *t, chunk_store_t *s, const chunk_id_t *after, chunk_info_t *out,

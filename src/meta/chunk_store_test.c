@@ -123,6 +123,52 @@ static err_t shares_and_mends(task_t *t, void *arg)
     return OK;
 }
 
+static bool is_private(task_t *t, repo_t *r, const chunk_id_t *id)
+{
+    cid_t cid = cid_of_sha256(1, CODEC_RAW, id->sha256);
+    return chunk_store_is_private(t, r, &cid);
+}
+
+/* Chunks are not for IPFS; but what a pin reaches is, and stays so when a chunk of the same bytes is put, or
+ * when a chunk's bytes are published. */
+static err_t tells_private(task_t *t, void *arg)
+{
+    repo_t *r = fresh_repo(t);
+    chunk_store_t *s;
+    chunk_info_t page[4];
+    size_t n;
+    assert_false(chunk_store_is_used(t, r));
+    cid_t leaf = put_leaf(t, repo_blocks(r), 1);
+    assert_ok(pins_add(t, repo_pins(r), repo_blocks(r), &leaf, PIN_RECURSIVE, "", NULL, NULL));
+    assert_false(chunk_store_is_private(t, r, &leaf));
+    assert_ok(chunk_store_open(t, r, &s));
+    chunk_id_t a = put(t, s, 7, 1000, OK);
+    assert_true(is_private(t, r, &a) && chunk_store_is_used(t, r));
+    AUTO_PTR(block_t) block = NULL;
+    AUTO(buf_t) same = {0};
+    bool was_present;
+    buf_init(&same, 1 << 20);
+    assert_ok(blocks_get(t, repo_blocks(r), &leaf, &block));
+    assert_ok(buf_append(&same, block_bytes(block)));
+    chunk_id_t b = chunk_id_of(block_bytes(block));
+    assert_memory_equal(b.sha256, leaf.digest, sizeof b.sha256);
+    assert_ok(chunk_store_put(t, s, &b, &same, &was_present));
+    assert_false(is_private(t, r, &b));
+    cid_t cid_a = cid_of_sha256(1, CODEC_RAW, a.sha256);
+    assert_ok(chunk_store_publish(t, r, &cid_a));
+    assert_false(is_private(t, r, &a));
+    assert_ok(chunk_store_page(t, s, NULL, page, 4, &n));
+    assert_true(n == 2 && page[0].stored_s == page[1].stored_s && page[0].is_public && page[1].is_public);
+    chunk_store_close(s);
+    repo_close(t, r);
+    return OK;
+}
+
+static void telling_private(void **state)
+{
+    assert_ok(test_run(tells_private, NULL));
+}
+
 static void keeping(void **state)
 {
     assert_ok(test_run(keeps, NULL));
@@ -175,6 +221,7 @@ __attribute__((unused)) static void *const silence = (void *)put_tree; /* of the
 int main(void)
 {
     const struct CMUnitTest tests[] = {cmocka_unit_test(keeping), cmocka_unit_test(refusing),
-                                       cmocka_unit_test(sharing), cmocka_unit_test(caches)};
+                                       cmocka_unit_test(sharing), cmocka_unit_test(caches),
+                                       cmocka_unit_test(telling_private)};
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

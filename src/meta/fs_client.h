@@ -36,6 +36,8 @@ typedef struct fs_put {
     uint64_t chunk_bytes;              /* 0: FS_CHUNK_BYTES; not with content-defined chunks */
     uint64_t replication, quorum;      /* 0: the service's */
     bool is_content_defined, is_delta; /* delta: leave out what the version before has */
+    const char *cid;                   /* of this content on IPFS; NULL: none */
+    bool is_once;                      /* what is cut off is not gone on with */
     fs_progress_t progress;
     /* what came of it */
     uint64_t sent_chunks, kept_chunks, sent_bytes;

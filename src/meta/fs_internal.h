@@ -38,6 +38,10 @@ MUST_CHECK err_t fs_node_get(task_t *t, fs_client_t *c, const char *node, const 
                              const char *ticket, uint64_t offset, uint64_t length, buf_t *out);
 MUST_CHECK err_t fs_node_put(task_t *t, fs_client_t *c, const char *node, const chunk_id_t *id,
                              const char *ticket, bytes_t data, char ret_receipt[TICKET_TEXT_MAX]);
+/* A node that is on IPFS, with a connection to it; fs_node_leave afterwards. ERR_UNSUPPORTED: there is none.
+ */
+MUST_CHECK err_t fs_node_on_ipfs(task_t *t, fs_client_t *c, fs_node_t **ret);
+void fs_node_leave(task_t *t, fs_node_t *n, err_t e); /* e: how it went */
 MUST_CHECK err_t fs_read_nodes(task_t *t, fs_client_t *c);
 void fs_close_nodes(task_t *t, fs_client_t *c);
 

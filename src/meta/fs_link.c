@@ -1,6 +1,7 @@
 /* fs_link: connections to storage nodes, and chunks over them. */
 #include "base/log.h"
 #include "meta/fs_internal.h"
+#include "wire/storage.pb-c.h"
 #include <stdlib.h>
 
 enum { CONNECT_TIMEOUT_MS = 5000, CALL_TIMEOUT_MS = 60000, REST_AFTER_FAILURE_MS = 10000 };
@@ -78,7 +79,7 @@ static err_t node_enter(task_t *t, fs_client_t *c, const char *id, fs_node_t **r
     return OK;
 }
 
-static void node_leave(task_t *t, fs_node_t *n, err_t e)
+void fs_node_leave(task_t *t, fs_node_t *n, err_t e)
 {
     n->users--;
     bool is_its_fault =
@@ -95,7 +96,7 @@ err_t fs_node_get(task_t *t, fs_client_t *c, const char *node, const chunk_id_t 
     deadline_t d = deadline_push(t, CALL_TIMEOUT_MS);
     err_t e = chunk_link_get(t, n->conn, id, ticket, offset, length, out);
     deadline_pop(t, &d);
-    node_leave(t, n, e);
+    fs_node_leave(t, n, e);
     return e;
 }
 
@@ -107,6 +108,42 @@ err_t fs_node_put(task_t *t, fs_client_t *c, const char *node, const chunk_id_t 
     deadline_t d = deadline_push(t, CALL_TIMEOUT_MS);
     err_t e = chunk_link_put(t, n->conn, id, ticket, data, ret_receipt);
     deadline_pop(t, &d);
-    node_leave(t, n, e);
+    fs_node_leave(t, n, e);
     return e;
+}
+
+static bool says_ipfs(task_t *t, fs_node_t *n)
+{
+    AUTO(buf_t) out = {0};
+    buf_init(&out, 4096);
+    deadline_t d = deadline_push(t, CONNECT_TIMEOUT_MS);
+    err_t e = grpc_unary(t, n->conn, "/distribute.storage.v1.ChunkStore/Health", BYTES_NONE, &out);
+    deadline_pop(t, &d);
+    if (e)
+        return false;
+    Distribute__Storage__V1__HealthResponse *r =
+        distribute__storage__v1__health_response__unpack(NULL, out.len, out.data);
+    bool is_so = r && r->ipfs;
+    if (r)
+        distribute__storage__v1__health_response__free_unpacked(r, NULL);
+    return is_so;
+}
+
+err_t fs_node_on_ipfs(task_t *t, fs_client_t *c, fs_node_t **ret)
+{
+    TRY(fs_read_nodes(t, c));
+    for (size_t i = 0; i < c->n_nodes; i++) {
+        fs_node_t *n;
+        err_t e = *c->nodes[i].peer.address ? node_enter(t, c, c->nodes[i].peer.id, &n) : ERR_UNREACHABLE;
+        if (e == ERR_CANCELED)
+            return e;
+        if (e)
+            continue;
+        if (says_ipfs(t, n)) {
+            *ret = n;
+            return OK;
+        }
+        fs_node_leave(t, n, OK);
+    }
+    return fail(ERR_UNSUPPORTED, "no storage node that answers is a node of IPFS: start one with --ipfs");
 }

@@ -50,6 +50,8 @@ static err_t init_upload(task_t *t, fs_upload_t *u)
         json_object_set_new(body, "quorum", json_integer((json_int_t)p->quorum));
     if (p->media_type)
         json_object_set_new(body, "media_type", json_string(p->media_type));
+    if (p->cid)
+        json_object_set_new(body, "cid", json_string(p->cid));
     TRY(rest_do(t, &u->client->rest, "POST", "/init_upload", body, &answer));
     TRY(read_plan(u, answer));
     TRY(fs_resume_clear(t, &u->resume));
@@ -373,7 +375,7 @@ err_t fs_put(task_t *t, fs_client_t *c, fs_put_t *p, json_t **ret_file)
              (unsigned long long)u->info.inode, (unsigned long long)u->chunk_bytes, p->is_content_defined,
              (unsigned long long)p->replication, (unsigned long long)p->quorum);
     if (!e)
-        e = fs_resume_open(t, c->state_folder, key, &u->resume, &lines);
+        e = fs_resume_open(t, p->is_once ? "" : c->state_folder, key, &u->resume, &lines);
     if (!e)
         e = run_upload(t, u, lines, ret_file);
     error_slot_t why = *error_slot();

@@ -228,6 +228,8 @@ OP(op_node_heartbeat);
 OP(op_node_drain);
 OP(op_node_undrain);
 OP(op_node_chunks);
+OP(op_node_published);
+OP(op_ipfs_ticket);
 OP(op_location_list);
 OP(op_location_report);
 OP(op_login);

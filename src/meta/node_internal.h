@@ -48,6 +48,7 @@ struct node_service {
 void node_report(node_service_t *s, report_kind_t kind, const chunk_id_t *id);
 err_t node_heartbeat_task(task_t *t, void *service);
 err_t node_scrub_task(task_t *t, void *service);
+err_t node_published_task(task_t *t, void *service);
 /* Reads GET /nodes unless it was read a moment ago. */
 MUST_CHECK err_t node_read_peers(task_t *t, node_service_t *s, uint64_t max_age_ms);
 /* Begins the copies that an answer asks for. */

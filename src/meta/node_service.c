@@ -50,6 +50,7 @@ static err_t begin(task_t *t, node_service_t *s, const node_service_options_t *o
     if (o->capacity_bytes)
         chunk_store_set_capacity(s->chunks, o->capacity_bytes);
     TRY(group_spawn(&s->tasks, "heartbeats", node_heartbeat_task, s, NULL));
+    TRY(group_spawn(&s->tasks, "published", node_published_task, s, NULL));
     return group_spawn(&s->tasks, "scrub", node_scrub_task, s, NULL);
 }
 
@@ -207,6 +208,13 @@ err_t node_service_put(task_t *t, node_service_t *s, const char *ticket, const c
     chunk_id_print(id, text);
     ticket_receipt_make(&s->keys, upload, text, size, s->id, ret_receipt);
     return OK;
+}
+
+err_t node_service_check_ipfs(task_t *t, node_service_t *s, const char *ticket,
+                              char ret_file_id[META_ID_CHARS + 1], uint64_t *ret_max_bytes)
+{
+    TRY(need_keys(s));
+    return ticket_ipfs_check(&s->keys, ticket, now_s(t), ret_file_id, ret_max_bytes);
 }
 
 err_t node_service_get(task_t *t, node_service_t *s, const char *ticket, bool is_node, const chunk_id_t *id,

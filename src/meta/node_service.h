@@ -45,6 +45,9 @@ MUST_CHECK err_t node_service_check_put(task_t *t, node_service_t *s, const char
 /* Durable when it returns. receipt: for commit_upload. */
 MUST_CHECK err_t node_service_put(task_t *t, node_service_t *s, const char *ticket, const chunk_id_t *id,
                                   buf_t *data, bool *ret_was_present, char ret_receipt[TICKET_TEXT_MAX]);
+/* ERR_DENIED. See ticket.h. */
+MUST_CHECK err_t node_service_check_ipfs(task_t *t, node_service_t *s, const char *ticket,
+                                         char ret_file_id[META_ID_CHARS + 1], uint64_t *ret_max_bytes);
 /* The chunk, from the cache when it was read lately. A node needs no ticket. */
 MUST_CHECK err_t node_service_get(task_t *t, node_service_t *s, const char *ticket, bool is_node,
                                   const chunk_id_t *id, block_t **ret);

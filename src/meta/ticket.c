@@ -55,13 +55,26 @@ void ticket_read_make(const ticket_keys_t *keys, const char *chunk_id, uint64_t 
     seal(&keys->list[0], head, chunk_id, out);
 }
 
+/* For so many bytes of what has this id. */
+static void make_bounded(const ticket_keys_t *keys, const char *kind, const char *id, uint64_t max_bytes,
+                         uint64_t expires_s, char out[TICKET_TEXT_MAX])
+{
+    char head[TICKET_TEXT_MAX - MAC_CHARS - 1];
+    snprintf(head, sizeof head, "%.3s%" PRIu32 ".%" PRIu64 ".%.32s.%" PRIu64, kind, keys->list[0].id,
+             expires_s, id, max_bytes);
+    seal(&keys->list[0], head, "", out);
+}
+
 void ticket_write_make(const ticket_keys_t *keys, const char *upload_id, uint64_t max_bytes,
                        uint64_t expires_s, char out[TICKET_TEXT_MAX])
 {
-    char head[TICKET_TEXT_MAX - MAC_CHARS - 1];
-    snprintf(head, sizeof head, "w1.%" PRIu32 ".%" PRIu64 ".%.32s.%" PRIu64, keys->list[0].id, expires_s,
-             upload_id, max_bytes);
-    seal(&keys->list[0], head, "", out);
+    make_bounded(keys, "w1.", upload_id, max_bytes, expires_s, out);
+}
+
+void ticket_ipfs_make(const ticket_keys_t *keys, const char *file_id, uint64_t max_bytes, uint64_t expires_s,
+                      char out[TICKET_TEXT_MAX])
+{
+    make_bounded(keys, "i1.", file_id, max_bytes, expires_s, out);
 }
 
 void ticket_receipt_make(const ticket_keys_t *keys, const char *upload_id, const char *chunk_id,
@@ -132,25 +145,37 @@ err_t ticket_read_check(const ticket_keys_t *keys, const char *ticket, const cha
     return check_expiry(expires_s, now_s);
 }
 
+static err_t check_bounded(const ticket_keys_t *keys, const char *kind, const char *ticket, uint64_t now_s,
+                           char ret_id[META_ID_CHARS + 1], uint64_t *ret_max_bytes)
+{
+    const char *at = ticket;
+    char id[META_ID_CHARS + 1];
+    uint64_t key_id, expires_s, max_bytes;
+    if (!take_kind(&at, kind) || !take_number(&at, &key_id) || !take_number(&at, &expires_s))
+        return fail(ERR_DENIED, "this is no such ticket");
+    snprintf(id, sizeof id, "%s", at);
+    if (!meta_is_id(id) || at[META_ID_CHARS] != '.')
+        return fail(ERR_DENIED, "this is no such ticket");
+    at += META_ID_CHARS + 1;
+    if (!take_number(&at, &max_bytes) || strlen(at) != MAC_CHARS)
+        return fail(ERR_DENIED, "this is no such ticket");
+    TRY(check_mac(keys, key_id, ticket, ""));
+    TRY(check_expiry(expires_s, now_s));
+    memcpy(ret_id, id, sizeof id);
+    *ret_max_bytes = max_bytes;
+    return OK;
+}
+
 err_t ticket_write_check(const ticket_keys_t *keys, const char *ticket, uint64_t now_s,
                          char ret_upload_id[META_ID_CHARS + 1], uint64_t *ret_max_bytes)
 {
-    const char *at = ticket;
-    char upload[META_ID_CHARS + 1];
-    uint64_t key_id, expires_s, max_bytes;
-    if (!take_kind(&at, "w1.") || !take_number(&at, &key_id) || !take_number(&at, &expires_s))
-        return fail(ERR_DENIED, "this is no ticket for writing");
-    snprintf(upload, sizeof upload, "%s", at);
-    if (!meta_is_id(upload) || at[META_ID_CHARS] != '.')
-        return fail(ERR_DENIED, "this is no ticket for writing");
-    at += META_ID_CHARS + 1;
-    if (!take_number(&at, &max_bytes) || strlen(at) != MAC_CHARS)
-        return fail(ERR_DENIED, "this is no ticket for writing");
-    TRY(check_mac(keys, key_id, ticket, ""));
-    TRY(check_expiry(expires_s, now_s));
-    memcpy(ret_upload_id, upload, sizeof upload);
-    *ret_max_bytes = max_bytes;
-    return OK;
+    return check_bounded(keys, "w1.", ticket, now_s, ret_upload_id, ret_max_bytes);
+}
+
+err_t ticket_ipfs_check(const ticket_keys_t *keys, const char *ticket, uint64_t now_s,
+                        char ret_file_id[META_ID_CHARS + 1], uint64_t *ret_max_bytes)
+{
+    return check_bounded(keys, "i1.", ticket, now_s, ret_file_id, ret_max_bytes);
 }
 
 err_t ticket_receipt_check(const ticket_keys_t *keys, const char *receipt, const char *upload_id,

@@ -5,7 +5,9 @@
  *
  *   read     "r1.KEY.EXPIRY.MAC"            this chunk may be read (the MAC covers the chunk's id)
  *   write    "w1.KEY.EXPIRY.UPLOAD.BYTES.MAC" chunks of this upload may be written, BYTES in all at most
- *   receipt  "s1.KEY.MAC"                   this node keeps this chunk of this upload durably, and its size
+ *   ipfs     "i1.KEY.EXPIRY.FILE.BYTES.MAC"  blocks of this file may be made public, BYTES in all at most;
+ * what is on IPFS may be read (all that FILE 0 and BYTES 0 is for) receipt  "s1.KEY.MAC" this node keeps this
+ * chunk of this upload durably, and its size
  *
  * KEY is the key's id, EXPIRY seconds since 1970, both decimal; UPLOAD 32 hex digits; MAC base64url without
  * padding. Ids of chunks are the 64 hex digits of the SHA-256 of what is stored, ids of nodes and uploads 32.
@@ -15,6 +17,7 @@
 #include "base/bytes.h"
 
 #define META_ID_CHARS 32
+#define META_NO_ID "00000000000000000000000000000000"
 #define META_CHUNK_ID_CHARS 64
 #define TICKET_TEXT_MAX 160 /* NUL included */
 #define TICKET_KEY_BYTES 32
@@ -37,6 +40,8 @@ void ticket_read_make(const ticket_keys_t *keys, const char *chunk_id, uint64_t 
                       char out[TICKET_TEXT_MAX]);
 void ticket_write_make(const ticket_keys_t *keys, const char *upload_id, uint64_t max_bytes,
                        uint64_t expires_s, char out[TICKET_TEXT_MAX]);
+void ticket_ipfs_make(const ticket_keys_t *keys, const char *file_id, uint64_t max_bytes, uint64_t expires_s,
+                      char out[TICKET_TEXT_MAX]);
 void ticket_receipt_make(const ticket_keys_t *keys, const char *upload_id, const char *chunk_id,
                          uint64_t size_bytes, const char *node_id, char out[TICKET_TEXT_MAX]);
 
@@ -45,6 +50,8 @@ MUST_CHECK err_t ticket_read_check(const ticket_keys_t *keys, const char *ticket
                                    uint64_t now_s);
 MUST_CHECK err_t ticket_write_check(const ticket_keys_t *keys, const char *ticket, uint64_t now_s,
                                     char ret_upload_id[META_ID_CHARS + 1], uint64_t *ret_max_bytes);
+MUST_CHECK err_t ticket_ipfs_check(const ticket_keys_t *keys, const char *ticket, uint64_t now_s,
+                                   char ret_file_id[META_ID_CHARS + 1], uint64_t *ret_max_bytes);
 MUST_CHECK err_t ticket_receipt_check(const ticket_keys_t *keys, const char *receipt, const char *upload_id,
                                       const char *chunk_id, uint64_t size_bytes, const char *node_id);
 #endif

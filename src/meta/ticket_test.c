@@ -25,6 +25,13 @@ static void tickets_hold_for_what_they_name(void **state)
     assert_string_equal(id, upload);
     assert_int_equal(max_bytes, 12345);
     assert_int_equal(ticket_read_check(&keys, text, chunk, 1), ERR_DENIED);
+    ticket_ipfs_make(&keys, upload, 99, 1000, text);
+    assert_ok(ticket_ipfs_check(&keys, text, 999, id, &max_bytes));
+    assert_string_equal(id, upload);
+    assert_int_equal(max_bytes, 99);
+    assert_int_equal(ticket_ipfs_check(&keys, text, 1000, id, &max_bytes), ERR_DENIED);
+    assert_int_equal(ticket_ipfs_check(&foreign, text, 999, id, &max_bytes), ERR_DENIED);
+    assert_int_equal(ticket_write_check(&keys, text, 1, id, &max_bytes), ERR_DENIED);
     ticket_receipt_make(&keys, upload, chunk, 77, node, text);
     assert_ok(ticket_receipt_check(&keys, text, upload, chunk, 77, node));
     assert_int_equal(ticket_receipt_check(&keys, text, upload, chunk, 78, node), ERR_DENIED);

@@ -57,6 +57,7 @@ typedef struct grpc_method {
     const char *path;
     /* Its error becomes the status, error_text its message. */
     err_t (*run)(task_t *t, grpc_call_t *call, void *arg);
+    uint64_t max_ms; /* of a call; 0: GRPC_DEADLINE_MS */
 } grpc_method_t;
 typedef struct grpc_server_config {
     const grpc_method_t *methods; /* closed by a row with path NULL; borrowed as long as the server */

@@ -47,6 +47,8 @@ static err_t run_method(task_t *t, grpc_call_t *c, const grpc_method_t **ret_met
     uint64_t limit_ms = GRPC_DEADLINE_MS, ms;
     const char *timeout = http2_field(c->stream, "grpc-timeout");
     TRY(find_method(c, ret_method));
+    if ((*ret_method)->max_ms)
+        limit_ms = (*ret_method)->max_ms;
     if (timeout) {
         TRY(grpc_timeout_parse(timeout, &ms));
         limit_ms = ms < limit_ms ? ms : limit_ms;

@@ -46,7 +46,8 @@ struct node {
     bool announces; /* Provide.Enabled, and there is a DHT */
     denied_t *denied;
     doh_t *doh;
-    blocks_t *local; /* the repository's blocks without what is denied */
+    blocks_t *local;   /* the repository's blocks without what is denied */
+    bool keeps_chunks; /* of the file service: not for IPFS */
 };
 
 /* ── opening and closing ─────────────────────────────────────────────────────────────────────── */
@@ -234,11 +235,19 @@ bool node_provides_pins_alone(const node_t *n)
 typedef struct emitter {
     err_t (*emit)(task_t *t, void *arg, const cid_t *cid);
     void *arg;
+    repo_t *repo;
 } emitter_t;
 
 static err_t emit_root(task_t *t, void *arg, const cid_t *root, bool is_recursive)
 {
     return ((emitter_t *)arg)->emit(t, ((emitter_t *)arg)->arg, root);
+}
+
+/* Hands on what is not a chunk of the file service. */
+static err_t emit_public(task_t *t, void *arg, const cid_t *cid)
+{
+    const emitter_t *e = arg;
+    return chunk_store_is_private(t, e->repo, cid) ? OK : e->emit(t, e->arg, cid);
 }
 
 /* In a mesh what is held is announced by its manifests: who has one has its chunks. */
@@ -247,11 +256,17 @@ static err_t provide_source(task_t *t, void *arg, err_t (*emit)(task_t *, void *
 {
     node_t *n = arg;
     unsigned flags;
-    emitter_t e = {emit, emit_arg};
+    emitter_t e = {emit, emit_arg, n->repo};
     if (n->is_in_mesh)
         return each_held_root(t, n, emit_root, &e);
     TRY(provide_strategy(n, &flags));
-    return provided_each(t, n->repo, flags, emit, emit_arg);
+    return n->keeps_chunks ? provided_each(t, n->repo, flags, emit_public, &e)
+                           : provided_each(t, n->repo, flags, emit, emit_arg);
+}
+
+static bool is_private(task_t *t, const node_t *n, const cid_t *cid)
+{
+    return n->keeps_chunks && chunk_store_is_private(t, n->repo, cid);
 }
 
 /* The DHT is about multihashes: a block of any codec will do. */
@@ -260,7 +275,7 @@ static bool provides(task_t *t, void *arg, bytes_t multihash)
     node_t *n = arg;
     cid_t cid;
     return n->announces && cid_from_multihash(multihash, CODEC_RAW, &cid) == OK &&
-           blocks_has(t, n->local, &cid);
+           blocks_has(t, n->local, &cid) && !is_private(t, n, &cid);
 }
 
 /* "auto" stands for none here. */
@@ -324,10 +339,11 @@ static err_t start_routing(task_t *t, node_t *n, const char *wanted_type)
     return naming_go_online(n->naming, n->routing);
 }
 
-static bool may_serve(void *arg, const peer_id_t *peer, const cid_t *cid)
+static bool may_serve(task_t *t, void *arg, const peer_id_t *peer, const cid_t *cid)
 {
     const node_t *n = arg;
-    return !denied_has_cid(n->denied, cid) && (!n->mesh || mesh_may_serve(n->mesh, cid));
+    return !denied_has_cid(n->denied, cid) && (!n->mesh || mesh_may_serve(n->mesh, cid)) &&
+           !is_private(t, n, cid);
 }
 
 static err_t start_bitswap(task_t *t, node_t *n)
@@ -462,6 +478,7 @@ err_t node_go_online(task_t *t, node_t *n, const node_options_t *o)
 {
     TRY(config_check(repo_config(n->repo), ""));
     n->is_in_mesh = membership_is_on(repo_config(n->repo), o);
+    n->keeps_chunks = o->keeps_chunks || chunk_store_is_used(t, n->repo);
     TRY(start_host(t, n, o));
     TRY(listen_all(t, n->host, repo_config(n->repo), o->listen, o->n_listen));
     TRY(start_routing(t, n, o->routing_type));

@@ -32,6 +32,7 @@ typedef struct node_options {
     const char *agent_suffix;   /* in the place of Version.AgentSuffix; NULL: the config's */
     node_switch_t pubsub;       /* Pubsub.Enabled */
     node_switch_t names_pubsub; /* Ipns.UsePubsub */
+    bool keeps_chunks;          /* a storage node of the file service: chunks are not given to IPFS */
     node_switch_t mesh;         /* Mesh.Enabled: a member of an encrypted mesh; bootstrap: IP:PORT, too */
     node_switch_t mesh_relay;   /* Mesh.Relay: for the other members */
     const char *mesh_zone;      /* in the place of Mesh.Zone; NULL: the config's */

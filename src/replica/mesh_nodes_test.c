@@ -55,7 +55,7 @@ static err_t collect_hook(task_t *t, void *arg)
     return OK;
 }
 
-static bool may_serve(void *arg, const peer_id_t *peer, const cid_t *cid)
+static bool may_serve(task_t *t, void *arg, const peer_id_t *peer, const cid_t *cid)
 {
     return !((node_t *)arg)->mesh || mesh_may_serve(((node_t *)arg)->mesh, cid);
 }

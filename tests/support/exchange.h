@@ -12,7 +12,7 @@ typedef struct node {
     routing_t *routing;
     kv_t *state;
     uint64_t max_bytes;
-    bool (*may_serve)(void *arg, const peer_id_t *peer, const cid_t *cid);
+    bool (*may_serve)(task_t *t, void *arg, const peer_id_t *peer, const cid_t *cid);
     size_t received;
 } node_t;
 typedef struct world {
