@@ -6,6 +6,7 @@ JOBS ?= $(shell nproc)
 PREFIX ?= /usr/local
 SIM_SEEDS ?= 50
 SIM_YEARS ?= 200
+SIM_DAYS ?= 3
 FUZZ_SECONDS ?= 60
 MESON_FLAGS ?=
 RELEASE := $(BUILD)/release
@@ -48,11 +49,11 @@ test-tsan: deps ## the tests of tasks, loop and workers under ThreadSanitizer
 	@ninja -C $(BUILD)/tsan -j$(JOBS)
 	@tools/run_tests.py $(BUILD)/tsan --suite task --suite loop --suite store
 
-sim: deps $(DEBUG)/build.ninja ## 100 simulated nodes: join, publish, fetch, lose a third, heal (SIM_SEEDS seeds); a key space of 10,000 nodes; a year of a mesh (SIM_YEARS seeds)
+sim: deps $(DEBUG)/build.ninja ## 100 simulated nodes: join, publish, fetch, lose a third, heal (SIM_SEEDS seeds); a key space of 10,000 nodes; a year of a mesh by its engines (SIM_YEARS seeds); a day of 50 whole members (SIM_DAYS seeds)
 	@[ -f $(BUILD)/sim/build.ninja ] || meson setup $(BUILD)/sim -Doptimization=2 -Db_ndebug=false $(MESON_FLAGS) >/dev/null
-	@ninja -C $(BUILD)/sim -j$(JOBS) sim/scenarios/scenarios sim/scenarios/keyspace sim/scenarios/mesh_year
+	@ninja -C $(BUILD)/sim -j$(JOBS) sim/scenarios/scenarios sim/scenarios/keyspace sim/scenarios/mesh_year sim/scenarios/mesh_day
 	@$(BUILD)/sim/sim/scenarios/keyspace
-	@tools/run_sim.py $(BUILD)/sim --run scenarios:$(SIM_SEEDS) --run mesh_year:$(SIM_YEARS) --jobs $(JOBS)
+	@tools/run_sim.py $(BUILD)/sim --run scenarios:$(SIM_SEEDS) --run mesh_year:$(SIM_YEARS) --run mesh_day:$(SIM_DAYS) --jobs $(JOBS)
 
 test-interop: build ## against Kubo 0.42 (built from the Go module proxy into a cache folder; skipped without Go)
 	@tests/interop/run.sh $(RELEASE)/src/distribute

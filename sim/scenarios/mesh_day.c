@@ -16,7 +16,7 @@ enum {
     MAX_FILE_BYTES = 700000,
     HOURS = 24,
     FACTOR = 3,
-    HEARTBEAT_MS = 2 * MINUTE_MS,
+    HEARTBEAT_MS = 5 * MINUTE_MS,
 };
 
 typedef struct stored {

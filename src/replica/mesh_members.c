@@ -259,6 +259,14 @@ static err_t beat_one(task_t *t, void *arg)
     return OK;
 }
 
+/* An exchange tells both sides. Who has heard of the other within half a heartbeat has therefore told it as well, so
+ * that of two members the one whose turn comes first asks, and the other is spared. */
+static bool is_due(const mesh_t *m, const member_t *x)
+{
+    return !x->is_beating && host_is_connected(m->config.host, &x->link.peer) &&
+           (!x->heard_ms || sched_now_ms(m->sched) - x->heard_ms >= m->config.heartbeat_ms / 2);
+}
+
 err_t mesh_beat_task(task_t *t, void *mesh)
 {
     mesh_t *m = mesh;
@@ -267,7 +275,7 @@ err_t mesh_beat_task(task_t *t, void *mesh)
             log_debug("mesh: how much room is left is not known");
         TRY(task_check(t));
         LIST_EACH (x, &m->members, member_t, node) {
-            if (x->is_beating || !host_is_connected(m->config.host, &x->link.peer))
+            if (!is_due(m, x))
                 continue;
             meeting_t *one = xcalloc(1, sizeof *one);
             *one = (meeting_t){m, x->link.peer};
