@@ -2,7 +2,8 @@
 """Measures our node and Kubo on the same work, turn by turn in one run, and prints medians and ratios.
 
 bench.py KUBO|none PROGRAM [NAME-PART…]; BENCH_MIB (1024), BENCH_RUNS (3), BENCH_PINS (100000), BENCH_SPARSE_MIB (10240),
-BENCH_FOLDER (100000): entries of the large folders; with 1000000 Kubo takes a quarter of an hour; BENCH_CONNECTIONS (2000)
+BENCH_FOLDER (100000): entries of the large folders; with 1000000 Kubo takes a quarter of an hour; BENCH_CONNECTIONS (2000);
+BENCH_HEAL_MIB (1024): of the file that a mesh heals
 """
 import concurrent.futures
 import hashlib
@@ -30,6 +31,7 @@ RUNS = int(os.environ.get("BENCH_RUNS", "3"))
 SMALL_FILES = 10000
 FOLDER_ENTRIES = int(os.environ.get("BENCH_FOLDER", "100000"))
 SPARSE = int(os.environ.get("BENCH_SPARSE_MIB", "10240")) * MIB
+HEAL = int(os.environ.get("BENCH_HEAL_MIB", "1024")) * MIB
 PINS = int(os.environ.get("BENCH_PINS", "100000"))
 CONNECTIONS = int(os.environ.get("BENCH_CONNECTIONS", "2000"))
 CONNECTIONS_WITH_STREAMS = (140, 720)
@@ -173,6 +175,62 @@ def bench_vault(shop):
         spent = [statistics.median(cpus[key]) for key in ((plain, "plain"), (sealed, "encrypted"))]
         print(f"vault {title} {SIZE // MIB} MiB, beside `{plain}`".ljust(46), f"encrypted {medians[1]:.0f} MB/s, plain {medians[0]:.0f} MB/s",
               f" -> {100 * medians[1] / medians[0]:.0f}%; CPU {spent[1]:.2f} and {spent[0]:.2f} s per GB", flush=True)
+
+
+def mesh_of(shop, n):
+    """Members that all know each other."""
+    first = shop.member("mesh-0", more=["--relay"])
+    members = [first, *(shop.member(f"mesh-{i}", bootstrap=[first.place()]) for i in range(1, n))]
+    nodes.wait_until(lambda: all(sum(p["is_connected"] for p in m.rpc_lines("dfs/peers")) == n - 1 for m in members), 60, "all are connected")
+    return members
+
+
+def holders_of(member, cid):
+    return {h["peer"] for h in member.mesh_status(cid)["holders"]}
+
+
+def bench_tombstone(shop):
+    """A large file that its owner and three others hold is deleted: until the last of them has signed that it is gone."""
+    members, seconds = mesh_of(shop, 4), []
+    for _ in range(RUNS):
+        cid = members[1].store(big_file(shop), "--replicas=4")
+        nodes.wait_until(lambda cid=cid: len(holders_of(members[1], cid)) == 4, 600, "four copies", every=0.2)
+        os.sync()
+        began = time.monotonic()
+        said = members[1].text("delete", cid)
+        seconds.append(time.monotonic() - began)
+        nodes.check(said.startswith("deleted on 4 of 4 holders"), said)
+    for m in members:
+        m.stop(60)
+    print(f"mesh delete {SIZE // MIB} MiB".ljust(46), f"receipts of all 4 holders after {statistics.median(seconds):.2f} s (the worst {max(seconds):.2f} s)", flush=True)
+
+
+def bench_heal(shop):
+    """One of three holders is lost for good; until the fourth member has a copy, from when the others give it up (LostGrace, 2 s here)."""
+    members, path = mesh_of(shop, 4), shop.path("heal.bin")
+    with open(path, "wb") as f:
+        for _ in range(HEAL // (16 * MIB)):
+            f.write(os.urandom(16 * MIB))
+    owner = members[1]
+    cid = owner.store(path)
+    path.unlink()
+    nodes.wait_until(lambda: len(holders_of(owner, cid)) == 3, 600, "three copies", every=0.2)
+    os.sync()
+    disk, held = disk_copy_rate(shop), holders_of(owner, cid)
+    victim = next(m for m in members if m is not owner and m.peer_id in held)
+    cpu = sum(m.cpu_seconds() for m in members if m is not victim)
+    victim.kill()
+    nodes.wait_until(lambda: victim.peer_id not in holders_of(owner, cid), 120, "the loss is seen", every=0.05)
+    began = time.monotonic()
+    nodes.wait_until(lambda: len(holders_of(owner, cid)) >= 3, 3600, "healed", every=0.25)
+    seconds = time.monotonic() - began
+    cpu = sum(m.cpu_seconds() for m in members if m is not victim) - cpu
+    for m in members:
+        if m is not victim:
+            m.stop(60)
+    rate = HEAL / 1e6 / seconds
+    against = f", {100 * rate / disk:.0f}% of the disk's own rate of reading and writing at once ({disk:.0f} MB/s)" if disk else ""
+    print(f"mesh heal {HEAL // MIB} MiB after a loss".ljust(46), f"{seconds:.1f} s, {rate:.0f} MB/s{against}; CPU {cpu / (HEAL / 1e9):.2f} s per GB", flush=True)
 
 
 def run_measured(node, *words):
