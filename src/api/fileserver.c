@@ -86,6 +86,8 @@ static err_t begin(task_t *t, node_t *n, const fileserver_options_t *o, fileserv
                                 .bootstrap = o->bootstrap,
                                 .n_bootstrap = o->n_bootstrap,
                                 .capacity_bytes = capacity,
+                                .orphan_grace_s = o->orphan_grace_s,
+                                .adopts = o->adopts,
                                 .tls = f->tls};
     return node_service_start(t, &s, &f->service);
 }

@@ -13,6 +13,8 @@ typedef struct fileserver_options {
     const char *zone;     /* NULL: none */
     const char *const *bootstrap;
     size_t n_bootstrap;
+    uint64_t orphan_grace_s; /* node_service.h */
+    bool adopts;
     const char *capacity; /* "10GB"; NULL: what the disk has */
     /* Paths of PEM files. certificate and key NULL: a certificate of its own, made once, kept in the
      * repository. authorities NULL: any certificate is taken, and nodes are known by their fingerprints. */

@@ -314,10 +314,20 @@ static err_t change_node(task_t *t, fs_run_t *f)
 static const struct {
     const char *verb;
     err_t (*run)(task_t *t, fs_run_t *f);
-} verbs[] = {{"login", login},       {"logout", logout},   {"put", put},           {"get", get},
-             {"ls", list},           {"rm", remove_files}, {"stat", stat_file},    {"mv", move},
-             {"share", share},       {"nodes", nodes},     {"drain", change_node}, {"undrain", change_node},
-             {"forget", change_node}};
+} verbs[] = {{"login", login},
+             {"logout", logout},
+             {"put", put},
+             {"get", get},
+             {"ls", list},
+             {"rm", remove_files},
+             {"stat", stat_file},
+             {"mv", move},
+             {"share", share},
+             {"nodes", nodes},
+             {"drain", change_node},
+             {"undrain", change_node},
+             {"forget", change_node},
+             {"approve", change_node}};
 
 static err_t run_verb(task_t *t, fs_run_t *f)
 {

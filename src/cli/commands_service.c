@@ -16,6 +16,10 @@ static const cli_spec_t fileserver_specs[] = {
     {"ipfs-listen", 0, true, "", "where peers of IPFS connect: :4001 or a multiaddr (default: the config's)"},
     {"ipfs-bootstrap", 0, true, "", "multiaddr of a first peer, or none (default: the config's)"},
     {"api-port", 0, true, "", "port of its RPC on 127.0.0.1 (default: none)"},
+    {"orphan-grace", 0, true, "",
+     "seconds that chunks are kept which the service does not know (default 172800)"},
+    {"adopt", 0, false, "",
+     "belong to the metadata service that is met, though the chunks here are of another"},
     {"metrics-port", 0, true, "", "port of metrics and health on 127.0.0.1, or IP:PORT (default 9090)"},
     {NULL, 0, false, NULL, NULL}};
 static const cli_spec_t metadata_specs[] = {
@@ -31,6 +35,7 @@ static const cli_spec_t metadata_specs[] = {
     {"token-ttl", 0, true, "", "seconds that tokens of ours are good for (default 3600)"},
     {"heartbeat-ms", 0, true, "", "how often storage nodes report (default 5000)"},
     {"heal-after-ms", 0, true, "", "silence of a node before its chunks are copied (default 600000)"},
+    {"approve-nodes", 0, false, "", "new storage nodes wait for 'fs approve'"},
     {"upload-ttl-ms", 0, true, "", "time to commit an upload in (default 86400000)"},
     {"rate", 0, true, "", "requests a second of each caller (default 10000)"},
     {"login-rate", 0, true, "", "logins a minute from each address (default 30)"},
@@ -104,6 +109,7 @@ const cli_command_t cli_service_commands[] = {
     FS("mv", "NAME NEW", "rename a file", 2, 2, fs_specs),
     FS("share", "NAME [ACCOUNT]", "let an account read a file; without one: who may", 1, 2, fs_share_specs),
     FS("nodes", "", "storage nodes and their health", 0, 0, fs_specs),
+    FS("approve", "NODE", "let a storage node in (metadata --approve-nodes)", 1, 1, fs_specs),
     FS("drain", "NODE", "move all chunks of a storage node elsewhere", 1, 1, fs_specs),
     FS("undrain", "NODE", "take it into service again", 1, 1, fs_specs),
     FS("forget", "NODE", "forget a storage node that is drained, or down for good", 1, 1, fs_specs),

@@ -75,6 +75,9 @@ static err_t read_options(task_t *t, const cli_t *c, words_t *w, fileserver_opti
     o->metadata = metadata ? metadata : getenv("METADATA_ADDR");
     if (!o->metadata && !o->n_bootstrap)
         o->metadata = "http://127.0.0.1:8080";
+    o->adopts = cli_flag(c, "adopt", false);
+    if (cli_option(c, "orphan-grace", 0))
+        TRY(parse_size(cli_option(c, "orphan-grace", 0), &o->orphan_grace_s));
     o->advertise = cli_option(c, "advertise", 0);
     o->zone = cli_option(c, "zone", 0);
     o->capacity = cli_option(c, "capacity", 0);

@@ -112,7 +112,7 @@ static err_t print_one(fs_output_t *out, json_t *o)
         return cli_out("renamed to %s\n", cli_escape_json(o, "name"));
     if (!strcmp(verb, "login") && *json_text(o, "username"))
         return cli_out("logged in as %s (%s)\n", cli_escape_json(o, "username"), cli_escape_json(o, "role"));
-    if (!strcmp(verb, "drain") || !strcmp(verb, "undrain"))
+    if (!strcmp(verb, "drain") || !strcmp(verb, "undrain") || !strcmp(verb, "approve"))
         return cli_out("%s is %s\n", cli_escape_json(o, "id"), cli_escape_json(o, "state"));
     return OK;
 }

@@ -58,7 +58,8 @@ static err_t read_options(const cli_t *c, const places_t *p, meta_options_t *o)
                           .jwks_file = cli_option(c, "jwks-file", 0),
                           .audience = cli_option(c, "audience", 0),
                           .admin_password = getenv("METADATA_ADMIN_PASSWORD"),
-                          .node_key = getenv("METADATA_NODE_KEY")};
+                          .node_key = getenv("METADATA_NODE_KEY"),
+                          .approves_nodes = cli_flag(c, "approve-nodes", false)};
     TRY(read_number(c, "token-ttl", &o->token_ttl_s));
     TRY(read_number(c, "heartbeat-ms", &o->heartbeat_ms));
     TRY(read_number(c, "heal-after-ms", &o->heal_after_ms));

@@ -139,6 +139,23 @@ static unsigned key_may(unsigned scopes, unsigned role)
     return scopes;
 }
 
+/* The key that a storage node made for itself when it registered. */
+static err_t resolve_node(sql_t *c, meta_call_t *call)
+{
+    AUTO(sql_rows_t) r = {0};
+    principal_t *by = &call->by;
+    err_t e = sql_first(c, "SELECT id FROM nodes WHERE key_hash = ?1",
+                        SQL(SQL_BLOB(bytes_of(call->credential.key_hash, 32))), &r);
+    if (e == ERR_NOT_FOUND)
+        return fail(ERR_UNAUTHORIZED, "there is no such API key");
+    TRY(e);
+    snprintf(by->node_id, sizeof by->node_id, "%s", sql_text(&r, 0));
+    snprintf(by->username, sizeof by->username, "node %s", sql_text(&r, 0));
+    by->may = MAY_KEY_NODE;
+    by->is_key = true;
+    return sql_close(&r);
+}
+
 static err_t resolve_key(sql_t *c, meta_call_t *call)
 {
     AUTO(sql_rows_t) r = {0};
@@ -148,7 +165,7 @@ static err_t resolve_key(sql_t *c, meta_call_t *call)
                   "u.id = k.user_id WHERE k.hash = ?1 OR (k.old_hash = ?1 AND k.old_until > ?2)",
                   SQL(SQL_BLOB(bytes_of(call->credential.key_hash, 32)), SQL_INT(call->now_ms)), &r);
     if (e == ERR_NOT_FOUND)
-        return fail(ERR_UNAUTHORIZED, "there is no such API key");
+        return resolve_node(c, call);
     TRY(e);
     TRY(take_user(&r, &call->by));
     if (!sql_is_null(&r, 8) && sql_int(&r, 8) <= call->now_ms)

@@ -92,13 +92,16 @@ static err_t add_location(sql_t *c, const meta_call_t *call, const commit_t *k, 
 {
     static const char *const keys[] = {"node", "receipt", NULL};
     const char *node, *receipt;
+    ticket_keys_t node_keys;
     int64_t is_known;
     uint64_t changed;
     TRY(json_check_members(o, keys, keys));
     TRY(json_get_text(o, "node", "", &node));
     TRY(json_get_text(o, "receipt", "", &receipt));
-    TRY(ticket_receipt_check(&call->m->tickets, receipt, k->upload_id, chunk->id, (uint64_t)chunk->size,
-                             node));
+    ticket_node_keys(&call->m->receipts, node, &node_keys);
+    err_t e = ticket_receipt_check(&node_keys, receipt, k->upload_id, chunk->id, (uint64_t)chunk->size, node);
+    secret_wipe(&node_keys, sizeof node_keys);
+    TRY(e);
     TRY(sql_number(c, "SELECT 1 FROM nodes WHERE id = ?1", SQL(SQL_TEXT(node)), 0, &is_known));
     if (!is_known)
         return OK; /* a node that was taken out meanwhile counts for nothing */

@@ -75,6 +75,7 @@ typedef struct copy {
     char node[META_ID_CHARS + 1];
     bool is_good;  /* active, and heard of within the patience */
     bool is_alive; /* heard of a moment ago */
+    bool is_sure;  /* its node has said that it has what is expected of it, since the service was set back */
     bool is_planned;
 } copy_t;
 
@@ -84,8 +85,8 @@ static err_t load_copies(sql_t *c, const job_t *job, const char *chunk, copy_t *
     const meta_options_t *o = &job->m->options;
     size_t n = 0;
     TRY(sql_open(c,
-                 "SELECT l.node_id, n.state, n.last_seen, l.state FROM locations l JOIN nodes n ON n.id = "
-                 "l.node_id WHERE "
+                 "SELECT l.node_id, n.state, n.last_seen, l.state, n.checked, (SELECT incarnation FROM "
+                 "service) FROM locations l JOIN nodes n ON n.id = l.node_id WHERE "
                  "l.chunk_id = ?1 AND l.state <> 1 ORDER BY l.node_id LIMIT ?2",
                  SQL(SQL_TEXT(chunk), SQL_INT(COPIES_MAX)), &r));
     while (sql_next(&r)) {
@@ -94,6 +95,7 @@ static err_t load_copies(sql_t *c, const job_t *job, const char *chunk, copy_t *
         k->is_good = !strcmp(sql_text(&r, 1), "active") && sql_int(&r, 2) > job->now_ms - o->heal_after_ms;
         k->is_alive = sql_int(&r, 2) > job->now_ms - 3 * o->heartbeat_ms;
         k->is_planned = sql_int(&r, 3) == LOCATION_PLANNED;
+        k->is_sure = sql_int(&r, 4) == sql_int(&r, 5);
     }
     *ret_n = n;
     return sql_close(&r);
@@ -126,7 +128,7 @@ static err_t drop_copy(sql_t *c, job_t *job, const char *chunk, const copy_t *co
 {
     size_t alive = 0, victim = SIZE_MAX;
     for (size_t i = 0; i < n; i++)
-        alive += copies[i].is_good && copies[i].is_alive && !copies[i].is_planned;
+        alive += copies[i].is_good && copies[i].is_alive && copies[i].is_sure && !copies[i].is_planned;
     for (size_t i = 0; i < n; i++)
         if (copies[i].is_alive && !copies[i].is_planned && (!copies[i].is_good || alive > replication) &&
             (victim == SIZE_MAX || !copies[i].is_good || copies[victim].is_good))

@@ -120,24 +120,30 @@ static err_t read_foreign_keys(task_t *t, meta_t *m)
     return jwks_parse(buf_bytes(&text), &m->keys);
 }
 
-err_t setup_secrets(task_t *t, meta_t *m)
+static err_t setup_ticket_key(task_t *t, meta_t *m, const char *name, ticket_keys_t *keys)
 {
     uint8_t key[TICKET_KEY_BYTES];
     buf_t out = {0};
     buf_init(&out, SECRET_MAX);
     crypto_random(key, sizeof key);
-    secret_job_t job = {.m = m, .name = "ticket key 1", .fresh = bytes_of(key, sizeof key), .out = &out};
+    secret_job_t job = {.m = m, .name = name, .fresh = bytes_of(key, sizeof key), .out = &out};
     err_t e = db_write(t, m->db, load_or_keep, &job, NULL);
     if (!e && out.len != TICKET_KEY_BYTES)
         e = fail(ERR_CORRUPT, "the key of tickets has an impossible length");
     if (!e) {
-        m->tickets.list[0].id = 1;
-        memcpy(m->tickets.list[0].key, out.data, TICKET_KEY_BYTES);
-        m->tickets.count = 1;
+        keys->list[0].id = 1;
+        memcpy(keys->list[0].key, out.data, TICKET_KEY_BYTES);
+        keys->count = 1;
     }
     secret_wipe(key, sizeof key);
     wipe_buf(&out);
-    TRY(e);
+    return e;
+}
+
+err_t setup_secrets(task_t *t, meta_t *m)
+{
+    TRY(setup_ticket_key(t, m, "ticket key 1", &m->tickets));
+    TRY(setup_ticket_key(t, m, "receipt key 1", &m->receipts));
     return strcmp(m->options.issuer, own_issuer) ? read_foreign_keys(t, m) : setup_signer(t, m);
 }
 
@@ -241,6 +247,7 @@ void meta_close(task_t *t, meta_t *m)
     for (size_t i = 0; i < m->n_retired; i++)
         free_master(m->retired[i]);
     secret_wipe(&m->tickets, sizeof m->tickets);
+    secret_wipe(&m->receipts, sizeof m->receipts);
     private_key_free(m->signer);
     jwks_deinit(&m->keys);
     json_decref(m->own_jwks);

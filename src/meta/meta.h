@@ -21,6 +21,7 @@ typedef struct meta_options {
                                    DATA_FOLDER/admin-password */
     const char *node_key;   /* an API key that storage nodes know already; NULL: made at the first start, and
                                left in DATA_FOLDER/node-key */
+    bool approves_nodes;    /* a storage node that is new waits for an admin's word */
     int64_t token_ttl_s;    /* 0: 3600 */
     int64_t heartbeat_ms;   /* 0: 5000 */
     int64_t heal_after_ms;  /* a node that is silent for so long is healed around; 0: 600,000 */

@@ -42,6 +42,7 @@ typedef struct principal {
     char username[USERNAME_MAX];
     unsigned may; /* meta_may_t */
     bool is_key;
+    char node_id[META_ID_CHARS + 1];  /* "": no storage node, or one with the key that all may show to join */
     int64_t quota_bytes, quota_files; /* -1: none */
 } principal_t;
 
@@ -66,6 +67,7 @@ typedef struct meta_call {
     master_keys_t *new_master;
     /* A refusal that changed something: it is committed, and then the request fails with it. */
     err_t verdict;
+    bool is_loud; /* logged although the operation is OP_WRITE_QUIET */
     char verdict_text[ERROR_TEXT_MAX];
 } meta_call_t;
 typedef err_t (*op_fn)(sql_t *c, meta_call_t *call);
@@ -103,7 +105,7 @@ struct meta {
     master_keys_t *master; /* swapped as a whole; workers read it (meta_master) */
     master_keys_t *retired[MASTER_SWAPS_MAX];
     size_t n_retired;
-    ticket_keys_t tickets;
+    ticket_keys_t tickets, receipts; /* receipts: what the nodes' keys are made from */
     private_key_t *signer;
     jwks_t keys;
     json_t *own_jwks; /* what /.well-known/jwks.json gives */
@@ -199,6 +201,13 @@ size_t place_choose(const place_node_t *nodes, size_t n, const char *what, int64
  * room. */
 MUST_CHECK err_t place_load(sql_t *c, const meta_t *m, int64_t now_ms, place_node_t *ret, size_t *ret_n);
 
+/* nodes.c */
+/* Is it this storage node itself that asks? Nodes from before each had a key show the one of all. ERR_DENIED;
+ * ERR_NOT_FOUND. */
+MUST_CHECK err_t node_check_self(sql_t *c, const meta_call_t *call, const char *id);
+/* heartbeats.c: into `out`: the node's state and keys, who the service is, the end of its log. */
+MUST_CHECK err_t node_tell(sql_t *c, const meta_call_t *call, const char *id, json_t *out);
+
 /* uploads.c */
 MUST_CHECK err_t upload_forget(sql_t *c, const char *id);
 
@@ -224,6 +233,7 @@ OP(op_node_list);
 OP(op_node_register);
 OP(op_node_get);
 OP(op_node_delete);
+OP(op_node_approve);
 OP(op_node_heartbeat);
 OP(op_node_drain);
 OP(op_node_undrain);

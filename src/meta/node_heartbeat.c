@@ -58,8 +58,9 @@ static err_t find_metadata(task_t *t, node_service_t *s)
             e ? NULL : distribute__storage__v1__health_response__unpack(NULL, out.len, out.data);
         if (r && *r->metadata) {
             char secret[REST_SECRET_MAX_BYTES];
-            snprintf(secret, sizeof secret, "%s", s->rest.secret);
-            s->has_rest = !rest_init(&s->rest, r->metadata, secret);
+            snprintf(secret, sizeof secret, "%s", s->join.secret);
+            s->has_rest =
+                !rest_init(&s->rest, r->metadata, s->key) && !rest_init(&s->join, r->metadata, secret);
             secret_wipe(secret, sizeof secret);
         }
         if (r)
@@ -70,9 +71,8 @@ static err_t find_metadata(task_t *t, node_service_t *s)
 
 /* ── registration ────────────────────────────────────────────────────────────────────────────── */
 
-static err_t read_keys(node_service_t *s, const json_t *answer)
+static err_t read_key_list(const json_t *list, ticket_keys_t *ret)
 {
-    const json_t *list = json_object_get(answer, "ticket_keys");
     ticket_keys_t keys = {0};
     size_t n = json_array_size(list) < TICKET_KEYS_MAX ? json_array_size(list) : TICKET_KEYS_MAX;
     for (size_t i = 0; i < n; i++) {
@@ -82,11 +82,49 @@ static err_t read_keys(node_service_t *s, const json_t *answer)
         keys.list[i].id = (uint32_t)id;
     }
     keys.count = n;
-    if (!n)
-        return fail(ERR_PROTOCOL, "the metadata service gives no key for tickets");
-    s->keys = keys;
+    *ret = keys;
     secret_wipe(&keys, sizeof keys);
     return OK;
+}
+
+static void forget_keys(node_service_t *s)
+{
+    secret_wipe(&s->keys, sizeof s->keys);
+    secret_wipe(&s->receipts, sizeof s->receipts);
+    s->is_registered = false;
+}
+
+/* One that was set back begins to count anew: what it did not know says nothing any more. */
+static err_t note_incarnation(task_t *t, node_service_t *s, const json_t *answer)
+{
+    uint64_t incarnation;
+    TRY(rest_number(answer, "incarnation", &incarnation));
+    if ((int64_t)incarnation != s->incarnation)
+        TRY(node_left_clear(t, s, NULL));
+    s->incarnation = (int64_t)incarnation;
+    if (s->checked != s->incarnation)
+        event_fire(&s->recheck);
+    return OK;
+}
+
+/* What registration and heartbeats say alike. Nothing of it counts from another service than the chunks are
+ * of. */
+static err_t read_service(task_t *t, node_service_t *s, const json_t *answer)
+{
+    const char *state;
+    err_t e = node_check_service(t, s, answer);
+    if (e) {
+        forget_keys(s);
+        return e;
+    }
+    TRY(rest_text(answer, "state", &state));
+    TRY(read_key_list(json_object_get(answer, "ticket_keys"), &s->keys));
+    TRY(read_key_list(json_object_get(answer, "receipt_keys"), &s->receipts));
+    s->is_draining = strcmp(state, "active") != 0;
+    if ((!s->keys.count || !s->receipts.count) && strcmp(state, "pending"))
+        return fail(ERR_PROTOCOL, "the metadata service gives no key for tickets");
+    TRY(note_incarnation(t, s, answer));
+    return node_note_head(t, s, answer);
 }
 
 static void note_interval(node_service_t *s, const json_t *answer)
@@ -110,9 +148,13 @@ static err_t add_room(task_t *t, node_service_t *s, json_t *body)
 
 static err_t make_registration(task_t *t, node_service_t *s, json_t **ret)
 {
-    char fingerprint[2 * TLS_FINGERPRINT_BYTES + 1];
+    char fingerprint[2 * TLS_FINGERPRINT_BYTES + 1], hash[META_CHUNK_ID_CHARS + 1];
     AUTO_PTR(json_t) body = json_object();
     TRY(add_room(t, s, body));
+    node_key_hash(s, hash);
+    json_object_set_new(body, "key_sha256", json_string(hash));
+    if (s->service_id[0])
+        json_object_set_new(body, "service_id", json_string(s->service_id));
     json_object_set_new(body, "id", json_string(s->id));
     json_object_set_new(body, "address", json_string(s->address));
     json_object_set_new(body, "zone", json_string(s->zone));
@@ -124,17 +166,39 @@ static err_t make_registration(task_t *t, node_service_t *s, json_t **ret)
     return OK;
 }
 
+/* With the key that lets nodes join; when that is not in force any more, a node that is known shows its own.
+ */
+static err_t ask_to_join(task_t *t, node_service_t *s, json_t *body, json_t **ret_answer)
+{
+    err_t e = *s->join.secret ? rest_do(t, &s->join, "POST", "/nodes", json_incref(body), ret_answer)
+                              : fail(ERR_UNAUTHORIZED, "there is no key to join with");
+    if (e == ERR_UNAUTHORIZED) {
+        error_slot_t why = *error_slot();
+        e = rest_do(t, &s->rest, "POST", "/nodes", json_incref(body), ret_answer);
+        if (e == ERR_UNAUTHORIZED)
+            *error_slot() = why;
+    }
+    json_decref(body);
+    return e;
+}
+
 static err_t register_node(task_t *t, node_service_t *s)
 {
     AUTO_PTR(json_t) answer = NULL;
+    chunk_stat_t stat;
     json_t *body;
     if (!s->has_rest)
         TRY(find_metadata(t, s));
+    TRY(chunk_store_stat(t, s->chunks, &stat));
+    if (!stat.chunks && s->service_id[0]) /* nothing to lose */
+        TRY(node_forget_service(t, s));
     TRY(make_registration(t, s, &body));
-    TRY(rest_do(t, &s->rest, "POST", "/nodes", body, &answer));
-    TRY(read_keys(s, answer));
+    TRY(ask_to_join(t, s, body, &answer));
+    TRY(read_service(t, s, answer));
     note_interval(s, answer);
     s->is_registered = true;
+    if (s->checked != s->incarnation)
+        event_fire(&s->recheck);
     log_info("registered with the metadata service", LOG_STR("metadata", s->rest.url),
              LOG_STR("node", s->id));
     return OK;
@@ -142,7 +206,7 @@ static err_t register_node(task_t *t, node_service_t *s)
 
 /* ── heartbeats ──────────────────────────────────────────────────────────────────────────────── */
 
-static const char *const report_names[REPORT_KINDS] = {"deleted", "replicated", "failed", "lost"};
+static const char *const report_names[REPORT_KINDS] = {"deleted", "replicated", "failed", "lost", "found"};
 
 static json_t *ids_json(const report_list_t *l)
 {
@@ -215,7 +279,6 @@ static err_t beat(task_t *t, node_service_t *s)
 {
     AUTO_PTR(json_t) answer = NULL;
     char path[META_ID_CHARS + 32];
-    const char *state;
     size_t said[REPORT_KINDS];
     json_t *body = json_object();
     err_t e = add_room(t, s, body);
@@ -224,16 +287,18 @@ static err_t beat(task_t *t, node_service_t *s)
         if (said[i])
             json_object_set_new(body, report_names[i], ids_json(&s->reports[i]));
     }
+    if (s->seen.is_known)
+        json_object_set_new(body, "log_seen", node_seen_json(s));
+    if (s->checked >= 0)
+        json_object_set_new(body, "checked", json_integer(s->checked));
     snprintf(path, sizeof path, "/nodes/%s/heartbeat", s->id);
     if (e) {
         json_decref(body);
         return e;
     }
     TRY(rest_do(t, &s->rest, "PUT", path, body, &answer));
+    TRY(read_service(t, s, answer));
     forget_reports(s, said);
-    TRY(read_keys(s, answer));
-    TRY(rest_text(answer, "state", &state));
-    s->is_draining = strcmp(state, "active") != 0;
     follow_copies(s, json_object_get(answer, "replicate"));
     return follow_deletes(t, s, json_object_get(answer, "delete"));
 }
@@ -254,8 +319,8 @@ err_t node_heartbeat_task(task_t *t, void *service)
         err_t e = s->is_registered ? beat(t, s) : register_node(t, s);
         if (e == ERR_CANCELED)
             return e;
-        if (e == ERR_NOT_FOUND) /* the service has forgotten us */
-            s->is_registered = false;
+        if (e == ERR_NOT_FOUND || e == ERR_UNAUTHORIZED) /* the service has forgotten us, or is another one */
+            forget_keys(s);
         if (e && was_ok)
             log_warn("the metadata service does not answer as it should", LOG_ERR(e));
         was_ok = !e;

@@ -16,22 +16,44 @@ enum {
     UPLOADS_MAX = 4096,
 };
 
-typedef enum { REPORT_DELETED, REPORT_REPLICATED, REPORT_FAILED, REPORT_LOST, REPORT_KINDS } report_kind_t;
+typedef enum {
+    REPORT_DELETED,
+    REPORT_REPLICATED,
+    REPORT_FAILED,
+    REPORT_LOST,
+    REPORT_FOUND,
+    REPORT_KINDS
+} report_kind_t;
 typedef struct report_list {
     chunk_id_t *ids;
     size_t n, cap;
 } report_list_t;
 
+/* The end of the service's log, as it was last told. */
+typedef struct seen_log {
+    uint64_t seq;
+    uint8_t hash[32];
+    bool is_known, is_kept; /* kept: as it stands in the state database */
+    uint64_t kept_at_ms;
+} seen_log_t;
+
 struct node_service {
     repo_t *repo;
     chunk_store_t *chunks;
     tls_mutual_t *tls;
-    rest_t rest;
+    rest_t rest, join; /* with the node's own key, and with the one that lets nodes join ("": none) */
+    char key[64];
+    char service_id[META_ID_CHARS + 1]; /* whose chunks are kept here; "": nobody's yet */
+    seen_log_t seen;
+    int64_t incarnation,
+        checked; /* checked: the one for which all that is expected here was looked for; -1 */
+    event_t recheck;
+    uint64_t orphan_grace_s;
     bool has_rest, is_registered, is_draining;
     char id[META_ID_CHARS + 1], address[256], zone[NODE_ZONE_MAX + 1];
     char bootstrap[NODE_BOOTSTRAP_MAX][256];
     size_t n_bootstrap;
-    ticket_keys_t keys;
+    ticket_keys_t keys, receipts;
     uint64_t interval_ms, scrub_bytes_s;
     group_t tasks, copies;
     event_t wake; /* the heartbeat, before its time */
@@ -49,6 +71,20 @@ void node_report(node_service_t *s, report_kind_t kind, const chunk_id_t *id);
 err_t node_heartbeat_task(task_t *t, void *service);
 err_t node_scrub_task(task_t *t, void *service);
 err_t node_published_task(task_t *t, void *service);
+err_t node_recheck_task(task_t *t, void *service);
+
+/* node_memory.c: kept in the state database. */
+MUST_CHECK err_t node_memory_read(task_t *t, node_service_t *s); /* makes the node's key at its first start */
+void node_key_hash(const node_service_t *s, char out[META_CHUNK_ID_CHARS + 1]);
+MUST_CHECK err_t node_forget_service(task_t *t, node_service_t *s);
+/* Is this answer of the service that the chunks here are of? The first one becomes it. ERR_EXISTS. */
+MUST_CHECK err_t node_check_service(task_t *t, node_service_t *s, const json_t *answer);
+MUST_CHECK err_t node_note_head(task_t *t, node_service_t *s, const json_t *answer);
+json_t *node_seen_json(const node_service_t *s);
+/* Since when the service has not known this chunk: now, when that is news. */
+MUST_CHECK err_t node_left_since(task_t *t, node_service_t *s, const chunk_id_t *id, uint64_t now_s,
+                                 uint64_t *ret_since_s);
+MUST_CHECK err_t node_left_clear(task_t *t, node_service_t *s, const chunk_id_t *id); /* NULL: all */
 /* Reads GET /nodes unless it was read a moment ago. */
 MUST_CHECK err_t node_read_peers(task_t *t, node_service_t *s, uint64_t max_age_ms);
 /* Begins the copies that an answer asks for. */

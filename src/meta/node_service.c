@@ -5,7 +5,12 @@
 #include "meta/node_internal.h"
 #include <stdlib.h>
 
-enum { CACHE_BYTES = 64 << 20, FIRST_INTERVAL_MS = 2000, SCRUB_BYTES_S = 8 << 20 };
+enum {
+    CACHE_BYTES = 64 << 20,
+    FIRST_INTERVAL_MS = 2000,
+    SCRUB_BYTES_S = 8 << 20,
+    ORPHAN_GRACE_S = 48 * 3600
+};
 
 /* ── start, stop ─────────────────────────────────────────────────────────────────────────────── */
 
@@ -39,18 +44,32 @@ static err_t take_options(node_service_t *s, const node_service_options_t *o)
     if (!o->metadata && !o->n_bootstrap)
         return fail(ERR_USAGE,
                     "a storage node needs METADATA_ADDR, or -bootstrap-nodes that know the metadata service");
-    return rest_init(&s->rest, o->metadata ? o->metadata : "none", o->api_key);
+    s->checked = -1;
+    s->orphan_grace_s = o->orphan_grace_s ? o->orphan_grace_s : ORPHAN_GRACE_S;
+    return OK;
+}
+
+static err_t open_memory(task_t *t, node_service_t *s, const node_service_options_t *o)
+{
+    const char *metadata = o->metadata ? o->metadata : "none";
+    TRY(node_memory_read(t, s));
+    if (o->adopts)
+        TRY(node_forget_service(t, s));
+    TRY(rest_init(&s->join, metadata, o->api_key));
+    return rest_init(&s->rest, metadata, s->key);
 }
 
 static err_t begin(task_t *t, node_service_t *s, const node_service_options_t *o)
 {
     TRY(take_options(s, o));
+    TRY(open_memory(t, s, o));
     make_id(s);
     TRY(chunk_store_open(t, o->repo, &s->chunks));
     if (o->capacity_bytes)
         chunk_store_set_capacity(s->chunks, o->capacity_bytes);
     TRY(group_spawn(&s->tasks, "heartbeats", node_heartbeat_task, s, NULL));
     TRY(group_spawn(&s->tasks, "published", node_published_task, s, NULL));
+    TRY(group_spawn(&s->tasks, "recheck", node_recheck_task, s, NULL));
     return group_spawn(&s->tasks, "scrub", node_scrub_task, s, NULL);
 }
 
@@ -60,6 +79,7 @@ err_t node_service_start(task_t *t, const node_service_options_t *o, node_servic
     group_init(&s->tasks, task_sched(t));
     group_init(&s->copies, task_sched(t));
     event_init(&s->wake);
+    event_init(&s->recheck);
     map_init(&s->copying, COPIES_MAX);
     map_init(&s->uploads, UPLOADS_MAX);
     chunk_cache_init(&s->cache, CACHE_BYTES);
@@ -97,7 +117,10 @@ void node_service_stop(task_t *t, node_service_t *s)
         free(s->reports[i].ids);
     chunk_store_close(s->chunks);
     rest_deinit(&s->rest);
+    rest_deinit(&s->join);
+    secret_wipe(s->key, sizeof s->key);
     secret_wipe(&s->keys, sizeof s->keys);
+    secret_wipe(&s->receipts, sizeof s->receipts);
     free(s->peers);
     free(s);
 }
@@ -141,7 +164,7 @@ bool node_service_knows(task_t *t, node_service_t *s, const uint8_t fingerprint[
         if (node_read_peers(t, s, round ? STALE_MS : FRESH_MS)) /* a new node may not be in what is known */
             return false;
         for (size_t i = 0; i < s->n_peers; i++)
-            if (s->peers[i].has_fingerprint &&
+            if (s->peers[i].has_fingerprint && !s->peers[i].is_pending &&
                 !memcmp(s->peers[i].fingerprint, fingerprint, TLS_FINGERPRINT_BYTES))
                 return true;
     }
@@ -157,8 +180,9 @@ static uint64_t now_s(task_t *t)
 
 static err_t need_keys(const node_service_t *s)
 {
-    return s->keys.count ? OK
-                         : fail(ERR_OFFLINE, "this storage node has not heard from the metadata service yet");
+    return s->keys.count
+               ? OK
+               : fail(ERR_OFFLINE, "this storage node has not been let in by the metadata service yet");
 }
 
 /* What was written for this upload so far. When too many are under way, all are counted anew. */
@@ -206,7 +230,7 @@ err_t node_service_put(task_t *t, node_service_t *s, const char *ticket, const c
     }
     TRY(e);
     chunk_id_print(id, text);
-    ticket_receipt_make(&s->keys, upload, text, size, s->id, ret_receipt);
+    ticket_receipt_make(&s->receipts, upload, text, size, s->id, ret_receipt);
     return OK;
 }
 

@@ -19,12 +19,14 @@ typedef struct node_service_options {
     repo_t *repo;                 /* borrowed as long as the service */
     const char *address;          /* "HOST:PORT" where others reach this node */
     const char *metadata;         /* URL or HOST:PORT; NULL: a bootstrap node is asked */
-    const char *api_key;          /* with the scope "node"; NULL: none */
+    const char *api_key;          /* with the scope "node", to join with; NULL: none */
     const char *zone;             /* NULL: "" */
     const char *const *bootstrap; /* "HOST:PORT" of storage nodes */
     size_t n_bootstrap;
     uint64_t capacity_bytes; /* 0: what the disk has */
     uint64_t scrub_bytes_s;  /* pace of the scrub; 0: 8 MiB/s */
+    uint64_t orphan_grace_s; /* how long a chunk that the service does not know is kept; 0: two days */
+    bool adopts;             /* take the service that is met for that of the chunks here, whoever it is */
     tls_mutual_t *tls;       /* borrowed as long */
 } node_service_options_t;
 typedef struct node_service node_service_t;

@@ -1,11 +1,10 @@
-/* nodes: storage nodes, what they report, and what they are told to do. Orders are rows of `locations`: a
- * copy that is to be deleted or made stays ordered until the node says that it is done, however often either
- * of them restarts. */
+/* nodes: storage nodes: registering, taking out of service, and what is where. Each registers with a key of
+ * its own making, which it shows from then on; the key that all know only lets new ones join. */
 #include "meta/meta_impl.h"
 #include <stdio.h>
 #include <string.h>
 
-enum { DELETES_MAX = 1000, REPLICATES_MAX = 100, ADDRESS_MAX = 255, ZONE_MAX = 64, FINGERPRINT_MAX = 128 };
+enum { ADDRESS_MAX = 255, ZONE_MAX = 64, FINGERPRINT_MAX = 128 };
 #define NODE_COLUMNS                                                                                         \
     "n.id, n.address, n.zone, n.state, n.capacity_bytes, n.used_bytes, n.last_seen, n.fingerprint, (SELECT " \
     "count(*) FROM "                                                                                         \
@@ -56,172 +55,131 @@ OP(op_node_get)
     return call_answer(call, 200, node);
 }
 
-static json_t *ticket_keys_json(const meta_t *m)
+/* ── registering ─────────────────────────────────────────────────────────────────────────────── */
+typedef struct node_form {
+    const char *id, *address, *zone, *fingerprint, *service;
+    int64_t capacity, used;
+    buf_t key_hash; /* SHA-256 of the node's own key */
+} node_form_t;
+
+static void node_form_deinit(node_form_t *f)
 {
-    json_t *list = json_array();
-    for (size_t i = 0; i < m->tickets.count; i++) {
-        char key[48];
-        if (!base64_text(bytes_of(m->tickets.list[i].key, TICKET_KEY_BYTES), key, sizeof key))
-            json_array_append_new(
-                list, json_pack("{s:I s:s}", "id", (json_int_t)m->tickets.list[i].id, "key", key));
-        secret_wipe(key, sizeof key);
-    }
-    return list;
+    buf_deinit(&f->key_hash);
+}
+AUTO_DEFINE(node_form_t, node_form_deinit)
+
+static err_t read_form(json_t *body, node_form_t *f)
+{
+    static const char *const keys[] = {"id",         "address",     "zone",       "capacity_bytes",
+                                       "used_bytes", "fingerprint", "key_sha256", "service_id",
+                                       NULL};
+    static const char *const required[] = {"id",         "address",    "capacity_bytes",
+                                           "used_bytes", "key_sha256", NULL};
+    const char *hash;
+    TRY(json_check_members(body, keys, required));
+    TRY(json_get_text(body, "id", "", &f->id));
+    TRY(json_get_text(body, "address", "", &f->address));
+    TRY(json_get_text(body, "zone", "", &f->zone));
+    TRY(json_get_text(body, "fingerprint", "", &f->fingerprint));
+    TRY(json_get_text(body, "service_id", "", &f->service));
+    TRY(json_get_text(body, "key_sha256", "", &hash));
+    TRY(json_get_number(body, "capacity_bytes", 0, META_SIZE_MAX, &f->capacity));
+    TRY(json_get_number(body, "used_bytes", 0, META_SIZE_MAX, &f->used));
+    if (!meta_is_id(f->id) || !strchr(f->address, ':') || strlen(f->address) > ADDRESS_MAX ||
+        strlen(f->zone) > ZONE_MAX || strlen(f->fingerprint) > FINGERPRINT_MAX || !meta_is_chunk_id(hash))
+        return fail(ERR_INVALID, "a node has an id of 32 digits, an address HOST:PORT and the SHA-256 of its "
+                                 "key in 64 digits; or a text is too long");
+    buf_init(&f->key_hash, 32);
+    return hex_decode(bytes_str(hash), &f->key_hash);
+}
+
+/* Chunks that are kept for another service must not be taken for leftovers of this one. */
+static err_t check_service(sql_t *c, const node_form_t *f)
+{
+    AUTO(sql_rows_t) r = {0};
+    TRY(sql_first(c, "SELECT service_id FROM service WHERE id = 1", SQL_NO_VALUES, &r));
+    if (*f->service && strcmp(f->service, sql_text(&r, 0)))
+        return fail(
+            ERR_EXISTS,
+            "the node keeps chunks of the metadata service %.40s; this one is %s, with another database",
+            f->service, sql_text(&r, 0));
+    return sql_close(&r);
+}
+
+/* A node that is here already shows its own key, or (its answer may have been lost) registers with the same
+ * one again. */
+static err_t check_identity(sql_t *c, const meta_call_t *call, const node_form_t *f, bool *ret_is_new)
+{
+    AUTO(sql_rows_t) r = {0};
+    const principal_t *by = &call->by;
+    if (by->node_id[0] && strcmp(by->node_id, f->id))
+        return fail(ERR_DENIED, "this is the key of another storage node");
+    err_t e = sql_first(c, "SELECT key_hash FROM nodes WHERE id = ?1", SQL(SQL_TEXT(f->id)), &r);
+    *ret_is_new = e == ERR_NOT_FOUND;
+    if (*ret_is_new)
+        return OK;
+    TRY(e);
+    if (!by->node_id[0] && !sql_is_null(&r, 0) && !bytes_equal(sql_blob(&r, 0), buf_bytes(&f->key_hash)))
+        return fail(ERR_DENIED, "node %s is registered with another key: an admin forgets it first", f->id);
+    return sql_close(&r);
+}
+
+static err_t insert_node(sql_t *c, const meta_call_t *call, const node_form_t *f)
+{
+    int64_t n;
+    TRY(sql_number(c, "SELECT count(*) FROM nodes WHERE id <> ?1", SQL(SQL_TEXT(f->id)), 0, &n));
+    if (n >= NODES_MAX)
+        return fail(ERR_LIMIT, "there are %d nodes at most", NODES_MAX);
+    return sql_run(
+        c,
+        "INSERT INTO nodes (id, address, zone, state, capacity_bytes, used_bytes, last_seen, fingerprint, "
+        "registered_at, key_hash, checked) SELECT ?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?7, ?9, incarnation FROM "
+        "service WHERE id = 1",
+        SQL(SQL_TEXT(f->id), SQL_TEXT(f->address), SQL_TEXT(f->zone),
+            SQL_TEXT(call->m->options.approves_nodes && !call_is(call, MAY_ADMIN) ? "pending" : "active"),
+            SQL_INT(f->capacity), SQL_INT(f->used), SQL_INT(call->now_ms), SQL_TEXT(f->fingerprint),
+            SQL_BLOB(buf_bytes(&f->key_hash))),
+        NULL);
+}
+
+static err_t update_node(sql_t *c, const meta_call_t *call, const node_form_t *f)
+{
+    return sql_run(
+        c,
+        "UPDATE nodes SET address = ?2, zone = ?3, capacity_bytes = ?4, used_bytes = ?5, last_seen "
+        "= ?6, fingerprint = ?7, key_hash = ?8 WHERE id = ?1",
+        SQL(SQL_TEXT(f->id), SQL_TEXT(f->address), SQL_TEXT(f->zone), SQL_INT(f->capacity), SQL_INT(f->used),
+            SQL_INT(call->now_ms), SQL_TEXT(f->fingerprint), SQL_BLOB(buf_bytes(&f->key_hash))),
+        NULL);
 }
 
 OP(op_node_register)
 {
-    static const char *const keys[] = {"id",         "address",     "zone", "capacity_bytes",
-                                       "used_bytes", "fingerprint", NULL};
-    static const char *const required[] = {"id", "address", "capacity_bytes", "used_bytes", NULL};
-    json_t *body = call->request->body, *node;
-    const char *id, *address, *zone, *fingerprint;
-    int64_t capacity, used, n;
-    TRY(json_check_members(body, keys, required));
-    TRY(json_get_text(body, "id", "", &id));
-    TRY(json_get_text(body, "address", "", &address));
-    TRY(json_get_text(body, "zone", "", &zone));
-    TRY(json_get_text(body, "fingerprint", "", &fingerprint));
-    TRY(json_get_number(body, "capacity_bytes", 0, META_SIZE_MAX, &capacity));
-    TRY(json_get_number(body, "used_bytes", 0, META_SIZE_MAX, &used));
-    if (!meta_is_id(id) || !strchr(address, ':') || strlen(address) > ADDRESS_MAX ||
-        strlen(zone) > ZONE_MAX || strlen(fingerprint) > FINGERPRINT_MAX)
-        return fail(ERR_INVALID,
-                    "a node has an id of 32 digits and an address HOST:PORT; or a text is too long");
-    call_note(call, id, "address=%.100s zone=%.64s", address, zone);
-    TRY(sql_number(c, "SELECT count(*) FROM nodes WHERE id <> ?1", SQL(SQL_TEXT(id)), 0, &n));
-    if (n >= NODES_MAX)
-        return fail(ERR_LIMIT, "there are %d nodes at most", NODES_MAX);
-    TRY(sql_run(
-        c,
-        "INSERT INTO nodes (id, address, zone, state, capacity_bytes, used_bytes, last_seen, fingerprint, "
-        "registered_at) VALUES (?1, ?2, ?3, 'active', ?4, ?5, ?6, ?7, ?6) ON CONFLICT (id) DO UPDATE SET "
-        "address = "
-        "?2, zone = ?3, capacity_bytes = ?4, used_bytes = ?5, last_seen = ?6, fingerprint = ?7",
-        SQL(SQL_TEXT(id), SQL_TEXT(address), SQL_TEXT(zone), SQL_INT(capacity), SQL_INT(used),
-            SQL_INT(call->now_ms), SQL_TEXT(fingerprint)),
-        NULL));
-    TRY(load_node(c, call, id, &node));
-    return call_answer(call, 200,
-                       json_pack("{s:o s:I s:o}", "node", node, "heartbeat_interval_ms",
-                                 (json_int_t)call->m->options.heartbeat_ms, "ticket_keys",
-                                 ticket_keys_json(call->m)));
+    AUTO(node_form_t) f = {0};
+    json_t *node;
+    bool is_new;
+    TRY(read_form(call->request->body, &f));
+    call_note(call, f.id, "address=%.100s zone=%.64s", f.address, f.zone);
+    TRY(check_service(c, &f));
+    TRY(check_identity(c, call, &f, &is_new));
+    TRY(is_new ? insert_node(c, call, &f) : update_node(c, call, &f));
+    TRY(load_node(c, call, f.id, &node));
+    json_t *answer = json_pack("{s:o s:I}", "node", node, "heartbeat_interval_ms",
+                               (json_int_t)call->m->options.heartbeat_ms);
+    TRY(call_answer(call, 200, answer));
+    return node_tell(c, call, f.id, answer);
 }
 
-/* ── heartbeats ──────────────────────────────────────────────────────────────────────────────── */
-/* One list of the body: runs `text` with (node, chunk) for each of its ids. */
-static err_t each_chunk(sql_t *c, meta_call_t *call, const char *key, const char *text)
+err_t node_check_self(sql_t *c, const meta_call_t *call, const char *id)
 {
-    json_t *list = json_object_get(call->request->body, key), *one;
-    size_t i;
-    if (list && (!json_is_array(list) || json_array_size(list) > 1000))
-        return fail(ERR_INVALID, "%s must be a list of up to 1000 chunks", key);
-    json_array_foreach(list, i, one)
-    {
-        const char *id = json_string_value(one);
-        if (!id || !meta_is_chunk_id(id))
-            return fail(ERR_INVALID, "%s holds what is no id of a chunk", key);
-        TRY(sql_run(c, text, SQL(SQL_TEXT(call->request->ids[0]), SQL_TEXT(id)), NULL));
-    }
-    return OK;
-}
-
-static err_t list_deletes(sql_t *c, const char *node, json_t *out)
-{
-    AUTO(sql_rows_t) r = {0};
-    TRY(sql_open(c, "SELECT chunk_id FROM locations WHERE node_id = ?1 AND state = 1 LIMIT ?2",
-                 SQL(SQL_TEXT(node), SQL_INT(DELETES_MAX)), &r));
-    while (sql_next(&r))
-        json_array_append_new(out, json_string(sql_text(&r, 0)));
-    return sql_close(&r);
-}
-
-static err_t list_sources(sql_t *c, const char *chunk, const char *node, json_t *out)
-{
-    AUTO(sql_rows_t) r = {0};
-    TRY(sql_open(
-        c,
-        "SELECT n.id, n.address FROM locations l JOIN nodes n ON n.id = l.node_id WHERE l.chunk_id = ?1 AND "
-        "l.state = 0 AND l.node_id <> ?2 ORDER BY n.last_seen DESC LIMIT 16",
-        SQL(SQL_TEXT(chunk), SQL_TEXT(node)), &r));
-    while (sql_next(&r))
-        json_array_append_new(out,
-                              json_pack("{s:s s:s}", "node", sql_text(&r, 0), "address", sql_text(&r, 1)));
-    return sql_close(&r);
-}
-
-static err_t list_replicates(sql_t *c, meta_call_t *call, const char *node, json_t *out)
-{
-    AUTO(sql_rows_t) r = {0};
-    char ticket[TICKET_TEXT_MAX];
-    TRY(sql_open(c,
-                 "SELECT l.chunk_id, c.size FROM locations l JOIN chunks c ON c.id = l.chunk_id WHERE "
-                 "l.node_id = ?1 AND "
-                 "l.state = 2 AND c.is_live = 1 LIMIT ?2",
-                 SQL(SQL_TEXT(node), SQL_INT(REPLICATES_MAX)), &r));
-    while (sql_next(&r)) {
-        json_t *from = json_array();
-        ticket_read_make(&call->m->tickets, sql_text(&r, 0), (uint64_t)(call->now_ms / 1000 + TICKET_TTL_S),
-                         ticket);
-        TRY(list_sources(c, sql_text(&r, 0), node, from));
-        json_array_append_new(out, json_pack("{s:s s:I s:s s:o}", "id", sql_text(&r, 0), "size",
-                                             (json_int_t)sql_int(&r, 1), "ticket", ticket, "from", from));
-    }
-    return sql_close(&r);
-}
-
-/* Chunks that no file needs and no node has any more. */
-static err_t forget_dead(sql_t *c, meta_call_t *call)
-{
-    if (!json_array_size(json_object_get(call->request->body, "deleted")))
+    int64_t has_key;
+    if (call_is(call, MAY_ADMIN) || !strcmp(call->by.node_id, id))
         return OK;
-    return sql_run(
-        c,
-        "DELETE FROM chunks WHERE is_live = 0 AND NOT EXISTS (SELECT 1 FROM locations l WHERE l.chunk_id = "
-        "chunks.id)",
-        SQL_NO_VALUES, NULL);
-}
-
-static err_t take_reports(sql_t *c, meta_call_t *call)
-{
-    TRY(each_chunk(c, call, "deleted",
-                   "DELETE FROM locations WHERE node_id = ?1 AND chunk_id = ?2 AND state = 1"));
-    TRY(each_chunk(c, call, "replicated",
-                   "UPDATE locations SET state = 0 WHERE node_id = ?1 AND chunk_id = ?2 AND state = 2"));
-    TRY(each_chunk(c, call, "failed",
-                   "DELETE FROM locations WHERE node_id = ?1 AND chunk_id = ?2 AND state = 2"));
-    TRY(each_chunk(c, call, "lost",
-                   "DELETE FROM locations WHERE node_id = ?1 AND chunk_id = ?2 AND state = 0"));
-    return forget_dead(c, call);
-}
-
-OP(op_node_heartbeat)
-{
-    static const char *const keys[] = {"used_bytes", "capacity_bytes", "deleted", "replicated",
-                                       "failed",     "lost",           NULL};
-    static const char *const required[] = {"used_bytes", "capacity_bytes", NULL};
-    const char *id = call->request->ids[0];
-    json_t *body = call->request->body, *deletes = json_array(), *replicates = json_array(), *node;
-    int64_t capacity, used;
-    uint64_t changed;
-    TRY(call_answer(call, 200,
-                    json_pack("{s:s s:o s:o s:o}", "state", "active", "ticket_keys",
-                              ticket_keys_json(call->m), "delete", deletes, "replicate", replicates)));
-    TRY(json_check_members(body, keys, required));
-    TRY(json_get_number(body, "capacity_bytes", 0, META_SIZE_MAX, &capacity));
-    TRY(json_get_number(body, "used_bytes", 0, META_SIZE_MAX, &used));
-    TRY(sql_run(c, "UPDATE nodes SET capacity_bytes = ?1, used_bytes = ?2, last_seen = ?3 WHERE id = ?4",
-                SQL(SQL_INT(capacity), SQL_INT(used), SQL_INT(call->now_ms), SQL_TEXT(id)), &changed));
-    if (!changed)
+    TRY(sql_number(c, "SELECT CASE WHEN key_hash IS NULL THEN 0 ELSE 1 END FROM nodes WHERE id = ?1",
+                   SQL(SQL_TEXT(id)), -1, &has_key));
+    if (has_key < 0)
         return fail(ERR_NOT_FOUND, "there is no node %.40s: register first", id);
-    TRY(take_reports(c, call));
-    AUTO(sql_rows_t) r = {0};
-    TRY(sql_first(c, "SELECT state FROM nodes WHERE id = ?1", SQL(SQL_TEXT(id)), &r));
-    node = json_string(sql_text(&r, 0));
-    json_object_set_new(call->answer.body, "state", node);
-    TRY(sql_close(&r));
-    TRY(list_deletes(c, id, deletes));
-    return list_replicates(c, call, id, replicates);
+    return has_key || call->by.node_id[0] ? fail(ERR_DENIED, "only node %.40s itself may do this", id) : OK;
 }
 
 /* ── taking nodes out of service ─────────────────────────────────────────────────────────────── */
@@ -244,6 +202,17 @@ OP(op_node_drain)
 
 OP(op_node_undrain)
 {
+    return set_state(c, call, "active");
+}
+
+OP(op_node_approve)
+{
+    AUTO(sql_rows_t) r = {0};
+    err_t e = sql_first(c, "SELECT state FROM nodes WHERE id = ?1", SQL(SQL_TEXT(call->request->ids[0])), &r);
+    if (!e && strcmp(sql_text(&r, 0), "pending"))
+        return fail(ERR_EXISTS, "the node is %s already", sql_text(&r, 0));
+    TRY(e == ERR_NOT_FOUND ? OK : e); /* set_state says so */
+    TRY(sql_close(&r));
     return set_state(c, call, "active");
 }
 
@@ -273,6 +242,7 @@ OP(op_node_chunks)
     const char *cursor = call_query(call, "cursor");
     json_t *list = json_array(), *last = NULL;
     TRY(call_answer(call, 200, json_pack("{s:o s:n}", "chunks", list, "next_cursor")));
+    TRY(node_check_self(c, call, call->request->ids[0]));
     TRY(call_limit(call, &limit));
     TRY(sql_open(c,
                  "SELECT c.id, c.size FROM locations l JOIN chunks c ON c.id = l.chunk_id WHERE l.node_id = "
@@ -328,6 +298,7 @@ OP(op_location_report)
     if (!is_stored && strcmp(state, "lost"))
         return fail(ERR_INVALID, "state must be stored or lost");
     call_note(call, chunk, "node=%.32s %.8s", node, state);
+    TRY(node_check_self(c, call, node));
     TRY(answer_locations(c, call)); /* is there such a chunk? */
     TRY(sql_number(c, "SELECT 1 FROM nodes WHERE id = ?1", SQL(SQL_TEXT(node)), 0, &is_known));
     if (!is_known)

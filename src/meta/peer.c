@@ -7,7 +7,8 @@ void storage_peer_read(const json_t *o, storage_peer_t *ret)
     const char *id = json_string_value(json_object_get(o, "id"));
     const char *address = json_string_value(json_object_get(o, "address"));
     const char *fingerprint = json_string_value(json_object_get(o, "fingerprint"));
-    *ret = (storage_peer_t){0};
+    const char *state = json_string_value(json_object_get(o, "state"));
+    *ret = (storage_peer_t){.is_pending = state && !strcmp(state, "pending")};
     snprintf(ret->id, sizeof ret->id, "%s", id ? id : "");
     snprintf(ret->address, sizeof ret->address, "%s", address ? address : "");
     ret->has_fingerprint =

@@ -1,6 +1,7 @@
 /* schema: the tables, as steps that each bring them from one version to the next. A step is never changed
  * once it was released; a new one is put behind it. Ids are 32 hexadecimal digits, times milliseconds since
  * 1970. */
+#include "crypto/key.h"
 #include "meta/db.h"
 #include <stdio.h>
 
@@ -65,7 +66,27 @@ static const char step_1[] =
     "CREATE TABLE shares (file_id TEXT NOT NULL, user_id TEXT NOT NULL, PRIMARY KEY (file_id, user_id)) @W;"
     "CREATE INDEX shares_user ON shares (user_id);";
 
-static const char *const steps[] = {step_1};
+/* Who this service is, whatever database it is moved to; and how often it was set back (heartbeats.c). Keys
+ * of the storage nodes, and for which incarnation each said that it has what is expected of it. */
+static const char step_2[] =
+    "CREATE TABLE service (id BIGINT PRIMARY KEY, service_id TEXT NOT NULL, incarnation "
+    "BIGINT NOT NULL);"
+    "ALTER TABLE nodes ADD COLUMN key_hash BLOB;"
+    "ALTER TABLE nodes ADD COLUMN checked BIGINT NOT NULL DEFAULT 0;"
+    "CREATE UNIQUE INDEX nodes_key ON nodes (key_hash)";
+
+static const char *const steps[] = {step_1, step_2};
+
+static err_t name_service(sql_t *c)
+{
+    uint8_t id[16];
+    char text[33];
+    crypto_random(id, sizeof id);
+    return sql_run(c,
+                   "INSERT INTO service (id, service_id, incarnation) VALUES (1, ?1, 0) ON CONFLICT (id) DO "
+                   "NOTHING",
+                   SQL(SQL_TEXT(hex_text(bytes_of(id, sizeof id), text, sizeof text))), NULL);
+}
 
 static err_t version_of(sql_t *c, int64_t *ret)
 {
@@ -91,6 +112,7 @@ static err_t migrate(sql_t *c)
         TRY(sql_run(c,
                     "INSERT INTO writer (id, audit_seq, audit_hash, batch, holder) VALUES (1, 0, ?1, 0, '')",
                     SQL(SQL_BLOB(bytes_of(no_hash, sizeof no_hash))), NULL));
+    TRY(name_service(c));
     return sql_run(
         c,
         "INSERT INTO schema_version (id, version) VALUES (1, ?1) ON CONFLICT (id) DO UPDATE SET version = ?1",

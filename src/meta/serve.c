@@ -35,6 +35,7 @@ static const meta_op_t ops[] = {
     {"DELETE", "/nodes/{id}", "node.delete", MAY_ADMIN, OP_WRITE, op_node_delete, NULL, false},
     {"PUT", "/nodes/{id}/heartbeat", "node.heartbeat", MAY_KEY_NODE, OP_WRITE_QUIET, op_node_heartbeat, NULL,
      true},
+    {"POST", "/nodes/{id}/approve", "node.approve", MAY_ADMIN, OP_WRITE, op_node_approve, NULL, false},
     {"POST", "/nodes/{id}/drain", "node.drain", MAY_ADMIN, OP_WRITE, op_node_drain, NULL, false},
     {"POST", "/nodes/{id}/undrain", "node.undrain", MAY_ADMIN, OP_WRITE, op_node_undrain, NULL, false},
     {"GET", "/nodes/{id}/chunks", "node.chunks", MAY_ADMIN | MAY_KEY_NODE, OP_READ, op_node_chunks, NULL,
@@ -238,6 +239,7 @@ static err_t run_op(sql_t *c, meta_call_t *call, bool may_write)
     const meta_op_t *op = call->request->op;
     meta_answer_deinit(&call->answer);
     call->verdict = OK;
+    call->is_loud = false;
     snprintf(call->audit.target, sizeof call->audit.target, "%s", call->request->ids[0]);
     clean_text(call->audit.target);
     call->audit.detail[0] = 0;
@@ -245,7 +247,7 @@ static err_t run_op(sql_t *c, meta_call_t *call, bool may_write)
     TRY(auth_resolve(c, call, may_write));
     TRY(auth_check(call));
     TRY(op->run(c, call));
-    if (op->kind == OP_WRITE_QUIET)
+    if (op->kind == OP_WRITE_QUIET && !call->is_loud)
         call->audit.action = NULL;
     if (call->verdict)
         snprintf(call->audit.outcome, sizeof call->audit.outcome, "%s", error_name(call->verdict));

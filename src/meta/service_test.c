@@ -1,4 +1,5 @@
 /* The service in virtual time over a real SQLite database: group commit, the log, expiry, healing. */
+#include "crypto/hash.h"
 #include "meta/meta_impl.h"
 #include "tests/support/run.h"
 #include "tests/support/test.h"
@@ -168,19 +169,38 @@ static const char *const node_ids[] = {"00000000000000000000000000000001", "0000
                                        "00000000000000000000000000000003",
                                        "00000000000000000000000000000004"};
 
-static void register_node(const caller_t *nodes, int i)
+static const char *const own_keys[] = {"dsk_first", "dsk_second", "dsk_third", "dsk_fourth", "dsk_stranger"};
+
+/* The form of a registration; `key` is which of the keys above. */
+static json_t *form(int i, int key)
 {
-    json_decref(call(nodes, OK, "POST", "/nodes",
-                     json_pack("{s:s s:s s:I s:i}", "id", node_ids[i], "address", "10.0.0.1:3001",
-                               "capacity_bytes", (json_int_t)1 << 40, "used_bytes", 0)));
+    uint8_t hash[32];
+    char text[65];
+    sha256_of(bytes_str(own_keys[key]), hash);
+    return json_pack("{s:s s:s s:I s:i s:s}", "id", node_ids[i], "address", "10.0.0.1:3001", "capacity_bytes",
+                     (json_int_t)1 << 40, "used_bytes", 0, "key_sha256",
+                     hex_text(bytes_of(hash, sizeof hash), text, sizeof text));
 }
 
-static json_t *beat(const caller_t *nodes, int i)
+static void register_node(const caller_t *nodes, int i)
+{
+    json_decref(call(nodes, OK, "POST", "/nodes", form(i, i)));
+}
+
+static json_t *beat_with(const caller_t *who, err_t wanted, int i, json_t *more)
 {
     char path[80];
+    json_t *body = json_pack("{s:I s:i}", "capacity_bytes", (json_int_t)1 << 40, "used_bytes", 0);
     snprintf(path, sizeof path, "/nodes/%s/heartbeat", node_ids[i]);
-    return call(nodes, OK, "PUT", path,
-                json_pack("{s:I s:i}", "capacity_bytes", (json_int_t)1 << 40, "used_bytes", 0));
+    json_object_update(body, more);
+    json_decref(more);
+    return call(who, wanted, "PUT", path, body);
+}
+
+static json_t *beat(const caller_t *any, int i)
+{
+    caller_t node = {any->t, any->m, own_keys[i]};
+    return beat_with(&node, OK, i, json_object());
 }
 
 static json_t *commit_body(meta_t *m, json_t *upload, const char *chunk)
@@ -189,7 +209,9 @@ static json_t *commit_body(meta_t *m, json_t *upload, const char *chunk)
     const char *id = json_string_value(json_object_get(upload, "upload_id"));
     for (int i = 0; i < 3; i++) {
         char receipt[TICKET_TEXT_MAX];
-        ticket_receipt_make(&m->tickets, id, chunk, 128, node_ids[i], receipt);
+        ticket_keys_t keys;
+        ticket_node_keys(&m->receipts, node_ids[i], &keys);
+        ticket_receipt_make(&keys, id, chunk, 128, node_ids[i], receipt);
         json_array_append_new(stored, json_pack("{s:s s:s}", "node", node_ids[i], "receipt", receipt));
     }
     return json_pack("{s:s s:[{s:s s:i s:i s:o}]}", "upload_id", id, "chunks", "id", chunk, "size", 128,
@@ -277,6 +299,148 @@ static err_t run_service(task_t *t, void *arg)
 static void the_service_keeps_time(void **state)
 {
     assert_ok(test_run(run_service, NULL));
+}
+
+/* ── each node for itself, and a service that was set back ───────────────────────────────────── */
+static void keys_of_their_own(const caller_t *join)
+{
+    caller_t first = {join->t, join->m, own_keys[0]}, second = {join->t, join->m, own_keys[1]};
+    register_node(join, 0);
+    register_node(join, 0); /* its answer was lost */
+    register_node(join, 1);
+    assert_null(call(join, ERR_DENIED, "POST", "/nodes", form(0, 4)));    /* the place of another one */
+    assert_null(call(&second, ERR_DENIED, "POST", "/nodes", form(0, 0))); /* a known node's, too */
+    assert_null(beat_with(join, ERR_DENIED, 0, json_object()));
+    assert_null(beat_with(&second, ERR_DENIED, 0, json_object()));
+    assert_null(call(&second, ERR_DENIED, "GET", "/nodes/00000000000000000000000000000001/chunks", NULL));
+    assert_null(call(&second, ERR_DENIED, "PUT",
+                     "/chunks/00112233445566778899aabbccddeeff00112233445566778899aabbccddeeff/locations",
+                     json_pack("{s:s s:s}", "node", node_ids[0], "state", "lost")));
+    json_decref(call(&first, OK, "POST", "/nodes", form(0, 4))); /* a new key */
+    assert_null(beat_with(&first, ERR_UNAUTHORIZED, 0, json_object()));
+    caller_t again = {join->t, join->m, own_keys[4]};
+    json_decref(call(&again, OK, "POST", "/nodes", form(0, 0)));
+    json_t *other = form(2, 2);
+    json_object_set_new(other, "service_id", json_string(node_ids[3]));
+    assert_null(call(join, ERR_EXISTS, "POST", "/nodes", other)); /* it keeps chunks of another service */
+}
+
+static const char live_chunk[] = "ff112233445566778899aabbccddeeff00112233445566778899aabbccddeeff";
+
+static err_t set_deleting(sql_t *c, void *arg)
+{
+    return sql_run(c, "UPDATE locations SET state = 1 WHERE chunk_id = ?1 AND node_id = ?2",
+                   SQL(SQL_TEXT(live_chunk), SQL_TEXT(node_ids[0])), NULL);
+}
+
+static size_t n_deletes(const caller_t *node, json_t *more, int64_t *ret_incarnation)
+{
+    json_t *o = beat_with(node, OK, 0, more);
+    size_t n = json_array_size(json_object_get(o, "delete"));
+    *ret_incarnation = json_integer_value(json_object_get(o, "incarnation"));
+    json_decref(o);
+    return n;
+}
+
+/* A copy that was to go (another one had come) when the backup was made: the other one may be gone since. */
+static void set_back(const caller_t *admin, const caller_t *join)
+{
+    caller_t first = {join->t, join->m, own_keys[0]};
+    int64_t incarnation;
+    register_node(join, 2);
+    json_t *upload =
+        call(admin, OK, "POST", "/init_upload", json_pack("{s:s s:i}", "name", "kept", "size", 100));
+    json_decref(call(admin, OK, "POST", "/commit_upload", commit_body(admin->m, upload, live_chunk)));
+    json_decref(upload);
+    assert_ok(db_write(admin->t, admin->m->db, set_deleting, NULL, NULL));
+    json_t *told = beat_with(&first, OK, 0, json_object());
+    json_t *head = json_incref(json_object_get(told, "log_head"));
+    json_decref(told);
+    assert_int_equal(n_deletes(&first, json_pack("{s:O}", "log_seen", head), &incarnation), 1);
+    assert_int_equal(incarnation, 0);
+    json_object_set_new(head, "seq", json_integer(1000000)); /* of a log that goes on behind ours */
+    assert_int_equal(n_deletes(&first, json_pack("{s:O}", "log_seen", head), &incarnation), 0);
+    assert_int_equal(incarnation, 1);
+    json_object_set_new(head, "seq", json_integer(1)); /* another record than ours */
+    assert_int_equal(n_deletes(&first, json_pack("{s:o}", "log_seen", head), &incarnation), 0);
+    assert_int_equal(incarnation, 2);
+    json_t *log =
+        call_with(admin, OK, "GET", "/audit", json_pack("{s:s}", "action", "service.set_back"), NULL);
+    assert_int_equal(json_array_size(json_object_get(log, "records")), 2);
+    json_decref(log);
+    /* What is found is known again, and only for chunks that files need. */
+    json_decref(beat_with(&first, OK, 0, json_pack("{s:[s]}", "lost", live_chunk)));
+    json_decref(beat_with(&first, OK, 0, json_pack("{s:[ss]}", "found", live_chunk, chunk)));
+    json_t *list = call(&first, OK, "GET", "/nodes/00000000000000000000000000000001/chunks", NULL);
+    assert_int_equal(json_array_size(json_object_get(list, "chunks")), 1);
+    json_decref(list);
+}
+
+static err_t run_nodes(task_t *t, void *arg)
+{
+    meta_options_t o = {.database = database(),
+                        .master_source = "env:DISTRIBUTE_TEST_MASTER",
+                        .admin_password = "a password",
+                        .node_key = node_key,
+                        .approves_nodes = false};
+    meta_t *m;
+    setenv("DISTRIBUTE_TEST_MASTER", "0101010101010101010101010101010101010101010101010101010101010101", 1);
+    assert_ok(meta_open(t, &o, &m));
+    caller_t nobody = {t, m, NULL}, join = {t, m, node_key};
+    json_t *login = call(&nobody, OK, "POST", "/login",
+                         json_pack("{s:s s:s}", "username", "admin", "password", "a password"));
+    caller_t admin = {t, m, json_string_value(json_object_get(login, "token"))};
+    keys_of_their_own(&join);
+    set_back(&admin, &join);
+    json_decref(login);
+    meta_close(t, m);
+    return OK;
+}
+
+static void nodes_speak_for_themselves(void **state)
+{
+    assert_ok(test_run(run_nodes, NULL));
+}
+
+static err_t run_approval(task_t *t, void *arg)
+{
+    meta_options_t o = {.database = database(),
+                        .master_source = "env:DISTRIBUTE_TEST_MASTER",
+                        .admin_password = "a password",
+                        .node_key = node_key,
+                        .approves_nodes = true};
+    meta_t *m;
+    setenv("DISTRIBUTE_TEST_MASTER", "0101010101010101010101010101010101010101010101010101010101010101", 1);
+    assert_ok(meta_open(t, &o, &m));
+    caller_t nobody = {t, m, NULL}, join = {t, m, node_key}, first = {t, m, own_keys[0]};
+    json_t *login = call(&nobody, OK, "POST", "/login",
+                         json_pack("{s:s s:s}", "username", "admin", "password", "a password"));
+    caller_t admin = {t, m, json_string_value(json_object_get(login, "token"))};
+    json_t *words =
+        json_pack("{s:s s:i s:i s:i}", "name", "x", "size", 1, "replication_factor", 1, "quorum", 1);
+    static const char approve[] = "/nodes/00000000000000000000000000000001/approve";
+    register_node(&join, 0);
+    json_t *told = beat(&join, 0);
+    assert_string_equal(json_string_value(json_object_get(told, "state")), "pending");
+    assert_int_equal(json_array_size(json_object_get(told, "ticket_keys")), 0);
+    assert_int_equal(json_array_size(json_object_get(told, "receipt_keys")), 0);
+    json_decref(told);
+    assert_null(call(&admin, ERR_NO_SPACE, "POST", "/init_upload", json_incref(words)));
+    assert_null(call(&first, ERR_DENIED, "POST", approve, NULL));
+    json_decref(call(&admin, OK, "POST", approve, NULL));
+    assert_null(call(&admin, ERR_EXISTS, "POST", approve, NULL));
+    told = beat(&join, 0);
+    assert_int_equal(json_array_size(json_object_get(told, "receipt_keys")), 1);
+    json_decref(told);
+    json_decref(call(&admin, OK, "POST", "/init_upload", words));
+    json_decref(login);
+    meta_close(t, m);
+    return OK;
+}
+
+static void nodes_wait_for_an_admin(void **state)
+{
+    assert_ok(test_run(run_approval, NULL));
 }
 
 /* ── who may see what ────────────────────────────────────────────────────────────────────────── */
@@ -398,6 +562,8 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test_setup_teardown(writes_that_fail_are_undone_alone, make_folder, remove_folder),
         cmocka_unit_test_setup_teardown(the_service_keeps_time, make_folder, remove_folder),
+        cmocka_unit_test_setup_teardown(nodes_speak_for_themselves, make_folder, remove_folder),
+        cmocka_unit_test_setup_teardown(nodes_wait_for_an_admin, make_folder, remove_folder),
         cmocka_unit_test_setup_teardown(accounts_are_kept_apart, make_folder, remove_folder),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -77,6 +77,17 @@ void ticket_ipfs_make(const ticket_keys_t *keys, const char *file_id, uint64_t m
     make_bounded(keys, "i1.", file_id, max_bytes, expires_s, out);
 }
 
+void ticket_node_keys(const ticket_keys_t *root, const char *node_id, ticket_keys_t *ret)
+{
+    char what[64];
+    snprintf(what, sizeof what, "distribute receipts of %.32s", node_id);
+    *ret = (ticket_keys_t){.count = root->count};
+    for (size_t i = 0; i < root->count; i++) {
+        ret->list[i].id = root->list[i].id;
+        hmac_sha256(bytes_of(root->list[i].key, TICKET_KEY_BYTES), bytes_str(what), ret->list[i].key);
+    }
+}
+
 void ticket_receipt_make(const ticket_keys_t *keys, const char *upload_id, const char *chunk_id,
                          uint64_t size_bytes, const char *node_id, char out[TICKET_TEXT_MAX])
 {

@@ -9,6 +9,9 @@
  * what is on IPFS may be read (all that FILE 0 and BYTES 0 is for) receipt  "s1.KEY.MAC" this node keeps this
  * chunk of this upload durably, and its size
  *
+ * Receipts are made under keys of which each node has its own (ticket_node_keys), so that one that was taken
+ * over vouches for itself alone.
+ *
  * KEY is the key's id, EXPIRY seconds since 1970, both decimal; UPLOAD 32 hex digits; MAC base64url without
  * padding. Ids of chunks are the 64 hex digits of the SHA-256 of what is stored, ids of nodes and uploads 32.
  * Checks take time that does not depend on the MAC. Pure functions. */
@@ -34,6 +37,9 @@ typedef struct ticket_keys {
 
 bool meta_is_id(const char *text);       /* 32 lower-case hexadecimal digits */
 bool meta_is_chunk_id(const char *text); /* 64 of them */
+
+/* The keys of one node's receipts, from those that the service alone has. Wipe them. */
+void ticket_node_keys(const ticket_keys_t *root, const char *node_id, ticket_keys_t *ret);
 
 /* All of these write a NUL-terminated text; keys->count is 1 at least. */
 void ticket_read_make(const ticket_keys_t *keys, const char *chunk_id, uint64_t expires_s,

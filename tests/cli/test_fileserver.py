@@ -4,6 +4,7 @@ import hashlib
 import json
 import os
 import pathlib
+import shutil
 import signal
 import subprocess
 import time
@@ -283,4 +284,63 @@ def test_fileserver_mends_damage(shop):
         same(s.admin, "file", file)
         return all(len(c) == 3 for c in s.copies("file")) and "a chunk is damaged" in bad.err_path.read_text()
     wait_until(mended, 60, "three copies of everything again")
+    s.finish()
+
+
+def test_fileserver_other_databases(shop):
+    """The metadata service comes back with another database: nodes keep what they have, and tell an older backup what it lacks."""
+    s = FileService(shop, 3)
+    data = s.metadata.repo
+    file, later = shop.file("file", 2_000_000), shop.file("later", 1_000_000)
+    s.admin.run("put", file, "file", "--replication=1", "--quorum=1")
+    backup = shop.path("backup.db")
+    subprocess.run([shop.program, "metadata", "backup", str(backup), f"--data-dir={data}"], check=True, stdout=subprocess.DEVNULL)
+    before = s.copies("file")
+    leaving = next(iter(before[0]))
+    s.admin.run("drain", leaving)
+    wait_until(lambda: s.known()[leaving]["state"] == "drained", 60, "drained")
+    s.admin.run("put", later, "later")
+
+    def start_with(database, password=None):
+        s.metadata.stop()
+        for path in data.glob("metadata.db*"):
+            path.unlink()
+        if database:
+            shutil.copy(database, data / "metadata.db")
+        marks = [n.err_path.stat().st_size for n in s.nodes]
+        if password:
+            (data / "admin-password").write_text(password)
+        s.metadata.start()
+        s.client = s.metadata.admin()
+        s.admin.environment["DISTRIBUTE_PASSWORD"] = s.metadata.secret("admin-password")
+        s.admin.run("login", "--username=admin")
+        return marks
+    # an older backup: where it looks for the chunks there are none any more
+    start_with(backup)
+    check(s.admin.names() == ["file"], "as of the backup")
+    def again():
+        log = s.client.good("GET", "/audit?action=service.set_back")["records"]
+        return log and all(c and leaving not in c for c in s.copies("file"))
+    wait_until(again, 30, "the copies are known again")
+    same(s.admin, "file", file)
+    s.admin.run("put", later, "later")
+    same(s.admin, "later", later)
+    newest = shop.path("newest.db")
+    subprocess.run([shop.program, "metadata", "backup", str(newest), f"--data-dir={data}"], check=True, stdout=subprocess.DEVNULL)
+    # an empty one, with the keys of before: nodes do not take its word
+    password = s.metadata.secret("admin-password")
+    marks = start_with(None)
+    holders = [n for n in s.nodes if n.id != leaving]
+    for node in holders:
+        node.stop()
+        node.is_let_in = False
+        node.start()
+        wait_until(lambda: "with another database" in node.err_path.read_text()[marks[s.nodes.index(node)]:], 20, "the node says why it does not register")
+    check(not set(s.known()) & {n.id for n in holders}, "they have not registered")
+    start_with(newest, password)
+    for node in holders:
+        node.is_let_in = True
+    wait_until(lambda: all(n["health"] == "healthy" for n in s.known().values() if n["id"] != leaving), 30, "they are back")
+    same(s.admin, "file", file)
+    same(s.admin, "later", later)
     s.finish()

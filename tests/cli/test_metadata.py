@@ -9,7 +9,7 @@ import sys
 import threading
 import time
 
-from metadata import Service, mac, node_id, receipt, register_nodes
+from metadata import Service, key_sha256, mac, node_id, node_secret, receipt, register_nodes, registration
 from nodes import Skip, check, wait_until
 
 
@@ -101,9 +101,10 @@ def test_metadata_files(shop):
     told = {}
     for i in range(1, 6):
         beat = {"used_bytes": 1, "capacity_bytes": 10**12}
-        told[i] = nodes.good("PUT", f"/nodes/{node_id(i)}/heartbeat", beat)["delete"]
-        check(nodes.good("PUT", f"/nodes/{node_id(i)}/heartbeat", beat)["delete"] == told[i], "asked until it is done")
-        check(nodes.good("PUT", f"/nodes/{node_id(i)}/heartbeat", {**beat, "deleted": told[i]})["delete"] == [], "and then no more")
+        node = service.client(node_secret(i))
+        told[i] = node.good("PUT", f"/nodes/{node_id(i)}/heartbeat", beat)["delete"]
+        check(node.good("PUT", f"/nodes/{node_id(i)}/heartbeat", beat)["delete"] == told[i], "asked until it is done")
+        check(node.good("PUT", f"/nodes/{node_id(i)}/heartbeat", {**beat, "deleted": told[i]})["delete"] == [], "and then no more")
     check({c for ids in told.values() for c in ids} == {c["id"] for c in body["chunks"] + mixed}, "every chunk on every node")
     nodes.refused(404, "GET", f"/chunks/{body['chunks'][0]['id']}/locations")
     intact(admin)
@@ -379,12 +380,13 @@ def test_metadata_healing_and_draining(shop):
     def work(alive):
         """What storage nodes do with their orders."""
         for i in alive:
-            told = nodes.good("PUT", f"/nodes/{node_id(i)}/heartbeat", beat)
+            node = service.client(node_secret(i))
+            told = node.good("PUT", f"/nodes/{node_id(i)}/heartbeat", beat)
             fetched = [o["id"] for o in told["replicate"] if o["from"]]
             held[i] |= set(fetched)
             held[i] -= set(told["delete"])
             if fetched or told["delete"]:
-                nodes.good("PUT", f"/nodes/{node_id(i)}/heartbeat", {**beat, "replicated": fetched, "deleted": told["delete"]})
+                node.good("PUT", f"/nodes/{node_id(i)}/heartbeat", {**beat, "replicated": fetched, "deleted": told["delete"]})
 
     work(held)
     made = [ann.put(f"file {i}", 1000, keys) for i in range(20)]

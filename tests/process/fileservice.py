@@ -19,7 +19,7 @@ class StorageNode(Daemon):
         super().__init__(service.program, folder, name)
         self.service, self.words, self.port = service, words, 0
         self.id = ""
-        self.knows_metadata = True
+        self.knows_metadata = self.is_let_in = True
 
     def start(self, *more):
         words = [self.program, "fileserver", f"-listen-addr=127.0.0.1:{self.port}", "--metrics-port=0", f"--zone={self.name}",
@@ -34,7 +34,7 @@ class StorageNode(Daemon):
 
         def ready():
             check(self.process.poll() is None, f"{self.name} ended: {self.err_path.read_text()[-800:]}")
-            return "is ready" in self.out_path.read_text() and "registered with" in self.err_path.read_text()[mark:]
+            return "is ready" in self.out_path.read_text() and (not self.is_let_in or "registered with" in self.err_path.read_text()[mark:])
         wait_until(ready, 60, f"{self.name} is registered", every=0.02)
         said = self.out_path.read_text()
         self.port = int(re.search(r"gRPC listening on 127\.0\.0\.1:(\d+)", said).group(1))

@@ -199,12 +199,24 @@ def node_id(i):
     return f"{i:032x}"
 
 
+def node_secret(i):
+    """The key of its own that the storage node with this number or id shows."""
+    return "dsk_of-node-" + (i if isinstance(i, str) else node_id(i))
+
+
+def key_sha256(secret):
+    return hashlib.sha256(secret.encode()).hexdigest()
+
+
+def registration(i, **more):
+    return {"id": node_id(i), "address": f"127.0.0.1:{30000 + i}", "zone": "", "capacity_bytes": 10**12, "used_bytes": 0,
+            "key_sha256": key_sha256(node_secret(i)), **more}
+
+
 def register_nodes(keys, count, zones=3, capacity=10**12):
-    """Registers storage nodes that are not there; gives the keys of tickets."""
-    for i in range(1, count + 1):
-        welcome = keys.good("POST", "/nodes", {"id": node_id(i), "address": f"127.0.0.1:{30000 + i}", "zone": f"zone-{i % zones}",
-                                               "capacity_bytes": capacity, "used_bytes": 0})
-    return welcome["ticket_keys"]
+    """Registers storage nodes that are not there; gives their keys of receipts."""
+    return {node_id(i): keys.good("POST", "/nodes", registration(i, zone=f"zone-{i % zones}", capacity_bytes=capacity))["receipt_keys"]
+            for i in range(1, count + 1)}
 
 
 def mac(keys, covered):
@@ -213,8 +225,9 @@ def mac(keys, covered):
 
 
 def receipt(keys, upload, chunk, size, node):
-    head = f"s1.{keys[0]['id']}"
-    return f"{head}.{mac(keys, f'{head}|{upload}|{chunk}|{size}|{node}')}"
+    """As the node would give it; keys: of all nodes."""
+    head = f"s1.{keys[node][0]['id']}"
+    return f"{head}.{mac(keys[node], f'{head}|{upload}|{chunk}|{size}|{node}')}"
 
 
 # ── PostgreSQL ──
