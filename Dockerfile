@@ -9,15 +9,16 @@ RUN apt-get update \
  && make build JOBS="$(nproc)" MESON_FLAGS=-Dstrip=true \
  && install -Dm755 build/release/src/distribute /out/usr/local/bin/distribute \
  && ln -s distribute /out/usr/local/bin/dfs \
- && ldd /out/usr/local/bin/distribute | awk '/=> \//{print $3}' | xargs -r dpkg -S 2>/dev/null | cut -d: -f1 | sort -u > /out/packages
+ && tools/runtime_packages.sh /out/usr/local/bin/distribute > /out/packages
 
 FROM debian:12-slim
 COPY --from=build /out/packages /tmp/packages
 RUN apt-get update \
- && apt-get install -y --no-install-recommends ca-certificates curl tini libedit2 libpq5 $(cat /tmp/packages) \
+ && apt-get install -y --no-install-recommends ca-certificates curl tini libedit2 libleveldb1d libpq5 $(cat /tmp/packages) \
  && rm -rf /var/lib/apt/lists/* /tmp/packages \
  && useradd --uid 1000 --user-group --create-home --home-dir /home/distribute --shell /usr/sbin/nologin distribute \
- && install -d -o distribute -g distribute -m 700 /data
+ && install -d -o distribute -g distribute -m 700 /data \
+ && install -d -o distribute -g distribute -m 755 /tls
 COPY --from=build /out/usr/local/bin/ /usr/local/bin/
 USER 1000:1000
 ENV DISTRIBUTE_PATH=/data

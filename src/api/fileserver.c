@@ -69,6 +69,10 @@ static err_t begin(task_t *t, node_t *n, const fileserver_options_t *o, fileserv
 {
     char text[NET_ADDR_TEXT_MAX];
     uint64_t capacity = 0;
+    AUTO(buf_t) authorities = {0};
+    buf_init(&authorities, TLS_MUTUAL_PEM_MAX);
+    if (o->metadata_authorities)
+        TRY(read_pem(t, o->metadata_authorities, &authorities));
     if (o->capacity)
         TRY(parse_size(o->capacity, &capacity));
     TRY(open_tls(t, n, o, &f->tls));
@@ -81,6 +85,7 @@ static err_t begin(task_t *t, node_t *n, const fileserver_options_t *o, fileserv
     node_service_options_t s = {.repo = node_repo(n),
                                 .address = reachable_at(f, o->advertise, text),
                                 .metadata = o->metadata,
+                                .metadata_authorities = buf_bytes(&authorities),
                                 .api_key = o->api_key,
                                 .zone = o->zone,
                                 .bootstrap = o->bootstrap,

@@ -19,6 +19,7 @@ typedef struct fileserver_options {
     /* Paths of PEM files. certificate and key NULL: a certificate of its own, made once, kept in the
      * repository. authorities NULL: any certificate is taken, and nodes are known by their fingerprints. */
     const char *tls_certificate, *tls_key, *tls_authorities;
+    const char *metadata_authorities; /* of the metadata service's certificate; NULL: those of the system */
 } fileserver_options_t;
 typedef struct fileserver fileserver_t;
 /* The node is borrowed until the stop. ERR_IN_USE, ERR_USAGE, ERR_INVALID: certificates. */

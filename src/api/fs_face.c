@@ -1,6 +1,7 @@
 #include "api/fs_face.h"
 #include "api/fs_session.h"
 #include "base/log.h"
+#include "crypto/tls_mutual.h"
 #include "meta/fs_ipfs.h"
 #include "repo/config.h"
 #include "task/exchange.h"
@@ -61,16 +62,16 @@ static err_t file_path(task_t *t, const fs_run_t *f, const char *name, const cha
 /* ── accounts ────────────────────────────────────────────────────────────────────────────────── */
 
 /* The first line of a file; "-": of standard input. */
-static err_t read_secret(task_t *t, const char *path, buf_t *out)
+static err_t read_secret(task_t *t, const fs_run_t *f, const char *path, buf_t *out)
 {
+    bool is_stdin = !strcmp(path, "-");
     buf_init(out, SECRET_FILE_MAX);
-    TRY(fs_read_file(t, strcmp(path, "-") ? path : "/dev/stdin", SECRET_FILE_MAX, out));
+    TRY(buf_reserve(out, SECRET_FILE_MAX)); /* so that growing leaves no copies behind */
+    TRY(is_stdin ? f->r->read_stdin(f->r->arg, out) : fs_read_file(t, path, SECRET_FILE_MAX - 1, out));
     const char *text;
     TRY(buf_cstr(out, &text));
     out->len = strcspn(text, "\r\n");
-    return out->len ? OK
-                    : fail(ERR_USAGE, "%s holds nothing: name a file, or give one with '- < FILE' (no pipe)",
-                           path);
+    return out->len ? OK : fail(ERR_USAGE, "%s holds nothing", is_stdin ? "standard input" : path);
 }
 
 static err_t keep_session(task_t *t, fs_run_t *f, const char *token)
@@ -106,7 +107,7 @@ static err_t login(task_t *t, fs_run_t *f)
         return fail(ERR_USAGE,
                     "the password comes from --password-file (- for standard input) or DISTRIBUTE_PASSWORD");
     if (token || password)
-        TRY(read_secret(t, token ? token : password, &secret));
+        TRY(read_secret(t, f, token ? token : password, &secret));
     else
         buf_init(&secret, SECRET_FILE_MAX);
     if (!token && !password)
@@ -329,6 +330,55 @@ static const struct {
              {"forget", change_node},
              {"approve", change_node}};
 
+/* An option takes the place of what the session says; relative paths would mean another file tomorrow. */
+static err_t take_path(task_t *t, const fs_run_t *f, const char *name, char path[1024])
+{
+    const char *given = option(f, name);
+    char *whole = given ? realpath(given, NULL) : NULL;
+    if (given && (!whole || strlen(whole) >= 1024)) {
+        free(whole);
+        return fail(ERR_USAGE, "--%s: %s cannot be read", name, given);
+    }
+    if (given)
+        snprintf(path, 1024, "%s", whole);
+    free(whole);
+    return OK;
+}
+
+static err_t read_pem(task_t *t, const char *path, buf_t *out)
+{
+    buf_init(out, TLS_MUTUAL_PEM_MAX);
+    TRY(*path ? buf_reserve(out, TLS_MUTUAL_PEM_MAX) : OK);
+    err_t e = *path ? fs_read_file(t, path, TLS_MUTUAL_PEM_MAX - 1, out) : OK;
+    return e ? fail_also(e, "reading %s", path) : OK;
+}
+
+static err_t open_client(task_t *t, fs_run_t *f)
+{
+    AUTO(buf_t) authorities = {0}, certificate = {0}, key = {0};
+    fs_session_t *s = &f->session;
+    TRY(take_path(t, f, "metadata-ca", s->metadata_ca));
+    TRY(take_path(t, f, "tls-cert", s->tls_cert));
+    TRY(take_path(t, f, "tls-key", s->tls_key));
+    if (!*s->tls_cert != !*s->tls_key)
+        return fail(ERR_USAGE, "--tls-cert and --tls-key belong together");
+    TRY(read_pem(t, s->metadata_ca, &authorities));
+    TRY(read_pem(t, s->tls_cert, &certificate));
+    err_t e = read_pem(t, s->tls_key, &key);
+    if (!e)
+        e = fs_client_open(t,
+                           &(fs_client_options_t){.url = s->url,
+                                                  .secret = s->token,
+                                                  .state_folder = s->state_folder,
+                                                  .authorities = buf_bytes(&authorities),
+                                                  .certificate = buf_bytes(&certificate),
+                                                  .key = buf_bytes(&key)},
+                           &f->client);
+    if (key.data)
+        secret_wipe(key.data, key.cap);
+    return e;
+}
+
 static err_t run_verb(task_t *t, fs_run_t *f)
 {
     const char *url = option(f, "metadata");
@@ -339,7 +389,7 @@ static err_t run_verb(task_t *t, fs_run_t *f)
         fs_session_deinit(&f->session); /* a token of yesterday must not stand in the way */
     else if (!*f->session.token)
         return fail(ERR_UNAUTHORIZED, "nobody is logged in: run 'distribute fs login'");
-    TRY(fs_client_open(t, f->session.url, f->session.token, f->session.state_folder, &f->client));
+    TRY(open_client(t, f));
     f->rest = fs_client_rest(f->client);
     for (size_t i = 0; i < ARRAY_LEN(verbs); i++)
         if (!strcmp(verbs[i].verb, f->r->verb))

@@ -14,6 +14,7 @@ typedef struct fs_request {
     size_t n_args;
     const char *(*option)(const void *arg, const char *name); /* NULL: not given */
     err_t (*emit)(task_t *t, void *arg, json_t *result); /* borrows the object; one or more for a command */
+    err_t (*read_stdin)(void *arg, buf_t *out);          /* to its end, up to the buffer's maximum */
     err_t (*write)(task_t *t, void *arg, bytes_t data);  /* content, of `get` without a place */
     void (*progress)(void *arg, uint64_t done, uint64_t total);
     void *arg;

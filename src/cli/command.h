@@ -89,4 +89,7 @@ typedef struct progress {
 void progress_init(progress_t *p, const cli_t *c, const char *label, uint64_t total, uint64_t now_ms);
 void progress_update(progress_t *p, uint64_t done, uint64_t now_ms); /* draws at most ten times a second */
 void progress_clear(progress_t *p);
+/* All that comes, up to the buffer's maximum (ERR_LIMIT); nothing of it is left elsewhere in memory. what:
+ * for the text of an error. */
+MUST_CHECK err_t cli_read_fd(int fd, const char *what, buf_t *out);
 #endif

@@ -5,6 +5,8 @@ static const cli_spec_t fileserver_specs[] = {
     {"listen-addr", 0, true, "", "where gRPC is spoken: IP:PORT or :PORT (default :3001)"},
     {"bootstrap-nodes", 0, true, "", "HOST:PORT,… of storage nodes that know the metadata service"},
     {"metadata", 0, true, "", "URL of the metadata service (default $METADATA_ADDR)"},
+    {"metadata-ca", 0, true, "",
+     "authorities of its certificate, PEM (default $METADATA_CA, or the system's)"},
     {"node-key-file", 0, true, "", "file with the key of storage nodes (default $METADATA_NODE_KEY)"},
     {"advertise", 0, true, "", "HOST:PORT at which others reach this node"},
     {"zone", 0, true, "", "what fails together with this node: copies go to different zones"},
@@ -57,6 +59,10 @@ static const cli_spec_t fs_login_specs[] = {
     {"password-file", 0, true, "",
      "file with its password, - for standard input (default $DISTRIBUTE_PASSWORD)"},
     {"token-file", 0, true, "", "file with a token or an API key instead, - for standard input"},
+    {"metadata-ca", 0, true, "",
+     "authorities of the metadata service's certificate, PEM (default $METADATA_CA)"},
+    {"tls-cert", 0, true, "", "certificate that storage nodes with --tls-ca ask for, PEM"},
+    {"tls-key", 0, true, "", "its key, PEM"},
     {NULL, 0, false, NULL, NULL}};
 static const cli_spec_t fs_put_specs[] = {
     METADATA_SPEC,

@@ -58,28 +58,12 @@ static void cut_at_newline(buf_t *b)
         b->len--;
 }
 
-static err_t read_fd(int fd, const char *what, buf_t *out)
-{
-    uint8_t piece[4096];
-    err_t e = OK;
-    ssize_t n = 1;
-    while (!e && n) {
-        n = read(fd, piece, sizeof piece);
-        if (n < 0 && errno != EINTR)
-            e = fail(error_from_errno(errno), "%s: %s", what, strerror(errno));
-        else if (n > 0 && buf_append(out, bytes_of(piece, (size_t)n)))
-            e = fail(ERR_LIMIT, "%s is longer than a secret may be", what);
-    }
-    secret_wipe(piece, sizeof piece);
-    return e;
-}
-
 static err_t read_file(const char *path, buf_t *out)
 {
     int fd = open(path, O_RDONLY | O_CLOEXEC);
     if (fd < 0)
         return fail(error_from_errno(errno), "%s: %s", path, strerror(errno));
-    err_t e = read_fd(fd, path, out);
+    err_t e = cli_read_fd(fd, path, out);
     close(fd);
     return e;
 }
@@ -331,7 +315,7 @@ static err_t read_key(task_t *t, cli_t *c, buf_t *out)
         return read_file(c->args[0], out);
     if (c->is_in_shell || isatty(STDIN_FILENO))
         return ask(t, c, "Words: ", out);
-    return read_fd(STDIN_FILENO, "standard input", out);
+    return cli_read_fd(STDIN_FILENO, "standard input", out);
 }
 
 err_t cli_mesh_key_import(task_t *t, cli_t *c, const cli_command_t *command)

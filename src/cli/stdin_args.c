@@ -15,19 +15,20 @@ enum {
 };
 static const char BOUNDARY[] = "words-of-standard-input";
 
-static err_t read_all(buf_t *out)
+err_t cli_read_fd(int fd, const char *what, buf_t *out)
 {
     uint8_t piece[READ_BYTES];
-    for (;;) {
-        ssize_t n = read(STDIN_FILENO, piece, sizeof piece);
-        if (n < 0 && errno == EINTR)
-            continue;
-        if (n < 0)
-            return fail(error_from_errno(errno), "cannot read standard input: %s", strerror(errno));
-        if (n == 0)
-            return OK;
-        TRY(buf_append(out, bytes_of(piece, (size_t)n)));
+    err_t e = OK;
+    ssize_t n = 1;
+    while (!e && n) {
+        n = read(fd, piece, sizeof piece);
+        if (n < 0 && errno != EINTR)
+            e = fail(error_from_errno(errno), "cannot read %s: %s", what, strerror(errno));
+        else if (n > 0 && buf_append(out, bytes_of(piece, (size_t)n)))
+            e = fail(ERR_LIMIT, "%s is longer than %zu bytes", what, out->max);
     }
+    secret_wipe(piece, sizeof piece);
+    return e;
 }
 
 err_t cli_read_stdin_args(cli_t *c, const cli_command_t *command)
@@ -37,7 +38,7 @@ err_t cli_read_stdin_args(cli_t *c, const cli_command_t *command)
     if (c->n_args >= command->min_args)
         return OK;
     buf_init(&text, STDIN_MAX_BYTES);
-    TRY(read_all(&text));
+    TRY(cli_read_fd(STDIN_FILENO, "standard input", &text));
     TRY(buf_cstr(&text, &all));
     c->words = xmalloc(text.len + 1);
     memcpy(c->words, all, text.len + 1);

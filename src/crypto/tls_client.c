@@ -41,11 +41,12 @@ err_t tls_session_start(tls_client_t *c)
     return OK;
 }
 
-static SSL_CTX *make_context(void)
+/* authorities NULL: those of the system. */
+static SSL_CTX *make_context(const bytes_t *authorities)
 {
     SSL_CTX *c = SSL_CTX_new(TLS_client_method());
-    if (!c || SSL_CTX_set_min_proto_version(c, TLS1_2_VERSION) != 1 ||
-        SSL_CTX_set_default_verify_paths(c) != 1) {
+    if (!c || SSL_CTX_set_min_proto_version(c, authorities ? TLS1_3_VERSION : TLS1_2_VERSION) != 1 ||
+        !(authorities ? tls_take_authorities(c, *authorities) : SSL_CTX_set_default_verify_paths(c) == 1)) {
         SSL_CTX_free(c);
         return NULL;
     }
@@ -63,7 +64,7 @@ static SSL_CTX *shared_context(void)
     if (c)
         return c;
     SSL_CTX *other = NULL;
-    c = make_context();
+    c = make_context(NULL);
     if (c && !atomic_compare_exchange_strong(&shared, &other, c)) {
         SSL_CTX_free(c);
         c = other;
@@ -71,13 +72,17 @@ static SSL_CTX *shared_context(void)
     return c;
 }
 
-static err_t set_up(tls_client_t *c, const char *host)
+static err_t set_up(tls_client_t *c, const char *host, bytes_t authorities)
 {
     static const uint8_t alpn[] = "\x08http/1.1";
-    SSL_CTX *shared = shared_context();
-    if (!shared || SSL_CTX_up_ref(shared) != 1)
-        return tls_fail(c, "TLS cannot be set up");
-    c->context = shared;
+    SSL_CTX *shared = authorities.len ? NULL : shared_context();
+    if (shared && SSL_CTX_up_ref(shared) == 1)
+        c->context = shared;
+    else if (authorities.len)
+        c->context = make_context(&authorities);
+    if (!c->context)
+        return tls_fail(c, authorities.len ? "the file of authorities holds no certificates"
+                                           : "TLS cannot be set up");
     TRY(tls_session_start(c));
     SSL_set_connect_state(c->ssl);
     if (!expect_host(c->ssl, host) || SSL_set_alpn_protos(c->ssl, alpn, sizeof alpn - 1))
@@ -85,10 +90,10 @@ static err_t set_up(tls_client_t *c, const char *host)
     return OK;
 }
 
-err_t tls_client_new(const char *host, tls_client_t **ret)
+err_t tls_client_new(const char *host, bytes_t authorities, tls_client_t **ret)
 {
     tls_client_t *c = xcalloc(1, sizeof *c);
-    err_t e = set_up(c, host);
+    err_t e = set_up(c, host, authorities);
     if (e) {
         tls_client_free(c);
         return e;

@@ -9,8 +9,9 @@
 #include "base/bytes.h"
 
 typedef struct tls_client tls_client_t;
-/* host: a name or an IP address, as in the URL. ERR_CRYPTO. The first one of a process takes long. */
-MUST_CHECK err_t tls_client_new(const char *host, tls_client_t **ret);
+/* host: a name or an IP address, as in the URL. authorities: PEM; then these alone count, and TLS 1.3 alone
+ * is spoken. BYTES_NONE: the system's. ERR_CRYPTO. The first one of a process takes long. */
+MUST_CHECK err_t tls_client_new(const char *host, bytes_t authorities, tls_client_t **ret);
 void tls_client_free(tls_client_t *c); /* NULL is fine */
 AUTO_PTR_DEFINE(tls_client_t, tls_client_free)
 MUST_CHECK err_t tls_client_feed(tls_client_t *c, bytes_t in);

@@ -6,12 +6,13 @@
 static void test_shared(void **state)
 {
     tls_client_t *a, *b;
-    assert_ok(tls_client_new("a.example", &a));
-    assert_ok(tls_client_new("10.0.0.1", &b));
+    assert_ok(tls_client_new("a.example", BYTES_NONE, &a));
+    assert_ok(tls_client_new("10.0.0.1", BYTES_NONE, &b));
     assert_ptr_equal(a->context, b->context);
     tls_client_free(a);
     assert_ptr_equal(SSL_get_SSL_CTX(b->ssl), b->context);
     tls_client_free(b);
+    assert_err(tls_client_new("a.example", BYTES_LIT("no certificate"), &a), ERR_CRYPTO);
 }
 
 int main(void)

@@ -41,26 +41,14 @@ static bool take_certificates(tls_mutual_t *m, BIO *pem)
     return is_ok && tls_take_chain(m->context, pem);
 }
 
-static bool take_authorities(SSL_CTX *c, BIO *pem)
-{
-    X509_STORE *store = SSL_CTX_get_cert_store(c);
-    size_t n = 0;
-    bool is_ok = true;
-    for (X509 *x; is_ok && (x = PEM_read_bio_X509(pem, NULL, tls_no_password, NULL)); n++) {
-        is_ok = X509_STORE_add_cert(store, x) == 1 && SSL_CTX_add_client_CA(c, x) == 1;
-        X509_free(x);
-    }
-    return is_ok && n;
-}
-
-static bool set_up(tls_mutual_t *m, BIO *certificates, BIO *key, BIO *authorities)
+static bool set_up(tls_mutual_t *m, BIO *certificates, BIO *key, bytes_t authorities)
 {
     m->context = SSL_CTX_new(TLS_method());
     if (!m->context || SSL_CTX_set_min_proto_version(m->context, TLS1_3_VERSION) != 1 ||
         !take_certificates(m, certificates) || !tls_take_key(m->context, key) ||
         SSL_CTX_set_alpn_protos(m->context, alpn_h2, sizeof alpn_h2 - 1))
         return false;
-    if (m->has_authorities && !take_authorities(m->context, authorities))
+    if (m->has_authorities && !tls_take_authorities(m->context, authorities))
         return false;
     if (!m->has_authorities)
         SSL_CTX_set_cert_verify_callback(m->context, take_any, NULL);
@@ -81,12 +69,11 @@ err_t tls_mutual_new(bytes_t certificates, bytes_t key, bytes_t authorities, tls
         return fail(ERR_INVALID, "certificates and keys have at most %d bytes", TLS_MUTUAL_PEM_MAX);
     tls_mutual_t *m = xcalloc(1, sizeof *m);
     m->has_authorities = authorities.len > 0;
-    BIO *in[3] = {BIO_new_mem_buf(certificates.data, (int)certificates.len),
-                  BIO_new_mem_buf(key.data, (int)key.len),
-                  BIO_new_mem_buf(m->has_authorities ? authorities.data : key.data, (int)authorities.len)};
-    bool is_ok = in[0] && in[1] && in[2] && set_up(m, in[0], in[1], in[2]);
-    for (size_t i = 0; i < 3; i++)
-        BIO_free(in[i]);
+    BIO *in[2] = {BIO_new_mem_buf(certificates.data, (int)certificates.len),
+                  BIO_new_mem_buf(key.data, (int)key.len)};
+    bool is_ok = in[0] && in[1] && set_up(m, in[0], in[1], authorities);
+    BIO_free(in[0]);
+    BIO_free(in[1]);
     if (!is_ok) {
         tls_mutual_free(m);
         return openssl_failed(ERR_INVALID, "reading certificates and their key");

@@ -1,6 +1,7 @@
 #include "crypto/tls_server.h"
 #include "crypto/libraries.h"
 #include "crypto/tls_session.h"
+#include <openssl/err.h>
 #include <openssl/pem.h>
 #include <stdlib.h>
 
@@ -22,6 +23,21 @@ bool tls_take_chain(SSL_CTX *c, BIO *pem)
             X509_free(x);
     }
     return is_ok;
+}
+
+bool tls_take_authorities(SSL_CTX *c, bytes_t pem)
+{
+    X509_STORE *store = SSL_CTX_get_cert_store(c);
+    BIO *in = BIO_new_mem_buf(pem.data, (int)pem.len);
+    size_t n = 0;
+    bool is_ok = in != NULL;
+    for (X509 *x; is_ok && (x = PEM_read_bio_X509(in, NULL, tls_no_password, NULL)); n++) {
+        is_ok = X509_STORE_add_cert(store, x) == 1 && SSL_CTX_add_client_CA(c, x) == 1;
+        X509_free(x);
+    }
+    BIO_free(in);
+    ERR_clear_error();
+    return is_ok && n;
 }
 
 static bool take_certificates(SSL_CTX *c, BIO *pem)

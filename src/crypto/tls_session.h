@@ -15,6 +15,8 @@ MUST_CHECK err_t tls_session_start(tls_client_t *c);
 /* Keys that ask for a password are refused instead of asking on the terminal. */
 int tls_no_password(char *out, int size, int is_writing, void *arg);
 bool tls_take_key(SSL_CTX *c, BIO *pem);
+/* What they vouch for is taken; one at least. */
+bool tls_take_authorities(SSL_CTX *c, bytes_t pem);
 /* Those behind the first, up to the authority. */
 bool tls_take_chain(SSL_CTX *c, BIO *pem);
 #endif

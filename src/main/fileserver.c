@@ -78,6 +78,9 @@ static err_t read_options(task_t *t, const cli_t *c, words_t *w, fileserver_opti
     o->adopts = cli_flag(c, "adopt", false);
     if (cli_option(c, "orphan-grace", 0))
         TRY(parse_size(cli_option(c, "orphan-grace", 0), &o->orphan_grace_s));
+    o->metadata_authorities = cli_option(c, "metadata-ca", 0);
+    if (!o->metadata_authorities)
+        o->metadata_authorities = getenv("METADATA_CA");
     o->advertise = cli_option(c, "advertise", 0);
     o->zone = cli_option(c, "zone", 0);
     o->capacity = cli_option(c, "capacity", 0);

@@ -2,6 +2,7 @@
 #include "api/fs_face.h"
 #include "cli/command.h"
 #include <stdlib.h>
+#include <unistd.h>
 
 typedef struct fs_output {
     const cli_t *cli;
@@ -21,6 +22,11 @@ static void show_progress(void *arg, uint64_t done, uint64_t total)
     if (!o->progress.label)
         progress_init(&o->progress, o->cli, o->verb, total, task_now_ms(o->task));
     progress_update(&o->progress, done, task_now_ms(o->task));
+}
+
+static err_t read_stdin(void *arg, buf_t *out)
+{
+    return cli_read_fd(STDIN_FILENO, "standard input", out);
 }
 
 static err_t write_content(task_t *t, void *arg, bytes_t data)
@@ -137,6 +143,7 @@ err_t run_fs(task_t *t, const cli_t *c, const cli_command_t *command)
                       .n_args = c->n_args,
                       .option = option,
                       .emit = emit,
+                      .read_stdin = read_stdin,
                       .write = write_content,
                       .progress = show_progress,
                       .arg = &out};

@@ -16,17 +16,21 @@ static err_t make_identity(fs_client_t *c)
     return e;
 }
 
-err_t fs_client_open(task_t *t, const char *url, const char *secret, const char *state_folder,
-                     fs_client_t **ret)
+err_t fs_client_open(task_t *t, const fs_client_options_t *o, fs_client_t **ret)
 {
     fs_client_t *c = xcalloc(1, sizeof *c);
     event_init(&c->connected);
-    snprintf(c->state_folder, sizeof c->state_folder, "%s", state_folder ? state_folder : "");
-    err_t e = rest_init(&c->rest, url, secret);
+    snprintf(c->state_folder, sizeof c->state_folder, "%s", o->state_folder ? o->state_folder : "");
+    err_t e = rest_init(&c->rest, o->url, o->secret);
     if (!e)
-        e = make_identity(c);
+        e = rest_set_authorities(&c->rest, o->authorities);
+    if (!e)
+        e = o->certificate.len ? tls_mutual_new(o->certificate, o->key, BYTES_NONE, &c->tls)
+                               : make_identity(c);
     if (e) {
+        error_slot_t why = *error_slot();
         fs_client_close(t, c);
+        *error_slot() = why;
         return e;
     }
     *ret = c;

@@ -17,9 +17,13 @@
 #define FS_CHUNK_OVERHEAD_OLD 28 /* of chunks without the upload's id: they can still be read */
 
 typedef struct fs_client fs_client_t;
-/* url, secret: see rest_init. state_folder: where uploads that may be resumed are noted; NULL: nowhere. */
-MUST_CHECK err_t fs_client_open(task_t *t, const char *url, const char *secret, const char *state_folder,
-                                fs_client_t **ret);
+typedef struct fs_client_options {
+    const char *url, *secret; /* see rest_init */
+    const char *state_folder; /* where uploads that may be resumed are noted; NULL: nowhere */
+    bytes_t authorities;      /* PEM: who vouches for the metadata service; BYTES_NONE: those of the system */
+    bytes_t certificate, key; /* PEM: shown to storage nodes; BYTES_NONE: made for this client */
+} fs_client_options_t;
+MUST_CHECK err_t fs_client_open(task_t *t, const fs_client_options_t *o, fs_client_t **ret);
 void fs_client_close(task_t *t, fs_client_t *c); /* NULL is fine */
 const rest_t *fs_client_rest(const fs_client_t *c);
 /* The file of exactly this name, as FileSummary. A new reference. ERR_NOT_FOUND. */

@@ -55,6 +55,8 @@ static err_t open_memory(task_t *t, node_service_t *s, const node_service_option
     TRY(node_memory_read(t, s));
     if (o->adopts)
         TRY(node_forget_service(t, s));
+    TRY(rest_set_authorities(&s->join, o->metadata_authorities));
+    TRY(rest_set_authorities(&s->rest, o->metadata_authorities));
     TRY(rest_init(&s->join, metadata, o->api_key));
     return rest_init(&s->rest, metadata, s->key);
 }

@@ -19,6 +19,7 @@ typedef struct node_service_options {
     repo_t *repo;                 /* borrowed as long as the service */
     const char *address;          /* "HOST:PORT" where others reach this node */
     const char *metadata;         /* URL or HOST:PORT; NULL: a bootstrap node is asked */
+    bytes_t metadata_authorities; /* PEM: who vouches for it; BYTES_NONE: those of the system */
     const char *api_key;          /* with the scope "node", to join with; NULL: none */
     const char *zone;             /* NULL: "" */
     const char *const *bootstrap; /* "HOST:PORT" of storage nodes */

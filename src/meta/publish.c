@@ -35,6 +35,7 @@ OP(op_node_published)
     json_t *list = json_object_get(call->request->body, "files"), *one, *gone = json_array();
     size_t i;
     TRY(call_answer(call, 200, json_pack("{s:o}", "gone", gone)));
+    TRY(node_check_self(c, call, call->request->ids[0]));
     TRY(json_check_members(call->request->body, keys, keys));
     if (!json_is_array(list) || json_array_size(list) > FILES_MAX)
         return fail(ERR_INVALID, "files is a list of at most %d", FILES_MAX);

@@ -1,5 +1,6 @@
 #include "meta/rest.h"
 #include "base/json_depth.h"
+#include "crypto/tls_mutual.h"
 #include "multi/multibase.h"
 #include "net/http_fetch.h"
 #include <stdlib.h>
@@ -18,8 +19,16 @@ err_t rest_init(rest_t *r, const char *address, const char *secret)
     return OK;
 }
 
+err_t rest_set_authorities(rest_t *r, bytes_t pem)
+{
+    buf_deinit(&r->authorities);
+    buf_init(&r->authorities, TLS_MUTUAL_PEM_MAX);
+    return buf_append(&r->authorities, pem);
+}
+
 void rest_deinit(rest_t *r)
 {
+    buf_deinit(&r->authorities);
     secret_wipe(r->secret, sizeof r->secret);
 }
 
@@ -73,6 +82,7 @@ static err_t fetch(task_t *t, const rest_t *r, rest_call_t *c, bytes_t body, buf
                       .fields = fields,
                       .n_fields = n,
                       .body = body,
+                      .authorities = buf_bytes(&r->authorities),
                       .stays_here = true,
                       .max_in_bytes = REST_ANSWER_MAX_BYTES};
     err_t e = http_fetch_all(t, &f, out);

@@ -10,10 +10,13 @@
 
 typedef struct rest {
     char url[REST_URL_MAX_BYTES];       /* "http://HOST:PORT", without a slash at the end */
+    buf_t authorities;                  /* PEM of those that vouch for it; empty: those of the system */
     char secret[REST_SECRET_MAX_BYTES]; /* a token or an API key; "": none. Wiped by rest_deinit */
 } rest_t;
 /* address: a URL, or HOST:PORT. secret may be NULL. ERR_USAGE. */
 MUST_CHECK err_t rest_init(rest_t *r, const char *address, const char *secret);
+/* With https these alone count, and TLS 1.3. ERR_LIMIT. */
+MUST_CHECK err_t rest_set_authorities(rest_t *r, bytes_t pem);
 void rest_deinit(rest_t *r); /* idempotent */
 
 typedef struct rest_call {

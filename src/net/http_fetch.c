@@ -93,12 +93,12 @@ static err_t turn_tls(task_t *t, link_t *l)
     return tls_client_feed(l->tls, bytes_of(l->scratch, n));
 }
 
-static err_t link_open(task_t *t, link_t *l, const target_t *to)
+static err_t link_open(task_t *t, link_t *l, const target_t *to, bytes_t authorities)
 {
     TRY(net_dial_name(t, to->host, to->port, &l->stream));
     if (!to->is_secure)
         return OK;
-    TRY(tls_client_new(to->host, &l->tls));
+    TRY(tls_client_new(to->host, authorities, &l->tls));
     err_t e;
     while ((e = tls_client_handshake(l->tls)) == ERR_AGAIN)
         TRY(turn_tls(t, l));
@@ -275,7 +275,7 @@ static err_t read_answer(task_t *t, fetching_t *x)
 static err_t run(task_t *t, fetching_t *x, const target_t *to)
 {
     deadline_t d = deadline_push(t, CONNECT_TIMEOUT_MS);
-    err_t e = link_open(t, &x->link, to);
+    err_t e = link_open(t, &x->link, to, x->f->authorities);
     deadline_pop(t, &d);
     TRY(e);
     TRY(send_request(t, x, to));

@@ -14,6 +14,7 @@ typedef struct http_fetch {
     const http_field_t *fields;
     size_t n_fields;
     bytes_t body;        /* of the request; announced by its length when there is one */
+    bytes_t authorities; /* PEM, borrowed: who vouches for an https host; BYTES_NONE: those of the system */
     bool stays_here;     /* a redirect is the answer, and not followed */
     size_t max_in_bytes; /* of the answer's body, and by that of all around it; 0: no limit. ERR_LIMIT */
     /* May be NULL: the body is dropped. An error ends the request and is its result. */

@@ -96,7 +96,7 @@ err_t tls_stream_start(task_t *t, tls_client_t *tls, stream_t *raw, bytes_t head
 err_t web_tls_dial(task_t *t, const char *host, stream_t *raw, stream_t **ret)
 {
     tls_client_t *tls;
-    err_t e = tls_client_new(host, &tls);
+    err_t e = tls_client_new(host, BYTES_NONE, &tls);
     if (e)
         stream_close(raw);
     return e ? e : tls_stream_start(t, tls, raw, BYTES_NONE, ret);

@@ -29,7 +29,7 @@ class StorageNode(Daemon):
         with open(self.out_path, "ab") as out, open(self.err_path, "ab") as err:
             env = {**self.env(), "DISTRIBUTE_PATH": str(self.repo)}
             if self.knows_metadata:
-                env["METADATA_ADDR"] = f"http://127.0.0.1:{self.service.port}"
+                env["METADATA_ADDR"] = f"{'https' if self.service.tls else 'http'}://127.0.0.1:{self.service.port}"
             self.process = subprocess.Popen(words, stdout=out, stderr=err, env=env)
 
         def ready():
