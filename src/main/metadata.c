@@ -64,6 +64,9 @@ static err_t read_options(const cli_t *c, const places_t *p, meta_options_t *o)
     TRY(read_number(c, "heartbeat-ms", &o->heartbeat_ms));
     TRY(read_number(c, "heal-after-ms", &o->heal_after_ms));
     TRY(read_number(c, "upload-ttl-ms", &o->upload_ttl_ms));
+    TRY(read_number(c, "rebalance-percent", &o->rebalance_percent));
+    TRY(read_number(c, "keep-versions", &o->keep_versions));
+    TRY(read_number(c, "keep-versions-s", &o->keep_versions_s));
     TRY(read_number(c, "rate", &o->requests_per_s));
     TRY(read_number(c, "login-rate", &o->logins_per_min));
     return read_number(c, "default-quota-bytes", &o->default_quota_bytes);

@@ -2,7 +2,7 @@
  * does it, in small transactions that others' writes pass between; one that ends in the middle goes on where
  * the database says. */
 #include "base/log.h"
-#include "meta/meta_impl.h"
+#include "meta/jobs_internal.h"
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -16,19 +16,8 @@ enum {
     HEALED_PER_RUN = 100,
     HEAL_REST_MS = 10000,
     REWRAPPED_PER_RUN = 200,
-    PLANNED_TTL_MS = 600000,
-    COPIES_MAX = 64
+    PLANNED_TTL_MS = 600000
 };
-
-/* First a look, which writes nothing: an idle service leaves the disk alone. */
-typedef struct job {
-    bool is_needed; /* what the look found */
-    meta_t *m;
-    int64_t now_ms;
-    size_t done;
-    bool is_more;
-    audit_entry_t *entry;
-} job_t;
 
 /* ── uploads that were never committed ───────────────────────────────────────────────────────── */
 static err_t look_for_old(sql_t *c, void *arg)
@@ -71,22 +60,15 @@ static err_t expire_uploads(sql_t *c, void *arg)
 }
 
 /* ── chunks with too few copies, or too many ─────────────────────────────────────────────────── */
-typedef struct copy {
-    char node[META_ID_CHARS + 1];
-    bool is_good;  /* active, and heard of within the patience */
-    bool is_alive; /* heard of a moment ago */
-    bool is_sure;  /* its node has said that it has what is expected of it, since the service was set back */
-    bool is_planned;
-} copy_t;
-
-static err_t load_copies(sql_t *c, const job_t *job, const char *chunk, copy_t *out, size_t *ret_n)
+err_t load_copies(sql_t *c, const job_t *job, const char *chunk, copy_t *out, size_t *ret_n)
 {
     AUTO(sql_rows_t) r = {0};
     const meta_options_t *o = &job->m->options;
     size_t n = 0;
     TRY(sql_open(c,
                  "SELECT l.node_id, n.state, n.last_seen, l.state, n.checked, (SELECT incarnation FROM "
-                 "service) FROM locations l JOIN nodes n ON n.id = l.node_id WHERE "
+                 "service), n.zone, n.used_bytes, n.capacity_bytes FROM locations l JOIN nodes n ON n.id = "
+                 "l.node_id WHERE "
                  "l.chunk_id = ?1 AND l.state <> 1 ORDER BY l.node_id LIMIT ?2",
                  SQL(SQL_TEXT(chunk), SQL_INT(COPIES_MAX)), &r));
     while (sql_next(&r)) {
@@ -96,6 +78,8 @@ static err_t load_copies(sql_t *c, const job_t *job, const char *chunk, copy_t *
         k->is_alive = sql_int(&r, 2) > job->now_ms - 3 * o->heartbeat_ms;
         k->is_planned = sql_int(&r, 3) == LOCATION_PLANNED;
         k->is_sure = sql_int(&r, 4) == sql_int(&r, 5);
+        snprintf(k->zone, sizeof k->zone, "%s", sql_text(&r, 6));
+        k->fill = (double)sql_int(&r, 7) / (double)(sql_int(&r, 8) > 0 ? sql_int(&r, 8) : 1);
     }
     *ret_n = n;
     return sql_close(&r);
@@ -121,8 +105,26 @@ static err_t order_copies(sql_t *c, job_t *job, const char *chunk, int64_t size,
     return OK;
 }
 
-/* One copy at a time goes, and only while enough others are alive: first those of nodes that are being
- * drained, then the one with the highest id. */
+/* Whether another copy is in the same zone: without the one, as many zones have one. */
+static bool is_zone_shared(const copy_t *copies, size_t n, size_t at)
+{
+    for (size_t i = 0; i < n; i++)
+        if (i != at && copies[i].is_good && !copies[i].is_planned && !strcmp(copies[i].zone, copies[at].zone))
+            return true;
+    return false;
+}
+
+/* Copies of nodes that are being drained go first, then those whose zone has another one, of the fullest
+ * node. */
+static bool goes_before(const copy_t *copies, size_t n, size_t a, size_t b)
+{
+    if (copies[a].is_good != copies[b].is_good)
+        return !copies[a].is_good;
+    bool shares_a = is_zone_shared(copies, n, a), shares_b = is_zone_shared(copies, n, b);
+    return shares_a != shares_b ? shares_a : copies[a].fill > copies[b].fill;
+}
+
+/* One copy at a time goes, and only while enough others are alive. */
 static err_t drop_copy(sql_t *c, job_t *job, const char *chunk, const copy_t *copies, size_t n,
                        size_t replication)
 {
@@ -131,7 +133,7 @@ static err_t drop_copy(sql_t *c, job_t *job, const char *chunk, const copy_t *co
         alive += copies[i].is_good && copies[i].is_alive && copies[i].is_sure && !copies[i].is_planned;
     for (size_t i = 0; i < n; i++)
         if (copies[i].is_alive && !copies[i].is_planned && (!copies[i].is_good || alive > replication) &&
-            (victim == SIZE_MAX || !copies[i].is_good || copies[victim].is_good))
+            (victim == SIZE_MAX || goes_before(copies, n, i, victim)))
             victim = i;
     if (alive < replication || victim == SIZE_MAX)
         return OK;
@@ -336,6 +338,8 @@ static const struct {
     db_fn look, run;
 } jobs[] = {{"uploads", look_for_old, expire_uploads},
             {"heal", look_for_ill, heal},
+            {"balance", look_for_imbalance, balance},
+            {"versions", look_for_old_versions, prune_versions},
             {"rotate", look_for_old_keys, rotate}};
 
 static err_t run_one(task_t *t, meta_t *m, size_t i)

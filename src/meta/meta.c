@@ -175,6 +175,7 @@ static void take_options(meta_t *m, const meta_options_t *o)
     choose(&m->options.heartbeat_ms, 5000);
     choose(&m->options.heal_after_ms, 600000);
     choose(&m->options.upload_ttl_ms, 86400000);
+    choose(&m->options.rebalance_percent, 10);
     choose(&m->options.requests_per_s, 10000);
     choose(&m->options.logins_per_min, 30);
 }

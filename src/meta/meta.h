@@ -19,15 +19,18 @@ typedef struct meta_options {
     const char *issuer, *jwks_file, *audience; /* of foreign tokens; issuer NULL: our own */
     const char *admin_password; /* of the account `admin` that an empty database gets; NULL: made, and left in
                                    DATA_FOLDER/admin-password */
-    const char *node_key;   /* an API key that storage nodes know already; NULL: made at the first start, and
-                               left in DATA_FOLDER/node-key */
-    bool approves_nodes;    /* a storage node that is new waits for an admin's word */
-    int64_t token_ttl_s;    /* 0: 3600 */
-    int64_t heartbeat_ms;   /* 0: 5000 */
-    int64_t heal_after_ms;  /* a node that is silent for so long is healed around; 0: 600,000 */
-    int64_t upload_ttl_ms;  /* 0: 86,400,000 */
-    int64_t requests_per_s; /* of each caller; 0: 10,000 */
-    int64_t logins_per_min; /* of each address; 0: 30 */
+    const char *node_key;  /* an API key that storage nodes know already; NULL: made at the first start, and
+                              left in DATA_FOLDER/node-key */
+    bool approves_nodes;   /* a storage node that is new waits for an admin's word */
+    int64_t token_ttl_s;   /* 0: 3600 */
+    int64_t heartbeat_ms;  /* 0: 5000 */
+    int64_t heal_after_ms; /* a node that is silent for so long is healed around; 0: 600,000 */
+    int64_t upload_ttl_ms; /* 0: 86,400,000 */
+    int64_t rebalance_percent; /* copies move when the fillings of nodes differ by more; 0: 10, 100: never */
+    int64_t keep_versions;     /* of each file, the newest so many; 0: all */
+    int64_t keep_versions_s;   /* younger ones besides; 0: none */
+    int64_t requests_per_s;    /* of each caller; 0: 10,000 */
+    int64_t logins_per_min;    /* of each address; 0: 30 */
     int64_t default_quota_bytes, default_quota_files; /* of accounts that foreign tokens bring; 0: none */
 } meta_options_t;
 

@@ -114,6 +114,8 @@ struct meta {
     cached_token_t *tokens;
     char heal_cursor[META_CHUNK_ID_CHARS + 1];
     int64_t heal_rests_until_ms;
+    char balance_cursor[META_CHUNK_ID_CHARS + 1], versions_cursor[META_ID_CHARS + 1];
+    int64_t balance_rests_until_ms, versions_rest_until_ms;
 };
 
 /* ── helpers ─────────────────────────────────────────────────────────────────────────────────── */

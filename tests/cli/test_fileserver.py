@@ -344,3 +344,55 @@ def test_fileserver_other_databases(shop):
     same(s.admin, "file", file)
     same(s.admin, "later", later)
     s.finish()
+
+
+def test_fileserver_evens_out(shop):
+    """A node that is added takes its share; older versions go, and take with them what no other version has."""
+    s = FileService(shop, 2, "--keep-versions=2")
+    s.nodes = [s.nodes[0], s.nodes[1]] + [s.add_node(f"full{i}", "--capacity=48MiB") for i in range(2)]
+    for first in s.nodes[:2]:
+        s.admin.run("drain", first.id)  # those that are as large as the disk: any others look empty beside them
+    files = [shop.file(f"file{i}", 6_000_000) for i in range(4)]
+    for file in files:
+        s.admin.run("put", file, file.name, "--replication=2", "--quorum=2", "--chunk-size=512KiB")
+    full = [n.id for n in s.nodes[2:]]
+    check(all(c == set(full) for f in files for c in s.copies(f.name)), "on both")
+    fresh = s.add_node("fresh", "--capacity=48MiB")
+    s.nodes.append(fresh)
+
+    def fill():
+        known = s.known()
+        return [known[i]["used_bytes"] / known[i]["capacity_bytes"] for i in full + [fresh.id]]
+
+    def even():
+        check(all(len(c) >= 2 for f in files for c in s.copies(f.name)), "never fewer copies than asked for")
+        return max(fill()) - min(fill()) <= 0.1 and all(len(c) == 2 for f in files for c in s.copies(f.name)) and fill()
+    found = wait_until(even, 60, "all three are about as full")
+    check(min(found) > 0.2, found)
+    moves = s.client.good("GET", "/audit?action=chunk.balance")["records"]
+    check(moves and all(r["outcome"] == "OK" for r in moves), "the log has it")
+    for file in files:
+        same(s.admin, file.name, file)
+    # versions
+    before = s.client.good("GET", "/users/me/quota")["used_bytes"]
+    second = shop.path("second")
+    for i in range(1, 4):
+        changed = bytearray(files[0].read_bytes())
+        changed[i * 600_000:i * 600_000 + 9] = b"different"
+        second.write_bytes(changed)
+        s.admin.json("put", second, files[0].name, "--delta", "--replication=2", "--quorum=2", "--chunk-size=512KiB")
+    file = s.client.good("GET", f"/files?name={files[0].name}")["files"][0]
+
+    def versions():
+        return [v["version"] for v in s.client.good("GET", f"/files/{file['id']}/versions")["versions"]]
+    wait_until(lambda: versions() == [4, 3], 30, "two versions are left")
+    after = s.client.good("GET", f"/files/{file['id']}?chunks_limit=0")["file"]
+    chunk = 512 * 1024 + 44
+    check(after["stored_bytes"] == 6_000_000 + 12 * 44 + 2 * chunk, after)  # the newest, and the two chunks in which the one before differs
+    check(s.client.good("GET", "/users/me/quota")["used_bytes"] == before + 2 * chunk, "the quota has them back")
+    same(s.admin, files[0].name, second)
+    s.admin.fails("no version", "get", files[0].name, "old", "--version=1")
+    s.admin.run("get", files[0].name, "old", "--version=3")
+    live = sum(len(c) for f in files for c in s.copies(f.name)) + 4
+    wait_until(lambda: sum(n["chunk_count"] for n in s.known().values()) == live, 30, "their chunks are gone from the nodes")
+    s.finish()

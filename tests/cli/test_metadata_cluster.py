@@ -11,7 +11,7 @@ import threading
 import time
 
 from history import Operation, explain, is_linearizable
-from metadata import Postgres, Service, register_nodes
+from metadata import Postgres, Service, node_id, node_secret, register_nodes
 from nodes import Failure, check, wait_until
 
 MASTER = {"METADATA_MASTER": "33" * 32, "METADATA_ADMIN_PASSWORD": "a password", "METADATA_NODE_KEY": "dsk_" + "n" * 40}
@@ -294,3 +294,29 @@ def test_metadata_postgres_commit_lost(shop):
         check(admin.good("GET", "/audit/verify")["is_intact"], "the log is whole")
         check(service.stop() == 0, service.err_path.read_text()[-500:])
         thief.listener.close()
+
+
+def test_metadata_postgres_jobs(shop):
+    """The background jobs' statements, which SQLite has seen elsewhere: versions, evening out, healing, expiry."""
+    with Postgres() as database:
+        service = service_of(shop, "metadata", f"--database={database.url}", "--heartbeat-ms=500", "--heal-after-ms=2000", "--keep-versions=1",
+                             "--upload-ttl-ms=1000").start()
+        admin = service.admin()
+        keys = register_nodes(service.node_key(), 5)
+        for _ in range(3):
+            made = admin.put("file", 10_000_000, keys)
+        admin.begin("left behind", 10)
+
+        def beat(i, **more):
+            return service.client(node_secret(i)).good("PUT", f"/nodes/{node_id(i)}/heartbeat", {"used_bytes": 1, "capacity_bytes": 10**8, **more})
+        seen = beat(1)["log_head"]
+
+        def done():
+            for i in range(1, 5):  # the fifth is silent; one has all that there is
+                beat(i, used_bytes=9 * 10**7 if i == 1 else 1, log_seen=seen)
+            actions = {r["action"] for r in admin.good("GET", "/audit?limit=1000")["records"]}
+            return {"version.prune", "chunk.balance", "chunk.heal", "upload.expire"} <= actions
+        wait_until(done, 30, "each job has done something")
+        check(len(admin.good("GET", f"/files/{made['id']}/versions")["versions"]) == 1, "one version is left")
+        check(admin.good("GET", "/users/me/quota")["reserved_bytes"] == 0, "nothing is reserved")
+        check(service.stop() == 0 and "background job failed" not in service.err_path.read_text(), service.err_path.read_text()[-800:])
