@@ -182,7 +182,7 @@ static err_t export_file(task_t *t, car_walk_t *w, const dag_node_t *file)
         if (!is_whole && step.offset + step.size <= f.from)
             continue;
         if (f.ahead.asked < f.consumed + EXPORT_WINDOW - EXPORT_WINDOW / 4)
-            ahead_run(t, &f.ahead, w->from, &f.cursor, f.consumed + EXPORT_WINDOW, f.end);
+            ahead_run(t, &f.ahead, w->from, &f.cursor, &step, f.consumed + EXPORT_WINDOW, f.end);
         TRY(enter_part(t, w, &f, &step));
     }
     return OK;

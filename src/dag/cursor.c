@@ -106,15 +106,38 @@ void ahead_learn(ahead_t *a, size_t depth, bool was_foreseen, uint64_t consumed)
         a->inner_depth = depth;
 }
 
-void ahead_run(task_t *t, ahead_t *a, blocks_t *b, const cursor_t *from, uint64_t until, uint64_t end_offset)
+/* The link that follows the last step, in the same node; false: that was its last one. */
+static bool peek(const cursor_t *c, cursor_step_t *ret)
+{
+    if (!c->depth)
+        return false;
+    cursor_frame_t f = c->frames[c->depth - 1];
+    if (!dag_pb_next_link(&f.links, &ret->link))
+        return false;
+    ret->size = ret->link.tsize;
+    if (f.has_sizes)
+        unixfs_next_size(&f.sizes, &ret->size);
+    ret->offset = f.offset;
+    ret->depth = c->depth;
+    return true;
+}
+
+static void begin(ahead_t *a, const cursor_t *from, const cursor_step_t *at)
+{
+    a->has_begun = true;
+    if (cursor_copy(from, &a->cursor))
+        return;
+    a->stalled = *at; /* the first cursor fetches it itself; what is below comes before what follows */
+    a->has_stalled = ahead_is_inner(a, at);
+}
+
+void ahead_run(task_t *t, ahead_t *a, blocks_t *b, const cursor_t *from, const cursor_step_t *at,
+               uint64_t until, uint64_t end_offset)
 {
     cid_t batch[PREFETCH_BATCH];
     size_t count = 0;
-    if (!a->has_begun) {
-        a->has_begun = true;
-        if (cursor_copy(from, &a->cursor))
-            return;
-    }
+    if (!a->has_begun)
+        begin(a, from, at);
     for (size_t steps = 0; a->asked < until && steps < AHEAD_MAX_STEPS; steps++) {
         cursor_step_t step = a->stalled;
         bool was_stalled = a->has_stalled;
@@ -126,9 +149,14 @@ void ahead_run(task_t *t, ahead_t *a, blocks_t *b, const cursor_t *from, uint64_
         bool is_inner = ahead_is_inner(a, &step);
         if (!was_stalled && !is_inner)
             a->asked++;
+        cursor_step_t next;
+        bool has_next = is_inner && peek(&a->cursor, &next) && ahead_is_inner(a, &next) &&
+                        (!is_file || next.offset < end_offset);
         a->has_stalled = is_inner && !enter(t, a, b, &step, is_file);
         if (a->has_stalled)
             a->stalled = step;
+        else if (has_next) /* before all that is below this one: it is here when it is come to */
+            batch[count++] = next.link.cid;
         if (!was_stalled && (!is_inner || a->has_stalled))
             batch[count++] = step.link.cid;
         if (count == PREFETCH_BATCH) {

@@ -55,7 +55,8 @@ bool ahead_is_inner(const ahead_t *a, const cursor_step_t *step);
 void ahead_learn(ahead_t *a, size_t depth, bool was_foreseen, uint64_t consumed);
 void ahead_deinit(ahead_t *a);
 /* Asks until `until` leaves have been asked for in total, or content beyond end_offset comes (files).
- * `from`: where the first cursor stands, copied at the first call. Never fails: what cannot be read here
- * is found by the first cursor. */
-void ahead_run(task_t *t, ahead_t *a, blocks_t *b, const cursor_t *from, uint64_t until, uint64_t end_offset);
+ * `from`: where the first cursor stands, copied at the first call; `at`: its last step, whose block it gets
+ * next. Never fails: what cannot be read here is found by the first cursor. */
+void ahead_run(task_t *t, ahead_t *a, blocks_t *b, const cursor_t *from, const cursor_step_t *at,
+               uint64_t until, uint64_t end_offset);
 #endif

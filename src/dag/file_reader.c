@@ -57,14 +57,14 @@ static void take_data(file_reader_t *r, bytes_t data, uint64_t offset)
         r->piece.len = (size_t)(r->end - r->position);
 }
 
-static void look_ahead(task_t *t, file_reader_t *r)
+static void look_ahead(task_t *t, file_reader_t *r, const cursor_step_t *at)
 {
     uint64_t window = WINDOW_FIRST + 2 * r->consumed;
     if (window > FILE_READER_WINDOW)
         window = FILE_READER_WINDOW;
     /* in steps of a quarter, so that requests go out several at a time */
     if (r->ahead.asked < r->consumed + window - window / 4)
-        ahead_run(t, &r->ahead, r->blocks, &r->cursor, r->consumed + window, r->end);
+        ahead_run(t, &r->ahead, r->blocks, &r->cursor, at, r->consumed + window, r->end);
 }
 
 /* Fetches the child that `step` names and goes into it. */
@@ -101,7 +101,7 @@ static err_t advance(task_t *t, file_reader_t *r)
             return fail(ERR_CORRUPT, "a file that ends before its size");
     } while (step.offset + step.size <= r->position);
     if (r->end > step.offset + step.size)
-        look_ahead(t, r);
+        look_ahead(t, r, &step);
     return enter(t, r, &step);
 }
 

@@ -84,13 +84,13 @@ static err_t visit(walk_t *w, const cid_t *cid, bool *ret_is_new)
     return OK;
 }
 
-static void look_ahead(task_t *t, walk_t *w)
+static void look_ahead(task_t *t, walk_t *w, const cursor_step_t *at)
 {
     bool is_last = w->cursor.depth >= w->options.max_depth;
     if (is_last && !w->options.loads_leaves)
         return;
     if (w->ahead.asked < w->consumed + WALK_WINDOW - WALK_WINDOW / 4)
-        ahead_run(t, &w->ahead, w->blocks, &w->cursor, w->consumed + WALK_WINDOW, UINT64_MAX);
+        ahead_run(t, &w->ahead, w->blocks, &w->cursor, at, w->consumed + WALK_WINDOW, UINT64_MAX);
 }
 
 err_t walk_next(task_t *t, walk_t *w, walk_step_t *ret_step, bool *ret_has)
@@ -113,7 +113,7 @@ err_t walk_next(task_t *t, walk_t *w, walk_step_t *ret_step, bool *ret_has)
             *ret_has = false;
             return OK;
         }
-        look_ahead(t, w);
+        look_ahead(t, w, &step);
         is_inner = ahead_is_inner(&w->ahead, &step);
         w->consumed += !is_inner;
         TRY(visit(w, &step.link.cid, &is_new));

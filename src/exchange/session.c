@@ -146,7 +146,11 @@ static err_t view_put_many(task_t *t, blocks_t *v, block_t *const *list, size_t 
 
 static bool view_has(task_t *t, blocks_t *v, const cid_t *cid)
 {
-    return blockstore_has(t, CONTAINER_OF(v, bitswap_session_t, view)->b->config.blocks, cid);
+    bitswap_session_t *s = CONTAINER_OF(v, bitswap_session_t, view);
+    bs_key_t k;
+    bytes_t key = bs_key(cid, &k);
+    return map_has(&s->cache, key) || (s->is_reading && map_has(&s->b->storing, key)) ||
+           blockstore_has(t, s->b->config.blocks, cid);
 }
 
 static const blocks_ops_t view_ops = {

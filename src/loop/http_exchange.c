@@ -265,7 +265,18 @@ static err_t begin(exchange_t *base, int status, int64_t content_length)
 
 size_t http_exchange_waiting(const http_exchange_t *x)
 {
-    return x->answer.len - x->answer_taken;
+    return x->answer.len - x->answer_taken + x->lent.len;
+}
+
+static size_t take_lent(http_exchange_t *x, uint8_t *out, size_t cap)
+{
+    size_t n = x->lent.len < cap ? x->lent.len : cap;
+    if (n)
+        memcpy(out, x->lent.data, n);
+    x->lent = bytes_slice(x->lent, n, x->lent.len);
+    if (x->lent.len <= HTTP_ANSWER_QUEUE_BYTES / 4)
+        event_fire(&x->answer_changed);
+    return n;
 }
 
 size_t http_exchange_take(http_exchange_t *x, uint8_t *out, size_t cap)
@@ -273,10 +284,10 @@ size_t http_exchange_take(http_exchange_t *x, uint8_t *out, size_t cap)
     size_t n = http_spool_take(&x->spool, out, cap);
     if (n)
         return n;
-    size_t waiting = http_exchange_waiting(x);
+    size_t waiting = x->answer.len - x->answer_taken;
+    if (!waiting)
+        return take_lent(x, out, cap);
     n = waiting < cap ? waiting : cap;
-    if (!n)
-        return 0;
     memcpy(out, x->answer.data + x->answer_taken, n);
     x->answer_taken += n;
     if (x->answer_taken == x->answer.len) {
@@ -316,6 +327,20 @@ static err_t write_spooled(task_t *t, http_exchange_t *x, bytes_t data)
     return OK;
 }
 
+/* libmicrohttpd takes what is large from where it lies. The end is copied, so that the writer can see to what
+ * comes next while that is sent. */
+static err_t lend(task_t *t, http_exchange_t *x, bytes_t *data)
+{
+    err_t e = OK;
+    x->lent = *data;
+    http_resume(x);
+    while (!e && x->lent.len > HTTP_ANSWER_QUEUE_BYTES / 4 && !x->is_gone)
+        e = event_wait(t, &x->answer_changed);
+    *data = x->lent;
+    x->lent = BYTES_NONE;
+    return e;
+}
+
 static err_t write_live(task_t *t, http_exchange_t *x, bytes_t data)
 {
     while (data.len) {
@@ -324,12 +349,14 @@ static err_t write_live(task_t *t, http_exchange_t *x, bytes_t data)
         size_t waiting = http_exchange_waiting(x);
         if (waiting >= HTTP_ANSWER_QUEUE_BYTES) {
             TRY(event_wait(t, &x->answer_changed));
-            continue;
+        } else if (data.len > HTTP_ANSWER_QUEUE_BYTES / 4) {
+            TRY(lend(t, x, &data));
+        } else {
+            size_t n = HTTP_ANSWER_QUEUE_BYTES - waiting;
+            n = n < data.len ? n : data.len;
+            TRY(append_answer(x, bytes_of(data.data, n)));
+            data = bytes_slice(data, n, data.len);
         }
-        size_t n = HTTP_ANSWER_QUEUE_BYTES - waiting;
-        n = n < data.len ? n : data.len;
-        TRY(append_answer(x, bytes_of(data.data, n)));
-        data = bytes_slice(data, n, data.len);
     }
     return OK;
 }

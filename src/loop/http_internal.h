@@ -91,6 +91,7 @@ typedef struct http_exchange {
     http_fields_t fields, trailers;
     buf_t answer; /* waits for libmicrohttpd from answer_taken on */
     size_t answer_taken;
+    bytes_t lent; /* comes after it: borrowed from the writer, who waits */
     http_spool_t spool;
     event_t answer_changed;
 } http_exchange_t;
