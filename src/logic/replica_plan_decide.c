@@ -228,7 +228,7 @@ static void heal(replica_planner_t *p, plan_root_t *r, size_t live)
 /* ── pruning ─────────────────────────────────────────────────────────────────────────────────── */
 static bool is_owner(const plan_root_t *r, const plan_peer_t *peer)
 {
-    return peer_id_equal(&r->head.owner, &peer->id);
+    return plan_root_is_owner(r, &peer->id);
 }
 
 /* Living copies in the peer's zone, its own one included. */
@@ -346,7 +346,7 @@ static void decide_released(replica_planner_t *p, plan_root_t *r)
         return;
     }
     plan_root_due(p, r, r->released_ms + PLAN_RELEASED_KEEP_MS);
-    if (!is_owner(r, p->self))
+    if (!plan_owner_of(r, &p->self->id))
         return;
     for (size_t i = 0; i < r->n_holders; i++)
         if (r->holders[i].state != PLAN_LEFT) {

@@ -37,14 +37,28 @@ typedef struct plan_peer {
     list_t changed; /* lost or back since the last tick */
 } plan_peer_t;
 
+typedef struct plan_seal {
+    size_t len;
+    uint8_t data[];
+} plan_seal_t;
+
 typedef struct plan_holder {
     plan_peer_t *peer;
     uint64_t seq, since_ms;
     uint64_t learnt_ms, verified_ms, audit_ms; /* audit_ms: when it is to prove it next; 0: not set */
     uint32_t n_unanswered;                     /* audits */
     plan_state_t state;
-    bool is_denied; /* caught without it; until its entry changes */
+    bool is_denied;    /* caught without it; until its entry changes */
+    plan_seal_t *seal; /* NULL: none */
 } plan_holder_t;
+
+typedef struct plan_owner {
+    peer_id_t id;
+    uint64_t version;
+    uint32_t target;
+    bool is_released;
+    plan_seal_t *seal;
+} plan_owner_t;
 
 typedef struct plan_asked {
     plan_peer_t *peer;
@@ -54,7 +68,9 @@ typedef struct plan_asked {
 
 struct plan_root {
     list_t node, dirty, starved, waiting; /* starved: nobody to be asked; waiting: for the budget */
-    plan_head_t head;
+    plan_head_t head;                     /* in force, of all owners */
+    plan_owner_t *owners;
+    size_t n_owners;
     kad_key_t key;
     size_t heap_at;         /* from 1; 0: nothing is due */
     plan_holder_t *holders; /* in the order of peer ids */
@@ -99,6 +115,12 @@ void plan_wake(replica_planner_t *p, uint64_t at_ms);
 /* replica_plan_record.c */
 plan_root_t *plan_add_root(replica_planner_t *p, const plan_head_t *head); /* NULL: no room, or deleted */
 void plan_remove_root(replica_planner_t *p, plan_root_t *r);
+plan_owner_t *plan_owner_of(const plan_root_t *r, const peer_id_t *id); /* NULL: it is none */
+/* The owner's slot, made when there is none; call plan_heads_changed afterwards. NULL: PLAN_OWNERS_MAX others
+ * (of which this node, must, pushes one out). */
+plan_owner_t *plan_add_owner(plan_root_t *r, const peer_id_t *id, bool must);
+void plan_heads_changed(plan_root_t *r, uint64_t now_ms);
+void plan_unseal(plan_seal_t **seal);
 plan_holder_t *plan_holder_of(const plan_root_t *r, const plan_peer_t *peer);
 plan_holder_t *plan_holder_by_id(const plan_root_t *r, const peer_id_t *id);
 bool plan_holder_is_live(const plan_holder_t *h);

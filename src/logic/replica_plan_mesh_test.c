@@ -68,9 +68,9 @@ static void hold(bench_t *b, uint8_t root, uint8_t n, uint32_t target, uint64_t 
 {
     plan_head_t head = {
         .root = root_of(root), .owner = peer_of(99), .version = 1, .target = target, .size_bytes = size};
-    plan_entry_t entries[8] = {{peer_of(0), 1, PLAN_HOLDS, 0}};
+    plan_entry_t entries[8] = {{peer_of(0), 1, PLAN_HOLDS, 0, BYTES_NONE}};
     for (uint8_t i = 1; i <= n; i++)
-        entries[i] = (plan_entry_t){peer_of(i), 1, PLAN_HOLDS, 0};
+        entries[i] = (plan_entry_t){peer_of(i), 1, PLAN_HOLDS, 0, BYTES_NONE};
     assert_true(replica_planner_merge(b->p, &head, entries, n + 1u, true, true, b->now_ms));
 }
 
@@ -290,11 +290,11 @@ static void test_full_record(void **state)
     plan_head_t head = {.root = root_of(1), .owner = peer_of(99), .version = 1, .target = 2};
     plan_entry_t left[4];
     for (uint8_t i = 0; i < 4; i++)
-        left[i] = (plan_entry_t){peer_of(20 + i), 1, PLAN_LEFT, 0};
+        left[i] = (plan_entry_t){peer_of(20 + i), 1, PLAN_LEFT, 0, BYTES_NONE};
     assert_true(replica_planner_merge(b.p, &head, left, 4, false, false, b.now_ms));
     for (int rounds = 0; rounds < 3; rounds++) /* told again, there is nothing to save and to tell on */
         assert_false(replica_planner_merge(b.p, &head, left, 4, false, false, b.now_ms));
-    plan_entry_t comes = {peer_of(30), 1, PLAN_HOLDS, 0};
+    plan_entry_t comes = {peer_of(30), 1, PLAN_HOLDS, 0, BYTES_NONE};
     assert_true(replica_planner_merge(b.p, &head, &comes, 1, false, false, b.now_ms));
     assert_int_equal(plan_root_live(b.p, replica_planner_root(b.p, &head.root)), 3);
     free_bench(&b);
@@ -377,7 +377,7 @@ static void test_deleted(void **state)
     assert_int_equal(b.n_drops, 1);
     assert_null(replica_planner_root(b.p, &root));
     plan_head_t head = {.root = root, .owner = peer_of(1), .version = 9, .target = 3};
-    plan_entry_t entry = {peer_of(1), 5, PLAN_HOLDS, 0};
+    plan_entry_t entry = {peer_of(1), 5, PLAN_HOLDS, 0, BYTES_NONE};
     assert_false(replica_planner_merge(b.p, &head, &entry, 1, true, true, b.now_ms));
     head.root.codec = CODEC_RAW; /* the same block under another name */
     assert_false(replica_planner_merge(b.p, &head, &entry, 1, true, true, b.now_ms));

@@ -4,6 +4,130 @@
 #include "logic/replica_plan_internal.h"
 #include <stdlib.h>
 
+/* ── seals ───────────────────────────────────────────────────────────────────────────────────── */
+static bytes_t seal_bytes(const plan_seal_t *seal)
+{
+    return seal ? bytes_of(seal->data, seal->len) : BYTES_NONE;
+}
+
+void plan_unseal(plan_seal_t **seal)
+{
+    free(*seal);
+    *seal = NULL;
+}
+
+static void put_seal(plan_seal_t **seal, bytes_t news)
+{
+    plan_seal_t *made = NULL;
+    if (news.len) {
+        made = xmalloc(sizeof *made + news.len);
+        made->len = news.len;
+        memcpy(made->data, news.data, news.len);
+    }
+    free(*seal);
+    *seal = made;
+}
+
+/* ── owners ──────────────────────────────────────────────────────────────────────────────────── */
+plan_owner_t *plan_owner_of(const plan_root_t *r, const peer_id_t *id)
+{
+    for (size_t i = 0; i < r->n_owners; i++)
+        if (peer_id_equal(&r->owners[i].id, id))
+            return &r->owners[i];
+    return NULL;
+}
+
+plan_owner_t *plan_add_owner(plan_root_t *r, const peer_id_t *id, bool must)
+{
+    plan_owner_t *o = plan_owner_of(r, id);
+    if (o || (r->n_owners == PLAN_OWNERS_MAX && !must))
+        return o;
+    if (r->n_owners == PLAN_OWNERS_MAX) {
+        o = &r->owners[PLAN_OWNERS_MAX - 1];
+        plan_unseal(&o->seal);
+    } else {
+        r->owners = xrealloc(r->owners, (r->n_owners + 1) * sizeof *r->owners);
+        o = &r->owners[r->n_owners++];
+    }
+    *o = (plan_owner_t){.id = *id};
+    return o;
+}
+
+void plan_heads_changed(plan_root_t *r, uint64_t now_ms)
+{
+    const plan_owner_t *first = NULL;
+    bool was_released = r->head.is_released;
+    r->head.target = 0;
+    for (size_t i = 0; i < r->n_owners; i++) {
+        const plan_owner_t *o = &r->owners[i];
+        bool is_better =
+            !first || (o->is_released != first->is_released
+                           ? first->is_released
+                           : bytes_compare(peer_id_bytes(&o->id), peer_id_bytes(&first->id)) < 0);
+        if (is_better)
+            first = o;
+        if (!o->is_released && o->target > r->head.target)
+            r->head.target = o->target;
+    }
+    r->head.owner = first->id;
+    r->head.version = first->version;
+    r->head.is_released = first->is_released;
+    if (first->is_released)
+        r->head.target = first->target;
+    if (first->is_released && !was_released)
+        r->released_ms = now_ms;
+    r->digest = 0;
+}
+
+static plan_head_t head_of(const plan_root_t *r, const plan_owner_t *o)
+{
+    return (plan_head_t){.root = r->head.root,
+                         .owner = o->id,
+                         .version = o->version,
+                         .target = o->target,
+                         .is_released = o->is_released,
+                         .size_bytes = r->head.size_bytes,
+                         .seal = seal_bytes(o->seal)};
+}
+
+size_t plan_root_heads(const plan_root_t *r)
+{
+    return r->n_owners;
+}
+
+plan_head_t plan_root_head_at(const plan_root_t *r, size_t i)
+{
+    return head_of(r, &r->owners[i]);
+}
+
+bool plan_root_head_of(const plan_root_t *r, const peer_id_t *owner, plan_head_t *ret)
+{
+    const plan_owner_t *o = plan_owner_of(r, owner);
+    if (o)
+        *ret = head_of(r, o);
+    return o;
+}
+
+bool plan_root_is_owner(const plan_root_t *r, const peer_id_t *peer)
+{
+    const plan_owner_t *o = plan_owner_of(r, peer);
+    return o && !o->is_released;
+}
+
+void replica_planner_seal_head(replica_planner_t *p, plan_root_t *r, bytes_t seal)
+{
+    plan_owner_t *o = plan_owner_of(r, &p->self->id);
+    if (o)
+        put_seal(&o->seal, seal);
+}
+
+void replica_planner_seal_entry(replica_planner_t *p, plan_root_t *r, bytes_t seal)
+{
+    plan_holder_t *h = plan_holder_of(r, p->self);
+    if (h)
+        put_seal(&h->seal, seal);
+}
+
 /* ── roots ───────────────────────────────────────────────────────────────────────────────────── */
 typedef struct root_key {
     uint8_t bytes[CID_BINARY_MAX];
@@ -28,7 +152,7 @@ plan_root_t *plan_add_root(replica_planner_t *p, const plan_head_t *head)
     if (p->config.deleted && tombstones_has(p->config.deleted, &place))
         return NULL;
     plan_root_t *r = xcalloc(1, sizeof *r);
-    r->head = *head;
+    r->head = (plan_head_t){.root = head->root, .size_bytes = head->size_bytes};
     r->due_ms = UINT64_MAX;
     r->key = place;
     if (map_put(&p->by_root, key, r, NULL)) {
@@ -51,9 +175,14 @@ void plan_remove_root(replica_planner_t *p, plan_root_t *r)
     map_remove(&p->by_root, key_of(&r->head.root, &k));
     while (r->n_asked)
         plan_drop_asked(p, r, 0);
-    while (r->n_holders)
-        plan_release_peer(p, r->holders[--r->n_holders].peer);
+    while (r->n_holders) {
+        plan_unseal(&r->holders[--r->n_holders].seal);
+        plan_release_peer(p, r->holders[r->n_holders].peer);
+    }
     free(r->holders);
+    while (r->n_owners)
+        plan_unseal(&r->owners[--r->n_owners].seal);
+    free(r->owners);
     plan_root_undue(p, r);
     plan_repair_stop_waiting(p, r);
     list_remove(&r->starved);
@@ -93,7 +222,7 @@ size_t plan_root_entries(const plan_root_t *r)
 plan_entry_t plan_root_entry(const plan_root_t *r, size_t i)
 {
     const plan_holder_t *h = &r->holders[i];
-    return (plan_entry_t){h->peer->id, h->seq, h->state, h->since_ms};
+    return (plan_entry_t){h->peer->id, h->seq, h->state, h->since_ms, seal_bytes(h->seal)};
 }
 
 plan_holder_t *plan_holder_of(const plan_root_t *r, const plan_peer_t *peer)
@@ -153,14 +282,18 @@ static uint64_t compute_digest(const plan_root_t *r)
 {
     static const uint8_t fixed[16] = "replica-digest1";
     uint8_t one[PEER_ID_MAX_BYTES + 3 * UVARINT_MAX_BYTES];
-    size_t n = r->head.owner.len;
-    memcpy(one, r->head.owner.data, n);
-    n += uvarint_put(one + n, r->head.version);
-    n += uvarint_put(one + n, (uint64_t)r->head.target << 1 | r->head.is_released);
-    uint64_t digest = siphash24(fixed, bytes_of(one, n));
+    uint64_t digest = 0;
+    for (size_t i = 0; i < r->n_owners; i++) {
+        const plan_owner_t *o = &r->owners[i];
+        size_t n = o->id.len;
+        memcpy(one, o->id.data, n);
+        n += uvarint_put(one + n, o->version);
+        n += uvarint_put(one + n, (uint64_t)o->target << 1 | o->is_released);
+        digest += siphash24(fixed, bytes_of(one, n));
+    }
     for (size_t i = 0; i < r->n_holders; i++) {
         const plan_holder_t *h = &r->holders[i];
-        n = h->peer->id.len;
+        size_t n = h->peer->id.len;
         memcpy(one, h->peer->id.data, n);
         n += uvarint_put(one + n, h->seq);
         n += uvarint_put(one + n, h->state);
@@ -180,6 +313,7 @@ uint64_t plan_root_digest(plan_root_t *r)
 static void remove_holder(replica_planner_t *p, plan_root_t *r, size_t at)
 {
     plan_release_peer(p, r->holders[at].peer);
+    plan_unseal(&r->holders[at].seal);
     r->digest = 0;
     memmove(&r->holders[at], &r->holders[at + 1], (r->n_holders - at - 1) * sizeof *r->holders);
     r->n_holders--;
@@ -233,6 +367,7 @@ void plan_set_self(replica_planner_t *p, plan_root_t *r, plan_state_t state, uin
     r->digest = 0;
     if (h->state != state || !h->seq) {
         h->seq++;
+        plan_unseal(&h->seal);
         h->state = state;
         h->since_ms = wall_ms;
         h->learnt_ms = p->now_ms;
@@ -253,10 +388,8 @@ static bool merge_entry(replica_planner_t *p, plan_root_t *r, const plan_entry_t
         return false;
     r->digest = 0;
     if (h && h->peer == p->self && !is_new_root) { /* we know better what we have: outbid it */
-        if (h->state != e->state)
-            h->seq = e->seq + 1;
-        else
-            h->seq = e->seq;
+        h->seq = e->seq + (h->state != e->state);
+        plan_unseal(&h->seal);
         return true;
     }
     if (!h)
@@ -264,6 +397,7 @@ static bool merge_entry(replica_planner_t *p, plan_root_t *r, const plan_entry_t
     if (!h)
         return false;
     h->seq = e->seq;
+    put_seal(&h->seal, e->seal);
     h->state = e->state;
     h->since_ms = e->since_ms;
     h->learnt_ms = p->now_ms;
@@ -273,19 +407,26 @@ static bool merge_entry(replica_planner_t *p, plan_root_t *r, const plan_entry_t
     return true;
 }
 
-static bool merge_head(plan_root_t *r, const plan_head_t *news, uint64_t now_ms)
+/* News of one owner's head. True: something changed. Our own: we know better what we want, and outbid it. */
+static bool merge_head(replica_planner_t *p, plan_root_t *r, const plan_head_t *news)
 {
-    if (news->version < r->head.version ||
-        (news->version == r->head.version &&
-         bytes_compare(peer_id_bytes(&news->owner), peer_id_bytes(&r->head.owner)) <= 0))
+    plan_owner_t *o = plan_owner_of(r, &news->owner);
+    if (o && news->version <= o->version)
         return false;
-    r->digest = 0;
-    r->head.owner = news->owner;
-    r->head.version = news->version;
-    r->head.target = news->target;
-    if (news->is_released && !r->head.is_released)
-        r->released_ms = now_ms;
-    r->head.is_released = news->is_released;
+    if (o && peer_id_equal(&o->id, &p->self->id)) {
+        o->version = news->version + (o->target != news->target || o->is_released != news->is_released);
+        plan_unseal(&o->seal);
+        return true;
+    }
+    if (!o)
+        o = plan_add_owner(r, &news->owner, false);
+    if (!o)
+        return false;
+    o->version = news->version;
+    o->target = news->target;
+    o->is_released = news->is_released;
+    put_seal(&o->seal, news->seal);
+    plan_heads_changed(r, p->now_ms);
     return true;
 }
 
@@ -310,8 +451,8 @@ bool replica_planner_merge(replica_planner_t *p, const plan_head_t *head, const 
         r = plan_add_root(p, head);
     if (!r)
         return false;
-    if (!is_new && head_is_trusted)
-        changed = merge_head(r, head, now_ms);
+    if (is_new || head_is_trusted)
+        changed |= merge_head(p, r, head);
     if (!r->head.size_bytes && head->size_bytes) {
         r->head.size_bytes = head->size_bytes;
         changed = true;

@@ -230,17 +230,19 @@ err_t replica_planner_pin(replica_planner_t *p, const cid_t *root, uint32_t targ
     p->now_ms = now_ms;
     plan_root_t *r = replica_planner_root(p, root);
     if (!r) {
-        plan_head_t head = {.root = *root, .owner = p->self->id};
+        plan_head_t head = {.root = *root};
         r = plan_add_root(p, &head);
         if (!r && p->config.deleted && tombstones_has_root(p->config.deleted, root))
             return fail(ERR_DENIED, "its owner has deleted it; store it again under a new name");
         if (!r)
             return fail(ERR_LIMIT, "%zu roots are replicated, the limit", p->config.max_roots);
     }
-    r->head.owner = p->self->id;
-    r->head.version++;
-    r->head.target = target;
-    r->head.is_released = false;
+    plan_owner_t *own = plan_add_owner(r, &p->self->id, true);
+    own->version++;
+    own->target = target;
+    own->is_released = false;
+    plan_unseal(&own->seal);
+    plan_heads_changed(r, now_ms);
     if (size_bytes)
         r->head.size_bytes = size_bytes;
     r->is_urgent = true;
@@ -255,12 +257,15 @@ void replica_planner_release(replica_planner_t *p, const cid_t *root, uint64_t w
 {
     p->now_ms = now_ms;
     plan_root_t *r = replica_planner_root(p, root);
-    if (!r || r->head.is_released)
+    plan_owner_t *own = r ? plan_owner_of(r, &p->self->id) : NULL;
+    if (!own || own->is_released)
         return;
-    r->head.version++;
-    r->head.is_released = true;
-    r->released_ms = now_ms;
-    plan_let_go(p, r, wall_ms);
+    own->version++;
+    own->is_released = true;
+    plan_unseal(&own->seal);
+    plan_heads_changed(r, now_ms);
+    if (r->head.is_released)
+        plan_let_go(p, r, wall_ms);
     plan_mark_dirty(p, r);
 }
 
@@ -281,6 +286,16 @@ plan_state_t plan_root_self(const replica_planner_t *p, const plan_root_t *r)
 {
     plan_holder_t *h = plan_holder_of(r, p->self);
     return h ? h->state : 0;
+}
+
+void replica_planner_size(replica_planner_t *p, const cid_t *root, uint64_t size_bytes, uint64_t now_ms)
+{
+    p->now_ms = now_ms;
+    plan_root_t *r = replica_planner_root(p, root);
+    if (!r || r->head.size_bytes >= size_bytes)
+        return;
+    r->head.size_bytes = size_bytes;
+    plan_mark_dirty(p, r);
 }
 
 /* ── answers ───────────────────────────────────────────────────────────────────────────────────── */
@@ -403,7 +418,7 @@ replica_plan_stat_t replica_planner_stat(const replica_planner_t *p)
             continue;
         size_t live = plan_root_live(p, r);
         s.roots++;
-        s.owned += peer_id_equal(&r->head.owner, &p->self->id);
+        s.owned += plan_root_is_owner(r, &p->self->id);
         s.below += live < r->head.target;
         s.above += live > r->head.target;
     }

@@ -1,9 +1,12 @@
 /* replica_planner: the decisions of replication as an engine: who holds what, who is lost, who asks whom to
  * hold a DAG, who lets go. Each node runs one; nobody leads. Events in, actions out; no clock, no I/O.
  *
- * A root has a head (target, release) that its owner alone changes, under a growing version, and an entry
- * per peer that this peer alone changes, under a growing sequence number. So news merge in any order.
- * Whether a peer is alive is never in a record: each node judges for itself (failure_detector).
+ * A root has a head (target, release) per owner that this owner alone changes, under a growing version, and
+ * an entry per peer that this peer alone changes, under a growing sequence number. So news merge in any
+ * order. In force is the greatest target of those owners that have not released it: nobody can lower or
+ * release what another one wants. Who says so is proved outside: seals (signatures) come and go with heads
+ * and entries, and are never looked at here. Whether a peer is alive is never in a record: each node judges
+ * for itself (failure_detector).
  *
  * Healing. Holders that are alive or about to be (FETCHING, or just asked) are counted. Below the target for
  * lost_grace_ms, the living holder that is nearest to the root (XOR of SHA-256) asks the nearest candidate;
@@ -73,6 +76,7 @@ typedef struct plan_entry {
     uint64_t seq;
     plan_state_t state;
     uint64_t since_ms; /* wall clock, for people */
+    bytes_t seal;      /* the peer's signature; empty: none yet. Borrowed; merging copies it */
 } plan_entry_t;
 typedef struct plan_head {
     cid_t root;
@@ -81,13 +85,23 @@ typedef struct plan_head {
     uint32_t target;
     bool is_released;
     uint64_t size_bytes;
+    bytes_t seal; /* the owner's, as above */
 } plan_head_t;
+#define PLAN_OWNERS_MAX 8             /* of a root; the first ones stay */
 typedef struct plan_root plan_root_t; /* borrowed, valid until the next event */
 plan_root_t *replica_planner_root(replica_planner_t *p, const cid_t *root); /* NULL: no record */
 size_t replica_planner_count(const replica_planner_t *p);
 /* In any order. i starts at 0. NULL: the end. */
 plan_root_t *replica_planner_next_root(replica_planner_t *p, size_t *i);
+/* What is in force. owner: one that wants it, the least by its ID; all have released it: the least. */
 const plan_head_t *plan_root_head(const plan_root_t *r);
+size_t plan_root_heads(const plan_root_t *r);
+plan_head_t plan_root_head_at(const plan_root_t *r, size_t i);        /* what one owner says */
+bool plan_root_is_owner(const plan_root_t *r, const peer_id_t *peer); /* and has not released it */
+bool plan_root_head_of(const plan_root_t *r, const peer_id_t *owner, plan_head_t *ret); /* false: none */
+/* Keeps the seal of this node's head, of its entry; copied, until they change. */
+void replica_planner_seal_head(replica_planner_t *p, plan_root_t *r, bytes_t seal);
+void replica_planner_seal_entry(replica_planner_t *p, plan_root_t *r, bytes_t seal);
 size_t plan_root_entries(const plan_root_t *r);
 plan_entry_t plan_root_entry(const plan_root_t *r, size_t i); /* in the order of peer ids */
 /* What this node believes about it now: holds the root, is alive, was not caught without it. */
@@ -100,17 +114,20 @@ uint64_t plan_root_digest(plan_root_t *r); /* equal for equal records; never 0 *
 uint64_t plan_root_verified_ms(const plan_root_t *r, const peer_id_t *peer);
 
 /* ── events ──────────────────────────────────────────────────────────────────────────────────── */
-/* News of a record: from disk, from a peer. Unknown roots are taken when may_add. head_is_trusted: it comes
- * from the owner or from our disk, or the root is new. Returns true when something changed. ERR_LIMIT is
- * silent: the root is not taken. A record with an entry of this node is believed only when the root is new:
- * look before (replica_planner_root) whether this node really held it. */
+/* News of a record, with the head of one of its owners: from disk, from a peer. Unknown roots are taken when
+ * may_add. head_is_trusted: it is the owner's or from our disk, or the root is new. Returns true when
+ * something changed. ERR_LIMIT is silent: the root, or one more owner of it, is not taken. A head or entry of
+ * this node is believed only when it has none itself: look before (replica_planner_root) whether this node
+ * really held it. */
 bool replica_planner_merge(replica_planner_t *p, const plan_head_t *head, const plan_entry_t *entries,
                            size_t n, bool may_add, bool head_is_trusted, uint64_t now_ms);
 /* This node pins it: it is the owner, holds it, and asks at once. Again: changes the target. ERR_LIMIT;
  * ERR_DENIED: it was deleted. */
 MUST_CHECK err_t replica_planner_pin(replica_planner_t *p, const cid_t *root, uint32_t target,
                                      uint64_t size_bytes, uint64_t wall_ms, uint64_t now_ms);
-/* The owner lets go everywhere. */
+/* How large it was found to be, when that is more than was said. */
+void replica_planner_size(replica_planner_t *p, const cid_t *root, uint64_t size_bytes, uint64_t now_ms);
+/* This node, an owner, wants it no more; the last one: everybody lets go. */
 void replica_planner_release(replica_planner_t *p, const cid_t *root, uint64_t wall_ms, uint64_t now_ms);
 /* This node's own entry: FETCHING after an accepted offer, HOLDS when complete, LEFT when it failed. */
 void replica_planner_self(replica_planner_t *p, const cid_t *root, plan_state_t state, uint64_t wall_ms,

@@ -57,8 +57,10 @@ static void happen(world_t *w, const uint8_t in[5])
 {
     cid_t root = root_of(in[1]);
     peer_id_t peer = peer_of(in[2]);
-    plan_head_t head = {root, peer_of(in[3]), in[4], 1 + in[3] % 5, in[4] & 1, in[4]};
-    plan_entry_t entries[2] = {{peer, in[3], 1 + in[4] % 3, 0}, {peer_of(in[4]), in[2], 1 + in[3] % 3, 0}};
+    plan_head_t head = {root,  peer_of(in[3]),         in[4], 1 + in[3] % 5, in[4] & 1,
+                        in[4], bytes_of(in, in[4] % 5)};
+    plan_entry_t entries[2] = {{peer, in[3], 1 + in[4] % 3, 0, bytes_of(in, in[3] % 5)},
+                               {peer_of(in[4]), in[2], 1 + in[3] % 3, 0, BYTES_NONE}};
     switch (in[0] % 17) {
     case 0:
         if (!replica_planner_pin(w->p, &root, 1 + in[3] % 5, (uint64_t)in[4] << (in[3] % 32), w->now,
@@ -147,8 +149,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
         drain(p, &w.leaving, &w.is_leaving);
         size_t k = 0;
         for (plan_root_t *r; (r = replica_planner_next_root(p, &k));)
-            if (plan_root_entries(r) > MAX_HOLDERS || !plan_root_digest(r) ||
-                tombstones_has_root(dead, &plan_root_head(r)->root))
+            if (plan_root_entries(r) > MAX_HOLDERS || !plan_root_digest(r) || !plan_root_heads(r) ||
+                plan_root_heads(r) > PLAN_OWNERS_MAX || tombstones_has_root(dead, &plan_root_head(r)->root))
                 abort();
         if (replica_planner_count(p) > MAX_ROOTS)
             abort();

@@ -663,7 +663,7 @@ static void test_limits(void **state)
         .root = root, .owner = {.len = 34, .data = {9}}, .version = 5, .target = 1, .is_released = true};
     plan_entry_t entries[3];
     for (uint8_t i = 0; i < 3; i++)
-        entries[i] = (plan_entry_t){{.len = 34, .data = {(uint8_t)(i + 2)}}, 1, PLAN_HOLDS, 0};
+        entries[i] = (plan_entry_t){{.len = 34, .data = {(uint8_t)(i + 2)}}, 1, PLAN_HOLDS, 0, BYTES_NONE};
     entries[0].state = PLAN_LEFT;
     assert_true(
         replica_planner_merge(p, &head, entries, 3, false, false, 2)); /* an untrusted head changes nothing */
@@ -683,7 +683,7 @@ static void test_limits(void **state)
     assert_true(replica_planner_is_alive(p, &config.self, 99999999));
     assert_false(replica_planner_is_alive(p, &entries[0].peer, 1));
     /* Others claim that we left: outbid. */
-    plan_entry_t lie = {config.self, 40, PLAN_LEFT, 0};
+    plan_entry_t lie = {config.self, 40, PLAN_LEFT, 0, BYTES_NONE};
     head = *plan_root_head(r);
     assert_true(replica_planner_merge(p, &head, &lie, 1, false, false, 3));
     for (size_t k = 0; k < plan_root_entries(r); k++) {

@@ -407,6 +407,7 @@ static err_t start_replica(task_t *t, node_t *n)
     rc.bitswap = n->bitswap;
     rc.blocks = repo_blockstore(n->repo);
     rc.state = repo_state(n->repo);
+    rc.key = repo_identity(n->repo);
     rc.max_bytes = config_size(config, "Replication.MaxBytes", rc.max_bytes);
     rc.heartbeat_ms = (uint32_t)config_duration_ms(config, "Replication.Heartbeat", rc.heartbeat_ms);
     rc.lost_grace_ms = (uint32_t)config_duration_ms(config, "Replication.LostGrace", rc.lost_grace_ms);

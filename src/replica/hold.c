@@ -162,11 +162,7 @@ static err_t fetch_and_hold(task_t *t, replica_t *r, const cid_t *root)
     p = replica_planner_root(r->planner, root);
     if (!is_still_wanted(r, root))
         return ERR_CANCELED;
-    if (!plan_root_head(p)->size_bytes) { /* nobody had said it */
-        plan_head_t head = *plan_root_head(p);
-        head.size_bytes = bytes;
-        replica_planner_merge(r->planner, &head, NULL, 0, false, false, task_now_ms(t));
-    }
+    replica_planner_size(r->planner, root, bytes, task_now_ms(t)); /* when less was said, or nothing */
     return OK;
 }
 
@@ -192,6 +188,9 @@ static err_t fetch_task(task_t *t, void *arg)
         if (r->mesh.held)
             r->mesh.held(r->mesh.arg, &f.root);
     }
+    if (e && !replica_planner_root(r->planner, &f.root) && /* deleted while it was pinned */
+        r->config.unpin(t, r->config.arg, &f.root))
+        log_debug("replica: what was deleted had not been pinned");
     event_fire(&r->changed);
     rep_pump(r);
     return OK;

@@ -57,7 +57,7 @@ struct replica {
     sched_alarm_t alarm;
     blocks_t local; /* this node's blocks alone */
     uint64_t heals_seen;
-    uint64_t offers_in, offers_refused, fetches_failed, audits, audits_failed, refused_quota;
+    uint64_t offers_in, offers_refused, fetches_failed, audits, audits_failed, refused_quota, forged;
     replica_mesh_t mesh; /* zero: in none */
 };
 
@@ -71,8 +71,11 @@ uint64_t rep_held_bytes(const replica_t *r); /* for others, what is being fetche
 err_t rep_connect_allowed(task_t *t, replica_t *r);
 
 /* records.c */
-void rep_to_wire(const plan_root_t *root, replica_record_t *ret);
-bool rep_merge(replica_t *r, const replica_record_t *record, bool may_add, bool head_is_trusted);
+/* Signs what this node says of itself, once. ERR_UNSUPPORTED: its identity cannot. */
+err_t rep_to_wire(replica_t *r, plan_root_t *root, replica_record_t *ret);
+/* News of a peer: verified, then merged. may_bring_owners: owners that the record here has not, too. Look the
+ * root up again afterwards. ERR_CRYPTO: something in it is forged, nothing of it is taken. */
+err_t rep_take(task_t *t, replica_t *r, const replica_record_t *record, bool may_add, bool may_bring_owners);
 err_t rep_save(task_t *t, replica_t *r, const cid_t *root); /* durable; or removed, when it is over */
 err_t rep_load(task_t *t, replica_t *r);
 

@@ -97,6 +97,7 @@ static void start_parts(task_t *t, world_t *w, size_t i)
     c.bitswap = n->bitswap;
     c.blocks = n->store;
     c.state = n->state;
+    c.key = w->net->nodes[i].key;
     c.max_bytes = n->max_bytes ? n->max_bytes : 1u << 30;
     c.heartbeat_ms = 1000;
     c.lost_grace_ms = 3000;

@@ -1,6 +1,7 @@
 /* What the user asks for: hold it so many times, let go, tell the truth about it. */
 #include "base/log.h"
 #include "replica/internal.h"
+#include "wire/replica_seal.h"
 #include <stdlib.h>
 
 /* ── pin ─────────────────────────────────────────────────────────────────────────────────────── */
@@ -94,6 +95,9 @@ err_t replica_keep(task_t *t, replica_t *r, const cid_t *root, uint32_t n, uint6
 {
     if (!n || n > REPLICA_TARGET_MAX)
         return fail(ERR_INVALID, "%u replicas: 1 to %d are possible", n, REPLICA_TARGET_MAX);
+    if (!replica_can_seal(host_id(r->config.host)))
+        return fail(ERR_UNSUPPORTED,
+                    "this node's identity cannot sign records of copies: use an Ed25519 one");
     if (cid_is_identity(root))
         return fail(ERR_INVALID, "an identity CID carries its content; there is nothing to hold");
     replica_watch_t watch = {.root = *root, .fn = progress, .arg = arg};
@@ -124,7 +128,7 @@ err_t replica_unpin(task_t *t, replica_t *r, const cid_t *root)
     plan_root_t *p = replica_planner_root(r->planner, root);
     if (!p || plan_root_head(p)->is_released)
         return fail(ERR_NOT_FOUND, "%s is not replicated by this node", cid_print(root, text));
-    if (!peer_id_equal(&plan_root_head(p)->owner, host_id(r->config.host)))
+    if (!plan_root_is_owner(p, host_id(r->config.host)))
         return fail(ERR_DENIED, "%s is held for another node, which alone can release it",
                     cid_print(root, text));
     replica_planner_release(r->planner, root, rep_wall_ms(r), task_now_ms(t));
@@ -239,12 +243,12 @@ static err_t ask_around(task_t *t, replica_t *r, const cid_t *root, uint32_t tim
     peer_id_t *peers = connected_allowed(r, &n_peers);
     for (size_t i = 0; i < n_peers && !e && !s->target; i++) {
         if (rep_ask(t, r, &peers[i], m, answer) || answer->kind != REPLICA_STATE || !answer->has_record ||
-            answer->record.is_released || !cid_same_multihash(&answer->record.root, root)) {
+            replica_record_is_released(&answer->record) || !cid_same_multihash(&answer->record.root, root)) {
             e = task_is_canceled(t) ? ERR_CANCELED : OK;
             continue;
         }
-        s->target = answer->record.target;
-        s->owner = answer->record.owner;
+        s->target = replica_record_target(&answer->record);
+        s->owner = answer->record.heads[0].owner;
         if (!s->size_bytes)
             s->size_bytes = answer->record.size_bytes;
     }
@@ -270,7 +274,7 @@ static void fill_head(replica_t *r, plan_root_t *p, replica_status_t *s)
 {
     const plan_head_t *h = plan_root_head(p);
     s->target = h->is_released ? 0 : h->target;
-    s->owner = h->owner;
+    s->owner = plan_root_is_owner(p, host_id(r->config.host)) ? *host_id(r->config.host) : h->owner;
     s->is_pinned = plan_root_self(r->planner, p) == PLAN_HOLDS;
     if (!s->size_bytes)
         s->size_bytes = h->size_bytes;

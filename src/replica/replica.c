@@ -2,6 +2,7 @@
 #include "replica/replica.h"
 #include "base/log.h"
 #include "replica/internal.h"
+#include "wire/replica_seal.h"
 #include <stdlib.h>
 
 enum { FIND_MAX = 20 };
@@ -42,8 +43,7 @@ uint64_t rep_held_bytes(const replica_t *r)
     size_t i = 0;
     for (plan_root_t *p; (p = replica_planner_next_root(r->planner, &i));) {
         plan_state_t own = plan_root_self(r->planner, p);
-        if ((own == PLAN_HOLDS || own == PLAN_FETCHING) &&
-            !peer_id_equal(&plan_root_head(p)->owner, host_id(r->config.host)))
+        if ((own == PLAN_HOLDS || own == PLAN_FETCHING) && !plan_root_is_owner(p, host_id(r->config.host)))
             bytes = saturating_add(bytes, plan_root_head(p)->size_bytes);
     }
     return bytes;
@@ -68,7 +68,7 @@ void rep_step(replica_t *r, const cid_t *root, replica_step_t step, const peer_i
 /* ── who may be asked ────────────────────────────────────────────────────────────────────────── */
 static void judge_candidate(replica_t *r, const peer_id_t *peer)
 {
-    bool may = rep_is_allowed(r, peer) && host_is_connected(r->config.host, peer) &&
+    bool may = rep_is_allowed(r, peer) && replica_can_seal(peer) && host_is_connected(r->config.host, peer) &&
                peerstore_speaks(host_peerstore(r->config.host), peer, REPLICA_PROTOCOL);
     replica_planner_candidate(r->planner, peer, may, sched_now_ms(r->sched));
     event_fire(&r->changed);
@@ -220,8 +220,9 @@ static void do_offer(task_t *t, replica_t *r, const cid_t *root, const peer_id_t
     replica_message_t *m = xcalloc(1, sizeof *m), *answer = xcalloc(1, sizeof *answer);
     m->kind = REPLICA_OFFER;
     m->has_record = true;
-    rep_to_wire(p, &m->record);
-    err_t e = rep_ask(t, r, peer, m, answer);
+    err_t e = rep_to_wire(r, p, &m->record);
+    if (!e)
+        e = rep_ask(t, r, peer, m, answer);
     if (e) {
         replica_planner_offered(r->planner, root, peer, PLAN_FAILED, task_now_ms(t));
         rep_step(r, root, REPLICA_FAILED, peer, error_text(e));
@@ -476,6 +477,7 @@ void replica_stat(const replica_t *r, replica_stat_t *ret)
                             .audits = r->audits,
                             .audits_failed = r->audits_failed,
                             .refused_quota = r->refused_quota,
+                            .forged = r->forged,
                             .usual_away_ms = s.usual_away_ms};
 }
 
@@ -495,7 +497,10 @@ err_t replica_delete(task_t *t, replica_t *r, const cid_t *root)
 {
     if (!replica_planner_root(r->planner, root))
         return fail(ERR_NOT_FOUND, "there is no record of it here");
-    replica_planner_release(r->planner, root, rep_wall_ms(r), task_now_ms(t));
+    err_t e = r->config.unpin(t, r->config.arg, root); /* before the record goes: a crash does it again */
+    if (e && e != ERR_NOT_FOUND)
+        return e;
+    replica_planner_forget(r->planner, root);
     TRY(rep_save(t, r, root));
     event_fire(&r->changed);
     rep_pump(r);

@@ -1,7 +1,8 @@
-/* replica: keeps N nodes holding a DAG. Protocol /distribute/replica/1.0.0 (docs/protocols/replica.md);
+/* replica: keeps N nodes holding a DAG. Protocol /distribute/replica/2.0.0 (docs/protocols/replica.md);
  * decisions in logic/replica_planner, this module does the I/O.
  *
- * A record per root, durable in kv before it is acknowledged: {root, target, owner, holders, since}. Every
+ * A record per root, durable in kv before it is acknowledged: {root, owners with targets, holders, since},
+ * what each peer says signed by it. Every
  * holder follows the others by heartbeats and heals: when one is lost, the remaining one that is nearest to
  * the root (XOR) asks a new peer; when too many hold it, the farthest lets go. A holder takes only from peers
  * that its config allows, up to max_bytes. All calls on the loop thread. */
@@ -14,17 +15,18 @@
 #include "store/blockstore.h"
 #include "store/kv.h"
 
-#define REPLICA_PROTOCOL "/distribute/replica/1.0.0"
+#define REPLICA_PROTOCOL "/distribute/replica/2.0.0"
 #define REPLICA_TARGET_MAX 32  /* largest N */
 #define REPLICA_HOLDERS_MAX 64 /* remembered per root, over-replication included */
 
 typedef struct replica replica_t;
 typedef struct replica_config {
-    host_t *host;         /* borrowed, as all the parts below */
-    routing_t *routing;   /* may be NULL: connected and configured peers only */
-    bitswap_t *bitswap;   /* fetches what is to be held */
-    blockstore_t *blocks; /* where it ends up */
-    kv_t *state;          /* the records; spaces "replica-…" */
+    host_t *host;             /* borrowed, as all the parts below */
+    routing_t *routing;       /* may be NULL: connected and configured peers only */
+    bitswap_t *bitswap;       /* fetches what is to be held */
+    blockstore_t *blocks;     /* where it ends up */
+    kv_t *state;              /* the records; spaces "replica-…" */
+    const private_key_t *key; /* of the host's identity: signs what this node says of its copies */
     /* Peers whose OFFERs are taken, and that this node asks to hold. Empty: nobody, the safe default. The
      * list is copied. allow_any must be said explicitly ("*" in Replication.AllowFrom) and is logged. */
     const peer_id_t *allow_from;
@@ -79,7 +81,8 @@ typedef struct replica_progress {
 } replica_progress_t;
 typedef void (*replica_progress_fn)(void *arg, const replica_progress_t *p); /* must not wait */
 
-/* Holds the root here and on n - 1 others. Completes the DAG locally (bitswap), records it, asks peers, and
+/* Holds the root here and on n - 1 others. ERR_UNSUPPORTED: this node's identity cannot sign records
+ * (wire/replica_seal.h). Completes the DAG locally (bitswap), records it, asks peers, and
  * returns OK as soon as min(n, nodes that exist and are allowed) hold it. *ret_have (may be NULL) says how
  * many. When fewer could be won before the deadline: ERR_TIMEOUT; the record stays and healing goes on. n is
  * 1 to REPLICA_TARGET_MAX (ERR_INVALID); called again for the same root it changes the target. */
@@ -89,7 +92,7 @@ MUST_CHECK err_t replica_pin(task_t *t, replica_t *r, const cid_t *root, uint32_
  * one the record is made however long the DAG takes to look through, and ERR_TIMEOUT says that it stands. */
 MUST_CHECK err_t replica_keep(task_t *t, replica_t *r, const cid_t *root, uint32_t n, uint64_t wait_ms,
                               replica_progress_fn progress, void *arg, uint32_t *ret_have);
-/* Lets go everywhere: this node no longer owns it, and the holders are told to release it. Blocks stay until
+/* This node wants it no more; when no other owner does, the holders are told to release it. Blocks stay until
  * garbage collection. ERR_NOT_FOUND; ERR_DENIED: held for another owner (use forget). */
 MUST_CHECK err_t replica_unpin(task_t *t, replica_t *r, const cid_t *root);
 
@@ -121,8 +124,8 @@ MUST_CHECK err_t replica_each(task_t *t, replica_t *r, replica_visit_fn visit, v
 
 /* From now on this node is in a mesh; copied. NULL: no longer. */
 void replica_set_mesh(replica_t *r, const replica_mesh_t *m);
-/* Its owner has deleted it: lets go here whoever owns it, and takes no offer of it for a day (from then on
- * is_deleted refuses). Durable when OK; ERR_NOT_FOUND: there is no record of it here. */
+/* It was deleted by who may: lets go here whoever wants it; from now on is_deleted refuses it. Durable when
+ * OK; ERR_NOT_FOUND: there is no record of it here. */
 MUST_CHECK err_t replica_delete(task_t *t, replica_t *r, const cid_t *root);
 /* What a member of the mesh told of itself: decides whom new copies are put to. Of this node, too. */
 void replica_member(replica_t *r, const peer_id_t *peer, const placement_peer_t *told);
@@ -140,6 +143,7 @@ typedef struct replica_stat {
     uint64_t held_bytes, max_bytes; /* for others */
     uint64_t heals, prunes, offers_in, offers_refused, fetches_failed;
     uint64_t audits, audits_failed, refused_quota;
+    uint64_t forged;        /* records with a signature that is none */
     uint64_t usual_away_ms; /* how long peers that came back had been away; 0: not known */
 } replica_stat_t;
 void replica_stat(const replica_t *r, replica_stat_t *ret);

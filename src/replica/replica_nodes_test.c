@@ -2,7 +2,7 @@
 #include "codec/dag_pb.h"
 #include "replica/replica.h"
 #include "tests/support/net.h"
-#include "wire/replica.h"
+#include "wire/replica_seal.h"
 
 typedef struct node {
     bool is_up;
@@ -54,6 +54,7 @@ static void start(task_t *t, world_t *w, size_t i)
     rc.bitswap = n->bitswap;
     rc.blocks = n->store;
     rc.state = n->state;
+    rc.key = w->net->nodes[i].key;
     rc.heartbeat_ms = 1000;
     rc.lost_grace_ms = 3000;
     rc.prune_grace_ms = 10000;
@@ -382,19 +383,24 @@ static replica_message_kind_t ask_raw(task_t *t, world_t *w, size_t from, size_t
     return kind;
 }
 
-static replica_message_t *claim(world_t *w, replica_message_kind_t kind, size_t owner, uint64_t size)
+/* A record by `signer` about another one, or about itself. */
+static replica_message_t *claim(world_t *w, replica_message_kind_t kind, size_t owner, size_t signer,
+                                uint64_t size)
 {
     replica_message_t *m = xcalloc(1, sizeof *m);
     m->kind = kind;
     m->has_record = m->has_root = true;
     m->root = m->record.root = w->root;
-    m->record.owner = *host_id(w->net->nodes[owner].host);
-    m->record.version = 1000;
-    m->record.target = 1;
     m->record.size_bytes = size;
-    m->record.is_released = kind == REPLICA_RELEASE;
-    assert_ok(
-        replica_record_put(&m->record, &(replica_entry_t){m->record.owner, 1000, REPLICA_ENTRY_HOLDS, 1}));
+    m->record.n_heads = 1;
+    peer_id_t id = *host_id(w->net->nodes[owner].host);
+    m->record.heads[0] =
+        (replica_head_t){.owner = id, .version = 1000, .target = 1, .is_released = kind == REPLICA_RELEASE};
+    replica_entry_t e = {
+        id, 1000, kind == REPLICA_RELEASE ? REPLICA_ENTRY_LEFT : REPLICA_ENTRY_HOLDS, 1, {0}};
+    assert_ok(replica_head_seal(w->net->nodes[signer].key, &w->root, &m->record.heads[0]));
+    assert_ok(replica_entry_seal(w->net->nodes[signer].key, &w->root, &e));
+    assert_ok(replica_record_put(&m->record, &e));
     return m;
 }
 
@@ -407,7 +413,7 @@ static void strangers(task_t *t, world_t *w)
     assert_int_equal(pin(t, w, 0, 3), 3);
     for (replica_message_kind_t kind = REPLICA_OFFER; kind <= REPLICA_STATE; kind++) {
         for (size_t owner = 0; owner < 4; owner += 3) {
-            replica_message_t *m = claim(w, kind, owner, 1);
+            replica_message_t *m = claim(w, kind, owner, 3, 1);
             replica_message_kind_t answer = ask_raw(t, w, 3, 1, m);
             bool is_heartbeat = kind == REPLICA_HEARTBEAT; /* answered, with nothing in it */
             if (kind != REPLICA_OFFER)
@@ -422,7 +428,7 @@ static void strangers(task_t *t, world_t *w)
     assert_int_equal(holders(w), 3);
     /* What it owns itself is not taken either, nor counted against anybody. */
     add_dag(t, w, 3, 4, 3000);
-    replica_message_t *m = claim(w, REPLICA_OFFER, 3, 1);
+    replica_message_t *m = claim(w, REPLICA_OFFER, 3, 3, 1);
     assert_int_equal(ask_raw(t, w, 3, 1, m), REPLICA_REFUSE);
     free(m);
     replica_stat_t st;
@@ -436,6 +442,115 @@ static void test_strangers(void **state)
     run_scenario(6, 4, strangers);
 }
 
+static void expect_copies(task_t *t, world_t *w, size_t n)
+{
+    assert_ok(task_sleep(t, 60000));
+    assert_int_equal(holders(w), n);
+    for (size_t i = 0; i < w->net->n; i++)
+        if (w->nodes[i].pinned)
+            assert_int_equal(status(t, w, i).n_holders, n);
+}
+
+/* A member that may use the others speaks for them: that they have left, that the owner wants it no more. And
+ * it says that it owns the root itself, and then that it wants it no more. Nothing of it clears a copy. */
+static void forgers(task_t *t, world_t *w)
+{
+    start_all(t, w);
+    add_dag(t, w, 0, 10, 20000);
+    assert_int_equal(pin(t, w, 0, 3), 3);
+    size_t liar = 1;
+    while (w->nodes[liar].pinned)
+        liar++;
+    replica_stat_t st;
+    for (size_t to = 0; to < w->net->n; to++) {
+        for (size_t of = 0; of < w->net->n && to != liar; of++) {
+            replica_message_t *m = claim(w, REPLICA_RELEASE, of, liar, 1);
+            assert_int_equal(ask_raw(t, w, liar, to, m),
+                             of == liar || !w->nodes[to].pinned ? REPLICA_ACCEPT : REPLICA_REFUSE);
+            m->kind = REPLICA_UPDATE; /* its own head is a true one: two of them, then */
+            if (of != liar)
+                assert_int_equal(ask_raw(t, w, liar, to, m),
+                                 !w->nodes[to].pinned ? REPLICA_ACCEPT : REPLICA_REFUSE);
+            free(m);
+        }
+        replica_stat(w->nodes[to].replica, &st);
+        assert_int_equal(st.forged, w->nodes[to].pinned ? 2 * (w->net->n - 1) : 0);
+    }
+    expect_copies(t, w, 3);
+    assert_int_equal(status(t, w, 0).target, 3);
+    replica_status_t s = status(t, w, 0);
+    assert_true(peer_id_equal(&s.owner, host_id(w->net->nodes[0].host)));
+}
+
+static void test_forgers(void **state)
+{
+    run_scenario(8, 5, forgers);
+}
+
+/* Two want it: the one that wants more copies has its way, and when one lets go, the other's stay. */
+static void two_owners(task_t *t, world_t *w)
+{
+    start_all(t, w);
+    add_dag(t, w, 0, 10, 20000);
+    assert_int_equal(pin(t, w, 0, 3), 3);
+    size_t second = a_holder(w, 1);
+    assert_int_equal(pin(t, w, second, 2), 3);
+    expect_copies(t, w, 3);
+    assert_ok(replica_unpin(t, w->nodes[0].replica, &w->root));
+    assert_ok(task_sleep(t, 60000));
+    expect_copies(t, w, 2);
+    assert_true(w->nodes[second].pinned);
+    assert_err(replica_unpin(t, w->nodes[0].replica, &w->root),
+               w->nodes[0].pinned ? ERR_DENIED : ERR_NOT_FOUND);
+    assert_ok(replica_unpin(t, w->nodes[second].replica, &w->root));
+    assert_ok(task_sleep(t, 60000));
+    assert_int_equal(holders(w), 0);
+}
+
+static void test_two_owners(void **state)
+{
+    run_scenario(9, 4, two_owners);
+}
+
+/* What a node once said of itself, brought again when it says something else. */
+static void replays(task_t *t, world_t *w)
+{
+    start_all(t, w);
+    add_dag(t, w, 0, 10, 20000);
+    assert_int_equal(pin(t, w, 0, 3), 3);
+    assert_ok(task_sleep(t, 5000));
+    replica_message_t *old = xcalloc(1, sizeof *old);
+    AUTO(buf_t) value;
+    uint8_t key[CID_BINARY_MAX];
+    buf_init(&value, KV_VALUE_MAX_BYTES);
+    size_t holder = a_holder(w, 1), liar = 1;
+    while (w->nodes[liar].pinned)
+        liar++;
+    assert_ok(kv_get(t, w->nodes[holder].state, "replica-records", bytes_of(key, cid_encode(&w->root, key)),
+                     &value));
+    assert_ok(replica_record_decode(buf_bytes(&value), &old->record));
+    old->kind = REPLICA_UPDATE;
+    old->has_record = true;
+    assert_ok(replica_unpin(t, w->nodes[0].replica, &w->root));
+    assert_ok(task_sleep(t, 10000));
+    assert_int_equal(holders(w), 0);
+    for (size_t to = 0; to < w->net->n; to++)
+        if (to != liar)
+            assert_int_equal(ask_raw(t, w, liar, to, old), REPLICA_ACCEPT);
+    old->kind = REPLICA_OFFER;
+    assert_int_equal(ask_raw(t, w, liar, holder, old), REPLICA_REFUSE); /* released, it knows */
+    assert_ok(task_sleep(t, 60000));
+    assert_int_equal(holders(w), 0);
+    assert_ok(replica_pin(t, w->nodes[0].replica, &w->root, 3, on_step, w, NULL));
+    expect_copies(t, w, 3);
+    free(old);
+}
+
+static void test_replays(void **state)
+{
+    run_scenario(10, 5, replays);
+}
+
 /* One that may store here lies about sizes: the quota counts all the same. */
 static void size_liars(task_t *t, world_t *w)
 {
@@ -443,10 +558,10 @@ static void size_liars(task_t *t, world_t *w)
     start_all(t, w);
     replica_stat_t st;
     add_dag(t, w, 0, 40, 20000);
-    replica_message_t *m = claim(w, REPLICA_OFFER, 0, UINT64_MAX);
+    replica_message_t *m = claim(w, REPLICA_OFFER, 0, 0, UINT64_MAX);
     assert_int_equal(ask_raw(t, w, 0, 1, m), REPLICA_REFUSE);
     free(m);
-    m = claim(w, REPLICA_OFFER, 0, 1); /* of 800,000 bytes */
+    m = claim(w, REPLICA_OFFER, 0, 0, 1); /* of 800,000 bytes */
     assert_int_equal(ask_raw(t, w, 0, 1, m), REPLICA_ACCEPT);
     free(m);
     assert_ok(task_sleep(t, 20000));
@@ -567,6 +682,8 @@ int main(void)
         cmocka_unit_test(test_restart),         cmocka_unit_test(test_interrupted_fetch),
         cmocka_unit_test(test_no_time_to_wait), cmocka_unit_test(test_audits),
         cmocka_unit_test(test_strangers),       cmocka_unit_test(test_size_liars),
+        cmocka_unit_test(test_forgers),         cmocka_unit_test(test_two_owners),
+        cmocka_unit_test(test_replays),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -80,16 +80,17 @@ static err_t update_one(task_t *t, replica_t *r, const cid_t *root, const peer_i
     plan_root_t *p = replica_planner_root(r->planner, root);
     if (!p)
         return OK;
-    bool is_release =
-        plan_root_head(p)->is_released && peer_id_equal(&plan_root_head(p)->owner, host_id(r->config.host));
+    plan_head_t own;
+    bool is_release = plan_root_head_of(p, host_id(r->config.host), &own) && own.is_released;
     replica_message_t *m = new_message(is_release ? REPLICA_RELEASE : REPLICA_UPDATE),
                       *answer = new_message(0);
     m->has_record = true;
-    rep_to_wire(p, &m->record);
-    err_t e = rep_ask(t, r, peer, m, answer);
+    err_t e = rep_to_wire(r, p, &m->record);
+    if (!e)
+        e = rep_ask(t, r, peer, m, answer);
     if (!e && answer->kind == REPLICA_ACCEPT && answer->has_record &&
         cid_same_multihash(&answer->record.root, root))
-        rep_merge(r, &answer->record, false, peer_id_equal(&answer->record.owner, peer));
+        e = rep_take(t, r, &answer->record, false, rep_is_allowed(r, peer));
     free(m);
     free(answer);
     return e;
@@ -174,7 +175,8 @@ static bool is_member(replica_t *r, const cid_t *root, const peer_id_t *peer)
     plan_root_t *p = replica_planner_root(r->planner, root);
     if (!p)
         return false;
-    if (peer_id_equal(&plan_root_head(p)->owner, peer))
+    plan_head_t head;
+    if (plan_root_head_of(p, peer, &head))
         return true;
     for (size_t i = 0; i < plan_root_entries(p); i++) {
         plan_entry_t e = plan_root_entry(p, i);
@@ -206,12 +208,12 @@ static const char *why_over_quota(replica_t *r, const peer_id_t *from, const rep
     uint64_t max = r->mesh.max_bytes_per_owner, size = record->size_bytes, held = 0;
     if (!max)
         return NULL;
-    bool is_own = peer_id_equal(&record->owner, from);
+    bool is_own = replica_record_is_owner(record, from);
     if (!is_own)
         held = taken_lately(rep_link(r, from), sched_now_ms(r->sched));
     size_t i = 0;
     for (plan_root_t *p; is_own && (p = replica_planner_next_root(r->planner, &i));)
-        if (peer_id_equal(&plan_root_head(p)->owner, from) &&
+        if (plan_root_is_owner(p, from) &&
             (plan_root_self(r->planner, p) == PLAN_HOLDS || plan_root_self(r->planner, p) == PLAN_FETCHING))
             held += plan_root_head(p)->size_bytes;
     if (held <= max && size && size <= max - held)
@@ -230,11 +232,11 @@ static const char *why_not(replica_t *r, const peer_id_t *from, const replica_re
     uint64_t held = rep_held_bytes(r);
     if (held > r->config.max_bytes || record->size_bytes > r->config.max_bytes - held)
         return "no room left (Replication.MaxBytes)";
-    if (record->is_released)
+    if (replica_record_is_released(record))
         return "released by its owner";
     const char *why = why_over_quota(r, from, record);
     /* What is healed waits for this node's share of repairs; what an owner stores now does not. */
-    if (!why && !peer_id_equal(&record->owner, from) &&
+    if (!why && !replica_record_is_owner(record, from) &&
         !replica_planner_may_take(r->planner, record->size_bytes, sched_now_ms(r->sched)))
         why = "busy with other repairs; later";
     return why;
@@ -262,13 +264,14 @@ static void answer_offer(task_t *t, replica_t *r, const peer_id_t *from, const r
                                                     : why_not(r, from, &m->record);
     if (!why && !rep_is_allowed(r, from) && !is_member(r, root, from))
         why = "not allowed";
+    if (!why && rep_take(t, r, &m->record, true, rep_is_allowed(r, from)))
+        why = "a signature of the record is none";
     if (!why) {
-        rep_merge(r, &m->record, true, peer_id_equal(&m->record.owner, from));
         p = replica_planner_root(r->planner, root);
         why = !p ? "too many roots" : plan_root_head(p)->is_released ? "released by its owner" : NULL;
     }
     if (!why && !was_holding && !was_fetching) {
-        if (!peer_id_equal(&m->record.owner, from))
+        if (!replica_record_is_owner(&m->record, from))
             rep_link(r, from)->taken_bytes += m->record.size_bytes;
         uint64_t now_ms = task_now_ms(t);
         replica_planner_self(r->planner, root, PLAN_FETCHING, rep_wall_ms(r), now_ms);
@@ -288,7 +291,13 @@ static void answer_offer(task_t *t, replica_t *r, const peer_id_t *from, const r
     answer->kind = REPLICA_ACCEPT;
 }
 
-static void answer_news(replica_t *r, const peer_id_t *from, const replica_message_t *m,
+/* The record as it is here now. */
+static void put_record(replica_t *r, plan_root_t *p, replica_message_t *answer)
+{
+    answer->has_record = p && !rep_to_wire(r, p, &answer->record);
+}
+
+static void answer_news(task_t *t, replica_t *r, const peer_id_t *from, const replica_message_t *m,
                         replica_message_t *answer)
 {
     const cid_t *root = &m->record.root;
@@ -305,16 +314,13 @@ static void answer_news(replica_t *r, const peer_id_t *from, const replica_messa
         refuse(answer, "not a holder of this root");
         return;
     }
-    /* The head is its owner's alone to change; another owner is taken from those that may use this node. */
-    bool is_owner = peer_id_equal(&m->record.owner, from) &&
-                    (peer_id_equal(&plan_root_head(p)->owner, from) || rep_is_allowed(r, from));
-    rep_merge(r, &m->record, false, is_owner);
-    p = replica_planner_root(r->planner, root);
-    answer->kind = REPLICA_ACCEPT;
-    if (p) {
-        answer->has_record = true;
-        rep_to_wire(p, &answer->record);
+    /* Another owner is taken from those that may use this node. */
+    if (rep_take(t, r, &m->record, false, rep_is_allowed(r, from))) {
+        refuse(answer, "a signature of the record is none");
+        return;
     }
+    answer->kind = REPLICA_ACCEPT;
+    put_record(r, replica_planner_root(r->planner, root), answer);
 }
 
 static void answer_status(task_t *t, replica_t *r, const peer_id_t *from, const replica_message_t *m,
@@ -328,8 +334,7 @@ static void answer_status(task_t *t, replica_t *r, const peer_id_t *from, const 
     answer->kind = REPLICA_STATE;
     if (!p)
         return;
-    answer->has_record = true;
-    rep_to_wire(p, &answer->record);
+    put_record(r, p, answer);
     if (plan_root_self(r->planner, p) != PLAN_HOLDS)
         return;
     if (m->n_points)
@@ -369,7 +374,7 @@ static void answer_message(task_t *t, replica_t *r, const peer_id_t *from, const
         break;
     case REPLICA_UPDATE:
     case REPLICA_RELEASE:
-        answer_news(r, from, m, answer);
+        answer_news(t, r, from, m, answer);
         break;
     case REPLICA_STATUS:
         answer_status(t, r, from, m, answer);

@@ -55,6 +55,28 @@ err_t replica_record_put(replica_record_t *r, const replica_entry_t *e)
     return OK;
 }
 
+bool replica_record_is_owner(const replica_record_t *r, const peer_id_t *peer)
+{
+    for (size_t i = 0; i < r->n_heads; i++)
+        if (peer_id_equal(&r->heads[i].owner, peer))
+            return !r->heads[i].is_released;
+    return false;
+}
+
+uint32_t replica_record_target(const replica_record_t *r)
+{
+    uint32_t target = 0;
+    for (size_t i = 0; i < r->n_heads; i++)
+        if (!r->heads[i].is_released && r->heads[i].target > target)
+            target = r->heads[i].target;
+    return target;
+}
+
+bool replica_record_is_released(const replica_record_t *r)
+{
+    return !replica_record_target(r);
+}
+
 static void put_cid(writer_t *w, uint32_t number, const cid_t *c)
 {
     uint8_t binary[CID_BINARY_MAX];
@@ -64,10 +86,6 @@ static void put_cid(writer_t *w, uint32_t number, const cid_t *c)
 static void put_record(writer_t *w, const replica_record_t *r)
 {
     put_cid(w, 1, &r->root);
-    pb_put_bytes(w, 2, peer_id_bytes(&r->owner));
-    pb_put_uint(w, 3, r->version);
-    pb_put_uint(w, 4, r->target);
-    pb_put_uint_nonzero(w, 5, r->is_released);
     pb_put_uint_nonzero(w, 6, r->size_bytes);
     for (size_t i = 0; i < r->n_entries; i++) {
         const replica_entry_t *e = &r->entries[i];
@@ -76,6 +94,17 @@ static void put_record(writer_t *w, const replica_record_t *r)
         pb_put_uint(w, 2, e->seq);
         pb_put_uint(w, 3, e->state);
         pb_put_uint_nonzero(w, 4, e->since_ms);
+        pb_put_bytes(w, 5, bytes_of(e->seal.data, e->seal.len));
+        pb_end(w, mark);
+    }
+    for (size_t i = 0; i < r->n_heads; i++) {
+        const replica_head_t *h = &r->heads[i];
+        size_t mark = pb_begin(w, 8);
+        pb_put_bytes(w, 1, peer_id_bytes(&h->owner));
+        pb_put_uint(w, 2, h->version);
+        pb_put_uint(w, 3, h->target);
+        pb_put_uint_nonzero(w, 4, h->is_released);
+        pb_put_bytes(w, 5, bytes_of(h->seal.data, h->seal.len));
         pb_end(w, mark);
     }
 }
@@ -101,6 +130,47 @@ static void get_peer(reader_t *r, const pb_field_t *f, peer_id_t *ret)
         reader_fail(r, peer_id_decode(in, ret));
 }
 
+static void get_seal(reader_t *r, const pb_field_t *f, replica_seal_t *ret)
+{
+    bytes_t in = pb_bytes(r, f, REPLICA_SEAL_MAX);
+    if (r->err)
+        return;
+    ret->len = (uint8_t)in.len;
+    memcpy(ret->data, in.data, in.len);
+}
+
+static void get_head(reader_t *outer, bytes_t in, replica_record_t *record)
+{
+    reader_t r = reader_of(in);
+    pb_field_t f;
+    replica_head_t h = {0};
+    uint64_t target = 0;
+    while (pb_next(&r, &f)) {
+        if (f.number == 1)
+            get_peer(&r, &f, &h.owner);
+        else if (f.number == 2)
+            h.version = pb_uint(&r, &f);
+        else if (f.number == 3)
+            target = pb_uint(&r, &f);
+        else if (f.number == 4)
+            h.is_released = pb_uint(&r, &f);
+        else if (f.number == 5)
+            get_seal(&r, &f, &h.seal);
+    }
+    h.target = (uint32_t)target;
+    for (size_t i = 0; !r.err && i < record->n_heads; i++)
+        if (peer_id_equal(&record->heads[i].owner, &h.owner))
+            reader_fail(&r, ERR_INVALID);
+    if (!r.err && (!h.owner.len || !h.version || !target || !h.seal.len))
+        reader_fail(&r, ERR_INVALID);
+    if (!r.err && (target > REPLICA_TARGET_LIMIT || record->n_heads == REPLICA_HEADS_MAX))
+        reader_fail(&r, ERR_LIMIT);
+    if (r.err)
+        reader_fail(outer, r.err);
+    else
+        record->heads[record->n_heads++] = h;
+}
+
 static void get_entry(reader_t *outer, bytes_t in, replica_record_t *record)
 {
     reader_t r = reader_of(in);
@@ -115,8 +185,10 @@ static void get_entry(reader_t *outer, bytes_t in, replica_record_t *record)
             e.state = (replica_entry_state_t)pb_uint(&r, &f);
         else if (f.number == 4)
             e.since_ms = pb_uint(&r, &f);
+        else if (f.number == 5)
+            get_seal(&r, &f, &e.seal);
     }
-    if (!r.err && (!e.peer.len || !e.seq || e.state < REPLICA_ENTRY_FETCHING ||
+    if (!r.err && (!e.peer.len || !e.seq || !e.seal.len || e.state < REPLICA_ENTRY_FETCHING ||
                    e.state > REPLICA_ENTRY_LEFT || replica_record_entry(record, &e.peer)))
         reader_fail(&r, ERR_INVALID);
     if (!r.err && record->n_entries == REPLICA_ENTRIES_MAX)
@@ -138,22 +210,6 @@ static void get_record(reader_t *r, replica_record_t *ret)
             get_cid(r, &f, &ret->root);
             has_root = true;
             break;
-        case 2:
-            get_peer(r, &f, &ret->owner);
-            break;
-        case 3:
-            ret->version = pb_uint(r, &f);
-            break;
-        case 4: {
-            uint64_t target = pb_uint(r, &f);
-            if (target > REPLICA_TARGET_LIMIT)
-                reader_fail(r, ERR_LIMIT);
-            ret->target = (uint32_t)target;
-            break;
-        }
-        case 5:
-            ret->is_released = pb_uint(r, &f);
-            break;
         case 6:
             ret->size_bytes = pb_uint(r, &f);
             break;
@@ -163,9 +219,15 @@ static void get_record(reader_t *r, replica_record_t *ret)
                 get_entry(r, in, ret);
             break;
         }
+        case 8: {
+            bytes_t in = pb_bytes(r, &f, REPLICA_MESSAGE_MAX_BYTES);
+            if (!r->err)
+                get_head(r, in, ret);
+            break;
+        }
         }
     }
-    if (!r->err && (!has_root || !ret->owner.len || !ret->version || !ret->target))
+    if (!r->err && (!has_root || !ret->n_heads))
         reader_fail(r, ERR_INVALID);
 }
 

@@ -1,5 +1,5 @@
 #include "tests/support/test.h"
-#include "wire/replica.h"
+#include "wire/replica_seal.h"
 
 static cid_t root_of(uint8_t n)
 {
@@ -18,10 +18,17 @@ static replica_record_t *record_of(size_t entries)
 {
     replica_record_t *r = xcalloc(1, sizeof *r);
     *r = (replica_record_t){
-        .root = root_of(1), .owner = peer_of(9), .version = 3, .target = 2, .size_bytes = 1234567};
+        .root = root_of(1),
+        .size_bytes = 1234567,
+        .n_heads = 2,
+        .heads = {{.owner = peer_of(9), .version = 3, .target = 2, .seal = {64, {7}}},
+                  {.owner = peer_of(8), .version = 1, .target = 5, .is_released = true, .seal = {70, {8}}}}};
     for (size_t i = entries; i--;) {
-        replica_entry_t e = {peer_of((uint8_t)i), i + 1, i % 3 ? REPLICA_ENTRY_HOLDS : REPLICA_ENTRY_FETCHING,
-                             1000 * i};
+        replica_entry_t e = {peer_of((uint8_t)i),
+                             i + 1,
+                             i % 3 ? REPLICA_ENTRY_HOLDS : REPLICA_ENTRY_FETCHING,
+                             1000 * i,
+                             {64, {(uint8_t)i}}};
         assert_ok(replica_record_put(r, &e));
     }
     return r;
@@ -32,14 +39,18 @@ static void test_record_round_trip(void **state)
     (void)state;
     for (size_t n = 0; n <= REPLICA_ENTRIES_MAX; n += 16) {
         replica_record_t *r = record_of(n), *back = xcalloc(1, sizeof *back);
-        r->is_released = n == 16;
+        r->heads[0].is_released = n == 16;
         AUTO(buf_t) out, again;
         buf_init(&out, REPLICA_MESSAGE_MAX_BYTES);
         buf_init(&again, REPLICA_MESSAGE_MAX_BYTES);
         assert_ok(replica_record_encode(r, &out));
         assert_ok(replica_record_decode(buf_bytes(&out), back));
         assert_int_equal(back->n_entries, n);
-        assert_int_equal(back->is_released, n == 16);
+        assert_int_equal(back->n_heads, 2);
+        assert_int_equal(replica_record_is_released(back), n == 16);
+        assert_int_equal(replica_record_target(back), n == 16 ? 0 : 2);
+        assert_int_equal(replica_record_is_owner(back, &back->heads[0].owner), n != 16);
+        assert_false(replica_record_is_owner(back, &back->heads[1].owner));
         assert_ok(replica_record_encode(back, &again));
         assert_bytes(buf_bytes(&again), buf_bytes(&out));
         for (size_t i = 0; i < out.len; i++) { /* never more than an error */
@@ -58,7 +69,7 @@ static void test_entries(void **state)
     for (size_t i = 1; i < r->n_entries; i++) /* in the order of ids, whatever the order of putting */
         assert_true(
             bytes_compare(peer_id_bytes(&r->entries[i - 1].peer), peer_id_bytes(&r->entries[i].peer)) < 0);
-    replica_entry_t more = {peer_of(200), 1, REPLICA_ENTRY_HOLDS, 0};
+    replica_entry_t more = {peer_of(200), 1, REPLICA_ENTRY_HOLDS, 0, {1, {0}}};
     assert_err(replica_record_put(r, &more), ERR_LIMIT);
     r->entries[5].state = REPLICA_ENTRY_LEFT; /* gives its place */
     assert_ok(replica_record_put(r, &more));
@@ -123,9 +134,12 @@ static const char *const documented[] = {
     "0804",                   /* a heartbeat that shares nothing */
     "080722076e6f20726f6f6d", /* REFUSE "no room" */
     /* OFFER, STATUS, HEARTBEAT */
-    "08011283010a2401551220aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa122600240801122011"
-    "111111111111111111111111111111111111111111111111111111111111111801200230e8073a2c0a2600240801122011111111"
-    "1111111111111111111111111111111111111111111111111111111110011802",
+    "08011289020a2401551220aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa30e8073a6e0a2600"
+    "24080112201111111111111111111111111111111111111111111111111111111111111111100118022a405555555555555555"
+    "555555555555555555555555555555555555555555555555555555555555555555555555555555555555555555555555555555"
+    "5555555555426e0a26002408011220111111111111111111111111111111111111111111111111111111111111111110011802"
+    "2a4055555555555555555555555555555555555555555555555555555555555555555555555555555555555555555555555555"
+    "555555555555555555555555555555",
     "08031a2401551220aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa322077777777777777777777"
     "777777777777777777777777777777777777777777773a2401551220aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa"
     "aaaaaaaaaaaaaaaa4801",
@@ -198,15 +212,15 @@ static err_t spoil(void (*how)(replica_record_t *))
 
 static void target_too_large(replica_record_t *r)
 {
-    r->target = REPLICA_TARGET_LIMIT + 1;
+    r->heads[1].target = REPLICA_TARGET_LIMIT + 1;
 }
 static void no_target(replica_record_t *r)
 {
-    r->target = 0;
+    r->heads[0].target = 0;
 }
 static void no_version(replica_record_t *r)
 {
-    r->version = 0;
+    r->heads[0].version = 0;
 }
 static void bad_state(replica_record_t *r)
 {
@@ -221,9 +235,30 @@ static void twice(replica_record_t *r)
     r->entries[1].peer = r->entries[0].peer;
 }
 
+static void unsigned_entry(replica_record_t *r)
+{
+    r->entries[1].seal.len = 0;
+}
+static void unsigned_head(replica_record_t *r)
+{
+    r->heads[1].seal.len = 0;
+}
+static void same_owner(replica_record_t *r)
+{
+    r->heads[1].owner = r->heads[0].owner;
+}
+static void no_owner(replica_record_t *r)
+{
+    r->n_heads = 0;
+}
+
 static void test_bad_records(void **state)
 {
     (void)state;
+    assert_err(spoil(unsigned_entry), ERR_INVALID);
+    assert_err(spoil(unsigned_head), ERR_INVALID);
+    assert_err(spoil(same_owner), ERR_INVALID);
+    assert_err(spoil(no_owner), ERR_INVALID);
     assert_err(spoil(target_too_large), ERR_LIMIT);
     assert_err(spoil(no_target), ERR_INVALID);
     assert_err(spoil(no_version), ERR_INVALID);
@@ -232,12 +267,87 @@ static void test_bad_records(void **state)
     assert_err(spoil(twice), ERR_INVALID);
 }
 
+/* ── signatures ──────────────────────────────────────────────────────────────────────────────── */
+static private_key_t *key_of(key_type_t type, uint8_t n, peer_id_t *ret_peer)
+{
+    uint8_t seed[32] = {n};
+    private_key_t *key;
+    assert_ok(
+        private_key_generate(type, type == KEY_ED25519 ? seed : NULL, type == KEY_RSA ? 2048 : 0, &key));
+    assert_ok(peer_id_of(private_key_public(key), ret_peer));
+    return key;
+}
+
+/* Whatever is changed in what was signed, and whoever says it. */
+static void test_seals(void **state)
+{
+    (void)state;
+    cid_t root = root_of(1), other = root_of(2);
+    for (key_type_t type = KEY_ED25519; type <= KEY_SECP256K1; type++) {
+        peer_id_t peer, stranger;
+        private_key_t *key = key_of(type, 1, &peer);
+        private_key_t *another = key_of(KEY_ED25519, 2, &stranger);
+        assert_true(replica_can_seal(&peer));
+        replica_entry_t e = {peer, 5, REPLICA_ENTRY_HOLDS, 77, {0}}, bad;
+        assert_ok(replica_entry_seal(key, &root, &e));
+        assert_ok(replica_entry_verify(&root, &e));
+        assert_err(replica_entry_verify(&other, &e), ERR_CRYPTO);
+        bad = e;
+        bad.state = REPLICA_ENTRY_LEFT;
+        assert_err(replica_entry_verify(&root, &bad), ERR_CRYPTO);
+        bad = e;
+        bad.seq = 6;
+        assert_err(replica_entry_verify(&root, &bad), ERR_CRYPTO);
+        bad = e;
+        bad.since_ms = 78;
+        assert_err(replica_entry_verify(&root, &bad), ERR_CRYPTO);
+        bad = e;
+        bad.peer = stranger;
+        assert_err(replica_entry_verify(&root, &bad), ERR_CRYPTO);
+        bad = e; /* signed by somebody else */
+        assert_ok(replica_entry_seal(another, &root, &bad));
+        assert_err(replica_entry_verify(&root, &bad), ERR_CRYPTO);
+        replica_head_t h = {.owner = peer, .version = 2, .target = 3}, wrong;
+        assert_ok(replica_head_seal(key, &root, &h));
+        assert_ok(replica_head_verify(&root, &h));
+        assert_err(replica_head_verify(&other, &h), ERR_CRYPTO);
+        wrong = h;
+        wrong.is_released = true;
+        assert_err(replica_head_verify(&root, &wrong), ERR_CRYPTO);
+        wrong = h;
+        wrong.target = 1;
+        assert_err(replica_head_verify(&root, &wrong), ERR_CRYPTO);
+        wrong = h;
+        wrong.version = 3;
+        assert_err(replica_head_verify(&root, &wrong), ERR_CRYPTO);
+        wrong = h;
+        wrong.owner = stranger;
+        assert_err(replica_head_verify(&root, &wrong), ERR_CRYPTO);
+        wrong = h; /* an entry's signature says nothing about a head */
+        wrong.seal = e.seal;
+        assert_err(replica_head_verify(&root, &wrong), ERR_CRYPTO);
+        private_key_free(key);
+        private_key_free(another);
+    }
+    peer_id_t hashed;
+    private_key_t *rsa = key_of(KEY_RSA, 3, &hashed);
+    replica_entry_t e = {hashed, 1, REPLICA_ENTRY_HOLDS, 0, {64, {1}}};
+    assert_false(replica_can_seal(&hashed));
+    assert_err(replica_entry_verify(&root, &e), ERR_CRYPTO);
+    assert_err(replica_entry_seal(rsa, &root, &e), ERR_UNSUPPORTED);
+    private_key_free(rsa);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_record_round_trip), cmocka_unit_test(test_entries),
-        cmocka_unit_test(test_messages),          cmocka_unit_test(test_documented),
-        cmocka_unit_test(test_refuses),           cmocka_unit_test(test_bad_records),
+        cmocka_unit_test(test_record_round_trip),
+        cmocka_unit_test(test_entries),
+        cmocka_unit_test(test_messages),
+        cmocka_unit_test(test_documented),
+        cmocka_unit_test(test_refuses),
+        cmocka_unit_test(test_bad_records),
+        cmocka_unit_test(test_seals),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -20,7 +20,7 @@
 #include <stdlib.h>
 #include <unistd.h>
 
-#define REPLICA_PROTOCOL "/distribute/replica/1.0.0"
+#define REPLICA_PROTOCOL "/distribute/replica/2.0.0"
 enum { STREAMS = 10000, PIECE = 60000, LIFE_SECONDS = 120 };
 
 typedef struct attack {
