@@ -567,7 +567,7 @@ static void learn_key(mesh_world_t *w, mesh_node_t *n, const kad_key_t *key)
 static void on_sync(mesh_world_t *w, mesh_node_t *n, mesh_node_t *with)
 {
     if (!n->is_up) {
-        catch_up_done(n->catch_up, &with->id, false, w->now_ms);
+        catch_up_done(n->catch_up, &with->id, CATCH_UP_FAILED, w->now_ms);
         return;
     }
     reconcile_t *r = reconcile_new(n->dead, SYNC_MAX_QUESTIONS);
@@ -587,7 +587,11 @@ static void on_sync(mesh_world_t *w, mesh_node_t *n, mesh_node_t *with)
         learn_key(w, with, &key);
     w->f.syncs += reaches;
     reconcile_free(r);
-    catch_up_done(n->catch_up, &with->id, reaches, w->now_ms);
+    catch_up_done(n->catch_up, &with->id,
+                  !reaches                              ? CATCH_UP_FAILED
+                  : catch_up_is_current(with->catch_up) ? CATCH_UP_WITH_CURRENT
+                                                        : CATCH_UP_WITH_BEHIND,
+                  w->now_ms);
     engines_settle(w, n);
 }
 

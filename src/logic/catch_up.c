@@ -8,7 +8,8 @@ typedef struct known_peer {
     peer_id_t id;
     uint64_t due_ms;  /* of the next session */
     uint64_t step_ms; /* back-off; 0: the last one went well */
-    bool is_up, is_busy, is_counted;
+    bool is_up, is_busy;
+    bool is_counted, is_met; /* since this node is BEHIND: CURRENT itself, any */
 } known_peer_t;
 
 struct catch_up {
@@ -17,8 +18,9 @@ struct catch_up {
     list_t peers; /* those that were compared with longest ago first */
     prng_t rng;
     uint32_t needed, n_counted, n_busy;
-    size_t n_members;
-    uint64_t due_ms; /* of the first peer that waits; UINT64_MAX: none */
+    size_t n_members, n_met;
+    uint64_t behind_ms; /* since when, while it is not current */
+    uint64_t due_ms;    /* of the first peer that waits; UINT64_MAX: none */
     bool is_current;
 };
 
@@ -28,6 +30,7 @@ void catch_up_config_default(catch_up_config_t *ret)
                                .interval_ms = 3600 * 1000,
                                .retry_ms = 5000,
                                .quorum = 2,
+                               .alone_ms = UINT64_C(24) * 3600 * 1000,
                                .max_sessions = 2,
                                .max_peers = 4096};
 }
@@ -81,9 +84,11 @@ void catch_up_was_away(catch_up_t *u, uint64_t away_ms, uint64_t now_ms)
         return;
     u->is_current = false;
     u->n_counted = 0;
+    u->n_met = 0;
+    u->behind_ms = now_ms;
     u->needed = u->n_members && u->n_members < u->config.quorum ? (uint32_t)u->n_members : u->config.quorum;
     LIST_EACH (p, &u->peers, known_peer_t, node) {
-        p->is_counted = false;
+        p->is_counted = p->is_met = false;
         p->due_ms = now_ms;
     }
     settle(u);
@@ -156,19 +161,30 @@ bool catch_up_next(catch_up_t *u, uint64_t now_ms, peer_id_t *ret)
     return false;
 }
 
-void catch_up_done(catch_up_t *u, const peer_id_t *id, bool is_complete, uint64_t now_ms)
+static void count(catch_up_t *u, known_peer_t *p, catch_up_outcome_t how, uint64_t now_ms)
+{
+    bool counts = how == CATCH_UP_WITH_CURRENT;
+    u->n_counted += counts && !p->is_counted;
+    u->n_met += !p->is_met;
+    p->is_counted = p->is_counted || counts;
+    p->is_met = true;
+    bool was_long = now_ms - u->behind_ms >= u->config.alone_ms;
+    bool are_enough = u->n_met >= u->n_members || (was_long && u->n_met > u->n_members / 2);
+    u->is_current = u->n_counted >= u->needed || (u->n_members && are_enough);
+}
+
+void catch_up_done(catch_up_t *u, const peer_id_t *id, catch_up_outcome_t how, uint64_t now_ms)
 {
     known_peer_t *p = find(u, id);
     if (!p || !p->is_busy)
         return;
     p->is_busy = false;
     u->n_busy--;
-    if (is_complete) {
+    if (how != CATCH_UP_FAILED) {
         p->step_ms = 0;
         p->due_ms = now_ms + spread(u, u->config.interval_ms);
-        u->n_counted += !u->is_current && !p->is_counted;
-        p->is_counted = true;
-        u->is_current = u->is_current || u->n_counted >= u->needed;
+        if (!u->is_current)
+            count(u, p, how, now_ms);
     } else {
         p->step_ms = p->step_ms ? 2 * p->step_ms : u->config.retry_ms;
         if (p->step_ms > u->config.interval_ms)

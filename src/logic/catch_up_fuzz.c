@@ -14,15 +14,15 @@ static peer_id_t peer_of(uint8_t n)
 }
 
 typedef struct model {
-    bool is_up[PEERS], is_busy[PEERS], is_counted[PEERS];
+    bool is_up[PEERS], is_busy[PEERS], is_counted[PEERS], is_met[PEERS];
     size_t n_busy;
 } model_t;
 
-static size_t counted(const model_t *m)
+static size_t count(const bool *who)
 {
     size_t n = 0;
     for (size_t i = 0; i < PEERS; i++)
-        n += m->is_counted[i];
+        n += who[i];
     return n;
 }
 
@@ -68,16 +68,19 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
             begin(u, &m, &c, now);
             break;
         case 2:
-            catch_up_done(u, &peer, in[2] & 1, now);
-            m.is_counted[k] = m.is_counted[k] || (m.is_busy[k] && (in[2] & 1));
+            catch_up_done(u, &peer, in[2] % 3, now);
+            m.is_counted[k] = m.is_counted[k] || (m.is_busy[k] && in[2] % 3 == CATCH_UP_WITH_CURRENT);
+            m.is_met[k] = m.is_met[k] || (m.is_busy[k] && in[2] % 3 != CATCH_UP_FAILED);
             m.n_busy -= m.is_busy[k];
             m.is_busy[k] = false;
             break;
         case 3:
             if (in[2] & 1) {
                 catch_up_was_away(u, in[2] & 2 ? 30 * c.horizon_ms : c.horizon_ms, now);
-                if (in[2] & 2)
+                if (in[2] & 2) {
                     memset(m.is_counted, 0, sizeof m.is_counted);
+                    memset(m.is_met, 0, sizeof m.is_met);
+                }
                 was_current = was_current && !(in[2] & 2);
                 needed = in[2] & 2 ? catch_up_left(u) : needed;
             }
@@ -85,7 +88,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
         default:
             now += (uint64_t)in[2] << (in[3] % 20);
         }
-        if (!was_current && catch_up_is_current(u) && counted(&m) < needed)
+        if (!was_current && catch_up_is_current(u) && count(m.is_counted) < needed &&
+            (!members || count(m.is_met) <= members / 2))
             abort();
     }
     catch_up_free(u);

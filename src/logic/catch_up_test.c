@@ -47,22 +47,22 @@ static void test_two_peers(void **state)
     assert_true(catch_up_deadline_ms(u) <= now);
     assert_true(catch_up_next(u, now, &got) && peer_id_equal(&got, &a));
     assert_false(catch_up_next(u, now, &got));
-    catch_up_done(u, &a, true, now);
+    catch_up_done(u, &a, CATCH_UP_WITH_CURRENT, now);
     assert_int_equal(catch_up_left(u), 1);
-    catch_up_done(u, &a, true, now); /* no session: nothing */
+    catch_up_done(u, &a, CATCH_UP_WITH_CURRENT, now); /* no session: nothing */
     catch_up_peer(u, &a, false, now);
     catch_up_peer(u, &a, true, now);
     assert_true(catch_up_next(u, now, &got));
-    catch_up_done(u, &a, true, now); /* the same one again is not a second one */
+    catch_up_done(u, &a, CATCH_UP_WITH_CURRENT, now); /* the same one again is not a second one */
     assert_int_equal(catch_up_left(u), 1);
     catch_up_peer(u, &b, true, now);
     assert_true(catch_up_next(u, now, &got) && peer_id_equal(&got, &b));
-    catch_up_done(u, &b, false, now);
+    catch_up_done(u, &b, CATCH_UP_FAILED, now);
     assert_false(catch_up_is_current(u));
     now = catch_up_deadline_ms(u);
     assert_in_range(now, 1000 + 2500, 1000 + 5000);
     assert_true(catch_up_next(u, now, &got) && peer_id_equal(&got, &b));
-    catch_up_done(u, &b, true, now);
+    catch_up_done(u, &b, CATCH_UP_WITH_CURRENT, now);
     assert_true(catch_up_is_current(u));
     /* it slept for a month */
     catch_up_was_away(u, DAY_MS, now);
@@ -70,6 +70,47 @@ static void test_two_peers(void **state)
     catch_up_was_away(u, 30 * DAY_MS, now);
     assert_false(catch_up_is_current(u));
     assert_int_equal(catch_up_left(u), 2);
+    catch_up_free(u);
+}
+
+static void meet(catch_up_t *u, uint16_t n, catch_up_outcome_t how, uint64_t now_ms)
+{
+    peer_id_t p = peer_of(n), got;
+    catch_up_peer(u, &p, true, now_ms);
+    assert_true(catch_up_next(u, now_ms, &got) && peer_id_equal(&got, &p));
+    catch_up_done(u, &got, how, now_ms);
+    catch_up_peer(u, &p, false, now_ms);
+}
+
+/* Two that were long away do not clear each other; all members together do, and most of them after a day. */
+static void test_all_away(void **state)
+{
+    (void)state;
+    catch_up_t *u = make(30 * DAY_MS, 4);
+    meet(u, 1, CATCH_UP_WITH_BEHIND, 1000);
+    meet(u, 2, CATCH_UP_WITH_BEHIND, 1000);
+    meet(u, 2, CATCH_UP_WITH_BEHIND, 2000);
+    meet(u, 3, CATCH_UP_WITH_BEHIND, 2000);
+    assert_false(catch_up_is_current(u));
+    assert_int_equal(catch_up_left(u), 2);
+    meet(u, 4, CATCH_UP_WITH_BEHIND, 2000);
+    assert_true(catch_up_is_current(u));
+    catch_up_was_away(u, 30 * DAY_MS, 3000);
+    meet(u, 1, CATCH_UP_WITH_BEHIND, 3000);
+    meet(u, 2, CATCH_UP_WITH_BEHIND, 3000 + DAY_MS); /* two of four are not most */
+    assert_false(catch_up_is_current(u));
+    meet(u, 3, CATCH_UP_WITH_BEHIND, 3000 + DAY_MS);
+    assert_true(catch_up_is_current(u));
+    catch_up_was_away(u, 30 * DAY_MS, 4000 + DAY_MS);
+    meet(u, 1, CATCH_UP_WITH_CURRENT, 4000 + DAY_MS);
+    meet(u, 2, CATCH_UP_WITH_BEHIND, 4000 + DAY_MS);
+    assert_int_equal(catch_up_left(u), 1);
+    meet(u, 2, CATCH_UP_WITH_CURRENT, 5000 + DAY_MS); /* it has caught up meanwhile */
+    assert_true(catch_up_is_current(u));
+    catch_up_free(u);
+    u = make(30 * DAY_MS, 1); /* a mesh of two: there is nobody else to ask */
+    meet(u, 1, CATCH_UP_WITH_BEHIND, 1000);
+    assert_true(catch_up_is_current(u));
     catch_up_free(u);
 }
 
@@ -89,7 +130,7 @@ static void test_rounds(void **state)
         assert_true(catch_up_next(u, now, &got));
         size_t i = got.data[2];
         times[i]++;
-        catch_up_done(u, &got, i != 0, now);
+        catch_up_done(u, &got, i ? CATCH_UP_WITH_CURRENT : CATCH_UP_FAILED, now);
     }
     for (size_t i = 1; i < 20; i++)
         assert_in_range(times[i], 24, 49); /* an hour to half an hour */
@@ -112,7 +153,7 @@ static void test_bounds(void **state)
     uint64_t now = 1000 + 5000;
     for (; catch_up_next(u, now, &got); n++) {
         assert_true(got.data[2] < 50 && !got.data[3]);
-        catch_up_done(u, &got, true, now);
+        catch_up_done(u, &got, CATCH_UP_WITH_CURRENT, now);
     }
     assert_int_equal(n, 50);
     catch_up_free(u);
@@ -121,6 +162,7 @@ static void test_bounds(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {cmocka_unit_test(test_gate), cmocka_unit_test(test_two_peers),
-                                       cmocka_unit_test(test_rounds), cmocka_unit_test(test_bounds)};
+                                       cmocka_unit_test(test_all_away), cmocka_unit_test(test_rounds),
+                                       cmocka_unit_test(test_bounds)};
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -70,6 +70,8 @@ void mesh_answer_compare(task_t *t, mesh_t *m, const peer_id_t *from, const mesh
                          mesh_message_t *answer)
 {
     answer->kind = MESH_COMPARE;
+    answer->has_status = true; /* whether this node has caught up itself, no more */
+    answer->status.is_catching_up = !catch_up_is_current(m->catch_up);
     for (size_t i = 0; i < in->n_tombstones; i++) {
         tombstone_t ts;
         err_t e = mesh_take(t, m, from, false, in->tombstones[i], &ts, NULL);
@@ -91,6 +93,7 @@ typedef struct session {
     buf_t sent, got;
     reconcile_question_t asked[MESH_QUESTIONS_MAX];
     uint64_t lacking; /* that were asked for and did not come */
+    bool is_with_current;
 } session_t;
 
 static void to_question(const reconcile_question_t *in, mesh_question_t *out)
@@ -170,6 +173,7 @@ static err_t compare(task_t *t, session_t *s)
         TRY(mesh_ask(t, s->m, &s->peer, s->request, &s->got, s->answer));
         if (s->answer->kind != MESH_COMPARE)
             return fail(ERR_PROTOCOL, "a comparison was answered with something else");
+        s->is_with_current = s->answer->has_status && !s->answer->status.is_catching_up;
         TRY(take_replies(s));
         TRY(take_records(t, s));
     }
@@ -189,7 +193,11 @@ static err_t session_task(task_t *t, void *arg)
     buf_init(&s->got, MESH_MESSAGE_MAX_BYTES);
     err_t e = compare(t, s);
     bool was_current = catch_up_is_current(m->catch_up);
-    catch_up_done(m->catch_up, &s->peer, !e, task_now_ms(t));
+    catch_up_done(m->catch_up, &s->peer,
+                  e                    ? CATCH_UP_FAILED
+                  : s->is_with_current ? CATCH_UP_WITH_CURRENT
+                                       : CATCH_UP_WITH_BEHIND,
+                  task_now_ms(t));
     if (e && e != ERR_CANCELED)
         log_debug("mesh: tombstones were not compared", LOG_ERR(e));
     if (!was_current && catch_up_is_current(m->catch_up))
@@ -229,7 +237,7 @@ static void start_sessions(mesh_t *m)
         s->peer = peer;
         if (group_spawn(&m->group, "mesh-compare", session_task, s, NULL)) {
             free(s);
-            catch_up_done(m->catch_up, &peer, false, sched_now_ms(m->sched));
+            catch_up_done(m->catch_up, &peer, CATCH_UP_FAILED, sched_now_ms(m->sched));
             return;
         }
     }
