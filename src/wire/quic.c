@@ -254,9 +254,13 @@ static void put_params(const quic_endpoint_t *e, ngtcp2_transport_params *p)
     p->active_connection_id_limit = 4;
 }
 
-static void put_settings(const quic_endpoint_t *e, uint64_t now_ms, ngtcp2_settings *s)
+/* BBR goes by the rate that the path delivers: neither a lost packet nor a queue of others' making keeps it
+ * slow. On loopback, where nothing is lost, CUBIC: there is no round trip for BBR to measure. */
+static void put_settings(const quic_t *q, uint64_t now_ms, ngtcp2_settings *s)
 {
+    const quic_endpoint_t *e = q->endpoint;
     ngtcp2_settings_default(s);
+    s->cc_algo = net_addr_is_loopback(&q->addr) ? NGTCP2_CC_ALGO_CUBIC : QUIC_CC_BBR2;
     s->initial_ts = quic_ts(now_ms);
     s->max_window = e->config.max_window;
     s->max_stream_window = e->config.max_stream_window;
@@ -297,7 +301,7 @@ static err_t start_client(quic_t *q, uint64_t now_ms)
     ngtcp2_path_storage path;
     ngtcp2_cid scid, dcid = {.datalen = 18};
     crypto_random(dcid.data, dcid.datalen);
-    put_settings(q->endpoint, now_ms, &settings);
+    put_settings(q, now_ms, &settings);
     put_params(q->endpoint, &params);
     quic_put_path(&q->addr, &path);
     TRY(quic_new_cid(q, &scid));
@@ -330,7 +334,7 @@ static err_t start_server(quic_t *q, const quic_initial_t *in, uint64_t now_ms)
     ngtcp2_transport_params params;
     ngtcp2_path_storage path;
     ngtcp2_cid scid;
-    put_settings(q->endpoint, now_ms, &settings);
+    put_settings(q, now_ms, &settings);
     put_params(q->endpoint, &params);
     quic_put_path(&q->addr, &path);
     TRY(quic_new_cid(q, &scid));

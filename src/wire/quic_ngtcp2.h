@@ -9,6 +9,7 @@
 #if NGTCP2_VERSION_NUM >= 0x010000
 
 typedef ngtcp2_connection_id_status_type quic_cid_status_t;
+#define QUIC_CC_BBR2 NGTCP2_CC_ALGO_BBR /* which is version 2 here */
 /* A parameter of the callback path_validation that only these versions have. */
 #define QUIC_PATH_BEFORE const ngtcp2_path *before,
 
@@ -39,6 +40,7 @@ static inline void quic_get_ccerr(ngtcp2_conn *conn, ngtcp2_ccerr *ret)
 #else
 
 typedef int quic_cid_status_t;
+#define QUIC_CC_BBR2 NGTCP2_CC_ALGO_BBR2
 typedef ngtcp2_crypto_level ngtcp2_encryption_level;
 typedef ngtcp2_conn_stat ngtcp2_conn_info;
 typedef ngtcp2_connection_close_error ngtcp2_ccerr;

@@ -189,10 +189,12 @@ bool quic_output(quic_t *q, uint8_t *out, size_t cap, uint64_t now_ms, quic_burs
         if (!put_datagram(q, out, (size_t)n, &path, &b))
             break;
     }
-    q->has_sent |= b.len > 0;
-    if (b.len)
-        *ret = b;
-    return b.len > 0;
+    if (!b.len)
+        return false;
+    q->has_sent = true;
+    ngtcp2_conn_update_pkt_tx_time(q->conn, ts); /* when the next burst may follow */
+    *ret = b;
+    return true;
 }
 
 bool quic_has_output(const quic_t *q)

@@ -150,11 +150,15 @@ static void carries_bytes(void **state)
     free(w);
 }
 
-/* On a link without latency the window grows as on any other. */
+/* Loopback: on a link without latency the window grows as on any other. */
 static void is_fast_nearby(void **state)
 {
     world_t *w = xmalloc(sizeof *w);
-    open_world(w, 16);
+    world_init(w, 16);
+    for (int i = 0; i < 2; i++)
+        w->nodes[i].addr.ip[0] = 127;
+    world_dial(w, &w->nodes[1].id);
+    world_run(w, 100);
     w->latency_ms = 0;
     transfer_t x = {.to_write = 20 << 20};
     begin(w, &x);
@@ -164,6 +168,20 @@ static void is_fast_nearby(void **state)
     assert_int_equal(x.read, 20 << 20);
     assert_in_range(steps, 1, 300);
     release(w, &x);
+    world_deinit(w);
+    free(w);
+}
+
+/* Far away, where one packet of a hundred is lost for no fault of the sender's. */
+static void is_fast_far_away(void **state)
+{
+    world_t *w = xmalloc(sizeof *w);
+    world_init(w, 17);
+    w->latency_ms = 31;
+    w->loss_percent = 1;
+    world_dial(w, &w->nodes[1].id);
+    world_run(w, 1000);
+    carries(w, 8 << 20, 3000);
     world_deinit(w);
     free(w);
 }
@@ -541,6 +559,7 @@ int main(void)
         cmocka_unit_test(refuses_another_peer),
         cmocka_unit_test(carries_bytes),
         cmocka_unit_test(is_fast_nearby),
+        cmocka_unit_test(is_fast_far_away),
         cmocka_unit_test(survives_loss),
         cmocka_unit_test(is_held_back),
         cmocka_unit_test(resets_without_budget),
