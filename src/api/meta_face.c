@@ -14,7 +14,8 @@ enum {
     COMMIT_MAX = 16 << 20,    /* lists the chunks of a file */
     OPEN_BODY_MAX = 16 << 10, /* of who has not said who they are */
     BODY_TIMEOUT_MS = 30000,
-    LARGE_BODIES = 2, /* at a time: each is parsed in memory */
+    LARGE_BODIES = 8, /* at a time, being read: of callers who may send them */
+    LARGE_PARSED = 2, /* and parsed: a tree is several times its text */
     QUERY_MAX = 2048,
     DEPTH_MAX = 8,
     METRICS_MAX = 4 << 20
@@ -26,7 +27,7 @@ extern const size_t meta_openapi_len;
 struct meta_face {
     meta_t *meta;
     prng_t trace_ids;
-    gate_t large_bodies;
+    gate_t large_bodies, large_parsed;
 };
 
 /* ── errors ──────────────────────────────────────────────────────────────────────────────────── */
@@ -103,32 +104,53 @@ static err_t parse_body(bytes_t text, json_t **ret)
     return OK;
 }
 
-static err_t read_body_within(task_t *t, exchange_t *x, size_t limit, json_t **ret)
+static err_t read_text(task_t *t, exchange_t *x, size_t limit, buf_t *text)
+{
+    buf_init(text, limit);
+    deadline_t d = deadline_push(t, BODY_TIMEOUT_MS);
+    err_t e = exchange_read_all(t, x, limit, text);
+    deadline_pop(t, &d);
+    return e == ERR_LIMIT ? fail(ERR_NO_MEMORY, "the body is larger than %zu bytes", limit) : e;
+}
+
+static err_t read_small(task_t *t, exchange_t *x, size_t limit, json_t **ret)
 {
     AUTO(buf_t) text = {0};
-    buf_init(&text, limit);
-    deadline_t d = deadline_push(t, BODY_TIMEOUT_MS);
-    err_t e = exchange_read_all(t, x, limit, &text);
-    deadline_pop(t, &d);
-    if (e == ERR_LIMIT)
-        return fail(ERR_NO_MEMORY, "the body is larger than %zu bytes", limit);
-    TRY(e);
+    TRY(read_text(t, x, limit, &text));
     return parse_body(buf_bytes(&text), ret);
 }
 
-static err_t read_body(task_t *t, meta_face_t *f, exchange_t *x, const char *token, json_t **ret)
+static err_t read_large(task_t *t, meta_face_t *f, exchange_t *x, size_t limit, json_t **ret)
 {
-    size_t limit = body_limit(x, token);
-    const char *length = exchange_header(x, "Content-Length");
-    if (length && strtoull(length, NULL, 10) > limit)
-        return fail(ERR_NO_MEMORY, "the body is larger than %zu bytes", limit);
-    bool is_large = !length || strtoull(length, NULL, 10) > BODY_MAX;
-    if (is_large)
-        TRY(gate_enter(t, &f->large_bodies));
-    err_t e = read_body_within(t, x, limit, ret);
-    if (is_large)
-        gate_leave(&f->large_bodies);
+    AUTO(buf_t) text = {0};
+    TRY(gate_enter(t, &f->large_bodies));
+    err_t e = read_text(t, x, limit, &text);
+    if (!e)
+        e = gate_enter(t, &f->large_parsed);
+    if (!e) {
+        e = parse_body(buf_bytes(&text), ret);
+        gate_leave(&f->large_parsed);
+    }
+    gate_leave(&f->large_bodies);
     return e;
+}
+
+/* A body that is long, or does not say how long it is, is read for those alone who may send it.
+ * *ret_is_known: the failure is logged. */
+static err_t read_body(task_t *t, meta_face_t *f, exchange_t *x, meta_request_t *r, bool *ret_is_known)
+{
+    size_t limit = body_limit(x, r->token);
+    const char *length = exchange_header(x, "Content-Length");
+    uint64_t bytes = length ? strtoull(length, NULL, 10) : UINT64_MAX;
+    if (length && bytes > limit)
+        return fail(ERR_NO_MEMORY, "the body is larger than %zu bytes", limit);
+    if (r->token && bytes > OPEN_BODY_MAX) {
+        *ret_is_known = true;
+        TRY(meta_check_caller(t, f->meta, r));
+        *ret_is_known = false;
+    }
+    bool is_large = bytes > BODY_MAX && limit > BODY_MAX;
+    return is_large ? read_large(t, f, x, limit, &r->body) : read_small(t, x, limit, &r->body);
 }
 
 static err_t read_query(exchange_t *x, json_t *out)
@@ -185,11 +207,12 @@ static void observe(const meta_op_t *op, double seconds)
 
 static err_t run(task_t *t, meta_face_t *f, exchange_t *x, meta_request_t *r, meta_answer_t *ret)
 {
+    bool is_known = false;
     r->query = json_object();
     err_t e = read_query(x, r->query);
     if (!e && meta_op_takes_body(r->op))
-        e = read_body(t, f, x, r->token, &r->body);
-    if (e && e != ERR_CLOSED && e != ERR_CANCELED)
+        e = read_body(t, f, x, r, &is_known);
+    if (e && !is_known && e != ERR_CLOSED && e != ERR_CANCELED)
         meta_note_refusal(t, f->meta, x->remote, meta_op_name(r->op), e);
     if (!e)
         e = meta_serve(t, f->meta, r, ret);
@@ -264,6 +287,7 @@ err_t meta_face_open(task_t *t, const meta_options_t *o, meta_face_t **ret)
 {
     meta_face_t *f = xcalloc(1, sizeof *f);
     gate_init(&f->large_bodies, LARGE_BODIES);
+    gate_init(&f->large_parsed, LARGE_PARSED);
     prng_seed(&f->trace_ids, driver_random_u64(task_driver(t)));
     err_t e = meta_open(t, o, &f->meta);
     if (e) {

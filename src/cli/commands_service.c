@@ -45,6 +45,7 @@ static const cli_spec_t metadata_specs[] = {
     {"keep-versions-s", 0, true, "", "but not before they are so old, in seconds (default 0)"},
     {"rate", 0, true, "", "requests a second of each caller (default 10000)"},
     {"login-rate", 0, true, "", "logins a minute from each address (default 30)"},
+    {"refusal-rate", 0, true, "", "refused requests a minute of each address that are logged (default 300)"},
     {"default-quota-bytes", 0, true, "", "of accounts that foreign tokens bring"},
     {NULL, 0, false, NULL, NULL}};
 static const cli_spec_t database_specs[] = {

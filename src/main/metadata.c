@@ -69,6 +69,7 @@ static err_t read_options(const cli_t *c, const places_t *p, meta_options_t *o)
     TRY(read_number(c, "keep-versions-s", &o->keep_versions_s));
     TRY(read_number(c, "rate", &o->requests_per_s));
     TRY(read_number(c, "login-rate", &o->logins_per_min));
+    TRY(read_number(c, "refusal-rate", &o->refusals_per_min));
     return read_number(c, "default-quota-bytes", &o->default_quota_bytes);
 }
 

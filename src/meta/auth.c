@@ -8,8 +8,7 @@
 static const char key_prefix[] = "dsk_";
 
 /* ── rates ───────────────────────────────────────────────────────────────────────────────────── */
-bool limit_passes(bucket_t *buckets, const char *who, double per_s, double burst, uint64_t now_ms,
-                  uint64_t *ret_refused)
+static bucket_t *refilled(bucket_t *buckets, const char *who, double per_s, double burst, uint64_t now_ms)
 {
     static const uint8_t hash_key[16] = "metadata buckets";
     bucket_t *b = &buckets[siphash24(hash_key, bytes_str(who)) % BUCKETS];
@@ -19,6 +18,18 @@ bool limit_passes(bucket_t *buckets, const char *who, double per_s, double burst
         b->tokens += (double)(now_ms - b->at_ms) * per_s / 1000;
     b->at_ms = now_ms ? now_ms : 1;
     b->tokens = b->tokens > burst ? burst : b->tokens;
+    return b;
+}
+
+bool limit_is_used_up(bucket_t *buckets, const char *who, double per_s, double burst, uint64_t now_ms)
+{
+    return refilled(buckets, who, per_s, burst, now_ms)->tokens < 1;
+}
+
+bool limit_passes(bucket_t *buckets, const char *who, double per_s, double burst, uint64_t now_ms,
+                  uint64_t *ret_refused)
+{
+    bucket_t *b = refilled(buckets, who, per_s, burst, now_ms);
     if (b->tokens < 1) {
         *ret_refused = ++b->refused;
         return false;

@@ -117,46 +117,44 @@ err_t file_unwrap_key(sql_t *c, const meta_call_t *call, const char *id, char re
 }
 
 /* ── one file ────────────────────────────────────────────────────────────────────────────────── */
-static err_t add_locations(sql_t *c, const char *chunk_id, json_t *out)
+/* One row for each copy of each chunk; a chunk without one has one with nulls. */
+static const char chunk_page[] =
+    "SELECT f.idx, f.chunk_id, c.size, c.length, n.id, n.address FROM (SELECT idx, chunk_id FROM file_chunks "
+    "WHERE file_id = ?1 AND version = ?2 AND idx >= ?3 ORDER BY idx LIMIT ?4) AS f JOIN chunks c ON c.id = "
+    "f.chunk_id LEFT JOIN locations l ON l.chunk_id = f.chunk_id AND l.state = 0 LEFT JOIN nodes n ON n.id = "
+    "l.node_id ORDER BY f.idx, n.last_seen DESC";
+
+static json_t *chunk_json(const meta_call_t *call, sql_rows_t *r)
 {
-    AUTO(sql_rows_t) r = {0};
-    TRY(sql_open(
-        c,
-        "SELECT n.id, n.address FROM locations l JOIN nodes n ON n.id = l.node_id WHERE l.chunk_id = ?1 AND "
-        "l.state = 0 ORDER BY n.last_seen DESC LIMIT 64",
-        SQL(SQL_TEXT(chunk_id)), &r));
-    while (sql_next(&r))
-        json_array_append_new(out,
-                              json_pack("{s:s s:s}", "node", sql_text(&r, 0), "address", sql_text(&r, 1)));
-    return sql_close(&r);
+    char ticket[TICKET_TEXT_MAX];
+    ticket_read_make(&call->m->tickets, sql_text(r, 1), (uint64_t)(call->now_ms / 1000 + TICKET_TTL_S),
+                     ticket);
+    return json_pack("{s:I s:s s:I s:I s:s s:[]}", "index", (json_int_t)sql_int(r, 0), "id", sql_text(r, 1),
+                     "size", (json_int_t)sql_int(r, 2), "length", (json_int_t)sql_int(r, 3), "ticket", ticket,
+                     "locations");
 }
 
 static err_t add_chunks(sql_t *c, meta_call_t *call, const char *id, int64_t version, json_t *detail)
 {
-    int64_t from, limit, n = 0;
-    char ticket[TICKET_TEXT_MAX];
+    int64_t from, limit, n = 0, index = -1;
     AUTO(sql_rows_t) r = {0};
-    json_t *chunks = json_object_get(detail, "chunks");
+    json_t *chunks = json_object_get(detail, "chunks"), *chunk = NULL;
     TRY(call_query_number(call, "chunks_from", 0, CHUNKS_MAX, &from));
     TRY(call_query_number(call, "chunks_limit", CHUNK_PAGE_MAX, CHUNK_PAGE_MAX, &limit));
-    TRY(sql_open(
-        c,
-        "SELECT f.idx, f.chunk_id, c.size, c.length FROM file_chunks f JOIN chunks c ON c.id = f.chunk_id "
-        "WHERE f.file_id = ?1 AND f.version = ?2 AND f.idx >= ?3 ORDER BY f.idx LIMIT ?4",
-        SQL(SQL_TEXT(id), SQL_INT(version), SQL_INT(from), SQL_INT(limit + 1)), &r));
+    TRY(sql_open(c, chunk_page, SQL(SQL_TEXT(id), SQL_INT(version), SQL_INT(from), SQL_INT(limit + 1)), &r));
     while (sql_next(&r)) {
-        if (n++ == limit) {
-            json_object_set_new(detail, "next_chunk", json_integer(sql_int(&r, 0)));
-            break;
+        if (sql_int(&r, 0) != index) {
+            index = sql_int(&r, 0);
+            if (n++ == limit) {
+                json_object_set_new(detail, "next_chunk", json_integer(index));
+                break;
+            }
+            json_array_append_new(chunks, chunk = chunk_json(call, &r));
         }
-        json_t *locations = json_array();
-        ticket_read_make(&call->m->tickets, sql_text(&r, 1), (uint64_t)(call->now_ms / 1000 + TICKET_TTL_S),
-                         ticket);
-        json_array_append_new(
-            chunks, json_pack("{s:I s:s s:I s:I s:s s:o}", "index", (json_int_t)sql_int(&r, 0), "id",
-                              sql_text(&r, 1), "size", (json_int_t)sql_int(&r, 2), "length",
-                              (json_int_t)sql_int(&r, 3), "ticket", ticket, "locations", locations));
-        TRY(add_locations(c, sql_text(&r, 1), locations));
+        if (!sql_is_null(&r, 4))
+            json_array_append_new(
+                json_object_get(chunk, "locations"),
+                json_pack("{s:s s:s}", "node", sql_text(&r, 4), "address", sql_text(&r, 5)));
     }
     return sql_close(&r);
 }
@@ -329,6 +327,7 @@ OP(op_file_patch)
 OP(op_file_delete)
 {
     file_row_t f;
+    AUTO(sql_rows_t) r = {0};
     int64_t reserved, reserved_files;
     TRY(file_find(c, call, call->request->ids[0], FILE_TO_CHANGE, &f));
     TRY(file_check_match(call, f.etag));
@@ -341,12 +340,14 @@ OP(op_file_delete)
     TRY(sql_run(c, "DELETE FROM file_chunks WHERE file_id = ?1", SQL(SQL_TEXT(f.id)), NULL));
     TRY(sql_run(c, "DELETE FROM versions WHERE file_id = ?1", SQL(SQL_TEXT(f.id)), NULL));
     TRY(sql_run(c, "DELETE FROM shares WHERE file_id = ?1", SQL(SQL_TEXT(f.id)), NULL));
-    TRY(sql_number(c,
-                   "SELECT COALESCE(sum(reserved_bytes), 0) FROM uploads WHERE file_id = ?1 AND version = 0",
-                   SQL(SQL_TEXT(f.id)), 0, &reserved));
-    TRY(sql_number(c,
-                   "SELECT COALESCE(sum(reserved_files), 0) FROM uploads WHERE file_id = ?1 AND version = 0",
-                   SQL(SQL_TEXT(f.id)), 0, &reserved_files));
+    TRY(sql_first(
+        c,
+        "SELECT COALESCE(sum(reserved_bytes), 0), COALESCE(sum(reserved_files), 0) FROM uploads WHERE "
+        "file_id = ?1 AND version = 0",
+        SQL(SQL_TEXT(f.id)), &r));
+    reserved = sql_int(&r, 0);
+    reserved_files = sql_int(&r, 1);
+    TRY(sql_close(&r));
     TRY(sql_run(c, "DELETE FROM uploads WHERE file_id = ?1", SQL(SQL_TEXT(f.id)), NULL));
     TRY(sql_run(c, "DELETE FROM files WHERE id = ?1", SQL(SQL_TEXT(f.id)), NULL));
     TRY(sql_run(

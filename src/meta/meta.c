@@ -178,6 +178,7 @@ static void take_options(meta_t *m, const meta_options_t *o)
     choose(&m->options.rebalance_percent, 10);
     choose(&m->options.requests_per_s, 10000);
     choose(&m->options.logins_per_min, 30);
+    choose(&m->options.refusals_per_min, 300);
 }
 
 static err_t load_master(task_t *t, meta_t *m)
@@ -216,6 +217,7 @@ err_t meta_open(task_t *t, const meta_options_t *o, meta_t **ret)
     gate_init(&m->logins, LOGINS_AT_A_TIME);
     m->request_buckets = xcalloc(BUCKETS, sizeof *m->request_buckets);
     m->login_buckets = xcalloc(BUCKETS, sizeof *m->login_buckets);
+    m->refusal_buckets = xcalloc(BUCKETS, sizeof *m->refusal_buckets);
     m->tokens = xcalloc(TOKEN_CACHE, sizeof *m->tokens);
     take_options(m, o);
     err_t e = start(t, m);
@@ -254,6 +256,7 @@ void meta_close(task_t *t, meta_t *m)
     json_decref(m->own_jwks);
     free(m->request_buckets);
     free(m->login_buckets);
+    free(m->refusal_buckets);
     free(m->tokens);
     for (size_t i = 0; i < m->n_texts; i++)
         free(m->texts[i]);

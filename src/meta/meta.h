@@ -31,6 +31,7 @@ typedef struct meta_options {
     int64_t keep_versions_s;   /* younger ones besides; 0: none */
     int64_t requests_per_s;    /* of each caller; 0: 10,000 */
     int64_t logins_per_min;    /* of each address; 0: 30 */
+    int64_t refusals_per_min;  /* logged, of each address: bad tokens and what is no request; 0: 300 */
     int64_t default_quota_bytes, default_quota_files; /* of accounts that foreign tokens bring; 0: none */
 } meta_options_t;
 
@@ -80,6 +81,9 @@ AUTO_DEFINE(meta_answer_t, meta_answer_deinit)
  * (If-Match does not fit), ERR_LIMIT (quota), ERR_AGAIN (too many requests), ERR_NO_SPACE (no nodes), or what
  * the database says. */
 MUST_CHECK err_t meta_serve(task_t *t, meta_t *m, const meta_request_t *request, meta_answer_t *ret);
+/* Who asks, and may they do this? For requests whose bodies are large, before they are read.
+ * ERR_UNAUTHORIZED, ERR_DENIED, ERR_AGAIN: logged. */
+MUST_CHECK err_t meta_check_caller(task_t *t, meta_t *m, const meta_request_t *request);
 /* A request that was refused before it became an operation: it is logged. */
 void meta_note_refusal(task_t *t, meta_t *m, const char *remote, const char *what, err_t e);
 MUST_CHECK err_t meta_is_ready(task_t *t, meta_t *m);

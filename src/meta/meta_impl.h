@@ -108,9 +108,9 @@ struct meta {
     ticket_keys_t tickets, receipts; /* receipts: what the nodes' keys are made from */
     private_key_t *signer;
     jwks_t keys;
-    json_t *own_jwks; /* what /.well-known/jwks.json gives */
-    gate_t logins;    /* Argon2id at a time */
-    bucket_t *request_buckets, *login_buckets;
+    json_t *own_jwks;                                            /* what /.well-known/jwks.json gives */
+    gate_t logins;                                               /* Argon2id at a time */
+    bucket_t *request_buckets, *login_buckets, *refusal_buckets; /* refusals: of addresses */
     cached_token_t *tokens;
     char heal_cursor[META_CHUNK_ID_CHARS + 1];
     int64_t heal_rests_until_ms;
@@ -148,6 +148,7 @@ MUST_CHECK err_t auth_read(meta_t *m, const char *token, int64_t now_ms, credent
 MUST_CHECK err_t auth_resolve(sql_t *c, meta_call_t *call, bool may_write);
 MUST_CHECK err_t
 auth_check(const meta_call_t *call); /* ERR_UNAUTHORIZED, ERR_DENIED: not for this operation */
+bool limit_is_used_up(bucket_t *buckets, const char *who, double per_s, double burst, uint64_t now_ms);
 bool limit_passes(bucket_t *buckets, const char *who, double per_s, double burst, uint64_t now_ms,
                   uint64_t *ret_refused);
 

@@ -282,6 +282,18 @@ static bool is_refusal(err_t e)
     return e == ERR_DENIED || e == ERR_UNAUTHORIZED || e == ERR_AGAIN;
 }
 
+/* Nothing is written when there is nothing to log. Keeps the error. */
+static err_t log_refusal(task_t *t, meta_call_t *call, err_t e)
+{
+    if (!call->audit.action)
+        return e;
+    error_slot_t why = *error_slot();
+    snprintf(call->audit.outcome, sizeof call->audit.outcome, "%s", e ? error_name(e) : "OK");
+    TRY(db_write(t, call->m->db, NULL, NULL, &call->audit));
+    *error_slot() = why;
+    return e;
+}
+
 /* Reads are logged behind what they read, before the answer leaves. */
 static err_t read_and_log(task_t *t, meta_call_t *call, db_fn run)
 {
@@ -292,13 +304,8 @@ static err_t read_and_log(task_t *t, meta_call_t *call, db_fn run)
         TRY(db_write(t, m->db, bring_account, call, &call->audit));
         e = db_read(t, m->db, run, call);
     }
-    if (e ? !is_refusal(e) : call->request->op->kind != OP_READ_LOGGED)
-        return e;
-    error_slot_t why = *error_slot();
-    snprintf(call->audit.outcome, sizeof call->audit.outcome, "%s", e ? error_name(e) : "OK");
-    TRY(db_write(t, m->db, NULL, NULL, &call->audit));
-    *error_slot() = why;
-    return e;
+    bool is_logged = e ? is_refusal(e) : call->request->op->kind == OP_READ_LOGGED && run == run_read;
+    return is_logged ? log_refusal(t, call, e) : e;
 }
 
 static void count_refusal(err_t e)
@@ -346,19 +353,64 @@ static err_t check_rates(meta_call_t *call)
     return fail(ERR_AGAIN, "too many requests: wait a little");
 }
 
-static err_t serve(task_t *t, meta_call_t *call)
+/* Refusals of one address: the first ones are logged, each; of a flood the first of each hundred. */
+static bool is_refusal_logged(meta_t *m, const char *remote, bool *ret_is_flood)
+{
+    const double burst = (double)m->options.refusals_per_min;
+    uint64_t refused;
+    char host[64];
+    host_of(remote, host);
+    *ret_is_flood =
+        !limit_passes(m->refusal_buckets, host, burst / 60, burst, driver_now_ms(m->driver), &refused);
+    return !*ret_is_flood || refused % 100 == 1;
+}
+
+static err_t refuse_stranger(task_t *t, meta_call_t *call, err_t e)
+{
+    bool is_flood;
+    if (!is_refusal_logged(call->m, call->request->remote, &is_flood))
+        call->audit.action = NULL;
+    if (is_flood)
+        e = fail(ERR_AGAIN, "too many refused requests from this address: wait a little");
+    snprintf(call->audit.actor, sizeof call->audit.actor, "-");
+    return log_refusal(t, call, e);
+}
+
+/* From an address with many refusals: those who are known pass; the rest costs a read, and no transaction. */
+static err_t check_suspect(task_t *t, meta_call_t *call)
+{
+    meta_t *m = call->m;
+    const double burst = (double)m->options.refusals_per_min;
+    char host[64];
+    host_of(call->request->remote, host);
+    if ((call->request->op->may & MAY_ALL) ||
+        !limit_is_used_up(m->refusal_buckets, host, burst / 60, burst, driver_now_ms(m->driver)))
+        return OK;
+    err_t e = db_read(t, m->db, run_auth, call);
+    return e == ERR_UNAUTHORIZED ? e : OK;
+}
+
+/* All that can be said of the caller before the operation begins. */
+static err_t admit(task_t *t, meta_call_t *call)
+{
+    err_t e = auth_read(call->m, call->request->token, call->now_ms, &call->credential);
+    if (!e && call->credential.kind == CREDENTIAL_NONE)
+        e = auth_check(call);
+    if (!e)
+        e = check_suspect(t, call);
+    if (e == ERR_UNAUTHORIZED)
+        return refuse_stranger(t, call, e);
+    if (!e && (e = check_rates(call))) {
+        snprintf(call->audit.actor, sizeof call->audit.actor, "-");
+        return log_refusal(t, call, e);
+    }
+    return e;
+}
+
+static err_t run_admitted(task_t *t, meta_call_t *call)
 {
     const meta_op_t *op = call->request->op;
     meta_t *m = call->m;
-    err_t e = auth_read(m, call->request->token, call->now_ms, &call->credential);
-    if (e || (e = check_rates(call))) {
-        error_slot_t why = *error_slot();
-        snprintf(call->audit.outcome, sizeof call->audit.outcome, "%s", error_name(e));
-        snprintf(call->audit.actor, sizeof call->audit.actor, "-");
-        TRY(db_write(t, m->db, NULL, NULL, &call->audit));
-        *error_slot() = why;
-        return e;
-    }
     if (op->prepare && !(op->may & MAY_ALL))
         TRY(read_and_log(t, call, run_auth)); /* nothing takes long for those who may not */
     if (op->prepare)
@@ -373,7 +425,24 @@ static err_t serve(task_t *t, meta_call_t *call)
     return call->verdict ? fail(call->verdict, "%s", call->verdict_text) : OK;
 }
 
-err_t meta_serve(task_t *t, meta_t *m, const meta_request_t *request, meta_answer_t *ret)
+static err_t serve(task_t *t, meta_call_t *call)
+{
+    bool ignored;
+    TRY(admit(t, call));
+    err_t e = run_admitted(t, call);
+    if (e == ERR_UNAUTHORIZED) /* logged already; it counts for what comes */
+        (void)is_refusal_logged(call->m, call->request->remote, &ignored);
+    return e;
+}
+
+static err_t check_only(task_t *t, meta_call_t *call)
+{
+    TRY(admit(t, call));
+    return read_and_log(t, call, run_auth);
+}
+
+static err_t with_call(task_t *t, meta_t *m, const meta_request_t *request,
+                       err_t (*run)(task_t *t, meta_call_t *call), meta_answer_t *ret)
 {
     meta_call_t *call = xcalloc(1, sizeof *call); /* too large for a task's frame, with what stands on it */
     call->m = m;
@@ -382,8 +451,8 @@ err_t meta_serve(task_t *t, meta_t *m, const meta_request_t *request, meta_answe
     call->audit.action = request->op->name;
     call->audit.at_ms = call->now_ms;
     snprintf(call->audit.remote, sizeof call->audit.remote, "%s", request->remote);
-    err_t e = serve(t, call);
-    if (!e)
+    err_t e = run(t, call);
+    if (!e && ret)
         *ret = call->answer;
     else
         json_decref(call->answer.body);
@@ -398,15 +467,21 @@ err_t meta_serve(task_t *t, meta_t *m, const meta_request_t *request, meta_answe
     return e;
 }
 
+err_t meta_serve(task_t *t, meta_t *m, const meta_request_t *request, meta_answer_t *ret)
+{
+    return with_call(t, m, request, serve, ret);
+}
+
+err_t meta_check_caller(task_t *t, meta_t *m, const meta_request_t *request)
+{
+    return with_call(t, m, request, check_only, NULL);
+}
+
 void meta_note_refusal(task_t *t, meta_t *m, const char *remote, const char *what, err_t e)
 {
     audit_entry_t entry = {.action = "request", .at_ms = meta_now_ms(m), .actor = "-"};
-    uint64_t refused;
-    char host[64];
-    host_of(remote, host);
-    if (!limit_passes(m->request_buckets, host, (double)m->options.requests_per_s,
-                      2.0 * (double)m->options.requests_per_s, driver_now_ms(m->driver), &refused) &&
-        refused % 100 != 1)
+    bool is_flood;
+    if (!is_refusal_logged(m, remote, &is_flood))
         return;
     snprintf(entry.remote, sizeof entry.remote, "%s", remote);
     snprintf(entry.target, sizeof entry.target, "%s", what);

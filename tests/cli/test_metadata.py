@@ -332,6 +332,47 @@ def test_metadata_attacks(shop):
     end(service)
 
 
+def test_metadata_floods(shop):
+    """Who shows no good token gets no memory, no slot, and after a while no record either; others are served meanwhile."""
+    service = serve(shop, "--refusal-rate=60")
+    admin = service.admin()
+    keys = register_nodes(service.node_key(), 3)
+    ann = service.user(admin, "ann")
+    upload = ann.begin("large", 12000 * 4096, chunk_size=4096)
+    large = {"upload_id": upload["upload_id"], "chunks": ann.chunks_of(upload, 12000 * 4096, keys)}
+    head = "POST /commit_upload HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer %s\r\n%s\r\n\r\n"
+    open_ones = []
+    for kind in ("Content-Length: 9000000", "Transfer-Encoding: chunked"):
+        for token in ("dsk_unknown", "no.such.token", ann.token[:-3] + "AAA"):
+            s = socket.create_connection(("127.0.0.1", service.port), timeout=20)
+            s.sendall((head % (token, kind)).encode())
+            check(b"401" in s.recv(4096).split(b"\r\n")[0], f"{token} {kind}: refused before its body comes")
+            s.close()
+        s = socket.create_connection(("127.0.0.1", service.port), timeout=20)
+        s.sendall((head.replace("Authorization: Bearer %s\r\n", "") % kind).encode() + b"400\r\n{")  # says nothing more
+        open_ones.append(s)
+    check(b"413" in open_ones[0].recv(4096).split(b"\r\n")[0], "nobody sends large bodies")
+    check(len(json.dumps(large)) > 1 << 20, "this is a large body")
+    ann.good("POST", "/commit_upload", large)
+    for s in open_ones:
+        s.close()
+    # bad tokens and keys: first refused and logged, each; then refused as a flood, and few are logged
+    before = admin.good("GET", "/audit/verify")["records"]
+    codes = [service.client(t).call("GET", "/files")[0] for t in ["dsk_guess%d" % i for i in range(150)] + ["x.y.z"] * 150]
+    check(codes[0] == 401 and codes[-1] == 429 and set(codes) == {401, 429}, codes)
+    grown = admin.good("GET", "/audit/verify")["records"] - before
+    check(40 <= grown < 130, f"{grown} records")
+    ann.good("GET", "/files")
+    node = service.client(node_secret(1))
+    node.good("PUT", f"/nodes/{node_id(1)}/heartbeat", {"used_bytes": 1, "capacity_bytes": 10**12})
+    service.client("dsk_guess").refused(429, "POST", "/init_upload", {"name": "x", "size": 1})
+    service.client(None).refused(429, "GET", "/users")
+    metrics = service.client(None).raw("GET", "/metrics")[1].decode()
+    check('fs_security_refused_total{reason="rate"}' in metrics, "counted")
+    intact(admin)
+    end(service)
+
+
 # ── races ──
 def test_metadata_quota_races(shop):
     service = serve(shop)
