@@ -87,9 +87,11 @@ coverage: deps ## line coverage; fails below 90% in the critical folders
 bench: build ## speed and memory, as ratios against Kubo (where it is built) and the machine's limits
 	@ninja -C $(RELEASE) -j$(JOBS) bench/http_constant bench/net_peer
 	@bench/run.sh $(RELEASE)/src/distribute
+	@$(MAKE) --no-print-directory bench-link
 
-bench-link: build ## one connection's rate over loopback and over an emulated link, beside go-libp2p (skipped without rights)
+bench-link: build ## of these: one connection's rate over loopback and over an emulated link, beside go-libp2p (skipped without rights)
 	@tools/deps.sh netns
+	@ninja -C $(RELEASE) -j$(JOBS) tests/netns/link_emulator >/dev/null
 	@bench/link.sh $(RELEASE)/src/distribute $(RELEASE)/tests/netns
 
 lint: deps $(DEBUG)/build.ninja ## layers, formatting, sizes, clang-tidy

@@ -99,25 +99,39 @@ def measure_plain(here, there, ip, mib):
     return mib / seconds
 
 
-def report(title, who, figures):
+def report(title, who, figures, beside=""):
+    """figures: (MiB/s up, MiB/s down, processor seconds for a GiB) of each run. Returns their medians."""
     up, down, cpu = (statistics.median(f[i] for f in figures) for i in range(3))
     text = f"   processor {cpu:.2f} s/GiB" if cpu else ""
-    print(f"{title:34} {who:12} up {up * 8.388608:7.0f} Mbit/s   down {down * 8.388608:7.0f} Mbit/s{text}", flush=True)
+    print(f"{title:34} {who:12} up {up * 8.388608:7.0f} Mbit/s   down {down * 8.388608:7.0f} Mbit/s{text}{beside}", flush=True)
+    return up, down, cpu
+
+
+def compare(ours, others, plain):
+    if others:
+        rates = min(ours[i] / others[i] for i in range(2))
+        print(f"{'':34} -> {rates:.1f} times go-libp2p's rate, {100 * ours[2] / others[2]:.0f}% of its processor", flush=True)
+    if plain:
+        print(f"{'':34} -> {100 * min(ours[:2]) / plain:.0f}% of plain TCP", flush=True)
 
 
 def bench_path(bench, title, here, there, ip, mib, go_perf):
-    if here is not there:
-        rate = measure_plain(here, there, ip, mib)
-        report(f"{title}, plain TCP", "the kernel", [(rate, rate, 0)])
+    """Turn by turn: what else the machine does hits all of them."""
+    measures = {(how, "distribute"): lambda how=how: measure_ours(bench, here, there, ip, how, mib) for how in WAYS}
+    if go_perf:
+        measures |= {(how, "go-libp2p"): lambda how=how: measure_go(go_perf, here, there, ip, how, mib) for how in WAYS}
+    figures, plain = {what: [] for what in measures}, []
+    for _ in range(RUNS):
+        if here is not there:
+            plain.append(measure_plain(here, there, ip, mib))
+        for what, measure in measures.items():
+            figures[what].append(measure())
+    if plain:
+        report(f"{title}, plain TCP", "the kernel", [(rate, rate, 0) for rate in plain])
     for how, (_, name) in WAYS.items():
-        for who, measure in (("distribute", lambda: measure_ours(bench, here, there, ip, how, mib)),
-                             ("go-libp2p", lambda: measure_go(go_perf, here, there, ip, how, mib))):
-            if who == "go-libp2p" and not go_perf:
-                continue
-            try:
-                report(f"{title}, {name}", who, [measure() for _ in range(RUNS)])
-            except nodes.Failure as e:
-                print(f"{title}, {name}: {who}: {e}", flush=True)
+        ours = report(f"{title}, {name}", "distribute", figures[how, "distribute"])
+        others = go_perf and report(f"{title}, {name}", "go-libp2p", figures[how, "go-libp2p"])
+        compare(ours, others, plain and statistics.median(plain))
 
 
 def main(program, tools, go_perf=None):

@@ -165,12 +165,38 @@ static void test_forged_record(void **state)
     assert_ok(net_run(1, 2, forged_record, NULL, NULL));
 }
 
+/* Round trips until the dialer may open streams: the connection's, that of the proposal of a security, and
+ * that of its handshake, the muxer agreed on inside it. */
+static err_t count_round_trips(task_t *t, void *arg)
+{
+    enum { LATENCY_MS = 100 };
+    net_world_t *w = arg;
+    const security_t *both = w->arg;
+    start(t, w, 0, both, 1);
+    start(t, w, 1, both, 1);
+    sim_set_link(w->nodes[0].machine, w->nodes[1].machine, (sim_link_t){.latency_ms = LATENCY_MS});
+    uint64_t began_ms = task_now_ms(t);
+    conn_t *c;
+    assert_ok(host_connect_addr(t, w->nodes[0].host, &w->nodes[1].addr, &c));
+    assert_in_range(task_now_ms(t) - began_ms, 3 * 2 * LATENCY_MS, 3 * 2 * LATENCY_MS + 5);
+    conn_release(c);
+    net_stop_all(t, w);
+    return OK;
+}
+
+static void test_round_trips(void **state)
+{
+    assert_ok(net_run(1, 2, count_round_trips, (void *)noise, NULL));
+    assert_ok(net_run(2, 2, count_round_trips, (void *)tls, NULL));
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_combinations),
         cmocka_unit_test(test_other_peer),
         cmocka_unit_test(test_forged_record),
+        cmocka_unit_test(test_round_trips),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

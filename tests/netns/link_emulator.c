@@ -7,6 +7,7 @@
 #include "tests/netns/tun.h"
 #include <poll.h>
 #include <stdbool.h>
+#include <sys/resource.h>
 #include <time.h>
 
 enum { READ_AT_ONCE = 64, HELD_MAX_BYTES = 256 << 20 };
@@ -109,6 +110,7 @@ int main(int argc, char **argv)
     way_t ways[2] = {{.from = a, .to = b}, {.from = b, .to = a}};
     for (int i = 0; i < 2; i++)
         ways[i].end = &ways[i].first;
+    setpriority(PRIO_PROCESS, 0, -20); /* where it is allowed: a wire waits for no processor */
     tun_ready();
     for (;;) {
         uint64_t x = let_out(&ways[0]), y = let_out(&ways[1]);
