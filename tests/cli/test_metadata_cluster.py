@@ -29,6 +29,8 @@ def service_of(shop, name, *words):
 class Writer(threading.Thread):
     """One client that works on a few files, and notes what it was told."""
 
+    size = 10  # of its files
+
     def __init__(self, number, services, token, keys, until):
         super().__init__(daemon=True)
         self.random = random.Random(number)
@@ -74,12 +76,12 @@ class Writer(threading.Thread):
 
     def commit(self, name, seen):
         try:
-            status, upload = self.client().call("POST", "/init_upload", {"name": f"file-{name}", "size": 10})
+            status, upload = self.client().call("POST", "/init_upload", {"name": f"file-{name}", "size": self.size})
         except (OSError, http.client.HTTPException):
             return
         if status != 201:
             return
-        body = {"upload_id": upload["upload_id"], "chunks": self.client().chunks_of(upload, 10, self.keys)}
+        body = {"upload_id": upload["upload_id"], "chunks": self.client().chunks_of(upload, self.size, self.keys)}
         if seen is None:
             body["if_none_match"], made = "*", (upload["file_id"], '"1-1"')
         else:
@@ -120,10 +122,10 @@ class Writer(threading.Thread):
             self.failure = e
 
 
-def check_history(services, user, keys, disturb, seconds=SECONDS):
+def check_history(services, user, keys, disturb, seconds=SECONDS, kind=Writer):
     """Eight clients work while `disturb` does its worst; what they were told must fit one order. Gives the count."""
     until = time.monotonic() + seconds
-    writers = [Writer(i, services, user.token, keys, until) for i in range(8)]
+    writers = [kind(i, services, user.token, keys, until) for i in range(8)]
     for w in writers:
         w.start()
     disturb(until)
@@ -132,7 +134,7 @@ def check_history(services, user, keys, disturb, seconds=SECONDS):
         check(not w.is_alive(), "a client hangs")
         if w.failure:
             raise w.failure
-    last = Writer(99, services[:1], user.token, keys, time.monotonic() + 60)
+    last = kind(99, services[:1], user.token, keys, time.monotonic() + 60)
     total = 0
     for name in range(NAMES):
         last.read(name)

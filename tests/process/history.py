@@ -1,5 +1,6 @@
-"""Is a history of operations on one file linearizable? The file is absent or (id, etag); each operation took effect at one
-moment between its call and its answer, or, when no answer came, at any moment after its call or never.
+"""Is a history of operations on one file linearizable? The file is absent or in a state ((id, etag), or what its content is); each
+operation took effect at one moment between its call and its answer, or, when no answer came, at any moment after its call or never.
+Put and remove have no condition, commit and delete have one.
 
 Wing and Gong's search with the sets that were tried remembered (Lowe): operations that could come first are tried in turn."""
 import dataclasses
@@ -9,7 +10,7 @@ import dataclasses
 class Operation:
     began: float
     ended: float  # infinite: no answer came
-    kind: str  # read, commit, delete
+    kind: str  # read, commit, delete, put, remove
     outcome: str  # ok, refused (its condition did not hold), nothing (no effect and no statement), unknown
     expected: object = None  # the state that it asked for (None: absent)
     state: object = None  # read: what it saw; commit: what it made
@@ -21,6 +22,8 @@ def apply(operation, state):
         return True, state
     if operation.kind == "read":
         return state == operation.state, state
+    if operation.kind in ("put", "remove"):
+        return True, operation.state if operation.kind == "put" else None
     if operation.outcome == "refused":
         return state != operation.expected, state
     made = operation.state if operation.kind == "commit" else None
