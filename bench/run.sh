@@ -5,4 +5,7 @@ set -euo pipefail
 here=$(dirname "$0")
 "$here/../tools/deps.sh" bench
 kubo=${KUBO:-$("$here/../tests/interop/build_kubo.sh" || true)}
-exec python3 "$here/bench.py" "${kubo:-none}" "$@"
+python3 "$here/bench.py" "${kubo:-none}" "$@"
+case " ${*:2} " in
+"  " | *storage*) python3 "$here/storage_bench.py" "$1" ;;
+esac

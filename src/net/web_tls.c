@@ -5,7 +5,7 @@
 #include "net/websocket.h"
 #include <stdlib.h>
 
-enum { PIECE_BYTES = 16 << 10 };
+enum { PIECE_BYTES = 16 << 10, READ_BYTES = 64 << 10 };
 
 typedef struct web_tls {
     stacked_t base;
@@ -23,20 +23,27 @@ static err_t take_output(web_tls_t *w, buf_t *out)
     return OK;
 }
 
+static err_t feed_what_came(web_tls_t *w, uint8_t *sealed)
+{
+    size_t n;
+    TRY(stream_try_read(w->base.below, sealed, READ_BYTES, &n));
+    return n ? tls_client_feed(w->tls, bytes_of(sealed, n))
+             : fail(ERR_RESET, "the connection ended in the midst of TLS");
+}
+
 static err_t read_plain(stacked_t *s, uint8_t *out, size_t cap, size_t *ret_n)
 {
     web_tls_t *w = (web_tls_t *)s;
-    uint8_t sealed[4096];
-    for (err_t e; (e = tls_client_read(w->tls, out, cap, ret_n)) != OK;) {
-        size_t n;
-        if (e != ERR_AGAIN)
-            return e;
-        TRY(stream_try_read(s->below, sealed, sizeof sealed, &n));
-        if (!n)
-            return fail(ERR_RESET, "the connection ended in the midst of TLS");
-        TRY(tls_client_feed(w->tls, bytes_of(sealed, n)));
+    uint8_t *sealed = NULL; /* too large for a task's stack, and nothing that an idle connection keeps */
+    err_t e;
+    while ((e = tls_client_read(w->tls, out, cap, ret_n)) == ERR_AGAIN) {
+        sealed = sealed ? sealed : xmalloc(READ_BYTES);
+        e = feed_what_came(w, sealed);
+        if (e)
+            break;
     }
-    return take_output(w, &s->pending);
+    free(sealed);
+    return e ? e : take_output(w, &s->pending);
 }
 
 static err_t encode(stacked_t *s, bytes_t plain, buf_t *out)

@@ -69,9 +69,9 @@ class Account:
                             "DISTRIBUTE_FS_SESSION": str(self.home / "fs.json"), "DISTRIBUTE_PASSWORD": password}
         self.run("login", f"--username={name}")
 
-    def run(self, *words, check_code=True, **options):
+    def run(self, *words, check_code=True, timeout=120, **options):
         done = subprocess.run([self.program, "fs", *map(str, words)], env=self.environment, cwd=self.home, stdin=subprocess.DEVNULL,
-                              stdout=subprocess.PIPE, stderr=subprocess.PIPE, timeout=120, **options)
+                              stdout=subprocess.PIPE, stderr=subprocess.PIPE, timeout=timeout, **options)
         if check_code and done.returncode:
             raise Failure(f"fs {words}: exit {done.returncode}: {done.stderr.decode(errors='replace')[-600:]}")
         return done
