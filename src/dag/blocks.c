@@ -22,6 +22,13 @@ err_t blocks_put_many(task_t *t, blocks_t *b, block_t *const *list, size_t n)
     return n ? b->ops->put_many(t, b, list, n) : OK;
 }
 
+err_t blocks_write_behind(task_t *t, blocks_t *b, block_t *const *list, size_t n)
+{
+    if (!n)
+        return OK;
+    return b->ops->write_behind ? b->ops->write_behind(t, b, list, n) : b->ops->put_many(t, b, list, n);
+}
+
 bool blocks_has(task_t *t, blocks_t *b, const cid_t *cid)
 {
     return cid_is_identity(cid) || b->ops->has(t, b, cid);

@@ -17,6 +17,7 @@ typedef struct blocks_ops {
     /* For blocks_writer; NULL: put_many does it. t NULL in settle: forget without waiting. */
     err_t (*write_many)(task_t *t, blocks_t *b, block_t *const *list, size_t n, void **state);
     err_t (*settle)(task_t *t, blocks_t *b, void **state);
+    err_t (*write_behind)(task_t *t, blocks_t *b, block_t *const *list, size_t n); /* NULL: put_many */
 } blocks_ops_t;
 struct blocks {
     const blocks_ops_t *ops;
@@ -24,6 +25,8 @@ struct blocks {
 MUST_CHECK err_t blocks_get(task_t *t, blocks_t *b, const cid_t *cid, block_t **ret_block);
 void blocks_prefetch(task_t *t, blocks_t *b, const cid_t *cids, size_t n);
 MUST_CHECK err_t blocks_put_many(task_t *t, blocks_t *b, block_t *const *list, size_t n);
+/* As blockstore_write_behind. */
+MUST_CHECK err_t blocks_write_behind(task_t *t, blocks_t *b, block_t *const *list, size_t n);
 bool blocks_has(task_t *t, blocks_t *b, const cid_t *cid);
 /* Puts whose durability is asked for once, at the end: blocks_write returns when the store has the bytes,
  * blocks_flush when all that was written is durable. Several tasks may write at once. */

@@ -121,8 +121,8 @@ void pool_submit(pool_t *p, pool_job_t *job)
     p->waiting_count++;
     if (p->waiting_count > p->idle_count && p->thread_count < p->max_threads)
         start_thread(p);
-    pthread_cond_signal(&p->wake);
     pthread_mutex_unlock(&p->lock);
+    pthread_cond_signal(&p->wake); /* who wakes up finds the lock free */
 }
 
 pool_job_t *pool_take_finished(pool_t *p)

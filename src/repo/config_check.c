@@ -25,6 +25,7 @@ static const struct {
     {"Datastore.StorageMax", SIZE},
     {"Discovery.MDNS.Enabled", FLAG},
     {"Experimental.FilestoreEnabled", FLAG},
+    {"Experimental.Libp2pStreamMounting", FLAG},
     {"Gateway.AllowCodecConversion", FLAG},
     {"Gateway.DeserializedResponses", FLAG},
     {"Gateway.DisableHTMLErrors", FLAG},

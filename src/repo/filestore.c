@@ -281,6 +281,11 @@ static err_t write_many(task_t *t, blockstore_t *bs, block_t *const *blocks, siz
 {
     return self(bs)->main->ops->write_many(t, self(bs)->main, blocks, n, state);
 }
+
+static err_t write_behind(task_t *t, blockstore_t *bs, block_t *const *blocks, size_t n)
+{
+    return self(bs)->main->ops->write_behind(t, self(bs)->main, blocks, n);
+}
 static err_t settle(task_t *t, blockstore_t *bs, void **state)
 {
     return self(bs)->main->ops->settle(t, self(bs)->main, state);
@@ -314,6 +319,7 @@ filestore_t *filestore_new(blockstore_t *main, kv_t *state, const char *root)
         .compact = compact,
         .close = close_nothing,
         .write_many = o->write_many ? write_many : NULL,
+        .write_behind = o->write_behind ? write_behind : NULL,
         .settle = o->settle ? settle : NULL,
         .sync = o->sync ? sync_main : NULL,
         .losses = o->losses ? losses : NULL,

@@ -46,6 +46,12 @@ static err_t write_many(task_t *t, blockstore_t *bs, block_t *const *blocks, siz
     return self(bs)->store->ops->write_many(t, self(bs)->store, blocks, n, state);
 }
 
+static err_t write_behind(task_t *t, blockstore_t *bs, block_t *const *blocks, size_t n)
+{
+    TRY(pass_all(t, self(bs), blocks, n));
+    return self(bs)->store->ops->write_behind(t, self(bs)->store, blocks, n);
+}
+
 static err_t settle(task_t *t, blockstore_t *bs, void **state)
 {
     return self(bs)->store->ops->settle(t, self(bs)->store, state);
@@ -125,6 +131,7 @@ blockstore_t *guard_new(blockstore_t *store, gc_t *gc, room_t *room, bool waits)
         .close = close_guard,
         .write_many = store->ops->write_many ? write_many : NULL,
         .settle = store->ops->settle ? settle : NULL,
+        .write_behind = store->ops->write_behind ? write_behind : NULL,
         .sync = store->ops->sync ? sync_store : NULL,
         .losses = store->ops->losses ? losses : NULL,
         .discard = discard,
@@ -166,6 +173,11 @@ static err_t blocks_write_many(task_t *t, blocks_t *b, block_t *const *list, siz
     return blockstore_write_shared(t, store_of(b), list, n, state);
 }
 
+static err_t blocks_behind(task_t *t, blocks_t *b, block_t *const *list, size_t n)
+{
+    return blockstore_write_behind(t, store_of(b), list, n);
+}
+
 static err_t blocks_settle(task_t *t, blocks_t *b, void **state)
 {
     return store_of(b)->ops->settle(t, store_of(b), state);
@@ -181,7 +193,8 @@ static const blocks_ops_t store_blocks_ops = {.get = blocks_get_one,
                                               .put_many = blocks_put,
                                               .has = blocks_has_one,
                                               .write_many = blocks_write_many,
-                                              .settle = blocks_settle};
+                                              .settle = blocks_settle,
+                                              .write_behind = blocks_behind};
 
 blocks_t *store_blocks_new(blockstore_t *store)
 {

@@ -62,7 +62,7 @@ static void note_pending(mfs_t *m, block_t *const *list, size_t n)
 
 static err_t put_many(task_t *t, blocks_t *b, block_t *const *list, size_t n)
 {
-    TRY(blocks_put_many(t, blocks_of(b)->local, list, n));
+    TRY(blocks_write_behind(t, blocks_of(b)->local, list, n));
     note_pending(blocks_of(b)->mfs, list, n); /* now that a sync of the store would find them */
     return OK;
 }
@@ -72,28 +72,12 @@ static bool has_block(task_t *t, blocks_t *b, const cid_t *cid)
     return blocks_has(t, blocks_of(b)->local, cid);
 }
 
-static err_t write_many(task_t *t, blocks_t *b, block_t *const *list, size_t n, void **state)
-{
-    blocks_t *local = blocks_of(b)->local;
-    TRY(local->ops->write_many(t, local, list, n, state));
-    note_pending(blocks_of(b)->mfs, list, n);
-    return OK;
-}
-
-static err_t settle(task_t *t, blocks_t *b, void **state)
-{
-    blocks_t *local = blocks_of(b)->local;
-    return local->ops->settle(t, local, state);
-}
-
 void mfs_blocks_init(mfs_blocks_t *b, mfs_t *m, blocks_t *from)
 {
     static const blocks_ops_t ops = {.get = get_block,
                                      .prefetch = prefetch,
                                      .put_many = put_many,
-                                     .has = has_block,
-                                     .write_many = write_many,
-                                     .settle = settle};
+                                     .has = has_block};
     *b = (mfs_blocks_t){.base = {&ops}, .mfs = m, .from = from, .local = repo_blocks(m->repo)};
 }
 
@@ -275,6 +259,7 @@ static err_t start_over(task_t *t, mfs_t *m)
     TRY(recover(t, m));
     TRY(load_root(t, m, m->has_durable ? &m->durable_root : NULL, &fresh));
     replace_tree(m, fresh);
+    m->resets++;
     log_error("the disk lost blocks: changes of files since the last flush are gone");
     return OK;
 }
@@ -421,8 +406,14 @@ void mfs_close(task_t *t, mfs_t *m)
     free(m);
 }
 
+err_t mfs_check_kept(const mfs_t *m, uint64_t resets)
+{
+    return m->resets == resets ? OK
+                               : fail(ERR_IO, "the disk lost blocks that had been written: try again");
+}
+
 /* One task commits for all who wait; those who come while it does are in the next round. */
-err_t mfs_commit(task_t *t, mfs_t *m)
+err_t mfs_commit(task_t *t, mfs_t *m, uint64_t resets)
 {
     uint64_t wanted = m->version;
     while (m->durable < wanted) {
@@ -436,7 +427,7 @@ err_t mfs_commit(task_t *t, mfs_t *m)
         event_fire(&m->committed);
         TRY(e);
     }
-    return OK;
+    return mfs_check_kept(m, resets);
 }
 
 /* ── the whole tree ──────────────────────────────────────────────────────────────────────────── */
@@ -469,7 +460,7 @@ err_t mfs_set_root(task_t *t, mfs_t *m, const cid_t *root)
 {
     cid_t copy = *root;
     TRY(mfs_run(t, m, NULL, set_root_op, &copy));
-    return mfs_commit(t, m);
+    return mfs_commit(t, m, m->resets);
 }
 
 bool mfs_durable_root(const mfs_t *m, cid_t *ret_root)

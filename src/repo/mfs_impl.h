@@ -65,6 +65,7 @@ struct mfs {
     bool needs_sync;      /* the next commit syncs the store: too much is pending, or what others wrote */
     uint64_t next_try_ms; /* to start over after losses */
     uint64_t losses;      /* of the store when all that the tree refers to was known to be there */
+    uint64_t resets;      /* counts how often changes that were not durable were given up */
 };
 
 mfs_t *mfs_new(repo_t *r, sched_t *s);
@@ -123,7 +124,10 @@ void mfs_free_tree(mfs_t *m, mfs_node_t *n);
 /* Runs an operation under the gate, again for each block that it missed and `from` has. */
 typedef err_t (*mfs_op_fn)(task_t *t, mfs_t *m, void *arg);
 MUST_CHECK err_t mfs_run(task_t *t, mfs_t *m, blocks_t *from, mfs_op_fn op, void *arg);
-MUST_CHECK err_t mfs_commit(task_t *t, mfs_t *m);
+/* Makes the tree durable as it is. ERR_IO: changes were given up since the caller's (`resets`: m->resets when it
+ * was made, or when its first block was written). */
+MUST_CHECK err_t mfs_commit(task_t *t, mfs_t *m, uint64_t resets);
+MUST_CHECK err_t mfs_check_kept(const mfs_t *m, uint64_t resets);
 /* The tree now refers to blocks that did not pass through it. */
 void mfs_need_sync(mfs_t *m);
 void mfs_blocks_init(mfs_blocks_t *b, mfs_t *m, blocks_t *from);

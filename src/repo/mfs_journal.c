@@ -4,7 +4,7 @@
 #include "base/writer.h"
 #include <stdlib.h>
 
-enum { HEAD_BYTES = 24, MAX_BLOCKS = 4096 };
+enum { HEAD_BYTES = 24, MAX_BLOCKS = 4096, ROOM_STEP_BYTES = 512 << 10 };
 #define MAGIC 0x444d4653u /* "DMFS" */
 
 void mfs_journal_init(mfs_journal_t *j, const char *path)
@@ -43,6 +43,23 @@ static err_t open_file(task_t *t, mfs_journal_t *j)
         j->file = NULL;
     }
     return e;
+}
+
+/* A record within the file costs one write to be synced, one behind its end several: of its size and its
+ * places on the disk, too. So there is room ahead, synced with the record that needed it. */
+static void make_room(task_t *t, mfs_journal_t *j, uint64_t end)
+{
+    if ((!j->room && file_size(t, j->file, &j->room)) || end <= j->room)
+        return;
+    uint8_t *zeros = xcalloc(1, ROOM_STEP_BYTES);
+    bytes_t piece = bytes_of(zeros, ROOM_STEP_BYTES);
+    err_t e = OK;
+    while (!e && j->room < end + ROOM_STEP_BYTES) {
+        e = file_write_at(t, j->file, &piece, 1, j->room);
+        if (!e)
+            j->room += ROOM_STEP_BYTES;
+    }
+    free(zeros); /* on a full disk the record may fit all the same */
 }
 
 static void put_cid(writer_t *w, const cid_t *cid)
@@ -84,6 +101,7 @@ err_t mfs_journal_append(task_t *t, mfs_journal_t *j, const cid_t *root, block_t
     if (j->at + j->record.len > MFS_JOURNAL_MAX_BYTES)
         return fail(ERR_LIMIT, "the journal is full");
     TRY(open_file(t, j));
+    make_room(t, j, j->at + j->record.len);
     bytes_t record = buf_bytes(&j->record);
     TRY(file_write_synced(t, j->file, &record, 1, j->at));
     j->at += record.len;

@@ -19,6 +19,7 @@ typedef struct mfs_journal {
     char *path;
     file_t *file;    /* NULL: not used yet */
     uint64_t at;     /* where the next record goes */
+    uint64_t room;   /* bytes that the file has: what is written within them needs no change of its size */
     uint64_t number; /* of the last record */
     buf_t record;
 } mfs_journal_t;

@@ -32,7 +32,7 @@ static err_t run_change(task_t *t, mfs_t *m, blocks_t *from, change_t *c, mfs_op
     if (c->to)
         TRY(mfs_path_parse(c->to, &c->dst));
     TRY(mfs_run(t, m, from, op, c));
-    return flush ? mfs_commit(t, m) : OK;
+    return flush ? mfs_commit(t, m, m->resets) : OK;
 }
 
 static change_t *change_new(const char *path)
@@ -370,7 +370,7 @@ err_t mfs_set_format(task_t *t, mfs_t *m, blocks_t *from, const char *path, mfs_
     if (!format.is_set) {
         mfs_entry_t there;
         TRY(mfs_lookup(t, m, from, path, &there));
-        return flush ? mfs_commit(t, m) : OK;
+        return flush ? mfs_commit(t, m, m->resets) : OK;
     }
     change_t *c = change_new(path);
     c->format = format;

@@ -11,6 +11,7 @@ typedef struct write_job {
     const char *text;
     mfs_node_t *file; /* held */
     dag_ref_t ref;    /* of the file: before, then after */
+    uint64_t resets;  /* of the tree when it was ours */
 } write_job_t;
 
 /* An empty file, as boxo makes it: a node without data. */
@@ -66,6 +67,7 @@ static err_t take_op(task_t *t, mfs_t *m, void *arg)
 {
     write_job_t *j = arg;
     bool has = false;
+    j->resets = m->resets;
     if (mfs_is_attached(m, j->file))
         TRY(dir_editor_find(t, j->file->parent->editor, bytes_str(j->file->name), &has, &j->ref));
     return has ? OK : mfs_not_exist();
@@ -76,6 +78,7 @@ static err_t give_op(task_t *t, mfs_t *m, void *arg)
 {
     write_job_t *j = arg;
     mfs_node_t *dir = j->file->parent;
+    TRY(mfs_check_kept(m, j->resets)); /* its blocks may be gone, too */
     if (!mfs_is_attached(m, j->file))
         return OK;
     TRY(dir_editor_put(t, dir->editor, bytes_str(j->file->name), &j->ref));
@@ -183,7 +186,7 @@ static err_t run_job(task_t *t, mfs_t *m, write_job_t *j, blocks_t *from, source
     *error_slot() = why;
     TRY(e);
     if (j->options.flush)
-        TRY(mfs_commit(t, m));
+        TRY(mfs_commit(t, m, j->resets));
     return source_error.code ? fail(source_error.code, "%s", source_error.text) : OK;
 }
 

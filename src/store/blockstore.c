@@ -40,29 +40,42 @@ err_t blockstore_put(task_t *t, blockstore_t *bs, block_t *block)
     return blockstore_put_many(t, bs, &block, 1);
 }
 
-/* state NULL: durable at once. */
-static err_t put_stored(task_t *t, blockstore_t *bs, block_t *const *blocks, size_t n, void **state)
+/* How blocks are put: durably; by a writer; behind. */
+typedef err_t (*put_fn)(task_t *t, blockstore_t *bs, block_t *const *blocks, size_t n, void **state);
+
+static err_t put_durably(task_t *t, blockstore_t *bs, block_t *const *blocks, size_t n, void **state)
 {
-    return state ? bs->ops->write_many(t, bs, blocks, n, state) : bs->ops->put_many(t, bs, blocks, n);
+    return bs->ops->put_many(t, bs, blocks, n);
 }
 
-static err_t put_blocks(task_t *t, blockstore_t *bs, block_t *const *blocks, size_t n, void **state)
+static err_t put_by_writer(task_t *t, blockstore_t *bs, block_t *const *blocks, size_t n, void **state)
+{
+    return bs->ops->write_many(t, bs, blocks, n, state);
+}
+
+static err_t put_behind(task_t *t, blockstore_t *bs, block_t *const *blocks, size_t n, void **state)
+{
+    return bs->ops->write_behind(t, bs, blocks, n);
+}
+
+static err_t put_blocks(task_t *t, blockstore_t *bs, block_t *const *blocks, size_t n, put_fn put,
+                        void **state)
 {
     if (!any_identity(blocks, n))
-        return n ? put_stored(t, bs, blocks, n, state) : OK;
+        return n ? put(t, bs, blocks, n, state) : OK;
     block_t **stored = xcalloc(n, sizeof *stored);
     size_t count = 0;
     for (size_t i = 0; i < n; i++)
         if (!cid_is_identity(&blocks[i]->cid))
             stored[count++] = blocks[i];
-    err_t e = count ? put_stored(t, bs, stored, count, state) : OK;
+    err_t e = count ? put(t, bs, stored, count, state) : OK;
     free(stored);
     return e;
 }
 
 err_t blockstore_put_many(task_t *t, blockstore_t *bs, block_t *const *blocks, size_t n)
 {
-    return put_blocks(t, bs, blocks, n, NULL);
+    return put_blocks(t, bs, blocks, n, put_durably, NULL);
 }
 
 void blockstore_writer_init(blockstore_writer_t *w, blockstore_t *bs)
@@ -77,7 +90,12 @@ err_t blockstore_write(task_t *t, blockstore_writer_t *w, block_t *const *blocks
 
 err_t blockstore_write_shared(task_t *t, blockstore_t *bs, block_t *const *blocks, size_t n, void **state)
 {
-    return put_blocks(t, bs, blocks, n, bs->ops->write_many ? state : NULL);
+    return put_blocks(t, bs, blocks, n, bs->ops->write_many ? put_by_writer : put_durably, state);
+}
+
+err_t blockstore_write_behind(task_t *t, blockstore_t *bs, block_t *const *blocks, size_t n)
+{
+    return put_blocks(t, bs, blocks, n, bs->ops->write_behind ? put_behind : put_durably, NULL);
 }
 
 err_t blockstore_flush(task_t *t, blockstore_writer_t *w)

@@ -28,6 +28,8 @@ typedef struct blockstore_ops {
     /* For blockstore_writer; NULL: put_many does it. t NULL in settle: forget without waiting. */
     err_t (*write_many)(task_t *t, blockstore_t *bs, block_t *const *blocks, size_t n, void **state);
     err_t (*settle)(task_t *t, blockstore_t *bs, void **state);
+    /* NULL: put_many does it. */
+    err_t (*write_behind)(task_t *t, blockstore_t *bs, block_t *const *blocks, size_t n);
     err_t (*sync)(task_t *t, blockstore_t *bs); /* NULL: all that can be read is durable */
     uint64_t (*losses)(const blockstore_t *bs); /* NULL when sync is */
     err_t (*discard)(task_t *t, blockstore_t *bs, const cid_t *cid); /* NULL: remove does it */
@@ -56,6 +58,10 @@ MUST_CHECK err_t blockstore_write(task_t *t, blockstore_writer_t *w, block_t *co
 MUST_CHECK err_t blockstore_write_shared(task_t *t, blockstore_t *bs, block_t *const *blocks, size_t n,
                                          void **state);
 MUST_CHECK err_t blockstore_flush(task_t *t, blockstore_writer_t *w);
+/* Puts few small blocks, whose durability is looked after elsewhere, without waiting for the disk where the
+ * store can do so: they can be read at once and become durable with the next blockstore_sync. If they cannot
+ * be written later, that counts as a loss. */
+MUST_CHECK err_t blockstore_write_behind(task_t *t, blockstore_t *bs, block_t *const *blocks, size_t n);
 /* Makes durable what any writer has written so far: before something else is stored that relies on blocks
  * which were found here. */
 MUST_CHECK err_t blockstore_sync(task_t *t, blockstore_t *bs);

@@ -13,6 +13,8 @@
 #define PACK_CHUNK_MAX_BLOCKS 512
 #define PACK_OVERLAY_MAX_BLOCKS (256u << 10)
 #define PACK_PATH_MAX 4096
+#define PACK_BEHIND_MAX_BYTES (1u << 20)
+#define PACK_BEHIND_MAX_BLOCKS 512
 
 typedef struct pack_segment {
     uint32_t number;
@@ -73,6 +75,9 @@ typedef struct pack_store {
     gate_t compact_gate;
     bool is_in_doubt; /* a commit to the index failed: what the disk has of it is not known */
     map_t overlay;    /* multihash -> pack_pending_t of kind PACK_PUT */
+    map_t behind;     /* multihash -> block_t that no segment has yet */
+    size_t behind_bytes;
+    bool is_behind_running; /* a task waits for the pen to write them */
     pack_epoch_t *open, *committing;
     bool is_committer_running;
     uint64_t losses; /* epochs that failed */
@@ -145,8 +150,18 @@ MUST_CHECK err_t pack_commit_to_index(task_t *t, pack_store_t *s, pack_commit_t 
 err_t pack_put_many(task_t *t, blockstore_t *bs, block_t *const *blocks, size_t n);
 err_t pack_write_many(task_t *t, blockstore_t *bs, block_t *const *blocks, size_t n, void **state);
 err_t pack_settle(task_t *t, blockstore_t *bs, void **state);
+/* The same with the pen; who needs them durable asks for a sync. */
+MUST_CHECK err_t pack_write_with_pen(task_t *t, pack_store_t *s, block_t *const *blocks, size_t n);
 err_t pack_sync(task_t *t, blockstore_t *bs);
 uint64_t pack_losses(const blockstore_t *bs);
+
+/* ── pack_behind.c ───────────────────────────────────────────────────────────────────────────── */
+err_t pack_write_behind(task_t *t, blockstore_t *bs, block_t *const *blocks, size_t n);
+/* ERR_NOT_FOUND without text. */
+MUST_CHECK err_t pack_behind_get(const pack_store_t *s, const cid_t *cid, block_t **ret_block);
+/* With the pen: nothing is behind after it. What fails counts as lost. */
+MUST_CHECK err_t pack_behind_flush(task_t *t, pack_store_t *s);
+void pack_behind_abandon(pack_store_t *s);
 
 /* ── pack_recover.c ──────────────────────────────────────────────────────────────────────────── */
 /* Brings segments, folder and index into agreement after opening. ERR_CORRUPT: the index is of no use. */

@@ -95,6 +95,8 @@ err_t pack_get(task_t *t, blockstore_t *bs, const cid_t *cid, block_t **ret_bloc
         *ret_block = recent;
         return OK;
     }
+    if (!pack_behind_get(s, cid, ret_block))
+        return OK;
     uint64_t removals = s->recent.removals;
     for (int i = 0; i < READ_TRIES; i++) {
         TRY(find_cid(t, s, cid, &loc));
@@ -111,6 +113,11 @@ err_t pack_get(task_t *t, blockstore_t *bs, const cid_t *cid, block_t **ret_bloc
 err_t pack_size(task_t *t, blockstore_t *bs, const cid_t *cid, uint64_t *ret_size)
 {
     pack_loc_t loc;
+    AUTO_PTR(block_t) behind = NULL;
+    if (!pack_behind_get(pack_self(bs), cid, &behind)) {
+        *ret_size = behind->len;
+        return OK;
+    }
     TRY(find_cid(t, pack_self(bs), cid, &loc));
     *ret_size = loc.len;
     return OK;
@@ -189,7 +196,7 @@ err_t pack_get_many(task_t *t, blockstore_t *bs, const cid_t *cids, size_t n, bl
         uint8_t key[CID_BINARY_MAX];
         pack_loc_t loc;
         blocks[i] = recent_get(&s->recent, &cids[i]);
-        if (blocks[i])
+        if (blocks[i] || !pack_behind_get(s, &cids[i], &blocks[i]))
             continue;
         e = pack_find(t, s, bytes_of(key, cid_encode_multihash(&cids[i], key)), &loc);
         if (!e)

@@ -77,6 +77,7 @@ static void free_store(task_t *t, pack_store_t *s)
     pack_segments_free(s);
     pack_index_close(t, s->index);
     map_deinit(&s->overlay);
+    pack_behind_abandon(s);
     recent_deinit(&s->recent);
     free(s->folder);
     free(s);
@@ -100,6 +101,7 @@ static const blockstore_ops_t pack_ops = {
     .put_many = pack_put_many,
     .write_many = pack_write_many,
     .settle = pack_settle,
+    .write_behind = pack_write_behind,
     .sync = pack_sync,
     .losses = pack_losses,
     .get = pack_get,
@@ -129,6 +131,7 @@ static pack_store_t *new_store(task_t *t, const char *folder, const pack_options
     gate_init(&s->index_gate, 1);
     gate_init(&s->compact_gate, 1);
     map_init(&s->overlay, PACK_OVERLAY_MAX_BLOCKS);
+    map_init(&s->behind, PACK_BEHIND_MAX_BLOCKS);
     event_init(&s->changed);
     group_init(&s->group, task_sched(t));
     return s;

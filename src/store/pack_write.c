@@ -235,6 +235,7 @@ err_t pack_epoch_wait(task_t *t, pack_store_t *s, pack_epoch_t *e)
 
 err_t pack_drain(task_t *t, pack_store_t *s)
 {
+    TRY(pack_behind_flush(t, s));
     while (s->committing || (s->open && s->open->n)) {
         pack_epoch_t *e = s->open && s->open->n ? s->open : s->committing;
         pack_epoch_ref(e);
@@ -500,19 +501,35 @@ static size_t chunk_of(block_t *const *blocks, size_t n)
     return count;
 }
 
-/* What needs no pen is done before: the disk has another chunk to write meanwhile. */
-static err_t write_chunk(task_t *t, pack_store_t *s, block_t *const *blocks, size_t n, wait_list_t *w)
+static pack_item_t *items_of(task_t *t, block_t *const *blocks, size_t n)
 {
     pack_item_t *items = xcalloc(n, sizeof *items);
     for (size_t i = 0; i < n; i++)
         items[i] = (pack_item_t){
             .data = block_bytes(blocks[i]), .checksum = blocks[i]->sum, .has_checksum = blocks[i]->has_sum};
     pack_sum(t, items, n);
+    return items;
+}
+
+/* What needs no pen is done before: the disk has another chunk to write meanwhile. */
+static err_t write_chunk(task_t *t, pack_store_t *s, block_t *const *blocks, size_t n, wait_list_t *w)
+{
+    pack_item_t *items = items_of(t, blocks, n);
     err_t e = gate_enter(t, &s->pen);
     if (!e) {
         e = put_chunk(t, s, blocks, n, items, w);
         gate_leave(&s->pen);
     }
+    free(items);
+    return e;
+}
+
+err_t pack_write_with_pen(task_t *t, pack_store_t *s, block_t *const *blocks, size_t n)
+{
+    wait_list_t w = {0};
+    pack_item_t *items = items_of(t, blocks, n);
+    err_t e = put_chunk(t, s, blocks, n, items, &w);
+    wait_list_free(&w);
     free(items);
     return e;
 }
@@ -543,6 +560,12 @@ err_t pack_sync(task_t *t, blockstore_t *bs)
 {
     pack_store_t *s = pack_self(bs);
     wait_list_t w = {0};
+    if (map_count(&s->behind)) {
+        TRY(gate_enter(t, &s->pen));
+        err_t flushed = pack_behind_flush(t, s);
+        gate_leave(&s->pen);
+        TRY(flushed);
+    }
     if (s->committing)
         wait_list_add(&w, s->committing);
     if (s->open)

@@ -9,7 +9,7 @@
 #include <stdlib.h>
 
 #define FOLDER "/blocks"
-enum { WRITERS = 3, BLOCKS = 12, BLOCK_BYTES = 9000 };
+enum { WRITERS = 3, BEHIND = 2, BLOCKS = 12, BLOCK_BYTES = 9000 };
 
 typedef struct run {
     blockstore_t *store;
@@ -37,10 +37,14 @@ static err_t write_all(task_t *t, writer_arg_t *w)
         AUTO(blockstore_writer_t) writer = {0};
         AUTO_PTR(block_t) b = suite_block(seed_of(w->number, i), BLOCK_BYTES);
         blockstore_writer_init(&writer, w->run->store);
-        TRY(blockstore_write(t, &writer, &b, 1));
+        if (w->number == BEHIND)
+            TRY(blockstore_write_behind(t, w->run->store, &b, 1));
+        else
+            TRY(blockstore_write(t, &writer, &b, 1));
+        assert_true(blockstore_has(t, w->run->store, &b->cid));
         TRY(task_sleep(t, 1 + (i + w->number) % 3));
         if (i % 4 == w->number)
-            TRY(blockstore_flush(t, &writer));
+            TRY(w->number == BEHIND ? blockstore_sync(t, w->run->store) : blockstore_flush(t, &writer));
     }
     return OK;
 }
