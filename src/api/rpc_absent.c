@@ -1,15 +1,10 @@
 /* rpc_absent: commands that Kubo has removed, and those of parts that are not enabled: each answers with
- * Kubo's error. Reference: ipfs/kubo core/commands dht.go, p2p.go, mount_unix.go, external.go. */
+ * Kubo's error. Reference: ipfs/kubo core/commands dht.go, mount_unix.go, external.go. */
 #include "api/rpc_util.h"
 
 static err_t rpc_use_routing(task_t *t, rpc_t *r)
 {
     return fail(ERR_UNSUPPORTED, "removed, use 'ipfs routing' instead");
-}
-
-static err_t rpc_no_p2p(task_t *t, rpc_t *r)
-{
-    return fail(ERR_UNSUPPORTED, "libp2p stream mounting not enabled");
 }
 
 static err_t rpc_no_mount(task_t *t, rpc_t *r)
@@ -25,11 +20,5 @@ const rpc_command_t rpc_absent_commands[] = {
     {"dht/put", rpc_use_routing, 0, RPC_MAX_ARGS, NULL},
     {"dht/provide", rpc_use_routing, 0, RPC_MAX_ARGS, NULL},
     {"mount", rpc_no_mount, 0, 0, NULL},
-    {"p2p/close", rpc_no_p2p, 0, 0, NULL},
-    {"p2p/forward", rpc_no_p2p, 3, 3, NULL},
-    {"p2p/listen", rpc_no_p2p, 2, 2, NULL},
-    {"p2p/ls", rpc_no_p2p, 0, 0, NULL},
-    {"p2p/stream/close", rpc_no_p2p, 0, 1, NULL},
-    {"p2p/stream/ls", rpc_no_p2p, 0, 0, NULL},
     {NULL, NULL, 0, 0, NULL},
 };

@@ -95,6 +95,13 @@ err_t print_commands(task_t *t, cli_t *c, json_t *o);
 err_t print_gateway(task_t *t, cli_t *c, json_t *o);
 err_t print_replicas(task_t *t, cli_t *c, json_t *o);
 /* print_node.c */
+/* print_p2p.c */
+err_t print_p2p_ls(task_t *t, cli_t *c, json_t *o);
+err_t print_p2p_streams(task_t *t, cli_t *c, json_t *o);
+err_t print_p2p_closed(task_t *t, cli_t *c, json_t *o);
+err_t print_p2p_listen(task_t *t, cli_t *c, json_t *o);
+err_t print_p2p_forward(task_t *t, cli_t *c, json_t *o);
+/* print_node.c */
 err_t print_perf(task_t *t, cli_t *c, json_t *o);
 err_t print_said(task_t *t, cli_t *c, json_t *o);
 err_t print_log_levels(task_t *t, cli_t *c, json_t *o);

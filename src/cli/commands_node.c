@@ -52,11 +52,13 @@ static const cli_spec_t update_specs[] = {{"pre", 0, false, "", "accepted for Ku
                                           {"allow-downgrade", 0, false, "", "accepted for Kubo's sake"},
                                           {"count", 'n', true, "", "accepted for Kubo's sake"},
                                           {NULL, 0, false, NULL, NULL}};
-#define NO_P2P "refused: streams are not forwarded by this build"
-static const cli_spec_t p2p_specs[] = {{"allow-custom-protocol", 0, false, NULL, "names outside of /x/"},
-                                       {"foreground", 'f', false, NULL, "until it is interrupted"},
+#define P2P_SPECS {"allow-custom-protocol", 0, false, NULL, "names outside of /x/"}, \
+                                       {"foreground", 'f', false, NULL, "until it is interrupted"}
+static const cli_spec_t p2p_forward_specs[] = {P2P_SPECS, {NULL, 0, false, NULL, NULL}};
+static const cli_spec_t p2p_listen_specs[] = {P2P_SPECS,
                                        {"report-peer-id", 'r', false, NULL, "tell the target who connects"},
                                        {NULL, 0, false, NULL, NULL}};
+static const cli_spec_t p2p_all_specs[] = {{"all", 'a', false, NULL, "all of them"}, {NULL, 0, false, NULL, NULL}};
 static const cli_spec_t p2p_close_specs[] = {{"all", 'a', false, NULL, "all of them"},
                                              {"protocol", 'p', true, NULL, "with this protocol"},
                                              {"listen-address", 'l', true, NULL, "with this listener"},
@@ -205,14 +207,17 @@ const cli_command_t cli_node_commands[] = {
     ROW("object patch append-data", "", "removed: dag and files", "object/patch/append-data", 0, ANY, false, NULL, NULL),
     ROW("object patch set-data", "", "removed: dag and files", "object/patch/set-data", 0, ANY, false, NULL, NULL),
     ROW("mount", "", "refused: mounting is not part of this build", "mount", 0, 0, true, mount_specs, NULL),
-    ROW("p2p close", "", NO_P2P, "p2p/close", 0, 0, false, p2p_close_specs, NULL),
-    ROW("p2p forward", "PROTOCOL ADDRESS TARGET", NO_P2P, "p2p/forward", 3, 3, false,
-        p2p_specs, NULL),
-    ROW("p2p listen", "PROTOCOL TARGET", NO_P2P, "p2p/listen", 2, 2, false,
-        p2p_specs, NULL),
-    ROW("p2p ls", "", NO_P2P, "p2p/ls", 0, 0, false, headers_specs, NULL),
-    ROW("p2p stream close", "[ID]", NO_P2P, "p2p/stream/close", 0, 1, false, p2p_close_specs, NULL),
-    ROW("p2p stream ls", "", NO_P2P, "p2p/stream/ls", 0, 0, false, headers_specs, NULL),
+    ROW("p2p close", "", "stop listening for services, or for their users", "p2p/close", 0, 0, false, p2p_close_specs,
+        print_p2p_closed),
+    ROW("p2p forward", "PROTOCOL ADDRESS PEER", "carry connections to ADDRESS to a peer's service", "p2p/forward", 3, 3,
+        false, p2p_forward_specs, print_p2p_forward),
+    ROW("p2p listen", "PROTOCOL ADDRESS", "offer the service at ADDRESS to peers", "p2p/listen", 2, 2, false,
+        p2p_listen_specs, print_p2p_listen),
+    ROW("p2p ls", "", "services that are offered or used", "p2p/ls", 0, 0, false, headers_specs, print_p2p_ls),
+    ROW("p2p stream close", "[ID]", "cut a connection to a service", "p2p/stream/close", 0, 1, false, p2p_all_specs,
+        NULL),
+    ROW("p2p stream ls", "", "connections to services", "p2p/stream/ls", 0, 0, false, headers_specs,
+        print_p2p_streams),
     ROW("pubsub ls", "", "topics", "pubsub/ls", 0, 0, true, NULL, print_pubsub_topics),
     {.name = "pubsub peers",
      .usage = "[TOPIC]",

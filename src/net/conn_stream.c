@@ -222,6 +222,8 @@ static err_t serve(task_t *t, void *arg)
     conn_stream_t *s = arg;
     handler_t *handler = NULL;
     err_t e = choose_handler(t, s, &handler);
+    if (!e && !handler->fn) /* the answer had to wait, and meanwhile it was taken away */
+        e = fail(ERR_UNSUPPORTED, "%s is not spoken any more", handler->protocol);
     if (!e)
         e = handler->fn(t, &s->base, s->conn, handler->protocol, handler->arg);
     if (e) {

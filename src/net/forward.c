@@ -152,7 +152,7 @@ static err_t pass_on(task_t *t, stream_t *s, host_t *h, conn_t *from, const forw
     }
     e = send_status(t, s, FORWARD_OK);
     if (!e)
-        e = relay_forward(t, h, s, other, &limits);
+        e = relay_forward(t, s, other, &limits);
     if (e)
         stream_reset(other);
     stream_close(other);

@@ -141,5 +141,5 @@ const nat_metrics_t *nat_metrics(void);
 /* relay_circuit.c */
 /* Until both ways have ended. ERR_LIMIT: more bytes than allowed came (the rest stays unread); ERR_TIMEOUT.
  */
-MUST_CHECK err_t relay_forward(task_t *t, host_t *h, stream_t *a, stream_t *b, const relay_limits_t *limits);
+MUST_CHECK err_t relay_forward(task_t *t, stream_t *a, stream_t *b, const relay_limits_t *limits);
 #endif

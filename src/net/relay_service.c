@@ -248,7 +248,7 @@ static err_t run_circuit(task_t *t, host_t *h, stream_t *s, const circuit_t *c)
     if (!e)
         metric_add(nat_metrics()->circuits, 1);
     if (!e)
-        e = relay_forward(t, h, s, other, &limits);
+        e = relay_forward(t, s, other, &limits);
     if (e)
         stream_reset(other);
     stream_close(other);

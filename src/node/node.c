@@ -38,6 +38,7 @@ struct node {
     mesh_join_t *mesh_join;
     bool is_in_mesh; /* known before the above are there */
     pubsub_t *pubsub;
+    tunnels_t *tunnels;
     mdns_service_t *mdns;
     portmap_t *portmap;
     bool is_private; /* in the network of a swarm key */
@@ -148,6 +149,7 @@ void node_close(task_t *t, node_t *n)
     task_shield(t);
     group_stop(t, &n->tasks);
     group_deinit(&n->tasks);
+    tunnels_close(t, n->tunnels);
     mesh_join_close(t, n->mesh_join);
     mesh_close(t, n->mesh);
     n->mesh = NULL; /* bitswap asks what may be served until it is closed */
@@ -488,6 +490,8 @@ err_t node_go_online(task_t *t, node_t *n, const node_options_t *o)
     TRY(settings_perf(repo_config(n->repo), n->host));
     TRY(settings_bandwidth(repo_config(n->repo), n->host));
     TRY(start_pubsub(t, n, o));
+    if (config_bool(repo_config(n->repo), "Experimental.Libp2pStreamMounting", false))
+        n->tunnels = tunnels_new(n->host);
     settings_peers(repo_config(n->repo), o, n->host);
     if (n->is_in_mesh) /* opens nothing but what it was told to, and asks nobody outside */
         return start_mesh(t, n, o);
@@ -578,6 +582,11 @@ mesh_t *node_mesh(node_t *n)
 mesh_join_t *node_mesh_join(node_t *n)
 {
     return n->mesh_join;
+}
+
+tunnels_t *node_tunnels(node_t *n)
+{
+    return n->tunnels;
 }
 
 pubsub_t *node_pubsub(node_t *n)

@@ -6,6 +6,7 @@
 #include "exchange/bitswap.h"
 #include "naming/naming.h"
 #include "net/host.h"
+#include "net/tunnels.h"
 #include "pubsub/pubsub.h"
 #include "replica/mesh.h"
 #include "replica/mesh_join.h"
@@ -68,6 +69,7 @@ mesh_join_t *node_mesh_join(node_t *n); /* as above */
 /* The fingerprint of the key of the private network that this node is in; NULL: none, or offline. */
 enum { NODE_FINGERPRINT_BYTES = 16 };
 const uint8_t *node_swarm_fingerprint(const node_t *n);
+tunnels_t *node_tunnels(node_t *n); /* NULL also unless Experimental.Libp2pStreamMounting is set */
 pubsub_t *node_pubsub(node_t *n); /* NULL also when it is not enabled */
 /* Forgets what this author (NULL: every author) said last over pubsub; how many that were. */
 MUST_CHECK err_t node_reset_pubsub(task_t *t, node_t *n, const peer_id_t *author, uint64_t *ret_count);

@@ -1,0 +1,72 @@
+/* print_p2p: answers of `p2p …`. Columns are as wide as their widest cell and a space, as the reference's. */
+#include "cli/commands_internal.h"
+
+enum { COLUMNS_MAX = 4 };
+
+/* Rows of an array of objects, under their heads when `headers` asks for them: a head for each row. */
+static err_t print_rows(cli_t *c, json_t *list, const char *const *keys, const char *const *heads,
+                        size_t columns)
+{
+    size_t widths[COLUMNS_MAX] = {0}, i;
+    bool has_heads = cli_flag(c, "headers", false);
+    json_t *row;
+    json_array_foreach(list, i, row)
+    {
+        for (size_t k = 0; k < columns; k++) {
+            size_t width = strlen(field(row, keys[k])), head = has_heads ? strlen(heads[k]) : 0;
+            width = width > head ? width : head;
+            widths[k] = width > widths[k] ? width : widths[k];
+        }
+    }
+    json_array_foreach(list, i, row)
+    {
+        for (int is_head = has_heads; is_head >= 0; is_head--)
+            for (size_t k = 0; k < columns; k++) {
+                const char *cell = is_head ? heads[k] : field(row, keys[k]);
+                TRY(k + 1 < columns ? cli_out("%-*s ", (int)widths[k], cell) : cli_out("%s\n", cell));
+            }
+    }
+    return OK;
+}
+
+err_t print_p2p_ls(task_t *t, cli_t *c, json_t *o)
+{
+    static const char *const keys[] = {"Protocol", "ListenAddress", "TargetAddress"}, *const heads[] = {
+                                                                                          "Protocol",
+                                                                                          "Listen Address",
+                                                                                          "Target Address"};
+    return print_rows(c, json_object_get(o, "Listeners"), keys, heads, ARRAY_LEN(keys));
+}
+
+err_t print_p2p_streams(task_t *t, cli_t *c, json_t *o)
+{
+    static const char *const keys[] = {"HandlerID", "Protocol", "OriginAddress", "TargetAddress"},
+                             *const heads[] = {"ID", "Protocol", "Origin", "Target"};
+    return print_rows(c, json_object_get(o, "Streams"), keys, heads, ARRAY_LEN(keys));
+}
+
+err_t print_p2p_closed(task_t *t, cli_t *c, json_t *o)
+{
+    return cli_out("Closed %lld stream(s)\n", (long long)json_integer_value(o));
+}
+
+static err_t print_closing(const char *what, json_t *o)
+{
+    return cli_out("Received interrupt, removing %s for %s\n", what, field(o, "Protocol"));
+}
+
+err_t print_p2p_listen(task_t *t, cli_t *c, json_t *o)
+{
+    if (strcmp(json_text(o, "Status"), "active"))
+        return print_closing("listener", o);
+    return cli_out("Listening on %s, forwarding to %s, waiting for interrupt...\n", field(o, "Protocol"),
+                   field(o, "Address"));
+}
+
+err_t print_p2p_forward(task_t *t, cli_t *c, json_t *o)
+{
+    if (strcmp(json_text(o, "Status"), "active"))
+        return print_closing("forwarder", o);
+    return cli_out("Forwarding %s to %s, waiting for interrupt...\n", field(o, "Protocol"),
+                   field(o, "Address"));
+}
