@@ -539,7 +539,8 @@ static void on_tombstone(mesh_world_t *w, mesh_node_t *from, mesh_node_t *to, co
         engines_learn(w, to, e->file);
     if (!e->is_direct || !from->is_up)
         return;
-    deletion_told(from->deletion, &w->files[e->file].cid, &to->id, reaches, w->now_ms);
+    deletion_told(from->deletion, &w->files[e->file].cid, &to->id,
+                  reaches ? DELETION_PENDING : DELETION_NO_ANSWER, w->now_ms);
     if (reaches)
         world_push(w, delay_ms(w), EVENT_RECEIPT, to->index, from->index, e->file);
     engines_settle(w, from);

@@ -23,10 +23,9 @@ err_t tombstone_seal(const private_key_t *key, const cid_t *manifest, buf_t *out
     return w.err;
 }
 
-err_t tombstone_open(bytes_t in, tombstone_t *ret)
+static err_t decode(bytes_t in, tombstone_t *ret, uint8_t ret_signature[OWNER_SIGNATURE_BYTES])
 {
     tombstone_t ts;
-    uint8_t binary[CID_BINARY_MAX], signature[OWNER_SIGNATURE_BYTES];
     reader_t r = reader_of(in);
     if (in.len > TOMBSTONE_MAX_BYTES)
         return fail(ERR_LIMIT, "a tombstone of %zu bytes is over the limit of %d", in.len,
@@ -37,10 +36,25 @@ err_t tombstone_open(bytes_t in, tombstone_t *ret)
     cbor_read_key(&r, "manifest");
     cbor_read_link(&r, &ts.manifest);
     cbor_read_key(&r, "signature");
-    cbor_read_fixed(&r, signature, sizeof signature);
+    cbor_read_fixed(&r, ret_signature, OWNER_SIGNATURE_BYTES);
     TRY(cbor_read_done(&r, "tombstone"));
     if (!manifest_is_cid(&ts.manifest))
         return fail(ERR_INVALID, "not a valid tombstone: it names no manifest");
+    *ret = ts;
+    return OK;
+}
+
+err_t tombstone_decode(bytes_t in, tombstone_t *ret)
+{
+    uint8_t signature[OWNER_SIGNATURE_BYTES];
+    return decode(in, ret, signature);
+}
+
+err_t tombstone_open(bytes_t in, tombstone_t *ret)
+{
+    tombstone_t ts;
+    uint8_t binary[CID_BINARY_MAX], signature[OWNER_SIGNATURE_BYTES];
+    TRY(decode(in, &ts, signature));
     if (owner_verify(&ts.owner, SIGNED_AS, bytes_of(binary, cid_encode(&ts.manifest, binary)),
                      bytes_of(signature, sizeof signature)))
         return fail(ERR_CRYPTO, "the tombstone's signature is wrong");

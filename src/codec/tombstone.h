@@ -25,6 +25,8 @@ MUST_CHECK err_t tombstone_seal(const private_key_t *key, const cid_t *manifest,
 /* Decodes and verifies the signature. ERR_INVALID, ERR_EOF, ERR_LIMIT, ERR_UNSUPPORTED (of a later version):
  * not a tombstone; ERR_CRYPTO: forged. */
 MUST_CHECK err_t tombstone_open(bytes_t in, tombstone_t *ret);
+/* The same without the signature: for records that were opened before they were kept. */
+MUST_CHECK err_t tombstone_decode(bytes_t in, tombstone_t *ret);
 /* Does an opened tombstone delete this block? It is the manifest that it names, and its owner is the signer.
  * OK; ERR_INVALID: another block, or none that is a manifest; ERR_DENIED: of another owner (foreign). */
 MUST_CHECK err_t tombstone_applies(const tombstone_t *ts, const cid_t *cid, bytes_t block);

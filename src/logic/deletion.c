@@ -29,8 +29,8 @@ enum { MAX_DOWN = 65536 };
 
 void deletion_config_default(deletion_config_t *ret)
 {
-    *ret =
-        (deletion_config_t){.retry_ms = 2000, .retry_max_ms = 600000, .max_under_way = 32, .max_roots = 4096};
+    *ret = (deletion_config_t){
+        .poll_ms = 200, .retry_ms = 2000, .retry_max_ms = 600000, .max_under_way = 32, .max_roots = 4096};
 }
 
 deletion_t *deletion_new(const deletion_config_t *c)
@@ -227,7 +227,7 @@ bool deletion_next(deletion_t *d, uint64_t now_ms, cid_t *ret_root, peer_id_t *r
     return false;
 }
 
-void deletion_told(deletion_t *d, const cid_t *root, const peer_id_t *holder, bool has_answered,
+void deletion_told(deletion_t *d, const cid_t *root, const peer_id_t *holder, deletion_answer_t how,
                    uint64_t now_ms)
 {
     deleted_root_t *r = find(d, root);
@@ -236,13 +236,15 @@ void deletion_told(deletion_t *d, const cid_t *root, const peer_id_t *holder, bo
         return;
     h->is_busy = false;
     d->n_under_way--;
-    /* Who answered without a receipt is still collecting: asked again at the same pace. */
-    if (!h->step_ms)
-        h->step_ms = d->config.retry_ms;
-    else if (!has_answered)
+    bool is_pending = how == DELETION_PENDING;
+    uint64_t most_ms = is_pending ? d->config.retry_ms : d->config.retry_max_ms;
+    if (!h->step_ms || is_pending != h->so_far.is_pending)
+        h->step_ms = is_pending ? d->config.poll_ms : d->config.retry_ms;
+    else
         h->step_ms *= 2;
-    if (h->step_ms > d->config.retry_max_ms)
-        h->step_ms = d->config.retry_max_ms;
+    if (h->step_ms > most_ms)
+        h->step_ms = most_ms;
+    h->so_far.is_pending = is_pending;
     h->due_ms = now_ms + h->step_ms;
     settle(d, r, r->n_gone < r->n);
 }

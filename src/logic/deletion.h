@@ -3,6 +3,7 @@
  *
  *   OPEN --deletion_next (TELL)--> TOLD --deletion_receipt--> GONE
  *    ^------ no answer, back-off doubling from retry_ms to retry_max_ms; at once when the peer comes back
+ *    ^------ it still collects: asked again after poll_ms, doubling to retry_ms
  *
  * A root whose holders are all GONE is done; it is kept for its figures until max_roots are there, then the
  * oldest done one makes room; when all are open, the oldest. A receipt of somebody that was not known as a
@@ -17,6 +18,7 @@
 #define DELETION_HOLDERS_MAX 64
 typedef struct deletion deletion_t;
 typedef struct deletion_config {
+    uint32_t poll_ms;       /* 200 */
     uint32_t retry_ms;      /* 2000 */
     uint64_t retry_max_ms;  /* 10 min */
     uint32_t max_under_way; /* tellings at a time; 32 */
@@ -37,15 +39,19 @@ void deletion_peer(deletion_t *d, const peer_id_t *peer, bool is_up, uint64_t no
 
 /* Tell this holder (send the tombstone, ask for the receipt), then deletion_told. False: nothing now. */
 bool deletion_next(deletion_t *d, uint64_t now_ms, cid_t *ret_root, peer_id_t *ret_holder);
-/* It answered (a receipt may come with it or later), or did not. */
-void deletion_told(deletion_t *d, const cid_t *root, const peer_id_t *holder, bool has_answered,
+typedef enum {
+    DELETION_NO_ANSWER,
+    DELETION_PENDING, /* it has let go, and collects */
+} deletion_answer_t;
+/* What came of it, when no receipt did. */
+void deletion_told(deletion_t *d, const cid_t *root, const peer_id_t *holder, deletion_answer_t how,
                    uint64_t now_ms);
 uint64_t deletion_deadline_ms(const deletion_t *d);
 
 typedef struct deletion_holder {
     peer_id_t peer;
-    bool is_gone;
-    uint64_t wall_ms; /* of its receipt */
+    bool is_gone, is_pending; /* pending: it says that it collects */
+    uint64_t wall_ms;         /* of its receipt */
     uint32_t tries;
 } deletion_holder_t;
 /* False: the root is not known. "deleted on gone of n holders". */

@@ -45,14 +45,17 @@ static void test_receipts(void **state)
     assert_false(deletion_next(d, now, &told, &whom));
     assert_true(deletion_receipt(d, &root, &holders[0], 77, now));
     assert_false(deletion_receipt(d, &root, &holders[0], 78, now)); /* replayed */
-    deletion_told(d, &root, &holders[0], true, now);
-    deletion_told(d, &root, &holders[1], true, now); /* no receipt yet: asked again, not faster and faster */
-    for (int i = 0; i < 3; i++) {
-        assert_int_equal(deletion_deadline_ms(d), now + 2000);
-        assert_false(deletion_next(d, now + 1999, &told, &whom));
-        now += 2000;
+    deletion_told(d, &root, &holders[0], DELETION_NO_ANSWER, now);
+    deletion_told(d, &root, &holders[1], DELETION_PENDING, now); /* it collects: asked again, soon at first */
+    static const uint64_t waits_ms[] = {200, 400, 800, 1600, 2000, 2000};
+    for (size_t i = 0; i < ARRAY_LEN(waits_ms); i++) {
+        deletion_holder_t pending;
+        assert_true(deletion_holder_at(d, &root, 1, &pending) && pending.is_pending);
+        assert_int_equal(deletion_deadline_ms(d), now + waits_ms[i]);
+        assert_false(deletion_next(d, now + waits_ms[i] - 1, &told, &whom));
+        now += waits_ms[i];
         assert_true(deletion_next(d, now, &told, &whom) && peer_id_equal(&whom, &holders[1]));
-        deletion_told(d, &root, &holders[1], true, now);
+        deletion_told(d, &root, &holders[1], DELETION_PENDING, now);
     }
     assert_true(deletion_receipt(d, &root, &holders[1], 80, now));
     assert_figures(d, &root, 2, 3);
@@ -64,7 +67,7 @@ static void test_receipts(void **state)
     assert_true(deletion_next(d, now, &told, &whom) && peer_id_equal(&whom, &holders[2]));
     assert_int_equal(deletion_open(d), 1);
     assert_true(deletion_receipt(d, &root, &holders[2], 90, now));
-    deletion_told(d, &root, &holders[2], true, now);
+    deletion_told(d, &root, &holders[2], DELETION_NO_ANSWER, now);
     assert_int_equal(deletion_open(d), 0);
     assert_figures(d, &root, 3, 3);
     deletion_holder_t h;
@@ -89,7 +92,7 @@ static void test_back_off(void **state)
         last = tries ? at - now : 0;
         now = at;
         assert_true(deletion_next(d, now, &told, &whom));
-        deletion_told(d, &root, &holder, false, now);
+        deletion_told(d, &root, &holder, DELETION_NO_ANSWER, now);
     }
     assert_in_range(tries, 140, 160);          /* every ten minutes in the end */
     deletion_start(d, &root, &holder, 1, now); /* asked for again by the user: at once */
@@ -121,7 +124,7 @@ static void test_bounds(void **state)
     assert_true(deletion_figures(d, &roots[0], &g, &h));
     deletion_start(d, &roots[4], many, 1, 0); /* then the oldest */
     assert_false(deletion_figures(d, &roots[0], &g, &h));
-    deletion_told(d, &roots[0], &many[0], true, 0); /* of a root that is gone: nothing */
+    deletion_told(d, &roots[0], &many[0], DELETION_PENDING, 0); /* of a root that is gone: nothing */
     assert_true(deletion_next(d, 0, &told, &whom));
     assert_false(deletion_receipt(d, &roots[0], &many[0], 1, 0));
     /* a holder that nobody knew of */

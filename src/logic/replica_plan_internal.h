@@ -101,6 +101,7 @@ struct replica_planner {
     uint64_t audit_free_ms;
     double away_mean_ms; /* of all peers that came back */
     uint32_t n_away;
+    bool is_away_heard; /* from others; nothing was learnt here yet */
     prng_t rng;
     uint64_t heals, prunes, healed_bytes, audits, audits_failed, returns;
 };

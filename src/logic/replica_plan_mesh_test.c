@@ -421,13 +421,36 @@ static void test_sleep(void **state)
     free_bench(&b);
 }
 
+/* What others say of absences is bounded, the least of it counts, and what is seen here counts more. */
+static void test_hearsay(void **state)
+{
+    (void)state;
+    replica_plan_config_t c;
+    replica_plan_config_mesh(&c);
+    c.self = peer_of(0);
+    replica_planner_t *p = replica_planner_new(&c);
+    replica_planner_usual_away(p, UINT64_MAX);
+    assert_int_equal(replica_planner_stat(p).usual_away_ms, 6 * HOUR_MS);
+    replica_planner_usual_away(p, HOUR_MS);
+    assert_int_equal(replica_planner_stat(p).usual_away_ms, HOUR_MS);
+    replica_planner_usual_away(p, 0);
+    replica_planner_usual_away(p, 3 * HOUR_MS);
+    assert_int_equal(replica_planner_stat(p).usual_away_ms, HOUR_MS);
+    replica_planner_free(p);
+    c.usual_away_ms = 2 * HOUR_MS; /* as learnt in an earlier run */
+    p = replica_planner_new(&c);
+    replica_planner_usual_away(p, HOUR_MS);
+    assert_int_equal(replica_planner_stat(p).usual_away_ms, 2 * HOUR_MS);
+    replica_planner_free(p);
+}
+
 int main(void)
 {
-    const struct CMUnitTest tests[] = {cmocka_unit_test(test_zones),      cmocka_unit_test(test_patience),
-                                       cmocka_unit_test(test_no_credit),  cmocka_unit_test(test_budget),
-                                       cmocka_unit_test(test_find),       cmocka_unit_test(test_audits),
-                                       cmocka_unit_test(test_audit_rate), cmocka_unit_test(test_deleted),
-                                       cmocka_unit_test(test_sleep),      cmocka_unit_test(test_denied),
-                                       cmocka_unit_test(test_full_record)};
+    const struct CMUnitTest tests[] = {cmocka_unit_test(test_zones),    cmocka_unit_test(test_hearsay),
+                                       cmocka_unit_test(test_patience), cmocka_unit_test(test_no_credit),
+                                       cmocka_unit_test(test_budget),   cmocka_unit_test(test_find),
+                                       cmocka_unit_test(test_audits),   cmocka_unit_test(test_audit_rate),
+                                       cmocka_unit_test(test_deleted),  cmocka_unit_test(test_sleep),
+                                       cmocka_unit_test(test_denied),   cmocka_unit_test(test_full_record)};
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -7,6 +7,7 @@ enum {
     BEAT_STEP_MAX_MS = 300000, /* to one that is lost */
     OWN_ABSENCES = 3,          /* from so many on a peer's own are believed */
     AWAY_FACTOR = 3,           /* one absence in twenty is longer than three times the mean */
+    HEARD_PART = 4,            /* of the longest patience: what others say is not believed beyond it */
     PRUNE_FACTOR = 8,          /* more copies than wanted through so many usual absences are too many */
 };
 
@@ -79,6 +80,7 @@ static void set_lost(replica_planner_t *p, plan_peer_t *peer, bool is_lost)
     } else {
         learn_absence(p, &peer->away_mean_ms, &peer->n_away, p->now_ms - peer->lost_ms);
         learn_absence(p, &p->away_mean_ms, &p->n_away, p->now_ms - peer->lost_ms);
+        p->is_away_heard = false;
         p->returns++;
     }
     if (!list_is_linked(&peer->changed))
@@ -168,11 +170,14 @@ static bool has_habits(const replica_planner_t *p)
 
 void replica_planner_usual_away(replica_planner_t *p, uint64_t usual_away_ms)
 {
-    if (!usual_away_ms || !p->config.patience_max_ms || has_habits(p))
+    uint64_t most_ms = p->config.patience_max_ms / HEARD_PART;
+    if (!usual_away_ms || !most_ms || (has_habits(p) && !p->is_away_heard))
         return;
-    p->away_mean_ms =
-        (double)(usual_away_ms < p->config.patience_max_ms ? usual_away_ms : p->config.patience_max_ms);
+    double heard_ms = (double)(usual_away_ms < most_ms ? usual_away_ms : most_ms);
+    if (!p->is_away_heard || heard_ms < p->away_mean_ms)
+        p->away_mean_ms = heard_ms;
     p->n_away = PLAN_ALL_ABSENCES;
+    p->is_away_heard = true;
 }
 
 uint64_t plan_usual_away_ms(const replica_planner_t *p)

@@ -141,7 +141,7 @@ typedef enum { PLAN_ACCEPTED, PLAN_REFUSED, PLAN_FAILED } plan_answer_t;
  * itself, too: its zone decides whether it lets go. */
 void replica_planner_status(replica_planner_t *p, const peer_id_t *peer, const placement_peer_t *status);
 /* What another member's replica_planner_stat says of usual absences: believed by a node that has not seen
- * enough itself. */
+ * enough itself, up to a quarter of patience_max_ms. Of what several say, the least. */
 void replica_planner_usual_away(replica_planner_t *p, uint64_t usual_away_ms);
 /* Only with is_judged_outside: the peer was found lost, or alive again. */
 void replica_planner_judged(replica_planner_t *p, const peer_id_t *peer, bool is_alive, uint64_t now_ms);

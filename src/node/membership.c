@@ -42,6 +42,7 @@ err_t membership_settings(const config_t *config, const node_options_t *o, mesh_
     ret->factor = (uint32_t)factor;
     ret->max_bytes = config_size(config, "Replication.MaxBytes", ret->max_bytes);
     ret->max_bytes_per_peer = config_size(config, "Mesh.MaxBytesPerPeer", ret->max_bytes / 4);
+    ret->max_files_per_peer = (uint32_t)config_int(config, "Mesh.MaxFilesPerPeer", ret->max_files_per_peer);
     ret->heartbeat_ms = (uint32_t)config_duration_ms(config, "Replication.Heartbeat", ret->heartbeat_ms);
     ret->gc_window_ms = config_duration_ms(config, "Mesh.GCWindow", ret->gc_window_ms);
     ret->sync_horizon_ms = config_duration_ms(config, "Mesh.SyncHorizon", ret->sync_horizon_ms);

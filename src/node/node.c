@@ -55,8 +55,10 @@ struct node {
 
 /* What replication holds for others is a root for the collector beside the user's pins. */
 typedef struct held_roots {
+    node_t *node;
     gc_keep_fn keep;
     void *keep_arg;
+    bool wants_partial;
 } held_roots_t;
 
 static err_t keep_held(task_t *t, void *arg, bytes_t key, bytes_t value)
@@ -64,13 +66,22 @@ static err_t keep_held(task_t *t, void *arg, bytes_t key, bytes_t value)
     held_roots_t *h = arg;
     cid_t root;
     TRY(cid_decode(key, &root));
-    return h->keep(t, h->keep_arg, &root, true);
+    /* What is still fetched is not whole, and must not keep the collector from its work. */
+    bool is_partial = h->node->replica && !replica_holds(h->node->replica, &root);
+    return is_partial == h->wants_partial ? h->keep(t, h->keep_arg, &root, true) : OK;
 }
 
 static err_t each_held_root(task_t *t, void *arg, gc_keep_fn keep, void *keep_arg)
 {
     node_t *n = arg;
-    held_roots_t h = {keep, keep_arg};
+    held_roots_t h = {n, keep, keep_arg, false};
+    return kv_scan(t, repo_state(n->repo), HELD_SPACE, NULL, keep_held, &h);
+}
+
+static err_t each_fetched_root(task_t *t, void *arg, gc_keep_fn keep, void *keep_arg)
+{
+    node_t *n = arg;
+    held_roots_t h = {n, keep, keep_arg, true};
     return kv_scan(t, repo_state(n->repo), HELD_SPACE, NULL, keep_held, &h);
 }
 
@@ -122,6 +133,7 @@ err_t node_open(task_t *t, const node_options_t *o, node_t **ret)
     n->doh = doh_new();
     driver_set_resolver(task_driver(t), doh_resolve, n->doh);
     gc_add_roots(repo_gc(repo), each_held_root, n);
+    gc_add_partial_roots(repo_gc(repo), each_fetched_root, n);
     chunk_store_guard(repo);
     err_t e = denied_open(t, o->repo_path, &n->denied);
     if (!e) {
@@ -444,7 +456,16 @@ static err_t start_pubsub(task_t *t, node_t *n, const node_options_t *o)
 static err_t collect_garbage(task_t *t, void *arg)
 {
     gc_result_t result;
-    return gc_run(t, repo_gc(((node_t *)arg)->repo), NULL, NULL, &result);
+    TRY(gc_run(t, repo_gc(((node_t *)arg)->repo), NULL, NULL, &result));
+    return result.broken_pins
+               ? fail(ERR_CORRUPT, "%llu pinned DAGs are not whole here: nothing was collected",
+                      (unsigned long long)result.broken_pins)
+               : OK;
+}
+
+static err_t unpin_deleted(task_t *t, void *arg, const cid_t *manifest)
+{
+    return pins_remove(t, repo_pins(((node_t *)arg)->repo), manifest, PIN_ANY);
 }
 
 static err_t room_left(task_t *t, void *arg, uint64_t *ret_bytes)
@@ -470,6 +491,7 @@ static err_t start_mesh(task_t *t, node_t *n, const node_options_t *o)
     mc.state = repo_state(n->repo);
     mc.key = repo_identity(n->repo);
     mc.collect = collect_garbage;
+    mc.let_go = unpin_deleted;
     mc.free_bytes = room_left;
     mc.arg = n;
     TRY(membership_settings(config, o, &mc));

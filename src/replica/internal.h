@@ -13,6 +13,7 @@ enum {
     REPLICA_REQUEST_TIMEOUT_MS = 10000,
     REPLICA_CONNECT_TIMEOUT_MS = 10000,
     REPLICA_MAX_INBOUND = 8,
+    REPLICA_LINKS_MAX = 4096,
     REPLICA_MAX_REQUESTS = 64, /* under way at a time, besides heartbeats */
     REPLICA_FETCH_MAX_BLOCKS = 16 << 20,
 };
@@ -24,7 +25,8 @@ typedef struct replica_link {
     link_t link;
     bool is_beating;
     uint64_t taken_bytes, taken_since_ms; /* taken at its request, for other owners; by day */
-    size_t beat_at, audit_at;             /* where the next heartbeat's digests, the next audit begin */
+    uint32_t taken_roots;
+    size_t beat_at, audit_at; /* where the next heartbeat's digests, the next audit begin */
 } replica_link_t;
 
 typedef struct replica_inbound {
@@ -50,6 +52,7 @@ struct replica {
     size_t n_allowed;
     bool allow_any, is_closing;
     list_t links, inbound, watches;
+    size_t n_links;
     event_t inbound_gone, changed; /* changed: something happened to some root */
     map_t fetching;                /* roots being fetched: multihash -> anything */
     gate_t fetch_gate, request_gate;

@@ -12,6 +12,8 @@ void mesh_config_default(mesh_config_t *ret)
                            .max_bytes = 10ull << 30,
                            .heartbeat_ms = 5000,
                            .gc_window_ms = 600000,
+                           .max_files_per_peer = 16384,
+                           .max_tombstones = MESH_KNOWN_MAX,
                            .sync_horizon_ms = 7ull * 86400000};
 }
 
@@ -55,9 +57,14 @@ static mesh_t *make(task_t *t, const mesh_config_t *c)
     event_init(&m->inbound_gone);
     event_init(&m->receipt_came);
     event_init(&m->wake);
+    event_init(&m->collect_wake);
+    list_init(&m->uncollected);
+    map_init(&m->by_uncollected, MESH_UNCOLLECTED_MAX);
     gate_init(&m->dials, MESH_DIALS_AT_ONCE);
-    m->known = tombstones_new(MESH_KNOWN_MAX);
-    m->deleted = tombstones_new(MESH_KNOWN_MAX);
+    m->known = tombstones_new(c->max_tombstones);
+    m->deleted = tombstones_new(c->max_tombstones);
+    m->by_owner = xcalloc(MESH_OWNER_SLOTS, sizeof *m->by_owner);
+    driver_random(sched_driver(m->sched), m->owner_key, sizeof m->owner_key);
     deletion_config_t d;
     deletion_config_default(&d);
     m->deletion = deletion_new(&d);
@@ -79,6 +86,7 @@ static void join_replica(mesh_t *m)
                             .held = on_held,
                             .is_behind = mesh_is_behind,
                             .max_bytes_per_owner = m->config.max_bytes_per_peer,
+                            .max_roots_per_owner = m->config.max_files_per_peer,
                             .arg = m};
     placement_peer_t own = {.free_bytes = PLACEMENT_FREE_UNKNOWN,
                             .zone = placement_zone(bytes_str(m->config.zone))};
@@ -89,6 +97,7 @@ static void join_replica(mesh_t *m)
 static err_t start(task_t *t, mesh_t *m)
 {
     TRY(open_catch_up(t, m));
+    TRY(mesh_uncollected_load(t, m));
     TRY(mesh_tombs_open(t, m));
     TRY(mesh_deletions_load(t, m));
     join_replica(m);
@@ -97,6 +106,7 @@ static err_t start(task_t *t, mesh_t *m)
     TRY(group_spawn(&m->group, "mesh-beats", mesh_beat_task, m, NULL));
     TRY(group_spawn(&m->group, "mesh-compare", mesh_compare_task, m, NULL));
     TRY(group_spawn(&m->group, "mesh-delete", mesh_delete_task, m, NULL));
+    TRY(group_spawn(&m->group, "mesh-collect", mesh_collect_task, m, NULL));
     mesh_judge_all(m);
     return OK;
 }
@@ -137,10 +147,12 @@ void mesh_close(task_t *t, mesh_t *m)
     group_stop(t, &m->group);
     group_deinit(&m->group);
     mesh_members_free(m);
+    mesh_uncollected_free(m);
     deletion_free(m->deletion);
     catch_up_free(m->catch_up);
     tombstones_free(m->known);
     tombstones_free(m->deleted);
+    free(m->by_owner);
     free(m);
 }
 

@@ -34,8 +34,13 @@ typedef struct mesh_config {
     uint32_t heartbeat_ms;        /* 5000 */
     uint64_t gc_window_ms;        /* chunks of deleted files are gone by then; 600000 */
     uint64_t sync_horizon_ms;     /* away for longer: serves nothing before it compared with two; 7 days */
-    /* Collects what no root needs any more; may take its time. */
+    uint32_t max_files_per_peer;  /* held for one owner; 0: no limit but that of all; 16384 */
+    uint32_t max_tombstones;      /* 1048576; one owner, and the last ones, see mesh_tombs.c */
+    /* Collects what no root needs any more; may take its time. An error: nothing was collected. */
     err_t (*collect)(task_t *t, void *arg);
+    /* A file was deleted by its owner: pins of this node's user do not keep it. ERR_NOT_FOUND: there was
+     * none. May be NULL. */
+    err_t (*let_go)(task_t *t, void *arg, const cid_t *manifest);
     /* Room left in the repository. May be NULL. */
     err_t (*free_bytes)(task_t *t, void *arg, uint64_t *ret_bytes);
     void *arg;

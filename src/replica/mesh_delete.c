@@ -67,21 +67,16 @@ static err_t load_one(task_t *t, void *arg, bytes_t key, bytes_t value)
     deletion_start(m->deletion, &root, &holder, 1, task_now_ms(t));
     if (value.len && !receipt_open(value, &r))
         deletion_receipt(m->deletion, &root, &holder, r.at_ms, task_now_ms(t));
+    else if (peer_id_equal(&holder, host_id(m->config.host)))
+        return mesh_uncollected_add(m, &root); /* its receipt follows the next collection */
     return OK;
 }
 
 err_t mesh_deletions_load(task_t *t, mesh_t *m)
 {
+    deletion_peer(m->deletion, host_id(m->config.host), false, task_now_ms(t)); /* never told */
     return kv_scan(t, m->config.state, MESH_RECEIPT_SPACE, NULL, load_one, m);
 }
-
-/* ── telling ─────────────────────────────────────────────────────────────────────────────────── */
-typedef struct telling {
-    mesh_t *m;
-    cid_t root;
-    peer_id_t holder;
-    bool is_counted; /* by the engine; else the peer is only behind */
-} telling_t;
 
 /* The record of the owner of what was deleted here. */
 static err_t record_of(task_t *t, mesh_t *m, const cid_t *root, buf_t *out, tombstone_t *ret_ts)
@@ -98,7 +93,32 @@ static err_t record_of(task_t *t, mesh_t *m, const cid_t *root, buf_t *out, tomb
     return mesh_tombstone_record(t, m, key, out);
 }
 
-static err_t tell(task_t *t, const telling_t *x)
+err_t mesh_sign_own(task_t *t, mesh_t *m, const cid_t *root)
+{
+    tombstone_t ts;
+    receipt_key_t k = key_of(root, host_id(m->config.host));
+    AUTO(buf_t) kept, record, sealed;
+    buf_init(&kept, RECEIPT_MAX_BYTES);
+    buf_init(&record, TOMBSTONE_MAX_BYTES);
+    buf_init(&sealed, RECEIPT_MAX_BYTES);
+    err_t e = kv_get(t, m->config.state, MESH_RECEIPT_SPACE, bytes_of(k.data, k.len), &kept);
+    if (e || kept.len)
+        return e == ERR_NOT_FOUND ? OK : e;
+    TRY(record_of(t, m, root, &record, &ts));
+    TRY(mesh_sign_receipt(m, &ts, &sealed));
+    return keep_receipt(t, m, &ts, host_id(m->config.host), buf_bytes(&sealed));
+}
+
+/* ── telling ─────────────────────────────────────────────────────────────────────────────────── */
+typedef struct telling {
+    mesh_t *m;
+    cid_t root;
+    peer_id_t holder;
+    bool is_counted; /* by the engine; else the peer is only behind */
+    deletion_answer_t answer;
+} telling_t;
+
+static err_t tell(task_t *t, telling_t *x)
 {
     tombstone_t ts;
     AUTO(buf_t) record, room;
@@ -109,10 +129,14 @@ static err_t tell(task_t *t, const telling_t *x)
     m->n_tombstones = 1;
     m->tombstones[0] = buf_bytes(&record);
     err_t e = mesh_ask(t, x->m, &x->holder, m, &room, answer);
+    if (!e && answer->kind == MESH_PENDING)
+        x->answer = DELETION_PENDING;
     if (!e && answer->kind == MESH_REFUSE)
         e = fail(ERR_REFUSED, "a holder does not delete: %s", answer->reason);
     else if (!e && answer->kind == MESH_RECEIPT && x->is_counted)
         e = keep_receipt(t, x->m, &ts, &x->holder, answer->receipt);
+    if (e)
+        x->answer = DELETION_NO_ANSWER;
     free(m);
     free(answer);
     return e;
@@ -128,7 +152,7 @@ static err_t tell_task(task_t *t, void *arg)
         log_debug("mesh: a holder was not told of a deletion",
                   LOG_STR("peer", peer_id_print(&x.holder, text)), LOG_ERR(e));
     if (x.is_counted) {
-        deletion_told(x.m->deletion, &x.root, &x.holder, !e, task_now_ms(t));
+        deletion_told(x.m->deletion, &x.root, &x.holder, x.answer, task_now_ms(t));
         event_fire(&x.m->wake);
         event_fire(&x.m->receipt_came);
     } else {
@@ -147,7 +171,7 @@ void mesh_is_behind(void *mesh, const peer_id_t *peer, const cid_t *root)
     if (!x || x->is_telling || m->is_closing)
         return;
     telling_t *one = xcalloc(1, sizeof *one);
-    *one = (telling_t){m, *root, *peer, false};
+    *one = (telling_t){m, *root, *peer, false, DELETION_NO_ANSWER};
     x->is_telling = true;
     if (group_spawn(&m->group, "mesh-tell", tell_task, one, NULL)) {
         x->is_telling = false;
@@ -161,30 +185,13 @@ static void tell_all(mesh_t *m)
     peer_id_t holder;
     while (deletion_next(m->deletion, sched_now_ms(m->sched), &root, &holder)) {
         telling_t *one = xcalloc(1, sizeof *one);
-        *one = (telling_t){m, root, holder, true};
+        *one = (telling_t){m, root, holder, true, DELETION_NO_ANSWER};
         if (group_spawn(&m->group, "mesh-tell", tell_task, one, NULL)) {
             free(one);
-            deletion_told(m->deletion, &root, &holder, false, sched_now_ms(m->sched));
+            deletion_told(m->deletion, &root, &holder, DELETION_NO_ANSWER, sched_now_ms(m->sched));
             return;
         }
     }
-}
-
-/* What no root needs any more goes, in one run for all that was deleted lately. */
-static err_t collect_when_due(task_t *t, mesh_t *m)
-{
-    if (task_now_ms(t) < m->collect_at_ms)
-        return OK;
-    m->collect_at_ms = TIME_NEVER;
-    err_t e = m->config.collect ? m->config.collect(t, m->config.arg) : OK;
-    TRY(task_check(t));
-    if (e) { /* somebody else's run is under way, or a root cannot be read: later */
-        log_debug("mesh: deleted chunks were not collected yet", LOG_ERR(e));
-        m->collect_at_ms = task_now_ms(t) + m->config.gc_window_ms / 4 + 1000;
-        return OK;
-    }
-    m->counts.collections++;
-    return OK;
 }
 
 err_t mesh_delete_task(task_t *t, void *mesh)
@@ -192,9 +199,7 @@ err_t mesh_delete_task(task_t *t, void *mesh)
     mesh_t *m = mesh;
     for (;;) {
         tell_all(m);
-        TRY(collect_when_due(t, m));
         uint64_t now_ms = task_now_ms(t), due_ms = deletion_deadline_ms(m->deletion);
-        due_ms = due_ms < m->collect_at_ms ? due_ms : m->collect_at_ms;
         uint64_t wait_ms = due_ms == TIME_NEVER || due_ms == UINT64_MAX ? TIME_NEVER
                            : due_ms > now_ms + LEAST_WAIT_MS            ? due_ms - now_ms
                                                                         : LEAST_WAIT_MS;
@@ -227,7 +232,9 @@ static void report(mesh_t *m, const cid_t *root, mesh_deletion_t *ret)
     deletion_holder_t h;
     *ret = (mesh_deletion_t){0};
     for (size_t i = 0; i < REPLICA_HOLDERS_MAX && deletion_holder_at(m->deletion, root, i, &h); i++) {
+        bool is_self = peer_id_equal(&h.peer, host_id(m->config.host));
         const char *why = h.is_gone                                     ? ""
+                          : h.is_pending || is_self                     ? "not collected yet"
                           : !host_is_connected(m->config.host, &h.peer) ? "not reached yet"
                                                                         : "has not answered yet";
         ret->holders[ret->n_holders++] = (mesh_receipt_t){h.peer, h.is_gone, h.wall_ms, why};
@@ -237,27 +244,16 @@ static void report(mesh_t *m, const cid_t *root, mesh_deletion_t *ret)
 
 static err_t delete_here(task_t *t, mesh_t *m, bytes_t record, tombstone_t *ts)
 {
-    AUTO(buf_t) sealed;
-    buf_init(&sealed, RECEIPT_MAX_BYTES);
     peer_id_t *holders = xcalloc(REPLICA_HOLDERS_MAX, sizeof *holders);
-    size_t n = 0, others = 0;
-    bool is_self = false;
+    size_t n = 0;
     err_t e = find_holders(t, m, &ts->manifest, holders, &n);
     if (!e)
         e = mesh_take(t, m, NULL, true, record, ts, NULL);
-    for (size_t i = 0; i < n; i++)
-        if (peer_id_equal(&holders[i], host_id(m->config.host)))
-            is_self = true;
-        else
-            holders[others++] = holders[i];
     if (!e)
-        e = expect(t, m, &ts->manifest, holders, others);
+        e = expect(t, m, &ts->manifest, holders, n);
     free(holders);
     TRY(e);
-    if (!is_self)
-        return OK;
-    TRY(mesh_sign_receipt(m, ts, &sealed));
-    return keep_receipt(t, m, ts, host_id(m->config.host), buf_bytes(&sealed));
+    return mesh_is_uncollected(m, &ts->manifest) ? OK : mesh_sign_own(t, m, &ts->manifest);
 }
 
 err_t mesh_delete(task_t *t, mesh_t *m, bytes_t record, mesh_deletion_fn progress, void *arg,

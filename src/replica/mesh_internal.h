@@ -4,6 +4,7 @@
  *   mesh_members.c   who is in the mesh: heartbeats, peer exchange; requests of others
  *   mesh_tombs.c     tombstones: kept, verified, told on by pubsub and DHT, applied to copies here
  *   mesh_compare.c   finding out with another member what one of the two lacks (logic/reconcile)
+ *   mesh_collect.c   what is left of deleted files here, until it is collected
  *   mesh_delete.c    deletions of this node, until all holders have signed (logic/deletion) */
 #ifndef REPLICA_MESH_INTERNAL_H
 #define REPLICA_MESH_INTERNAL_H
@@ -24,13 +25,18 @@ enum {
     MESH_INBOUND_PER_PEER = 8,
     MESH_WANTED_CONNS = 24, /* members that it keeps meeting until it is connected to so many */
     MESH_DIALS_AT_ONCE = 4,
-    MESH_KNOWN_MAX = 1 << 20,        /* tombstones */
+    MESH_KNOWN_MAX = 1 << 20, /* tombstones */
+    MESH_OWNER_SLOTS = 1 << 16,
+    MESH_UNCOLLECTED_MAX = 1 << 17,
     MESH_NEW_TOMBSTONES_PER_S = 200, /* that one member may bring; more are refused for the moment */
 };
 #define MESH_TOMBSTONE_SPACE "mesh-tombstones" /* key: tombstone_set_key; value: the record */
 #define MESH_DELETED_SPACE "mesh-deleted"      /* key: binary CID; value: owner's key */
 #define MESH_RECEIPT_SPACE                                                                                   \
-    "mesh-receipts"                   /* key: binary CID, peer ID; value: the receipt, or nothing yet        \
+    "mesh-receipts" /* key: binary CID, peer ID; value: the receipt, or nothing yet                          \
+                     */
+#define MESH_UNCOLLECTED_SPACE                                                                               \
+    "mesh-uncollected"                /* key: binary CID of a deleted file that had a copy here              \
                                        */
 #define MESH_STATE_SPACE "mesh-state" /* "current": when this node last was, and how many it knew */
 #define MESH_DHT_NAMESPACE "tombstone"
@@ -43,6 +49,8 @@ typedef struct member {
     uint64_t heard_ms; /* monotonic; 0: never */
     failure_detector_t detector;
     rate_t brings; /* new tombstones */
+    uint64_t share_since_ms;
+    uint32_t share, brought; /* of them in a day, 0: the day has not begun; since then */
 } member_t;
 
 typedef struct mesh_inbound {
@@ -65,11 +73,17 @@ struct mesh {
     uint64_t free_bytes;
 
     tombstones_t *known;   /* all that are kept, by tombstone_set_key */
+    uint32_t *by_owner;    /* how many are known, by a keyed hash of the owner: two may share a place */
+    uint8_t owner_key[16]; /* of that hash */
     tombstones_t *deleted; /* those that apply to a manifest that was seen, by tombstone_key */
     catch_up_t *catch_up;
     deletion_t *deletion;
     pubsub_subscription_t *topic;
+    list_t uncollected; /* files that were let go of here, whose chunks are still there */
+    map_t by_uncollected;
+    event_t collect_wake;
     uint64_t collect_at_ms; /* TIME_NEVER: nothing to collect */
+    uint64_t collect_rest_ms, collect_step_ms;
     struct {
         uint64_t forged, foreign, receipts_signed, receipts_taken, collections;
     } counts;
@@ -105,7 +119,17 @@ bool mesh_has_deleted(void *mesh, const cid_t *root);
 /* Is this node one that has let go of it, and may sign so? Appends the receipt. */
 err_t mesh_sign_receipt(mesh_t *m, const tombstone_t *ts, buf_t *out);
 err_t mesh_spread_task(task_t *t, void *spread);
-err_t mesh_collect_task(task_t *t, void *mesh);
+
+/* mesh_collect.c */
+err_t mesh_uncollected_load(task_t *t, mesh_t *m);
+void mesh_uncollected_free(mesh_t *m);
+/* Its copy here was let go of; that is durable (MESH_UNCOLLECTED_SPACE). ERR_LIMIT. */
+err_t mesh_uncollected_add(mesh_t *m, const cid_t *root);
+/* Pins of the user, too; then it is collected. */
+err_t mesh_let_go(task_t *t, mesh_t *m, const cid_t *root);
+bool mesh_is_uncollected(const mesh_t *m, const cid_t *root);
+void mesh_collect_soon(mesh_t *m);
+err_t mesh_collect_task(task_t *t, void *mesh); /* for the life of the mesh */
 
 /* mesh_compare.c */
 err_t mesh_compare_task(task_t *t, void *mesh); /* for the life of the mesh */
@@ -115,6 +139,8 @@ void mesh_answer_compare(task_t *t, mesh_t *m, const peer_id_t *from, const mesh
 
 /* mesh_delete.c */
 err_t mesh_deletions_load(task_t *t, mesh_t *m);
+/* All of it is gone here: if this node deletes it and was a holder itself, its own receipt is kept. */
+err_t mesh_sign_own(task_t *t, mesh_t *m, const cid_t *root);
 err_t mesh_delete_task(task_t *t, void *mesh); /* tells holders, for the life of the mesh */
 void mesh_is_behind(void *mesh, const peer_id_t *peer, const cid_t *root);
 #endif

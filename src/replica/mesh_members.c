@@ -259,8 +259,8 @@ static err_t beat_one(task_t *t, void *arg)
     return OK;
 }
 
-/* An exchange tells both sides. Who has heard of the other within half a heartbeat has therefore told it as well, so
- * that of two members the one whose turn comes first asks, and the other is spared. */
+/* An exchange tells both sides. Who has heard of the other within half a heartbeat has therefore told it as
+ * well, so that of two members the one whose turn comes first asks, and the other is spared. */
 static bool is_due(const mesh_t *m, const member_t *x)
 {
     return !x->is_beating && host_is_connected(m->config.host, &x->link.peer) &&
@@ -301,6 +301,18 @@ static void refuse(mesh_message_t *answer, const char *why)
     snprintf(answer->reason, sizeof answer->reason, "%s", why);
 }
 
+/* Why there is no receipt yet. NULL: nothing of it is here. */
+static const char *why_pending(task_t *t, mesh_t *m, const cid_t *root)
+{
+    if (mesh_is_uncollected(m, root))
+        return "its chunks are not collected yet";
+    bool has_block = blockstore_has(t, m->config.blocks, root);
+    if (mesh_is_deleted(m, root) || (!has_block && !replica_keeps(m->config.replica, root)))
+        return NULL;
+    replica_lost_blocks(m->config.replica, root);
+    return "its manifest cannot be read here, so whose it is is not known";
+}
+
 /* A member that wants a file gone gets a receipt when it is gone here: whoever it is, the tombstone counts.
  */
 static void answer_delete(task_t *t, mesh_t *m, const peer_id_t *from, const mesh_message_t *in, buf_t *room,
@@ -308,6 +320,12 @@ static void answer_delete(task_t *t, mesh_t *m, const peer_id_t *from, const mes
 {
     tombstone_t ts;
     err_t e = mesh_take(t, m, from, false, in->tombstones[0], &ts, NULL);
+    const char *pending = e ? NULL : why_pending(t, m, &ts.manifest);
+    if (pending) {
+        refuse(answer, pending);
+        answer->kind = MESH_PENDING;
+        return;
+    }
     if (e)
         refuse(answer, e == ERR_CRYPTO   ? "the tombstone is forged"
                        : e == ERR_DENIED ? "the manifest is another owner's"

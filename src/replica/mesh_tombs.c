@@ -100,24 +100,25 @@ static void spread(mesh_t *m, const kad_key_t *key, bytes_t record)
 }
 
 /* ── applying ────────────────────────────────────────────────────────────────────────────────── */
-static void collect_soon(mesh_t *m)
-{
-    uint64_t at_ms = sched_now_ms(m->sched) + m->config.gc_window_ms / 2;
-    if (at_ms < m->collect_at_ms)
-        m->collect_at_ms = at_ms;
-    event_fire(&m->wake);
-}
-
-/* It is the owner's: durable, then the copy here is let go of. */
-static err_t confirm(task_t *t, mesh_t *m, const tombstone_t *ts)
+/* It is the owner's: durable, and that there is something to be collected; then the copy here is let go of.
+ */
+static err_t confirm(task_t *t, mesh_t *m, const tombstone_t *ts, bool has_manifest)
 {
     uint8_t room[CID_BINARY_MAX];
     char text[CID_TEXT_MAX];
     bool is_new;
     if (mesh_is_deleted(m, &ts->manifest))
         return OK;
-    TRY(kv_put(t, m->config.state, MESH_DELETED_SPACE, bytes_of(room, cid_encode(&ts->manifest, room)),
-               bytes_of(ts->owner.data, sizeof ts->owner.data)));
+    bool is_here = has_manifest || replica_keeps(m->config.replica, &ts->manifest);
+    bytes_t root = bytes_of(room, cid_encode(&ts->manifest, room));
+    AUTO(kv_batch_t) batch;
+    kv_batch_init(&batch);
+    TRY(kv_batch_put(&batch, MESH_DELETED_SPACE, root, bytes_of(ts->owner.data, sizeof ts->owner.data)));
+    if (is_here) {
+        TRY(mesh_uncollected_add(m, &ts->manifest)); /* no receipt is signed from now on */
+        TRY(kv_batch_put(&batch, MESH_UNCOLLECTED_SPACE, root, BYTES_NONE));
+    }
+    TRY(kv_commit(t, m->config.state, &batch));
     kad_key_t key = tombstone_key(&ts->manifest);
     TRY(tombstones_add(m->deleted, &key, &is_new));
     err_t e = replica_delete(t, m->config.replica, &ts->manifest);
@@ -125,11 +126,10 @@ static err_t confirm(task_t *t, mesh_t *m, const tombstone_t *ts)
         return e;
     log_info("mesh: a file was deleted by its owner", LOG_STR("cid", cid_print(&ts->manifest, text)),
              LOG_BOOL("held_here", !e));
-    collect_soon(m);
-    return OK;
+    return is_here ? mesh_let_go(t, m, &ts->manifest) : OK;
 }
 
-/* Is the manifest here, and whose is it? Without it nobody can tell: the tombstone waits for it. */
+/* Is the manifest here, and whose is it? Who cannot read it cannot tell: the tombstone waits for it. */
 static err_t apply(task_t *t, mesh_t *m, const tombstone_t *ts, bool is_ours)
 {
     AUTO_PTR(block_t) b = NULL;
@@ -137,18 +137,58 @@ static err_t apply(task_t *t, mesh_t *m, const tombstone_t *ts, bool is_ours)
     err_t e = blockstore_get(t, m->config.blocks, &ts->manifest, &b);
     TRY(task_check(t));
     if (e)
-        return is_ours ? confirm(t, m, ts) : OK;
+        return is_ours ? confirm(t, m, ts, false) : OK;
     e = tombstone_applies(ts, &ts->manifest, block_bytes(b));
     if (e == ERR_DENIED) {
         m->counts.foreign++;
         log_warn("mesh: a tombstone by somebody who does not own the file was ignored",
                  LOG_STR("cid", cid_print(&ts->manifest, text)));
     }
-    return e ? e : confirm(t, m, ts);
+    return e ? e : confirm(t, m, ts, true);
 }
 
 /* ── taking ──────────────────────────────────────────────────────────────────────────────────── */
-static err_t may_bring(mesh_t *m, const peer_id_t *from)
+/* Tombstones are kept for ever and cost who makes them nothing. Those of files that were not seen here may
+ * fill no more than: one owner OWNER_PART of the room; one member in a day SHARE_PART of what is left, so
+ * that it alone never fills it; and never the last LAST_PART, which is for files that are here. */
+enum { OWNER_PART = 16, SHARE_PART = 4, LAST_PART = 16, DAY_MS = 86400000 };
+
+static uint32_t *owner_count(mesh_t *m, const owner_key_t *owner)
+{
+    return &m->by_owner[siphash24(m->owner_key, bytes_of(owner->data, sizeof owner->data)) %
+                        MESH_OWNER_SLOTS];
+}
+
+static err_t has_room(mesh_t *m, member_t *x, const owner_key_t *owner)
+{
+    uint32_t max = m->config.max_tombstones, most = max - max / LAST_PART;
+    size_t count = tombstones_count(m->known);
+    uint64_t now_ms = sched_now_ms(m->sched);
+    if (count >= most)
+        return fail(ERR_LIMIT, "%zu tombstones are kept; there is room for those of files here alone", count);
+    if (*owner_count(m, owner) >= max / OWNER_PART)
+        return fail(ERR_LIMIT, "an owner has deleted more than %u files", max / OWNER_PART);
+    if (x && (!x->share || now_ms - x->share_since_ms >= DAY_MS)) {
+        x->share = (most - (uint32_t)count) / SHARE_PART + 1;
+        x->share_since_ms = now_ms;
+        x->brought = 0;
+    }
+    if (x && x->brought >= x->share)
+        return fail(ERR_LIMIT, "a member brings more than %u tombstones of unknown files in a day", x->share);
+    if (x)
+        x->brought++;
+    return OK;
+}
+
+/* The file is here, and it is its owner who deletes it. */
+static bool is_proved(task_t *t, mesh_t *m, const tombstone_t *ts)
+{
+    AUTO_PTR(block_t) b = NULL;
+    return !blockstore_get(t, m->config.blocks, &ts->manifest, &b) &&
+           !tombstone_applies(ts, &ts->manifest, block_bytes(b));
+}
+
+static err_t may_bring(task_t *t, mesh_t *m, const peer_id_t *from, bool is_own, const tombstone_t *ts)
 {
     member_t *x = from ? mesh_member(m, from) : NULL;
     if (from && !x)
@@ -158,9 +198,8 @@ static err_t may_bring(mesh_t *m, const peer_id_t *from)
                     MESH_NEW_TOMBSTONES_PER_S);
     if (x)
         rate_take(&x->brings, 1);
-    return tombstones_count(m->known) < MESH_KNOWN_MAX
-               ? OK
-               : fail(ERR_LIMIT, "%d tombstones are kept, the limit", MESH_KNOWN_MAX);
+    err_t e = is_own ? OK : has_room(m, x, &ts->owner);
+    return e && is_proved(t, m, ts) ? OK : e;
 }
 
 err_t mesh_take(task_t *t, mesh_t *m, const peer_id_t *from, bool is_own, bytes_t record, tombstone_t *ret_ts,
@@ -174,9 +213,10 @@ err_t mesh_take(task_t *t, mesh_t *m, const peer_id_t *from, bool is_own, bytes_
     TRY(e);
     kad_key_t key = set_key(&ts.manifest, &ts.owner);
     if (!tombstones_has(m->known, &key)) {
-        TRY(may_bring(m, from));
+        TRY(may_bring(t, m, from, is_own, &ts));
         TRY(kv_put(t, m->config.state, MESH_TOMBSTONE_SPACE, bytes_of(key.data, sizeof key.data), record));
         TRY(tombstones_add(m->known, &key, &is_new)); /* not new: another task was faster */
+        *owner_count(m, &ts.owner) += is_new;
     }
     if (!mesh_is_deleted(m, &ts.manifest)) /* also one that is known: the manifest may have come since */
         TRY(apply(t, m, &ts, is_own));
@@ -245,7 +285,7 @@ err_t mesh_admit(task_t *t, void *mesh, const cid_t *root, const block_t *block)
     TRY(task_check(t));
     if (tombstones_has(m->known, &key)) {
         tombstone_t ts = {.manifest = *root, .owner = owner};
-        TRY(confirm(t, m, &ts));
+        TRY(confirm(t, m, &ts, true));
     }
     return mesh_is_deleted(m, root) ? fail(ERR_DENIED, "it was deleted by its owner") : OK;
 }
@@ -254,13 +294,15 @@ err_t mesh_admit(task_t *t, void *mesh, const cid_t *root, const block_t *block)
 static err_t load_known(task_t *t, void *arg, bytes_t key, bytes_t value)
 {
     (void)t;
-    (void)value;
     mesh_t *m = arg;
     kad_key_t k;
     bool is_new;
+    tombstone_t ts;
     if (key.len != sizeof k.data)
         return OK;
     memcpy(k.data, key.data, sizeof k.data);
+    if (!tombstone_decode(value, &ts)) /* it was verified before it was kept */
+        ++*owner_count(m, &ts.owner);
     return tombstones_add(m->known, &k, &is_new);
 }
 
@@ -275,8 +317,6 @@ static err_t load_deleted(task_t *t, void *arg, bytes_t key, bytes_t value)
     kad_key_t k = tombstone_key(&root);
     TRY(tombstones_add(m->deleted, &k, &is_new));
     err_t e = replica_delete(t, m->config.replica, &root); /* a crash may have come in between */
-    if (!e)
-        collect_soon(m);
     return e == ERR_NOT_FOUND ? OK : e;
 }
 

@@ -487,6 +487,22 @@ bool replica_holds(const replica_t *r, const cid_t *root)
     return found && plan_root_self(r->planner, found) == PLAN_HOLDS;
 }
 
+void replica_lost_blocks(replica_t *r, const cid_t *root)
+{
+    if (!replica_holds(r, root))
+        return;
+    replica_planner_self(r->planner, root, PLAN_FETCHING, rep_wall_ms(r), sched_now_ms(r->sched));
+    rep_start_fetch(r, root);
+    rep_pump(r);
+}
+
+bool replica_keeps(const replica_t *r, const cid_t *root)
+{
+    const plan_root_t *found = replica_planner_root(r->planner, root);
+    plan_state_t own = found ? plan_root_self(r->planner, found) : 0;
+    return own == PLAN_HOLDS || own == PLAN_FETCHING;
+}
+
 void replica_set_mesh(replica_t *r, const replica_mesh_t *m)
 {
     r->mesh = m ? *m : (replica_mesh_t){0};

@@ -58,6 +58,7 @@ typedef struct replica_mesh {
     void (*is_behind)(void *arg, const peer_id_t *peer, const cid_t *root);
     uint64_t
         max_bytes_per_owner; /* of what is held for one owner, or at the request of one peer; 0: no limit */
+    uint32_t max_roots_per_owner; /* the same, in roots */
     void *arg;
 } replica_mesh_t;
 MUST_CHECK err_t replica_start(task_t *t, const replica_config_t *c, replica_t **ret);
@@ -137,6 +138,12 @@ size_t replica_holders(const replica_t *r, const cid_t *root, peer_id_t *out, si
 
 /* Does this node hold all of the root now, as its own record says? Asks nobody, never waits. */
 bool replica_holds(const replica_t *r, const cid_t *root);
+
+/* Blocks of a root that this node holds were lost: they are fetched again, and when nobody has them it says
+ * that it has left. Does nothing when it holds no such root. */
+void replica_lost_blocks(replica_t *r, const cid_t *root);
+/* Does it hold the root, or fetch it to hold it? Never waits. */
+bool replica_keeps(const replica_t *r, const cid_t *root);
 
 typedef struct replica_stat {
     size_t roots, roots_owned, roots_below_target, roots_above_target;

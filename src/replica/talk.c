@@ -14,24 +14,43 @@ static replica_message_t *new_message(replica_message_kind_t kind)
 }
 
 /* ── asking ──────────────────────────────────────────────────────────────────────────────────── */
+static void free_link(replica_t *r, replica_link_t *l)
+{
+    link_deinit(&l->link);
+    list_remove(&l->node);
+    free(l);
+    r->n_links--;
+}
+
+/* The one that is known longest of those that are not connected and not in use. Those that are in use are as
+ * many as there are requests and connections, which have limits of their own. */
+static void drop_idle_link(replica_t *r)
+{
+    LIST_EACH (l, &r->links, replica_link_t, node)
+        if (!l->link.refs && !l->is_beating && !host_is_connected(r->config.host, &l->link.peer)) {
+            free_link(r, l);
+            return;
+        }
+}
+
 replica_link_t *rep_link(replica_t *r, const peer_id_t *peer)
 {
     LIST_EACH (l, &r->links, replica_link_t, node)
         if (peer_id_equal(&l->link.peer, peer))
             return l;
+    if (r->n_links >= REPLICA_LINKS_MAX)
+        drop_idle_link(r);
     replica_link_t *l = xcalloc(1, sizeof *l);
     link_init(&l->link, peer);
     list_push_back(&r->links, &l->node);
+    r->n_links++;
     return l;
 }
 
 void rep_links_deinit(replica_t *r)
 {
-    LIST_EACH (l, &r->links, replica_link_t, node) {
-        link_deinit(&l->link);
-        list_remove(&l->node);
-        free(l);
-    }
+    LIST_EACH (l, &r->links, replica_link_t, node)
+        free_link(r, l);
 }
 
 err_t rep_ask(task_t *t, replica_t *r, const peer_id_t *peer, const replica_message_t *request,
@@ -193,32 +212,40 @@ static void refuse(replica_message_t *answer, const char *why)
 }
 
 /* By day: who heals for others for weeks is not refused for that. */
-static uint64_t taken_lately(replica_link_t *l, uint64_t now_ms)
+static void begin_day(replica_link_t *l, uint64_t now_ms)
 {
-    if (now_ms - l->taken_since_ms >= DAY_MS) {
-        l->taken_since_ms = now_ms;
-        l->taken_bytes = 0;
-    }
-    return l->taken_bytes;
+    if (now_ms - l->taken_since_ms < DAY_MS)
+        return;
+    l->taken_since_ms = now_ms;
+    l->taken_bytes = l->taken_roots = 0;
 }
 
 /* Of one owner, and of one peer that asks for others (whose names it could make up). */
 static const char *why_over_quota(replica_t *r, const peer_id_t *from, const replica_record_t *record)
 {
     uint64_t max = r->mesh.max_bytes_per_owner, size = record->size_bytes, held = 0;
-    if (!max)
-        return NULL;
+    uint32_t max_roots = r->mesh.max_roots_per_owner, roots = 0;
     bool is_own = replica_record_is_owner(record, from);
-    if (!is_own)
-        held = taken_lately(rep_link(r, from), sched_now_ms(r->sched));
+    replica_link_t *l = rep_link(r, from);
+    begin_day(l, sched_now_ms(r->sched));
+    if (!is_own) {
+        held = l->taken_bytes;
+        roots = l->taken_roots;
+    }
     size_t i = 0;
     for (plan_root_t *p; is_own && (p = replica_planner_next_root(r->planner, &i));)
         if (plan_root_is_owner(p, from) &&
-            (plan_root_self(r->planner, p) == PLAN_HOLDS || plan_root_self(r->planner, p) == PLAN_FETCHING))
+            (plan_root_self(r->planner, p) == PLAN_HOLDS || plan_root_self(r->planner, p) == PLAN_FETCHING)) {
             held += plan_root_head(p)->size_bytes;
-    if (held <= max && size && size <= max - held)
+            roots++;
+        }
+    bool has_bytes = !max || (held <= max && size && size <= max - held);
+    bool has_roots = !max_roots || roots < max_roots;
+    if (has_bytes && has_roots)
         return NULL;
     r->refused_quota++;
+    if (!has_roots)
+        return "this node holds as many files for you as it holds for one member (Mesh.MaxFilesPerPeer)";
     return size ? "your share of this node is used up (Mesh.MaxBytesPerPeer)" : "its size is not said";
 }
 
@@ -271,8 +298,10 @@ static void answer_offer(task_t *t, replica_t *r, const peer_id_t *from, const r
         why = !p ? "too many roots" : plan_root_head(p)->is_released ? "released by its owner" : NULL;
     }
     if (!why && !was_holding && !was_fetching) {
-        if (!replica_record_is_owner(&m->record, from))
+        if (!replica_record_is_owner(&m->record, from)) {
             rep_link(r, from)->taken_bytes += m->record.size_bytes;
+            rep_link(r, from)->taken_roots++;
+        }
         uint64_t now_ms = task_now_ms(t);
         replica_planner_self(r->planner, root, PLAN_FETCHING, rep_wall_ms(r), now_ms);
         replica_planner_heard(r->planner, from, now_ms);
@@ -340,8 +369,7 @@ static void answer_status(task_t *t, replica_t *r, const peer_id_t *from, const 
     if (m->n_points)
         answer->has_proof = rep_proof(t, r, m, answer->proof) == OK;
     if (m->n_points && !answer->has_proof) { /* blocks were lost here: they are fetched again */
-        replica_planner_self(r->planner, &m->root, PLAN_FETCHING, rep_wall_ms(r), task_now_ms(t));
-        rep_start_fetch(r, &m->root);
+        replica_lost_blocks(r, &m->root);
         return;
     }
     answer->stay = m->stay && (answer->has_proof || !m->n_points) &&

@@ -56,6 +56,7 @@ static const struct {
     {"Mesh.Factor", NUMBER},
     {"Mesh.GCWindow", DURATION},
     {"Mesh.MaxBytesPerPeer", SIZE},
+    {"Mesh.MaxFilesPerPeer", NUMBER},
     {"Mesh.Relay", FLAG},
     {"Mesh.SyncHorizon", DURATION},
     {"Peering.Peers", LIST},

@@ -275,6 +275,7 @@ static bool is_complete(const mesh_message_t *m)
         return m->receipt.len > 0;
     case MESH_COMPARE:
     case MESH_REFUSE:
+    case MESH_PENDING:
         return true;
     }
     return false;

@@ -24,11 +24,12 @@
 
 typedef enum {
     MESH_STATUS = 1,  /* status, members: I am here                          -> STATUS of the other side */
-    MESH_DELETE = 2,  /* one tombstone: let go, and sign that you have       -> RECEIPT, REFUSE */
+    MESH_DELETE = 2,  /* one tombstone: let go, and sign that you have       -> RECEIPT, PENDING, REFUSE */
     MESH_COMPARE = 3, /* questions, wants, tombstones that you may lack      -> COMPARE with a reply to
                          each question, in order, and the tombstones that were wanted */
     MESH_RECEIPT = 4, /* receipt */
     MESH_REFUSE = 5,  /* reason */
+    MESH_PENDING = 6, /* reason: a receipt will come; ask again */
 } mesh_message_kind_t;
 
 typedef struct mesh_status_info {

@@ -1,0 +1,156 @@
+/* What is left of deleted files: which of them had something here, on disk until the collection that follows
+ * has ended; then the receipt may be signed. */
+#include "base/log.h"
+#include "replica/mesh_internal.h"
+#include <stdlib.h>
+
+enum {
+    DELAY_MS = 200,        /* a few deletions, one run */
+    REST_FACTOR = 4,       /* a run that took long is followed by a rest so many times as long */
+    AGAIN_FIRST_MS = 1000, /* nothing was collected: again, less and less often */
+};
+
+typedef struct uncollected {
+    list_t node;
+    cid_t root;
+    bool is_in_run; /* it was let go of before the run began */
+} uncollected_t;
+
+static uncollected_t *find(const mesh_t *m, const cid_t *root)
+{
+    uint8_t key[CID_BINARY_MAX];
+    return map_get(&m->by_uncollected, bytes_of(key, cid_encode_multihash(root, key)));
+}
+
+bool mesh_is_uncollected(const mesh_t *m, const cid_t *root)
+{
+    return find(m, root);
+}
+
+void mesh_collect_soon(mesh_t *m)
+{
+    uint64_t now_ms = sched_now_ms(m->sched), at_ms = now_ms + DELAY_MS;
+    at_ms = at_ms < m->collect_rest_ms ? m->collect_rest_ms : at_ms;
+    at_ms = at_ms < now_ms + m->config.gc_window_ms / 2 ? at_ms : now_ms + m->config.gc_window_ms / 2;
+    if (at_ms < m->collect_at_ms)
+        m->collect_at_ms = at_ms;
+    event_fire(&m->collect_wake);
+}
+
+err_t mesh_uncollected_add(mesh_t *m, const cid_t *root)
+{
+    uint8_t key[CID_BINARY_MAX];
+    if (find(m, root))
+        return OK;
+    uncollected_t *u = xcalloc(1, sizeof *u);
+    u->root = *root;
+    if (map_put(&m->by_uncollected, bytes_of(key, cid_encode_multihash(root, key)), u, NULL)) {
+        free(u);
+        return fail(ERR_LIMIT, "%d deleted files wait to be collected, the limit", MESH_UNCOLLECTED_MAX);
+    }
+    list_push_back(&m->uncollected, &u->node);
+    mesh_collect_soon(m);
+    return OK;
+}
+
+err_t mesh_let_go(task_t *t, mesh_t *m, const cid_t *root)
+{
+    err_t e = m->config.let_go ? m->config.let_go(t, m->config.arg, root) : OK;
+    mesh_collect_soon(m);
+    return e == ERR_NOT_FOUND ? OK : e;
+}
+
+static void forget(mesh_t *m, uncollected_t *u)
+{
+    uint8_t key[CID_BINARY_MAX];
+    map_remove(&m->by_uncollected, bytes_of(key, cid_encode_multihash(&u->root, key)));
+    list_remove(&u->node);
+    free(u);
+}
+
+void mesh_uncollected_free(mesh_t *m)
+{
+    LIST_EACH (u, &m->uncollected, uncollected_t, node)
+        forget(m, u);
+    map_deinit(&m->by_uncollected);
+}
+
+static err_t load_one(task_t *t, void *arg, bytes_t key, bytes_t value)
+{
+    cid_t root;
+    if (cid_decode(key, &root))
+        return OK;
+    TRY(mesh_uncollected_add(arg, &root));
+    return mesh_let_go(t, arg, &root); /* a crash may have come in between */
+}
+
+err_t mesh_uncollected_load(task_t *t, mesh_t *m)
+{
+    return kv_scan(t, m->config.state, MESH_UNCOLLECTED_SPACE, NULL, load_one, m);
+}
+
+/* Those whose manifest is gone. One that somebody pins here, or that an import has just touched, stays. */
+static err_t settle(task_t *t, mesh_t *m)
+{
+    LIST_EACH (each, &m->uncollected, uncollected_t, node) {
+        uint8_t room[CID_BINARY_MAX];
+        cid_t root = each->root;
+        if (!each->is_in_run)
+            continue;
+        each->is_in_run = false;
+        if (blockstore_has(t, m->config.blocks, &root))
+            continue;
+        TRY(task_check(t));
+        TRY(kv_delete(t, m->config.state, MESH_UNCOLLECTED_SPACE, bytes_of(room, cid_encode(&root, room))));
+        forget(m, find(m, &root));
+        TRY(mesh_sign_own(t, m, &root));
+    }
+    return OK;
+}
+
+static err_t collect(task_t *t, mesh_t *m)
+{
+    m->collect_at_ms = TIME_NEVER;
+    uint64_t begin_ms = task_now_ms(t);
+    LIST_EACH (u, &m->uncollected, uncollected_t, node)
+        u->is_in_run = true;
+    err_t e = m->config.collect ? m->config.collect(t, m->config.arg) : OK;
+    TRY(task_check(t));
+    uint64_t now_ms = task_now_ms(t);
+    m->collect_rest_ms = now_ms + REST_FACTOR * (now_ms - begin_ms);
+    if (!e) {
+        m->counts.collections++;
+        e = settle(t, m);
+        TRY(task_check(t));
+    }
+    if (e || !list_is_empty(&m->uncollected)) {
+        uint64_t most_ms = m->config.gc_window_ms / 4 + AGAIN_FIRST_MS;
+        m->collect_step_ms = m->collect_step_ms ? 2 * m->collect_step_ms : AGAIN_FIRST_MS;
+        m->collect_step_ms = m->collect_step_ms < most_ms ? m->collect_step_ms : most_ms;
+        if (now_ms + m->collect_step_ms < m->collect_at_ms)
+            m->collect_at_ms = now_ms + m->collect_step_ms;
+        log_debug("mesh: deleted chunks were not all collected yet", LOG_ERR(e));
+    } else {
+        m->collect_step_ms = 0;
+    }
+    return OK;
+}
+
+err_t mesh_collect_task(task_t *t, void *mesh)
+{
+    mesh_t *m = mesh;
+    for (;;) {
+        uint64_t now_ms = task_now_ms(t);
+        if (now_ms >= m->collect_at_ms) {
+            TRY(collect(t, m));
+            continue;
+        }
+        deadline_t d =
+            deadline_push(t, m->collect_at_ms == TIME_NEVER ? TIME_NEVER : m->collect_at_ms - now_ms);
+        err_t e = event_wait(t, &m->collect_wake);
+        deadline_pop(t, &d);
+        if (e && e != ERR_TIMEOUT)
+            return e;
+        TRY(task_check(t));
+    }
+}
