@@ -1,5 +1,5 @@
 #include "api/fs_face.h"
-#include "api/fs_session.h"
+#include "api/fs_run.h"
 #include "base/log.h"
 #include "crypto/tls_mutual.h"
 #include "meta/fs_ipfs.h"
@@ -9,27 +9,9 @@
 
 enum { SECRET_FILE_MAX = 8192 };
 
-typedef struct fs_run {
-    const fs_request_t *r;
-    fs_session_t session;
-    fs_client_t *client;
-    const rest_t *rest;
-} fs_run_t;
-
-static const char *option(const fs_run_t *f, const char *name)
-{
-    return f->r->option(f->r->arg, name);
-}
-
-static bool flag(const fs_run_t *f, const char *name)
-{
-    const char *value = option(f, name);
-    return value && !strcmp(value, "true");
-}
-
 static err_t number(const fs_run_t *f, const char *name, uint64_t *ret)
 {
-    const char *text = option(f, name);
+    const char *text = fs_run_option(f, name);
     return text ? parse_size(text, ret) : OK;
 }
 
@@ -41,7 +23,7 @@ static err_t emit_new(task_t *t, const fs_run_t *f, json_t *o)
 }
 
 /* An answer of the service as it is. */
-static err_t ask(task_t *t, const fs_run_t *f, const char *method, const char *path, json_t *body)
+err_t fs_run_ask(task_t *t, const fs_run_t *f, const char *method, const char *path, json_t *body)
 {
     AUTO_PTR(json_t) answer = NULL;
     TRY(rest_do(t, f->rest, method, path, body, &answer));
@@ -62,7 +44,7 @@ static err_t file_path(task_t *t, const fs_run_t *f, const char *name, const cha
 /* ── accounts ────────────────────────────────────────────────────────────────────────────────── */
 
 /* The first line of a file; "-": of standard input. */
-static err_t read_secret(task_t *t, const fs_run_t *f, const char *path, buf_t *out)
+err_t fs_run_secret(task_t *t, const fs_run_t *f, const char *path, buf_t *out)
 {
     bool is_stdin = !strcmp(path, "-");
     buf_init(out, SECRET_FILE_MAX);
@@ -97,8 +79,8 @@ static err_t login_by_password(task_t *t, fs_run_t *f, const char *user, const c
 static err_t login(task_t *t, fs_run_t *f)
 {
     AUTO(buf_t) secret = {0};
-    const char *user = option(f, "username"), *password = option(f, "password-file"),
-               *token = option(f, "token-file");
+    const char *user = fs_run_option(f, "username"), *password = fs_run_option(f, "password-file"),
+               *token = fs_run_option(f, "token-file");
     const char *from_env = getenv("DISTRIBUTE_PASSWORD"), *text;
     if (!token && !user)
         return fail(ERR_USAGE,
@@ -107,7 +89,7 @@ static err_t login(task_t *t, fs_run_t *f)
         return fail(ERR_USAGE,
                     "the password comes from --password-file (- for standard input) or DISTRIBUTE_PASSWORD");
     if (token || password)
-        TRY(read_secret(t, f, token ? token : password, &secret));
+        TRY(fs_run_secret(t, f, token ? token : password, &secret));
     else
         buf_init(&secret, SECRET_FILE_MAX);
     if (!token && !password)
@@ -147,15 +129,15 @@ static err_t publish(task_t *t, fs_run_t *f, const char *path, json_t *file)
 static err_t put_from(task_t *t, fs_run_t *f, const char *path, const char *cid)
 {
     AUTO_PTR(json_t) file = NULL;
-    const char *from = f->r->args[0], *slash = strrchr(from, '/'), *chunker = option(f, "chunker");
+    const char *from = f->r->args[0], *slash = strrchr(from, '/'), *chunker = fs_run_option(f, "chunker");
     fs_put_t p = {.path = path,
                   .name = f->r->n_args > 1 ? f->r->args[1]
                           : slash          ? slash + 1
                                            : from,
                   .cid = cid,
                   .is_once = cid != NULL,
-                  .media_type = option(f, "media-type"),
-                  .is_delta = flag(f, "delta"),
+                  .media_type = fs_run_option(f, "media-type"),
+                  .is_delta = fs_run_flag(f, "delta"),
                   .is_content_defined = chunker && !strcmp(chunker, "buzhash"),
                   .progress = {f->r->progress, f->r->arg}};
     if (chunker && !p.is_content_defined && strcmp(chunker, "size") != 0)
@@ -164,7 +146,7 @@ static err_t put_from(task_t *t, fs_run_t *f, const char *path, const char *cid)
     TRY(number(f, "replication", &p.replication));
     TRY(number(f, "quorum", &p.quorum));
     TRY(fs_put(t, f->client, &p, &file));
-    if (flag(f, "publish"))
+    if (fs_run_flag(f, "publish"))
         TRY(publish(t, f, path, file));
     json_object_set_new(file, "sent_chunks", json_integer((json_int_t)p.sent_chunks));
     json_object_set_new(file, "sent_bytes", json_integer((json_int_t)p.sent_bytes));
@@ -197,7 +179,7 @@ static err_t put_from_ipfs(task_t *t, fs_run_t *f)
 
 static err_t put(task_t *t, fs_run_t *f)
 {
-    return flag(f, "from-ipfs") ? put_from_ipfs(t, f) : put_from(t, f, f->r->args[0], NULL);
+    return fs_run_flag(f, "from-ipfs") ? put_from_ipfs(t, f) : put_from(t, f, f->r->args[0], NULL);
 }
 
 static err_t get(task_t *t, fs_run_t *f)
@@ -225,8 +207,8 @@ static err_t list_page(task_t *t, fs_run_t *f, const char *prefix, char cursor[1
     AUTO_PTR(json_t) answer = NULL;
     const char *text, *next;
     buf_init(&path, 16384);
-    TRY(buf_printf(&path, "/files?limit=1000%s%s%s%s&prefix=", flag(f, "shared") ? "&shared=true" : "",
-                   flag(f, "folders") ? "&delimiter=/" : "", *cursor ? "&cursor=" : "", cursor));
+    TRY(buf_printf(&path, "/files?limit=1000%s%s%s%s&prefix=", fs_run_flag(f, "shared") ? "&shared=true" : "",
+                   fs_run_flag(f, "folders") ? "&delimiter=/" : "", *cursor ? "&cursor=" : "", cursor));
     TRY(percent_encode(bytes_str(prefix), "", &path));
     TRY(buf_cstr(&path, &text));
     TRY(rest_do(t, f->rest, "GET", text, NULL, &answer));
@@ -273,14 +255,14 @@ static err_t move(task_t *t, fs_run_t *f)
     char path[512];
     TRY(file_path(t, f, f->r->args[0], "", path));
     json_t *body = json_pack("{s:s}", "name", f->r->args[1]);
-    return body ? ask(t, f, "PATCH", path, body) : fail(ERR_USAGE, "a file's name is UTF-8");
+    return body ? fs_run_ask(t, f, "PATCH", path, body) : fail(ERR_USAGE, "a file's name is UTF-8");
 }
 
 static err_t share(task_t *t, fs_run_t *f)
 {
     char path[512], more[400];
     const char *user = f->r->n_args > 1 ? f->r->args[1] : NULL;
-    bool is_end = flag(f, "remove");
+    bool is_end = fs_run_flag(f, "remove");
     if (user &&
         strspn(user, "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789._@-") != strlen(user))
         return fail(ERR_USAGE, "\"%.64s\" is not the name of an account", user);
@@ -290,15 +272,15 @@ static err_t share(task_t *t, fs_run_t *f)
     TRY(file_path(t, f, f->r->args[0], more, path));
     if (is_end)
         return rest_do(t, f->rest, "DELETE", path, NULL, NULL);
-    return ask(t, f, user ? "POST" : "GET", path,
-               user ? json_pack("{s:s s:s}", "user", user, "access", "read") : NULL);
+    return fs_run_ask(t, f, user ? "POST" : "GET", path,
+                      user ? json_pack("{s:s s:s}", "user", user, "access", "read") : NULL);
 }
 
 /* ── storage nodes ───────────────────────────────────────────────────────────────────────────── */
 
 static err_t nodes(task_t *t, fs_run_t *f)
 {
-    return ask(t, f, "GET", "/nodes", NULL);
+    return fs_run_ask(t, f, "GET", "/nodes", NULL);
 }
 
 static err_t change_node(task_t *t, fs_run_t *f)
@@ -309,7 +291,7 @@ static err_t change_node(task_t *t, fs_run_t *f)
     if (strlen(id) != 32 || strspn(id, "0123456789abcdef") != 32)
         return fail(ERR_USAGE, "\"%.64s\" is not the id of a storage node", id);
     snprintf(path, sizeof path, "/nodes/%s%s%s", id, is_end ? "" : "/", is_end ? "" : f->r->verb);
-    return is_end ? rest_do(t, f->rest, "DELETE", path, NULL, NULL) : ask(t, f, "POST", path, NULL);
+    return is_end ? rest_do(t, f->rest, "DELETE", path, NULL, NULL) : fs_run_ask(t, f, "POST", path, NULL);
 }
 
 static const struct {
@@ -333,7 +315,7 @@ static const struct {
 /* An option takes the place of what the session says; relative paths would mean another file tomorrow. */
 static err_t take_path(task_t *t, const fs_run_t *f, const char *name, char path[1024])
 {
-    const char *given = option(f, name);
+    const char *given = fs_run_option(f, name);
     char *whole = given ? realpath(given, NULL) : NULL;
     if (given && (!whole || strlen(whole) >= 1024)) {
         free(whole);
@@ -381,7 +363,7 @@ static err_t open_client(task_t *t, fs_run_t *f)
 
 static err_t run_verb(task_t *t, fs_run_t *f)
 {
-    const char *url = option(f, "metadata");
+    const char *url = fs_run_option(f, "metadata");
     TRY(fs_session_read(t, &f->session));
     if (url && strlen(url) < sizeof f->session.url)
         snprintf(f->session.url, sizeof f->session.url, "%s", url);
@@ -394,6 +376,9 @@ static err_t run_verb(task_t *t, fs_run_t *f)
     for (size_t i = 0; i < ARRAY_LEN(verbs); i++)
         if (!strcmp(verbs[i].verb, f->r->verb))
             return verbs[i].run(t, f);
+    err_t e;
+    if (fs_admin_run(t, f, &e))
+        return e;
     return fail(ERR_USAGE, "there is no command \"fs %.20s\"", f->r->verb);
 }
 

@@ -93,6 +93,33 @@ static const cli_spec_t fs_ls_specs[] = {METADATA_SPEC,
                                          {NULL, 0, false, NULL, NULL}};
 static const cli_spec_t fs_share_specs[] = {
     METADATA_SPEC, {"remove", 0, false, "", "take it back"}, {NULL, 0, false, NULL, NULL}};
+static const cli_spec_t fs_user_specs[] = {
+    METADATA_SPEC,
+    {"role", 0, true, "", "admin, user or readonly (default for a new account: user)"},
+    {"password-file", 0, true, "", "file with the account's password, - for standard input"},
+    {"quota-bytes", 0, true, "", "bytes that it may store (10GB), or none"},
+    {"quota-files", 0, true, "", "files that it may have, or none"},
+    {"disable", 0, false, "", "refuse it, and keep its files"},
+    {"enable", 0, false, "", "let it in again"},
+    {NULL, 0, false, NULL, NULL}};
+static const cli_spec_t fs_passwd_specs[] = {
+    METADATA_SPEC,
+    {"password-file", 0, true, "", "file with the new password, - for standard input"},
+    {"old-password-file", 0, true, "", "file with the old one (default $DISTRIBUTE_PASSWORD)"},
+    {NULL, 0, false, NULL, NULL}};
+static const cli_spec_t fs_key_specs[] = {
+    METADATA_SPEC,
+    {"scope", 0, true, "", "what it is for: read, write, node, admin (several: read,write)"},
+    {"expires-in", 0, true, "", "seconds (default: never)"},
+    {NULL, 0, false, NULL, NULL}};
+static const cli_spec_t fs_key_rotate_specs[] = {
+    METADATA_SPEC,
+    {"grace", 0, true, "", "seconds that the old one stays good (default 0)"},
+    {NULL, 0, false, NULL, NULL}};
+static const cli_spec_t fs_audit_specs[] = {METADATA_SPEC,
+                                            {"actor", 0, true, "", "of this account alone"},
+                                            {"action", 0, true, "", "of this kind alone (file.delete)"},
+                                            {NULL, 0, false, NULL, NULL}};
 #define FS(name, usage, help, min, max, specs)                                                               \
     {                                                                                                        \
         "fs " name, usage, help, CLI_FS, NULL, min, max, false, specs, NULL, NULL, false                     \
@@ -119,6 +146,18 @@ const cli_command_t cli_service_commands[] = {
     FS("stat", "NAME", "what is known of a file", 1, 1, fs_specs),
     FS("mv", "NAME NEW", "rename a file", 2, 2, fs_specs),
     FS("share", "NAME [ACCOUNT]", "let an account read a file; without one: who may", 1, 2, fs_share_specs),
+    FS("passwd", "", "change one's own password", 0, 0, fs_passwd_specs),
+    FS("user add", "NAME", "make an account", 1, 1, fs_user_specs),
+    FS("user ls", "", "list accounts", 0, 0, fs_specs),
+    FS("user set", "NAME", "change an account's role, password or quotas; disable it", 1, 1, fs_user_specs),
+    FS("user rm", "NAME", "delete an account that has no files", 1, 1, fs_specs),
+    FS("key add", "NAME", "make an API key; it is shown this once", 1, 1, fs_key_specs),
+    FS("key ls", "", "list API keys", 0, 0, fs_specs),
+    FS("key rotate", "KEY", "a new secret for an API key", 1, 1, fs_key_rotate_specs),
+    FS("key rm", "KEY", "delete an API key", 1, 1, fs_specs),
+    FS("audit", "", "the log of the file service", 0, 0, fs_audit_specs),
+    FS("master status", "", "which master key wraps, and whether a change is under way", 0, 0, fs_specs),
+    FS("master rotate", "", "wrap by the newest master key of the source", 0, 0, fs_specs),
     FS("nodes", "", "storage nodes and their health", 0, 0, fs_specs),
     FS("approve", "NODE", "let a storage node in (metadata --approve-nodes)", 1, 1, fs_specs),
     FS("drain", "NODE", "move all chunks of a storage node elsewhere", 1, 1, fs_specs),

@@ -1,6 +1,7 @@
 #include "main/fs.h"
 #include "api/fs_face.h"
 #include "cli/command.h"
+#include "main/fs_admin.h"
 #include <stdlib.h>
 #include <unistd.h>
 
@@ -120,7 +121,9 @@ static err_t print_one(fs_output_t *out, json_t *o)
         return cli_out("logged in as %s (%s)\n", cli_escape_json(o, "username"), cli_escape_json(o, "role"));
     if (!strcmp(verb, "drain") || !strcmp(verb, "undrain") || !strcmp(verb, "approve"))
         return cli_out("%s is %s\n", cli_escape_json(o, "id"), cli_escape_json(o, "state"));
-    return OK;
+    err_t e = OK;
+    (void)fs_admin_print(verb, o, &e);
+    return e;
 }
 
 static err_t emit(task_t *t, void *arg, json_t *o)

@@ -9,7 +9,7 @@ import signal
 import subprocess
 import time
 
-from fileservice import FileService, StorageNode, python_with
+from fileservice import Account, FileService, StorageNode, python_with
 from nodes import check, make_bytes, wait_until
 
 ROOT = pathlib.Path(__file__).resolve().parent.parent.parent
@@ -395,4 +395,59 @@ def test_fileserver_evens_out(shop):
     s.admin.run("get", files[0].name, "old", "--version=3")
     live = sum(len(c) for f in files for c in s.copies(f.name)) + 4
     wait_until(lambda: sum(n["chunk_count"] for n in s.known().values()) == live, 30, "their chunks are gone from the nodes")
+    s.finish()
+
+
+def test_fileserver_accounts(shop):
+    """Accounts, keys, the log and the master key by the command line."""
+    s = FileService(shop, 0)
+    secret = shop.path("secret")
+    secret.write_text("a password of bob\n")
+    wrong, short = shop.path("wrong"), shop.path("short")
+    wrong.write_text("a wrong password")
+    short.write_text("abc")
+    made = s.admin.json("user", "add", "bob", f"--password-file={secret}", "--quota-bytes=1GB", "--quota-files=10")
+    check(made["role"] == "user" and made["quota_bytes"] == 10**9 and made["quota_files"] == 10, made)
+    s.admin.fails("already", "user", "add", "bob", f"--password-file={secret}")
+    s.admin.fails("password-file", "user", "add", "eve")
+    s.admin.fails("a password has 8", "user", "add", "eve", f"--password-file={short}")
+    check("bob" in s.admin.text("user", "ls") and "admin" in s.admin.text("user", "ls"), s.admin.text("user", "ls"))
+    bob = Account(s.metadata, shop.folder, "bob", "a password of bob")
+    bob.fails("may not|403", "user", "ls")
+    bob.fails("may not|403", "user", "add", "eve", f"--password-file={secret}")
+    bob.fails("may not|only admins|403", "user", "set", "bob", "--role=admin")
+    bob.fails("may not|403", "audit")
+    bob.fails("old_password", "passwd", f"--password-file={secret}", f"--old-password-file={wrong}")
+    fresh = shop.path("fresh")
+    fresh.write_text("another password")
+    bob.run("passwd", f"--password-file={fresh}")
+    bob.environment["DISTRIBUTE_PASSWORD"] = "another password"
+    bob.run("login", "--username=bob")
+    # keys
+    key = bob.text("key", "add", "robot", "--scope=read,write", "--expires-in=3600")
+    check(key.startswith("dsk_") and len(key.split()) == 1, "the secret alone")
+    listed = bob.json("key", "ls")["api_keys"]
+    check([k["scopes"] for k in listed] == [["read", "write"]] and key not in bob.text("key", "ls"), listed)
+    bob.fails("only admins|403", "key", "add", "node", "--scope=node")
+    second = bob.text("key", "rotate", listed[0]["id"])
+    check(second.startswith("dsk_") and second != key, "another secret")
+    s.metadata.client(key).refused(401, "GET", "/files")
+    s.metadata.client(second).good("GET", "/files")
+    bob.run("key", "rm", listed[0]["id"])
+    s.metadata.client(second).refused(401, "GET", "/files")
+    # changing and removing
+    changed = s.admin.json("user", "set", "bob", "--quota-bytes=none", "--role=readonly")
+    check(changed["quota_bytes"] is None and changed["quota_files"] == 10 and changed["role"] == "readonly", changed)
+    check(s.admin.json("user", "set", "bob", "--disable")["is_disabled"], "disabled")
+    bob.fails("disabled", "ls")
+    s.admin.run("user", "set", "bob", "--enable")
+    bob.run("ls")
+    s.admin.run("user", "rm", "bob")
+    bob.fails("gone|token|logged", "ls")
+    s.admin.fails("no account", "user", "rm", "bob")
+    log = s.admin.text("audit", "--action=user.change")
+    check(log.count("user.change") == len(log.splitlines()) > 3 and "ERR_DENIED" in log, log)
+    status = s.admin.json("master", "status")
+    s.admin.run("master", "rotate")
+    check(s.admin.json("master", "status") == status, "the same key again")
     s.finish()
