@@ -2,6 +2,7 @@
 #include "api/fs_run.h"
 #include "base/log.h"
 #include "crypto/tls_mutual.h"
+#include "meta/fs_cache.h"
 #include "meta/fs_ipfs.h"
 #include "repo/config.h"
 #include "task/exchange.h"
@@ -194,8 +195,9 @@ static err_t get(task_t *t, fs_run_t *f)
     TRY(number(f, "version", &g.version));
     TRY(fs_get(t, f->client, &g));
     return g.path ? emit_new(t, f,
-                             json_pack("{s:s s:I s:I}", "path", g.path, "size", (json_int_t)g.size,
-                                       "resumed_at", (json_int_t)g.resumed_at))
+                             json_pack("{s:s s:I s:I s:I}", "path", g.path, "size", (json_int_t)g.size,
+                                       "resumed_at", (json_int_t)g.resumed_at, "cached_chunks",
+                                       (json_int_t)g.cached_chunks))
                   : OK;
 }
 
@@ -335,8 +337,28 @@ static err_t read_pem(task_t *t, const char *path, buf_t *out)
     return e ? fail_also(e, "reading %s", path) : OK;
 }
 
+/* Where a person's caches are. */
+static err_t cache_place(const fs_run_t *f, char folder[4096], uint64_t *ret_bytes)
+{
+    const char *size = getenv("DISTRIBUTE_FS_CACHE"), *caches = getenv("XDG_CACHE_HOME"),
+               *home = getenv("HOME");
+    *ret_bytes = FS_CACHE_BYTES;
+    if (size)
+        TRY(parse_size(size, ret_bytes));
+    if (flag(f, "no-cache"))
+        *ret_bytes = 0;
+    snprintf(folder, 4096, "%.4000s%s/distribute/fs",
+             caches && *caches ? caches
+             : home            ? home
+                               : ".",
+             caches && *caches ? "" : "/.cache");
+    return OK;
+}
+
 static err_t open_client(task_t *t, fs_run_t *f)
 {
+    char cache[4096];
+    uint64_t cache_bytes;
     AUTO(buf_t) authorities = {0}, certificate = {0}, key = {0};
     fs_session_t *s = &f->session;
     TRY(take_path(t, f, "metadata-ca", s->metadata_ca));
@@ -344,6 +366,7 @@ static err_t open_client(task_t *t, fs_run_t *f)
     TRY(take_path(t, f, "tls-key", s->tls_key));
     if (!*s->tls_cert != !*s->tls_key)
         return fail(ERR_USAGE, "--tls-cert and --tls-key belong together");
+    TRY(cache_place(f, cache, &cache_bytes));
     TRY(read_pem(t, s->metadata_ca, &authorities));
     TRY(read_pem(t, s->tls_cert, &certificate));
     err_t e = read_pem(t, s->tls_key, &key);
@@ -352,6 +375,8 @@ static err_t open_client(task_t *t, fs_run_t *f)
                            &(fs_client_options_t){.url = s->url,
                                                   .secret = s->token,
                                                   .state_folder = s->state_folder,
+                                                  .cache_folder = cache,
+                                                  .cache_bytes = cache_bytes,
                                                   .authorities = buf_bytes(&authorities),
                                                   .certificate = buf_bytes(&certificate),
                                                   .key = buf_bytes(&key)},

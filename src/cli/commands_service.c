@@ -85,6 +85,8 @@ static const cli_spec_t fs_put_specs[] = {
 static const cli_spec_t fs_get_specs[] = {
     METADATA_SPEC,
     {"version", 0, true, "", "an older one"},
+    {"no-cache", 0, false, "",
+     "ask storage nodes for all of it ($DISTRIBUTE_FS_CACHE: bytes kept, 256MiB; 0: none)"},
     {"progress", 'p', false, "", "show progress (default on a terminal)"},
     {NULL, 0, false, NULL, NULL}};
 static const cli_spec_t fs_ls_specs[] = {METADATA_SPEC,

@@ -22,6 +22,11 @@ static metric_t *counter(bool is_hit)
                   : metric_counter("fs_cache_misses_total", NULL, "Chunks that a read cache did not have");
 }
 
+void chunk_cache_count(bool is_hit)
+{
+    metric_add(counter(is_hit), 1);
+}
+
 void chunk_cache_init(chunk_cache_t *c, size_t max_bytes)
 {
     *c = (chunk_cache_t){.max_bytes = max_bytes};
@@ -50,7 +55,7 @@ void chunk_cache_deinit(chunk_cache_t *c)
 block_t *chunk_cache_get(chunk_cache_t *c, const chunk_id_t *id)
 {
     entry_t *e = map_get(&c->by_id, key_of(id));
-    metric_add(counter(e != NULL), 1);
+    chunk_cache_count(e != NULL);
     if (!e)
         return NULL;
     list_remove(&e->node);

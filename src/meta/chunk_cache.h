@@ -11,6 +11,7 @@ typedef struct chunk_cache {
     list_t by_use; /* newest first */
     size_t bytes, max_bytes;
 } chunk_cache_t;
+void chunk_cache_count(bool is_hit); /* for caches of other kinds */
 void chunk_cache_init(chunk_cache_t *c, size_t max_bytes);
 void chunk_cache_deinit(chunk_cache_t *c);
 block_t *chunk_cache_get(chunk_cache_t *c, const chunk_id_t *id); /* a new reference; NULL: not here */

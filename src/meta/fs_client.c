@@ -21,6 +21,7 @@ err_t fs_client_open(task_t *t, const fs_client_options_t *o, fs_client_t **ret)
     fs_client_t *c = xcalloc(1, sizeof *c);
     event_init(&c->connected);
     snprintf(c->state_folder, sizeof c->state_folder, "%s", o->state_folder ? o->state_folder : "");
+    c->cache = fs_cache_new(o->cache_folder ? o->cache_folder : "", o->cache_bytes);
     err_t e = rest_init(&c->rest, o->url, o->secret);
     if (!e)
         e = rest_set_authorities(&c->rest, o->authorities);
@@ -43,6 +44,7 @@ void fs_client_close(task_t *t, fs_client_t *c)
         return;
     fs_close_nodes(t, c);
     tls_mutual_free(c->tls);
+    fs_cache_free(c->cache);
     rest_deinit(&c->rest);
     free(c);
 }
@@ -168,34 +170,60 @@ void fs_file_deinit(fs_file_t *f)
     *f = (fs_file_t){0};
 }
 
-static err_t fetch_from(task_t *t, fs_client_t *c, const fs_file_t *f, const fs_chunk_t *chunk,
-                        const char *node, buf_t *plain)
+static err_t open_sealed(task_t *t, const fs_file_t *f, const fs_chunk_t *chunk, buf_t *sealed, buf_t *plain)
 {
-    AUTO(buf_t) sealed = {0};
-    buf_init(&sealed, chunk->size);
-    TRY(fs_node_get(t, c, node, &chunk->id, chunk->ticket, 0, 0, &sealed));
     fs_seal_t s = {.key = f->key,
                    .file_id = f->id,
                    .is_old_form = chunk->size == chunk->length + FS_CHUNK_OVERHEAD_OLD,
                    .plain = plain,
-                   .sealed = &sealed,
+                   .sealed = sealed,
                    .id = chunk->id};
     TRY(fs_open_chunk(t, &s));
     return plain->len == chunk->length ? OK
                                        : fail(ERR_CORRUPT, "a chunk has not the length that is known of it");
 }
 
-err_t fs_fetch_chunk(task_t *t, fs_client_t *c, const fs_file_t *f, const fs_chunk_t *chunk, buf_t *plain)
+static err_t fetch(task_t *t, fs_client_t *c, const fs_file_t *f, const fs_chunk_t *chunk, buf_t *sealed,
+                   buf_t *plain)
 {
     err_t e = fail(ERR_UNREACHABLE, "no storage node has a part of this file");
     size_t first = chunk->n_nodes ? chunk->id.sha256[0] % chunk->n_nodes : 0; /* spread over the copies */
     for (size_t i = 0; i < chunk->n_nodes && e && e != ERR_CANCELED; i++) {
         const char *node = chunk->nodes[(first + i) % chunk->n_nodes];
-        e = fetch_from(t, c, f, chunk, node, plain);
+        e = fs_node_get(t, c, node, &chunk->id, chunk->ticket, 0, 0, sealed);
+        if (!e)
+            e = open_sealed(t, f, chunk, sealed, plain);
         if (e)
             log_info("a chunk could not be read", LOG_STR("node", node), LOG_ERR(e));
     }
     return e;
+}
+
+/* What the cache gives is checked like what nodes give. */
+static err_t from_cache(task_t *t, fs_client_t *c, const fs_file_t *f, const fs_chunk_t *chunk, buf_t *sealed,
+                        buf_t *plain)
+{
+    if (!fs_cache_takes(c->cache, f->size) || !fs_cache_get(t, c->cache, &chunk->id, chunk->size, sealed))
+        return ERR_NOT_FOUND;
+    err_t e = open_sealed(t, f, chunk, sealed, plain);
+    if (e == ERR_CORRUPT)
+        fs_cache_drop(t, c->cache, &chunk->id);
+    return e;
+}
+
+err_t fs_fetch_chunk(task_t *t, fs_client_t *c, const fs_file_t *f, const fs_chunk_t *chunk, buf_t *plain,
+                     bool *ret_was_cached)
+{
+    AUTO(buf_t) sealed = {0};
+    buf_init(&sealed, chunk->size);
+    err_t e = from_cache(t, c, f, chunk, &sealed, plain);
+    *ret_was_cached = !e;
+    if (!e || e == ERR_CANCELED)
+        return e;
+    TRY(fetch(t, c, f, chunk, &sealed, plain));
+    if (fs_cache_takes(c->cache, f->size))
+        fs_cache_put(t, c->cache, &chunk->id, buf_bytes(&sealed));
+    return OK;
 }
 
 err_t fs_run_parallel(task_t *t, const char *name, task_fn fn, void *arg)

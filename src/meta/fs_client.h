@@ -21,6 +21,8 @@ typedef struct fs_client_options {
     const char *url, *secret; /* see rest_init */
     const char *state_folder; /* where uploads that may be resumed are noted; NULL: nowhere */
     bytes_t authorities;      /* PEM: who vouches for the metadata service; BYTES_NONE: those of the system */
+    const char *cache_folder; /* of chunks that were read; NULL: none */
+    uint64_t cache_bytes;
     bytes_t certificate, key; /* PEM: shown to storage nodes; BYTES_NONE: made for this client */
 } fs_client_options_t;
 MUST_CHECK err_t fs_client_open(task_t *t, const fs_client_options_t *o, fs_client_t **ret);
@@ -58,7 +60,7 @@ typedef struct fs_get {
     err_t (*write)(task_t *t, void *arg, bytes_t data); /* in order */
     void *arg;
     fs_progress_t progress;
-    uint64_t size, resumed_at; /* out */
+    uint64_t size, resumed_at, cached_chunks; /* out; cached: were not asked for */
 } fs_get_t;
 /* To a path: into a file beside it that takes its place when it is whole; one that was left by an interrupted
  * get of the same version is gone on with. ERR_NOT_FOUND; ERR_CORRUPT: no node gives a sound copy of a chunk.

@@ -27,7 +27,9 @@ static err_t hand_on(task_t *t, getting_t *g, const fs_chunk_t *c, const buf_t *
 static err_t fetch_in_turn(task_t *t, getting_t *g, size_t index, buf_t *plain)
 {
     const fs_chunk_t *c = &g->file->chunks[index];
-    TRY(fs_fetch_chunk(t, g->client, g->file, c, plain));
+    bool was_cached;
+    TRY(fs_fetch_chunk(t, g->client, g->file, c, plain, &was_cached));
+    g->get->cached_chunks += was_cached;
     while (g->turn != index) {
         if (g->has_failed)
             return ERR_CANCELED; /* whose failure it was says why */

@@ -3,6 +3,7 @@
 #define META_FS_INTERNAL_H
 #include "crypto/tls_mutual.h"
 #include "meta/chunk_link.h"
+#include "meta/fs_cache.h"
 #include "meta/fs_client.h"
 #include "meta/peer.h"
 #include "task/driver.h"
@@ -31,6 +32,7 @@ struct fs_client {
     size_t n_nodes;
     event_t connected;
     char state_folder[FS_PATH_MAX];
+    fs_cache_t *cache;
 };
 
 /* fs_link.c: ERR_UNREACHABLE and others: the node is left out for a while. */
@@ -82,7 +84,7 @@ MUST_CHECK err_t fs_file_read(task_t *t, fs_client_t *c, const char *id, uint64_
 void fs_file_deinit(fs_file_t *f); /* wipes the key */
 /* The stored bytes from the first node that gives them whole; checked against the id. */
 MUST_CHECK err_t fs_fetch_chunk(task_t *t, fs_client_t *c, const fs_file_t *f, const fs_chunk_t *chunk,
-                                buf_t *plain);
+                                buf_t *plain, bool *ret_was_cached);
 
 /* FS_PARALLEL tasks over one arg; the first failure ends the others, and is the result. */
 MUST_CHECK err_t fs_run_parallel(task_t *t, const char *name, task_fn fn, void *arg);

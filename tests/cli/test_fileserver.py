@@ -450,4 +450,39 @@ def test_fileserver_accounts(shop):
     status = s.admin.json("master", "status")
     s.admin.run("master", "rotate")
     check(s.admin.json("master", "status") == status, "the same key again")
+
+
+def test_fileserver_client_cache(shop):
+    """What was read stays near for a while, encrypted and bounded; what it gives is checked."""
+    s = FileService(shop, 1)
+    ann = s.account("ann")
+    del ann.environment["DISTRIBUTE_FS_CACHE"]
+    ann.environment["XDG_CACHE_HOME"] = str(ann.home / "caches")
+    folder = ann.home / "caches/distribute/fs"
+    path = shop.file("file", 3_000_000)
+    ann.run("put", path, "file", "--replication=1", "--quorum=1", "--chunk-size=1MiB")
+    check(ann.json("get", "file", "back")["cached_chunks"] == 0, "the first time")
+    check(ann.json("get", "file", "back")["cached_chunks"] == 3, "the second time")
+    check((ann.home / "back").read_bytes() == path.read_bytes(), "the same")
+    check(folder.stat().st_mode & 0o77 == 0 and all(p.stat().st_mode & 0o77 == 0 for p in folder.iterdir()), "nobody else's")
+    marks = path.read_bytes()[1_500_000:1_500_032]
+    check(not any(marks in p.read_bytes() for p in folder.iterdir()), "no plaintext")
+    s.nodes[0].kill()
+    check(ann.json("get", "file", "back")["cached_chunks"] == 3, "also while no storage node answers")
+    ann.fails("", "get", "--no-cache", "file", "x")
+    s.nodes[0].start()
+    for p in folder.iterdir():  # damaged: fetched again, and kept again
+        data = bytearray(p.read_bytes())
+        data[1000] ^= 1
+        p.write_bytes(data)
+    check(ann.json("get", "file", "back")["cached_chunks"] == 0, "what does not fit its name is no chunk")
+    check((ann.home / "back").read_bytes() == path.read_bytes(), "nobody notices")
+    check(ann.json("get", "file", "back")["cached_chunks"] == 3, "mended")
+    ann.environment["DISTRIBUTE_FS_CACHE"] = "2MB"
+    for i in range(8):
+        ann.run("put", shop.file(f"small{i}", 400_000), f"small{i}", "--replication=1", "--quorum=1")
+        ann.run("get", f"small{i}", "-")
+    check(sum(p.stat().st_size for p in folder.iterdir()) <= 2_000_000, "bounded")
+    ann.environment["DISTRIBUTE_FS_CACHE"] = "much"
+    ann.fails("much", "get", "file", "-")
     s.finish()

@@ -66,7 +66,7 @@ class Account:
         self.home = pathlib.Path(folder) / f"home-{name}"
         self.home.mkdir()
         self.environment = {**os.environ, "METADATA_ADDR": f"http://127.0.0.1:{service.port}", "HOME": str(self.home),
-                            "DISTRIBUTE_FS_SESSION": str(self.home / "fs.json"), "DISTRIBUTE_PASSWORD": password}
+                            "DISTRIBUTE_FS_SESSION": str(self.home / "fs.json"), "DISTRIBUTE_PASSWORD": password, "DISTRIBUTE_FS_CACHE": "0"}
         self.run("login", f"--username={name}")
 
     def run(self, *words, check_code=True, timeout=120, **options):
