@@ -158,6 +158,14 @@ def test_metadata_checker_finds_faults(shop):
         check(not is_linearizable(good + [wrong]), what)
 
 
+    content = [Operation(0, 1, "put", "ok", state="a"), Operation(2, float("inf"), "put", "unknown", state="b"), Operation(2, float("inf"), "put", "unknown", state="c"),
+               Operation(3, 4, "read", "ok", state="a"), Operation(5, 6, "read", "ok", state="b"), Operation(7, 8, "remove", "ok"), Operation(9, 10, "read", "ok", state=None)]
+    check(is_linearizable(content), "content: one put without an answer took place, one did not")
+    for wrong, what in ((Operation(6.5, 6.9, "read", "ok", state="a"), "content of before"), (Operation(11, 12, "read", "ok", state="b"), "removed content came back"),
+                        (Operation(11, 12, "read", "ok", state="d"), "content that nobody put")):
+        check(not is_linearizable(content + [wrong]), what)
+
+
 def test_metadata_sqlite_killed(shop):
     service = service_of(shop, "metadata").start()
     admin = service.admin()

@@ -5,6 +5,8 @@ Put and remove have no condition, commit and delete have one.
 Wing and Gong's search with the sets that were tried remembered (Lowe): operations that could come first are tried in turn."""
 import dataclasses
 
+TRIED_MAX = 3_000_000
+
 
 @dataclasses.dataclass
 class Operation:
@@ -30,8 +32,17 @@ def apply(operation, state):
     return state == operation.expected, made
 
 
+def matters(operations):
+    """Without conditions, a put without an answer that nobody has seen may as well not have been."""
+    said = [o for o in operations if o.outcome != "nothing"]
+    if any(o.kind not in ("read", "put", "remove") for o in said):
+        return said
+    seen = {o.state for o in said if o.kind == "read"}
+    return [o for o in said if not (o.kind == "put" and o.outcome == "unknown" and o.state not in seen)]
+
+
 def is_linearizable(operations, state=None):
-    operations = sorted((o for o in operations if o.outcome != "nothing"), key=lambda o: o.began)
+    operations = sorted(matters(operations), key=lambda o: o.began)
     count = len(operations)
     must = sum(1 << i for i, o in enumerate(operations) if o.outcome != "unknown")
     tried = set()
@@ -43,12 +54,14 @@ def is_linearizable(operations, state=None):
         if (done, state) in tried:
             continue
         tried.add((done, state))
+        if len(tried) > TRIED_MAX:
+            raise RuntimeError("a history with too many operations without answers to be decided")
         # what began after some operation that is left had ended cannot come before it
         left = [i for i in range(count) if not done >> i & 1]
         first_end = min(operations[i].ended for i in left)
-        for i in left:
-            if operations[i].began > first_end:
-                break
+        first = [i for i in left if operations[i].began <= first_end]
+        # tried in the order of their ends; those that may never have been come last, when nothing else fits
+        for i in sorted(first, key=lambda i: operations[i].ended, reverse=True):
             fits, after = apply(operations[i], state)
             if fits:
                 stack.append((done | 1 << i, after))
