@@ -345,7 +345,7 @@ static err_t cache_place(const fs_run_t *f, char folder[4096], uint64_t *ret_byt
     *ret_bytes = FS_CACHE_BYTES;
     if (size)
         TRY(parse_size(size, ret_bytes));
-    if (flag(f, "no-cache"))
+    if (fs_run_flag(f, "no-cache"))
         *ret_bytes = 0;
     snprintf(folder, 4096, "%.4000s%s/distribute/fs",
              caches && *caches ? caches
