@@ -4,8 +4,12 @@ import json
 import pathlib
 import subprocess
 
-from fileservice import FileService
+from fileservice import FileService, python_with
 from nodes import check, wait_until
+
+
+ROOT = pathlib.Path(__file__).resolve().parent.parent.parent
+IPFS = ("--ipfs", "--ipfs-listen=127.0.0.1:0", "--ipfs-bootstrap=none", "--api-port=0")
 
 
 def ipfs_of(shop, node, *words, check_code=True):
@@ -24,7 +28,7 @@ def raw_cid(shop, node, hex_id):
 def test_fileserver_ipfs(shop):
     s = FileService(shop, 2)
     s.account("early").fails("--ipfs", "put", shop.file("tiny", 10), "--publish")  # stored, and told why it is not published
-    node = s.add_node("public", "--ipfs", "--ipfs-listen=127.0.0.1:0", "--ipfs-bootstrap=none", "--api-port=0")
+    node = s.add_node("public", *IPFS)
     s.nodes.append(node)
     peer = shop.node("peer")
     address = json.loads(ipfs_of(shop, node, "id"))["Addresses"][0]
@@ -73,6 +77,40 @@ def test_fileserver_ipfs(shop):
     ann.run("rm", "public/file")
     wait_until(lambda: cid not in ipfs_of(shop, node, "pin", "ls", "--type=recursive").decode(), 60, "the pin is gone")
     wait_until(lambda: ipfs_of(shop, node, "block", "stat", "--offline", cid, check_code=False).returncode, 30, "the block is gone")
+    s.finish()
+
+
+def test_fileserver_ipfs_attacked(shop):
+    """A client of another make that means ill: what is published is what was allowed, whole, and what it says; chunks stay private."""
+    python = python_with("grpcio", "grpcio-tools")
+    s = FileService(shop, 1)
+    public = s.add_node("public", *IPFS)
+    s.nodes.append(public)
+    s.admin.run("put", shop.file("small", 10), "small", "--replication=2", "--quorum=2")
+    file = s.client.good("GET", "/files?name=small")["files"][0]
+    chunk = s.client.good("GET", f"/files/{file['id']}")["chunks"][0]["id"]
+    key, certificate = shop.path("client.key"), shop.path("client.crt")
+    subprocess.run(["openssl", "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes", "-days", "2", "-subj", "/CN=client",
+                    "-keyout", str(key), "-out", str(certificate)], check=True, stderr=subprocess.DEVNULL)
+
+    def place(node):
+        return {"address": f"127.0.0.1:{node.port}", "certificate": str(node.repo / "fileserver.crt")}
+    given = {"scratch": shop.folder, "proto": str(ROOT / "proto"), "pem": {"key": str(key), "certificate": str(certificate)}, "public": place(public),
+             "other": place(s.nodes[0]), "chunk": chunk, "ticket": s.client.good("POST", "/ipfs_tickets", {"file": file["id"]}, want=201)["ticket"],
+             "reading": s.client.good("POST", "/ipfs_tickets", {}, want=201)["ticket"], "writing": s.client.begin("by hand", 100)["ticket"]}
+    done = subprocess.run([python, str(ROOT / "tests/process/publisher_client.py")], input=json.dumps(given).encode(), stdout=subprocess.PIPE,
+                          stderr=subprocess.PIPE, timeout=120)
+    check(done.returncode == 0, done.stderr.decode()[-1500:])
+    found = json.loads(done.stdout)
+    check(found["good"] is True and found["read"] == ["hello, all of you"] * 2 and found["good_afterwards"] == ["hello, all of you"], found)
+    for code, names in {"PERMISSION_DENIED": ("no_ticket", "forged", "reading", "writing", "weak_hash", "read_no_ticket", "read_write_ticket"),
+                        "DATA_LOSS": ("wrong_block",), "NOT_FOUND": ("absent_root", "absent_leaf", "read_private", "read_private_otherwise"),
+                        "INVALID_ARGUMENT": ("no_root", "nothing", "root_first", "bad_cid", "bad_root", "read_bad_cid"),
+                        "RESOURCE_EXHAUSTED": ("too_much", "read_too_many"), "UNIMPLEMENTED": ("elsewhere", "read_elsewhere")}.items():
+        for name in names:
+            check(found[name][0] == code, f"{name}: {found[name]}, not {code}")
+    asked = [r for r in s.client.good("GET", "/audit?limit=1000")["records"] if r["action"] == "ipfs.ticket"]
+    check(len(asked) == 2 and any("publish" in r["detail"] for r in asked), f"asking for it is in the log: {asked}")
     s.finish()
 
 

@@ -45,21 +45,35 @@ def is_linearizable(operations, state=None):
     operations = sorted(matters(operations), key=lambda o: o.began)
     count = len(operations)
     must = sum(1 << i for i, o in enumerate(operations) if o.outcome != "unknown")
-    tried = set()
+    tried, tries = {}, 0  # what was reached: the operations that must have been and the state, with the others that it took
     stack = [(0, state)]
     while stack:
         done, state = stack.pop()
         if done & must == must:
             return True
-        if (done, state) in tried:
+        # who came as far with fewer of those that may have been has more of them left
+        others = tried.setdefault((done & must, state), [])
+        if any(o & done == o for o in others):
             continue
-        tried.add((done, state))
-        if len(tried) > TRIED_MAX:
+        others.append(done & ~must)
+        tries += 1
+        if tries > TRIED_MAX:
             raise RuntimeError("a history with too many operations without answers to be decided")
         # what began after some operation that is left had ended cannot come before it
-        left = [i for i in range(count) if not done >> i & 1]
-        first_end = min(operations[i].ended for i in left)
-        first = [i for i in left if operations[i].began <= first_end]
+        first, alike, first_end = [], set(), float("inf")
+        for i in range((~done & (done + 1)).bit_length() - 1, count):
+            o = operations[i]
+            if o.began > first_end:
+                break
+            if done >> i & 1:
+                continue
+            first_end = min(first_end, o.ended)
+            if o.outcome == "unknown":  # of several that would do the same the first one will do
+                what = (o.kind, o.expected, o.state)
+                if what in alike:
+                    continue
+                alike.add(what)
+            first.append(i)
         # tried in the order of their ends; those that may never have been come last, when nothing else fits
         for i in sorted(first, key=lambda i: operations[i].ended, reverse=True):
             fits, after = apply(operations[i], state)
