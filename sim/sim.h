@@ -47,6 +47,10 @@ void sim_dump(sim_t *s);
 /* ── hosts ───────────────────────────────────────────────────────────────────────────────────── */
 /* ips: one or more addresses between spaces; 127.0.0.0/8 and ::1 are there besides. */
 sim_host_t *sim_add_host(sim_t *s, const char *ips);
+/* It has these addresses instead from now on: datagrams on their way to one that is gone are lost, sockets
+ * that are bound to no address go on from the new ones. What is bound to one stays bound; TCP does not
+ * notice. */
+void sim_host_move(sim_host_t *h, const char *ips);
 size_t sim_host_count(const sim_t *s);
 sim_host_t *sim_host(sim_t *s, size_t index); /* in the order of adding */
 sim_host_t *sim_host_of(task_t *t);           /* that t runs on */

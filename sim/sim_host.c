@@ -16,12 +16,9 @@ static void add_ip(sim_host_t *h, const char *text, size_t len)
     h->ip_count++;
 }
 
-sim_host_t *sim_add_host(sim_t *s, const char *ips)
+static void set_ips(sim_host_t *h, const char *ips)
 {
-    sim_host_t *h = xcalloc(1, sizeof *h);
-    h->sim = s;
-    h->index = (uint32_t)s->host_count++;
-    h->next_port = 32768;
+    h->ip_count = 0;
     for (const char *p = ips; *p;) {
         size_t len = strcspn(p, " ");
         if (len)
@@ -30,6 +27,20 @@ sim_host_t *sim_add_host(sim_t *s, const char *ips)
     }
     assert(h->ip_count);
     snprintf(h->ip_text, sizeof h->ip_text, "%.*s", (int)strcspn(ips, " "), ips);
+}
+
+void sim_host_move(sim_host_t *h, const char *ips)
+{
+    set_ips(h, ips);
+}
+
+sim_host_t *sim_add_host(sim_t *s, const char *ips)
+{
+    sim_host_t *h = xcalloc(1, sizeof *h);
+    h->sim = s;
+    h->index = (uint32_t)s->host_count++;
+    h->next_port = 32768;
+    set_ips(h, ips);
     list_push_back(&s->hosts, &h->node);
     h->disk = sim_disk_new(h);
     boot(h);

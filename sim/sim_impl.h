@@ -78,8 +78,6 @@ const sim_link_t *sim_link_of(sim_host_t *from, sim_host_t *to);
 uint64_t sim_latency_ms(sim_host_t *from, sim_host_t *to);
 uint64_t sim_arrival_ms(sim_host_t *from, sim_host_t *to, size_t bytes); /* of a packet that is sent now */
 sim_host_t *sim_find_host(sim_host_t *from, const net_addr_t *to);       /* NULL: nobody has this address */
-bool sim_is_wildcard(const net_addr_t *a);
-bool sim_same_ip(const net_addr_t *a, const net_addr_t *b);
 bool sim_owns_ip(const sim_host_t *h, const net_addr_t *a);
 net_addr_t sim_source_addr(sim_host_t *from, const net_addr_t *to);
 uint16_t sim_next_port(sim_host_t *h);

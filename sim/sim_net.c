@@ -88,33 +88,17 @@ void sim_refuse_dials(sim_host_t *h, bool is_refusing)
 }
 
 /* ── addresses ───────────────────────────────────────────────────────────────────────────────── */
-static size_t ip_len(const net_addr_t *a)
-{
-    return a->family == 6 ? 16 : 4;
-}
-
-bool sim_same_ip(const net_addr_t *a, const net_addr_t *b)
-{
-    return a->family == b->family && !memcmp(a->ip, b->ip, ip_len(a));
-}
-
-bool sim_is_wildcard(const net_addr_t *a)
-{
-    static const uint8_t zero[16];
-    return !memcmp(a->ip, zero, ip_len(a));
-}
-
 bool sim_owns_ip(const sim_host_t *h, const net_addr_t *a)
 {
     for (size_t i = 0; i < h->ip_count; i++)
-        if (sim_same_ip(&h->ips[i], a))
+        if (net_addr_same_ip(&h->ips[i], a))
             return true;
     return net_addr_is_loopback(a);
 }
 
 sim_host_t *sim_find_host(sim_host_t *from, const net_addr_t *to)
 {
-    if (sim_is_wildcard(to) || sim_owns_ip(from, to))
+    if (net_addr_is_any(to) || sim_owns_ip(from, to))
         return from;
     LIST_EACH (h, &from->sim->hosts, sim_host_t, node)
         if (sim_owns_ip(h, to))
@@ -126,7 +110,7 @@ sim_host_t *sim_find_host(sim_host_t *from, const net_addr_t *to)
 net_addr_t sim_source_addr(sim_host_t *from, const net_addr_t *to)
 {
     net_addr_t a = {.family = to->family};
-    if (net_addr_is_loopback(to) || sim_is_wildcard(to)) {
+    if (net_addr_is_loopback(to) || net_addr_is_any(to)) {
         a.ip[to->family == 6 ? 15 : 3] = 1;
         if (to->family == 4)
             a.ip[0] = 127;
@@ -223,8 +207,8 @@ static sim_listener_t *find_listener(sim_machine_t *m, const net_addr_t *to)
 {
     LIST_EACH (l, &m->listeners, sim_listener_t, node)
         if (l->base.at.port == to->port &&
-            (sim_same_ip(&l->base.at, to) ||
-             (sim_is_wildcard(&l->base.at) && l->base.at.family == to->family)))
+            (net_addr_same_ip(&l->base.at, to) ||
+             (net_addr_is_any(&l->base.at) && l->base.at.family == to->family)))
             return l;
     return NULL;
 }
@@ -235,7 +219,7 @@ err_t sim_op_listen(driver_t *d, const net_addr_t *at, listener_t **ret_listener
     sim_machine_t *m = machine_of(d);
     char text[NET_ADDR_TEXT_MAX];
     TRY(machine_check(m));
-    if (!sim_is_wildcard(at) && !sim_owns_ip(m->host, at))
+    if (!net_addr_is_any(at) && !sim_owns_ip(m->host, at))
         return fail(ERR_UNREACHABLE, "cannot listen on %s: no such address here", net_addr_print(at, text));
     net_addr_t own = *at;
     if (!own.port)
@@ -245,7 +229,8 @@ err_t sim_op_listen(driver_t *d, const net_addr_t *at, listener_t **ret_listener
     else
         LIST_EACH (l, &m->listeners, sim_listener_t, node)
             if (l->base.at.port == own.port && l->base.at.family == own.family &&
-                (sim_same_ip(&l->base.at, &own) || sim_is_wildcard(&own) || sim_is_wildcard(&l->base.at)))
+                (net_addr_same_ip(&l->base.at, &own) || net_addr_is_any(&own) ||
+                 net_addr_is_any(&l->base.at)))
                 return fail(ERR_IN_USE, "cannot listen on %s: the port is in use", net_addr_print(at, text));
     sim_listener_t *l = xcalloc(1, sizeof *l);
     l->base = (listener_t){.ops = &ops, .at = own};

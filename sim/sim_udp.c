@@ -30,9 +30,9 @@ static bool is_for(const sim_udp_t *u, const net_addr_t *to)
     if (u->base.at.port != to->port || u->base.at.family != to->family)
         return false;
     for (size_t i = 0; i < u->group_count; i++)
-        if (sim_same_ip(&u->groups[i], to))
+        if (net_addr_same_ip(&u->groups[i], to))
             return true;
-    return !is_multicast(to) && (sim_is_wildcard(&u->base.at) || sim_same_ip(&u->base.at, to));
+    return !is_multicast(to) && (net_addr_is_any(&u->base.at) || net_addr_same_ip(&u->base.at, to));
 }
 
 static void on_datagram(void *arg)
@@ -40,7 +40,8 @@ static void on_datagram(void *arg)
     datagram_t *g = arg;
     sim_host_t *h = g->to_host;
     sim_note(h->sim, "datagram", (uint64_t)g->from_host->index << 32 | h->index, g->len);
-    if (sim_host_is_up(h) && !sim_is_blocked(g->from_host, h))
+    bool is_here = is_multicast(&g->to) || net_addr_is_any(&g->to) || sim_owns_ip(h, &g->to);
+    if (is_here && sim_host_is_up(h) && !sim_is_blocked(g->from_host, h))
         LIST_EACH (u, &h->machine->udps, sim_udp_t, node)
             if (is_for(u, &g->to) && u->in_count < QUEUE_MAX) {
                 datagram_t *copy = xmalloc(sizeof *copy + g->len);
@@ -71,7 +72,7 @@ static void send_to(sim_udp_t *u, sim_host_t *to_host, const net_addr_t *to, byt
         datagram_t *g = xmalloc(sizeof *g + data.len);
         *g = (datagram_t){.from_host = own, .to_host = to_host, .to = *to, .len = data.len};
         memcpy(g->data, data.data, data.len);
-        bool has_source = !sim_is_wildcard(&u->base.at) && !is_multicast(&u->base.at);
+        bool has_source = !net_addr_is_any(&u->base.at) && !is_multicast(&u->base.at);
         g->from = has_source ? u->base.at : sim_source_addr(own, to);
         g->from.port = u->base.at.port;
         uint64_t at_ms = sim_arrival_ms(own, to_host, data.len + 28);
@@ -101,7 +102,7 @@ static err_t udp_op_send(udp_t *base, const net_addr_t *to, bytes_t datagram)
     return OK; /* to nobody: lost, as on a real network */
 }
 
-static err_t udp_op_recv(udp_t *base, net_addr_t *ret_from, uint8_t *out, size_t cap, size_t *ret_n)
+static err_t take(udp_t *base, udp_burst_t *ret, uint8_t *out, size_t cap, size_t *ret_n)
 {
     sim_udp_t *u = (sim_udp_t *)base;
     TRY(machine_check(u->machine));
@@ -113,29 +114,30 @@ static err_t udp_op_recv(udp_t *base, net_addr_t *ret_from, uint8_t *out, size_t
     size_t n = g->len < cap ? g->len : cap; /* the rest of a datagram is lost */
     memcpy(out, g->data, n);
     *ret_n = n;
-    if (ret_from)
-        *ret_from = g->from;
+    *ret = (udp_burst_t){.peer = g->from, .local = g->to, .segment_bytes = n};
     free(g);
+    return OK;
+}
+
+static err_t udp_op_recv(udp_t *base, net_addr_t *ret_from, uint8_t *out, size_t cap, size_t *ret_n)
+{
+    udp_burst_t b;
+    TRY(take(base, &b, out, cap, ret_n));
+    if (ret_from)
+        *ret_from = b.peer;
     return OK;
 }
 
 static err_t udp_op_send_burst(udp_t *base, const udp_burst_t *b, bytes_t datagrams, size_t *ret_n)
 {
     *ret_n = 0;
+    if (b->local.family && !sim_owns_ip(((sim_udp_t *)base)->machine->host, &b->local))
+        return fail(ERR_UNREACHABLE, "this machine has no such address");
     while (*ret_n < datagrams.len) {
         bytes_t one = bytes_slice(datagrams, *ret_n, b->segment_bytes);
         TRY(udp_op_send(base, &b->peer, one));
         *ret_n += one.len;
     }
-    return OK;
-}
-
-static err_t udp_op_recv_burst(udp_t *base, udp_burst_t *ret_burst, uint8_t *out, size_t cap, size_t *ret_n)
-{
-    udp_burst_t b = {0};
-    TRY(udp_op_recv(base, &b.peer, out, cap, ret_n));
-    b.segment_bytes = *ret_n;
-    *ret_burst = b;
     return OK;
 }
 
@@ -146,7 +148,7 @@ static err_t udp_op_join(udp_t *base, const net_addr_t *group)
     if (!is_multicast(group))
         return fail(ERR_INVALID, "not a multicast group");
     for (size_t i = 0; i < u->group_count; i++)
-        if (sim_same_ip(&u->groups[i], group))
+        if (net_addr_same_ip(&u->groups[i], group))
             return OK;
     if (u->group_count == GROUPS_MAX)
         return fail(ERR_LIMIT, "over %d multicast groups", GROUPS_MAX);
@@ -173,7 +175,7 @@ static bool is_port_used(const sim_machine_t *m, const net_addr_t *at)
 {
     LIST_EACH (u, &m->udps, sim_udp_t, node)
         if (u->base.at.port == at->port && u->base.at.family == at->family &&
-            (sim_is_wildcard(at) || sim_is_wildcard(&u->base.at) || sim_same_ip(at, &u->base.at)))
+            (net_addr_is_any(at) || net_addr_is_any(&u->base.at) || net_addr_same_ip(at, &u->base.at)))
             return true;
     return false;
 }
@@ -184,12 +186,12 @@ err_t sim_op_udp_open(driver_t *d, const net_addr_t *at, udp_t **ret_udp)
                                   .recv = udp_op_recv,
                                   .join = udp_op_join,
                                   .send_burst = udp_op_send_burst,
-                                  .recv_burst = udp_op_recv_burst,
+                                  .recv_burst = take,
                                   .close = udp_op_close};
     sim_machine_t *m = machine_of(d);
     char text[NET_ADDR_TEXT_MAX];
     TRY(machine_check(m));
-    if (!sim_is_wildcard(at) && !is_multicast(at) && !sim_owns_ip(m->host, at))
+    if (!net_addr_is_any(at) && !is_multicast(at) && !sim_owns_ip(m->host, at))
         return fail(ERR_UNREACHABLE, "cannot bind %s: no such address here", net_addr_print(at, text));
     net_addr_t own = *at;
     if (!own.port)

@@ -68,7 +68,18 @@ err_t net_addr_parse(const char *text, net_addr_t *ret_addr)
 
 static size_t ip_len(const net_addr_t *a)
 {
-    return a->family == 6 ? 16 : 4;
+    return a->family == 4 ? 4 : 16;
+}
+
+bool net_addr_same_ip(const net_addr_t *a, const net_addr_t *b)
+{
+    return a->family == b->family && !memcmp(a->ip, b->ip, ip_len(a));
+}
+
+bool net_addr_is_any(const net_addr_t *a)
+{
+    static const uint8_t zero[16];
+    return !memcmp(a->ip, zero, ip_len(a));
 }
 
 bool net_addr_equal(const net_addr_t *a, const net_addr_t *b)

@@ -15,6 +15,8 @@ const char *net_addr_print(const net_addr_t *a, char out[NET_ADDR_TEXT_MAX]);
 /* "IP:PORT", "[IP6]:PORT", ":PORT" (0.0.0.0), no names. ERR_INVALID. */
 MUST_CHECK err_t net_addr_parse(const char *text, net_addr_t *ret_addr);
 bool net_addr_equal(const net_addr_t *a, const net_addr_t *b);
+bool net_addr_same_ip(const net_addr_t *a, const net_addr_t *b); /* whatever port and scope */
+bool net_addr_is_any(const net_addr_t *a);                       /* 0.0.0.0, [::] */
 bool net_addr_is_loopback(const net_addr_t *a);
 bool net_addr_is_private(const net_addr_t *a); /* RFC 1918, ULA, link local, loopback */
 #endif

@@ -12,12 +12,6 @@ err_t net_addr_of_multiaddr(const multiaddr_t *m, net_addr_t *ret)
     return OK;
 }
 
-static bool is_unspecified(const net_addr_t *a)
-{
-    static const uint8_t zero[16];
-    return !memcmp(a->ip, zero, a->family == 4 ? 4 : 16);
-}
-
 /* Loopback addresses mean the reader itself: they are of use to peers on this machine alone. */
 bool addr_is_usable(const host_t *h, const multiaddr_t *addr, const multiaddr_t *seen_from)
 {
@@ -45,7 +39,7 @@ static void put_expanded(const host_t *h, const listen_t *l, multiaddr_t *out, s
 {
     driver_t *d = sched_driver(h->sched);
     net_addr_t at = l->bound, ips[INTERFACES_MAX];
-    if (!is_unspecified(&at)) {
+    if (!net_addr_is_any(&at)) {
         put_transports(l, &at, out, cap, n);
         return;
     }

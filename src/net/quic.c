@@ -51,7 +51,7 @@ static void take_datagram(quic_socket_t *s, const udp_burst_t *b, bytes_t datagr
     switch (quic_endpoint_route(h->quic->endpoint, &b->peer, datagram, sched_now_ms(h->sched), must_prove, &q,
                                 reply, &len)) {
     case QUIC_TO_CONN:
-        quic_link_feed(quic_user(q), s, &b->peer, datagram);
+        quic_link_feed(quic_user(q), s, b, datagram);
         break;
     case QUIC_TO_NEW:
         if (s->is_listening)
@@ -118,9 +118,8 @@ err_t quic_listen(host_t *h, const net_addr_t *at, net_addr_t *ret_at)
 /* Can the address be reached from where the socket is bound? */
 static bool leads_to(const net_addr_t *from, const net_addr_t *to)
 {
-    static const uint8_t zero[16];
-    return from->family == to->family && (!memcmp(from->ip, zero, from->family == 4 ? 4 : 16) ||
-                                          net_addr_is_loopback(from) == net_addr_is_loopback(to));
+    return from->family == to->family &&
+           (net_addr_is_any(from) || net_addr_is_loopback(from) == net_addr_is_loopback(to));
 }
 
 static quic_socket_t *find_socket(host_t *h, const net_addr_t *to, bool is_apart)

@@ -29,7 +29,7 @@ void quic_stop(host_t *h); /* the host's tasks and connections are gone; closes 
 /* quic_link.c, for quic.c */
 MUST_CHECK err_t quic_link_accept(quic_socket_t *s, const net_addr_t *from, const net_addr_t *local,
                                   bytes_t datagram);
-void quic_link_feed(quic_link_t *l, quic_socket_t *s, const net_addr_t *from, bytes_t datagram);
+void quic_link_feed(quic_link_t *l, quic_socket_t *s, const udp_burst_t *how, bytes_t datagram);
 void quic_link_free(quic_link_t *l); /* of a connection that is freed; NULL is fine */
 void quic_link_stop_all(host_t *h);  /* those that did not become a connection */
 #endif

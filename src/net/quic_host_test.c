@@ -163,6 +163,47 @@ static void does_not_connect(void **state)
     assert_ok(net_run(2, 3, failing, NULL, NULL));
 }
 
+/* ── when the machine moves ──────────────────────────────────────────────────────────────────── */
+static void assert_remote_ip(const conn_t *c, const net_addr_t *ip)
+{
+    net_addr_t from;
+    assert_ok(net_addr_of_multiaddr(conn_remote_addr(c), &from));
+    assert_true(net_addr_same_ip(&from, ip));
+}
+
+/* The connection goes on from the new address, whether something is sent at once or much later. */
+static err_t moving(task_t *t, void *arg)
+{
+    net_world_t *w = arg;
+    multiaddr_t at;
+    host_t *a = net_start(t, w, 0), *b = start(t, w, 1, &at);
+    conn_t *c, *back;
+    double rtt_ms;
+    assert_ok(host_connect_addr(t, a, &at, &c));
+    assert_ok(conn_wait_identified(t, c));
+    back = host_conn(b, host_id(a));
+    for (int i = 0; i < 6; i++) {
+        char ip[32];
+        snprintf(ip, sizeof ip, "10.9.%d.1", i);
+        sim_host_move(w->nodes[0].machine, ip);
+        net_addr_t here = sim_host_addr(w->nodes[0].machine, 0);
+        if (i % 2) /* its keep-alive tells where it is */
+            assert_ok(task_sleep(t, 25000));
+        assert_ok(host_ping(t, a, host_id(b), &rtt_ms));
+        assert_ok(task_sleep(t, 2000));
+        assert_remote_ip(back, &here);
+        assert_true(conn_is_open(c));
+    }
+    conn_release(c);
+    net_stop_all(t, w);
+    return OK;
+}
+
+static void moves(void **state)
+{
+    assert_ok(net_run(7, 2, moving, NULL, NULL));
+}
+
 /* ── round trips, and the choice of the transport ────────────────────────────────────────────── */
 static err_t counting(task_t *t, void *arg)
 {
@@ -328,9 +369,13 @@ static void can_be_off(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(connects),         cmocka_unit_test(dials_apart),
-        cmocka_unit_test(does_not_connect), cmocka_unit_test(takes_one_round_trip),
-        cmocka_unit_test(carries_bulk),     cmocka_unit_test(stands_a_flood),
+        cmocka_unit_test(connects),
+        cmocka_unit_test(dials_apart),
+        cmocka_unit_test(does_not_connect),
+        cmocka_unit_test(takes_one_round_trip),
+        cmocka_unit_test(carries_bulk),
+        cmocka_unit_test(stands_a_flood),
+        cmocka_unit_test(moves),
         cmocka_unit_test(can_be_off),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

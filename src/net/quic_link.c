@@ -8,7 +8,7 @@
 #include <stdlib.h>
 
 /* One link sends this often before others have their turn. */
-enum { SENDS_IN_A_ROW = 8, REASON_MAX = 160 };
+enum { SENDS_IN_A_ROW = 8, REASON_MAX = 160, SILENCE_MS = 3000 };
 /* What an idle connection was measured to keep in memory, ngtcp2's and its keys included. */
 enum { CONN_BYTES = 90 << 10 };
 
@@ -19,9 +19,11 @@ struct quic_link {
     quic_t *engine; /* NULL: over */
     conn_t *conn;   /* NULL: not yet */
     bool is_inbound;
-    conn_use_t use;   /* until it is a connection */
-    net_addr_t local; /* inbound: where the first packet came to. The peer hears us from there for good: where
-                       * others come to may be anybody's word */
+    conn_use_t use;    /* until it is a connection */
+    net_addr_t local;  /* where it leaves from; family 0: where the system likes. Inbound: where the first
+                        * packet  came to, for good; where others come to may be anybody's word. Outbound:
+                        * where  the  peer found us, until that is gone */
+    uint64_t asked_ms; /* when the first datagram left that nothing came after; 0: none */
     multiaddr_t remote;
     runnable_t pump;
     sched_alarm_t alarm;
@@ -47,6 +49,19 @@ static void note_error(quic_link_t *l, err_t e)
 }
 
 /* ── sending ─────────────────────────────────────────────────────────────────────────────────── */
+/* The address that we spoke from is gone, or leads nowhere any more: the system chooses again. What leaves
+ * from there has other connection ids, so what is ready to be sent is lost. */
+static void we_moved(quic_link_t *l)
+{
+    l->asked_ms = 0;
+    if (l->is_inbound || !l->conn || !l->local.family)
+        return;
+    l->local = (net_addr_t){0};
+    quic_moved(l->engine, now_ms(l));
+    sched_post(l->host->sched, &l->pump);
+    log_debug("a connection goes on from another address of this machine's");
+}
+
 /* OK: all of it is on its way, or lost. ERR_AGAIN: the rest waits. */
 static err_t send_burst(quic_link_t *l, const udp_burst_t *to, bytes_t datagrams)
 {
@@ -55,6 +70,8 @@ static err_t send_burst(quic_link_t *l, const udp_burst_t *to, bytes_t datagrams
     metric_add(net_metrics()->bytes_out, (double)n);
     if (l->conn)
         l->conn->bytes_out += n;
+    if (!l->asked_ms)
+        l->asked_ms = now_ms(l);
     if (e == ERR_AGAIN) {
         bytes_t rest = bytes_slice(datagrams, n, SIZE_MAX);
         buf_clear(&l->unsent);
@@ -63,6 +80,8 @@ static err_t send_burst(quic_link_t *l, const udp_burst_t *to, bytes_t datagrams
     }
     if (e && !l->conn && !l->is_inbound)
         note_error(l, e); /* there is no way to there: a dial need not wait */
+    else if (e)
+        we_moved(l);
     return OK;
 }
 
@@ -85,14 +104,16 @@ static bool send_output(quic_link_t *l)
     quic_burst_t b;
     if (!l->engine || !send_unsent(l))
         return false;
+    if (!quic_is_unanswered(l->engine))
+        l->asked_ms = 0; /* what left were answers */
+    else if (l->asked_ms && now_ms(l) - l->asked_ms >= SILENCE_MS)
+        we_moved(l);
     if (!h->send_area)
         h->send_area = xmalloc(SEND_AREA);
     for (int i = 0; i < SENDS_IN_A_ROW; i++) {
         if (!quic_output(l->engine, h->send_area, UDP_BURST_MAX - QUIC_DATAGRAM_MAX, now_ms(l), &b))
             return false;
-        udp_burst_t to = {.peer = b.to, .segment_bytes = b.segment_bytes};
-        if (l->is_inbound)
-            to.local = l->local;
+        udp_burst_t to = {.peer = b.to, .local = l->local, .segment_bytes = b.segment_bytes};
         if (send_burst(l, &to, bytes_of(h->send_area, b.len)))
             return false;
     }
@@ -256,14 +277,17 @@ static void on_alarm(void *arg)
     on_pump(l);
 }
 
-void quic_link_feed(quic_link_t *l, quic_socket_t *s, const net_addr_t *from, bytes_t datagram)
+void quic_link_feed(quic_link_t *l, quic_socket_t *s, const udp_burst_t *how, bytes_t datagram)
 {
     if (l->socket != s || !l->engine)
         return; /* a connection stays with its socket */
     metric_add(net_metrics()->bytes_in, (double)datagram.len);
     if (l->conn)
         l->conn->bytes_in += datagram.len;
-    note_error(l, quic_feed(l->engine, from, datagram, now_ms(l)));
+    note_error(l, quic_feed(l->engine, &how->peer, datagram, now_ms(l)));
+    l->asked_ms = 0;
+    if (!l->is_inbound && !l->local.family)
+        l->local = how->local;
     sched_post(l->host->sched, &l->pump);
 }
 

@@ -80,6 +80,10 @@ MUST_CHECK err_t quic_tick(quic_t *q, uint64_t now_ms); /* ERR_TIMEOUT: the peer
 /* Says good-bye, resets the streams with `reason`. Idempotent. */
 void quic_end(quic_t *q, err_t reason);
 
+/* Our own address is another one now. What is sent from here on has connection ids that nobody on the way has
+ * seen, and the path is validated (RFC 9000, 9.5); for one that the peer began nothing can be done. */
+void quic_moved(quic_t *q, uint64_t now_ms);
+
 typedef struct quic_burst {
     net_addr_t to;
     size_t len, segment_bytes; /* datagrams of segment_bytes, the last perhaps less */
@@ -93,7 +97,8 @@ quic_state_t quic_state(const quic_t *q);
 bool quic_may_open(const quic_t *q);
 const peer_id_t *quic_peer(const quic_t *q); /* when OPEN, borrowed */
 const net_addr_t *quic_peer_addr(const quic_t *q);
-uint32_t quic_rtt_ms(const quic_t *q); /* 0: not known */
+uint32_t quic_rtt_ms(const quic_t *q);    /* 0: not known */
+bool quic_is_unanswered(const quic_t *q); /* something was sent that the peer has not acknowledged */
 size_t quic_stream_count(const quic_t *q);
 
 /* ── news ────────────────────────────────────────────────────────────────────────────────────── */

@@ -3,7 +3,7 @@
 #include <stdlib.h>
 
 /* A reset looks like a packet, so it has some noise before its token; the peers' have 21 bytes at least. */
-enum { TOKEN_LIFE_S = 10, RESETS_PER_S = 100, RESET_BYTES = 40, RESET_MIN_RECEIVED = 21 };
+enum { RESETS_PER_S = 100, RESET_BYTES = 40, RESET_MIN_RECEIVED = 21 };
 
 err_t quic_endpoint_new(const quic_config_t *c, quic_endpoint_t **ret)
 {
@@ -16,6 +16,7 @@ err_t quic_endpoint_new(const quic_config_t *c, quic_endpoint_t **ret)
     crypto_random(e->secret, sizeof e->secret);
     map_init(&e->cids, QUIC_CONNS_MAX * 4);
     map_init(&e->tokens, QUIC_CONNS_MAX * 4);
+    list_init(&e->kept);
     *ret = e;
     return OK;
 }
@@ -27,6 +28,7 @@ void quic_endpoint_free(quic_endpoint_t *e)
     assert(!map_count(&e->cids) && !map_count(&e->tokens));
     map_deinit(&e->cids);
     map_deinit(&e->tokens);
+    quic_token_deinit(e);
     quic_tls_free(e->tls);
     secret_wipe(e->secret, sizeof e->secret);
     free(e);
@@ -116,16 +118,7 @@ bool quic_read_initial(const quic_endpoint_t *e, const net_addr_t *from, bytes_t
     *ret = (quic_initial_t){0};
     if (ngtcp2_accept(&ret->hd, datagram.data, datagram.len) || ret->hd.version != NGTCP2_PROTO_VER_V1)
         return false;
-    bytes_t token = quic_token_of(&ret->hd);
-    if (!token.len || token.data[0] != NGTCP2_CRYPTO_TOKEN_MAGIC_RETRY)
-        return true;
-    ngtcp2_sockaddr_union addr;
-    ngtcp2_addr at;
-    quic_put_addr(from, &addr, &at);
-    ret->has_proved = !ngtcp2_crypto_verify_retry_token(
-        &ret->odcid, token.data, token.len, e->secret, sizeof e->secret, ret->hd.version, at.addr, at.addrlen,
-        &ret->hd.dcid, TOKEN_LIFE_S * NGTCP2_SECONDS, quic_ts(now_ms));
-    return ret->has_proved; /* a stale one: let it begin anew */
+    return quic_token_check(e, from, now_ms, ret);
 }
 
 static quic_route_t reply_retry(const quic_endpoint_t *e, const net_addr_t *from, const ngtcp2_pkt_hd *hd,
@@ -216,7 +209,7 @@ quic_route_t quic_endpoint_route(quic_endpoint_t *e, const net_addr_t *from, byt
     quic_initial_t in;
     if (!quic_read_initial(e, from, datagram, now_ms, &in))
         return QUIC_TO_NOBODY;
-    if (must_prove && !in.has_proved)
+    if (must_prove && !in.has_retried && !in.has_token)
         return reply_retry(e, from, &in.hd, now_ms, reply, ret_reply_len);
     return QUIC_TO_NEW;
 }

@@ -85,6 +85,11 @@ static void mangle(world_t *w, input_t *in)
     case 6:
         d->from.port ^= next(in);
         break;
+    case 7:
+        w->nodes[0].addr.ip[3] ^= next(in);
+        if (w->nodes[0].conn)
+            quic_moved(w->nodes[0].conn, w->now_ms);
+        break;
     default:
         break;
     }
@@ -141,7 +146,9 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
         w->nodes[i].id = first->nodes[i].id;
     }
     world_start(w, 1);
-    w->nodes[1].must_prove = next(&in) & 1;
+    uint8_t how = next(&in);
+    w->nodes[1].must_prove = how & 1;
+    w->nodes[0].addr.ip[2] = how >> 1; /* a token of a run before counts where it was given alone */
     for (int i = 0; i < 2; i++) {
         w->nodes[i].limit.max = BUDGET;
         w->nodes[i].on_stream = use;

@@ -1,5 +1,5 @@
-/* quic_internal: what quic_endpoint.c (whose datagram), quic.c (a connection), quic_stream.c (its streams)
- * and quic_output.c (its packets) share. */
+/* quic_internal: what quic_endpoint.c (whose datagram), quic_token.c (who is where it says), quic.c (a
+ * connection), quic_path.c (its ways), quic_stream.c (its streams) and quic_output.c (its packets) share. */
 #ifndef WIRE_QUIC_INTERNAL_H
 #define WIRE_QUIC_INTERNAL_H
 #include "base/list.h"
@@ -9,14 +9,19 @@
 #include "wire/quic_ngtcp2.h"
 #include "wire/quic_tls.h"
 
-enum { QUIC_CID_BYTES = 8, QUIC_CONNS_MAX = 1 << 16, QUIC_VIEW_PIECES = 4 };
+enum { QUIC_CID_BYTES = 8, QUIC_CONNS_MAX = 1 << 16, QUIC_VIEW_PIECES = 4, QUIC_TOKEN_MAX = 512 };
+
+typedef struct quic_kept_token quic_kept_token_t;
 
 struct quic_endpoint {
     quic_config_t config; /* without the identity */
     quic_tls_t *tls;
-    uint8_t secret[32]; /* of reset tokens and retries */
+    uint8_t secret[32]; /* of reset tokens, retries and tokens */
     map_t cids;         /* connection id -> quic_t; some have several */
     map_t tokens;       /* reset token of a peer -> quic_t */
+    list_t kept;        /* tokens that servers gave us */
+    size_t n_kept;
+    uint64_t *used; /* names of tokens of ours that were used; NULL: none */
     uint64_t resets_since_ms;
     size_t n_resets; /* since then */
 };
@@ -61,7 +66,9 @@ struct quic {
     bool has_expected;
     peer_id_t expected, peer;
     uint64_t wall_s;
-    net_addr_t addr; /* the peer's */
+    net_addr_t addr;  /* the peer's */
+    uint16_t n_moves; /* of our own; what the engine has as our port */
+    bool must_move;   /* once more, as soon as the peer gives a connection id for it */
     limit_t *limit;
     list_t streams, events, lingering;
     list_t output, blocked; /* with something to send; and no window for it */
@@ -78,9 +85,6 @@ struct quic {
 };
 
 /* quic.c */
-void quic_put_addr(const net_addr_t *a, ngtcp2_sockaddr_union *ret, ngtcp2_addr *ret_addr);
-void quic_get_addr(const ngtcp2_addr *a, net_addr_t *ret);
-void quic_put_path(const net_addr_t *peer, ngtcp2_path_storage *ret);
 /* The engine failed with this code of ngtcp2's: the connection ends. */
 MUST_CHECK err_t quic_failed(quic_t *q, int code);
 static inline ngtcp2_tstamp quic_ts(uint64_t now_ms)
@@ -102,14 +106,31 @@ void quic_remove_token(quic_t *q, const uint8_t *token);
 void quic_remove_names(quic_t *q); /* nothing leads to q any more */
 void quic_reset_token(const quic_endpoint_t *e, const ngtcp2_cid *cid,
                       uint8_t ret[NGTCP2_STATELESS_RESET_TOKENLEN]);
-/* The first packet of a client: its header, and the id that it first used when it holds a token of ours. */
+/* The first packet of a client: its header, and what its token of ours shows. */
 typedef struct quic_initial {
     ngtcp2_pkt_hd hd;
-    bool has_proved;
+    bool has_retried; /* then odcid is the id that it first used */
+    bool has_token;   /* of an earlier connection */
     ngtcp2_cid odcid;
 } quic_initial_t;
 bool quic_read_initial(const quic_endpoint_t *e, const net_addr_t *from, bytes_t datagram, uint64_t now_ms,
                        quic_initial_t *ret);
+/* quic_token.c */
+/* Fills in what the token of in->hd shows. False: nothing may begin with it. */
+bool quic_token_check(const quic_endpoint_t *e, const net_addr_t *from, uint64_t now_ms, quic_initial_t *in);
+void quic_token_used(quic_endpoint_t *e, bytes_t token); /* it counts no more */
+void quic_token_give(quic_t *q, const net_addr_t *to); /* for the next time, to the client at this address */
+void quic_token_keep(quic_endpoint_t *e, const peer_id_t *server, bytes_t token);
+/* The length of the token that this server gave us; 0: none. It is out of the store. */
+size_t quic_token_take(quic_endpoint_t *e, const peer_id_t *server, uint8_t out[QUIC_TOKEN_MAX]);
+void quic_token_deinit(quic_endpoint_t *e);
+/* quic_path.c */
+void quic_put_addr(const net_addr_t *a, ngtcp2_sockaddr_union *ret, ngtcp2_addr *ret_addr);
+void quic_get_addr(const ngtcp2_addr *a, net_addr_t *ret);
+void quic_put_path(const quic_t *q, const net_addr_t *peer, ngtcp2_path_storage *ret);
+int quic_path_validated(ngtcp2_conn *conn, uint32_t flags, const ngtcp2_path *path,
+                        QUIC_PATH_BEFORE ngtcp2_path_validation_result result, void *user);
+void quic_path_go_on(quic_t *q); /* with a move that had to wait */
 /* quic_stream.c */
 MUST_CHECK err_t quic_stream_new(quic_t *q, int64_t id, bool is_inbound, quic_stream_t **ret);
 void quic_stream_tell(quic_stream_t *s, uint8_t news);

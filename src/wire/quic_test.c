@@ -387,6 +387,59 @@ static void proves_its_address(void **state)
     free(w);
 }
 
+/* The connection ends, on both sides; the endpoints stay. */
+static void hang_up(world_t *w)
+{
+    quic_end(w->nodes[0].conn, ERR_CLOSED);
+    world_run(w, 100);
+    world_forget(&w->nodes[0]);
+    world_forget(&w->nodes[1]);
+    w->nodes[0].error = w->nodes[1].error = OK;
+}
+
+/* Who was here before has a token, and begins without a retry when others must; each of them once. */
+static void needs_no_retry_with_a_token(void **state)
+{
+    world_t *w = xmalloc(sizeof *w);
+    open_world(w, 17);
+    w->nodes[1].must_prove = true;
+    for (int i = 0; i < 3; i++) {
+        hang_up(w);
+        world_dial(w, &w->nodes[1].id);
+        world_run(w, 2 * w->latency_ms);
+        assert_int_equal(quic_state(w->nodes[0].conn), QUIC_OPEN); /* in one round trip */
+        assert_int_equal(w->nodes[1].n_replies, 0);
+        world_run(w, 100);
+    }
+    hang_up(w);
+    w->nodes[0].addr.ip[3] ^= 8; /* it proves the address that it was given for */
+    world_dial(w, &w->nodes[1].id);
+    world_run(w, 100);
+    assert_int_equal(w->nodes[1].n_replies, 1);
+    assert_int_equal(quic_state(w->nodes[0].conn), QUIC_OPEN);
+    world_deinit(w);
+    free(w);
+}
+
+/* Whoever comes back from where it moved to needs no retry either. */
+static void has_a_token_of_its_new_address(void **state)
+{
+    world_t *w = xmalloc(sizeof *w);
+    open_world(w, 18);
+    w->nodes[0].addr.ip[3] ^= 8;
+    quic_moved(w->nodes[0].conn, w->now_ms);
+    world_run(w, 1000);
+    assert_true(net_addr_equal(quic_peer_addr(w->nodes[1].conn), &w->nodes[0].addr));
+    hang_up(w);
+    w->nodes[1].must_prove = true;
+    world_dial(w, &w->nodes[1].id);
+    world_run(w, 2 * w->latency_ms);
+    assert_int_equal(quic_state(w->nodes[0].conn), QUIC_OPEN);
+    assert_int_equal(w->nodes[1].n_replies, 0);
+    world_deinit(w);
+    free(w);
+}
+
 /* The first packet that a client would send, as an attacker sees it. */
 static size_t first_packet(world_t *w)
 {
@@ -395,6 +448,39 @@ static size_t first_packet(world_t *w)
     assert_true(quic_output(w->nodes[0].conn, w->out, sizeof w->out, w->now_ms, &b));
     assert_in_range(b.len, 1200, QUIC_DATAGRAM_MAX);
     return b.len;
+}
+
+static quic_route_t route(world_t *w, size_t len, const net_addr_t *from)
+{
+    quic_t *q;
+    uint8_t reply[QUIC_REPLY_MAX];
+    size_t n;
+    return quic_endpoint_route(w->nodes[1].endpoint, from, bytes_of(w->out, len), w->now_ms, true, &q, reply,
+                               &n);
+}
+
+/* A packet with a token, seen on the way and sent again, begins nothing: not when the token has been used,
+ * nor from another address, nor when it is old. */
+static void counts_a_token_once(void **state)
+{
+    world_t *w = xmalloc(sizeof *w);
+    open_world(w, 19);
+    hang_up(w);
+    size_t len = first_packet(w);
+    const net_addr_t *here = &w->nodes[0].addr;
+    net_addr_t elsewhere = *here;
+    elsewhere.ip[0] ^= 1;
+    assert_int_equal(route(w, len, &elsewhere), QUIC_TO_REPLY);
+    assert_int_equal(route(w, len, here), QUIC_TO_NEW);
+    w->now_ms += 25 * 3600000;
+    assert_int_equal(route(w, len, here), QUIC_TO_REPLY);
+    w->now_ms -= 25 * 3600000;
+    world_deliver(w, &w->nodes[1], here, bytes_of(w->out, len));
+    assert_non_null(w->nodes[1].conn);
+    world_forget(&w->nodes[1]);
+    assert_int_equal(route(w, len, here), QUIC_TO_REPLY);
+    world_deinit(w);
+    free(w);
 }
 
 static void answers_those_of_nobody(void **state)
@@ -478,6 +564,67 @@ static void follows_a_peer_that_moves(void **state)
     assert_true(x.has_ended);
     assert_int_equal(w->nodes[1].n_replies, 77);
     assert_true(net_addr_equal(quic_peer_addr(w->nodes[1].conn), &w->nodes[0].addr));
+    release(w, &x);
+    world_deinit(w);
+    free(w);
+}
+
+/* What somebody on the way sees of the connection ids of short packets: of each node's, those of this move
+ * and of the one before. */
+enum { IDS_MAX = 64 };
+typedef struct watcher {
+    const world_t *w;
+    struct {
+        uint64_t ids[IDS_MAX];
+        size_t n;
+    } now[2], before[2];
+} watcher_t;
+
+static void watch(void *arg, const world_node_t *from, const net_addr_t *to, bytes_t datagram)
+{
+    watcher_t *x = arg;
+    size_t k = from == &x->w->nodes[1];
+    uint64_t id;
+    if (k && !net_addr_equal(to, &x->w->nodes[0].addr))
+        return; /* to where node 0 was */
+    if (datagram.data[0] & 0x80 || datagram.len < 1 + sizeof id)
+        return;
+    memcpy(&id, datagram.data + 1, sizeof id);
+    for (size_t i = 0; i < x->before[k].n; i++)
+        assert_true(x->before[k].ids[i] != id);
+    for (size_t i = 0; i < x->now[k].n; i++)
+        if (x->now[k].ids[i] == id)
+            return;
+    assert_true(x->now[k].n < IDS_MAX);
+    x->now[k].ids[x->now[k].n++] = id;
+}
+
+/* A client that knows of its own move is another one to all on the way: no id is seen on both paths, in
+ * either direction. */
+static void moves_with_fresh_ids(void **state)
+{
+    world_t *w = xmalloc(sizeof *w);
+    open_world(w, 20);
+    transfer_t x = {.to_write = 4 << 20};
+    watcher_t seen = {.w = w};
+    w->on_way = watch;
+    w->on_way_arg = &seen;
+    begin(w, &x);
+    w->nodes[1].on_stream = on_moved;
+    for (int round = 0; round < 3; round++) {
+        world_run(w, 6 * w->latency_ms);
+        assert_true(seen.now[0].n && seen.now[1].n);
+        seen.before[0] = seen.now[0];
+        seen.before[1] = seen.now[1];
+        seen.now[0].n = seen.now[1].n = 0;
+        w->nodes[0].addr.ip[3]++;
+        quic_moved(w->nodes[0].conn, w->now_ms);
+        world_run(w, 4 * w->latency_ms);
+        assert_true(net_addr_equal(quic_peer_addr(w->nodes[1].conn), &w->nodes[0].addr));
+    }
+    assert_int_equal(w->nodes[1].n_replies, 77);
+    world_run(w, 20000);
+    assert_true(x.has_ended);
     release(w, &x);
     world_deinit(w);
     free(w);
@@ -567,9 +714,13 @@ int main(void)
         cmocka_unit_test(answers_before_it_leaves),
         cmocka_unit_test(waits_for_stream_credit),
         cmocka_unit_test(proves_its_address),
+        cmocka_unit_test(needs_no_retry_with_a_token),
+        cmocka_unit_test(has_a_token_of_its_new_address),
+        cmocka_unit_test(counts_a_token_once),
         cmocka_unit_test(answers_those_of_nobody),
         cmocka_unit_test(notices_a_reset),
         cmocka_unit_test(follows_a_peer_that_moves),
+        cmocka_unit_test(moves_with_fresh_ids),
         cmocka_unit_test(ends_within_a_move),
         cmocka_unit_test(notices_silence),
         cmocka_unit_test(ignores_what_is_forged),

@@ -29,6 +29,9 @@ typedef struct world {
     prng_t rng;
     uint32_t loss_percent, twice_percent;
     list_t wire;
+    /* Somebody on the way, who sees each datagram of a connection; NULL: nobody. */
+    void (*on_way)(void *arg, const world_node_t *from, const net_addr_t *to, bytes_t datagram);
+    void *on_way_arg;
     uint8_t out[65536];
 } world_t;
 
@@ -148,8 +151,12 @@ static inline void world_output(world_t *w, world_node_t *n)
 {
     quic_burst_t b;
     while (n->conn && quic_output(n->conn, w->out, sizeof w->out, w->now_ms, &b))
-        for (size_t i = 0; i < b.len; i += b.segment_bytes)
-            world_put(w, n, bytes_slice(bytes_of(w->out, b.len), i, b.segment_bytes));
+        for (size_t i = 0; i < b.len; i += b.segment_bytes) {
+            bytes_t datagram = bytes_slice(bytes_of(w->out, b.len), i, b.segment_bytes);
+            if (w->on_way)
+                w->on_way(w->on_way_arg, n, &b.to, datagram);
+            world_put(w, n, datagram);
+        }
 }
 
 static inline void world_deliver(world_t *w, world_node_t *n, const net_addr_t *from, bytes_t data)
