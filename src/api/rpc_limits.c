@@ -160,6 +160,7 @@ static void put_scope(void *arg, scope_class_t class, const char *name, const sc
     json_t *answer = arg;
     const char *member = class == SCOPE_SYSTEM      ? "System"
                          : class == SCOPE_TRANSIENT ? "Transient"
+                         : class == SCOPE_SERVICE   ? "Services"
                          : class == SCOPE_PROTOCOL  ? "Protocols"
                                                     : "Peers";
     if (!*name) {

@@ -25,59 +25,65 @@ static err_t check(const limit_t *l, uint64_t amount)
                 l->used, l->max, amount);
 }
 
-static void add(limit_t *l, uint64_t amount)
+/* Of l, and of those beside it. */
+static err_t check_row(const limit_t *l, uint64_t amount)
 {
-    l->used += amount;
-    if (l->used > l->peak)
-        l->peak = l->used;
+    for (; l; l = l->beside)
+        TRY(check(l, amount));
+    return OK;
+}
+
+static void add_row(limit_t *l, uint64_t amount)
+{
+    for (; l; l = l->beside) {
+        l->used += amount;
+        if (l->used > l->peak)
+            l->peak = l->used;
+    }
+}
+
+static void take_row(limit_t *l, uint64_t amount)
+{
+    for (; l; l = l->beside) {
+        assert(l->used >= amount);
+        l->used -= amount;
+    }
 }
 
 err_t limit_charge(limit_t *l, uint64_t amount)
 {
-    for (const limit_t *at = l; at; at = at->parent) {
-        TRY(check(at, amount));
-        if (at->beside)
-            TRY(check(at->beside, amount));
-    }
-    for (limit_t *at = l; at; at = at->parent) {
-        add(at, amount);
-        if (at->beside)
-            add(at->beside, amount);
-    }
+    for (const limit_t *at = l; at; at = at->parent)
+        TRY(check_row(at, amount));
+    for (limit_t *at = l; at; at = at->parent)
+        add_row(at, amount);
     return OK;
-}
-
-static void take(limit_t *l, uint64_t amount)
-{
-    assert(l->used >= amount);
-    l->used -= amount;
 }
 
 void limit_release(limit_t *l, uint64_t amount)
 {
-    for (; l; l = l->parent) {
-        take(l, amount);
-        if (l->beside)
-            take(l->beside, amount);
-    }
+    for (; l; l = l->parent)
+        take_row(l, amount);
+}
+
+/* The next that is entered with l; NULL: l was the last. */
+static limit_t *inner(const limit_t *l)
+{
+    return l->parent && l->parent->is_inner ? l->parent : NULL;
 }
 
 err_t limit_enter(limit_t *l, uint64_t amount)
 {
-    TRY(check(l, amount));
-    if (l->beside)
-        TRY(check(l->beside, amount));
-    add(l, amount);
-    if (l->beside)
-        add(l->beside, amount);
+    for (const limit_t *at = l; at; at = inner(at))
+        TRY(check_row(at, amount));
+    for (limit_t *at = l; at; at = inner(at))
+        add_row(at, amount);
     return OK;
 }
 
 void limit_leave(limit_t *l, uint64_t amount)
 {
-    take(l, amount);
-    if (l->beside)
-        take(l->beside, amount);
+    for (; l; l = inner(l))
+        take_row(l, amount);
 }
 
 static uint64_t room_of(const limit_t *l)
@@ -108,9 +114,8 @@ uint64_t limit_room(const limit_t *l)
 {
     uint64_t room = UINT64_MAX;
     for (; l; l = l->parent) {
-        uint64_t here = room_of(l), beside = l->beside ? room_of(l->beside) : UINT64_MAX;
-        here = here < beside ? here : beside;
-        room = here < room ? here : room;
+        for (const limit_t *at = l; at; at = at->beside)
+            room = room_of(at) < room ? room_of(at) : room;
     }
     return room;
 }

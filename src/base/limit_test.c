@@ -79,8 +79,46 @@ static void test_beside(void **state)
     limit_deinit(&all);
 }
 
+/* Who enters below inner ones enters them, too, with all that stands beside. */
+static void test_inner(void **state)
+{
+    limit_t peer, service, of_service, protocol, both, stream;
+    limit_init(&peer, "peer", NULL, 100);
+    limit_init(&service, "service", NULL, 60);
+    limit_init(&protocol, "protocol", NULL, 70);
+    protocol.beside = &service;
+    limit_init(&of_service, "service-peer", &peer, 50);
+    limit_init(&both, "protocol-peer", &of_service, 90);
+    both.beside = &protocol;
+    both.is_inner = of_service.is_inner = true;
+    limit_init(&stream, "stream", &both, 90);
+    assert_ok(limit_charge(&peer, 70));
+    assert_ok(limit_enter(&stream, 40));
+    limit_t *const all[] = {&stream, &both, &of_service, &protocol, &service};
+    for (size_t i = 0; i < ARRAY_LEN(all); i++)
+        assert_int_equal(all[i]->used, 40);
+    assert_int_equal(peer.used, 70);
+    assert_int_equal(limit_room(&stream), 10);
+    assert_err(limit_enter(&stream, 11), ERR_LIMIT); /* the service-peer's */
+    of_service.max = 90;
+    assert_err(limit_enter(&stream, 21), ERR_LIMIT); /* the service's */
+    assert_int_equal(limit_room(&stream), 20);
+    for (size_t i = 0; i < ARRAY_LEN(all); i++)
+        assert_int_equal(all[i]->used, 40);
+    limit_leave(&stream, 40);
+    assert_ok(limit_charge(&stream, 30));
+    assert_int_equal(peer.used, 100);
+    assert_int_equal(service.used, 30);
+    limit_release(&stream, 30);
+    limit_release(&peer, 70);
+    for (size_t i = 0; i < ARRAY_LEN(all); i++)
+        limit_deinit(all[i]);
+    limit_deinit(&peer);
+}
+
 int main(void)
 {
-    const struct CMUnitTest tests[] = {cmocka_unit_test(test_tree), cmocka_unit_test(test_beside)};
+    const struct CMUnitTest tests[] = {cmocka_unit_test(test_tree), cmocka_unit_test(test_beside),
+                                       cmocka_unit_test(test_inner)};
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

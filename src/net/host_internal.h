@@ -119,6 +119,7 @@ typedef struct conn_stream {
     bool has_moved;             /* some bytes, since it last waited for that */
     bool is_charged;
     peer_protocol_t *in_protocol; /* charged as a stream of this one; NULL: not known yet */
+    limit_t *memory;              /* its own; NULL: single streams are not limited */
 } conn_stream_t;
 
 /* throttle.c: bandwidth limits. */

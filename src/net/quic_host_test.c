@@ -300,6 +300,8 @@ static err_t flood(task_t *t, void *arg)
     host_t *a = start(t, w, 0, &at[0]), *b = start(t, w, 1, &at[1]);
     conn_t *c;
     assert_ok(host_connect_addr(t, a, &at[1], &c));
+    assert_ok(task_sleep(t, 5000));
+    uint64_t before = host_limit(b)->used;
     quic_endpoint_t *attacker;
     quic_config_t config;
     quic_config_default(&config);
@@ -329,8 +331,14 @@ static err_t flood(task_t *t, void *arg)
     net_start(t, w, 3);
     assert_ok(host_connect_addr(t, w->nodes[3].host, &at[1], &again));
     conn_release(again);
+    net_stop(t, w, 3);
+    assert_ok(host_disconnect(b, host_id(a)));
     assert_ok(task_sleep(t, 60000));
+    conn_release(c);
+    assert_ok(host_connect_addr(t, a, &at[1], &c));
+    assert_ok(task_sleep(t, 5000));
     assert_ok(host_ping(t, a, host_id(b), &rtt_ms));
+    assert_in_range(host_limit(b)->used, 1, before + 2048); /* a ping may be under way */
     udp_close(udp);
     quic_endpoint_free(attacker);
     free(out);

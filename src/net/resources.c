@@ -1,12 +1,12 @@
-/* resources: scopes of connections, peers, protocols and streams; see resources.h. */
+/* resources: limits, and the scopes of connections; see resources.h. */
 #include "net/resources.h"
 #include "base/log.h"
 #include "net/host_internal.h"
 #include <stdio.h>
 #include <stdlib.h>
 
-/* What one that is being set up takes: its task, the state of its handshake. What a stream takes. */
-enum { SETUP_BYTES = 32 << 10, STREAM_BYTES = 1024, TELL_EVERY_MS = 10000 };
+/* What one that is being set up takes: its task, the state of its handshake. */
+enum { SETUP_BYTES = 32 << 10, TELL_EVERY_MS = 10000 };
 
 /* ── limits ──────────────────────────────────────────────────────────────────────────────────── */
 void host_scopes_default(const host_limits_t *limits, host_scopes_t *ret)
@@ -37,36 +37,27 @@ static void free_named(host_scopes_t *s)
     s->n_named = 0;
 }
 
-static const scope_max_t *find_named(const host_scopes_t *s, scope_class_t class, const char *name)
+const scope_max_t *resources_named(const resources_t *r, scope_class_t class, const char *name)
 {
+    const host_scopes_t *s = &r->limits;
     for (size_t i = 0; i < s->n_named; i++)
         if (s->named[i].class == class && !strcmp(s->named[i].name, name))
             return &s->named[i].max;
     return NULL;
 }
 
-static void set_protocol_max(const resources_t *r, protocol_scope_t *p)
-{
-    const scope_max_t *own = find_named(&r->limits, SCOPE_PROTOCOL, p->name),
-                      *own_peer = find_named(&r->limits, SCOPE_PROTOCOL_PEER, p->name);
-    p->max = own ? *own : r->limits.max[SCOPE_PROTOCOL];
-    p->peer_max = own_peer ? *own_peer : r->limits.max[SCOPE_PROTOCOL_PEER];
-    p->is_named = own_peer != NULL;
-    p->scope.memory.max = p->max.memory;
-}
-
-static void set_peer_max(const resources_t *r, peer_t *p)
+void resources_set_peer_max(const resources_t *r, peer_t *p)
 {
     const scope_max_t *own = NULL;
     char text[PEER_ID_TEXT_MAX];
     if (r->limits.n_named)
-        own = find_named(&r->limits, SCOPE_PEER, peer_id_print(&p->id, text));
+        own = resources_named(r, SCOPE_PEER, peer_id_print(&p->id, text));
     p->scope.max = own ? own : &r->limits.max[SCOPE_PEER];
     p->scope.kind = own ? "Peer" : "PeerDefault";
     p->scope.memory.max = p->scope.max->memory;
 }
 
-static const char *memory_hint(scope_class_t class)
+const char *resources_hint(scope_class_t class)
 {
     static const char *const hints[SCOPE_CLASSES] = {
         [SCOPE_SYSTEM] = "Swarm.ResourceMgr.MaxMemory",
@@ -76,6 +67,10 @@ static const char *memory_hint(scope_class_t class)
         [SCOPE_PROTOCOL] = "ProtocolDefault.Memory in libp2p-resource-limit-overrides.json",
         [SCOPE_PROTOCOL_PEER] = "ProtocolPeerDefault.Memory in libp2p-resource-limit-overrides.json",
         [SCOPE_PEER] = "PeerDefault.Memory in libp2p-resource-limit-overrides.json",
+        [SCOPE_SERVICE] = "ServiceDefault.Memory in libp2p-resource-limit-overrides.json",
+        [SCOPE_SERVICE_PEER] = "ServicePeerDefault.Memory in libp2p-resource-limit-overrides.json",
+        [SCOPE_CONN] = "Conn.Memory in libp2p-resource-limit-overrides.json",
+        [SCOPE_STREAM] = "Stream.Memory in libp2p-resource-limit-overrides.json",
     };
     return hints[class];
 }
@@ -94,10 +89,9 @@ void host_set_scopes(host_t *h, const host_scopes_t *scopes)
     for (size_t i = 0; i < ARRAY_LEN(r->scopes); i++)
         r->scopes[i].memory.max = r->limits.max[i].memory;
     void *p;
-    for (size_t i = 0; map_next(&r->protocols, &i, NULL, &p);)
-        set_protocol_max(r, p);
+    protocol_scopes_set_max(r);
     for (size_t i = 0; map_next(&h->peers, &i, NULL, &p);)
-        set_peer_max(r, p);
+        resources_set_peer_max(r, p);
 }
 
 err_t host_allow_past_limits(host_t *h, const multiaddr_t *addr)
@@ -114,9 +108,9 @@ void resources_init(host_t *h)
     for (size_t i = 0; i < ARRAY_LEN(r->scopes); i++) {
         bool is_root = i == SCOPE_SYSTEM || i == SCOPE_ALLOWED_SYSTEM;
         scope_init(&r->scopes[i], names[i], kinds[i], &r->limits.max[i],
-                   is_root ? NULL : &r->scopes[i - 1].memory, memory_hint((scope_class_t)i));
+                   is_root ? NULL : &r->scopes[i - 1].memory, resources_hint((scope_class_t)i));
     }
-    map_init(&r->protocols, PROTOCOL_SCOPES_MAX);
+    protocol_scopes_init(r);
     const host_limits_t *limits = &h->config.limits;
     places_init(&r->places, &(places_config_t){.max_open = limits->max_inbound_per_ip,
                                                .max_pending = limits->max_pending_per_ip,
@@ -129,17 +123,8 @@ void resources_init(host_t *h)
 void resources_deinit(host_t *h)
 {
     resources_t *r = &h->resources;
-    void *at;
     resources_stop_metrics(h);
-    for (size_t i = 0; map_next(&r->protocols, &i, NULL, &at);) {
-        protocol_scope_t *p = at;
-        scope_deinit(&p->scope);
-        free(p->name);
-        free(p->scope_name);
-        free(p->peer_name);
-        free(p);
-    }
-    map_deinit(&r->protocols);
+    protocol_scopes_deinit(r);
     for (size_t i = ARRAY_LEN(r->scopes); i-- > 0;)
         scope_deinit(&r->scopes[i]);
     free_named(&r->limits);
@@ -164,7 +149,7 @@ void resources_refused(host_t *h, const scope_t *by, const char *resource, const
 }
 
 /* ── connections ─────────────────────────────────────────────────────────────────────────────── */
-static const char *direction(bool is_inbound)
+const char *resources_direction(bool is_inbound)
 {
     return is_inbound ? "inbound" : "outbound";
 }
@@ -172,6 +157,23 @@ static const char *direction(bool is_inbound)
 static scope_use_t conn_kind(const conn_use_t *u)
 {
     return u->is_inbound ? SCOPE_CONNS_IN : SCOPE_CONNS_OUT;
+}
+
+err_t resources_check_one(const resources_t *r, scope_class_t class, const char *name, scope_use_t use,
+                          bool has_fd, uint64_t bytes)
+{
+    scope_t one, *at = &one;
+    scope_init(&one, name, class == SCOPE_CONN ? "Conn" : "Stream", &r->limits.max[class], NULL,
+               resources_hint(class));
+    TRY(scopes_charge(&at, 1, use, NULL));
+    if (has_fd)
+        TRY(scopes_charge(&at, 1, SCOPE_FDS, NULL));
+    return limit_charge(&one.memory, bytes);
+}
+
+static err_t check_conn(conn_use_t *u, uint64_t bytes)
+{
+    return resources_check_one(&u->host->resources, SCOPE_CONN, "conn", conn_kind(u), u->has_fd, bytes);
 }
 
 /* One connection of its kind, with its descriptor, in these scopes, or nothing. */
@@ -213,8 +215,9 @@ err_t conn_use_begin(host_t *h, bool is_inbound, bool has_fd, const net_addr_t *
     conn_use_t u = {.host = h, .is_inbound = is_inbound, .has_fd = has_fd};
     scope_t *full = NULL;
     bool is_allowed = at && addr_is_past_limits(h, at, NULL);
-    err_t e =
-        is_inbound && at && !is_allowed ? places_begin(&h->resources.places, at, sched_now_ms(h->sched)) : OK;
+    err_t e = check_conn(&u, SETUP_BYTES);
+    if (!e && is_inbound && at && !is_allowed)
+        e = places_begin(&h->resources.places, at, sched_now_ms(h->sched));
     if (!e && is_inbound && at && !is_allowed) {
         u.is_placed = true;
         u.from = *at;
@@ -226,7 +229,7 @@ err_t conn_use_begin(host_t *h, bool is_inbound, bool has_fd, const net_addr_t *
     if (e && u.is_placed)
         places_ended(&h->resources.places, at, false);
     if (e) {
-        resources_refused(h, full, "connection", direction(is_inbound));
+        resources_refused(h, full, "connection", resources_direction(is_inbound));
         return e;
     }
     *ret = u;
@@ -254,6 +257,8 @@ err_t conn_use_attach(conn_use_t *u, struct peer *p, const multiaddr_t *remote, 
         (net_addr_of_multiaddr(remote, &at) || !addr_is_past_limits(u->host, &at, &p->id)))
         e = leave_allowed(u);
     if (!e)
+        e = check_conn(u, bytes);
+    if (!e)
         e = charge_conn(u, &peer, 1, &full);
     if (!e) {
         e = limit_charge(&peer->memory, bytes);
@@ -261,7 +266,7 @@ err_t conn_use_attach(conn_use_t *u, struct peer *p, const multiaddr_t *remote, 
             release_conn(u, &peer, 1);
     }
     if (e) {
-        resources_refused(u->host, full, "connection", direction(u->is_inbound));
+        resources_refused(u->host, full, "connection", resources_direction(u->is_inbound));
         return e;
     }
     release_conn(u, &u->transient, 1);
@@ -297,7 +302,7 @@ err_t conn_use_check(host_t *h, bool is_inbound, peer_t *p)
     const conn_use_t u = {.is_inbound = is_inbound};
     err_t e = charge_conn(&u, both, ARRAY_LEN(both), &full);
     if (e) {
-        resources_refused(h, full, "connection", direction(is_inbound));
+        resources_refused(h, full, "connection", resources_direction(is_inbound));
         return e;
     }
     release_conn(&u, both, ARRAY_LEN(both));
@@ -310,158 +315,20 @@ size_t conns_being_accepted(const host_t *h)
            h->resources.scopes[SCOPE_ALLOWED_TRANSIENT].used[SCOPE_CONNS_IN];
 }
 
-/* ── peers and streams ───────────────────────────────────────────────────────────────────────── */
-static char *joined(const char *prefix, const char *name)
-{
-    size_t n = strlen(prefix) + strlen(name) + 1;
-    char *text = xmalloc(n);
-    snprintf(text, n, "%s%s", prefix, name);
-    return text;
-}
-
-void peer_scope_init(peer_t *p)
-{
-    char text[PEER_ID_TEXT_MAX];
-    resources_t *r = &p->host->resources;
-    p->scope_name = joined("peer:", peer_id_print(&p->id, text));
-    scope_init(&p->scope, p->scope_name, "PeerDefault", &r->limits.max[SCOPE_PEER],
-               &r->scopes[SCOPE_SYSTEM].memory, memory_hint(SCOPE_PEER));
-    set_peer_max(r, p);
-    list_init(&p->protocols);
-}
-
-void peer_scope_deinit(peer_t *p)
-{
-    assert(list_is_empty(&p->protocols));
-    scope_deinit(&p->scope);
-    free(p->scope_name);
-}
-
-static err_t protocol_scope(host_t *h, const char *name, protocol_scope_t **ret)
-{
-    resources_t *r = &h->resources;
-    protocol_scope_t *p = map_get(&r->protocols, bytes_str(name));
-    if (!p) {
-        p = xcalloc(1, sizeof *p);
-        err_t e = map_put(&r->protocols, bytes_str(name), p, NULL);
-        if (e) {
-            free(p);
-            return e;
-        }
-        p->name = xstrdup(name);
-        p->scope_name = joined("protocol:", name);
-        p->peer_name = joined("protocol-peer:", name);
-        scope_init(&p->scope, p->scope_name, "ProtocolDefault", &p->max, NULL, memory_hint(SCOPE_PROTOCOL));
-        set_protocol_max(r, p);
-    }
-    *ret = p;
-    return OK;
-}
-
-static peer_protocol_t *peer_protocol_get(peer_t *p, protocol_scope_t *protocol)
-{
-    LIST_EACH (pp, &p->protocols, peer_protocol_t, node)
-        if (pp->protocol == protocol)
-            return pp;
-    peer_protocol_t *pp = xcalloc(1, sizeof *pp);
-    pp->protocol = protocol;
-    scope_init(&pp->scope, protocol->peer_name, "ProtocolPeerDefault", &protocol->peer_max, &p->scope.memory,
-               memory_hint(SCOPE_PROTOCOL_PEER));
-    pp->scope.memory.beside = &protocol->scope.memory;
-    list_push_back(&p->protocols, &pp->node);
-    return pp;
-}
-
-static void peer_protocol_put(peer_protocol_t *pp)
-{
-    if (!scope_is_unused(&pp->scope))
-        return;
-    list_remove(&pp->node);
-    scope_deinit(&pp->scope);
-    free(pp);
-}
-
-static scope_use_t stream_kind(const conn_stream_t *s)
-{
-    return s->is_inbound ? SCOPE_STREAMS_IN : SCOPE_STREAMS_OUT;
-}
-
-err_t stream_use_begin(conn_stream_t *s)
-{
-    host_t *h = s->conn->host;
-    scope_t *all[] = {&s->conn->peer->scope, &h->resources.scopes[SCOPE_TRANSIENT],
-                      &h->resources.scopes[SCOPE_SYSTEM]};
-    scope_t *full = all[0];
-    err_t e = limit_charge(&all[0]->memory, STREAM_BYTES);
-    if (!e) {
-        e = scopes_charge(all, ARRAY_LEN(all), stream_kind(s), &full);
-        if (e)
-            limit_release(&all[0]->memory, STREAM_BYTES);
-    }
-    if (e) {
-        resources_refused(h, full, "stream", direction(s->is_inbound));
-        return e;
-    }
-    s->is_charged = true;
-    metric_peer_streams(all[0]->used[stream_kind(s)] - 1, all[0]->used[stream_kind(s)], s->is_inbound);
-    return OK;
-}
-
-err_t stream_use_set_protocol(conn_stream_t *s, const char *protocol, size_t max_inbound)
-{
-    protocol_scope_t *p;
-    if (!s->is_charged || s->in_protocol)
-        return OK;
-    TRY(protocol_scope(s->conn->host, protocol, &p));
-    if (s->is_inbound && max_inbound && !p->is_named)
-        p->peer_max.streams_in = max_inbound;
-    peer_protocol_t *pp = peer_protocol_get(s->conn->peer, p);
-    scope_t *both[] = {&pp->scope, &p->scope}, *full = both[0];
-    scope_t *transient = &s->conn->host->resources.scopes[SCOPE_TRANSIENT];
-    err_t e = scopes_charge(both, ARRAY_LEN(both), stream_kind(s), &full);
-    if (!e && (e = s->conn->mux->set_limit(s->mux, &pp->scope.memory)))
-        scopes_release(both, ARRAY_LEN(both), stream_kind(s));
-    if (e) {
-        resources_refused(s->conn->host, full, "stream", direction(s->is_inbound));
-        peer_protocol_put(pp);
-        return e;
-    }
-    s->in_protocol = pp;
-    scopes_release(&transient, 1, stream_kind(s));
-    return OK;
-}
-
-void stream_use_end(conn_stream_t *s)
-{
-    if (!s->is_charged)
-        return;
-    s->is_charged = false;
-    resources_t *r = &s->conn->host->resources;
-    peer_protocol_t *pp = s->in_protocol;
-    scope_t *peer = &s->conn->peer->scope;
-    scope_t *all[] = {peer, &r->scopes[SCOPE_SYSTEM], pp ? &pp->scope : &r->scopes[SCOPE_TRANSIENT],
-                      pp ? &pp->protocol->scope : NULL};
-    if (pp && s->mux && s->conn->mux->set_limit(s->mux, NULL))
-        abort(); /* it only leaves */
-    scopes_release(all, ARRAY_LEN(all), stream_kind(s));
-    limit_release(&peer->memory, STREAM_BYTES);
-    metric_peer_streams(peer->used[stream_kind(s)] + 1, peer->used[stream_kind(s)], s->is_inbound);
-    s->in_protocol = NULL;
-    if (pp)
-        peer_protocol_put(pp);
-}
-
 /* ── looking at it ───────────────────────────────────────────────────────────────────────────── */
 void host_each_scope(const host_t *h,
                      void (*fn)(void *arg, scope_class_t class, const char *name, const scope_t *scope),
                      void *arg)
 {
     const resources_t *r = &h->resources;
-    bytes_t key;
     void *at;
     fn(arg, SCOPE_SYSTEM, "", &r->scopes[SCOPE_SYSTEM]);
     fn(arg, SCOPE_TRANSIENT, "", &r->scopes[SCOPE_TRANSIENT]);
-    for (size_t i = 0; map_next(&r->protocols, &i, &key, &at);) {
+    for (size_t i = 0; map_next(&r->services, &i, NULL, &at);) {
+        const protocol_scope_t *p = at;
+        fn(arg, SCOPE_SERVICE, p->name, &p->scope);
+    }
+    for (size_t i = 0; map_next(&r->protocols, &i, NULL, &at);) {
         const protocol_scope_t *p = at;
         fn(arg, SCOPE_PROTOCOL, p->name, &p->scope);
     }

@@ -1,6 +1,7 @@
 /* The tree of what connections may use: each limit refuses, says which it is, and everything comes back. */
 #include "net/host_internal.h"
 #include "tests/support/net.h"
+#include "wire/autonat.h"
 
 #define HOLD "/test/hold/1.0.0"
 
@@ -184,6 +185,25 @@ static err_t never(task_t *t, stream_t *s, conn_t *from, const char *protocol, v
     return OK;
 }
 
+/* Opens n streams of 200 KiB each that nobody reads; how many of them are reset. */
+static size_t fill_streams(task_t *t, conn_t *c, const char *protocol, size_t n, stream_t **ret)
+{
+    static uint8_t block[200 << 10];
+    size_t n_reset = 0;
+    for (size_t i = 0; i < n; i++) {
+        assert_ok(conn_open_stream(t, c, &protocol, 1, &ret[i], NULL));
+        err_t e = stream_write(t, ret[i], bytes_of(block, sizeof block));
+        assert_true(!e || e == ERR_RESET);
+        assert_ok(task_sleep(t, 2000));
+    }
+    for (size_t i = 0; i < n; i++) {
+        uint8_t byte;
+        size_t len;
+        n_reset += stream_try_read(ret[i], &byte, 1, &len) == ERR_RESET;
+    }
+    return n_reset;
+}
+
 /* What lies in the windows of a protocol's streams counts for it, and its limit resets them. */
 static err_t memory_of_a_protocol(task_t *t, void *arg)
 {
@@ -199,21 +219,8 @@ static err_t memory_of_a_protocol(task_t *t, void *arg)
     assert_ok(host_handle(b, HOLD, NULL, never, NULL));
     conn_t *c = net_connect(t, w, 0, 1);
     assert_ok(conn_wait_identified(t, c));
-    const char *const protocols[] = {HOLD};
-    static uint8_t block[200 << 10];
     stream_t *open[3];
-    size_t n_reset = 0;
-    for (size_t i = 0; i < 3; i++) {
-        assert_ok(conn_open_stream(t, c, protocols, 1, &open[i], NULL));
-        assert_ok(stream_write(t, open[i], bytes_of(block, sizeof block)));
-        assert_ok(task_sleep(t, 2000));
-    }
-    for (size_t i = 0; i < 3; i++) {
-        uint8_t byte;
-        size_t n;
-        n_reset += stream_try_read(open[i], &byte, 1, &n) == ERR_RESET;
-    }
-    assert_int_equal(n_reset, 2);
+    assert_int_equal(fill_streams(t, c, HOLD, 3, open), 2);
     const protocol_scope_t *p = map_get(&b->resources.protocols, bytes_str(HOLD));
     assert_in_range(p->scope.memory.peak, 200 << 10, 300 << 10);
     close_streams(open, 3);
@@ -223,6 +230,82 @@ static err_t memory_of_a_protocol(task_t *t, void *arg)
     assert_int_equal(p->scope.memory.used, 0);
     assert_ok(task_sleep(t, 600000)); /* its handlers have ended */
     assert_int_equal(host_limit(b)->used, 0);
+    net_stop_all(t, w);
+    return OK;
+}
+
+/* Streams of libp2p's own protocols count for their service too, in all and for each peer. */
+static err_t a_service(task_t *t, void *arg)
+{
+    net_world_t *w = arg;
+    net_start_all(t, w);
+    host_t *b = w->nodes[1].host;
+    host_scopes_t s = scopes_of(w, 1);
+    scope_named_t named[] = {{SCOPE_SERVICE, "libp2p.autonat", scope_max_none()},
+                             {SCOPE_SERVICE_PEER, "libp2p.autonat", scope_max_none()}};
+    named[0].max.memory = 900 << 10;
+    named[1].max.memory = 500 << 10;
+    named[1].max.streams_in = 3;
+    s.named = named;
+    s.n_named = ARRAY_LEN(named);
+    host_set_scopes(b, &s);
+    assert_ok(host_handle(b, AUTONAT_PROTOCOL, NULL, never, NULL));
+    conn_t *c[2];
+    stream_t *open[2][4];
+    for (size_t i = 0; i < 2; i++) {
+        c[i] = net_connect(t, w, i * 2, 1);
+        assert_ok(conn_wait_identified(t, c[i]));
+        assert_int_equal(fill_streams(t, c[i], AUTONAT_PROTOCOL, 4, open[i]), 2);
+    }
+    const protocol_scope_t *p = map_get(&b->resources.services, BYTES_LIT("libp2p.autonat"));
+    assert_int_equal(p->scope.memory.used, 4 * 200 << 10);
+    assert_int_equal(p->scope.used[SCOPE_STREAMS_IN], 6); /* of two that were reset the handlers go on */
+    stream_t *more;
+    named[1].max.memory = named[1].max.streams_in = SCOPE_UNLIMITED;
+    host_set_scopes(b, &s);
+    assert_int_equal(fill_streams(t, c[0], AUTONAT_PROTOCOL, 1, &more), 1); /* now the service is full */
+    stream_close(more);
+    for (size_t i = 0; i < 2; i++) {
+        close_streams(open[i], 4);
+        conn_close(c[i]);
+        conn_release(c[i]);
+    }
+    assert_ok(task_sleep(t, 700000)); /* its handlers have ended */
+    assert_true(scope_is_unused(&p->scope));
+    assert_int_equal(host_limit(b)->used, 0);
+    net_stop_all(t, w);
+    return OK;
+}
+
+/* What a single connection and a single stream may be. */
+static err_t single_ones(task_t *t, void *arg)
+{
+    net_world_t *w = arg;
+    net_start_all(t, w);
+    host_t *b = w->nodes[1].host;
+    host_scopes_t s = scopes_of(w, 1);
+    s.max[SCOPE_STREAM].memory = 100 << 10;
+    host_set_scopes(b, &s);
+    assert_ok(host_handle(b, HOLD, NULL, never, NULL));
+    conn_t *c = net_connect(t, w, 0, 1);
+    assert_ok(conn_wait_identified(t, c));
+    stream_t *open;
+    assert_int_equal(fill_streams(t, c, HOLD, 1, &open), 1);
+    stream_close(open);
+    double rtt;
+    assert_ok(host_ping(t, w->nodes[0].host, host_id(b), &rtt));
+    s.max[SCOPE_STREAM].streams_out = 0;
+    host_set_scopes(b, &s);
+    assert_err(host_ping(t, b, host_id(w->nodes[0].host), &rtt), ERR_LIMIT);
+    assert_non_null(strstr(error_text(ERR_LIMIT), "raise Stream.StreamsOutbound"));
+    conn_release(c);
+    s.max[SCOPE_CONN].memory = 1000;
+    host_set_scopes(b, &s);
+    net_assert_refused(t, w, 2, 1);
+    s.max[SCOPE_CONN].memory = SCOPE_UNLIMITED;
+    s.max[SCOPE_CONN].fds = 0;
+    host_set_scopes(b, &s);
+    net_assert_refused(t, w, 2, 1);
     net_stop_all(t, w);
     return OK;
 }
@@ -271,7 +354,7 @@ static err_t looking(task_t *t, void *arg)
     assert_int_equal(n[SCOPE_SYSTEM], 1);
     assert_int_equal(n[SCOPE_TRANSIENT], 1);
     assert_int_equal(n[SCOPE_PEER], 1);
-    assert_true(n[SCOPE_PROTOCOL] >= 1); /* identify */
+    assert_true(n[SCOPE_PROTOCOL] >= 1 && n[SCOPE_SERVICE] >= 1); /* identify */
     AUTO(buf_t) out;
     buf_init(&out, 1 << 20);
     assert_ok(metrics_print(&out));
@@ -298,6 +381,8 @@ TEST(allowed, 4)
 TEST(streams, 2)
 TEST(outbound_streams, 2)
 TEST(memory_of_a_protocol, 2)
+TEST(a_service, 3)
+TEST(single_ones, 3)
 TEST(memory_of_connections, 3)
 TEST(looking, 2)
 
@@ -310,6 +395,8 @@ int main(void)
         cmocka_unit_test(test_streams),
         cmocka_unit_test(test_outbound_streams),
         cmocka_unit_test(test_memory_of_a_protocol),
+        cmocka_unit_test(test_a_service),
+        cmocka_unit_test(test_single_ones),
         cmocka_unit_test(test_memory_of_connections),
         cmocka_unit_test(test_looking),
     };

@@ -137,22 +137,16 @@ static const struct {
     {"ProtocolDefault", SCOPE_PROTOCOL, false},
     {"ProtocolPeerDefault", SCOPE_PROTOCOL_PEER, false},
     {"PeerDefault", SCOPE_PEER, false},
+    {"ServiceDefault", SCOPE_SERVICE, false},
+    {"ServicePeerDefault", SCOPE_SERVICE_PEER, false},
+    {"Conn", SCOPE_CONN, false},
+    {"Stream", SCOPE_STREAM, false},
     {"Protocol", SCOPE_PROTOCOL, true},
     {"ProtocolPeer", SCOPE_PROTOCOL_PEER, true},
     {"Peer", SCOPE_PEER, true},
+    {"Service", SCOPE_SERVICE, true},
+    {"ServicePeer", SCOPE_SERVICE_PEER, true},
 };
-/* Scopes of go-libp2p that are none here: a service is the streams of its protocols. */
-static const char *const no_scopes[] = {"ServiceDefault", "Service", "ServicePeerDefault",
-                                        "ServicePeer",    "Conn",    "Stream"};
-
-static bool is_no_scope(const char *member)
-{
-    for (size_t i = 0; i < ARRAY_LEN(no_scopes); i++)
-        if (!strcmp(no_scopes[i], member))
-            return true;
-    return false;
-}
-
 static err_t read_named(json_t *from, scope_class_t class, host_scopes_t *s)
 {
     const char *name;
@@ -165,7 +159,8 @@ static err_t read_named(json_t *from, scope_class_t class, host_scopes_t *s)
         char text[PEER_ID_TEXT_MAX];
         scope_named_t *named = (scope_named_t *)s->named;
         if (s->n_named == NAMED_MAX)
-            return fail(ERR_USAGE, OVERRIDES_FILE ": limits of %d protocols and peers, the most", NAMED_MAX);
+            return fail(ERR_USAGE, OVERRIDES_FILE ": limits of %d protocols, services and peers, the most",
+                        NAMED_MAX);
         if (class == SCOPE_PEER && peer_id_parse(name, &peer))
             return fail(ERR_USAGE, OVERRIDES_FILE ": %.80s is no peer ID", name);
         named = xrealloc(named, (s->n_named + 1) * sizeof *named);
@@ -184,10 +179,7 @@ static err_t read_scopes(json_t *all, host_scopes_t *s)
     json_t *value;
     json_object_foreach(all, member, value)
     {
-        bool is_known = is_no_scope(member);
-        if (is_known && json_object_size(value))
-            log_warn("limits of " OVERRIDES_FILE " are not kept to: there is no such scope",
-                     LOG_STR("scope", member));
+        bool is_known = false;
         for (size_t i = 0; i < ARRAY_LEN(scope_members); i++)
             is_known |= !strcmp(scope_members[i].member, member);
         if (!is_known)

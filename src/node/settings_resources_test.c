@@ -60,7 +60,9 @@ static void test_overrides(void **state)
         " \"Peer\": {\"12D3KooWDpJ7As7BWAwRMfu1VU2WCqNjvq387JEYKDBj4kx6nXTN\": {\"Streams\": 5}},"
         " \"PeerDefault\": {\"Memory\": 1048576, \"Conns\": \"default\", \"StreamsOutbound\": -1},"
         " \"Protocol\": {\"/x\": {\"StreamsInbound\": \"blockAll\"}}, \"ServiceDefault\": {\"Streams\": 1},"
-        " \"Stream\": {}, \"ProtocolPeerDefault\": {\"StreamsInbound\": -2}}",
+        " \"Stream\": {\"Memory\": 7}, \"Conn\": {\"FD\": \"blockAll\"},"
+        " \"ServicePeer\": {\"libp2p.ping\": {\"Streams\": 2}}, \"ProtocolPeerDefault\": "
+        "{\"StreamsInbound\": -2}}",
         &s));
     assert_int_equal(s.max[SCOPE_SYSTEM].memory, 1 << 30);
     assert_int_equal(s.max[SCOPE_SYSTEM].fds, 512);
@@ -70,9 +72,14 @@ static void test_overrides(void **state)
     assert_int_equal(s.max[SCOPE_PEER].conns, 8);
     assert_true(s.max[SCOPE_PEER].streams_out == SCOPE_UNLIMITED);
     assert_int_equal(s.max[SCOPE_PROTOCOL_PEER].streams_in, 0);
-    assert_int_equal(s.n_named, 2);
-    for (size_t i = 0; i < 2; i++) {
-        if (s.named[i].class == SCOPE_PEER) {
+    assert_int_equal(s.max[SCOPE_SERVICE].streams, 1);
+    assert_int_equal(s.max[SCOPE_STREAM].memory, 7);
+    assert_int_equal(s.max[SCOPE_CONN].fds, 0);
+    assert_int_equal(s.n_named, 3);
+    for (size_t i = 0; i < 3; i++) {
+        if (s.named[i].class == SCOPE_SERVICE_PEER)
+            assert_int_equal(s.named[i].max.streams, 2);
+        else if (s.named[i].class == SCOPE_PEER) {
             assert_int_equal(s.named[i].max.streams, 5);
             assert_int_equal(s.named[i].max.memory, 1 << 20); /* the default that stands in the same file */
         } else {

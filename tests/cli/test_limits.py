@@ -45,13 +45,18 @@ def test_resources(shop):
     system, peer = answer["System"], answer["Peers"][c.peer_id]
     check(system["Conns"] == 601 and system["ConnsUsage"] == 1 and system["FDUsage"] == 1, str(system))
     check(int(system["Memory"]) > system["MemoryUsage"] > 0 and system["Streams"] == "unlimited", str(system))
-    check(peer["ConnsOutboundUsage"] == 1 and "/ipfs/id/1.0.0" in answer["Protocols"], str(answer))
+    check(peer["ConnsOutboundUsage"] == 1 and "/ipfs/id/1.0.0" in answer["Protocols"] and "libp2p.identify" in answer["Services"], str(answer))
     text = a.text("swarm", "resources")
     check(re.search(r"^system\t+Conns\t+601\t+1\t+0\.2%\t", text, re.M) and "unlimited" not in text, text)
     metrics = urllib.request.urlopen(f"http://127.0.0.1:{a.api_port}/debug/metrics/prometheus", timeout=20).read().decode()
     for line in ('libp2p_rcmgr_connections{dir="outbound",scope="system"} 1', 'libp2p_rcmgr_limit{scope="system",resource="conns"} 601',
                  'libp2p_rcmgr_blocked_resources{dir="outbound",scope="peer",resource="connection"}'):
         check(line in metrics, f"no {line} in the metrics")
+    a.stop()
+    (a.repo / OVERRIDES).write_text(json.dumps({"Service": {"libp2p.ping": {"StreamsOutbound": 0}}, "Conn": {"Memory": "1048576"}}))
+    a.start()
+    a.connect(c)
+    fails(a, "ping", "-n1", c.peer_id, saying="service:libp2p.ping")
     a.stop()
     (a.repo / OVERRIDES).write_text('{"System": {"Conns": "many"}}')
     fails(a, *a.start_words(), code=2, saying="System.Conns must be a number")

@@ -4,7 +4,8 @@ import re
 
 from nodes import check
 
-OVERRIDES = {"System": {"Conns": 611, "ConnsInbound": 610, "FD": 500, "Memory": "268435456"}, "Transient": {"Conns": "blockAll"}}
+OVERRIDES = {"System": {"Conns": 611, "ConnsInbound": 610, "FD": 500, "Memory": "268435456"}, "Transient": {"Conns": "blockAll"},
+             "Service": {"libp2p.ping": {"StreamsInbound": 7}}, "Conn": {"Memory": "1048576"}, "Stream": {"Memory": "1048576"}}
 
 
 def table(node):
