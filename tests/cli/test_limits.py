@@ -27,6 +27,10 @@ def test_wrong_limits(shop):
     fails(node, *node.start_words(), code=2, saying="Swarm.Bandwidth.Protocols: In of /x is no size")
 
 
+def metrics_of(node):
+    return urllib.request.urlopen(f"http://127.0.0.1:{node.api_port}/debug/metrics/prometheus", timeout=20).read().decode()
+
+
 OVERRIDES = "libp2p-resource-limit-overrides.json"
 
 
@@ -48,7 +52,7 @@ def test_resources(shop):
     check(peer["ConnsOutboundUsage"] == 1 and "/ipfs/id/1.0.0" in answer["Protocols"] and "libp2p.identify" in answer["Services"], str(answer))
     text = a.text("swarm", "resources")
     check(re.search(r"^system\t+Conns\t+601\t+1\t+0\.2%\t", text, re.M) and "unlimited" not in text, text)
-    metrics = urllib.request.urlopen(f"http://127.0.0.1:{a.api_port}/debug/metrics/prometheus", timeout=20).read().decode()
+    metrics = metrics_of(a)
     for line in ('libp2p_rcmgr_connections{dir="outbound",scope="system"} 1', 'libp2p_rcmgr_limit{scope="system",resource="conns"} 601',
                  'libp2p_rcmgr_blocked_resources{dir="outbound",scope="peer",resource="connection"}'):
         check(line in metrics, f"no {line} in the metrics")
@@ -56,7 +60,8 @@ def test_resources(shop):
     (a.repo / OVERRIDES).write_text(json.dumps({"Service": {"libp2p.ping": {"StreamsOutbound": 0}}, "Conn": {"Memory": "1048576"}}))
     a.start()
     a.connect(c)
-    fails(a, "ping", "-n1", c.peer_id, saying="service:libp2p.ping")
+    fails(a, "ping", "-n1", c.peer_id, saying="ping failed")
+    check('libp2p_rcmgr_blocked_resources{dir="outbound",scope="service",resource="stream"}' in metrics_of(a), "it was not the service's limit")
     a.stop()
     (a.repo / OVERRIDES).write_text('{"System": {"Conns": "many"}}')
     fails(a, *a.start_words(), code=2, saying="System.Conns must be a number")
