@@ -1,6 +1,7 @@
 /* api_keys: secrets of services. A secret is shown once; its SHA-256 is kept (it is random and long, so that
- * needs no slow hash). Rotating one leaves the old secret in force for a while. Also the log and the master
- * key, as seen by admins. */
+ * needs no slow hash). Rotating one leaves the old secret in force for a while. Also the log, as admins see
+ * it.
+ */
 #include "crypto/hash.h"
 #include "meta/meta_impl.h"
 #include "multi/multibase.h"
@@ -186,57 +187,4 @@ OP(op_audit_verify)
     if (!check.is_intact)
         json_object_set_new(o, "first_bad_seq", json_integer(check.first_bad_seq));
     return call_answer(call, 200, o);
-}
-
-/* ── the master key ──────────────────────────────────────────────────────────────────────────── */
-static err_t answer_master(sql_t *c, meta_call_t *call, int status, const master_keys_t *master)
-{
-    int64_t left, secrets;
-    TRY(sql_number(c, "SELECT count(*) FROM files WHERE key_name <> ?1 AND key_name <> ''",
-                   SQL(SQL_TEXT(master->list[0].name)), 0, &left));
-    TRY(sql_number(c, "SELECT count(*) FROM secrets WHERE key_name <> ?1",
-                   SQL(SQL_TEXT(master->list[0].name)), 0, &secrets));
-    left += secrets;
-    return call_answer(call, status,
-                       json_pack("{s:s s:I s:b}", "current_key", master->list[0].name, "files_left",
-                                 (json_int_t)left, "is_rotating", left > 0));
-}
-
-OP(op_master_status)
-{
-    return answer_master(c, call, 200, meta_master(call->m));
-}
-
-/* Reads the master keys again from where they come from; the job of rotation wraps by the newest of them. */
-err_t prepare_master_rotate(task_t *t, meta_call_t *call)
-{
-    call->new_master = xcalloc(1, sizeof *call->new_master);
-    return master_keys_load(t, call->m->options.master_source, call->new_master);
-}
-
-/* Whatever is wrapped must open with the new keys: else no file could be read from then on. */
-static err_t check_covers(sql_t *c, const master_keys_t *fresh)
-{
-    AUTO(sql_rows_t) r = {0};
-    TRY(sql_open(c,
-                 "SELECT key_name FROM secrets UNION SELECT DISTINCT key_name FROM files WHERE key_name > ''",
-                 SQL_NO_VALUES, &r));
-    while (sql_next(&r)) {
-        size_t i = 0;
-        while (i < fresh->count && strcmp(fresh->list[i].name, sql_text(&r, 0)))
-            i++;
-        if (i == fresh->count)
-            return fail(ERR_INVALID,
-                        "the master key %.16s is in use and not among the new ones: add it below",
-                        sql_text(&r, 0));
-    }
-    return sql_close(&r);
-}
-
-OP(op_master_rotate)
-{
-    call_note(call, call->new_master->list[0].name, "%s", "");
-    TRY(check_covers(c, call->new_master));
-    TRY(answer_master(c, call, 202, call->new_master));
-    return OK;
 }

@@ -324,6 +324,11 @@ static void run_close(void *arg)
     sql_free(db->writer); /* the last one: SQLite moves the WAL into the database */
 }
 
+const char *db_name(const db_t *db)
+{
+    return db->name;
+}
+
 void db_close(task_t *t, db_t *db)
 {
     if (!db)

@@ -24,7 +24,8 @@ typedef err_t (*db_fn)(sql_t *c, void *arg);
 
 /* Opens and brings the schema up to date. ERR_UNSUPPORTED: made by a newer version. */
 MUST_CHECK err_t db_open(task_t *t, const db_options_t *o, db_t **ret);
-void db_close(task_t *t, db_t *db); /* waits for what is under way; NULL is fine */
+const char *db_name(const db_t *db); /* of this process, among services over one database */
+void db_close(task_t *t, db_t *db);  /* waits for what is under way; NULL is fine */
 MUST_CHECK err_t db_read(task_t *t, db_t *db, db_fn fn, void *arg);
 /* entry (may be NULL, or have no action): logged in the same transaction when fn did it or was refused; fn
  * may fill it in. fn NULL: just the entry. Shielded from cancellation: arg may live on the caller's stack. */

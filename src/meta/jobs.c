@@ -3,6 +3,7 @@
  * the database says. */
 #include "base/log.h"
 #include "meta/jobs_internal.h"
+#include "meta/rotation.h"
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -302,6 +303,11 @@ static err_t look_for_old_keys(sql_t *c, void *arg)
 {
     job_t *job = arg;
     int64_t found;
+    bool is_current;
+    job->is_needed = false;
+    TRY(rotation_is_current(c, job->m, &is_current));
+    if (!is_current)
+        return OK;
     TRY(sql_number(c,
                    "SELECT EXISTS (SELECT 1 FROM files WHERE (key_name > '' AND key_name < ?1) OR key_name > "
                    "?1) OR EXISTS "
@@ -317,6 +323,12 @@ static err_t rotate(sql_t *c, void *arg)
     job_t *job = arg;
     const master_keys_t *master = meta_master(job->m);
     size_t files, secrets;
+    bool is_current;
+    job->is_more = false;
+    job->entry->action = NULL;
+    TRY(rotation_is_current(c, job->m, &is_current));
+    if (!is_current) /* it was changed since the look: the next tick follows */
+        return OK;
     TRY(rewrap_rows(c, master, "file",
                     "SELECT id, key_name, wrapped FROM files WHERE (key_name > '' AND key_name < ?1) OR "
                     "key_name > ?1 LIMIT ?2",
@@ -336,11 +348,10 @@ static err_t rotate(sql_t *c, void *arg)
 static const struct {
     const char *name;
     db_fn look, run;
-} jobs[] = {{"uploads", look_for_old, expire_uploads},
-            {"heal", look_for_ill, heal},
-            {"balance", look_for_imbalance, balance},
-            {"versions", look_for_old_versions, prune_versions},
-            {"rotate", look_for_old_keys, rotate}};
+} jobs[] = {
+    {"uploads", look_for_old, expire_uploads},       {"heal", look_for_ill, heal},
+    {"balance", look_for_imbalance, balance},        {"versions", look_for_old_versions, prune_versions},
+    {"master", look_for_next_master, switch_master}, {"rotate", look_for_old_keys, rotate}};
 
 static err_t run_one(task_t *t, meta_t *m, size_t i)
 {
@@ -368,6 +379,11 @@ err_t jobs_run(task_t *t, void *arg)
     tick_ms = tick_ms > TICK_MAX_MS ? TICK_MAX_MS : tick_ms < TICK_MIN_MS ? TICK_MIN_MS : tick_ms;
     for (;;) {
         TRY(task_sleep(t, (uint64_t)tick_ms));
+        err_t behind = rotation_keep_up(t, m);
+        if (behind == ERR_CANCELED)
+            return behind;
+        if (behind)
+            log_warn("which master key is in force could not be learned", LOG_ERR(behind));
         for (size_t i = 0; i < ARRAY_LEN(jobs); i++) {
             err_t e = run_one(t, m, i);
             if (e == ERR_CANCELED)

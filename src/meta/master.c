@@ -178,28 +178,51 @@ static err_t cipher_for(const master_key_t *k, const char *what, aead_t **ret)
     return e;
 }
 
-err_t master_wrap(const master_keys_t *k, const char *what, bytes_t plain, uint8_t *out)
+static err_t find_key(const master_keys_t *k, const char *name, const master_key_t **ret)
 {
+    for (size_t i = 0; i < k->count; i++)
+        if (!strcmp(k->list[i].name, name)) {
+            *ret = &k->list[i];
+            return OK;
+        }
+    return fail(ERR_NOT_FOUND, "the master key %.16s is not here: add it to the others", name);
+}
+
+bool master_keys_have(const master_keys_t *k, const char *name)
+{
+    for (size_t i = 0; i < k->count; i++)
+        if (!strcmp(k->list[i].name, name))
+            return true;
+    return false;
+}
+
+err_t master_wrap_by(const master_keys_t *k, const char *key_name, const char *what, bytes_t plain,
+                     uint8_t *out)
+{
+    const master_key_t *key;
     aead_t *a;
-    TRY(cipher_for(&k->list[0], what, &a));
+    TRY(find_key(k, key_name, &key));
+    TRY(cipher_for(key, what, &a));
     crypto_random(out, NONCE_BYTES);
     err_t e = aead_seal(a, out, bytes_str(what), plain, out + NONCE_BYTES);
     aead_free(a);
     return e;
 }
 
+err_t master_wrap(const master_keys_t *k, const char *what, bytes_t plain, uint8_t *out)
+{
+    return master_wrap_by(k, k->list[0].name, what, plain, out);
+}
+
 err_t master_unwrap(const master_keys_t *k, const char *key_name, const char *what, bytes_t wrapped,
                     uint8_t *out)
 {
-    size_t i = 0;
-    while (i < k->count && strcmp(k->list[i].name, key_name))
-        i++;
-    if (i == k->count)
-        return fail(ERR_NOT_FOUND, "the master key %.16s is not here: add it to the others", key_name);
+    const master_key_t *key;
+    aead_t *a;
+    TRY(find_key(k, key_name, &key));
     if (wrapped.len < WRAP_EXTRA_BYTES)
         return fail(ERR_CORRUPT, "a wrapped key is too short");
-    aead_t *a;
-    TRY(cipher_for(&k->list[i], what, &a));
+    TRY(cipher_for(key, what, &a));
     err_t e =
         aead_open(a, wrapped.data, bytes_str(what), bytes_slice(wrapped, NONCE_BYTES, wrapped.len), out);
     aead_free(a);

@@ -37,7 +37,11 @@ MUST_CHECK err_t master_keys_parse(bytes_t text, master_keys_t *ret);
 MUST_CHECK err_t master_keys_make_file(task_t *t, const char *path);
 void master_keys_wipe(master_keys_t *k);
 
-/* out: plain.len + WRAP_EXTRA_BYTES. With the newest key, whose name the caller keeps beside it. */
+bool master_keys_have(const master_keys_t *k, const char *name);
+/* out: plain.len + WRAP_EXTRA_BYTES. With the key of this name. ERR_NOT_FOUND. */
+MUST_CHECK err_t master_wrap_by(const master_keys_t *k, const char *key_name, const char *what, bytes_t plain,
+                                uint8_t *out);
+/* With the first key, whose name the caller keeps beside it. */
 MUST_CHECK err_t master_wrap(const master_keys_t *k, const char *what, bytes_t plain, uint8_t *out);
 /* out: wrapped.len - WRAP_EXTRA_BYTES. ERR_NOT_FOUND: no key of this name is here; ERR_CRYPTO. */
 MUST_CHECK err_t master_unwrap(const master_keys_t *k, const char *key_name, const char *what,

@@ -1,7 +1,7 @@
 /* meta: opening and closing the service, and what it makes at its first start. */
 #include "base/log.h"
 #include "base/metrics.h"
-#include "meta/meta_impl.h"
+#include "meta/rotation.h"
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -27,6 +27,7 @@ err_t meta_swap_master(meta_t *m, master_keys_t *fresh)
                     MASTER_SWAPS_MAX);
     m->retired[m->n_retired++] = m->master;
     __atomic_store_n(&m->master, fresh, __ATOMIC_RELEASE);
+    m->is_announced = false;
     return OK;
 }
 
@@ -204,6 +205,7 @@ static err_t start(task_t *t, meta_t *m)
         TRY(fs_mkdirs(t, m->options.data_folder, 0700));
     TRY(load_master(t, m));
     TRY(db_open(t, &o, &m->db));
+    TRY(rotation_open(t, m));
     TRY(setup_secrets(t, m));
     TRY(setup_accounts(t, m));
     return group_spawn(&m->jobs, "metadata jobs", jobs_run, m, NULL);
@@ -245,6 +247,8 @@ void meta_close(task_t *t, meta_t *m)
         return;
     group_stop(t, &m->jobs);
     group_deinit(&m->jobs);
+    if (m->db)
+        rotation_close(t, m);
     db_close(t, m->db);
     free_master(m->master);
     for (size_t i = 0; i < m->n_retired; i++)

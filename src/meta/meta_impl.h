@@ -65,6 +65,7 @@ typedef struct meta_call {
     char kept_password[PASSWORD_TEXT_MAX];
     bool is_password_right;
     master_keys_t *new_master;
+    char next_master[MASTER_NAME_CHARS + 1]; /* the first of its source */
     /* A refusal that changed something: it is committed, and then the request fails with it. */
     err_t verdict;
     bool is_loud; /* logged although the operation is OP_WRITE_QUIET */
@@ -105,6 +106,9 @@ struct meta {
     master_keys_t *master; /* swapped as a whole; workers read it (meta_master) */
     master_keys_t *retired[MASTER_SWAPS_MAX];
     size_t n_retired;
+    char source_first[MASTER_NAME_CHARS + 1]; /* rotation.c */
+    int64_t announced_at_ms, reloaded_at_ms;
+    bool is_announced;
     ticket_keys_t tickets, receipts; /* receipts: what the nodes' keys are made from */
     private_key_t *signer;
     jwks_t keys;

@@ -75,7 +75,14 @@ static const char step_2[] =
     "ALTER TABLE nodes ADD COLUMN checked BIGINT NOT NULL DEFAULT 0;"
     "CREATE UNIQUE INDEX nodes_key ON nodes (key_hash)";
 
-static const char *const steps[] = {step_1, step_2};
+/* Which master key wraps, which is to (rotation.c), and who has which. */
+static const char step_3[] =
+    "ALTER TABLE service ADD COLUMN master TEXT NOT NULL DEFAULT '';"
+    "ALTER TABLE service ADD COLUMN next_master TEXT NOT NULL DEFAULT '';"
+    "CREATE TABLE services (holder TEXT PRIMARY KEY, seen_at BIGINT NOT NULL, masters "
+    "TEXT NOT NULL) @W";
+
+static const char *const steps[] = {step_1, step_2, step_3};
 
 static err_t name_service(sql_t *c)
 {

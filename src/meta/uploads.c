@@ -2,7 +2,7 @@
  * plans places, to commit_upload, which makes the new version visible in one transaction. What is not
  * committed in time is collected by a job (jobs.c). */
 #include "crypto/hash.h"
-#include "meta/meta_impl.h"
+#include "meta/rotation.h"
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -71,13 +71,12 @@ typedef struct upload_file {
 static err_t make_file(sql_t *c, meta_call_t *call, const upload_want_t *w, upload_file_t *f)
 {
     uint8_t key[FILE_KEY_BYTES], wrapped[FILE_KEY_BYTES + WRAP_EXTRA_BYTES];
-    char what[WRAP_WHAT_MAX];
-    const master_keys_t *master = meta_master(call->m);
+    char what[WRAP_WHAT_MAX], key_name[MASTER_NAME_CHARS + 1];
     *f = (upload_file_t){.is_new = true, .upload_seq = 1};
     meta_new_id(f->id);
     snprintf(what, sizeof what, "file %s", f->id);
     crypto_random(key, sizeof key);
-    err_t e = master_wrap(master, what, bytes_of(key, sizeof key), wrapped);
+    err_t e = rotation_wrap(c, call->m, what, bytes_of(key, sizeof key), wrapped, key_name);
     secret_wipe(key, sizeof key);
     TRY(e);
     return sql_run(
@@ -86,8 +85,7 @@ static err_t make_file(sql_t *c, meta_call_t *call, const upload_want_t *w, uplo
         "replication, media_type, cid, key_name, wrapped, upload_seq, revision, created_at, modified_at) "
         "VALUES (?1, ?2, ?3, 'file', 0, 0, 0, 0, 0, ?4, '', NULL, ?5, ?6, 1, 0, ?7, ?7)",
         SQL(SQL_TEXT(f->id), SQL_TEXT(call->by.user_id), SQL_TEXT(w->name), SQL_INT(w->replication),
-            SQL_TEXT(master->list[0].name), SQL_BLOB(bytes_of(wrapped, sizeof wrapped)),
-            SQL_INT(call->now_ms)),
+            SQL_TEXT(key_name), SQL_BLOB(bytes_of(wrapped, sizeof wrapped)), SQL_INT(call->now_ms)),
         NULL);
 }
 

@@ -330,3 +330,56 @@ def test_metadata_postgres_jobs(shop):
         check(len(admin.good("GET", f"/files/{made['id']}/versions")["versions"]) == 1, "one version is left")
         check(admin.good("GET", "/users/me/quota")["reserved_bytes"] == 0, "nothing is reserved")
         check(service.stop() == 0 and "background job failed" not in service.err_path.read_text(), service.err_path.read_text()[-800:])
+
+
+def test_metadata_postgres_master_key(shop):
+    """A new master key among several services: in force when all have it, and no file is unreadable meanwhile."""
+    with Postgres() as database:
+        files = [shop.path(f"master{i}") for i in range(2)]
+        for f in files:
+            f.write_text("33" * 32 + "\n")
+        services = []
+        for i, f in enumerate(files):
+            service = Service(shop.program, shop.folder, f"metadata{i}", f"--master-key=command:cat {f}", f"--database={database.url}", environment=MASTER)
+            shop.daemons.append(service)
+            services.append(service.start())
+        admin = services[0].admin()
+        keys = register_nodes(services[0].node_key(), 3)
+        users = [s.client(admin.token) for s in services]
+        made = [admin.put(f"file {i}", 100, keys)["id"] for i in range(20)]
+        before = [admin.good("GET", f"/files/{i}")["key"] for i in made]
+
+        def readable():
+            for caller in users:
+                check([caller.good("GET", f"/files/{i}")["key"] for i in made] == before, "every service opens every file")
+        old = admin.good("GET", "/keys")["current_key"]
+        files[0].write_text("44" * 32 + "\n" + "33" * 32 + "\n")
+        began = admin.good("POST", "/keys/rotate", want=202)
+        check(began["services_lacking"] == 1 and began["is_rotating"] and began["current_key"] != old, began)
+        for i in range(5):  # nothing is wrapped by it before the other one has it
+            time.sleep(0.5)
+            readable()
+            made.append(users[i % 2].put(f"meanwhile {i}", 100, keys)["id"])
+            before.append(users[1 - i % 2].good("GET", f"/files/{made[-1]}")["key"])
+        status = users[1].good("GET", "/keys")
+        check(status["is_rotating"] and status["services_lacking"] == 1 and status["files_left"] >= 25, status)
+        files[1].write_text("44" * 32 + "\n" + "33" * 32 + "\n")  # nobody has to tell it
+
+        def done():
+            readable()
+            return not users[1].good("GET", "/keys")["is_rotating"]
+        wait_until(done, 30, "all keys are wrapped anew")
+        check([r["action"] for r in admin.good("GET", "/audit?action=master.switch")["records"]] == ["master.switch"], "once")
+        for s, f in zip(services, files):
+            check(s.stop() == 0 and "background job failed" not in s.err_path.read_text(), s.err_path.read_text()[-800:])
+            f.write_text("44" * 32 + "\n")
+            s.start()
+        readable()
+        for s in services:
+            check(s.stop() == 0, "it stops")
+        files[0].write_text("55" * 32 + "\n")  # without the key in force it does not start
+        try:
+            services[0].start()
+            raise Failure("a service started without the master key")
+        except Failure as e:
+            check("which is not here" in str(e), str(e))
