@@ -314,7 +314,7 @@ def test_metadata_postgres_jobs(shop):
         admin = service.admin()
         keys = register_nodes(service.node_key(), 5)
         for _ in range(3):
-            made = admin.put("file", 10_000_000, keys)
+            made = admin.put("file", 60 * 4096, keys, chunk_size=4096)  # on all nodes, surely
         admin.begin("left behind", 10)
 
         def beat(i, **more):
