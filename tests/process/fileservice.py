@@ -35,7 +35,10 @@ class StorageNode(Daemon):
         def ready():
             check(self.process.poll() is None, f"{self.name} ended: {self.err_path.read_text()[-800:]}")
             return "is ready" in self.out_path.read_text() and (not self.is_let_in or "registered with" in self.err_path.read_text()[mark:])
-        wait_until(ready, 60, f"{self.name} is registered", every=0.02)
+        try:
+            wait_until(ready, 60, f"{self.name} is registered", every=0.02)
+        except Failure as e:
+            raise Failure(f"{e}: {self.err_path.read_text()[-800:]}")
         said = self.out_path.read_text()
         self.port = int(re.search(r"gRPC listening on 127\.0\.0\.1:(\d+)", said).group(1))
         self.metrics_port = int(re.search(r"metrics on \S+:(\d+)", said).group(1))
