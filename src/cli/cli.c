@@ -119,8 +119,8 @@ static err_t read_long(cli_t *c, words_t *w, const cli_command_t *command, const
     if (!s)
         s = any_spec(command, word, len, 0);
     if (!s)
-        return fail(ERR_USAGE, "unknown option --%.*s: see '%s %s --help'", (int)len, word, c->program,
-                    command ? command->name : "");
+        return fail(ERR_USAGE, "unknown option --%.*s: see '%s%s%s --help'", (int)len, word, c->program,
+                    command ? " " : "", command ? command->name : "");
     if (equals)
         return add_option(c, s->name, equals + 1);
     if (!s->takes_value)
@@ -135,8 +135,8 @@ static err_t read_short(cli_t *c, words_t *w, const cli_command_t *command, cons
     for (; *letters; letters++) {
         const cli_spec_t *s = any_spec(command, NULL, 0, *letters);
         if (!s)
-            return fail(ERR_USAGE, "unknown option -%c: see '%s %s --help'", *letters, c->program,
-                        command ? command->name : "");
+            return fail(ERR_USAGE, "unknown option -%c: see '%s%s%s --help'", *letters, c->program,
+                        command ? " " : "", command ? command->name : "");
         if (!s->takes_value && letters[1] == '=')
             return add_option(c, s->name, letters + 2);
         if (!s->takes_value) {

@@ -182,9 +182,16 @@ class World:
         victim.start()
 
     # ── what must hold ──
+    def missing_connections(self):
+        names = {m.peer_id: m.name for m in self.everybody}
+        met = {m.name: {names[p["peer"]] for p in m.rpc_lines("dfs/peers") if p["is_connected"]} for m in self.everybody}
+        return [f"{a} to {b}" for a in met for b in met if a != b and b not in met[a]]
+
     def check_all(self):
-        wait_until(lambda: all(sum(p["is_connected"] for p in m.rpc_lines("dfs/peers")) == len(self.everybody) - 1 for m in self.everybody),
-                   PATIENCE, "all are connected again", every=0.5)
+        try:
+            wait_until(lambda: not self.missing_connections(), PATIENCE, "all are connected again", every=0.5)
+        except nodes.Failure as e:
+            raise nodes.Failure(f"{e}: {self.missing_connections()}") from e
         for f in self.files:
             if f.is_deleted:
                 check(f.owner.run("cat", f.cid, "--timeout=5s", check_code=False).returncode == 1, f"{f.path.name} came back")
@@ -211,12 +218,13 @@ def run(shop, lab, seconds, seed):
         rounds += 1
         world.work(world.everybody, 1)
         name = fault.__name__.removeprefix("fault_")
+        print(f"  {name}", end="", flush=True)
         if fault() is False:
-            print(f"  {name}: not possible here", flush=True)
+            print(": not possible here", flush=True)
             continue
         done[name] = done.get(name, 0) + 1
         world.check_all()
-        print(f"  {name}: {len(world.files)} files, {sum(f.is_deleted for f in world.files)} of them deleted", flush=True)
+        print(f": {len(world.files)} files, {sum(f.is_deleted for f in world.files)} of them deleted", flush=True)
     check(len(done) >= 3 and world.files, "nothing happened")
     print(f"seed {seed}: {rounds} rounds {done}, {len(world.files)} files acknowledged", flush=True)
     for m in world.everybody:
@@ -239,6 +247,8 @@ def main(argv):
     with nodes.Workshop(program) as shop:
         if inside:
             subprocess.run(["ip", "link", "set", "lo", "up"], check=True)
+            # libfaketime keeps what it shares under process numbers, which begin anew in each namespace
+            subprocess.run(["mount", "-t", "tmpfs", "tmpfs", "/dev/shm"], check=True)
             runner.run(f"a mesh under faults, seed {seed}", run_in, shop, tools, seconds, seed)
         else:
             print("network namespaces are not allowed here: on loopback, with fewer faults")
