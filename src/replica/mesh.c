@@ -100,6 +100,7 @@ static err_t start(task_t *t, mesh_t *m)
     TRY(mesh_uncollected_load(t, m));
     TRY(mesh_tombs_open(t, m));
     TRY(mesh_deletions_load(t, m));
+    host_add_listener(m->config.host, &m->listener); /* before, there was nothing to tell the news to */
     join_replica(m);
     protocol_options_t options = {.max_inbound_per_peer = MESH_INBOUND_PER_PEER};
     TRY(host_handle(m->config.host, MESH_PROTOCOL, &options, mesh_on_stream, m));
@@ -118,7 +119,6 @@ err_t mesh_start(task_t *t, const mesh_config_t *c, mesh_t **ret)
                                     .protocols_changed = mesh_on_peer,
                                     .disconnected = mesh_on_peer,
                                     .arg = m};
-    host_add_listener(c->host, &m->listener);
     err_t e = start(t, m);
     if (e) {
         mesh_close(t, m);

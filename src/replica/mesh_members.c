@@ -175,6 +175,27 @@ static size_t connected_count(const mesh_t *m)
     return n;
 }
 
+static bool goes_over_a_member(mesh_t *m, const conn_t *c)
+{
+    multiaddr_part_t part;
+    peer_id_t relay;
+    return multiaddr_find(conn_remote_addr(c), MA_P2P, &part) && !peer_id_decode(part.value, &relay) &&
+           mesh_is_member(m, &relay);
+}
+
+/* A relay limits circuits of peers that it does not know as members yet, such as of one that has just
+ * started. It is asked anew instead of waiting until the limit has run out; one circuit a heartbeat, for it
+ * may still not know. */
+static void give_up_limited(mesh_t *m, const peer_id_t *peer)
+{
+    conn_t *c = host_conn(m->config.host, peer);
+    uint64_t now_ms = sched_now_ms(m->sched);
+    if (!c || !conn_is_limited(c) || now_ms < m->unlimited_at_ms || !goes_over_a_member(m, c))
+        return;
+    m->unlimited_at_ms = now_ms + m->config.heartbeat_ms;
+    conn_close(c);
+}
+
 /* Peer exchange: addresses are hints; who answers there proves that it is the peer. */
 static void hear_of(mesh_t *m, const peer_id_t *peer, const multiaddr_t *addrs, size_t n)
 {
@@ -182,6 +203,7 @@ static void hear_of(mesh_t *m, const peer_id_t *peer, const multiaddr_t *addrs, 
     if (!n || peer_id_equal(peer, host_id(h)) || host_is_connected(h, peer))
         return;
     peerstore_add_addrs(host_peerstore(h), peer, addrs, n, ADDR_TTL_SEEN_MS);
+    give_up_limited(m, peer);
     if (connected_count(m) >= MESH_WANTED_CONNS || !gate_try_enter(&m->dials))
         return;
     meeting_t *x = xcalloc(1, sizeof *x);

@@ -210,6 +210,13 @@ static void over_a_relay(task_t *t, world_t *w)
     store(t, w, 1, 1);
     assert_int_equal(keep(t, w, 1, 4), 4);
     assert_int_equal(delete_file(t, w, 1, 30000).n_deleted, 4);
+    /* one starts again and is quicker than the relay: it is not kept apart for the two minutes of the limit
+     */
+    stop(t, w, 2);
+    w->nodes[2].dials_early = 1;
+    start(t, w, 2);
+    assert_ok(task_sleep(t, 20000));
+    assert_true(host_is_connected(w->net->nodes[2].host, host_id(w->net->nodes[1].host)));
 }
 
 static void test_over_a_relay(void **state)

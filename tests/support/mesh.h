@@ -30,6 +30,7 @@ typedef struct node {
     uint32_t max_files_per_peer, max_tombstones;
     const char *zone;
     bool is_relay, is_behind_nat;
+    size_t dials_early;  /* whom it reaches over the relay before it is a member; 0: nobody */
     const char *contact; /* NULL: the first node's IP:PORT */
 } node_t;
 typedef struct world {
@@ -153,6 +154,25 @@ static inline void start_parts(task_t *t, world_t *w, size_t i)
     assert_ok(replica_start(t, &c, &n->replica));
 }
 
+/* The relay does not know this node as a member yet, so that it limits the circuit. */
+static inline void dial_early(task_t *t, world_t *w, size_t i)
+{
+    multiaddr_t relay, circuit, addr;
+    conn_t *c;
+    host_t *h = w->net->nodes[i].host;
+    const peer_id_t *to = host_id(w->net->nodes[w->nodes[i].dials_early].host);
+    assert_ok(multiaddr_parse("/ip4/10.0.0.1/tcp/4001", &relay));
+    assert_ok(multiaddr_with_peer(&relay, host_id(w->net->nodes[0].host), &circuit));
+    assert_ok(host_connect_addr(t, h, &circuit, &c));
+    assert_ok(conn_wait_identified(t, c));
+    conn_release(c);
+    assert_ok(multiaddr_append(&circuit, MA_P2P_CIRCUIT, BYTES_NONE));
+    assert_ok(multiaddr_with_peer(&circuit, to, &addr));
+    assert_ok(host_connect_addr(t, h, &addr, &c));
+    assert_true(conn_is_limited(c));
+    conn_release(c);
+}
+
 static inline void start(task_t *t, world_t *w, size_t i)
 {
     node_t *n = &w->nodes[i];
@@ -171,6 +191,8 @@ static inline void start(task_t *t, world_t *w, size_t i)
         host_force_reachability(h, n->is_relay ? REACHABILITY_PUBLIC : REACHABILITY_PRIVATE);
     }
     start_parts(t, w, i);
+    if (n->dials_early)
+        dial_early(t, w, i);
     mesh_config_t mc;
     mesh_config_default(&mc);
     mc.host = h;
