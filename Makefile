@@ -85,7 +85,7 @@ coverage: deps ## line coverage; fails below 90% in the critical folders
 	@tools/coverage.py $(BUILD)/coverage
 
 bench: build ## speed and memory, as ratios against Kubo (where it is built) and the machine's limits
-	@ninja -C $(RELEASE) -j$(JOBS) bench/http_constant bench/net_peer
+	@ninja -C $(RELEASE) -j$(JOBS) bench/http_constant bench/net_peer bench/metadata_load
 	@bench/run.sh $(RELEASE)/src/distribute
 	@$(MAKE) --no-print-directory bench-link
 

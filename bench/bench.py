@@ -2,7 +2,7 @@
 """Measures our node and Kubo on the same work, turn by turn in one run, and prints medians and ratios.
 
 bench.py KUBO|none PROGRAM [NAME-PART…]; BENCH_MIB (1024), BENCH_RUNS (3), BENCH_PINS (100000), BENCH_SPARSE_MIB (10240),
-BENCH_FOLDER (100000): entries of the large folders; with 1000000 Kubo takes a quarter of an hour; BENCH_CONNECTIONS (2000);
+BENCH_FOLDER (100000): entries of the large folders; with 1000000 Kubo takes a quarter of an hour; BENCH_CONNECTIONS (2000), BENCH_METADATA_FILES (100000);
 BENCH_HEAL_MIB (1024): of the file that a mesh heals
 """
 import concurrent.futures
@@ -23,6 +23,7 @@ import time
 
 ROOT = pathlib.Path(__file__).resolve().parent.parent
 sys.path.insert(0, str(ROOT / "tests" / "process"))
+import metadata_bench
 import nodes
 
 MIB = 1 << 20
@@ -33,6 +34,8 @@ FOLDER_ENTRIES = int(os.environ.get("BENCH_FOLDER", "100000"))
 SPARSE = int(os.environ.get("BENCH_SPARSE_MIB", "10240")) * MIB
 HEAL = int(os.environ.get("BENCH_HEAL_MIB", "1024")) * MIB
 PINS = int(os.environ.get("BENCH_PINS", "100000"))
+METADATA_FILES = int(os.environ.get("BENCH_METADATA_FILES", "100000"))
+METADATA_SECONDS = 20
 CONNECTIONS = int(os.environ.get("BENCH_CONNECTIONS", "2000"))
 CONNECTIONS_WITH_STREAMS = (140, 720)
 GATEWAY_SECONDS = 5
@@ -703,6 +706,15 @@ def bench_files(shop):
     report("  eight clients", "files/s", many, 0)
     report("  64 MiB in one write", "MiB/s", large, 0)
     report("  appends of 4 KiB to it", "writes/s", appended, 0)
+
+
+def bench_metadata(shop):
+    """The metadata service: each operation's times at 5,000 a second, and as many as it answers."""
+    program = pathlib.Path(shop.program).parent.parent / "bench" / "metadata_load"
+    if not program.exists():
+        print("metadata: ninja -C build/release bench/metadata_load makes what measures it")
+        return
+    metadata_bench.run(shop, program, METADATA_FILES, METADATA_SECONDS, metadata_bench.RATES)
 
 
 def main(argv):

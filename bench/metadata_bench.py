@@ -1,44 +1,42 @@
 #!/usr/bin/env python3
-"""The metadata service under load: 100,000 files, 70% reads and 30% writes, by wrk. metadata_bench.py PROGRAM [FILES] [SECONDS]
-Prints operations a second, and for each operation how many took longer than 10 ms, as the service's own histogram has it."""
+"""The metadata service under load: 100,000 files, 70% reads and 30% writes. metadata_bench.py PROGRAM LOAD [FILES] [SECONDS] [RATE…]
+LOAD: bench/metadata_load of the same build. Each RATE is run by itself: requests a second that come whether or not earlier ones were
+answered; 0: as many as are answered. $BENCH_DATABASE=postgres: over a PostgreSQL of its own instead of SQLite."""
+import base64
+import contextlib
 import os
 import pathlib
 import re
-import sqlite3
 import subprocess
 import sys
 
 here = pathlib.Path(__file__).resolve().parent
 sys.path.insert(0, str(here.parent / "tests" / "process"))
 import nodes
-from metadata import Service, node_id, register_nodes
+from metadata import Postgres, Service, register_nodes
 
 CONNECTIONS = 32
+LIMIT_MS = 10
+RATES = 5000, 0
 
 
-def wrk(service, token, seconds, *words):
-    done = subprocess.run(["wrk", "-t2", f"-c{CONNECTIONS}", f"-d{seconds}s", "--timeout", "10s", "-H", f"Authorization: Bearer {token}",
-                           "-s", str(here / "metadata.lua"), f"http://127.0.0.1:{service.port}", "--", *words],
-                          stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, timeout=600)
-    found = re.search(r"RESULT (\d+) ([\d.]+) ([\d.]+) ([\d.]+) ([\d.]+) (\d+)", done.stdout)
-    if not found:
-        raise SystemExit(done.stdout + done.stderr)
-    if done.stderr:
-        print(done.stderr[:500], file=sys.stderr)
-    count, duration, median, p99, most, failed = map(float, found.groups())
-    return count / duration, median, p99, most, int(failed)
+class Load:
+    """Runs the clients; gives {operation: (count, median, p99, p99.9, most, failed)}, the rate, and the clients' CPU seconds."""
 
+    def __init__(self, program, service, token, keys, ids):
+        self.program, self.service, self.ids = program, service, ids
+        self.environment = {"METADATA_TOKEN": token, "METADATA_RECEIPT_KEYS": ",".join(f"{key['id']}:{base64.b64decode(key['key']).hex()}" for key, *_ in keys.values())}
 
-def add_chunks(database, tickets):
-    """One chunk with three copies for each file, written straight into the tables while the service is stopped."""
-    db = sqlite3.connect(database)
-    ids = [row[0] for row in db.execute("SELECT id FROM files WHERE is_visible = 1")]
-    db.executemany("INSERT OR IGNORE INTO chunks VALUES (?, ?, 1028, 1000, 3, 1)", ((i + i, i) for i in ids))
-    db.executemany("INSERT OR IGNORE INTO file_chunks VALUES (?, 1, 0, ?)", ((i, i + i) for i in ids))
-    db.executemany("INSERT OR IGNORE INTO locations VALUES (?, ?, 0, 0)", ((i + i, node_id(n)) for i in ids for n in (1, 2, 3)))
-    db.commit()
-    db.close()
-    return ids
+    def run(self, mode, connections, *words):
+        done = subprocess.run([self.program, mode, str(self.service.port), self.ids, str(connections), *map(str, words)],
+                              stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, timeout=900, env=self.environment)
+        if done.returncode:
+            raise SystemExit(done.stdout + done.stderr)
+        print(done.stderr, end="", file=sys.stderr)
+        *rows, last = done.stdout.splitlines()
+        rate, cpu = map(float, re.match(r"rate (\d+), cpu ([\d.]+)", last).groups())
+        rows = [row.split("\t") for row in rows]
+        return {name: tuple(map(float, values)) for name, *values in rows}, rate, cpu
 
 
 def cpu_seconds(service):
@@ -46,45 +44,40 @@ def cpu_seconds(service):
     return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
 
 
-def slow_ones(service):
-    text = service.client(None).raw("GET", "/metrics")[1].decode()
-    rows = {}
-    for operation, bound, count in re.findall(r'fs_metadata_operation_duration_seconds_bucket\{operation="([^"]*)",le="([^"]*)"\} (\d+)', text):
-        rows.setdefault(operation, {})[bound] = int(count)
-    return rows
+def measure(load, seconds, wanted):
+    cpu = cpu_seconds(load.service)
+    rows, rate, own_cpu = load.run("mix", CONNECTIONS if not wanted else 4 * CONNECTIONS, seconds, wanted)
+    count, median, p99, p999, most, failed = rows.pop("all")
+    cost = 1e6 * (cpu_seconds(load.service) - cpu) / count
+    title = f"{wanted} a second" if wanted else f"{CONNECTIONS} clients"
+    print(f"metadata, {title:16} {rate:.0f} operations/s, median {median:.2f} ms, p99 {p99:.2f}, p99.9 {p999:.2f}, slowest {most:.1f}, {failed:.0f} failed; "
+          f"CPU of an operation {cost:.0f} µs in the service, {1e6 * own_cpu / count:.0f} in the client")
+    for name, (count, median, p99, p999, most, failed) in rows.items():
+        print(f"  {name:18} {count:7.0f}, median {median:.2f} ms, p99 {p99:.2f}{'' if p99 < LIMIT_MS else ' (above 10)'}, p99.9 {p999:.2f}, slowest {most:.1f}", flush=True)
 
 
-def main(program, files="100000", seconds="20"):
-    with nodes.Workshop(program) as shop:
-        service = Service(shop.program, shop.folder, "metadata", "--heal-after-ms=100000000", "--rate=1000000")
-        shop.daemons.append(service)
-        service.start()
-        admin = service.admin()
-        tickets = register_nodes(service.node_key(), 3)
-        for turn in range(100):
-            if admin.good("GET", "/users/me")["used_files"] >= int(files):
-                break
-            rate, *rest = wrk(service, admin.token, 5, "seed", f"seed{turn}x")
-            made = admin.good("GET", "/users/me")["used_files"]
-            print(f"  seeding: {rate:.0f} operations/s, p99 {rest[1]:.1f} ms, {made} files", flush=True)
-            if rest[3]:
-                raise SystemExit(f"{rest[3]} failed")
-        service.stop()
-        ids = add_chunks(service.repo / "metadata.db", tickets)
-        service.start()
-        shop.path("ids").write_text("\n".join(ids) + "\n")
-        before, cpu = slow_ones(service), cpu_seconds(service)
-        rate, median, p99, most, failed = wrk(service, admin.token, int(seconds), "mix", str(shop.path("ids")))
-        print(f"{len(ids)} files, {CONNECTIONS} clients: {rate:.0f} operations/s, median {median:.2f} ms, p99 {p99:.2f} ms, slowest {most:.1f} ms, {failed} failed")
-        print(f"  {1e6 * (cpu_seconds(service) - cpu) / (rate * int(seconds)):.0f} µs of CPU for each operation, in the service")
-        for operation, buckets in sorted(slow_ones(service).items()):
-            count = lambda bound: buckets[bound] - before.get(operation, {}).get(bound, 0)
-            total = count("+Inf")
-            if total > 100:
-                print(f"  {operation}: {total}, {100 * count('0.005') / total:.2f}% within 5 ms, {100 * count('0.01') / total:.3f}% within 10 ms, {100 * count('0.025') / total:.3f}% within 25 ms")
-        status = pathlib.Path(f"/proc/{service.process.pid}/status").read_text()
-        print("  resident", re.search(r"VmRSS:\s*(\d+)", status).group(1), "KiB; audit", admin.good("GET", "/audit/verify"))
-        service.stop()
+def run(shop, load_program, files, seconds, rates, database=None):
+    words = ["--heartbeat-ms=600000", "--rate=1000000"]  # the nodes are not there, and are not missed
+    service = Service(shop.program, shop.folder, "metadata", *words, *([f"--database={database}"] if database else []))
+    shop.daemons.append(service)
+    service.start()
+    admin = service.admin()
+    load = Load(load_program, service, admin.token, register_nodes(service.node_key(), 3), str(shop.path("ids")))
+    rows, rate, _ = load.run("seed", 4 * CONNECTIONS, files)
+    print(f"metadata, {files} files registered: {rate:.0f} operations/s, p99 {rows['all'][2]:.1f} ms", flush=True)
+    for wanted in rates:
+        measure(load, seconds, int(wanted))
+    resident = int(re.search(r"VmRSS:\s*(\d+)", pathlib.Path(f"/proc/{service.process.pid}/status").read_text()).group(1)) / 1024
+    log = admin.good("GET", "/audit/verify")
+    print(f"  resident {resident:.0f} MiB; {log['records']} audit records, {'intact' if log['is_intact'] else 'BROKEN'}")
+    service.stop()
+
+
+def main(program, load_program, files="100000", seconds="20", *rates):
+    with contextlib.ExitStack() as stack:
+        shop = stack.enter_context(nodes.Workshop(program))
+        database = stack.enter_context(Postgres()).url if os.environ.get("BENCH_DATABASE") == "postgres" else None
+        run(shop, load_program, files, seconds, rates or RATES, database)
 
 
 if __name__ == "__main__":
