@@ -60,8 +60,13 @@ static void *worker(void *arg)
         job->run(job);
         error_set_slot(NULL);
         pthread_mutex_lock(&p->lock);
+        bool is_first = !p->finished.first; /* of those that were not taken: for the others it was told */
         queue_add(&p->finished, job);
+        if (!is_first)
+            continue;
+        pthread_mutex_unlock(&p->lock);
         p->notify(p->arg);
+        pthread_mutex_lock(&p->lock);
     }
     pthread_mutex_unlock(&p->lock);
     return NULL;

@@ -1,7 +1,7 @@
 /* pool: threads that run blocking functions, first come first served. A job is the caller's memory; when
- * it has run it goes to the list of finished jobs and `notify` is called (on the worker's thread).
- * Threads start when a job finds none idle, up to the maximum, so that an idle program has none. They
- * block all signals: those belong to the loop. */
+ * it has run it goes to the list of finished jobs, and `notify` is called (on the worker's thread) for the
+ * first since they were taken. Threads start when a job finds none idle, up to the maximum, so that an idle
+ * program has none. They block all signals: those belong to the loop. */
 #ifndef LOOP_POOL_H
 #define LOOP_POOL_H
 #include "base/error.h"
