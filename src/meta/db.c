@@ -10,6 +10,9 @@
 #include <unistd.h>
 
 enum { READERS_DEFAULT = 2, READERS_MAX = 16, BATCH_MAX = 256, TRIES_MAX = 6, RETRY_MS = 200 };
+/* Pages of SQLite's log: so many are moved while writes wait, and all of them when it is so many times too
+ * long. */
+enum { LOG_PAGES_DEFAULT = 4000, LOG_PAGES_LEFT = 64, LOG_TIMES_MAX = 4 };
 
 typedef struct item {
     list_t node;
@@ -18,6 +21,7 @@ typedef struct item {
     audit_entry_t *entry;
     err_t result;
     bool is_done;
+    event_t changed; /* fired when it is done, and when it is the one to write */
     char text[ERROR_TEXT_MAX];
 } item_t;
 
@@ -29,7 +33,13 @@ struct db {
     gate_t gate;
     list_t pending;
     bool is_writing;
-    event_t written;
+    event_t idle; /* fired when nothing is left to be written */
+    /* Moves the log of SQLite into the database; NULL with PostgreSQL. */
+    sql_t *mover;
+    group_t moves; /* one at a time */
+    size_t log_pages, log_pages_wanted, move_at_pages;
+    bool wants_turn; /* is_writing goes to it next */
+    event_t turn;
     char name[33]; /* of this process, for leases and batches */
     int64_t batch;
 };
@@ -179,6 +189,77 @@ static void run_batch(void *arg)
     job->result = OK;
 }
 
+/* ── whose turn it is ────────────────────────────────────────────────────────────────────────── */
+static void stop_writing(db_t *db)
+{
+    if (db->wants_turn) {
+        db->wants_turn = false;
+        event_fire(&db->turn);
+        return;
+    }
+    db->is_writing = false;
+    if (list_is_empty(&db->pending))
+        event_fire(&db->idle);
+    else
+        event_fire(&LIST_ENTRY(db->pending.next, item_t, node)->changed);
+}
+
+static void start_writing_between(task_t *t, db_t *db)
+{
+    db->wants_turn = db->is_writing;
+    db->is_writing = true;
+    while (db->wants_turn)
+        (void)!event_wait(t, &db->turn);
+}
+
+/* ── the log of SQLite ───────────────────────────────────────────────────────────────────────── */
+typedef struct move_job {
+    db_t *db;
+    size_t left;
+    err_t result;
+} move_job_t;
+
+static void run_move(void *arg)
+{
+    move_job_t *job = arg;
+    job->result = sql_checkpoint(job->db->mover, &job->left);
+}
+
+/* Others go on writing. What they add meanwhile is moved in turn, and the last pages while they wait: only a
+ * log that is moved whole begins anew. When they add more than can be moved, they wait for all of it. */
+static err_t move_log(task_t *t, void *arg)
+{
+    db_t *db = arg;
+    move_job_t job = {.db = db, .left = SIZE_MAX};
+    size_t before;
+    task_shield(t);
+    do {
+        before = job.left;
+        work(t, run_move, &job);
+    } while (!job.result && job.left > LOG_PAGES_LEFT && job.left < before);
+    if (!job.result && job.left &&
+        (job.left <= LOG_PAGES_LEFT || db->log_pages >= LOG_TIMES_MAX * db->log_pages_wanted)) {
+        start_writing_between(t, db);
+        work(t, run_move, &job);
+        stop_writing(db);
+    }
+    task_unshield(t);
+    if (job.result)
+        log_warn("the log of the database could not be moved into it; it is tried again",
+                 LOG_ERR(job.result));
+    db->move_at_pages = db->log_pages_wanted + (job.result || job.left ? db->log_pages : 0);
+    return OK;
+}
+
+static void move_log_when_long(db_t *db)
+{
+    if (!db->mover || db->moves.count || db->log_pages < db->move_at_pages)
+        return;
+    if (group_spawn(&db->moves, "checkpoint", move_log, db, NULL))
+        log_debug("the log of the database is moved at a later write");
+}
+
+/* ── writing ─────────────────────────────────────────────────────────────────────────────────── */
 static void write_pending(task_t *t, db_t *db)
 {
     list_t items;
@@ -191,26 +272,29 @@ static void write_pending(task_t *t, db_t *db)
     batch_job_t job = {.db = db, .items = &items};
     db->is_writing = true;
     work(t, run_batch, &job);
-    db->is_writing = false;
     LIST_EACH (item, &items, item_t, node) {
         if (job.result)
             settle(item, job.result);
         list_remove(&item->node);
         item->is_done = true;
+        event_fire(&item->changed);
     }
-    event_fire(&db->written);
+    db->log_pages = db->writer ? sql_log_pages(db->writer) : 0;
+    move_log_when_long(db);
+    stop_writing(db);
 }
 
 err_t db_write(task_t *t, db_t *db, db_fn fn, void *arg, audit_entry_t *entry)
 {
     item_t item = {.fn = fn, .arg = arg, .entry = entry};
+    event_init(&item.changed);
     list_push_back(&db->pending, &item.node);
     task_shield(t);
     while (!item.is_done) {
         if (!db->is_writing)
             write_pending(t, db);
         else
-            (void)!event_wait(t, &db->written);
+            (void)!event_wait(t, &item.changed);
     }
     task_unshield(t);
     return item.result ? fail(item.result, "%s", item.text) : OK;
@@ -269,6 +353,20 @@ err_t db_read(task_t *t, db_t *db, db_fn fn, void *arg)
     return job.result;
 }
 
+err_t db_read_logged(task_t *t, db_t *db, db_fn fn, void *arg, audit_entry_t *entry)
+{
+    if (db->mover)
+        return db_write(t, db, fn, arg, entry);
+    err_t e = db_read(t, db, fn, arg);
+    if (!entry->action)
+        return e;
+    error_slot_t why = *error_slot();
+    snprintf(entry->outcome, sizeof entry->outcome, "%s", e ? error_name(e) : "OK");
+    TRY(db_write(t, db, NULL, NULL, entry));
+    *error_slot() = why;
+    return e;
+}
+
 /* ── leases ──────────────────────────────────────────────────────────────────────────────────── */
 typedef struct lease_job {
     const char *name, *holder;
@@ -312,6 +410,8 @@ static void run_open(void *arg)
     job->result = open_conn(db->database, &db->writer);
     if (!job->result)
         job->result = schema_migrate(db->writer);
+    if (!job->result && !sql_is_postgres(db->writer))
+        job->result = open_conn(db->database, &db->mover);
     for (; !job->result && db->n_free < job->readers; db->n_free++)
         job->result = open_conn(db->database, &db->readers[db->n_free]);
 }
@@ -321,6 +421,7 @@ static void run_close(void *arg)
     db_t *db = arg;
     for (size_t i = 0; i < db->n_free; i++)
         sql_free(db->readers[i]);
+    sql_free(db->mover);
     sql_free(db->writer); /* the last one: SQLite moves the WAL into the database */
 }
 
@@ -334,13 +435,15 @@ void db_close(task_t *t, db_t *db)
     if (!db)
         return;
     task_shield(t);
+    group_stop(t, &db->moves);
     while (db->is_writing || !list_is_empty(&db->pending))
-        (void)!event_wait(t, &db->written);
+        (void)!event_wait(t, &db->idle);
     size_t readers = db->n_free;
     for (size_t i = 0; i < readers; i++)
         (void)!gate_enter(t, &db->gate);
     work(t, run_close, db);
     task_unshield(t);
+    group_deinit(&db->moves);
     free(db->database);
     free(db);
 }
@@ -353,7 +456,10 @@ err_t db_open(task_t *t, const db_options_t *o, db_t **ret)
     assert(job.readers <= READERS_MAX);
     db->database = xstrdup(o->database);
     list_init(&db->pending);
-    event_init(&db->written);
+    event_init(&db->idle);
+    event_init(&db->turn);
+    group_init(&db->moves, task_sched(t));
+    db->log_pages_wanted = db->move_at_pages = o->log_pages ? o->log_pages : LOG_PAGES_DEFAULT;
     crypto_random(name, sizeof name);
     hex_text(bytes_of(name, sizeof name), db->name, sizeof db->name);
     work(t, run_open, &job);

@@ -214,7 +214,7 @@ static err_t heal(sql_t *c, void *arg)
     job_t *job = arg;
     char cursor[META_CHUNK_ID_CHARS + 1];
     AUTO(sql_rows_t) r = {0};
-    place_node_t *nodes = xcalloc(NODES_MAX, sizeof *nodes);
+    place_node_t *nodes = xcalloc(CANDIDATES_MAX, sizeof *nodes);
     size_t n_nodes = 0, n = 0;
     uint64_t drained;
     snprintf(cursor, sizeof cursor, "%s", job->m->heal_cursor);

@@ -29,6 +29,7 @@ enum {
     USERNAME_MAX = 65,
     TICKET_TTL_S = 3600,
     NODES_MAX = 1024,
+    CANDIDATES_MAX = 64, /* nodes that placement chooses from */
     BUCKETS = 4096,
     MASTER_SWAPS_MAX = 64,
 };
@@ -204,8 +205,8 @@ typedef struct place_node {
  * Those in `taken` (may be NULL) are left out, and their zones count as used. Returns how many. */
 size_t place_choose(const place_node_t *nodes, size_t n, const char *what, int64_t size, size_t want,
                     const bool *taken, size_t *ret);
-/* Nodes that take chunks: active, and alive as of now. ret: NODES_MAX of room; the healthy ones with most
- * room. */
+/* Nodes that take chunks: active, and alive as of now. ret: CANDIDATES_MAX of room; the healthy ones with
+ * most room. */
 MUST_CHECK err_t place_load(sql_t *c, const meta_t *m, int64_t now_ms, place_node_t *ret, size_t *ret_n);
 
 /* nodes.c */

@@ -7,8 +7,6 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { CANDIDATES_MAX = 64 };
-
 /* Weighted rendezvous hashing: the node with the highest -weight / ln(u) wins with a chance in proportion to
  * its weight, whatever the others are. */
 static double score_of(const place_node_t *n, const char *what)

@@ -288,24 +288,39 @@ static err_t log_refusal(task_t *t, meta_call_t *call, err_t e)
     if (!call->audit.action)
         return e;
     error_slot_t why = *error_slot();
-    snprintf(call->audit.outcome, sizeof call->audit.outcome, "%s", e ? error_name(e) : "OK");
+    snprintf(call->audit.outcome, sizeof call->audit.outcome, "%s", error_name(e));
     TRY(db_write(t, call->m->db, NULL, NULL, &call->audit));
     *error_slot() = why;
     return e;
 }
 
-/* Reads are logged behind what they read, before the answer leaves. */
+static err_t run_logged_read(sql_t *c, void *arg)
+{
+    meta_call_t *call = arg;
+    err_t e = run_op(c, call, false);
+    if (e && !is_refusal(e))
+        call->audit.action = NULL;
+    return e;
+}
+
+static err_t read_as_said(task_t *t, meta_call_t *call, db_fn run)
+{
+    db_t *db = call->m->db;
+    return run == run_logged_read ? db_read_logged(t, db, run, call, &call->audit)
+                                  : db_read(t, db, run, call);
+}
+
+/* Refusals are logged of any read. */
 static err_t read_and_log(task_t *t, meta_call_t *call, db_fn run)
 {
     meta_t *m = call->m;
-    err_t e = db_read(t, m->db, run, call);
+    err_t e = read_as_said(t, call, run);
     if (e == ERR_NOT_FOUND && call->credential.kind == CREDENTIAL_TOKEN && !m->signer &&
         !call->by.user_id[0]) {
         TRY(db_write(t, m->db, bring_account, call, &call->audit));
-        e = db_read(t, m->db, run, call);
+        e = read_as_said(t, call, run);
     }
-    bool is_logged = e ? is_refusal(e) : call->request->op->kind == OP_READ_LOGGED && run == run_read;
-    return is_logged ? log_refusal(t, call, e) : e;
+    return run == run_logged_read || !is_refusal(e) ? e : log_refusal(t, call, e);
 }
 
 static void count_refusal(err_t e)
@@ -416,7 +431,7 @@ static err_t run_admitted(task_t *t, meta_call_t *call)
     if (op->prepare)
         TRY(op->prepare(t, call));
     if (op->kind == OP_READ || op->kind == OP_READ_LOGGED)
-        return read_and_log(t, call, run_read);
+        return read_and_log(t, call, op->kind == OP_READ ? run_read : run_logged_read);
     TRY(db_write(t, m->db, run_write, call, &call->audit));
     if (call->new_master) {
         TRY(meta_swap_master(m, call->new_master));

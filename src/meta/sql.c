@@ -117,6 +117,16 @@ err_t sql_script(sql_t *c, const char *text)
     return c->ops->script(c, text);
 }
 
+size_t sql_log_pages(const sql_t *c)
+{
+    return c->log_pages;
+}
+
+err_t sql_checkpoint(sql_t *c, size_t *ret_left)
+{
+    return c->ops->checkpoint(c, ret_left);
+}
+
 bool sql_is_postgres(const sql_t *c)
 {
     return c->is_postgres;

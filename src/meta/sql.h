@@ -77,6 +77,13 @@ MUST_CHECK err_t sql_number(sql_t *c, const char *text, const sql_value_t *value
 /* Statements without values, divided by ';', in the dialect above. */
 MUST_CHECK err_t sql_script(sql_t *c, const char *text);
 
+/* SQLite's write-ahead log. Nobody moves it into the database but these calls and the last sql_free.
+ * sql_log_pages: how long it was after the last commit of this connection; 0 for PostgreSQL. */
+size_t sql_log_pages(const sql_t *c);
+/* Moves what no reader needs in the log any more, while others read and write; how many pages are left. When
+ * none is, the next write begins the log anew. Not for PostgreSQL. */
+MUST_CHECK err_t sql_checkpoint(sql_t *c, size_t *ret_left);
+
 bool sql_is_postgres(const sql_t *c);
 bool sql_is_lost(const sql_t *c); /* after ERR_CLOSED: close it and open another one */
 void sql_free(sql_t *c);          /* NULL is fine */

@@ -16,6 +16,7 @@ typedef struct sql_ops {
     err_t (*close)(sql_rows_t *r);
     err_t (*script)(sql_t *c, const char *text);
     void (*free)(sql_t *c);
+    err_t (*checkpoint)(sql_t *c, size_t *ret_left); /* of SQLite alone */
 } sql_ops_t;
 
 /* Statements by the address of their text. The texts of this folder are far fewer. */
@@ -27,6 +28,7 @@ typedef struct sql_statement {
 struct sql {
     const sql_ops_t *ops;
     bool is_postgres, is_lost;
+    size_t log_pages;
     sql_statement_t statements[SQL_STATEMENTS_MAX];
     size_t n_statements;
 };

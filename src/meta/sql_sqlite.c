@@ -140,8 +140,24 @@ static void close_conn(sql_t *c)
     free(c);
 }
 
-static const sql_ops_t ops = {prepare, forget, run,     open_rows,  next,   number,
-                              text_at, blob,   is_null, close_rows, script, close_conn};
+static int note_log(void *arg, sqlite3 *db, const char *name, int pages)
+{
+    ((sql_t *)arg)->log_pages = (size_t)pages;
+    return SQLITE_OK;
+}
+
+static err_t checkpoint(sql_t *c, size_t *ret_left)
+{
+    int pages, moved;
+    int rc = sqlite3_wal_checkpoint_v2(db_of(c), NULL, SQLITE_CHECKPOINT_PASSIVE, &pages, &moved);
+    if (rc)
+        return failed(db_of(c), rc, "checkpoint");
+    *ret_left = pages > moved ? (size_t)(pages - moved) : 0;
+    return OK;
+}
+
+static const sql_ops_t ops = {prepare, forget,  run,        open_rows, next,       number,    text_at,
+                              blob,    is_null, close_rows, script,    close_conn, checkpoint};
 
 /* Made by us, for its mode: SQLite gives the WAL the mode of the database. */
 static err_t make_file(const char *path)
@@ -165,7 +181,8 @@ err_t sql_sqlite_open(const char *path, sql_t **ret)
         sqlite3_busy_timeout(c->db, BUSY_TIMEOUT_MS);
         e = script(&c->base,
                    "PRAGMA journal_mode = WAL; PRAGMA synchronous = FULL; PRAGMA secure_delete = ON; "
-                   "PRAGMA cache_size = -8192; PRAGMA wal_autocheckpoint = 4000");
+                   "PRAGMA cache_size = -16384; PRAGMA temp_store = MEMORY");
+        sqlite3_wal_hook(c->db, note_log, &c->base); /* instead of the automatic checkpoint */
     }
     if (e) {
         error_slot_t why = *error_slot();

@@ -141,7 +141,7 @@ static json_t *plan_json(const place_node_t *nodes, size_t n, const upload_want_
 static err_t make_plan(sql_t *c, meta_call_t *call, const upload_want_t *w, const char *upload_id,
                        json_t **ret)
 {
-    place_node_t *nodes = xcalloc(NODES_MAX, sizeof *nodes);
+    place_node_t *nodes = xcalloc(CANDIDATES_MAX, sizeof *nodes);
     size_t n = 0;
     err_t e = place_load(c, call->m, call->now_ms, nodes, &n);
     size_t first[REPLICATION_MAX];
@@ -155,7 +155,7 @@ static err_t make_plan(sql_t *c, meta_call_t *call, const upload_want_t *w, cons
     return e;
 }
 
-/* The answer to init_upload and to looking an upload up again. Takes plan. */
+/* The answer to init_upload and to looking an upload up again. */
 static err_t answer_upload(sql_t *c, meta_call_t *call, int status, sql_rows_t *r, json_t *plan)
 {
     char key[48], ticket[TICKET_TEXT_MAX];
@@ -174,7 +174,6 @@ static err_t answer_upload(sql_t *c, meta_call_t *call, int status, sql_rows_t *
                                   json_time(expires), "nodes", json_object_get(plan, "nodes"), "plan",
                                   json_object_get(plan, "plan")));
     secret_wipe(key, sizeof key);
-    json_decref(plan);
     return e;
 }
 
@@ -210,7 +209,6 @@ OP(op_upload_init)
     TRY(reserve(c, call->by.user_id, w.reserved, f.is_new));
     TRY(make_plan(c, call, &w, id, &plan));
     char *text = json_dumps(plan, JSON_COMPACT);
-    json_decref(plan);
     err_t e = sql_run(
         c,
         "INSERT INTO uploads (id, file_id, owner, size, chunk_size, chunk_count, replication, quorum, "
@@ -223,9 +221,12 @@ OP(op_upload_init)
             SQL_INT(call->now_ms + call->m->options.upload_ttl_ms)),
         NULL);
     free(text);
+    if (!e)
+        e = load_upload(c, call, id, &r);
+    if (!e)
+        e = answer_upload(c, call, 201, &r, plan);
+    json_decref(plan);
     TRY(e);
-    TRY(load_upload(c, call, id, &r));
-    TRY(answer_upload(c, call, 201, &r, json_loads(sql_text(&r, 12), 0, NULL)));
     return sql_close(&r);
 }
 
@@ -235,7 +236,10 @@ OP(op_upload_get)
     TRY(load_upload(c, call, call->request->ids[0], &r));
     if (sql_int(&r, 11))
         return fail(ERR_NOT_FOUND, "the upload is committed");
-    TRY(answer_upload(c, call, 200, &r, json_loads(sql_text(&r, 12), 0, NULL)));
+    json_t *plan = json_loads(sql_text(&r, 12), 0, NULL);
+    err_t e = answer_upload(c, call, 200, &r, plan);
+    json_decref(plan);
+    TRY(e);
     return sql_close(&r);
 }
 
