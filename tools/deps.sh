@@ -13,7 +13,7 @@ fuzz=(clang llvm)
 coverage=(gcovr)
 bench=(wrk curl)
 netns=(iproute2 nftables util-linux)
-chaos=("${netns[@]}" faketime)
+chaos=("${netns[@]}" faketime postgresql)
 integration=(postgresql python3-jwt python3-cryptography) # a database and tokens that others make
 
 # need PACKAGE…: installs those that are missing.
