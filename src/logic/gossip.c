@@ -98,6 +98,18 @@ gossip_t *gossip_new(const gossip_config_t *c, uint64_t now_ms)
     return g;
 }
 
+/* ── memory ──────────────────────────────────────────────────────────────────────────────────── */
+bool gossip_charge(gossip_t *g, size_t bytes)
+{
+    return !g->config.limit || !limit_charge(g->config.limit, bytes);
+}
+
+void gossip_release(gossip_t *g, size_t bytes)
+{
+    if (g->config.limit)
+        limit_release(g->config.limit, bytes);
+}
+
 /* ── topics ──────────────────────────────────────────────────────────────────────────────────── */
 topic_t *topic_find(const gossip_t *g, bytes_t name)
 {
@@ -111,6 +123,8 @@ topic_t *topic_get(gossip_t *g, bytes_t name)
         t->refs++;
         return t;
     }
+    if (!gossip_charge(g, sizeof *t + name.len))
+        return NULL;
     t = xcalloc(1, sizeof *t + name.len);
     t->refs = 1;
     t->name_len = name.len;
@@ -119,6 +133,7 @@ topic_t *topic_get(gossip_t *g, bytes_t name)
     list_init(&t->members);
     list_init(&t->cache);
     if (map_put(&g->topics, name, t, NULL)) {
+        gossip_release(g, sizeof *t + name.len);
         free(t);
         return NULL;
     }
@@ -130,6 +145,7 @@ void topic_release(gossip_t *g, topic_t *t)
     if (--t->refs)
         return;
     map_remove(&g->topics, topic_name(t));
+    gossip_release(g, sizeof *t + t->name_len);
     free(t);
 }
 
@@ -154,10 +170,13 @@ member_t *member_get(gossip_t *g, gossip_peer_t *p, topic_t *t)
     bool is_foreign = !t->is_ours && !t->has_fanout;
     if (is_foreign && (p->n_foreign >= g->config.max_peer_topics || g->n_foreign >= g->config.max_foreign))
         return NULL;
+    if (!gossip_charge(g, MEMBER_BYTES))
+        return NULL;
     m = xcalloc(1, sizeof *m);
     m->peer = p;
     m->topic = t;
     if (map_put(&p->by_topic, topic_key(&t), m, NULL)) {
+        gossip_release(g, MEMBER_BYTES);
         free(m);
         return NULL;
     }
@@ -182,6 +201,7 @@ static void member_free(gossip_t *g, member_t *m)
     list_remove(&m->topic_node);
     free(m->score);
     free(m);
+    gossip_release(g, MEMBER_BYTES);
     topic_release(g, t);
 }
 

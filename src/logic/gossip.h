@@ -16,6 +16,7 @@
  * newest control first to be replaced. */
 #ifndef LOGIC_GOSSIP_H
 #define LOGIC_GOSSIP_H
+#include "base/limit.h"
 #include "multi/peer_id.h"
 
 typedef struct gossip gossip_t;
@@ -79,6 +80,9 @@ typedef struct gossip_config {
     size_t max_seen, max_cache_bytes;
     size_t max_queue_bytes; /* of messages for one peer */
     size_t max_live_bytes;  /* of all messages that are held */
+    /* Borrowed; NULL: none. Messages, ids that were seen and who is in which topic are charged to it. Where
+     * it has no room, messages are dropped, ids forgotten early, topics of others not taken up. */
+    limit_t *limit;
     gossip_score_config_t score;
 } gossip_config_t;
 void gossip_config_default(gossip_config_t *ret);
@@ -125,7 +129,8 @@ void gossip_penalize(gossip_peer_t *p, double by);
 /* ── messages ────────────────────────────────────────────────────────────────────────────────── */
 /* Reference counted; what is sent, once for all peers. */
 typedef struct gossip_message gossip_message_t;
-/* content: as it stands in an RPC; copied. id: at most GOSSIP_ID_MAX_BYTES. author: not sent back to it. */
+/* content: as it stands in an RPC; copied. id: at most GOSSIP_ID_MAX_BYTES. author: not sent back to it.
+ * NULL: there is no room. */
 gossip_message_t *gossip_message_new(gossip_t *g, bytes_t topic, bytes_t id, bytes_t author, bytes_t content);
 gossip_message_t *gossip_message_ref(gossip_message_t *m);
 void gossip_message_release(gossip_message_t *m); /* NULL is fine */

@@ -9,6 +9,11 @@ gossip_message_t *gossip_message_new(gossip_t *g, bytes_t topic, bytes_t id, byt
     topic_t *t = topic_get(g, topic);
     if (!t)
         return NULL;
+    if (!gossip_charge(g, sizeof(gossip_message_t) + content.len)) {
+        g->stat.dropped++;
+        topic_release(g, t);
+        return NULL;
+    }
     gossip_message_t *m = xcalloc(1, sizeof *m + content.len);
     m->g = g;
     m->refs = 1;
@@ -35,6 +40,7 @@ void gossip_message_release(gossip_message_t *m)
     if (!m || --m->refs)
         return;
     m->g->live_bytes -= m->len;
+    gossip_release(m->g, sizeof *m + m->len);
     topic_release(m->g, m->topic);
     free(m);
 }
@@ -120,7 +126,8 @@ bool gossip_arrived(gossip_t *g, gossip_peer_t *p, bytes_t topic, bytes_t id, si
         arrived_again(g, p, t, s, now_ms);
         return false;
     }
-    if (g->live_bytes + size > g->config.max_live_bytes) {
+    if (g->live_bytes + size > g->config.max_live_bytes ||
+        (g->config.limit && limit_room(g->config.limit) < size)) {
         g->stat.dropped++;
         return false;
     }

@@ -58,7 +58,7 @@ static void message(gossip_t *g, gossip_peer_t *p, const uint8_t *in, uint64_t n
     static const uint8_t content[4096];
     gossip_message_t *m =
         gossip_message_new(g, topic, id, peer_id_bytes(gossip_peer_id(p)), bytes_of(content, size));
-    gossip_checked(g, id, (gossip_verdict_t)(in[3] % 3), m, now);
+    gossip_checked(g, id, m ? (gossip_verdict_t)(in[3] % 3) : GOSSIP_IGNORE, m, now);
     gossip_message_release(m);
 }
 
@@ -103,6 +103,9 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     c.max_cache_bytes = 8192;
     c.max_queue_bytes = 8192;
     c.max_live_bytes = 32768;
+    limit_t limit; /* smaller than what these allow together */
+    limit_init(&limit, "gossip", NULL, 12000);
+    c.limit = &limit;
     c.max_dontwants = 4;
     c.d = 3, c.d_low = 2, c.d_high = 4, c.d_score = 2, c.d_out = 1, c.d_lazy = 2;
     c.offers_peers = true;
@@ -143,7 +146,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
         case 5: {
             bytes_t content = bytes_of(in, 4);
             gossip_message_t *m = gossip_message_new(g, topic_of(in[2]), id_of(in[3]), BYTES_NONE, content);
-            gossip_publish(g, m, now);
+            if (m)
+                gossip_publish(g, m, now);
             gossip_message_release(m);
             break;
         }
@@ -161,5 +165,6 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
         assert(s.cached_bytes <= 8192 && s.topics <= TOPICS);
     }
     gossip_free(g);
+    limit_deinit(&limit);
     return 0;
 }

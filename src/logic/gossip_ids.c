@@ -14,18 +14,22 @@ void seen_free(gossip_t *g, seen_t *s)
     list_remove(&s->node);
     if (s->check)
         topic_release(g, s->check->topic);
+    if (s->is_charged)
+        gossip_release(g, SEEN_BYTES);
     free(s->check);
     free(s->bearers);
     free(s);
 }
 
-/* When there are too many, the oldest is forgotten early. */
+/* When there are too many, or no room, the oldest is forgotten early. */
 seen_t *seen_add(gossip_t *g, bytes_t id, uint64_t now_ms)
 {
     seen_t *oldest = LIST_FIRST(&g->seen_order, seen_t, node);
-    if (oldest && map_count(&g->seen) >= g->config.max_seen)
+    bool is_charged = gossip_charge(g, SEEN_BYTES);
+    if (oldest && (!is_charged || map_count(&g->seen) >= g->config.max_seen))
         seen_free(g, oldest);
     seen_t *s = xcalloc(1, sizeof *s + id.len);
+    s->is_charged = is_charged || gossip_charge(g, SEEN_BYTES); /* the only one needs no room */
     s->id_len = (uint8_t)id.len;
     memcpy(s->id, id.data, id.len);
     s->expires_ms = now_ms + g->config.seen_ttl_ms;

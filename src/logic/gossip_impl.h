@@ -114,6 +114,7 @@ typedef struct seen {
     check_t *check;                   /* NULL: not being checked */
     uint64_t *bearers;                /* serials of the peers that brought it; kept when deliveries count */
     size_t n_bearers;
+    bool is_charged;
     uint8_t id_len, id[];
 } seen_t;
 
@@ -124,6 +125,11 @@ typedef struct promise {
     uint64_t until_ms;
     uint8_t id_len, id[];
 } promise_t;
+
+/* Is there room for so many bytes more? They are charged then. */
+bool gossip_charge(gossip_t *g, size_t bytes);
+void gossip_release(gossip_t *g, size_t bytes);
+enum { SEEN_BYTES = 192, MEMBER_BYTES = 192 }; /* what one takes, with its places in maps */
 
 struct gossip {
     gossip_config_t config;

@@ -359,6 +359,47 @@ static void test_many_idontwant(void **state)
     gossip_free(g);
 }
 
+/* Where its budget ends messages are dropped and ids forgotten; all of it is given back. */
+static void test_budget(void **state)
+{
+    limit_t limit;
+    limit_init(&limit, "pubsub", NULL, 6000);
+    gossip_config_t c;
+    gossip_config_default(&c);
+    c.limit = &limit;
+    gossip_t *g = one(&c);
+    gossip_peer_t *p = join(g, 1, GOSSIP_V1_1, false, 1000);
+    gossip_stat_t stat;
+    size_t n_made = 0;
+    for (uint64_t k = 0; k < 100; k++) {
+        gossip_message_t *m = gossip_message_new(g, TOPIC, bytes_of(&k, 8), BYTES_NONE, BYTES_LIT("content"));
+        n_made += m != NULL;
+        if (m)
+            gossip_publish(g, m, 1000);
+        gossip_message_release(m);
+    }
+    gossip_stat(g, &stat);
+    assert_in_range(n_made, 3, 30);
+    assert_int_equal(stat.dropped, 100 - n_made);
+    assert_in_range(limit.used, 3000, 6000);
+    assert_false(gossip_arrived(g, p, TOPIC, BYTES_LIT("new"), 4000, 1000));
+    for (uint64_t k = 0; k < 1000; k++)
+        gossip_hear_subscription(g, p, bytes_of(&k, 8), true, 1000);
+    gossip_stat(g, &stat);
+    assert_in_range(stat.foreign, 0, 20);
+    uint64_t now_ms = 1000;
+    for (uint64_t k = 1000; k < 1200; k++) { /* new ids are still told from old ones, if not for as long */
+        gossip_tick(g, now_ms += 1000);
+        if (gossip_arrived(g, p, TOPIC, bytes_of(&k, 8), 100, now_ms)) {
+            assert_true(gossip_checking(g, p, TOPIC, bytes_of(&k, 8), 100, now_ms));
+            assert_false(gossip_arrived(g, p, TOPIC, bytes_of(&k, 8), 100, now_ms));
+        }
+        assert_true(limit.used <= 6000);
+    }
+    gossip_free(g);
+    limit_deinit(&limit); /* asserts */
+}
+
 static void test_bounds(void **state)
 {
     gossip_config_t c;
@@ -529,13 +570,21 @@ static void test_listing(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_graft_and_backoff), cmocka_unit_test(test_full_mesh_and_offers),
-        cmocka_unit_test(test_outbound_quota),    cmocka_unit_test(test_scores),
-        cmocka_unit_test(test_deliveries),        cmocka_unit_test(test_addresses),
-        cmocka_unit_test(test_promises),          cmocka_unit_test(test_iwant_and_idontwant),
-        cmocka_unit_test(test_many_idontwant),    cmocka_unit_test(test_bounds),
-        cmocka_unit_test(test_restart),           cmocka_unit_test(test_copies_while_checking),
-        cmocka_unit_test(test_seen_strategies),   cmocka_unit_test(test_listing),
+        cmocka_unit_test(test_graft_and_backoff),
+        cmocka_unit_test(test_full_mesh_and_offers),
+        cmocka_unit_test(test_outbound_quota),
+        cmocka_unit_test(test_scores),
+        cmocka_unit_test(test_deliveries),
+        cmocka_unit_test(test_addresses),
+        cmocka_unit_test(test_promises),
+        cmocka_unit_test(test_iwant_and_idontwant),
+        cmocka_unit_test(test_many_idontwant),
+        cmocka_unit_test(test_bounds),
+        cmocka_unit_test(test_budget),
+        cmocka_unit_test(test_restart),
+        cmocka_unit_test(test_copies_while_checking),
+        cmocka_unit_test(test_seen_strategies),
+        cmocka_unit_test(test_listing),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -76,6 +76,7 @@ struct pubsub {
     sched_t *sched;
     group_t group;
     host_listener_t listener;
+    limit_t limit; /* of what gossip holds */
     gossip_t *gossip;
     map_t by_id; /* peer id -> ps_peer_t */
     list_t peers, inbound;

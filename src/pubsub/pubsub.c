@@ -4,7 +4,7 @@
 #include "task/driver.h"
 #include <stdlib.h>
 
-enum { MAX_PEERS = 4096 };
+enum { MAX_PEERS = 4096, MEMORY_MAX = 64 << 20 };
 
 void pubsub_config_default(pubsub_config_t *ret)
 {
@@ -214,6 +214,9 @@ static pubsub_t *make(task_t *t, const pubsub_config_t *c)
     gc.offers_peers = c->offers_peers;
     gc.seen_ttl_ms = c->seen_ttl_ms;
     gc.seen_by_first = c->seen_by_first;
+    limit_init(&ps->limit, "pubsub", host_limit(c->host), MEMORY_MAX);
+    ps->limit.hint = "Swarm.ResourceMgr.MaxMemory";
+    gc.limit = &ps->limit;
     ps->gossip = gossip_new(&gc, task_now_ms(t));
     map_init(&ps->by_id, MAX_PEERS);
     map_init(&ps->topics, gc.max_own_topics);
@@ -254,6 +257,7 @@ static void stop(task_t *t, pubsub_t *ps)
         free_peer(p);
     }
     gossip_free(ps->gossip);
+    limit_deinit(&ps->limit);
     map_deinit(&ps->by_id);
     map_deinit(&ps->topics);
     group_deinit(&ps->group);

@@ -282,7 +282,8 @@ static err_t send_own(pubsub_t *ps, pubsub_message_t *m)
     TRY(pubsub_message_id(m, id, &id_len));
     gossip_message_t *sent = ps_message(ps, m, bytes_of(id, id_len));
     if (!sent)
-        return fail(ERR_LIMIT, "too many pubsub topics at once");
+        return fail(ERR_LIMIT, "no room for one more message: too many topics at once, or the budget is used "
+                               "up (raise Swarm.ResourceMgr.MaxMemory)");
     gossip_publish(ps->gossip, sent, sched_now_ms(ps->sched));
     gossip_message_release(sent);
     ps->stat.published++;
