@@ -349,9 +349,14 @@ void fileserver_call_ended(void *arg, const char *path, grpc_status_t status, ui
         metric_observe(metric_histogram("fs_download_duration_seconds", NULL, "How long giving a chunk took",
                                         bounds, ARRAY_LEN(bounds)),
                        seconds);
-    if (status == GRPC_PERMISSION_DENIED || status == GRPC_UNAUTHENTICATED)
+    if (status == GRPC_PERMISSION_DENIED || status == GRPC_UNAUTHENTICATED) {
+        const fileserver_t *f = arg;
+        const char *name = strrchr(path, '/');
         metric_add(
             metric_counter("fs_refused_calls_total", NULL, "Calls of a storage node that were refused"), 1);
+        if (f->service)
+            node_service_note_refusal(f->service, name ? name + 1 : path);
+    }
     if (status != GRPC_OK)
         log_info("a gRPC call failed", LOG_STR("call", path), LOG_INT("status", status));
 }

@@ -207,10 +207,34 @@ static err_t list_replicates(sql_t *c, meta_call_t *call, const char *node, json
     return sql_close(&r);
 }
 
+/* What the node refused since the last time: one record. */
+static err_t note_refused(meta_call_t *call)
+{
+    static const char *const keys[] = {"get", "put", "other", "chunk", NULL};
+    json_t *o = json_object_get(call->request->body, "refused");
+    int64_t n[3];
+    const char *chunk;
+    if (!o || call->is_loud) /* that it was set back is more */
+        return OK;
+    TRY(json_check_members(o, keys, NULL));
+    TRY(json_get_text(o, "chunk", "", &chunk));
+    for (size_t i = 0; i < ARRAY_LEN(n); i++)
+        TRY(json_get_number(o, keys[i], 0, INT64_MAX / 16, &n[i]));
+    if (*chunk && !meta_is_chunk_id(chunk))
+        return fail(ERR_INVALID, "refused names what is no chunk");
+    call->audit.action = "chunk.refused";
+    call_note(call, *chunk ? chunk : call->request->ids[0], "get=%lld put=%lld other=%lld", (long long)n[0],
+              (long long)n[1], (long long)n[2]);
+    snprintf(call->audit.outcome, sizeof call->audit.outcome, "%s", error_name(ERR_DENIED));
+    call->is_loud = true;
+    return OK;
+}
+
 OP(op_node_heartbeat)
 {
-    static const char *const keys[] = {"used_bytes", "capacity_bytes", "deleted",  "replicated", "failed",
-                                       "lost",       "found",          "log_seen", "checked",    NULL};
+    static const char *const keys[] = {"used_bytes", "capacity_bytes", "deleted", "replicated",
+                                       "failed",     "lost",           "found",   "log_seen",
+                                       "checked",    "refused",        NULL};
     static const char *const required[] = {"used_bytes", "capacity_bytes", NULL};
     const char *id = call->request->ids[0];
     json_t *body = call->request->body, *deletes = json_array(), *replicates = json_array();
@@ -227,6 +251,7 @@ OP(op_node_heartbeat)
         "< 0 THEN checked ELSE ?5 END WHERE id = ?4",
         SQL(SQL_INT(capacity), SQL_INT(used), SQL_INT(call->now_ms), SQL_TEXT(id), SQL_INT(checked)), NULL));
     TRY(check_seen(c, call));
+    TRY(note_refused(call));
     TRY(take_reports(c, call));
     TRY(node_tell(c, call, id, call->answer.body));
     TRY(list_deletes(c, id, deletes));

@@ -275,6 +275,33 @@ static void follow_copies(node_service_t *s, const json_t *list)
     free(c);
 }
 
+static const char *const refused_names[REFUSED_KINDS] = {"get", "put", "other"};
+
+/* NULL: none. */
+static json_t *refused_json(const node_service_t *s)
+{
+    json_t *o = json_object();
+    uint64_t all = 0;
+    for (size_t i = 0; i < REFUSED_KINDS; i++) {
+        all += s->refused[i];
+        json_object_set_new(o, refused_names[i], json_integer((json_int_t)s->refused[i]));
+    }
+    if (s->refused_chunk[0])
+        json_object_set_new(o, "chunk", json_string(s->refused_chunk));
+    if (all)
+        return o;
+    json_decref(o);
+    return NULL;
+}
+
+static void forget_refused(node_service_t *s, const json_t *said)
+{
+    for (size_t i = 0; i < REFUSED_KINDS && said; i++)
+        s->refused[i] -= (uint64_t)json_integer_value(json_object_get(said, refused_names[i]));
+    if (said)
+        s->refused_chunk[0] = 0;
+}
+
 static err_t beat(task_t *t, node_service_t *s)
 {
     AUTO_PTR(json_t) answer = NULL;
@@ -287,6 +314,9 @@ static err_t beat(task_t *t, node_service_t *s)
         if (said[i])
             json_object_set_new(body, report_names[i], ids_json(&s->reports[i]));
     }
+    AUTO_PTR(json_t) refused = refused_json(s);
+    if (refused)
+        json_object_set(body, "refused", refused);
     if (s->seen.is_known)
         json_object_set_new(body, "log_seen", node_seen_json(s));
     if (s->checked >= 0)
@@ -299,6 +329,7 @@ static err_t beat(task_t *t, node_service_t *s)
     TRY(rest_do(t, &s->rest, "PUT", path, body, &answer));
     TRY(read_service(t, s, answer));
     forget_reports(s, said);
+    forget_refused(s, refused);
     follow_copies(s, json_object_get(answer, "replicate"));
     return follow_deletes(t, s, json_object_get(answer, "delete"));
 }

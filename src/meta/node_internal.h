@@ -16,6 +16,8 @@ enum {
     UPLOADS_MAX = 4096,
 };
 
+/* Calls that were refused since the last heartbeat, by what they wanted; the log of the service has them. */
+typedef enum { REFUSED_GET, REFUSED_PUT, REFUSED_OTHER, REFUSED_KINDS } refused_kind_t;
 typedef enum {
     REPORT_DELETED,
     REPORT_REPLICATED,
@@ -58,8 +60,10 @@ struct node_service {
     group_t tasks, copies;
     event_t wake; /* the heartbeat, before its time */
     report_list_t reports[REPORT_KINDS];
-    map_t copying; /* ids of copies that were asked for */
-    map_t uploads; /* upload id → bytes written, as a pointer-sized number */
+    uint64_t refused[REFUSED_KINDS];
+    char refused_chunk[META_CHUNK_ID_CHARS + 1]; /* the last one; "": none was named */
+    map_t copying;                               /* ids of copies that were asked for */
+    map_t uploads;                               /* upload id → bytes written, as a pointer-sized number */
     storage_peer_t *peers;
     size_t n_peers;
     uint64_t peers_at_ms; /* when they were read; 0: never */

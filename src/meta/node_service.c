@@ -147,6 +147,11 @@ chunk_store_t *node_service_chunks(node_service_t *s)
     return s->chunks;
 }
 
+void node_service_note_refusal(node_service_t *s, const char *call)
+{
+    s->refused[!strcmp(call, "Get") ? REFUSED_GET : !strcmp(call, "Put") ? REFUSED_PUT : REFUSED_OTHER]++;
+}
+
 node_state_t node_service_state(task_t *t, node_service_t *s)
 {
     chunk_stat_t stat;
@@ -250,7 +255,10 @@ err_t node_service_get(task_t *t, node_service_t *s, const char *ticket, bool is
     chunk_id_print(id, text);
     if (!is_node) {
         TRY(need_keys(s));
-        TRY(ticket_read_check(&s->keys, ticket, text, now_s(t)));
+        err_t denied = ticket_read_check(&s->keys, ticket, text, now_s(t));
+        if (denied)
+            memcpy(s->refused_chunk, text, sizeof text);
+        TRY(denied);
     }
     *ret = chunk_cache_get(&s->cache, id);
     if (*ret)

@@ -66,5 +66,7 @@ typedef struct node_copy {
 } node_copy_t;
 MUST_CHECK err_t node_service_replicate(task_t *t, node_service_t *s, const node_copy_t *c,
                                         bool *ret_was_present);
+/* A call was refused: "Get", "Put", or another one. The metadata service is told, for its log. */
+void node_service_note_refusal(node_service_t *s, const char *call);
 chunk_store_t *node_service_chunks(node_service_t *s);
 #endif

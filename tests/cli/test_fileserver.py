@@ -225,6 +225,9 @@ def test_fileserver_grpc(shop):
     check(found["health"] == found["check"] == found["health_afterwards"] == "SERVING", found["health"])
     check(found["read"]["sha"] == reads[-1]["id"] and found["read"]["size"] == reads[-1]["size"] and found["read"]["pieces"] > 1, found["read"])
     check(found["read_range"]["len"] == 1000 and found["read_end"]["len"] == 5, found["read_range"])
+    # the log of the service has what its nodes refused
+    wait_until(lambda: any(r["outcome"] == "ERR_DENIED" and r["actor"].endswith(node.id) and "get=" in r["detail"] and len(r["target"]) == 64
+                           for r in s.client.good("GET", "/audit?action=chunk.refused")["records"]), 20, "the refused reads are in the log")
     # the receipt is good for a commit: gRPC and REST alone make a file
     chunk = hashlib.sha256(hashlib.shake_256(b"chunk").digest(5_000_028)).hexdigest()
     s.client.good("POST", "/commit_upload", {"upload_id": upload["upload_id"], "chunks": [
