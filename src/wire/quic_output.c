@@ -192,7 +192,6 @@ bool quic_output(quic_t *q, uint8_t *out, size_t cap, uint64_t now_ms, quic_burs
     if (!b.len)
         return false;
     q->has_sent = true;
-    ngtcp2_conn_update_pkt_tx_time(q->conn, ts); /* when the next burst may follow */
     *ret = b;
     return true;
 }
