@@ -437,7 +437,8 @@ def bench_memory(shop):
 
 
 def crowd(program, security, n, streams=0):
-    """A listener with n idle connections (and idle streams in each): what it has in memory for all of them, in bytes."""
+    """A listener with n idle connections (and idle streams in each), which answers pings meanwhile: what it has in memory for
+    all of them, in bytes."""
     env = {k: v for k, v in os.environ.items() if k != "NET_PEER_SECURITY"}
     if security != "quic":
         env["NET_PEER_SECURITY"] = security
@@ -452,12 +453,14 @@ def crowd(program, security, n, streams=0):
             return int(re.search(r"VmRSS:\s+(\d+)", pathlib.Path(f"/proc/{listener.pid}/status").read_text())[1]) * 1024
 
         before = resident()
-        dialer = subprocess.Popen([program, "crowd", addresses[-1], str(n), "5", str(streams)], stdout=subprocess.PIPE, text=True,
+        dialer = subprocess.Popen([program, "crowd", addresses[-1], str(n), "8", str(streams)], stdout=subprocess.PIPE, text=True,
                                   env=env)
         line = dialer.stdout.readline()
         nodes.check(line.startswith(f"{n} connections, {n * streams} streams"), line)
         time.sleep(2)
         used = resident() - before
+        pinged = subprocess.run([program, "dial", addresses[-1], "3"], capture_output=True, text=True, timeout=60, env=env).stdout
+        nodes.check(len(re.findall(r"^ping ", pinged, re.M)) >= 2, f"no pings beside the crowd: {pinged}")
         nodes.check(dialer.wait(timeout=600) == 0, "the crowd did not end well")
         return used
     finally:

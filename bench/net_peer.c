@@ -224,7 +224,7 @@ static err_t run_crowd(task_t *t, const multiaddr_t *addr)
     }
     long before = resident_kib();
     for (size_t i = 0; !e && i < n; i++) {
-        conn_t *conn;
+        conn_t *conn = NULL;
         e = host_connect_addr(t, hosts[i], addr, &conn);
         if (!e)
             e = conn_wait_identified(t, conn);
@@ -232,8 +232,7 @@ static err_t run_crowd(task_t *t, const multiaddr_t *addr)
             e = conn_open_stream(t, conn, hold, 1, &streams[n_open], NULL);
             n_open += !e;
         }
-        if (!e)
-            conn_release(conn);
+        conn_release(conn);
     }
     printf("%zu connections, %zu streams are open\n", n, n_open);
     if (!e)

@@ -91,7 +91,8 @@ static void hear(gossip_t *g, gossip_peer_t *p, const uint8_t *in, uint64_t now)
     gossip_rpc_end(g, p, now);
 }
 
-int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
+/* All limits are small; the budget is smaller than what the others allow together. */
+static gossip_config_t narrow(limit_t *limit, bool floods_own)
 {
     gossip_config_t c;
     gossip_config_default(&c);
@@ -103,15 +104,21 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     c.max_cache_bytes = 8192;
     c.max_queue_bytes = 8192;
     c.max_live_bytes = 32768;
-    limit_t limit; /* smaller than what these allow together */
-    limit_init(&limit, "gossip", NULL, 12000);
-    c.limit = &limit;
+    limit_init(limit, "gossip", NULL, 12000);
+    c.limit = limit;
     c.max_dontwants = 4;
     c.d = 3, c.d_low = 2, c.d_high = 4, c.d_score = 2, c.d_out = 1, c.d_lazy = 2;
     c.offers_peers = true;
-    c.floods_own = size & 1;
+    c.floods_own = floods_own;
     c.score.topic.delivery_weight = -1;
     c.score.topic.failure_weight = -1;
+    return c;
+}
+
+int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
+{
+    limit_t limit;
+    gossip_config_t c = narrow(&limit, size & 1);
     uint64_t now = 1000;
     gossip_t *g = gossip_new(&c, now);
     for (size_t i = 0; i + 4 <= size; i += 4) {

@@ -79,7 +79,7 @@ static void mangle(world_t *w, input_t *in)
         d->len = d->len * next(in) / 256;
         break;
     case 5:
-        for (int i = 0; i < 4; i++)
+        for (int i = 0; i < 4 && d->len; i++)
             d->data[(next(in) << 8 | next(in)) % d->len] ^= next(in);
         break;
     case 6:
