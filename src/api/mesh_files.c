@@ -8,7 +8,12 @@
 #include <stdlib.h>
 #include <strings.h>
 
-enum { STEP_BYTES = 4 << 20, TAR_NAME_MAX = 64 << 10 };
+enum {
+    STEP_BYTES = 4 << 20,
+    TAR_NAME_MAX = 64 << 10,
+    STALL_MS = 30000,      /* a block that nobody has given for so long is not waited for */
+    ALONE_STALL_MS = 2000, /* where there is nobody to give it */
+};
 
 err_t mesh_files_member(node_t *n, mesh_t **ret)
 {
@@ -289,12 +294,37 @@ static err_t check_deleted(task_t *t, node_t *n, const char *name)
                : OK;
 }
 
+static deadline_t begin_wait(task_t *t, node_t *n)
+{
+    bool is_alone = !node_host(n) || !host_conn_count(node_host(n));
+    return deadline_push(t, is_alone ? ALONE_STALL_MS : STALL_MS);
+}
+
+/* Ends a wait for blocks. Nobody has come up with one of them: that is said, and not waited on in silence. */
+static err_t end_wait(task_t *t, deadline_t *d, err_t e)
+{
+    deadline_pop(t, d);
+    return e == ERR_TIMEOUT && !task_check(t)
+               ? fail(ERR_NOT_FOUND,
+                      "no whole copy is within reach: a block of it is missing or damaged here, and "
+                      "nobody who is connected gave it in time; see its status for who holds it")
+               : e;
+}
+
+static err_t read_piece(task_t *t, const mesh_open_t *o, vault_file_t *f, bytes_t *ret)
+{
+    deadline_t d = begin_wait(t, o->node);
+    return end_wait(t, &d, vault_read(t, f, ret));
+}
+
 err_t mesh_files_open(task_t *t, node_t *n, const char *name, bool offline, mesh_open_t *ret)
 {
-    mesh_open_t o = {.t = t};
+    mesh_open_t o = {.t = t, .node = n};
     TRY(check_deleted(t, n, name));
     TRY(node_session_open(n, offline, &o.session));
+    deadline_t d = begin_wait(t, n);
     err_t e = vault_open(t, node_vault(n), o.session.blocks, name, &o.file);
+    e = end_wait(t, &d, e);
     if (e) {
         mesh_open_deinit(&o);
         return e;
@@ -314,7 +344,7 @@ err_t mesh_files_write(task_t *t, mesh_open_t *o, exchange_t *x)
 {
     for (;;) {
         bytes_t piece;
-        TRY(vault_read(t, o->file, &piece));
+        TRY(read_piece(t, o, o->file, &piece));
         if (!piece.len)
             return OK;
         TRY(exchange_write(t, x, piece));
@@ -322,6 +352,7 @@ err_t mesh_files_write(task_t *t, mesh_open_t *o, exchange_t *x)
 }
 
 typedef struct archive {
+    const mesh_open_t *open;
     exchange_t *x;
     buf_t path, header;
     size_t depth;
@@ -350,7 +381,7 @@ static err_t put_content(task_t *t, archive_t *a, vault_file_t *f)
 {
     for (;;) {
         bytes_t piece;
-        TRY(vault_read(t, f, &piece));
+        TRY(read_piece(t, a->open, f, &piece));
         if (!piece.len)
             return put_zeros(t, a, tar_padding(vault_file_info(f)->size_bytes));
         TRY(exchange_write(t, a->x, piece));
@@ -384,7 +415,8 @@ static err_t put_entry(task_t *t, void *arg, const vault_entry_t *entry)
     archive_t *a = v->archive;
     size_t above = a->path.len;
     vault_file_t *f;
-    TRY(vault_open_entry(t, v->folder, entry->name, &f));
+    deadline_t d = begin_wait(t, a->open->node);
+    TRY(end_wait(t, &d, vault_open_entry(t, v->folder, entry->name, &f)));
     err_t e = buf_printf(&a->path, "/%s", entry->name);
     if (!e)
         e = put_file(t, a, f);
@@ -395,7 +427,7 @@ static err_t put_entry(task_t *t, void *arg, const vault_entry_t *entry)
 
 err_t mesh_files_tar(task_t *t, mesh_open_t *o, exchange_t *x)
 {
-    archive_t a = {.x = x};
+    archive_t a = {.open = o, .x = x};
     const char *name = vault_file_info(o->file)->name;
     buf_init(&a.path, TAR_NAME_MAX);
     buf_init(&a.header, 128 << 10);
@@ -457,10 +489,8 @@ err_t mesh_files_delete(task_t *t, node_t *n, const cid_t *manifest, uint64_t ti
     char text[CID_TEXT_MAX];
     buf_init(&tombstone, TOMBSTONE_MAX_BYTES);
     TRY(mesh_files_member(n, &mesh));
-    TRY(sign_tombstone(t, n, manifest, &tombstone));
-    err_t unpinned = pins_remove(t, repo_pins(node_repo(n)), manifest, PIN_ANY);
-    if (unpinned && unpinned != ERR_NOT_FOUND)
-        return unpinned;
+    deadline_t limit = begin_wait(t, n); /* the manifest may have to be fetched */
+    TRY(end_wait(t, &limit, sign_tombstone(t, n, manifest, &tombstone)));
     deleting_t *d = xcalloc(1, sizeof *d);
     *d = (deleting_t){.mesh = mesh,
                       .tombstone = buf_bytes(&tombstone),
@@ -469,6 +499,14 @@ err_t mesh_files_delete(task_t *t, node_t *n, const cid_t *manifest, uint64_t ti
                       .arg = arg,
                       .result = ret};
     err_t e = watch_call(t, &d->watched, delete_task, tell_receipts, d);
+    /* However it ended, and whoever has stopped waiting for it: once the tombstone is durable, it is deleted.
+     */
+    if (mesh_is_deleted(mesh, manifest)) {
+        task_shield(t);
+        err_t listed = vault_deleted(t, node_vault(n), manifest);
+        task_unshield(t);
+        e = e ? e : listed;
+    }
     if (!e)
         log_info("file deleted", LOG_STR("cid", cid_print(manifest, text)),
                  LOG_UINT("holders", ret->n_holders), LOG_UINT("receipts", ret->n_deleted));

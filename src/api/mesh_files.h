@@ -40,10 +40,12 @@ MUST_CHECK err_t mesh_files_store(task_t *t, node_t *n, exchange_t *x, const mes
 /* ── reading ─────────────────────────────────────────────────────────────────────────────────── */
 typedef struct mesh_open {
     task_t *t; /* which opened it, and closes it */
+    node_t *node;
     node_session_t session;
     vault_file_t *file;
 } mesh_open_t;
-/* By CID, 64 hex digits, link, path in a folder. */
+/* By CID, 64 hex digits, link, path in a folder. ERR_NOT_FOUND, here and while reading: nobody has given a
+ * block for half a minute. */
 MUST_CHECK err_t mesh_files_open(task_t *t, node_t *n, const char *name, bool offline, mesh_open_t *ret);
 void mesh_open_deinit(mesh_open_t *o); /* idempotent */
 AUTO_DEFINE(mesh_open_t, mesh_open_deinit)

@@ -139,6 +139,7 @@ static err_t remove_one(task_t *t, rpc_t *r, const pin_check_t *c)
                     c->pin.mode == PIN_INDIRECT ? cid_print(&c->through, text) : pin_mode_name(c->pin.mode));
     if (!blockstore_has(t, repo_blockstore(node_repo(r->node)), cid) && !rpc_bool(r, "force", false))
         return fail(ERR_NOT_FOUND, "ipld: could not find %s", cid_print(cid, text));
+    TRY(node_check_held(t, r->node, cid));
     return blockstore_remove(t, repo_blockstore(node_repo(r->node)), cid, 1);
 }
 

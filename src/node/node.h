@@ -70,12 +70,16 @@ mesh_join_t *node_mesh_join(node_t *n); /* as above */
 enum { NODE_FINGERPRINT_BYTES = 16 };
 const uint8_t *node_swarm_fingerprint(const node_t *n);
 tunnels_t *node_tunnels(node_t *n); /* NULL also unless Experimental.Libp2pStreamMounting is set */
-pubsub_t *node_pubsub(node_t *n); /* NULL also when it is not enabled */
+pubsub_t *node_pubsub(node_t *n);   /* NULL also when it is not enabled */
 /* Forgets what this author (NULL: every author) said last over pubsub; how many that were. */
 MUST_CHECK err_t node_reset_pubsub(task_t *t, node_t *n, const peer_id_t *author, uint64_t *ret_count);
 
 /* Does replication hold the root here, for this node or for another? Answered offline, too. */
 bool node_is_replicated(task_t *t, node_t *n, const cid_t *root);
+
+/* ERR_IN_USE: the block is a part of a root that replication holds here, which the text names. Walks what is
+ * held. */
+MUST_CHECK err_t node_check_held(task_t *t, node_t *n, const cid_t *block);
 
 /* Takes changes of the denylists from now on, until the node closes. */
 MUST_CHECK err_t node_watch_denylists(node_t *n);

@@ -224,9 +224,17 @@ err_t vault_delete(task_t *t, vault_t *v, blocks_t *blocks, const cid_t *manifes
         return e;
     if (e)
         TRY(check_own(t, blocks, k, manifest));
-    TRY(tombstone_seal(k->sign, manifest, tombstone));
+    return tombstone_seal(k->sign, manifest, tombstone);
+}
+
+err_t vault_deleted(task_t *t, vault_t *v, const cid_t *manifest)
+{
+    AUTO_PTR(vault_keys_t) k = NULL;
+    vault_listed_t l;
+    TRY(vault_need_keys(t, v, false, &k));
+    err_t e = look_up(t, v, k, manifest->digest, &l);
     if (e || l.deleted_at_ms)
-        return OK;
+        return e == ERR_NOT_FOUND ? OK : e;
     l.deleted_at_ms = driver_wall_ms(task_driver(t));
     return put(t, v, k, &l);
 }

@@ -356,12 +356,16 @@ static err_t lists(task_t *t, void *arg)
     assert_ok(vault_delete(t, w.v, w.blocks, &s[0].manifest, &stone));
     assert_ok(tombstone_open(buf_bytes(&stone), &ts));
     assert_true(cid_equal(&ts.manifest, &s[0].manifest));
+    expect_list(&w, w.v, false, "second first "); /* signed is not deleted yet */
+    assert_ok(vault_deleted(t, w.v, &s[0].manifest));
     expect_list(&w, w.v, false, "second ");
     expect_list(&w, w.v, true, "second first(deleted) ");
     assert_ok(vault_delete(t, w.v, w.blocks, &s[0].manifest, &again));
     assert_bytes(buf_bytes(&stone), buf_bytes(&again));
     buf_clear(&stone); /* not listed here, and known by its manifest */
     assert_ok(vault_delete(t, w.v, w.blocks, &s[2].manifest, &stone));
+    assert_ok(vault_deleted(t, w.v, &s[2].manifest));
+    expect_list(&w, w.v, true, "second first(deleted) ");
     /* another owner sees none of it, and deletes none of it */
     world_t other = w;
     other.v = vault_new("/tmp/other.key", w.state);

@@ -106,6 +106,36 @@ def test_dfs_heals(shop):
                "a copy on the member that is left")
 
 
+def test_dfs_holder_keeps_its_copy(shop):
+    """`block rm` and `repo gc` of whoever owns the machine do not take the mesh's copy away."""
+    relay, a = mesh(shop, 2)
+    cid = a.store(shop.file("kept", MIB))
+    wait_until(lambda: copies(a, cid) == 2, 30, "two copies")
+    manifest = relay.mesh_status(cid)["cid"]
+    chunk = relay.rpc_lines("refs", manifest)[0]["Ref"]
+    for block in (manifest, chunk):
+        check("held as a copy" in relay.rpc("block/rm", block)["Error"], "it may be removed")
+    relay.rpc_lines("repo/gc")
+    check(relay.rpc("block/stat", chunk, offline="true")["Size"], "the chunk is still here")
+    check(copies(a, cid) == 2, "two copies")
+
+
+def test_dfs_get_of_a_damaged_only_copy(shop):
+    a = shop.member("alone")
+    cid = a.store(shop.file("only", 3 * MIB))
+    a.stop()
+    segment = max(a.repo.rglob("*.seg"), key=lambda path: path.stat().st_size)
+    with open(segment, "r+b") as f:
+        f.seek(segment.stat().st_size // 2)
+        byte = f.read(1)
+        f.seek(-1, 1)
+        f.write(bytes([byte[0] ^ 1]))
+    a.start()
+    began = time.monotonic()
+    fails(a, "get", cid, "-o", shop.path("no"), saying="copy|damaged|corrupt|not found")
+    check(time.monotonic() - began < 20, "it waits in silence")
+
+
 def test_dfs_key_under_a_passphrase(shop):
     a = shop.member("locked")
     old, new = shop.path("old"), shop.path("new")
