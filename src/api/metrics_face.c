@@ -67,6 +67,11 @@ static void read_replica(replica_t *r)
         (double)s.roots_below_target);
     set("distribute_replica_held_bytes", "Bytes held for other nodes.", (double)s.held_bytes);
     count_up("distribute_replica_heals_total", "Copies made for lost holders.", s.heals);
+    count_up("distribute_replica_healed_bytes_total", "Bytes of these copies.", s.healed_bytes);
+    set("distribute_replica_heals_waiting", "Roots that wait for the budget of repair.",
+        (double)s.heals_waiting);
+    count_up("distribute_replica_returns_total", "Holders that were lost and came back.", s.returns);
+    count_up("distribute_replica_records_forged_total", "Records refused for a wrong signature.", s.forged);
     count_up("distribute_replica_offers_refused_total", "Offers that this node refused.", s.offers_refused);
 }
 
@@ -87,6 +92,7 @@ static void read_mesh(mesh_t *m)
              s.receipts_signed);
     count_up("distribute_mesh_receipts_taken_total", "Receipts that holders gave.", s.receipts_taken);
     count_up("distribute_mesh_collections_total", "Runs that removed deleted chunks.", s.collections);
+    set("distribute_mesh_uncollected", "Deleted files whose chunks are still here.", (double)s.uncollected);
     count_up("distribute_mesh_audits_total", "Challenges that holders answered.", s.audits);
     count_up("distribute_mesh_audits_failed_total", "Challenges that holders could not meet.",
              s.audits_failed);

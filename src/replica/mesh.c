@@ -264,6 +264,7 @@ void mesh_stat(const mesh_t *m, mesh_stat_t *ret)
                          .receipts_signed = m->counts.receipts_signed,
                          .receipts_taken = m->counts.receipts_taken,
                          .collections = m->counts.collections,
+                         .uncollected = map_count(&m->by_uncollected),
                          .audits = r.audits,
                          .audits_failed = r.audits_failed,
                          .heals = r.heals,

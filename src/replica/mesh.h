@@ -141,7 +141,8 @@ typedef struct mesh_stat {
     uint64_t receipts_signed, receipts_taken, collections;
     uint64_t audits, audits_failed, heals, prunes;
     uint64_t refused_quota;
-    bool is_catching_up; /* serves nothing yet */
+    uint64_t uncollected; /* deleted files whose chunks are still here */
+    bool is_catching_up;  /* serves nothing yet */
     char zone[MESH_ZONE_MAX + 1];
     uint32_t factor;
 } mesh_stat_t;

@@ -211,12 +211,26 @@ static void do_save(task_t *t, replica_t *r, const cid_t *root)
     }
 }
 
+/* What the planner decided, and on what: who has it, who is expected back. */
+static void tell_decision(replica_t *r, const char *what, const cid_t *root, const peer_id_t *peer,
+                          const char *reason)
+{
+    char id[PEER_ID_TEXT_MAX], text[CID_TEXT_MAX];
+    plan_root_t *p = replica_planner_root(r->planner, root);
+    if (p)
+        log_info(
+            what, LOG_STR("cid", cid_print(root, text)), LOG_STR("peer", peer ? peer_id_print(peer, id) : ""),
+            LOG_STR("reason", reason), LOG_UINT("live", plan_root_live(r->planner, p)),
+            LOG_UINT("away", plan_root_away(r->planner, p)), LOG_UINT("target", plan_root_head(p)->target));
+}
+
 static void do_offer(task_t *t, replica_t *r, const cid_t *root, const peer_id_t *peer)
 {
     plan_root_t *p = replica_planner_root(r->planner, root);
     if (!p)
         return;
     rep_step(r, root, REPLICA_ASKED, peer, NULL);
+    tell_decision(r, "replica: a peer is asked for a copy", root, peer, "");
     replica_message_t *m = xcalloc(1, sizeof *m), *answer = xcalloc(1, sizeof *answer);
     m->kind = REPLICA_OFFER;
     m->has_record = true;
@@ -226,12 +240,16 @@ static void do_offer(task_t *t, replica_t *r, const cid_t *root, const peer_id_t
     if (e) {
         replica_planner_offered(r->planner, root, peer, PLAN_FAILED, task_now_ms(t));
         rep_step(r, root, REPLICA_FAILED, peer, error_text(e));
+        tell_decision(r, "replica: a peer that was asked for a copy does not answer", root, peer,
+                      error_text(e));
     } else if (answer->kind == REPLICA_ACCEPT) {
         replica_planner_offered(r->planner, root, peer, PLAN_ACCEPTED, task_now_ms(t));
         rep_step(r, root, REPLICA_ACCEPTED, peer, NULL);
+        tell_decision(r, "replica: a peer makes a copy", root, peer, "");
     } else {
         replica_planner_offered(r->planner, root, peer, PLAN_REFUSED, task_now_ms(t));
         rep_step(r, root, REPLICA_REFUSED, peer, answer->reason);
+        tell_decision(r, "replica: a peer refuses a copy", root, peer, answer->reason);
     }
     free(m);
     free(answer);
@@ -244,6 +262,9 @@ static void do_leave(task_t *t, replica_t *r, const plan_action_t *a)
         bool holds = false;
         all = rep_challenge(t, r, &a->root, &a->stayers[i], true, &holds) == OK && holds;
     }
+    tell_decision(r, all ? "replica: one copy too many, this node's goes" : "replica: this node's copy stays",
+                  &a->root, NULL,
+                  all ? "the others prove that they hold it" : "not all others proved theirs");
     replica_planner_leave(r->planner, &a->root, all, rep_wall_ms(r), task_now_ms(t));
 }
 
@@ -478,6 +499,9 @@ void replica_stat(const replica_t *r, replica_stat_t *ret)
                             .audits_failed = r->audits_failed,
                             .refused_quota = r->refused_quota,
                             .forged = r->forged,
+                            .healed_bytes = s.healed_bytes,
+                            .returns = s.returns,
+                            .heals_waiting = s.heals_waiting,
                             .usual_away_ms = s.usual_away_ms};
 }
 

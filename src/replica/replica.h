@@ -150,7 +150,8 @@ typedef struct replica_stat {
     uint64_t held_bytes, max_bytes; /* for others */
     uint64_t heals, prunes, offers_in, offers_refused, fetches_failed;
     uint64_t audits, audits_failed, refused_quota;
-    uint64_t forged;        /* records with a signature that is none */
+    uint64_t forged;                               /* records with a signature that is none */
+    uint64_t healed_bytes, returns, heals_waiting; /* as replica_plan_stat */
     uint64_t usual_away_ms; /* how long peers that came back had been away; 0: not known */
 } replica_stat_t;
 void replica_stat(const replica_t *r, replica_stat_t *ret);
