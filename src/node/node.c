@@ -1,13 +1,13 @@
 #include "node/node.h"
 #include "base/log.h"
 #include "base/version.h"
-#include "dag/walk.h"
 #include "meta/chunk_store.h"
 #include "net/mdns.h"
 #include "net/portmap.h"
 #include "node/denied.h"
 #include "node/discover.h"
 #include "node/garbage.h"
+#include "node/held.h"
 #include "node/listen.h"
 #include "node/membership.h"
 #include "node/messages.h"
@@ -21,8 +21,6 @@
 #include <stdlib.h>
 
 enum { AGENT_MAX_CHARS = 128 };
-enum { HELD_BLOCKS_MAX = 16 << 20 };
-#define HELD_SPACE "replica-held" /* roots that replication holds against the collector; key: binary CID */
 
 struct node {
     sched_t *sched;
@@ -627,50 +625,6 @@ bool node_is_replicated(task_t *t, node_t *n, const cid_t *root)
 {
     uint8_t key[CID_BINARY_MAX];
     return kv_has(t, repo_state(n->repo), HELD_SPACE, bytes_of(key, cid_encode(root, key)));
-}
-
-typedef struct held_list {
-    cid_t *roots;
-    size_t n;
-} held_list_t;
-
-static err_t list_held(task_t *t, void *arg, bytes_t key, bytes_t value)
-{
-    held_list_t *l = arg;
-    cid_t root;
-    TRY(cid_decode(key, &root));
-    l->roots = xrealloc(l->roots, (l->n + 1) * sizeof *l->roots);
-    l->roots[l->n++] = root;
-    return OK;
-}
-
-/* Stops where something is not here: what is below is not held either. */
-static err_t check_below(task_t *t, node_t *n, const cid_t *root, const cid_t *block)
-{
-    char text[CID_TEXT_MAX];
-    AUTO(walk_t) w;
-    walk_init(&w, n->local, root,
-              (walk_options_t){.max_depth = SIZE_MAX, .is_unique = true, .max_visited = HELD_BLOCKS_MAX});
-    for (;;) {
-        walk_step_t step;
-        bool has;
-        if (walk_next(t, &w, &step, &has))
-            return task_check(t);
-        if (!has)
-            return OK;
-        if (cid_same_multihash(&step.cid, block))
-            return fail(ERR_IN_USE, "held as a copy via %s", cid_print(root, text));
-    }
-}
-
-err_t node_check_held(task_t *t, node_t *n, const cid_t *block)
-{
-    held_list_t l = {0};
-    err_t e = kv_scan(t, repo_state(n->repo), HELD_SPACE, NULL, list_held, &l);
-    for (size_t i = 0; i < l.n && !e; i++)
-        e = check_below(t, n, &l.roots[i], block);
-    free(l.roots);
-    return e;
 }
 
 blocks_t *node_local_blocks(node_t *n)
