@@ -46,6 +46,11 @@ void api_set_gateway_opener(api_t *a, api_open_gateway_fn fn, void *arg)
     a->open_gateway_arg = arg;
 }
 
+void api_set_mount_opener(api_t *a, mount_open_fn fn)
+{
+    a->open_mount = fn;
+}
+
 void api_begin_trace(task_t *t, api_t *a, exchange_t *x)
 {
     char id[TRACE_ID_MAX];

@@ -4,6 +4,7 @@
 #define API_API_H
 #include "node/node.h"
 #include "task/exchange.h"
+#include "task/mount.h"
 
 typedef struct api api_t;
 api_t *api_new(node_t *n); /* borrows the node */
@@ -29,4 +30,10 @@ bool api_is_shutting_down(const api_t *a);
 /* Opens a gateway from a running node (`gateway --port`); set by main, may be NULL. */
 typedef err_t (*api_open_gateway_fn)(task_t *t, void *arg, uint16_t port, buf_t *ret_addr);
 void api_set_gateway_opener(api_t *a, api_open_gateway_fn fn, void *arg);
+/* What `mount` opens folders with; set by main, may be NULL. */
+void api_set_mount_opener(api_t *a, mount_open_fn fn);
+/* Mounts /ipfs, /ipns and /mfs, in this order, in the place of what was mounted; NULL: where the config says.
+ * Errors of mount_open_fn. */
+MUST_CHECK err_t api_mount(task_t *t, api_t *a, const char *const folders[3]);
+void api_unmount(task_t *t, api_t *a); /* before api_free */
 #endif

@@ -30,6 +30,8 @@ struct api {
     rpc_log_t log;
     api_open_gateway_fn open_gateway;
     void *open_gateway_arg;
+    mount_open_fn open_mount;
+    struct mounts *mounts; /* NULL: never asked for */
     gateway_settings_t gateway;
     uint64_t gateway_running; /* requests */
     failed_hosts_t failed_hosts;

@@ -39,6 +39,7 @@ static const rpc_command_t *const tables[] = {
     rpc_perf_commands,
     rpc_node_commands,
     rpc_p2p_commands,
+    rpc_mount_commands,
     rpc_object_commands,
     rpc_pin_commands,
     rpc_pin_remote_commands,

@@ -60,7 +60,8 @@ extern const rpc_command_t rpc_key_commands[];       /* key/… */
 extern const rpc_command_t rpc_name_commands[];      /* name/… */
 extern const rpc_command_t rpc_pubsub_commands[];    /* pubsub/… */
 extern const rpc_command_t rpc_p2p_commands[];       /* p2p/… */
-extern const rpc_command_t rpc_absent_commands[];    /* what Kubo removed, and what is not enabled */
+extern const rpc_command_t rpc_mount_commands[];     /* mount */
+extern const rpc_command_t rpc_absent_commands[];    /* what Kubo removed */
 
 /* One JSON object and a newline; begins a chunked application/json answer at the first call. Takes `object`
  * (also on failure). */

@@ -1,16 +1,10 @@
-/* rpc_absent: commands that Kubo has removed, and those of parts that are not enabled: each answers with
- * Kubo's error. Reference: ipfs/kubo core/commands dht.go, mount_unix.go, external.go. */
+/* rpc_absent: commands that Kubo has removed: each answers with Kubo's error. Reference: ipfs/kubo
+ * core/commands dht.go, external.go. */
 #include "api/rpc_util.h"
 
 static err_t rpc_use_routing(task_t *t, rpc_t *r)
 {
     return fail(ERR_UNSUPPORTED, "removed, use 'ipfs routing' instead");
-}
-
-static err_t rpc_no_mount(task_t *t, rpc_t *r)
-{
-    TRY(rpc_need_online(r));
-    return fail(ERR_UNSUPPORTED, "mounting is not part of this build");
 }
 
 const rpc_command_t rpc_absent_commands[] = {
@@ -19,6 +13,5 @@ const rpc_command_t rpc_absent_commands[] = {
     {"dht/get", rpc_use_routing, 0, RPC_MAX_ARGS, NULL},
     {"dht/put", rpc_use_routing, 0, RPC_MAX_ARGS, NULL},
     {"dht/provide", rpc_use_routing, 0, RPC_MAX_ARGS, NULL},
-    {"mount", rpc_no_mount, 0, 0, NULL},
     {NULL, NULL, 0, 0, NULL},
 };

@@ -95,7 +95,7 @@ static const cli_spec_t node_specs[] = {
     {"enable-namesys-pubsub", 0, false, "", "names over pubsub, in the place of Ipns.UsePubsub"},
     {"enable-mplex-experiment", 0, false, "", "accepted for Kubo's sake"},
     {"init-config", 0, true, "", "a file with the settings for that"},
-    {"mount", 0, false, "", "refused: mounting is not part of this build"},
+    {"mount", 0, false, "", "mount /ipfs, /ipns and /mfs"},
     {"mount-ipfs", 0, true, "", "folder for --mount"},
     {"mount-ipns", 0, true, "", "folder for --mount"},
     {"mount-mfs", 0, true, "", "folder for --mount"},

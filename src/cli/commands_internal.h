@@ -96,6 +96,7 @@ err_t print_gateway(task_t *t, cli_t *c, json_t *o);
 err_t print_replicas(task_t *t, cli_t *c, json_t *o);
 /* print_node.c */
 /* print_p2p.c */
+err_t print_mounted(task_t *t, cli_t *c, json_t *o);
 err_t print_p2p_ls(task_t *t, cli_t *c, json_t *o);
 err_t print_p2p_streams(task_t *t, cli_t *c, json_t *o);
 err_t print_p2p_closed(task_t *t, cli_t *c, json_t *o);

@@ -52,13 +52,18 @@ static const cli_spec_t update_specs[] = {{"pre", 0, false, "", "accepted for Ku
                                           {"allow-downgrade", 0, false, "", "accepted for Kubo's sake"},
                                           {"count", 'n', true, "", "accepted for Kubo's sake"},
                                           {NULL, 0, false, NULL, NULL}};
-#define P2P_SPECS {"allow-custom-protocol", 0, false, NULL, "names outside of /x/"}, \
-                                       {"foreground", 'f', false, NULL, "until it is interrupted"}
+#define P2P_SPECS                                                                                            \
+    {"allow-custom-protocol", 0, false, NULL, "names outside of /x/"},                                       \
+    {                                                                                                        \
+        "foreground", 'f', false, NULL, "until it is interrupted"                                            \
+    }
 static const cli_spec_t p2p_forward_specs[] = {P2P_SPECS, {NULL, 0, false, NULL, NULL}};
-static const cli_spec_t p2p_listen_specs[] = {P2P_SPECS,
-                                       {"report-peer-id", 'r', false, NULL, "tell the target who connects"},
-                                       {NULL, 0, false, NULL, NULL}};
-static const cli_spec_t p2p_all_specs[] = {{"all", 'a', false, NULL, "all of them"}, {NULL, 0, false, NULL, NULL}};
+static const cli_spec_t p2p_listen_specs[] = {
+    P2P_SPECS,
+    {"report-peer-id", 'r', false, NULL, "tell the target who connects"},
+    {NULL, 0, false, NULL, NULL}};
+static const cli_spec_t p2p_all_specs[] = {{"all", 'a', false, NULL, "all of them"},
+                                           {NULL, 0, false, NULL, NULL}};
 static const cli_spec_t p2p_close_specs[] = {{"all", 'a', false, NULL, "all of them"},
                                              {"protocol", 'p', true, NULL, "with this protocol"},
                                              {"listen-address", 'l', true, NULL, "with this listener"},
@@ -206,7 +211,8 @@ const cli_command_t cli_node_commands[] = {
     ROW("object stat", "", "removed: dag and files", "object/stat", 0, ANY, false, NULL, NULL),
     ROW("object patch append-data", "", "removed: dag and files", "object/patch/append-data", 0, ANY, false, NULL, NULL),
     ROW("object patch set-data", "", "removed: dag and files", "object/patch/set-data", 0, ANY, false, NULL, NULL),
-    ROW("mount", "", "refused: mounting is not part of this build", "mount", 0, 0, true, mount_specs, NULL),
+    ROW("mount", "", "show /ipfs, /ipns and /mfs as folders of this machine, for reading", "mount", 0, 0, true,
+        mount_specs, print_mounted),
     ROW("p2p close", "", "stop listening for services, or for their users", "p2p/close", 0, 0, false, p2p_close_specs,
         print_p2p_closed),
     ROW("p2p forward", "PROTOCOL ADDRESS PEER", "carry connections to ADDRESS to a peer's service", "p2p/forward", 3, 3,

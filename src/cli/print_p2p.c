@@ -1,4 +1,5 @@
-/* print_p2p: answers of `p2p …`. Columns are as wide as their widest cell and a space, as the reference's. */
+/* print_p2p: answers of `p2p …` and `mount`. Columns are as wide as their widest cell and a space, as the
+ * reference's. */
 #include "cli/commands_internal.h"
 
 enum { COLUMNS_MAX = 4 };
@@ -69,4 +70,10 @@ err_t print_p2p_forward(task_t *t, cli_t *c, json_t *o)
         return print_closing("forwarder", o);
     return cli_out("Forwarding %s to %s, waiting for interrupt...\n", field(o, "Protocol"),
                    field(o, "Address"));
+}
+
+err_t print_mounted(task_t *t, cli_t *c, json_t *o)
+{
+    return cli_out("IPFS mounted at: %s\nIPNS mounted at: %s\nMFS  mounted at: %s\n", field(o, "IPFS"),
+                   field(o, "IPNS"), field(o, "MFS"));
 }

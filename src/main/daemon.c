@@ -2,6 +2,7 @@
 #include "api/api.h"
 #include "base/log.h"
 #include "base/version.h"
+#include "loop/fuse_mount.h"
 #include "loop/memory.h"
 #include "loop/uv_driver.h"
 #include "main/mesh_node.h"
@@ -295,12 +296,17 @@ static void read_node_options(const cli_t *c, node_words_t *w, node_options_t *o
 /* What Kubo's daemon can be asked for and this one cannot do must not be passed over in silence. */
 static err_t check_node_options(const cli_t *c)
 {
-    if (cli_flag(c, "mount", false))
-        return fail(ERR_UNSUPPORTED, "mounting is not part of this build");
     if (cli_flag(c, "disable-transport-encryption", false))
         return fail(ERR_UNSUPPORTED,
                     "connections are always encrypted: leave --disable-transport-encryption out");
     return OK;
+}
+
+static err_t mount_folders(task_t *t, api_t *api, const cli_t *c)
+{
+    const char *const folders[] = {cli_option(c, "mount-ipfs", 0), cli_option(c, "mount-ipns", 0),
+                                   cli_option(c, "mount-mfs", 0)};
+    return api_mount(t, api, folders);
 }
 
 static err_t serve_until_end(task_t *t, node_t *n, const cli_t *c, const node_options_t *o)
@@ -308,6 +314,7 @@ static err_t serve_until_end(task_t *t, node_t *n, const cli_t *c, const node_op
     api_t *api = api_new(n);
     faces_t faces = {.driver = task_driver(t), .api = api};
     api_set_gateway_opener(api, open_gateway_later, &faces);
+    api_set_mount_opener(api, fuse_mount_open);
     watch_for_end(t, api);
     print_head(n);
     bool is_offline = cli_flag(c, "offline", false);
@@ -322,6 +329,8 @@ static err_t serve_until_end(task_t *t, node_t *n, const cli_t *c, const node_op
         e = mesh_node_unlock(t, n, c);
     if (!e)
         e = open_faces(t, n, &faces, c);
+    if (!e && cli_flag(c, "mount", false))
+        e = mount_folders(t, api, c);
     if (!e)
         e = announce_faces(t, n, &faces);
     if (!e && c->is_mesh)
@@ -344,6 +353,7 @@ static err_t serve_until_end(task_t *t, node_t *n, const cli_t *c, const node_op
     stop_signal.prompt = NULL;
     repo_remove_addresses(t, node_repo(n));
     faces_close(t, &faces);
+    api_unmount(t, api);
     api_free(api);
     *error_slot() = why;
     return e;

@@ -59,6 +59,7 @@ static const struct {
     {"Mesh.MaxFilesPerPeer", NUMBER},
     {"Mesh.Relay", FLAG},
     {"Mesh.SyncHorizon", DURATION},
+    {"Mounts.FuseAllowOther", FLAG},
     {"Peering.Peers", LIST},
     {"Provide.DHT.Interval", DURATION},
     {"Provide.DHT.ResumeEnabled", FLAG},

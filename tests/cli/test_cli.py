@@ -490,7 +490,7 @@ def test_an_offline_node_stays_away_from_the_network(shop):
 
 def test_options_of_kubos_daemon_that_cannot_be_kept(shop):
     node = shop.node("wishes", start=False)
-    for option, saying in (("--mount", "mounting"), ("--disable-transport-encryption", "encrypted"), 
+    for option, saying in (("--disable-transport-encryption", "encrypted"), 
                            ("--agent-version-suffix=a b", "suffix"), ("--routing=pigeons", "unrecognized routing option")):
         fails(node, "daemon", "--listen=127.0.0.1:0", option, code=None, saying=saying)
 

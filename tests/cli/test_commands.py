@@ -265,7 +265,6 @@ def test_removed_and_not_enabled(shop):
     for words in (["p2p", "ls"], ["p2p", "listen", "/x/a", "/ip4/127.0.0.1/tcp/1"], ["p2p", "forward", "/x/a", "/ip4/127.0.0.1/tcp/1", "/p2p/" + SOMEBODY]):
         fails(node, *words, saying="libp2p stream mounting not enabled")
     fails(node, "pubsub", "ls", saying="experimental pubsub feature not enabled, run daemon with --enable-pubsub-experiment to use")
-    fails(node, "mount", saying="mount")
 
 
 def test_completion(shop):
