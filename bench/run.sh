@@ -6,6 +6,7 @@ here=$(dirname "$0")
 "$here/../tools/deps.sh" bench
 kubo=${KUBO:-$("$here/../tests/interop/build_kubo.sh" || true)}
 python3 "$here/bench.py" "${kubo:-none}" "$@"
+python3 "$here/mesh_bench.py" "$@"
 case " ${*:2} " in
 "  " | *storage*) python3 "$here/storage_bench.py" "$1" ;;
 esac
