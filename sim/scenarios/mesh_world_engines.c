@@ -470,8 +470,7 @@ static void on_returned(mesh_world_t *w, mesh_node_t *n)
             }
             engines_settle(w, m);
         }
-        if (has_split) /* those that it lost track of */
-            judge_entries(w, n, r);
+        judge_entries(w, n, r); /* those too that left for good meanwhile, of whom nobody keeps track */
     }
     meet_contacts(w, n);
     engines_settle(w, n);
