@@ -69,7 +69,7 @@ struct mesh {
     list_t inbound;
     event_t inbound_gone, receipt_came, wake; /* wake: of the task that compares and tells */
     gate_t dials;
-    size_t told_at; /* where the next members that are told begin */
+    size_t told_at;           /* where the next members that are told begin */
     uint64_t unlimited_at_ms; /* from then on one more limited connection may be given up */
     uint64_t free_bytes;
 
