@@ -372,6 +372,7 @@ static gossip_peer_t *peer_new(gossip_t *g, const peer_id_t *id)
 
 static void peer_free(gossip_t *g, gossip_peer_t *p)
 {
+    assert(p);
     LIST_EACH (m, &p->members, member_t, peer_node) {
         member_free(g, m);
     }

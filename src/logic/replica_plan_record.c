@@ -55,15 +55,15 @@ plan_owner_t *plan_add_owner(plan_root_t *r, const peer_id_t *id, bool must)
 
 void plan_heads_changed(plan_root_t *r, uint64_t now_ms)
 {
-    const plan_owner_t *first = NULL;
+    assert(r->owners && r->n_owners); /* a record without owners is none */
+    const plan_owner_t *first = &r->owners[0];
     bool was_released = r->head.is_released;
     r->head.target = 0;
     for (size_t i = 0; i < r->n_owners; i++) {
         const plan_owner_t *o = &r->owners[i];
-        bool is_better =
-            !first || (o->is_released != first->is_released
-                           ? first->is_released
-                           : bytes_compare(peer_id_bytes(&o->id), peer_id_bytes(&first->id)) < 0);
+        bool is_better = o->is_released != first->is_released
+                             ? first->is_released
+                             : bytes_compare(peer_id_bytes(&o->id), peer_id_bytes(&first->id)) < 0;
         if (is_better)
             first = o;
         if (!o->is_released && o->target > r->head.target)

@@ -159,7 +159,6 @@ static err_t fetch_and_hold(task_t *t, replica_t *r, const cid_t *root)
         e = fetch_dag(t, r, root, may_take(r, own, others), &bytes);
     gate_leave(&r->fetch_gate);
     TRY(e);
-    p = replica_planner_root(r->planner, root);
     if (!is_still_wanted(r, root))
         return ERR_CANCELED;
     replica_planner_size(r->planner, root, bytes, task_now_ms(t)); /* when less was said, or nothing */

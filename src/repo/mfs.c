@@ -74,10 +74,8 @@ static bool has_block(task_t *t, blocks_t *b, const cid_t *cid)
 
 void mfs_blocks_init(mfs_blocks_t *b, mfs_t *m, blocks_t *from)
 {
-    static const blocks_ops_t ops = {.get = get_block,
-                                     .prefetch = prefetch,
-                                     .put_many = put_many,
-                                     .has = has_block};
+    static const blocks_ops_t ops = {
+        .get = get_block, .prefetch = prefetch, .put_many = put_many, .has = has_block};
     *b = (mfs_blocks_t){.base = {&ops}, .mfs = m, .from = from, .local = repo_blocks(m->repo)};
 }
 
@@ -408,8 +406,7 @@ void mfs_close(task_t *t, mfs_t *m)
 
 err_t mfs_check_kept(const mfs_t *m, uint64_t resets)
 {
-    return m->resets == resets ? OK
-                               : fail(ERR_IO, "the disk lost blocks that had been written: try again");
+    return m->resets == resets ? OK : fail(ERR_IO, "the disk lost blocks that had been written: try again");
 }
 
 /* One task commits for all who wait; those who come while it does are in the next round. */

@@ -124,8 +124,8 @@ void mfs_free_tree(mfs_t *m, mfs_node_t *n);
 /* Runs an operation under the gate, again for each block that it missed and `from` has. */
 typedef err_t (*mfs_op_fn)(task_t *t, mfs_t *m, void *arg);
 MUST_CHECK err_t mfs_run(task_t *t, mfs_t *m, blocks_t *from, mfs_op_fn op, void *arg);
-/* Makes the tree durable as it is. ERR_IO: changes were given up since the caller's (`resets`: m->resets when it
- * was made, or when its first block was written). */
+/* Makes the tree durable as it is. ERR_IO: changes were given up since the caller's (`resets`: m->resets when
+ * it was made, or when its first block was written). */
 MUST_CHECK err_t mfs_commit(task_t *t, mfs_t *m, uint64_t resets);
 MUST_CHECK err_t mfs_check_kept(const mfs_t *m, uint64_t resets);
 /* The tree now refers to blocks that did not pass through it. */

@@ -45,7 +45,9 @@ static size_t list_oldest(pack_store_t *s, block_t *ret_list[PACK_BEHIND_MAX_BLO
 err_t pack_behind_flush(task_t *t, pack_store_t *s)
 {
     err_t e = OK;
-    block_t **list = map_count(&s->behind) ? xcalloc(PACK_BEHIND_MAX_BLOCKS, sizeof *list) : NULL;
+    if (!map_count(&s->behind))
+        return OK;
+    block_t **list = xcalloc(PACK_BEHIND_MAX_BLOCKS, sizeof *list);
     task_shield(t);
     while (!e && map_count(&s->behind)) {
         size_t n = list_oldest(s, list);

@@ -150,8 +150,8 @@ MUST_CHECK err_t vault_each(task_t *t, vault_t *v, bool with_deleted, vault_list
 /* ERR_NOT_FOUND: not stored here. */
 MUST_CHECK err_t vault_lookup(task_t *t, vault_t *v, const cid_t *manifest, vault_listed_t *ret);
 /* Signs the tombstone (codec/tombstone.h) of a file of this key, which need not be listed here, and appends
- * it to `tombstone`: it is for mesh_delete. Again: the same tombstone. ERR_DENIED: of another owner; ERR_NOT_FOUND: the manifest cannot be had, and it
- * is not listed. */
+ * it to `tombstone`: it is for mesh_delete. Again: the same tombstone. ERR_DENIED: of another owner;
+ * ERR_NOT_FOUND: the manifest cannot be had, and it is not listed. */
 MUST_CHECK err_t vault_delete(task_t *t, vault_t *v, blocks_t *blocks, const cid_t *manifest,
                               buf_t *tombstone);
 /* The tombstone is durable: from now on the list shows the file as deleted, durably when OK; also when it is
