@@ -2,6 +2,7 @@
  * does it, in small transactions that others' writes pass between; one that ends in the middle goes on where
  * the database says. */
 #include "base/log.h"
+#include "meta/clock.h"
 #include "meta/jobs_internal.h"
 #include "meta/rotation.h"
 #include <stdio.h>
@@ -379,11 +380,13 @@ err_t jobs_run(task_t *t, void *arg)
     tick_ms = tick_ms > TICK_MAX_MS ? TICK_MAX_MS : tick_ms < TICK_MIN_MS ? TICK_MIN_MS : tick_ms;
     for (;;) {
         TRY(task_sleep(t, (uint64_t)tick_ms));
-        err_t behind = rotation_keep_up(t, m);
+        err_t behind = clock_keep_up(t, m);
+        if (!behind)
+            behind = rotation_keep_up(t, m);
         if (behind == ERR_CANCELED)
             return behind;
         if (behind)
-            log_warn("which master key is in force could not be learned", LOG_ERR(behind));
+            log_warn("the time, or which master key is in force, could not be learned", LOG_ERR(behind));
         for (size_t i = 0; i < ARRAY_LEN(jobs); i++) {
             err_t e = run_one(t, m, i);
             if (e == ERR_CANCELED)

@@ -1,6 +1,7 @@
 /* meta: opening and closing the service, and what it makes at its first start. */
 #include "base/log.h"
 #include "base/metrics.h"
+#include "meta/clock.h"
 #include "meta/rotation.h"
 #include <stdio.h>
 #include <stdlib.h>
@@ -205,6 +206,7 @@ static err_t start(task_t *t, meta_t *m)
         TRY(fs_mkdirs(t, m->options.data_folder, 0700));
     TRY(load_master(t, m));
     TRY(db_open(t, &o, &m->db));
+    TRY(clock_keep_up(t, m));
     TRY(rotation_open(t, m));
     TRY(setup_secrets(t, m));
     TRY(setup_accounts(t, m));

@@ -99,6 +99,7 @@ typedef struct cached_token {
 
 struct meta {
     driver_t *driver;
+    int64_t clock_offset_ms; /* clock.c; any thread reads it */
     db_t *db;
     group_t jobs;
     meta_options_t options; /* the texts are owned by `texts` */
@@ -125,7 +126,7 @@ struct meta {
 
 /* ── helpers ─────────────────────────────────────────────────────────────────────────────────── */
 void meta_new_id(char out[META_ID_CHARS + 1]);
-int64_t meta_now_ms(const meta_t *m);
+int64_t meta_now_ms(const meta_t *m); /* since 1970, as all services over this database have it (clock.h) */
 /* The master keys of this moment; valid until the service closes. Any thread. */
 const master_keys_t *meta_master(const meta_t *m);
 MUST_CHECK err_t meta_swap_master(meta_t *m, master_keys_t *fresh); /* takes it; loop thread. ERR_LIMIT */

@@ -152,7 +152,7 @@ void meta_new_id(char out[META_ID_CHARS + 1])
 
 int64_t meta_now_ms(const meta_t *m)
 {
-    return (int64_t)driver_wall_ms(m->driver);
+    return (int64_t)driver_wall_ms(m->driver) + __atomic_load_n(&m->clock_offset_ms, __ATOMIC_RELAXED);
 }
 
 const char *call_query(const meta_call_t *call, const char *key)

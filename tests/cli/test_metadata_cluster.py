@@ -3,6 +3,7 @@ same over SQLite, killed. Histories of thousands of operations are checked: ever
 import contextlib
 import http.client
 import os
+import pathlib
 import random
 import signal
 import socket
@@ -12,7 +13,7 @@ import time
 
 from history import Operation, explain, is_linearizable
 from metadata import Postgres, Service, node_id, node_secret, register_nodes
-from nodes import Failure, check, wait_until
+from nodes import Failure, Skip, check, wait_until
 
 MASTER = {"METADATA_MASTER": "33" * 32, "METADATA_ADMIN_PASSWORD": "a password", "METADATA_NODE_KEY": "dsk_" + "n" * 40}
 NAMES = 6
@@ -335,6 +336,31 @@ def test_metadata_postgres_jobs(shop):
         check(len(admin.good("GET", f"/files/{made['id']}/versions")["versions"]) == 1, "one version is left")
         check(admin.good("GET", "/users/me/quota")["reserved_bytes"] == 0, "nothing is reserved")
         check(service.stop() == 0 and "background job failed" not in service.err_path.read_text(), service.err_path.read_text()[-800:])
+
+
+def test_metadata_postgres_clocks(shop):
+    """Services whose clocks differ by far more than heartbeats take each other's notes of nodes as they are."""
+    library = next(pathlib.Path("/usr/lib").glob("*/faketime/libfaketime.so.1"), None)
+    if not library:
+        raise Skip("faketime is not installed")
+    with Postgres() as database:
+        words = [f"--database={database.url}", "--heartbeat-ms=2000"]
+        services = [service_of(shop, "metadata", *words).start()]
+        admin = services[0].admin()
+        for skew in ("-90s", "+90s"):
+            service = service_of(shop, f"metadata{skew}", *words)
+            service.environment = {**MASTER, "LD_PRELOAD": str(library), "FAKETIME": skew, "FAKETIME_DONT_FAKE_MONOTONIC": "1"}
+            services.append(service.start())
+        for noting in services:
+            register_nodes(noting.node_key(), 3)
+            for i in range(1, 4):
+                noting.client(node_secret(i)).good("PUT", f"/nodes/{node_id(i)}/heartbeat", {"used_bytes": 1, "capacity_bytes": 10**9})
+            for reading in services:
+                other = reading.client(admin.token)
+                check({n["health"] for n in other.good("GET", "/nodes")["nodes"]} == {"healthy"}, f"{reading.name}: what {noting.name} heard of is there")
+                other.begin(f"{noting.name} {reading.name}", 10)
+        for s in services:
+            check(s.stop() == 0, s.err_path.read_text()[-500:])
 
 
 def test_metadata_postgres_master_key(shop):
