@@ -17,10 +17,13 @@ static err_t read_lines(task_t *t, fs_resume_t *r, json_t *lines)
     size_t at = 0;
     for (const uint8_t *end; at < text.len && (end = memchr(text.data + at, '\n', text.len - at));) {
         json_t *line = json_loadb((const char *)text.data + at, (size_t)(end - text.data) - at, 0, NULL);
-        if (!line)
+        at = line ? (size_t)(end - text.data) + 1 : 0;
+        if (line) {
+            json_array_append_new(lines, line);
+        } else { /* which chunks had been begun is not known any more: that upload is not gone on with */
+            json_array_clear(lines);
             break;
-        json_array_append_new(lines, line);
-        at = (size_t)(end - text.data) + 1;
+        }
     }
     r->end = at; /* a line that was cut off is written over */
     return file_truncate(t, r->file, at);

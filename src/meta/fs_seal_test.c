@@ -126,12 +126,49 @@ static void older_chunks_can_be_read(void **state)
     assert_ok(test_run(open_old, NULL));
 }
 
+static size_t reopened(task_t *t, const char *content, size_t len)
+{
+    AUTO_PTR(json_t) lines = NULL;
+    fs_resume_t r;
+    file_t *f;
+    bytes_t data = bytes_of(content, len);
+    assert_ok(fs_resume_open(t, "/state", "key", &r, &lines));
+    assert_ok(file_open(t, r.path, FILE_WRITE | FILE_TRUNCATE, 0600, &f));
+    assert_ok(file_write_at(t, f, &data, 1, 0));
+    file_close(f);
+    fs_resume_close(t, &r, false);
+    json_decref(lines);
+    lines = NULL;
+    assert_ok(fs_resume_open(t, "/state", "key", &r, &lines));
+    size_t n = json_array_size(lines);
+    assert_true(n || !r.end);
+    fs_resume_close(t, &r, false);
+    return n;
+}
+
+/* Notes are written side by side: one that is missing before others may have been of a chunk that was sent.
+ */
+static err_t resume(task_t *t, void *arg)
+{
+    static const char cut[] = "{\"upload_id\":\"1\"}\n{\"chunk\":0}\n{\"chu",
+                      hole[] = "{\"upload_id\":\"1\"}\n\0\0\0\0\0{\"chunk\":1}\n{\"chunk\":2}\n";
+    assert_int_equal(reopened(t, cut, sizeof cut - 1), 2);
+    assert_int_equal(reopened(t, hole, sizeof hole - 1), 0);
+    return OK;
+}
+
+static void uploads_with_lost_notes_begin_anew(void **state)
+{
+    assert_ok(test_run(resume, NULL));
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(uploads_have_keys_of_their_own),
         cmocka_unit_test(changed_chunks_do_not_open),
         cmocka_unit_test(older_chunks_can_be_read),
+        cmocka_unit_test(uploads_with_lost_notes_begin_anew),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
