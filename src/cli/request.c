@@ -140,7 +140,11 @@ static err_t take_answer(task_t *t, answer_t *a, bytes_t data)
     if (a->is_bytes || (!a->print && !a->c->wants_json))
         return cli_out_bytes(data);
     TRY(buf_append(&a->pending, data));
-    return memchr(data.data, '\n', data.len) ? print_values(t, a, false) : OK;
+    if (!memchr(data.data, '\n', data.len))
+        return OK;
+    TRY(print_values(t, a, false));
+    fflush(stdout); /* what has come is seen at once, in a pipe too: more may be long in coming */
+    return OK;
 }
 
 /* What fails on this side (a full disk, a reader that left) is the error of the call, not what the other side
