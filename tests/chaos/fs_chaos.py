@@ -151,14 +151,14 @@ class World:
         return True
 
     def fault_clock(self):
-        library = next(pathlib.Path("/usr/lib").glob("*/faketime/libfaketime.so.1"), None)
-        if not library:
-            return False
         victim = self.rng.choice([*self.nodes, *self.services])
         skew = self.rng.choice([-20, 20]) if victim in self.services else self.rng.choice([-1800, 1800, 7200])
+        clock = nodes.wrong_clock(f"{skew:+d}s")
+        if not clock:
+            return False
         before = dict(victim.environment)
         victim.kill()
-        victim.environment.update(LD_PRELOAD=str(library), FAKETIME=f"{skew:+d}s", FAKETIME_DONT_FAKE_MONOTONIC="1")
+        victim.environment.update(clock)
         victim.start()
         self.rest(1, 2)
         victim.kill()

@@ -142,13 +142,13 @@ class World:
         filler.unlink()
 
     def fault_clock(self):
-        library = next(pathlib.Path("/usr/lib").glob("*/faketime/libfaketime.so.1"), None)
-        if not library:
+        clock = nodes.wrong_clock(self.rng.choice(["+3d", "-3d"]))
+        if not clock:
             return False
         victim = self.rng.choice([*self.members, self.far])
         victim.stop()
         before = dict(victim.environment)
-        victim.environment.update(LD_PRELOAD=str(library), FAKETIME=self.rng.choice(["+3d", "-3d"]), FAKETIME_DONT_FAKE_MONOTONIC="1")
+        victim.environment.update(clock)
         victim.start()
         self.work([victim, self.relay])
         victim.stop()

@@ -52,14 +52,6 @@ class StorageNode(Daemon):
         said = self.err_path.read_text(errors="replace")
         check(code == 0 and "Sanitizer" not in said and "runtime error" not in said, f"{self.name} ended with {code}: {said[-800:]}")
 
-    def kill(self):
-        self.process.kill()
-        self.process.wait(60)
-
-    def end_all(self):
-        if self.process is not None and self.process.poll() is None:
-            self.kill()
-
 
 class Account:
     """Somebody who runs `distribute fs …`, with a session of their own."""
@@ -124,7 +116,7 @@ class FileService:
 
     def finish(self):
         for node in self.nodes:
-            if node.process.poll() is None:
+            if node.process is not None and node.process.poll() is None:
                 node.stop()
         code = self.metadata.stop()
         check(code == 0, f"metadata ended with {code}")

@@ -99,14 +99,6 @@ class Service(Daemon):
         self.process.send_signal(signal.SIGTERM)
         return self.process.wait(60)
 
-    def kill(self):
-        self.process.kill()
-        self.process.wait(60)
-
-    def end_all(self):
-        if self.process is not None and self.process.poll() is None:
-            self.kill()
-
     def client(self, token):
         return Client(self, token)
 

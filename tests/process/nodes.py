@@ -193,6 +193,8 @@ class Daemon:
         self.kill()
 
     def close_files(self):
+        if self.process is not None:
+            forget_clock(self.process.pid)
         self.process = None
         for file in (self.out_file, self.err_file):
             if file:
@@ -391,6 +393,19 @@ class Workshop:
         path = self.path(name)
         path.write_bytes(make_bytes(seed or name, size))
         return path
+
+
+def wrong_clock(skew):
+    """The environment of a process whose clock, but not its stop-watch, is off by `skew` ("-90s", "+3d"); None where libfaketime is
+    not installed."""
+    library = next(pathlib.Path("/usr/lib").glob("*/faketime/libfaketime.so.1"), None)
+    return library and {"LD_PRELOAD": str(library), "FAKETIME": skew, "FAKETIME_DONT_FAKE_MONOTONIC": "1"}
+
+
+def forget_clock(pid):
+    """A process that is killed leaves what libfaketime shares under its number, and the next one of that number stumbles over it."""
+    for name in (f"faketime_shm_{pid}", f"sem.faketime_sem_{pid}"):
+        pathlib.Path("/dev/shm", name).unlink(missing_ok=True)
 
 
 def end_on_signals():
