@@ -39,16 +39,11 @@ class Load:
         return {name: tuple(map(float, values)) for name, *values in rows}, rate, cpu
 
 
-def cpu_seconds(service):
-    fields = pathlib.Path(f"/proc/{service.process.pid}/stat").read_text().rsplit(")", 1)[1].split()
-    return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
-
-
 def measure(load, seconds, wanted):
-    cpu = cpu_seconds(load.service)
+    cpu = load.service.cpu_seconds()
     rows, rate, own_cpu = load.run("mix", CONNECTIONS if not wanted else 4 * CONNECTIONS, seconds, wanted)
     count, median, p99, p999, most, failed = rows.pop("all")
-    cost = 1e6 * (cpu_seconds(load.service) - cpu) / count
+    cost = 1e6 * (load.service.cpu_seconds() - cpu) / count
     title = f"{wanted} a second" if wanted else f"{CONNECTIONS} clients"
     print(f"metadata, {title:16} {rate:.0f} operations/s, median {median:.2f} ms, p99 {p99:.2f}, p99.9 {p999:.2f}, slowest {most:.1f}, {failed:.0f} failed; "
           f"CPU of an operation {cost:.0f} µs in the service, {1e6 * own_cpu / count:.0f} in the client")
@@ -67,7 +62,7 @@ def run(shop, load_program, files, seconds, rates, database=None):
     print(f"metadata, {files} files registered: {rate:.0f} operations/s, p99 {rows['all'][2]:.1f} ms", flush=True)
     for wanted in rates:
         measure(load, seconds, int(wanted))
-    resident = int(re.search(r"VmRSS:\s*(\d+)", pathlib.Path(f"/proc/{service.process.pid}/status").read_text()).group(1)) / 1024
+    resident = service.memory()[0] / (1 << 20)
     log = admin.good("GET", "/audit/verify")
     print(f"  resident {resident:.0f} MiB; {log['records']} audit records, {'intact' if log['is_intact'] else 'BROKEN'}")
     service.stop()

@@ -7,7 +7,6 @@ storage_bench.py PROGRAM; BENCH_FS_MIB (512), BENCH_RUNS (3)
 import mmap
 import os
 import pathlib
-import resource
 import socket
 import statistics
 import subprocess
@@ -16,6 +15,7 @@ import threading
 import time
 
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parent.parent / "tests" / "process"))
+import bench
 import nodes
 from fileservice import FileService
 
@@ -93,12 +93,7 @@ def forget_pages(service):
 
 def cpu_seconds(service):
     """Of the nodes, which run, and of clients, which have ended."""
-    used = resource.getrusage(resource.RUSAGE_CHILDREN)
-    total = used.ru_utime + used.ru_stime
-    for node in service.nodes:
-        fields = pathlib.Path(f"/proc/{node.process.pid}/stat").read_text().rsplit(")", 1)[1].split()
-        total += (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
-    return total
+    return bench.cpu_of_children() + sum(node.cpu_seconds() for node in service.nodes)
 
 
 def fs(service, cpus, *words):

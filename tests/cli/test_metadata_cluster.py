@@ -4,7 +4,6 @@ import contextlib
 import http.client
 import os
 import random
-import signal
 import socket
 import struct
 import threading

@@ -14,8 +14,6 @@ import signal
 import socket
 import subprocess
 import tempfile
-import threading
-import urllib.parse
 
 from nodes import Daemon, Failure, Skip, check, wait_until
 
