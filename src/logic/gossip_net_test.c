@@ -28,7 +28,9 @@ static peer_id_t id_of(size_t i)
 
 static void net_init(net_t *w, size_t n, const gossip_config_t *c)
 {
-    *w = (net_t){.n = n, .now = 1000};
+    memset(w, 0, sizeof *w); /* too large for a literal on the stack */
+    w->n = n;
+    w->now = 1000;
     for (size_t i = 0; i < n; i++) {
         gossip_config_t own = *c;
         own.self = w->nodes[i].id = id_of(i);

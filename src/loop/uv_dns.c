@@ -2,6 +2,7 @@
  * old, so that a changed resolv.conf is seen. Its sockets are under uv_poll; one timer drives its retries. */
 #include "base/reader.h"
 #include "loop/uv_internal.h"
+#define CARES_NO_DEPRECATED /* 1.34 warns of what 1.18 knows alone */
 #include <ares.h>
 #include <arpa/inet.h>
 #include <arpa/nameser.h>

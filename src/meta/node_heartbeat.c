@@ -186,7 +186,7 @@ static err_t register_node(task_t *t, node_service_t *s)
 {
     AUTO_PTR(json_t) answer = NULL;
     chunk_stat_t stat;
-    json_t *body;
+    json_t *body = NULL;
     if (!s->has_rest)
         TRY(find_metadata(t, s));
     TRY(chunk_store_stat(t, s->chunks, &stat));

@@ -40,7 +40,7 @@ static err_t compare_with_service(task_t *t, node_service_t *s, const chunk_info
 {
     uint64_t now_s = driver_wall_ms(task_driver(t)) / 1000, since_s;
     uint64_t young_s = s->orphan_grace_s < YOUNG_S ? s->orphan_grace_s : YOUNG_S;
-    bool knows_copy;
+    bool knows_copy = false;
     size_t deleted;
     if (!s->is_registered || info->stored_s + young_s > now_s)
         return OK;
