@@ -113,9 +113,9 @@ static err_t write_json(const ipld_tree_t *tree, size_t at, bool is_dag, buf_t *
     AUTO(ipld_order_t) o;
     ipld_event_t e;
     json_text_t j = {.w = writer_to(out), .is_dag = is_dag};
+    ipld_order_init(&o, tree, at, is_dag ? bytes_compare : NULL);
     if (is_dag)
         TRY(check_special(tree, at));
-    ipld_order_init(&o, tree, at, is_dag ? bytes_compare : NULL);
     while (!j.w.err && ipld_order_next(&o, &e))
         put_event(&j, &e);
     return j.w.err;
