@@ -45,8 +45,9 @@ static err_t dial_kept(task_t *t, void *arg)
     keep_t *k = arg;
     host_t *h = k->host;
     conn_t *c;
-    host_forget_failures(h, &k->peer); /* this has a back-off of its own */
-    err_t e = host_connect(t, h, &k->peer, NULL, 0, &c);
+    host_forget_failures(h, &k->peer);            /* this has a back-off of its own */
+    bool is_met = host_conn(h, &k->peer) != NULL; /* by a circuit that does not count */
+    err_t e = is_met ? dial_direct(t, h, &k->peer, NULL, 0, &c) : host_connect(t, h, &k->peer, NULL, 0, &c);
     k->is_dialing = false;
     if (!e)
         conn_release(c);
@@ -54,11 +55,12 @@ static err_t dial_kept(task_t *t, void *arg)
         keep_free(k);
         return OK;
     }
-    if (e && e != ERR_CANCELED) {
-        k->failures++;
+    if (e == ERR_CANCELED || host_is_connected(h, &k->peer))
+        return OK;
+    if (e)
         log_debug("a peer to stay connected with is not reached", LOG_ERR(e));
-        schedule(k);
-    }
+    k->failures++; /* one that is met through a relay's limited circuit alone is not reached either */
+    schedule(k);
     return OK;
 }
 

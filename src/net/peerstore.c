@@ -1,5 +1,6 @@
 /* peerstore: addresses, protocols, agent, key and latency of peers. Bounded in peers, in addresses and
- * protocols per peer, and in bytes; the peer that was unused for longest and is not connected makes room. */
+ * protocols per peer, and in bytes; the peer that was unused for longest and is neither connected nor
+ * protected makes room. */
 #include "net/host_internal.h"
 #include "wire/identify.h"
 #include <stdlib.h>
@@ -104,7 +105,15 @@ void peerstore_free(peerstore_t *ps)
     free(ps);
 }
 
-/* Room for one more entry or `bytes`: drops the peers unused for longest that are not connected. */
+/* Whom the node is connected with, or stays connected with as soon as it can: else others could make it
+ * forget where those are, by telling of many. */
+static bool is_needed(const peerstore_t *ps, const entry_t *e)
+{
+    const peer_t *p = peer_find(ps->host, &e->id);
+    return p && (p->n_conns > p->n_limited || peer_is_protected(p));
+}
+
+/* Room for one more entry or `bytes`: drops the peers unused for longest that are not needed. */
 static bool make_room(peerstore_t *ps, size_t bytes, const entry_t *keep)
 {
     for (list_t *at = ps->recent.prev, *prev; at != &ps->recent; at = prev) {
@@ -112,7 +121,7 @@ static bool make_room(peerstore_t *ps, size_t bytes, const entry_t *keep)
             return true;
         prev = at->prev;
         entry_t *e = LIST_ENTRY(at, entry_t, node);
-        if (e != keep && !host_is_connected(ps->host, &e->id))
+        if (e != keep && !is_needed(ps, e))
             drop_entry(ps, e);
     }
     return map_count(&ps->entries) < PEERS_MAX && limit_room(&ps->limit) >= bytes;

@@ -86,6 +86,30 @@ static err_t bounds(task_t *t, void *arg)
     return OK;
 }
 
+/* Whom the node is to stay connected with is found again, whatever others have told of meanwhile. */
+static err_t kept_peers(task_t *t, void *arg)
+{
+    net_world_t *w = arg;
+    net_start_all(t, w);
+    host_t *a = w->nodes[0].host;
+    peer_id_t b = *host_id(w->nodes[1].host);
+    multiaddr_t addr = w->nodes[1].addr, m = addr_no(5);
+    net_stop(t, w, 1);
+    assert_ok(host_keep_connected(a, &addr));
+    for (uint32_t round = 0; round < 2; round++) {
+        assert_ok(task_sleep(t, 60000));
+        for (uint32_t i = 0; i < 10000; i++) {
+            peer_id_t p = peer_no(10000 * round + i);
+            peerstore_add_addrs(host_peerstore(a), &p, &m, 1, ADDR_TTL_SEEN_MS);
+        }
+    }
+    net_start(t, w, 1);
+    assert_ok(task_sleep(t, 380000)); /* the back-off is at most 5 min and a quarter */
+    assert_true(host_is_connected(a, &b));
+    net_stop_all(t, w);
+    return OK;
+}
+
 static err_t identities(task_t *t, void *arg)
 {
     net_world_t *w = arg;
@@ -257,6 +281,7 @@ static err_t observed(task_t *t, void *arg)
     }
 TEST(addresses, 1)
 TEST(bounds, 2)
+TEST(kept_peers, 2)
 TEST(identities, 1)
 TEST(backoff, 1)
 TEST(own_addresses, 1)
@@ -269,7 +294,7 @@ int main(void)
         cmocka_unit_test(test_addresses),     cmocka_unit_test(test_bounds),
         cmocka_unit_test(test_identities),    cmocka_unit_test(test_backoff),
         cmocka_unit_test(test_own_addresses), cmocka_unit_test(test_loopback),
-        cmocka_unit_test(test_observed),
+        cmocka_unit_test(test_observed),      cmocka_unit_test(test_kept_peers),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -116,6 +116,30 @@ static err_t limited(task_t *t, void *arg)
     return OK;
 }
 
+/* A circuit with limits is not yet the connection that is to be kept: it is tried for again, and stands when
+ * the peer can be dialed. */
+static err_t kept_through_relay(task_t *t, void *arg)
+{
+    net_world_t *w = arg;
+    nat_config_t config = quiet();
+    start(t, w, &config);
+    host_t *a = w->nodes[A].host, *b = w->nodes[B].host;
+    assert_ok(host_add_relay(b, &w->nodes[R].addr));
+    wait_reserved(t, w, B, 1);
+    multiaddr_t circuit = circuit_of(w, B);
+    assert_ok(host_keep_connected(a, &circuit));
+    assert_ok(task_sleep(t, 30000));
+    assert_non_null(host_conn(a, host_id(b)));
+    assert_false(host_is_connected(a, host_id(b)));
+    assert_ok(task_sleep(t, 600000)); /* the circuit has ended long ago */
+    assert_false(host_is_connected(a, host_id(b)));
+    sim_partition(w->nodes[A].machine, w->nodes[B].machine, false);
+    assert_ok(task_sleep(t, 380000)); /* the back-off is at most 5 min and a quarter */
+    assert_true(host_is_connected(a, host_id(b)));
+    net_stop_all(t, w);
+    return OK;
+}
+
 /* Circuits of members of a mesh have no limits, others through the same relay have. */
 static err_t favoured(task_t *t, void *arg)
 {
@@ -500,6 +524,11 @@ static void test_hostile(void **state)
     assert_ok(net_run(7, 3, hostile, NULL, NULL));
 }
 
+static void test_kept_through_relay(void **state)
+{
+    assert_ok(net_run(9, 3, kept_through_relay, NULL, NULL));
+}
+
 static void test_flood(void **state)
 {
     assert_ok(net_run(8, 3, flood, NULL, NULL));
@@ -508,11 +537,17 @@ static void test_flood(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_favoured),      cmocka_unit_test(test_limited),
-        cmocka_unit_test(test_limited_bytes), cmocka_unit_test(test_unlimited),
-        cmocka_unit_test(test_kept),          cmocka_unit_test(test_refused),
-        cmocka_unit_test(test_found),         cmocka_unit_test(test_searched),
-        cmocka_unit_test(test_hostile),       cmocka_unit_test(test_flood),
+        cmocka_unit_test(test_favoured),
+        cmocka_unit_test(test_limited),
+        cmocka_unit_test(test_limited_bytes),
+        cmocka_unit_test(test_unlimited),
+        cmocka_unit_test(test_kept),
+        cmocka_unit_test(test_refused),
+        cmocka_unit_test(test_found),
+        cmocka_unit_test(test_searched),
+        cmocka_unit_test(test_hostile),
+        cmocka_unit_test(test_flood),
+        cmocka_unit_test(test_kept_through_relay),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
