@@ -2,7 +2,12 @@
 #include "net/nat_internal.h"
 #include <stdlib.h>
 
-enum { OBSERVED_PEERS_MIN = 4, OBSERVED_TTL_MS = 1800000, INTERFACES_MAX = 32 };
+enum {
+    OBSERVED_VOICES_MIN = 4,
+    OBSERVED_TTL_MS = 1800000,
+    VOICE_ADDRS_MAX = 4, /* that one network sees us at: each transport, and some to spare */
+    INTERFACES_MAX = 32
+};
 
 err_t net_addr_of_multiaddr(const multiaddr_t *m, net_addr_t *ret)
 {
@@ -82,7 +87,8 @@ size_t addrs_direct(const host_t *h, multiaddr_t *out, size_t cap)
         put(out, cap, &n, &h->mapped[i]);
     uint64_t now_ms = sched_now_ms(h->sched);
     for (size_t i = 0; i < h->n_observed; i++)
-        if (h->observed[i].n_peers >= OBSERVED_PEERS_MIN && now_ms - h->observed[i].seen_ms < OBSERVED_TTL_MS)
+        if (h->observed[i].n_voices >= OBSERVED_VOICES_MIN &&
+            now_ms - h->observed[i].seen_ms < OBSERVED_TTL_MS)
             put(out, cap, &n, &h->observed[i].addr);
     return drop_hidden(h, out, n);
 }
@@ -141,29 +147,60 @@ void host_set_announce(host_t *h, const multiaddr_t *addrs, size_t n, bool repla
 }
 
 /* ── what peers see ──────────────────────────────────────────────────────────────────────────── */
+static bool has_voice(const observed_t *o, uint64_t voice)
+{
+    for (size_t i = 0; i < o->n_voices; i++)
+        if (o->voices[i] == voice)
+            return true;
+    return false;
+}
+
+/* Is `a` rather forgotten than `b`? What is old anyway, then what the fewest said. */
+static bool is_lesser(const observed_t *a, const observed_t *b, uint64_t now_ms)
+{
+    bool is_old = now_ms - a->seen_ms >= OBSERVED_TTL_MS, was_old = now_ms - b->seen_ms >= OBSERVED_TTL_MS;
+    if (is_old != was_old)
+        return is_old;
+    return a->n_voices != b->n_voices ? a->n_voices < b->n_voices : a->seen_ms < b->seen_ms;
+}
+
 static observed_t *observation_of(host_t *h, const multiaddr_t *addr)
 {
     if (!h->observed)
         h->observed = xcalloc(OBSERVED_MAX, sizeof *h->observed);
-    size_t oldest = 0;
+    size_t least = 0;
     for (size_t i = 0; i < h->n_observed; i++) {
         if (multiaddr_equal(&h->observed[i].addr, addr))
             return &h->observed[i];
-        if (h->observed[i].seen_ms < h->observed[oldest].seen_ms)
-            oldest = i;
+        if (is_lesser(&h->observed[i], &h->observed[least], sched_now_ms(h->sched)))
+            least = i;
     }
-    observed_t *o = &h->observed[h->n_observed < OBSERVED_MAX ? h->n_observed++ : oldest];
+    observed_t *o = &h->observed[h->n_observed < OBSERVED_MAX ? h->n_observed++ : least];
     *o = (observed_t){.addr = *addr};
     return o;
 }
 
-static void count_peer(observed_t *o, uint64_t hash)
+/* One that has said many other addresses takes back the oldest of them: else it could fill the table with
+ * what it invents, and nobody else would be heard. */
+static void take_back(host_t *h, uint64_t voice, const multiaddr_t *now)
 {
-    for (size_t i = 0; i < o->n_peers; i++)
-        if (o->peer_hashes[i] == hash)
-            return;
-    if (o->n_peers < ARRAY_LEN(o->peer_hashes))
-        o->peer_hashes[o->n_peers++] = hash;
+    observed_t *oldest = NULL;
+    size_t n = 0;
+    for (size_t i = 0; i < h->n_observed; i++) {
+        observed_t *o = &h->observed[i];
+        if (!has_voice(o, voice) || multiaddr_equal(&o->addr, now))
+            continue;
+        n++;
+        if (!oldest || o->seen_ms < oldest->seen_ms)
+            oldest = o;
+    }
+    if (n < VOICE_ADDRS_MAX)
+        return;
+    for (size_t i = oldest->n_voices; i--;)
+        if (oldest->voices[i] == voice)
+            oldest->voices[i] = oldest->voices[--oldest->n_voices];
+    if (!oldest->n_voices)
+        *oldest = h->observed[--h->n_observed];
 }
 
 /* Is it the NAT's word for a port that we listen on? What a peer sees of a connection that came in there, or
@@ -189,11 +226,14 @@ void addrs_observed(host_t *h, conn_t *c, bytes_t binary)
         return;
     static const uint8_t key[16] = "observed address";
     multiaddr_without_peer(&addr, &addr);
+    uint64_t voice = siphash24(key, bytes_of(from.at.ip, from.at.family == 4 ? 4 : 7));
+    take_back(h, voice, &addr);
     observed_t *o = observation_of(h, &addr);
-    bool was_known = o->n_peers >= OBSERVED_PEERS_MIN;
+    bool was_known = o->n_voices >= OBSERVED_VOICES_MIN;
     o->seen_ms = sched_now_ms(h->sched);
-    count_peer(o, siphash24(key, bytes_of(from.at.ip, from.at.family == 4 ? 4 : 7)));
-    if (!was_known && o->n_peers >= OBSERVED_PEERS_MIN)
+    if (!has_voice(o, voice) && o->n_voices < ARRAY_LEN(o->voices))
+        o->voices[o->n_voices++] = voice;
+    if (!was_known && o->n_voices >= OBSERVED_VOICES_MIN)
         host_tell_addrs_changed(h);
 }
 

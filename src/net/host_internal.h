@@ -166,8 +166,8 @@ typedef struct networks {
 typedef struct observed {
     multiaddr_t addr;
     uint64_t seen_ms;
-    uint8_t n_peers;
-    uint64_t peer_hashes[4];
+    uint8_t n_voices;
+    uint64_t voices[8]; /* hashes of the networks that said so */
 } observed_t;
 
 struct host {

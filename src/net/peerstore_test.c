@@ -274,6 +274,43 @@ static err_t observed(task_t *t, void *arg)
     return OK;
 }
 
+/* One peer that invents addresses silences neither what is believed nor those who are still to say it. */
+static err_t invented(task_t *t, void *arg)
+{
+    net_world_t *w = arg;
+    net_start_all(t, w);
+    host_t *h = w->nodes[0].host;
+    multiaddr_t seen, late, m, addrs[32];
+    assert_ok(multiaddr_parse("/ip4/198.51.100.7/tcp/4001", &seen));
+    assert_ok(multiaddr_parse("/ip4/198.51.100.8/tcp/4001", &late));
+    for (size_t i = 1; i <= 5; i++) {
+        conn_release(net_connect(t, w, i, 0));
+        assert_ok(task_sleep(t, 200));
+        conn_t *c = host_conn(h, host_id(w->nodes[i].host));
+        assert_ok(multiaddr_from_tcp(4, (const uint8_t[]){9, (uint8_t)i, 1, 1}, 4001, &c->remote));
+        for (uint32_t k = 0; i == 1 && k < 200; k++) {
+            m = addr_no(k);
+            addrs_observed(h, c, multiaddr_bytes(&m));
+        }
+        assert_ok(task_sleep(t, 1000));
+        addrs_observed(h, c, multiaddr_bytes(&seen));
+        assert_ok(task_sleep(t, 1000));
+        addrs_observed(h, c, multiaddr_bytes(&late));
+        conn_t *liar = host_conn(h, host_id(w->nodes[1].host));
+        for (uint32_t k = 0; k < 200; k++) {
+            assert_ok(task_sleep(t, 10));
+            m = addr_no(1000 * (uint32_t)i + k);
+            addrs_observed(h, liar, multiaddr_bytes(&m));
+        }
+        assert_true(addrs_seen(h, addrs, 32) <= 6); /* what is said by others, and four of the liar's */
+    }
+    size_t n = host_addrs(h, addrs, 32);
+    assert_true(has_addr(addrs, n, "/ip4/198.51.100.7/tcp/4001"));
+    assert_true(has_addr(addrs, n, "/ip4/198.51.100.8/tcp/4001"));
+    net_stop_all(t, w);
+    return OK;
+}
+
 #define TEST(name, machines)                                                                                 \
     static void test_##name(void **state)                                                                    \
     {                                                                                                        \
@@ -287,6 +324,7 @@ TEST(backoff, 1)
 TEST(own_addresses, 1)
 TEST(loopback, 2)
 TEST(observed, 6)
+TEST(invented, 6)
 
 int main(void)
 {
@@ -295,6 +333,7 @@ int main(void)
         cmocka_unit_test(test_identities),    cmocka_unit_test(test_backoff),
         cmocka_unit_test(test_own_addresses), cmocka_unit_test(test_loopback),
         cmocka_unit_test(test_observed),      cmocka_unit_test(test_kept_peers),
+        cmocka_unit_test(test_invented),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

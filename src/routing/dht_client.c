@@ -90,13 +90,14 @@ static bool is_answer(const kad_message_t *m, kad_type_t type, bytes_t key)
     return m->type == type && (!m->key.len || bytes_equal(m->key, key)); /* some leave the key out */
 }
 
-/* One request and its answer on a stream. */
-static err_t exchange(task_t *t, stream_t *s, bytes_t request, kad_type_t type, bytes_t key,
+/* One request and its answer on a stream. What comes slowly is charged to the host until it is there. */
+static err_t exchange(task_t *t, limit_t *limit, stream_t *s, bytes_t request, kad_type_t type, bytes_t key,
                       uint32_t *unanswered, buf_t *answer, kad_message_t *ret)
 {
     TRY(stream_write_message(t, s, request));
     for (;;) {
-        TRY(stream_read_message(t, s, KAD_MESSAGE_MAX_BYTES, answer));
+        TRY(stream_read_charged(t, s, KAD_MESSAGE_MAX_BYTES, limit, answer));
+        limit_release(limit, answer->len);
         TRY(kad_decode(buf_bytes(answer), ret));
         if (is_answer(ret, type, key))
             return OK;
@@ -128,7 +129,7 @@ static err_t ask_within(task_t *t, dht_client_t *c, const peer_id_t *to, bytes_t
     for (;;) {
         if (!s)
             TRY(open_stream(t, c, to, &s));
-        err_t e = exchange(t, s, request, type, key, &unanswered, answer, ret);
+        err_t e = exchange(t, host_limit(c->host), s, request, type, key, &unanswered, answer, ret);
         if (!e) {
             keep_idle(c, to, s, unanswered);
             return OK;

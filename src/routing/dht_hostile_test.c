@@ -361,6 +361,74 @@ static err_t check_flood(task_t *t, void *arg)
     return OK;
 }
 
+/* Long answers that are asked for on many streams and never read: they count for the one who asked, and go
+ * with it. */
+static err_t hoard_call(task_t *t, void *arg)
+{
+    raw_t *r = arg;
+    const char *protocol = KAD_PROTOCOL_LAN, *chosen;
+    stream_t *streams[10];
+    for (size_t i = 0; i < ARRAY_LEN(streams); i++) {
+        TRY(host_open_stream(t, r->from->host, &r->to->id, &protocol, 1, &streams[i], &chosen));
+        TRY(stream_write_message(t, streams[i], r->request));
+    }
+    TRY(task_sleep(t, 20 * 1000));
+    for (size_t i = 0; i < ARRAY_LEN(streams); i++) {
+        stream_reset(streams[i]);
+        stream_close(streams[i]);
+    }
+    return OK;
+}
+
+static err_t add_providers(task_t *t, void *arg)
+{
+    enum { PROVIDERS = 980 };
+    world_node_t *n = arg;
+    multiaddr_t *addrs = xcalloc(DHT_ADDRS_PER_PEER, sizeof *addrs);
+    prng_t rng;
+    prng_seed(&rng, 1);
+    err_t e = OK;
+    for (int i = 0; i < DHT_ADDRS_PER_PEER && !e; i++) {
+        char text[160];
+        snprintf(text, sizeof text, "/ip4/10.66.0.%d/tcp/9/tls/sni/%060d.example/ws", i, 1);
+        e = multiaddr_parse(text, &addrs[i]);
+    }
+    for (int i = 0; i < PROVIDERS && !e; i++) {
+        peer_id_t id = made_up_peer(&rng);
+        e = provider_store_add(t, &n->routing->providers, BYTES_LIT("popular"), &id, addrs,
+                               DHT_ADDRS_PER_PEER);
+    }
+    free(addrs);
+    return e;
+}
+
+static err_t check_hoard(task_t *t, void *arg)
+{
+    enum { ANSWER_BYTES = 600 << 10 };
+    world_t *w = arg;
+    world_join(t, w, 2);
+    world_node_t *attacker = add_hostile(t, w, LOOPS, 2), *to = &w->nodes[0];
+    assert_ok(world_on(t, to, add_providers, to));
+    AUTO(buf_t) request;
+    buf_init(&request, 256);
+    writer_t out = writer_to(&request);
+    kad_put_head(&out, KAD_GET_PROVIDERS, BYTES_LIT("popular"));
+    raw_t r = {.from = attacker, .to = to, .request = buf_bytes(&request)};
+    assert_ok(task_sleep(t, 60 * 1000));
+    uint64_t before = host_limit(to->host)->used;
+    assert_ok(sim_host_start(attacker->machine, "hoard", hoard_call, &r));
+    assert_ok(task_sleep(t, 10 * 1000));
+    conn_t *c = host_conn(to->host, &attacker->id);
+    assert_non_null(c);
+    assert_in_range(conn_limit(c)->used, 10 * ANSWER_BYTES, 32 << 20);
+    assert_true(host_limit(to->host)->used >= before + 10 * ANSWER_BYTES);
+    assert_ok(task_sleep(t, 80 * 1000));
+    assert_true(host_limit(to->host)->used < before + ANSWER_BYTES);
+    conn_t *other = host_conn(to->host, &w->nodes[1].id);
+    assert_non_null(other);
+    return OK;
+}
+
 /* ── streams and values ──────────────────────────────────────────────────────────────────────── */
 static size_t streams_between(world_node_t *a, world_node_t *b)
 {
@@ -464,13 +532,18 @@ WORLD_TEST(bad_requests)
 WORLD_TEST(flood)
 WORLD_TEST(idle_streams_close)
 WORLD_TEST(values)
+WORLD_TEST(hoard)
 
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_hostile_servers),    cmocka_unit_test(test_echo_trap),
-        cmocka_unit_test(test_bad_requests),       cmocka_unit_test(test_flood),
-        cmocka_unit_test(test_idle_streams_close), cmocka_unit_test(test_values),
+        cmocka_unit_test(test_hostile_servers),
+        cmocka_unit_test(test_echo_trap),
+        cmocka_unit_test(test_bad_requests),
+        cmocka_unit_test(test_flood),
+        cmocka_unit_test(test_idle_streams_close),
+        cmocka_unit_test(test_values),
+        cmocka_unit_test(test_hoard),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -242,8 +242,18 @@ static err_t answer(task_t *t, serving_t *s, const kad_message_t *m)
     return e ? e : s->out.err;
 }
 
-static err_t serve_one(task_t *t, dht_t *d, const peer_id_t *from, bytes_t request, stream_t *stream)
+/* What the peer does not read is charged to it. */
+static err_t write_answer(task_t *t, conn_t *conn, stream_t *stream, bytes_t out)
 {
+    TRY(limit_charge(conn_limit(conn), out.len));
+    err_t e = stream_write_message(t, stream, out);
+    limit_release(conn_limit(conn), out.len);
+    return e;
+}
+
+static err_t serve_one(task_t *t, dht_t *d, conn_t *conn, bytes_t request, stream_t *stream)
+{
+    const peer_id_t *from = conn_peer(conn);
     kad_message_t m;
     TRY(kad_decode(request, &m));
     d->stats->messages_in++;
@@ -254,19 +264,21 @@ static err_t serve_one(task_t *t, dht_t *d, const peer_id_t *from, bytes_t reque
     err_t e = answer(t, &s, &m);
     free(s.addrs);
     TRY(e);
-    return m.type == KAD_ADD_PROVIDER ? OK : stream_write_message(t, stream, buf_bytes(&out));
+    return m.type == KAD_ADD_PROVIDER ? OK : write_answer(t, conn, stream, buf_bytes(&out));
 }
 
-static err_t serve_stream(task_t *t, dht_t *d, const peer_id_t *from, stream_t *stream)
+static err_t serve_stream(task_t *t, dht_t *d, conn_t *conn, stream_t *stream)
 {
     AUTO(buf_t) in;
     buf_init(&in, KAD_REQUEST_MAX_BYTES);
     for (;;) {
         deadline_t limit = deadline_push(t, DHT_IDLE_STREAM_MS);
-        err_t e = stream_read_message(t, stream, KAD_REQUEST_MAX_BYTES, &in);
+        err_t e = stream_read_charged(t, stream, KAD_REQUEST_MAX_BYTES, conn_limit(conn), &in);
         bool is_end = e == ERR_EOF && !in.len;
-        if (!e)
-            e = serve_one(t, d, from, buf_bytes(&in), stream);
+        if (!e) {
+            e = serve_one(t, d, conn, buf_bytes(&in), stream);
+            limit_release(conn_limit(conn), in.len);
+        }
         deadline_pop(t, &limit);
         if (is_end)
             return OK;
@@ -285,10 +297,9 @@ typedef struct server {
 static err_t handle_stream(task_t *t, stream_t *stream, conn_t *conn, const char *protocol, void *arg)
 {
     dht_t *d = arg;
-    peer_id_t from = *conn_peer(conn);
     server_t server = {.task = t};
     list_push_back(&d->serving, &server.node);
-    err_t e = serve_stream(t, d, &from, stream);
+    err_t e = serve_stream(t, d, conn, stream);
     list_remove(&server.node);
     event_fire(&d->served);
     if (e)

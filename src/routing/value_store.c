@@ -6,7 +6,7 @@
 
 static const char SPACE[] = "dht-values";
 enum { RECORD_VERSION = 1, RECORD_MAX_BYTES = VALUE_MAX_BYTES + VALUE_KEY_MAX_BYTES + 32 };
-enum { QUOTA_WINDOW_MS = 3600 * 1000, QUOTA_PEERS = 4096 };
+enum { QUOTA_WINDOW_MS = 3600 * 1000, QUOTA_PEERS = 4096, COUNT_AGAIN_MS = 60 * 1000 };
 
 void value_limits_default(value_limits_t *ret)
 {
@@ -95,8 +95,6 @@ bool value_store_is_better(const value_store_t *s, bytes_t key, bytes_t a, bytes
 /* Each peer may bring so many new records in an hour. */
 static err_t charge_quota(task_t *t, value_store_t *s, const peer_id_t *from)
 {
-    if (!from->len)
-        return OK;
     if (task_now_ms(t) >= s->window_ends_ms) {
         map_deinit(&s->by_peer);
         map_init(&s->by_peer, QUOTA_PEERS);
@@ -131,7 +129,8 @@ static err_t visit_for_count(task_t *t, void *arg, bytes_t key, bytes_t value)
     return OK;
 }
 
-/* Counts what is there, without what has expired; at the first put, and when the store is full. */
+/* Counts what is there, without what has expired; at the first put, and when the store is full, now and then:
+ * each time it reads all records. */
 static err_t count_anew(task_t *t, value_store_t *s)
 {
     expiry_t x = {.store = s, .now_ms = driver_wall_ms(task_driver(t))};
@@ -142,12 +141,14 @@ static err_t count_anew(task_t *t, value_store_t *s)
         e = kv_commit(t, s->kv, &x.expired);
     kv_batch_deinit(&x.expired);
     s->is_counted = !e;
+    s->count_again_ms = task_now_ms(t) + COUNT_AGAIN_MS;
     return e;
 }
 
 static err_t check_room(task_t *t, value_store_t *s)
 {
-    if (!s->is_counted || s->total >= s->limits.max_total)
+    bool is_full = s->total >= s->limits.max_total;
+    if (!s->is_counted || (is_full && task_now_ms(t) >= s->count_again_ms))
         TRY(count_anew(t, s));
     if (s->total >= s->limits.max_total)
         return fail(ERR_LIMIT, "the value store has its %zu records", s->limits.max_total);
@@ -165,9 +166,9 @@ err_t value_store_put(task_t *t, value_store_t *s, const peer_id_t *from, bytes_
         return known;
     if (!known && value_store_is_better(s, key, buf_bytes(&record), value))
         return fail(ERR_EXISTS, "a better record is known");
-    if (known) {
-        TRY(check_room(t, s));
+    if (known && from->len) { /* what others bring never keeps out our own */
         TRY(charge_quota(t, s, from));
+        TRY(check_room(t, s));
     }
     buf_clear(&record);
     writer_t w = writer_to(&record);

@@ -1,8 +1,8 @@
 /* value_store: records that others put here (and ours), in the space "dht-values" of the state database, key
  * SHA-256(record key). Only keys "/NAMESPACE/…" with a registered validator are taken (CVE-2026-45783: peers
  * that took anything had their disks filled); a better record replaces a worse one, never the other way. A
- * record lives 48 h after it was put. Caps: size, records of one peer (while it is connected to us), in
- * total. */
+ * record lives 48 h after it was put. Caps: size, new records of one peer in an hour, all that others
+ * brought; our own always find room. */
 #ifndef ROUTING_VALUE_STORE_H
 #define ROUTING_VALUE_STORE_H
 #include "base/map.h"
@@ -34,6 +34,7 @@ typedef struct value_store {
     uint64_t window_ends_ms;
     size_t total;
     bool is_counted;
+    uint64_t count_again_ms; /* when it is full: not before */
 } value_store_t;
 
 /* Has the /pk/ validator from the start: the value is the public key of the peer id in the key. */

@@ -108,7 +108,7 @@ static err_t check_caps(task_t *t, void *arg)
 {
     value_store_t s;
     setup(&s);
-    peer_id_t a = peer_of(1), b = peer_of(2);
+    peer_id_t a = peer_of(1), b = peer_of(2), c = peer_of(3);
     char key[32];
     for (int i = 0; i < 15; i++) {
         snprintf(key, sizeof key, "/num/a%d", i);
@@ -119,12 +119,23 @@ static err_t check_caps(task_t *t, void *arg)
         snprintf(key, sizeof key, "/num/b%d", i);
         assert_ok(value_store_put(t, &s, &b, bytes_str(key), BYTES_LIT("1")));
     }
-    for (int i = 0; i < 20; i++) {
-        snprintf(key, sizeof key, "/num/own%d", i);
-        put(t, &s, key, "1", i < 10 ? OK : ERR_LIMIT);
+    for (int i = 0; i < 10; i++) {
+        snprintf(key, sizeof key, "/num/c%d", i);
+        assert_ok(value_store_put(t, &s, &c, bytes_str(key), BYTES_LIT("1")));
     }
+    put(t, &s, "/num/own", "1", OK); /* full of what others brought: ours comes in */
+    expect(t, &s, "/num/own", "1");
     assert_ok(task_sleep(t, 2 * 3600 * 1000));
     assert_err(value_store_put(t, &s, &a, BYTES_LIT("/num/z"), BYTES_LIT("1")), ERR_LIMIT); /* all full */
+    AUTO(kv_batch_t) gone;
+    kv_batch_init(&gone);
+    assert_ok(kv_batch_delete_prefix(&gone, "dht-values", BYTES_NONE));
+    assert_ok(kv_commit(t, s.kv, &gone));
+    for (int i = 0; i < 5; i++) /* who asks a full store often does not make it read itself each time */
+        assert_err(value_store_put(t, &s, &a, BYTES_LIT("/num/z"), BYTES_LIT("1")), ERR_LIMIT);
+    assert_ok(task_sleep(t, 60 * 1000));
+    assert_ok(value_store_put(t, &s, &a, BYTES_LIT("/num/z"), BYTES_LIT("1")));
+    assert_int_equal(s.total, 1);
     assert_ok(task_sleep(t, UINT64_C(48) * 3600 * 1000));
     assert_ok(value_store_put(t, &s, &a, BYTES_LIT("/num/z"), BYTES_LIT("1"))); /* the old ones have gone */
     assert_int_equal(s.total, 1);

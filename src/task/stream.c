@@ -122,19 +122,36 @@ err_t stream_read_body(task_t *t, stream_t *s, uint64_t len, buf_t *out)
     return OK;
 }
 
-err_t stream_read_message(task_t *t, stream_t *s, size_t max_bytes, buf_t *out)
+static err_t read_message_length(task_t *t, stream_t *s, size_t max_bytes, buf_t *out, uint64_t *ret_len)
 {
     buf_clear(out);
-    uint64_t len;
     bool is_cut;
-    err_t e = stream_read_length(t, s, &len, &is_cut);
+    err_t e = stream_read_length(t, s, ret_len, &is_cut);
     if (e == ERR_EOF && is_cut)
         TRY(buf_append_u8(out, 0)); /* not a clean end */
     TRY(e);
-    if (len > max_bytes || len > out->max)
-        return fail(ERR_LIMIT, "a message of %llu bytes is over the limit of %zu", (unsigned long long)len,
-                    max_bytes < out->max ? max_bytes : out->max);
+    if (*ret_len > max_bytes || *ret_len > out->max)
+        return fail(ERR_LIMIT, "a message of %llu bytes is over the limit of %zu",
+                    (unsigned long long)*ret_len, max_bytes < out->max ? max_bytes : out->max);
+    return OK;
+}
+
+err_t stream_read_message(task_t *t, stream_t *s, size_t max_bytes, buf_t *out)
+{
+    uint64_t len;
+    TRY(read_message_length(t, s, max_bytes, out, &len));
     return stream_read_body(t, s, len, out);
+}
+
+err_t stream_read_charged(task_t *t, stream_t *s, size_t max_bytes, limit_t *limit, buf_t *out)
+{
+    uint64_t len;
+    TRY(read_message_length(t, s, max_bytes, out, &len));
+    TRY(limit_charge(limit, len));
+    err_t e = stream_read_body(t, s, len, out);
+    if (e)
+        limit_release(limit, len);
+    return e;
 }
 
 err_t stream_write_message(task_t *t, stream_t *s, bytes_t message)

@@ -4,6 +4,7 @@
 #ifndef TASK_STREAM_H
 #define TASK_STREAM_H
 #include "base/bytes.h"
+#include "base/limit.h"
 #include "task/task.h"
 
 typedef struct stream stream_t;
@@ -35,6 +36,9 @@ MUST_CHECK err_t stream_write_pieces(task_t *t, stream_t *s, const bytes_t *piec
  * max_bytes is ERR_LIMIT before anything is allocated. ERR_EOF with an empty `out` when the stream
  * ended cleanly before a message. */
 MUST_CHECK err_t stream_read_message(task_t *t, stream_t *s, size_t max_bytes, buf_t *out);
+/* As stream_read_message, with what is claimed charged to the limit before it comes: released by the caller,
+ * out->len bytes, when the message has been read. */
+MUST_CHECK err_t stream_read_charged(task_t *t, stream_t *s, size_t max_bytes, limit_t *limit, buf_t *out);
 /* Its halves, for who charges the length to a budget before the body comes. ret_is_cut: the end came inside
  * of it. */
 MUST_CHECK err_t stream_read_length(task_t *t, stream_t *s, uint64_t *ret_len, bool *ret_is_cut);
