@@ -33,6 +33,7 @@ void gossip_config_default(gossip_config_t *ret)
         .max_ihave_ids = 5000,
         .max_dontwant_rpcs = 1000,
         .max_dontwants = 4096,
+        .max_id_bytes = 128u << 10,
         .max_peers = 4096,
         .max_own_topics = 4096,
         .max_peer_topics = 4096,
@@ -161,6 +162,29 @@ member_t *member_find(const gossip_peer_t *p, const topic_t *t)
     return map_get(&p->by_topic, topic_key(&key));
 }
 
+static void member_free(gossip_t *g, member_t *m);
+
+/* Where all places of foreign topics are taken, the peer with the most of them gives one up for a peer that
+ * has less: a few that follow thousands do not keep us from hearing what the others follow. */
+static bool make_foreign_room(gossip_t *g, const gossip_peer_t *for_whom)
+{
+    gossip_peer_t *most = NULL;
+    LIST_EACH (p, &g->peers, gossip_peer_t, node) {
+        if (!most || p->n_foreign > most->n_foreign)
+            most = p;
+    }
+    if (!most || most->n_foreign <= for_whom->n_foreign + 1)
+        return false;
+    for (list_t *at = most->members.prev; at != &most->members; at = at->prev) {
+        member_t *m = LIST_ENTRY(at, member_t, peer_node);
+        if (!m->is_foreign || m->score || m->backoff_ms)
+            continue;
+        member_free(g, m);
+        return g->n_foreign < g->config.max_foreign;
+    }
+    return false;
+}
+
 /* A topic that is not ours takes memory for the peer's sake alone: of these there are only so many. */
 member_t *member_get(gossip_t *g, gossip_peer_t *p, topic_t *t)
 {
@@ -168,7 +192,8 @@ member_t *member_get(gossip_t *g, gossip_peer_t *p, topic_t *t)
     if (m)
         return m;
     bool is_foreign = !t->is_ours && !t->has_fanout;
-    if (is_foreign && (p->n_foreign >= g->config.max_peer_topics || g->n_foreign >= g->config.max_foreign))
+    if (is_foreign && (p->n_foreign >= g->config.max_peer_topics ||
+                       (g->n_foreign >= g->config.max_foreign && !make_foreign_room(g, p))))
         return NULL;
     if (!gossip_charge(g, MEMBER_BYTES))
         return NULL;
@@ -381,7 +406,7 @@ static void peer_free(gossip_t *g, gossip_peer_t *p)
     map_remove(&g->by_id, peer_id_bytes(&p->id));
     map_deinit(&p->by_topic);
     map_deinit(&p->asked);
-    map_deinit(&p->dontwant);
+    dontwant_clear(g, p);
     buf_deinit(&p->wanted.packed);
     list_remove(&p->node);
     free(p);
@@ -459,7 +484,7 @@ void gossip_disconnected(gossip_t *g, gossip_peer_t *p, uint64_t now_ms)
     promise_forget_peer(g, p);
     score_ip_remove(g, p);
     map_deinit(&p->asked);
-    map_deinit(&p->dontwant);
+    dontwant_clear(g, p);
     map_init(&p->asked, g->config.max_ihave_ids);
     map_init(&p->dontwant, g->config.max_dontwants);
     id_list_clear(&p->wanted);

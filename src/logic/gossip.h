@@ -74,6 +74,7 @@ typedef struct gossip_config {
     uint32_t max_retransmissions;              /* of one message to one peer that asks for it */
     uint32_t max_ihave_rpcs, max_ihave_ids;    /* per peer and heartbeat */
     uint32_t max_dontwant_rpcs, max_dontwants; /* per peer: RPCs per heartbeat; ids that are remembered */
+    size_t max_id_bytes; /* per peer: of ids that it does not want, and of ids that wait to be sent to it */
     size_t max_peers, max_own_topics;
     size_t max_peer_topics,
         max_foreign; /* subscriptions of one peer; of all peers to topics that are not ours */

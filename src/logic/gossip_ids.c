@@ -210,7 +210,11 @@ void gossip_rpc_end(gossip_t *g, gossip_peer_t *p, uint64_t now_ms)
     if (!n)
         return;
     p->ihave_ids += (uint32_t)n;
-    queue_ids(p, GOSSIP_IWANT, NULL, &p->wanted);
+    n = queue_ids(p, GOSSIP_IWANT, NULL, &p->wanted);
+    if (!n) {
+        id_list_clear(&p->wanted);
+        return;
+    }
     bytes_t id = BYTES_NONE;
     for (uint64_t skip = prng_below(&g->prng, n) + 1; skip; skip--)
         gossip_next_id(buf_bytes(&p->wanted.packed), &i, &id);
@@ -285,7 +289,20 @@ void gossip_hear_idontwant(gossip_t *g, gossip_peer_t *p, bytes_t id)
         id.len > GOSSIP_ID_MAX_BYTES)
         return;
     /* Of too many the rest is sent. */
-    (void)!map_put(&p->dontwant, id, (void *)(uintptr_t)(g->tick + g->config.dontwant_ttl), NULL);
+    size_t bytes = map_has(&p->dontwant, id) ? 0 : id.len + DONTWANT_BYTES;
+    if (p->dontwant_bytes + bytes > g->config.max_id_bytes || !gossip_charge(g, bytes))
+        return;
+    if (map_put(&p->dontwant, id, (void *)(uintptr_t)(g->tick + g->config.dontwant_ttl), NULL))
+        gossip_release(g, bytes);
+    else
+        p->dontwant_bytes += bytes;
+}
+
+void dontwant_clear(gossip_t *g, gossip_peer_t *p)
+{
+    map_deinit(&p->dontwant);
+    gossip_release(g, p->dontwant_bytes);
+    p->dontwant_bytes = 0;
 }
 
 void ids_heartbeat(gossip_t *g, gossip_peer_t *p)
@@ -294,8 +311,11 @@ void ids_heartbeat(gossip_t *g, gossip_peer_t *p)
     bytes_t id;
     void *until;
     for (size_t i = 0; map_next(&p->dontwant, &i, &id, &until);)
-        if ((uintptr_t)until <= g->tick)
+        if ((uintptr_t)until <= g->tick) {
+            gossip_release(g, id.len + DONTWANT_BYTES);
+            p->dontwant_bytes -= id.len + DONTWANT_BYTES;
             map_remove(&p->dontwant, id);
+        }
     if (g->tick % g->config.history == 0 && map_count(&p->asked)) {
         map_deinit(&p->asked);
         map_init(&p->asked, g->config.max_ihave_ids);

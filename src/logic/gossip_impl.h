@@ -54,6 +54,7 @@ typedef struct out {
     uint32_t backoff_s;
     bool has_offer;
     id_list_t ids;
+    size_t id_bytes; /* charged */
     gossip_message_t *message;
 } out_t;
 
@@ -82,6 +83,7 @@ struct gossip_peer {
     list_t control, messages; /* out_t */
     out_t *current;           /* what gossip_next_out gave last */
     size_t queued_bytes, n_dontwant_outs;
+    size_t dontwant_bytes, out_id_bytes; /* charged for ids: those it does not want, those to be sent to it */
 };
 
 struct gossip_message {
@@ -129,7 +131,11 @@ typedef struct promise {
 /* Is there room for so many bytes more? They are charged then. */
 bool gossip_charge(gossip_t *g, size_t bytes);
 void gossip_release(gossip_t *g, size_t bytes);
-enum { SEEN_BYTES = 192, MEMBER_BYTES = 192 }; /* what one takes, with its places in maps */
+enum {
+    SEEN_BYTES = 192,
+    MEMBER_BYTES = 192,
+    DONTWANT_BYTES = 96
+}; /* what one takes, with its places in maps */
 
 struct gossip {
     gossip_config_t config;
@@ -190,13 +196,15 @@ void promise_forget_peer(gossip_t *g, gossip_peer_t *p);
 void promise_expire(gossip_t *g, uint64_t now_ms);
 void promise_clear(gossip_t *g);
 bool dontwant_has(const gossip_peer_t *p, bytes_t id);
+void dontwant_clear(gossip_t *g, gossip_peer_t *p); /* the map is to be made anew */
 void ids_heartbeat(gossip_t *g, gossip_peer_t *p);
 void gossip_emit(gossip_t *g, topic_t *t, uint64_t now_ms); /* IHAVE */
 
 /* gossip_queue.c */
 void queue_topic(gossip_peer_t *p, int kind, topic_t *t);
 void queue_prune(gossip_peer_t *p, topic_t *t, uint32_t backoff_ms, bool has_offer);
-void queue_ids(gossip_peer_t *p, int kind, topic_t *t, const id_list_t *ids); /* t NULL but for IHAVE */
+/* t NULL but for IHAVE. How many of them, the first ones, found room. */
+size_t queue_ids(gossip_peer_t *p, int kind, topic_t *t, const id_list_t *ids);
 void queue_id(gossip_peer_t *p, int kind, bytes_t id);
 bool queue_message(gossip_peer_t *p, gossip_message_t *m); /* false: it is full */
 void queue_clear(gossip_peer_t *p);

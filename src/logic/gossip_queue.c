@@ -47,6 +47,8 @@ static void out_free(gossip_peer_t *p, out_t *o)
     if (o->topic)
         topic_release(p->g, o->topic);
     buf_deinit(&o->ids.packed);
+    gossip_release(p->g, o->id_bytes);
+    p->out_id_bytes -= o->id_bytes;
     if (o->message)
         p->queued_bytes -= o->message->len;
     gossip_message_release(o->message);
@@ -114,7 +116,22 @@ static out_t *last_of(gossip_peer_t *p, int kind)
     return NULL;
 }
 
-void queue_ids(gossip_peer_t *p, int kind, topic_t *t, const id_list_t *ids)
+/* Buffers that grow take up to twice what is in them. */
+static bool add_id(gossip_peer_t *p, out_t *o, bytes_t id)
+{
+    size_t bytes = 2 * (id.len + 1);
+    if (p->out_id_bytes + bytes > p->g->config.max_id_bytes || !gossip_charge(p->g, bytes))
+        return false;
+    if (!id_list_add(&o->ids, id)) {
+        gossip_release(p->g, bytes);
+        return false;
+    }
+    o->id_bytes += bytes;
+    p->out_id_bytes += bytes;
+    return true;
+}
+
+size_t queue_ids(gossip_peer_t *p, int kind, topic_t *t, const id_list_t *ids)
 {
     out_t *o = t ? push_control(p, kind, t) : last_of(p, kind);
     if (!o)
@@ -122,10 +139,12 @@ void queue_ids(gossip_peer_t *p, int kind, topic_t *t, const id_list_t *ids)
     if (!o->ids.packed.max)
         buf_init(&o->ids.packed, (size_t)p->g->config.max_ihave_ids * (GOSSIP_ID_MAX_BYTES + 1));
     bytes_t id;
+    size_t n = 0;
     for (size_t i = 0;
-         o->ids.n < p->g->config.max_ihave_ids && gossip_next_id(buf_bytes(&ids->packed), &i, &id);)
-        if (!id_list_add(&o->ids, id))
-            return;
+         o->ids.n < p->g->config.max_ihave_ids && gossip_next_id(buf_bytes(&ids->packed), &i, &id); n++)
+        if (!add_id(p, o, id))
+            break;
+    return n;
 }
 
 void queue_id(gossip_peer_t *p, int kind, bytes_t id)
@@ -137,7 +156,7 @@ void queue_id(gossip_peer_t *p, int kind, bytes_t id)
         o = push_ids(p, kind);
         p->n_dontwant_outs++;
     }
-    (void)id_list_add(&o->ids, id);
+    (void)add_id(p, o, id);
 }
 
 bool queue_message(gossip_peer_t *p, gossip_message_t *m)

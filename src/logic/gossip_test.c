@@ -400,6 +400,79 @@ static void test_budget(void **state)
     limit_deinit(&limit); /* asserts */
 }
 
+/* Ids that a peer names, or makes us ask for and does not read: few for each, and all of them charged. */
+static void test_budget_of_ids(void **state)
+{
+    enum { PEERS = 5, IDS = 4000, PER_PEER = 100 << 10 };
+    limit_t limit;
+    limit_init(&limit, "pubsub", NULL, 64 << 20);
+    gossip_config_t c;
+    gossip_config_default(&c);
+    c.limit = &limit;
+    c.max_id_bytes = PER_PEER;
+    gossip_t *g = one(&c);
+    gossip_peer_t *p[PEERS];
+    uint8_t id[GOSSIP_ID_MAX_BYTES] = {0};
+    for (size_t i = 0; i < PEERS; i++)
+        p[i] = join(g, i + 1, GOSSIP_V1_2, false, 1000);
+    uint64_t before = limit.used;
+    for (size_t i = 0; i < PEERS; i++) {
+        gossip_rpc_begin(g, p[i], 1000);
+        for (uint32_t k = 0; k < IDS; k++) {
+            memcpy(id, &k, sizeof k);
+            gossip_hear_idontwant(g, p[i], bytes_of(id, sizeof id));
+            if (gossip_hear_ihave(g, p[i], TOPIC, 1000))
+                gossip_hear_ihave_id(g, p[i], bytes_of(id, sizeof id));
+        }
+        gossip_rpc_end(g, p[i], 1000);
+    }
+    assert_in_range(limit.used - before, PEERS * PER_PEER, 2 * PEERS * PER_PEER);
+    gossip_out_t *out = xcalloc(1, sizeof *out); /* what is asked for all the same: the first ones */
+    while (gossip_next_out(g, p[0], out) && out->kind != GOSSIP_IWANT)
+        ;
+    assert_int_equal(out->kind, GOSSIP_IWANT);
+    assert_in_range(out->n_ids, 300, 1000);
+    free(out);
+    gossip_disconnected(g, p[1], 1000);
+    for (uint64_t now_ms = 2000; now_ms < 8000; now_ms += 1000)
+        gossip_tick(g, now_ms); /* what is not wanted is forgotten soon */
+    assert_true(limit.used - before <= PEERS * PER_PEER);
+    gossip_free(g);
+    limit_deinit(&limit); /* asserts */
+}
+
+static bool is_there(void *arg, gossip_peer_t *p)
+{
+    *(size_t *)arg += 1;
+    return true;
+}
+
+/* A few that follow thousands of topics leave the others their place. */
+static void test_fair_topics(void **state)
+{
+    gossip_config_t c;
+    gossip_config_default(&c);
+    c.max_peer_topics = 100;
+    c.max_foreign = 150;
+    gossip_t *g = one(&c);
+    gossip_peer_t *greedy[2] = {join(g, 1, GOSSIP_V1_1, false, 1000), join(g, 2, GOSSIP_V1_1, false, 1000)};
+    for (uint64_t k = 0; k < 1000; k++)
+        gossip_hear_subscription(g, greedy[k % 2], bytes_of(&k, 8), true, 1000);
+    gossip_peer_t *late = join(g, 3, GOSSIP_V1_1, false, 1000);
+    gossip_hear_subscription(g, late, BYTES_LIT("theirs"), true, 1000);
+    for (uint64_t k = 2000; k < 3000; k++) /* nor is it crowded out again */
+        gossip_hear_subscription(g, greedy[k % 2], bytes_of(&k, 8), true, 1000);
+    gossip_stat_t stat;
+    gossip_stat(g, &stat);
+    assert_int_equal(stat.foreign, 150);
+    size_t n = 0;
+    gossip_each_peer(g, BYTES_LIT("theirs"), is_there, &n);
+    assert_int_equal(n, 1);
+    assert_ok(gossip_subscribe(g, BYTES_LIT("theirs"), 2000));
+    assert_int_equal(gossip_mesh_size(g, BYTES_LIT("theirs")), 1);
+    gossip_free(g);
+}
+
 static void test_bounds(void **state)
 {
     gossip_config_t c;
@@ -581,6 +654,8 @@ int main(void)
         cmocka_unit_test(test_many_idontwant),
         cmocka_unit_test(test_bounds),
         cmocka_unit_test(test_budget),
+        cmocka_unit_test(test_budget_of_ids),
+        cmocka_unit_test(test_fair_topics),
         cmocka_unit_test(test_restart),
         cmocka_unit_test(test_copies_while_checking),
         cmocka_unit_test(test_seen_strategies),
