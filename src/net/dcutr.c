@@ -21,6 +21,7 @@ enum {
     AGAIN_MAX_MS = 800,   /* at most: the peer may have named machines that have nothing to do with it */
     NOISE_EVERY_MS = 100, /* datagrams that open our NAT for QUIC, with jitter */
     STREAMS_MAX = 2,
+    SETTLE_MS = 5, /* see serve_dcutr */
 };
 
 typedef struct punch {
@@ -289,7 +290,12 @@ static err_t serve_dcutr(task_t *t, stream_t *s, conn_t *from, const char *proto
     deadline_pop(t, &d);
     if (!e) {
         stream_close(s);
-        e = is_direct(h, &p->peer) ? OK : punch(t, p);
+        /* The peer dials after half a round trip, by a clock that may be late. What comes before it through a
+         * hole that it made by dialing us earlier meets its listener instead, and no try succeeds after that.
+         */
+        e = task_sleep(t, SETTLE_MS);
+        if (!e)
+            e = is_direct(h, &p->peer) ? OK : punch(t, p);
         if (e != ERR_CANCELED)
             e = OK; /* the asking side tries again */
     }
