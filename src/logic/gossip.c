@@ -343,6 +343,11 @@ size_t gossip_mesh_size(const gossip_t *g, bytes_t topic)
     return t ? t->n_mesh : 0;
 }
 
+size_t gossip_meshes_of(const gossip_peer_t *p)
+{
+    return p->n_mesh;
+}
+
 bool gossip_in_mesh(const gossip_t *g, const gossip_peer_t *p, bytes_t topic)
 {
     topic_t *t = topic_find(g, topic);
@@ -535,29 +540,31 @@ void *gossip_peer_user(const gossip_peer_t *p)
     return p->user;
 }
 
-void gossip_hear_subscription(gossip_t *g, gossip_peer_t *p, bytes_t topic, bool is_subscribed,
+bool gossip_hear_subscription(gossip_t *g, gossip_peer_t *p, bytes_t topic, bool is_subscribed,
                               uint64_t now_ms)
 {
     topic_t *t = topic_find(g, topic);
     member_t *m = t ? member_find(p, t) : NULL;
     if (!is_subscribed) {
         if (!m)
-            return;
+            return false;
         mesh_remove(g, m);
         m->is_subscribed = m->in_fanout = false;
         member_settle(g, m, now_ms);
-        return;
+        return false;
     }
     if (!m) {
         t = topic_get(g, topic);
         if (!t)
-            return;
+            return false;
         m = member_get(g, p, t);
         topic_release(g, t);
         if (!m)
-            return;
+            return false;
     }
+    bool is_new = !m->is_subscribed;
     m->is_subscribed = true;
+    return is_new;
 }
 
 void gossip_free(gossip_t *g)

@@ -114,7 +114,8 @@ bool gossip_accepts(const gossip_t *g, const gossip_peer_t *p, uint64_t now_ms);
 /* The parts of one RPC between begin and end; messages may come after its end. */
 void gossip_rpc_begin(gossip_t *g, gossip_peer_t *p, uint64_t now_ms);
 void gossip_rpc_end(gossip_t *g, gossip_peer_t *p, uint64_t now_ms);
-void gossip_hear_subscription(gossip_t *g, gossip_peer_t *p, bytes_t topic, bool is_subscribed,
+/* True: it did not follow the topic before. */
+bool gossip_hear_subscription(gossip_t *g, gossip_peer_t *p, bytes_t topic, bool is_subscribed,
                               uint64_t now_ms);
 /* True: its ids are of interest, each goes to gossip_hear_ihave_id. */
 bool gossip_hear_ihave(gossip_t *g, gossip_peer_t *p, bytes_t topic, uint64_t now_ms);
@@ -159,6 +160,7 @@ bool gossip_is_subscribed(const gossip_t *g, bytes_t topic);
 /* Connected peers in a topic, or all (topic.data NULL); return false to stop. */
 void gossip_each_peer(const gossip_t *g, bytes_t topic, bool (*fn)(void *arg, gossip_peer_t *p), void *arg);
 size_t gossip_mesh_size(const gossip_t *g, bytes_t topic);
+size_t gossip_meshes_of(const gossip_peer_t *p); /* how many topics have it in their mesh */
 bool gossip_in_mesh(const gossip_t *g, const gossip_peer_t *p, bytes_t topic);
 
 /* ── what is to be sent ──────────────────────────────────────────────────────────────────────── */

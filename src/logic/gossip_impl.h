@@ -70,7 +70,7 @@ struct gossip_peer {
     uint8_t ip_len, ip[16];
     map_t by_topic; /* topic_t* -> member_t */
     list_t members;
-    size_t n_foreign;
+    size_t n_foreign, n_mesh; /* topics: that are not ours; in whose mesh it is */
     double behaviour, app_score;
     /* what it said since the last heartbeat */
     uint32_t ihave_rpcs, ihave_ids, dontwant_rpcs;

@@ -11,6 +11,7 @@ void mesh_add(gossip_t *g, member_t *m, uint64_t now_ms)
     m->in_mesh = true;
     m->in_fanout = false;
     m->topic->n_mesh++;
+    m->peer->n_mesh++;
     score_grafted(g, m, now_ms);
 }
 
@@ -20,6 +21,7 @@ void mesh_remove(gossip_t *g, member_t *m)
         return;
     m->in_mesh = false;
     m->topic->n_mesh--;
+    m->peer->n_mesh--;
     score_left_mesh(g, m);
 }
 

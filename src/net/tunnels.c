@@ -100,13 +100,32 @@ static void free_stream(tunnel_stream_t *s)
     event_fire(&ts->changed);
 }
 
+/* A forwarded connection is in use while it is silent, too: those who trim connections must not take its. */
+static const char USE[] = "tunnel";
+
+static void begin_use(tunnel_stream_t *s, const peer_id_t *user)
+{
+    s->is_open = true;
+    s->user = *user;
+    host_protect(s->owner->host, user, USE);
+}
+
+static void end_use(tunnel_stream_t *s)
+{
+    s->is_open = false;
+    LIST_EACH (other, &s->owner->streams, const tunnel_stream_t, node)
+        if (other->is_open && peer_id_equal(&other->user, &s->user))
+            return;
+    host_unprotect(s->owner->host, &s->user, USE);
+}
+
 /* The remote end stays the caller's. */
-static err_t carry(task_t *t, tunnel_stream_t *s, stream_t *remote)
+static err_t carry(task_t *t, tunnel_stream_t *s, const peer_id_t *user, stream_t *remote)
 {
     splice_options_t o = {.max_bytes = UINT64_MAX, .buffer_bytes = BUFFER_BYTES};
-    s->is_open = true;
+    begin_use(s, user);
     err_t e = splice(t, s->local, remote, &o);
-    s->is_open = false;
+    end_use(s);
     if (e)
         stream_reset(remote); /* the local end is closed */
     return e;
@@ -135,7 +154,7 @@ static err_t serve_stream(task_t *t, tunnel_stream_t *s, stream_t *remote, conn_
     TRY(dial_within(t, &s->target, &s->local));
     if (s->tunnel.tells_peer)
         TRY(greet(t, s->local, conn_peer(from)));
-    return carry(t, s, remote);
+    return carry(t, s, conn_peer(from), remote);
 }
 
 static tunnel_t *find_service(const tunnels_t *ts, const char *protocol)
@@ -218,7 +237,7 @@ static err_t forward_one(task_t *t, tunnel_stream_t *s)
     err_t e = host_open_stream(t, s->owner->host, &s->tunnel.peer, protocols, 1, &remote, NULL);
     deadline_pop(t, &d);
     TRY(e);
-    e = carry(t, s, remote);
+    e = carry(t, s, &s->tunnel.peer, remote);
     stream_close(remote);
     return e;
 }

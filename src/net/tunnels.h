@@ -33,6 +33,7 @@ typedef struct tunnel_stream {
     tunnels_t *owner;
     task_t *task;
     bool is_open;    /* both ends are there */
+    peer_id_t user;  /* while it is open: at the other end */
     tunnel_t tunnel; /* as it was when the stream came */
     stream_t *local; /* NULL: not yet */
     net_addr_t from;

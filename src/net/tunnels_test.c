@@ -277,6 +277,44 @@ static err_t fail_well(task_t *t, void *arg)
     return OK;
 }
 
+/* A connection that is forwarded and says nothing is in use: others are trimmed. */
+static err_t keep_silent(task_t *t, void *arg)
+{
+    net_world_t *w = arg;
+    pair_t p;
+    uint8_t in[16];
+    w->limits.low_conns = 2;
+    w->limits.high_conns = 3;
+    start(t, w, &p, false);
+    stream_t *s = enter(t, w), *second = enter(t, w);
+    assert_ok(stream_write(t, s, BYTES_LIT("hello")));
+    assert_ok(stream_read_full(t, s, in, 5));
+    for (size_t i = 2; i < w->n; i++) {
+        conn_release(net_connect(t, w, i, 0));
+        conn_release(net_connect(t, w, i, 1));
+        host_tag(w->nodes[0].host, host_id(w->nodes[i].host), "dht", 5);
+        host_tag(w->nodes[1].host, host_id(w->nodes[i].host), "dht", 5);
+    }
+    stream_close(second); /* the other one goes on */
+    assert_ok(task_sleep(t, 120000));
+    assert_int_equal(host_conn_count(w->nodes[0].host), 2);
+    assert_int_equal(host_conn_count(w->nodes[1].host), 2);
+    assert_ok(stream_write(t, s, BYTES_LIT("again")));
+    assert_ok(stream_read_full(t, s, in, 5));
+    assert_memory_equal(in, "again", 5);
+    stream_close(s);
+    assert_ok(task_sleep(t, 1000));
+    assert_false(peer_is_protected(peer_find(w->nodes[0].host, host_id(w->nodes[1].host))));
+    assert_false(peer_is_protected(peer_find(w->nodes[1].host, host_id(w->nodes[0].host))));
+    stop(t, w, &p);
+    return OK;
+}
+
+static void test_silence(void **state)
+{
+    assert_ok(net_run(5, 7, keep_silent, NULL, NULL));
+}
+
 static void test_failures(void **state)
 {
     assert_ok(net_run(4, 2, fail_well, NULL, NULL));
@@ -285,10 +323,8 @@ static void test_failures(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_carry),
-        cmocka_unit_test(test_tells_peer),
-        cmocka_unit_test(test_registry),
-        cmocka_unit_test(test_failures),
+        cmocka_unit_test(test_carry),    cmocka_unit_test(test_tells_peer), cmocka_unit_test(test_registry),
+        cmocka_unit_test(test_failures), cmocka_unit_test(test_silence),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -66,8 +66,8 @@ static void hear_subscription(ps_peer_t *p, const pubsub_item_t *item, uint64_t 
     bool is_on = item->kind == PUBSUB_SUBSCRIBE;
     if (!item->topic.len)
         return;
-    gossip_hear_subscription(ps->gossip, p->gossip, item->topic, is_on, now_ms);
-    if (is_on && ps->joined && gossip_is_subscribed(ps->gossip, item->topic))
+    bool is_new = gossip_hear_subscription(ps->gossip, p->gossip, item->topic, is_on, now_ms);
+    if (is_new && ps->joined && gossip_is_subscribed(ps->gossip, item->topic))
         ps->joined(ps->joined_arg, item->topic, &p->id);
 }
 

@@ -31,6 +31,7 @@ typedef struct ps_peer {
     peer_id_t id;
     gossip_peer_t *gossip; /* NULL: does not speak pubsub, has left, or cannot be written to */
     bool is_gone, is_sending, had_stream;
+    bool is_tagged; /* in a mesh: its connection is worth more than others */
     uint32_t refs, failures;
     stream_t *out; /* used by its sender task alone */
 } ps_peer_t;

@@ -4,7 +4,8 @@
 #include "task/driver.h"
 #include <stdlib.h>
 
-enum { MAX_PEERS = 4096, MEMORY_MAX = 64 << 20 };
+enum { MAX_PEERS = 4096, MEMORY_MAX = 64 << 20, MESH_TAG_SCORE = 20 /* the reference's */ };
+static const char MESH_TAG[] = "pubsub";
 
 void pubsub_config_default(pubsub_config_t *ret)
 {
@@ -25,10 +26,19 @@ void ps_pump(pubsub_t *ps)
         sched_post(ps->sched, &ps->pump);
 }
 
+static void tag(ps_peer_t *p, bool is_in_mesh)
+{
+    if (is_in_mesh != p->is_tagged)
+        host_tag(p->ps->config.host, &p->id, MESH_TAG, is_in_mesh ? MESH_TAG_SCORE : 0);
+    p->is_tagged = is_in_mesh;
+}
+
 static void run_alarm(void *arg)
 {
     pubsub_t *ps = arg;
     gossip_tick(ps->gossip, sched_now_ms(ps->sched));
+    LIST_EACH (p, &ps->peers, ps_peer_t, node)
+        tag(p, p->gossip && gossip_meshes_of(p->gossip));
     alarm_set(&ps->alarm, gossip_deadline_ms(ps->gossip));
     run_pump(ps);
 }
@@ -84,6 +94,7 @@ void ps_peer_drop(ps_peer_t *p)
     if (p->gossip)
         gossip_disconnected(p->ps->gossip, p->gossip, sched_now_ms(p->ps->sched));
     p->gossip = NULL;
+    tag(p, false);
 }
 
 /* Where a peer is, for counting those on one address; nothing for private ones and behind relays, where many

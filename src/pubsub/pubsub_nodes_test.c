@@ -104,6 +104,28 @@ static void play(size_t n, scene_fn fn)
     play_with(n, fn, &c);
 }
 
+/* A mesh that is silent stays, when connections are trimmed. */
+static void scene_trimmed(task_t *t, world_t *w)
+{
+    w->net->limits.low_conns = 2;
+    w->net->limits.high_conns = 3;
+    for (size_t i = 0; i < w->net->n; i++)
+        start_at(t, w, i);
+    link_nodes(t, w, 1, 0);
+    subscribe_at(w, 0);
+    subscribe_at(w, 1);
+    for (size_t i = 2; i < w->net->n; i++)
+        link_nodes(t, w, i, 0);
+    assert_ok(task_sleep(t, 120000));
+    host_t *h = w->net->nodes[0].host;
+    assert_int_equal(host_conn_count(h), 2);
+    assert_true(host_is_connected(h, host_id(w->net->nodes[1].host)));
+    pubsub_unsubscribe(w->members[1].sub);
+    w->members[1].sub = NULL;
+    assert_ok(task_sleep(t, 5000));
+    assert_int_equal(peer_find(h, host_id(w->net->nodes[1].host))->n_tags, 0);
+}
+
 /* ── meshes ──────────────────────────────────────────────────────────────────────────────────── */
 static void scene_mesh(task_t *t, world_t *w)
 {
@@ -720,6 +742,11 @@ static void test_nonsense(void **state)
     play(3, scene_nonsense);
 }
 
+static void test_trimmed(void **state)
+{
+    play(6, scene_trimmed);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -728,6 +755,7 @@ int main(void)
         cmocka_unit_test(test_slow_reader), cmocka_unit_test(test_validator),
         cmocka_unit_test(test_forged),      cmocka_unit_test(test_floods),
         cmocka_unit_test(test_nonsense),    cmocka_unit_test(test_forged_mass),
+        cmocka_unit_test(test_trimmed),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
