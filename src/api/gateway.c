@@ -416,7 +416,8 @@ static err_t answer_within_limit(task_t *t, api_t *api, exchange_t *x, bool is_r
 static err_t answer(task_t *t, api_t *api, exchange_t *x)
 {
     if (!strcmp(x->method, "CONNECT")) /* a proxy's tunnel ends here: what follows are requests to us */
-        return exchange_begin(x, 200, 0);
+        return x->has_tunnels ? exchange_begin(x, 200, 0)
+                              : reply_text(t, x, 501, "no tunnels here: ask for http://host/path\n");
     bool was_redirected;
     TRY(reply_clean_path(t, x, &was_redirected));
     if (was_redirected)

@@ -27,6 +27,7 @@ http_exchange_t *http_exchange_new(http_server_t *server, const char *target)
     if (mark)
         *mark = 0;
     x->base.method = x->method;
+    x->base.has_tunnels = MHD_VERSION < 0x01000000; /* newer ones refuse to send that answer */
     x->base.target = x->target;
     x->base.path = x->path;
     x->base.query = mark ? mark + 1 : "";

@@ -24,6 +24,7 @@ struct exchange {
     const char *query;  /* after '?', "" when none */
     const char *remote; /* "IP:PORT" or "in-process" */
     bool is_local;      /* in-process: no origin checks */
+    bool has_tunnels;   /* 200 to CONNECT is possible */
     bool has_begun;
     int status; /* of the answer, 0 before begin */
     uint64_t sent_bytes;

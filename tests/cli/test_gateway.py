@@ -127,8 +127,15 @@ def test_gateway_as_proxy(shop):
     with socket.create_connection(("127.0.0.1", node.gateway_port), timeout=60) as s:
         stream = s.makefile("rb")
         s.sendall(b"CONNECT example.com:80 HTTP/1.1\r\nHost: example.com:80\r\n\r\n")
-        while line := stream.readline().strip():
-            check(not line.startswith(b"HTTP") or b" 200 " in line, f"CONNECT: {line!r}")
+        first = stream.readline()
+        if b" 501 " in first:  # newer libmicrohttpd
+            while line := stream.readline():
+                if b"no tunnels here" in line:
+                    return
+            check(False, "CONNECT is refused without a reason")
+        check(b" 200 " in first, f"CONNECT: {first!r}")
+        while stream.readline().strip():
+            pass
         s.sendall(f"GET / HTTP/1.1\r\nHost: {HELLO}.ipfs.{gateway}\r\nConnection: close\r\n\r\n".encode())
         check_answer(read_answer(stream, "GET"), "in the tunnel", 200, "hello")
 
