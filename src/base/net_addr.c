@@ -98,6 +98,12 @@ static const uint8_t *ip4_of(const net_addr_t *a)
     return memcmp(a->ip, v4_mapped, sizeof v4_mapped) ? NULL : a->ip + 12;
 }
 
+bytes_t net_addr_place(const net_addr_t *a)
+{
+    const uint8_t *ip4 = ip4_of(a);
+    return ip4 ? bytes_of(ip4, 4) : bytes_of(a->ip, 8);
+}
+
 bool net_addr_is_loopback(const net_addr_t *a)
 {
     static const uint8_t ip6[16] = {[15] = 1};

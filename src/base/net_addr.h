@@ -1,6 +1,7 @@
 /* net_addr: an IP endpoint, as drivers and the engines of datagram protocols know it. */
 #ifndef BASE_NET_ADDR_H
 #define BASE_NET_ADDR_H
+#include "base/bytes.h"
 #include "base/error.h"
 
 typedef struct net_addr {
@@ -16,7 +17,10 @@ const char *net_addr_print(const net_addr_t *a, char out[NET_ADDR_TEXT_MAX]);
 MUST_CHECK err_t net_addr_parse(const char *text, net_addr_t *ret_addr);
 bool net_addr_equal(const net_addr_t *a, const net_addr_t *b);
 bool net_addr_same_ip(const net_addr_t *a, const net_addr_t *b); /* whatever port and scope */
-bool net_addr_is_any(const net_addr_t *a);                       /* 0.0.0.0, [::] */
+/* Whoever shares this much of an address is taken for one: IPv4 (mapped into IPv6, too) whole, 4 bytes, of
+ * IPv6 the /64, 8 bytes. Borrowed. */
+bytes_t net_addr_place(const net_addr_t *a);
+bool net_addr_is_any(const net_addr_t *a); /* 0.0.0.0, [::] */
 bool net_addr_is_loopback(const net_addr_t *a);
 bool net_addr_is_private(const net_addr_t *a); /* RFC 1918, ULA, link local, loopback */
 #endif

@@ -17,15 +17,11 @@ typedef struct place_key {
 /* level 0: the place itself; 1: the network around it. */
 static place_key_t key_of(const net_addr_t *a, size_t level)
 {
-    static const uint8_t mapped[12] = {[10] = 0xff, [11] = 0xff};
-    place_key_t k = {.len = 2};
-    bool is_mapped = a->family == 6 && !memcmp(a->ip, mapped, sizeof mapped);
-    bool is_ip4 = a->family == 4 || is_mapped;
-    size_t n = is_ip4 ? 4 - level : 8 - 2 * level;
-    k.bytes[0] = is_ip4 ? 4 : 6;
-    k.bytes[1] = (uint8_t)n;
-    memcpy(k.bytes + k.len, a->ip + (is_mapped ? sizeof mapped : 0), n);
-    k.len += n;
+    bytes_t place = net_addr_place(a);
+    bool is_ip4 = place.len == 4;
+    size_t n = place.len - (is_ip4 ? level : 2 * level);
+    place_key_t k = {.bytes = {is_ip4 ? 4 : 6, (uint8_t)n}, .len = 2 + n};
+    memcpy(k.bytes + 2, place.data, n);
     return k;
 }
 

@@ -13,7 +13,7 @@ err_t quic_endpoint_new(const quic_config_t *c, quic_endpoint_t **ret)
     e->config = *c;
     e->config.identity = NULL;
     e->tls = tls;
-    crypto_random(e->secret, sizeof e->secret);
+    crypto_random((uint8_t *)&e->keys, sizeof e->keys);
     map_init(&e->cids, QUIC_CONNS_MAX * 4);
     map_init(&e->tokens, QUIC_CONNS_MAX * 4);
     list_init(&e->kept);
@@ -30,7 +30,7 @@ void quic_endpoint_free(quic_endpoint_t *e)
     map_deinit(&e->tokens);
     quic_token_deinit(e);
     quic_tls_free(e->tls);
-    secret_wipe(e->secret, sizeof e->secret);
+    secret_wipe(&e->keys, sizeof e->keys);
     free(e);
 }
 
@@ -108,7 +108,7 @@ void quic_remove_names(quic_t *q)
 void quic_reset_token(const quic_endpoint_t *e, const ngtcp2_cid *cid,
                       uint8_t ret[NGTCP2_STATELESS_RESET_TOKENLEN])
 {
-    if (ngtcp2_crypto_generate_stateless_reset_token(ret, e->secret, sizeof e->secret, cid))
+    if (ngtcp2_crypto_generate_stateless_reset_token(ret, e->keys.resets, sizeof e->keys.resets, cid))
         crypto_random(ret, NGTCP2_STATELESS_RESET_TOKENLEN); /* no memory: one that nobody can use */
 }
 
@@ -131,8 +131,8 @@ static quic_route_t reply_retry(const quic_endpoint_t *e, const net_addr_t *from
     crypto_random(scid.data, scid.datalen);
     quic_put_addr(from, &addr, &at);
     ngtcp2_ssize n =
-        ngtcp2_crypto_generate_retry_token(token, e->secret, sizeof e->secret, hd->version, at.addr,
-                                           at.addrlen, &scid, &hd->dcid, quic_ts(now_ms));
+        ngtcp2_crypto_generate_retry_token(token, e->keys.retries, sizeof e->keys.retries, hd->version,
+                                           at.addr, at.addrlen, &scid, &hd->dcid, quic_ts(now_ms));
     if (n > 0)
         n = ngtcp2_crypto_write_retry(reply, QUIC_REPLY_MAX, hd->version, &hd->scid, &scid, &hd->dcid, token,
                                       (size_t)n);

@@ -12,16 +12,24 @@
 enum { QUIC_CID_BYTES = 8, QUIC_CONNS_MAX = 1 << 16, QUIC_VIEW_PIECES = 4, QUIC_TOKEN_MAX = 512 };
 
 typedef struct quic_kept_token quic_kept_token_t;
+typedef struct quic_given quic_given_t;
+
+/* One for each purpose, of this process alone. */
+typedef struct quic_keys {
+    uint8_t resets[32], retries[32], tokens[32];
+    uint8_t names[16]; /* of tokens and places in tables */
+} quic_keys_t;
 
 struct quic_endpoint {
     quic_config_t config; /* without the identity */
     quic_tls_t *tls;
-    uint8_t secret[32]; /* of reset tokens, retries and tokens */
-    map_t cids;         /* connection id -> quic_t; some have several */
-    map_t tokens;       /* reset token of a peer -> quic_t */
-    list_t kept;        /* tokens that servers gave us */
+    quic_keys_t keys;
+    map_t cids;   /* connection id -> quic_t; some have several */
+    map_t tokens; /* reset token of a peer -> quic_t */
+    list_t kept;  /* tokens that servers gave us */
     size_t n_kept;
-    uint64_t *used; /* names of tokens of ours that were used; NULL: none */
+    uint64_t *used;      /* names of tokens of ours that were used; NULL: none */
+    quic_given_t *given; /* how many tokens which place was given of late; NULL: none */
     uint64_t resets_since_ms;
     size_t n_resets; /* since then */
 };
@@ -119,7 +127,8 @@ bool quic_read_initial(const quic_endpoint_t *e, const net_addr_t *from, bytes_t
 /* Fills in what the token of in->hd shows. False: nothing may begin with it. */
 bool quic_token_check(const quic_endpoint_t *e, const net_addr_t *from, uint64_t now_ms, quic_initial_t *in);
 void quic_token_used(quic_endpoint_t *e, bytes_t token); /* it counts no more */
-void quic_token_give(quic_t *q, const net_addr_t *to); /* for the next time, to the client at this address */
+/* For the next time, to the client at this address, unless those there have had many of late. */
+void quic_token_give(quic_t *q, const net_addr_t *to);
 void quic_token_keep(quic_endpoint_t *e, const peer_id_t *server, bytes_t token);
 /* The length of the token that this server gave us; 0: none. It is out of the store. */
 size_t quic_token_take(quic_endpoint_t *e, const peer_id_t *server, uint8_t out[QUIC_TOKEN_MAX]);

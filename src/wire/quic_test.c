@@ -421,6 +421,40 @@ static void needs_no_retry_with_a_token(void **state)
     free(w);
 }
 
+/* One connection that ends again; had_token: it had a token to show. */
+static void come_and_go(world_t *w, bool had_token)
+{
+    w->nodes[1].n_replies = 0;
+    world_dial(w, &w->nodes[1].id);
+    world_run(w, 100);
+    assert_int_equal(quic_state(w->nodes[0].conn), QUIC_OPEN);
+    assert_int_equal(w->nodes[1].n_replies, !had_token);
+    hang_up(w);
+}
+
+/* Nobody can save up tokens: after so many in an hour those of one address do without. */
+static void gives_few_tokens_to_a_place(void **state)
+{
+    world_t *w = xmalloc(sizeof *w);
+    world_init(w, 21);
+    assert_ok(net_addr_parse("[2001:db8:1:2::1]:4001", &w->nodes[0].addr));
+    w->nodes[1].must_prove = true;
+    for (int i = 0; i < 33; i++) {
+        w->nodes[0].addr.ip[15] = (uint8_t)i; /* the token is for one address, the rate for its /64 */
+        come_and_go(w, false);
+    }
+    come_and_go(w, false); /* the last ones gave none */
+    w->nodes[0].addr.ip[7]++;
+    come_and_go(w, false);
+    come_and_go(w, true); /* others have theirs */
+    w->nodes[0].addr.ip[7]--;
+    w->now_ms += 3600000;
+    come_and_go(w, false);
+    come_and_go(w, true);
+    world_deinit(w);
+    free(w);
+}
+
 /* Whoever comes back from where it moved to needs no retry either. */
 static void has_a_token_of_its_new_address(void **state)
 {
@@ -715,6 +749,7 @@ int main(void)
         cmocka_unit_test(waits_for_stream_credit),
         cmocka_unit_test(proves_its_address),
         cmocka_unit_test(needs_no_retry_with_a_token),
+        cmocka_unit_test(gives_few_tokens_to_a_place),
         cmocka_unit_test(has_a_token_of_its_new_address),
         cmocka_unit_test(counts_a_token_once),
         cmocka_unit_test(answers_those_of_nobody),
