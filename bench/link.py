@@ -2,7 +2,7 @@
 """One connection's rate: ours and go-libp2p's, over loopback and over an emulated link of 500 Mbit/s with 63 ms there and back, beside
 plain TCP. Runs in network namespaces of its own.
 
-link.py PROGRAM TOOLS-FOLDER [go_perf]; BENCH_MIB (512): over loopback; BENCH_LINK_MIB (128): over the link; BENCH_RUNS (3)
+link.py PROGRAM TOOLS-FOLDER [go_perf]; BENCH_MIB (1024): over loopback; BENCH_LINK_MIB (128): over the link; BENCH_RUNS (3)
 """
 import os
 import pathlib
@@ -21,7 +21,7 @@ import nodes
 import run as netns_run
 
 MIB = 1 << 20
-LOOPBACK_MIB = int(os.environ.get("BENCH_MIB", "512"))
+LOOPBACK_MIB = int(os.environ.get("BENCH_MIB", "1024"))
 LINK_MIB = int(os.environ.get("BENCH_LINK_MIB", "128"))
 RUNS = int(os.environ.get("BENCH_RUNS", "3"))
 LINK = {"delay_ms": 31.5, "mbit": 500, "queue_ms": 100}
@@ -99,20 +99,23 @@ def measure_plain(here, there, ip, mib):
     return mib / seconds
 
 
-def report(title, who, figures, beside=""):
+def report(title, who, figures):
     """figures: (MiB/s up, MiB/s down, processor seconds for a GiB) of each run. Returns their medians."""
     up, down, cpu = (statistics.median(f[i] for f in figures) for i in range(3))
-    text = f"   processor {cpu:.2f} s/GiB" if cpu else ""
-    print(f"{title:34} {who:12} up {up * 8.388608:7.0f} Mbit/s   down {down * 8.388608:7.0f} Mbit/s{text}{beside}", flush=True)
+    text = f"  {cpu:5.2f} s/GiB" if cpu else ""
+    print(f"{title:28} {who:10}  up {up * 8.388608:6.0f}  down {down * 8.388608:6.0f} Mbit/s{text}", flush=True)
     return up, down, cpu
 
 
 def compare(ours, others, plain):
+    said = []
     if others:
-        rates = min(ours[i] / others[i] for i in range(2))
-        print(f"{'':34} -> {rates:.1f} times go-libp2p's rate, {100 * ours[2] / others[2]:.0f}% of its processor", flush=True)
+        said.append("{:.1f} and {:.1f} times go-libp2p's rate".format(*(ours[i] / others[i] for i in range(2))))
+        said.append(f"{100 * ours[2] / others[2]:.0f}% of its processor")
     if plain:
-        print(f"{'':34} -> {100 * min(ours[:2]) / plain:.0f}% of plain TCP", flush=True)
+        said.append(f"{100 * min(ours[:2]) / plain:.0f}% of plain TCP")
+    if said:
+        print(f"{'':28} -> {', '.join(said)}", flush=True)
 
 
 def bench_path(bench, title, here, there, ip, mib, go_perf):

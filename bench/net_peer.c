@@ -234,11 +234,12 @@ static err_t run_crowd(task_t *t, const multiaddr_t *addr)
         }
         conn_release(conn);
     }
-    printf("%zu connections, %zu streams are open\n", n, n_open);
-    if (!e)
+    if (!e) {
+        printf("%zu connections, %zu streams are open\n", n, n_open);
         e = task_sleep(t, arg_count > 4 ? (uint64_t)atoi(args[4]) * 1000 : 1000);
-    printf("%.1f KiB resident for each connection on this side\n",
-           (double)(resident_kib() - before) / (double)n);
+        printf("%.1f KiB resident for each connection on this side\n",
+               (double)(resident_kib() - before) / (double)n);
+    }
     for (size_t i = 0; i < n_open; i++)
         stream_close(streams[i]);
     free(streams);

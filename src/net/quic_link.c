@@ -233,6 +233,8 @@ static void run_pump(quic_link_t *l)
 {
     deliver_news(l);
     bool has_more = send_output(l);
+    if (l->conn)
+        deliver_news(l); /* what left has made room: who waits for that need not wait for an answer, too */
     if (!l->engine)
         return;
     if (quic_state(l->engine) >= QUIC_ENDING)
