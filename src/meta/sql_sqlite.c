@@ -159,12 +159,15 @@ static err_t checkpoint(sql_t *c, size_t *ret_left)
 static const sql_ops_t ops = {prepare, forget,  run,        open_rows, next,       number,    text_at,
                               blob,    is_null, close_rows, script,    close_conn, checkpoint};
 
-/* Made by us, for its mode: SQLite gives the WAL the mode of the database. */
+/* Made by us, for its mode: SQLite gives the WAL the mode of the database. One that is there is not opened:
+ * closing it again would take away the locks that other connections of this process hold on it (POSIX locks
+ * belong to processes), and another process, believing itself the last, would remove the log that they use.
+ */
 static err_t make_file(const char *path)
 {
-    int fd = open(path, O_RDWR | O_CREAT | O_CLOEXEC, 0600);
+    int fd = open(path, O_RDWR | O_CREAT | O_EXCL | O_CLOEXEC, 0600);
     if (fd < 0)
-        return fail(error_from_errno(errno), "cannot open the database %s", path);
+        return errno == EEXIST ? OK : fail(error_from_errno(errno), "cannot open the database %s", path);
     close(fd);
     return OK;
 }

@@ -499,6 +499,11 @@ def test_metadata_master_key_and_log(shop):
     run = lambda *words, code=0: check_run(shop, code, *words)
     run("metadata", "backup", saved, f"--data-dir={service.repo}")
     run("metadata", "backup", saved, f"--data-dir={service.repo}", code=1)
+    # another process that came and went took nothing of the service's log away: what is written next outlives a kill
+    ann.put("after the backup", 100, keys)
+    service.kill()
+    service.start()
+    check(len(ann.good("GET", "/files?name=after%20the%20backup")["files"]) == 1, "a file of after the backup is there")
     end(service)
     said = run("audit", "verify", f"--data-dir={service.repo}")
     check("intact" in said, said)
