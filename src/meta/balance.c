@@ -47,10 +47,12 @@ static err_t add_orders(sql_t *c, balance_node_t *nodes, size_t n, int64_t *ret_
 {
     AUTO(sql_rows_t) r = {0};
     *ret_planned = 0;
-    TRY(sql_open(c,
-                 "SELECT l.node_id, l.state, sum(c.size), count(*) FROM locations l JOIN chunks c ON c.id = "
-                 "l.chunk_id WHERE l.state > 0 GROUP BY l.node_id, l.state",
-                 SQL_NO_VALUES, &r));
+    TRY(sql_open(
+        c,
+        "SELECT l.node_id, l.state, sum(c.size), count(*) FROM (SELECT chunk_id, node_id, state FROM "
+        "locations WHERE state > 0 LIMIT ?1) AS l JOIN chunks c ON c.id = l.chunk_id GROUP BY "
+        "l.node_id, l.state",
+        SQL(SQL_INT(ORDERS_MAX)), &r));
     while (sql_next(&r)) {
         balance_node_t *k = bsearch(sql_text(&r, 0), nodes, n, sizeof *nodes, compare_node);
         bool is_coming = sql_int(&r, 1) == LOCATION_PLANNED;

@@ -78,11 +78,11 @@ static err_t has_record(sql_t *c, int64_t seq, bytes_t hash, bool *ret)
 static err_t begin_incarnation(sql_t *c, meta_call_t *call, int64_t seq)
 {
     TRY(sql_run(c, "UPDATE service SET incarnation = incarnation + 1 WHERE id = 1", SQL_NO_VALUES, NULL));
-    TRY(sql_run(
-        c,
-        "UPDATE locations SET state = 0 WHERE state = 1 AND EXISTS (SELECT 1 FROM chunks c WHERE c.id = "
-        "locations.chunk_id AND c.is_live = 1)",
-        SQL_NO_VALUES, NULL));
+    TRY(sql_run(c,
+                "UPDATE locations SET state = 0 WHERE state > 0 AND state = 1 AND EXISTS (SELECT 1 FROM "
+                "chunks c WHERE c.id = "
+                "locations.chunk_id AND c.is_live = 1)",
+                SQL_NO_VALUES, NULL));
     log_warn("a storage node has seen a later state of this service: the database was set back");
     metric_add(metric_counter("fs_set_back_total", NULL, "Times that the database was found to be set back."),
                1);
