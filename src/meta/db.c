@@ -10,9 +10,9 @@
 #include <unistd.h>
 
 enum { READERS_DEFAULT = 2, READERS_MAX = 16, BATCH_MAX = 256, TRIES_MAX = 6, RETRY_MS = 200 };
-/* Pages of SQLite's log: so many are moved while writes wait, and all of them when it is so many times too
- * long. */
-enum { LOG_PAGES_DEFAULT = 4000, LOG_PAGES_LEFT = 64, LOG_TIMES_MAX = 4 };
+/* SQLite's log: how long it gets, in how many pieces it is moved, and how many times too long it may become.
+ */
+enum { LOG_PAGES_DEFAULT = 4000, LOG_PIECES = 16, LOG_TIMES_MAX = 4 };
 
 typedef struct item {
     list_t node;
@@ -37,7 +37,7 @@ struct db {
     /* Moves the log of SQLite into the database; NULL with PostgreSQL. */
     sql_t *mover;
     group_t moves; /* one at a time */
-    size_t log_pages, log_pages_wanted, move_at_pages;
+    size_t log_pages, log_moved, log_pages_wanted, move_at_pages;
     bool wants_turn; /* is_writing goes to it next */
     event_t turn;
     char name[33]; /* of this process, for leases and batches */
@@ -116,10 +116,11 @@ static err_t end(db_t *db, const audit_head_t *head)
                 SQL(SQL_INT(head->seq), SQL_BLOB(bytes_of(head->hash, sizeof head->hash)), SQL_INT(db->batch),
                     SQL_TEXT(db->name)),
                 NULL));
-    TRY(sql_run(
-        db->writer,
-        "INSERT INTO batches (holder, batch) VALUES (?1, ?2) ON CONFLICT (holder) DO UPDATE SET batch = ?2",
-        SQL(SQL_TEXT(db->name), SQL_INT(db->batch)), NULL));
+    if (sql_is_postgres(db->writer)) /* where a commit can be lost on its way */
+        TRY(sql_run(db->writer,
+                    "INSERT INTO batches (holder, batch) VALUES (?1, ?2) ON CONFLICT (holder) DO UPDATE SET "
+                    "batch = ?2",
+                    SQL(SQL_TEXT(db->name), SQL_INT(db->batch)), NULL));
     return sql_run(db->writer, "COMMIT", SQL_NO_VALUES, NULL);
 }
 
@@ -215,45 +216,71 @@ static void start_writing_between(task_t *t, db_t *db)
 /* ── the log of SQLite ───────────────────────────────────────────────────────────────────────── */
 typedef struct move_job {
     db_t *db;
-    size_t left;
+    size_t moved;
+    bool is_last; /* writers wait: the sync that SQLite itself does is enough */
     err_t result;
 } move_job_t;
 
 static void run_move(void *arg)
 {
     move_job_t *job = arg;
-    job->result = sql_checkpoint(job->db->mover, &job->left);
+    job->result = sql_checkpoint(job->db->mover, !job->is_last, &job->moved);
 }
 
-/* Others go on writing. What they add meanwhile is moved in turn, and the last pages while they wait: only a
- * log that is moved whole begins anew. When they add more than can be moved, they wait for all of it. */
+static err_t move_once(task_t *t, move_job_t *job)
+{
+    work(t, run_move, job);
+    if (!job->result)
+        job->db->log_moved = job->moved;
+    return job->result;
+}
+
+static size_t piece_pages(const db_t *db)
+{
+    return db->log_pages_wanted / LOG_PIECES;
+}
+
+static size_t pages_left(const db_t *db)
+{
+    return db->log_pages > db->log_moved ? db->log_pages - db->log_moved : 0;
+}
+
+/* Others go on writing. When the log is long they wait for its last pages: only one that is moved whole
+ * begins anew. Where they add more than can be moved meanwhile, or somebody reads an older state for long,
+ * that is put off, and when it is far too long they wait for all of it. */
 static err_t move_log(task_t *t, void *arg)
 {
     db_t *db = arg;
-    move_job_t job = {.db = db, .left = SIZE_MAX};
-    size_t before;
+    move_job_t job = {.db = db};
     task_shield(t);
-    do {
-        before = job.left;
-        work(t, run_move, &job);
-    } while (!job.result && job.left > LOG_PAGES_LEFT && job.left < before);
-    if (!job.result && job.left &&
-        (job.left <= LOG_PAGES_LEFT || db->log_pages >= LOG_TIMES_MAX * db->log_pages_wanted)) {
+    err_t e = move_once(t, &job);
+    bool is_long = db->log_pages >= db->log_pages_wanted;
+    bool is_far_too_long = db->log_pages >= LOG_TIMES_MAX * db->log_pages_wanted;
+    if (!e && is_long && (pages_left(db) <= db->log_pages_wanted / 4 || is_far_too_long)) {
         start_writing_between(t, db);
-        work(t, run_move, &job);
+        job.is_last = true;
+        e = move_once(t, &job);
         stop_writing(db);
     }
     task_unshield(t);
-    if (job.result)
-        log_warn("the log of the database could not be moved into it; it is tried again",
-                 LOG_ERR(job.result));
-    db->move_at_pages = db->log_pages_wanted + (job.result || job.left ? db->log_pages : 0);
+    if (e)
+        log_warn("the log of the database could not be moved into it; it is tried again", LOG_ERR(e));
+    db->move_at_pages = db->log_pages + (e ? db->log_pages_wanted : piece_pages(db));
     return OK;
 }
 
-static void move_log_when_long(db_t *db)
+/* After each commit. */
+static void watch_log(db_t *db)
 {
-    if (!db->mover || db->moves.count || db->log_pages < db->move_at_pages)
+    size_t before = db->log_pages;
+    if (!db->mover)
+        return;
+    db->log_pages = db->writer ? sql_log_pages(db->writer) : 0;
+    if (db->log_pages < before) { /* it began anew */
+        db->log_moved = 0;
+        db->move_at_pages = piece_pages(db);
+    }
+    if (db->moves.count || db->log_pages < db->move_at_pages)
         return;
     if (group_spawn(&db->moves, "checkpoint", move_log, db, NULL))
         log_debug("the log of the database is moved at a later write");
@@ -279,8 +306,7 @@ static void write_pending(task_t *t, db_t *db)
         item->is_done = true;
         event_fire(&item->changed);
     }
-    db->log_pages = db->writer ? sql_log_pages(db->writer) : 0;
-    move_log_when_long(db);
+    watch_log(db);
     stop_writing(db);
 }
 
@@ -459,7 +485,8 @@ err_t db_open(task_t *t, const db_options_t *o, db_t **ret)
     event_init(&db->idle);
     event_init(&db->turn);
     group_init(&db->moves, task_sched(t));
-    db->log_pages_wanted = db->move_at_pages = o->log_pages ? o->log_pages : LOG_PAGES_DEFAULT;
+    db->log_pages_wanted = o->log_pages ? o->log_pages : LOG_PAGES_DEFAULT;
+    db->move_at_pages = piece_pages(db);
     crypto_random(name, sizeof name);
     hex_text(bytes_of(name, sizeof name), db->name, sizeof db->name);
     work(t, run_open, &job);

@@ -122,9 +122,9 @@ size_t sql_log_pages(const sql_t *c)
     return c->log_pages;
 }
 
-err_t sql_checkpoint(sql_t *c, size_t *ret_left)
+err_t sql_checkpoint(sql_t *c, bool syncs, size_t *ret_moved)
 {
-    return c->ops->checkpoint(c, ret_left);
+    return c->ops->checkpoint(c, syncs, ret_moved);
 }
 
 bool sql_is_postgres(const sql_t *c)

@@ -80,9 +80,11 @@ MUST_CHECK err_t sql_script(sql_t *c, const char *text);
 /* SQLite's write-ahead log. Nobody moves it into the database but these calls and the last sql_free.
  * sql_log_pages: how long it was after the last commit of this connection; 0 for PostgreSQL. */
 size_t sql_log_pages(const sql_t *c);
-/* Moves what no reader needs in the log any more, while others read and write; how many pages are left. When
- * none is, the next write begins the log anew. Not for PostgreSQL. */
-MUST_CHECK err_t sql_checkpoint(sql_t *c, size_t *ret_left);
+/* Moves what no reader needs in the log any more, while others read and write; *ret_moved: how many of its
+ * pages, from its beginning, are in the database now. When that is all of them, and nobody reads an older
+ * state, the next write begins the log anew. syncs: what is moved is on the disk before this returns, so that
+ * a later call, which writers wait for, has little to sync. Not for PostgreSQL. */
+MUST_CHECK err_t sql_checkpoint(sql_t *c, bool syncs, size_t *ret_moved);
 
 bool sql_is_postgres(const sql_t *c);
 bool sql_is_lost(const sql_t *c); /* after ERR_CLOSED: close it and open another one */

@@ -16,7 +16,7 @@ typedef struct sql_ops {
     err_t (*close)(sql_rows_t *r);
     err_t (*script)(sql_t *c, const char *text);
     void (*free)(sql_t *c);
-    err_t (*checkpoint)(sql_t *c, size_t *ret_left); /* of SQLite alone */
+    err_t (*checkpoint)(sql_t *c, bool syncs, size_t *ret_moved); /* of SQLite alone */
 } sql_ops_t;
 
 /* Statements by the address of their text. The texts of this folder are far fewer. */

@@ -146,13 +146,25 @@ static int note_log(void *arg, sqlite3 *db, const char *name, int pages)
     return SQLITE_OK;
 }
 
-static err_t checkpoint(sql_t *c, size_t *ret_left)
+static err_t sync_database(sqlite3 *db)
+{
+    sqlite3_file *file;
+    int rc = sqlite3_file_control(db, "main", SQLITE_FCNTL_FILE_POINTER, &file);
+    if (!rc)
+        rc = file->pMethods->xSync(file, SQLITE_SYNC_NORMAL);
+    return rc ? failed(db, rc, "sync") : OK;
+}
+
+/* SQLite itself syncs the database with the last page of the log alone. */
+static err_t checkpoint(sql_t *c, bool syncs, size_t *ret_moved)
 {
     int pages, moved;
     int rc = sqlite3_wal_checkpoint_v2(db_of(c), NULL, SQLITE_CHECKPOINT_PASSIVE, &pages, &moved);
     if (rc)
         return failed(db_of(c), rc, "checkpoint");
-    *ret_left = pages > moved ? (size_t)(pages - moved) : 0;
+    if (syncs)
+        TRY(sync_database(db_of(c)));
+    *ret_moved = moved > 0 ? (size_t)moved : 0;
     return OK;
 }
 
