@@ -98,6 +98,7 @@ typedef struct mesh_node {
     uint32_t contacts[3]; /* with whom it compares tombstones */
     size_t tick_at;       /* in the heap of ticks, from 1 */
     uint64_t tick_ms;
+    uint64_t met; /* in which round it was judged last */
 } mesh_node_t;
 
 typedef struct figures {
@@ -124,6 +125,7 @@ typedef struct mesh_world {
     uint64_t detect_ms; /* from a node's last heartbeat to its suspicion */
     bool is_split;
     uint64_t split_ended_ms;
+    uint64_t rounds; /* returns and detections */
     uint64_t hash;
     figures_t f;
 } mesh_world_t;

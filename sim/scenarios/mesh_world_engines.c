@@ -5,6 +5,7 @@ enum {
     FETCH_BYTES_PER_S = 2 << 20,
     REPAIR_BYTES_PER_S = 512 << 10,
     SYNC_MAX_QUESTIONS = 10000,
+    TRACKERS_MANY = 4 * FACTOR,
 };
 
 static uint64_t delay_ms(mesh_world_t *w)
@@ -397,14 +398,23 @@ void engines_settle(mesh_world_t *w, mesh_node_t *n)
 }
 
 /* ── coming and going ────────────────────────────────────────────────────────────────────────── */
+/* Several records name the same node: true for its first one in this round. */
+static bool meets(const mesh_world_t *w, mesh_node_t *n)
+{
+    bool is_first = n->met != w->rounds;
+    n->met = w->rounds;
+    return is_first;
+}
+
 static void on_detected(mesh_world_t *w, mesh_node_t *gone)
 {
     size_t i = 0;
+    w->rounds++;
     for (plan_root_t *r; (r = replica_planner_next_root(gone->planner, &i));) {
         file_t *f = &w->files[file_of(&plan_root_head(r)->root)];
         for (size_t k = 0; k < f->n_trackers; k++) {
             mesh_node_t *n = w->nodes[f->trackers[k]];
-            if (n == gone || !n->is_up)
+            if (n == gone || !n->is_up || !meets(w, n))
                 continue;
             replica_planner_judged(n->planner, &gone->id, false, w->now_ms);
             engines_settle(w, n);
@@ -416,9 +426,14 @@ static void on_detected(mesh_world_t *w, mesh_node_t *gone)
     gone->planner = NULL;
 }
 
-static void forget_tracker(file_t *f, size_t k)
+/* Those that forgot the file long ago are many only when it has moved often. */
+static void forget_trackers(mesh_world_t *w, file_t *f)
 {
-    f->trackers[k] = f->trackers[--f->n_trackers];
+    for (size_t k = f->n_trackers; k--;) {
+        const mesh_node_t *m = w->nodes[f->trackers[k]];
+        if (m->is_gone || (f->n_trackers > TRACKERS_MANY && !replica_planner_root(m->planner, &f->cid)))
+            f->trackers[k] = f->trackers[--f->n_trackers];
+    }
 }
 
 static void meet_contacts(mesh_world_t *w, mesh_node_t *n)
@@ -437,38 +452,39 @@ static void meet_contacts(mesh_world_t *w, mesh_node_t *n)
     }
 }
 
-/* Its first heartbeats after an absence or when the network changed: both sides see who is there, and compare
- * the records that changed meanwhile. */
+/* Both sides have the record: they compare what changed meanwhile. */
+static void compare_records(mesh_world_t *w, mesh_node_t *n, mesh_node_t *m, plan_root_t *ours, uint32_t file)
+{
+    plan_root_t *theirs = replica_planner_root(m->planner, &w->files[file].cid);
+    if (!theirs || plan_root_digest(theirs) == plan_root_digest(ours))
+        return;
+    world_push(w, delay_ms(w), EVENT_UPDATE, n->index, m->index, file);
+    world_push(w, delay_ms(w), EVENT_UPDATE, m->index, n->index, file);
+}
+
+/* Its first heartbeats after an absence or when the network changed: both sides see who is there. */
 static void on_returned(mesh_world_t *w, mesh_node_t *n)
 {
     size_t i = 0;
     bool has_split = n->down_ms < w->split_ended_ms || w->now_ms < w->split_ended_ms + DAY_MS;
+    w->rounds++;
     for (plan_root_t *r; (r = replica_planner_next_root(n->planner, &i));) {
         uint32_t file = file_of(&plan_root_head(r)->root);
         file_t *f = &w->files[file];
         if (plan_root_self(n->planner, r) == PLAN_FETCHING)
             start_fetch(w, n, file);
+        forget_trackers(w, f);
         for (size_t k = f->n_trackers; k--;) {
             mesh_node_t *m = w->nodes[f->trackers[k]];
-            if (m->is_gone || !replica_planner_root(m->planner, &f->cid)) {
-                forget_tracker(f, k);
-                continue;
-            }
-            bool reaches = world_reaches(w, n, m);
-            if (m == n)
-                continue;
-            replica_planner_judged(n->planner, &m->id, reaches, w->now_ms);
-            if (!m->is_up)
-                continue;
-            replica_planner_judged(m->planner, &n->id, reaches, w->now_ms);
-            if (reaches && (f->changed_ms + MINUTE_MS > n->down_ms || has_split)) {
-                plan_root_t *theirs = replica_planner_root(m->planner, &f->cid);
-                if (plan_root_digest(theirs) != plan_root_digest(r)) {
-                    world_push(w, delay_ms(w), EVENT_UPDATE, n->index, m->index, file);
-                    world_push(w, delay_ms(w), EVENT_UPDATE, m->index, n->index, file);
-                }
-            }
-            engines_settle(w, m);
+            bool reaches = world_reaches(w, n, m), is_first = m != n && meets(w, m);
+            if (is_first)
+                replica_planner_judged(n->planner, &m->id, reaches, w->now_ms);
+            if (is_first && m->is_up)
+                replica_planner_judged(m->planner, &n->id, reaches, w->now_ms);
+            if (m != n && reaches && (f->changed_ms + MINUTE_MS > n->down_ms || has_split))
+                compare_records(w, n, m, r, file);
+            if (is_first && m->is_up)
+                engines_settle(w, m);
         }
         judge_entries(w, n, r); /* those too that left for good meanwhile, of whom nobody keeps track */
     }
