@@ -104,16 +104,51 @@ static void add_holders(replica_t *r, bitswap_session_t *s, const cid_t *root)
     }
 }
 
-/* The mesh looks at the root before the rest is fetched. */
-static err_t admit(task_t *t, replica_t *r, blocks_t *blocks, const cid_t *root)
+typedef struct fetched {
+    blocks_t *blocks;
+    const cid_t *root;
+    uint32_t stall_ms;
+    uint64_t max_bytes, bytes;
+    err_t result;
+    error_slot_t why;
+} fetched_t;
+
+static err_t walk_task(task_t *t, void *arg)
 {
-    AUTO_PTR(block_t) b = NULL;
-    if (!r->mesh.admit)
-        return OK;
-    deadline_t d = deadline_push(t, r->config.fetch_timeout_ms);
-    err_t e = blocks_get(t, blocks, root, &b);
+    fetched_t *f = arg;
+    f->result = rep_walk(t, f->blocks, f->root, f->stall_ms, f->max_bytes, &f->bytes);
+    f->why = *error_slot();
+    return OK;
+}
+
+static err_t root_block(task_t *t, const fetched_t *f, block_t **ret)
+{
+    deadline_t d = deadline_push(t, f->stall_ms);
+    err_t e = blocks_get(t, f->blocks, f->root, ret);
     deadline_pop(t, &d);
-    return e ? e : r->mesh.admit(t, r->mesh.arg, root, b);
+    return e;
+}
+
+/* The mesh looks at the root while the rest comes: it asks others, and those that are gone answer nothing for
+ * seconds. Nothing is held before it has agreed. */
+static err_t fetch_admitted(task_t *t, replica_t *r, fetched_t *f)
+{
+    AUTO_PTR(block_t) root = NULL;
+    group_t g;
+    if (!r->mesh.admit)
+        return rep_walk(t, f->blocks, f->root, f->stall_ms, f->max_bytes, &f->bytes);
+    TRY(root_block(t, f, &root));
+    group_init(&g, r->sched);
+    err_t e = group_spawn(&g, "replica-walk", walk_task, f, NULL);
+    if (!e)
+        e = r->mesh.admit(t, r->mesh.arg, f->root, root);
+    error_slot_t why = *error_slot();
+    if (e)
+        group_cancel(&g);
+    err_t joined = group_join(t, &g);
+    group_deinit(&g);
+    *error_slot() = e ? why : f->why;
+    return e ? e : joined ? joined : f->result;
 }
 
 static err_t fetch_dag(task_t *t, replica_t *r, const cid_t *root, uint64_t max_bytes, uint64_t *ret_bytes)
@@ -122,9 +157,12 @@ static err_t fetch_dag(task_t *t, replica_t *r, const cid_t *root, uint64_t max_
     uint64_t losses = blockstore_losses(r->config.blocks);
     TRY(bitswap_session_open(r->config.bitswap, &s));
     add_holders(r, s, root);
-    err_t e = admit(t, r, bitswap_session_blocks(s), root);
-    if (!e)
-        e = rep_walk(t, bitswap_session_blocks(s), root, r->config.fetch_timeout_ms, max_bytes, ret_bytes);
+    fetched_t f = {.blocks = bitswap_session_blocks(s),
+                   .root = root,
+                   .stall_ms = r->config.fetch_timeout_ms,
+                   .max_bytes = max_bytes};
+    err_t e = fetch_admitted(t, r, &f);
+    *ret_bytes = f.bytes;
     bitswap_session_close(s);
     return e ? e : blockstore_sync_since(t, r->config.blocks, losses); /* durable before it is said */
 }

@@ -51,7 +51,7 @@ void replica_config_default(replica_config_t *ret);
 typedef struct replica_mesh {
     bool (*is_member)(void *arg, const peer_id_t *peer); /* allowed, besides AllowFrom */
     bool (*is_deleted)(void *arg, const cid_t *root);    /* by its owner: offers of it are refused */
-    /* The root's block has come, the rest has not: may the DAG be held? Called again after a restart. */
+    /* The root has come, the rest is on its way: may the DAG be held? Called again after a restart. */
     err_t (*admit)(task_t *t, void *arg, const cid_t *root, const block_t *block);
     void (*held)(void *arg, const cid_t *root); /* all of it is here, durably */
     /* A peer holds, or wants held, what was deleted: it should be told. */
