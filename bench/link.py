@@ -103,7 +103,7 @@ def report(title, who, figures):
     """figures: (MiB/s up, MiB/s down, processor seconds for a GiB) of each run. Returns their medians."""
     up, down, cpu = (statistics.median(f[i] for f in figures) for i in range(3))
     text = f"  {cpu:5.2f} s/GiB" if cpu else ""
-    print(f"{title:28} {who:10}  up {up * 8.388608:6.0f}  down {down * 8.388608:6.0f} Mbit/s{text}", flush=True)
+    print(f"{title:30} {who:10}  up {up * 8.388608:6.0f}  down {down * 8.388608:6.0f} Mbit/s{text}", flush=True)
     return up, down, cpu
 
 
@@ -115,7 +115,7 @@ def compare(ours, others, plain):
     if plain:
         said.append(f"{100 * min(ours[:2]) / plain:.0f}% of plain TCP")
     if said:
-        print(f"{'':28} -> {', '.join(said)}", flush=True)
+        print(f"{'':30} -> {', '.join(said)}", flush=True)
 
 
 def bench_path(bench, title, here, there, ip, mib, go_perf):
