@@ -176,7 +176,7 @@ const driver_ops_t sim_driver_ops = {
     .fs_symlink = sim_op_symlink,
     .fs_readlink = sim_op_readlink,
     .fs_sync_dir = sim_op_sync_dir,
-    .fs_free_bytes = sim_op_free_bytes,
+    .fs_room = sim_op_room,
 };
 
 /* ── running ─────────────────────────────────────────────────────────────────────────────────── */

@@ -362,7 +362,7 @@ err_t sim_op_sync_dir(task_t *t, driver_t *drv, const char *path)
     return OK;
 }
 
-err_t sim_op_free_bytes(task_t *t, driver_t *drv, const char *path, uint64_t *ret)
+err_t sim_op_room(task_t *t, driver_t *drv, const char *path, uint64_t *ret_total, uint64_t *ret_free)
 {
     inode_t *folder, *i;
     char name[NAME_MAX_LEN + 1];
@@ -370,6 +370,7 @@ err_t sim_op_free_bytes(task_t *t, driver_t *drv, const char *path, uint64_t *re
     sim_disk_t *d = machine_of(drv)->host->disk;
     TRY(find(t, drv, path, true, &folder, name, &i));
     uint64_t capacity = d->capacity ? d->capacity : plenty;
-    *ret = capacity > d->used ? capacity - d->used : 0;
+    *ret_total = capacity;
+    *ret_free = capacity > d->used ? capacity - d->used : 0;
     return OK;
 }

@@ -118,5 +118,5 @@ err_t sim_op_list(task_t *t, driver_t *d, const char *path, fs_page_t page, dir_
 err_t sim_op_symlink(task_t *t, driver_t *d, const char *target, const char *path);
 err_t sim_op_readlink(task_t *t, driver_t *d, const char *path, buf_t *ret);
 err_t sim_op_sync_dir(task_t *t, driver_t *d, const char *path);
-err_t sim_op_free_bytes(task_t *t, driver_t *d, const char *path, uint64_t *ret);
+err_t sim_op_room(task_t *t, driver_t *d, const char *path, uint64_t *ret_total, uint64_t *ret_free);
 #endif

@@ -226,7 +226,7 @@ static const driver_ops_t uv_ops = {
     .fs_symlink = uv_fs_symlink_path,
     .fs_readlink = uv_fs_readlink_path,
     .fs_sync_dir = uv_fs_sync_dir_path,
-    .fs_free_bytes = uv_fs_free_bytes_of,
+    .fs_room = uv_fs_room_of,
     .terminal = uv_terminal_open,
 };
 

@@ -20,7 +20,7 @@ typedef struct fs_op {
     dir_list_t list;
     char *link; /* LINK_MAX_BYTES */
     size_t link_len;
-    uint64_t bytes;
+    uint64_t bytes, total_bytes;
     err_t e;
 } fs_op_t;
 
@@ -194,19 +194,22 @@ err_t uv_fs_sync_dir_path(task_t *t, driver_t *d, const char *path)
     return run(t, d, sync_dir_worker, &op);
 }
 
-static void free_bytes_worker(void *arg)
+static void room_worker(void *arg)
 {
     fs_op_t *op = arg;
     struct statvfs st;
     op->e = statvfs(op->path, &st) ? fail_path(errno, "ask for the free space of", op->path) : OK;
-    if (!op->e)
+    if (!op->e) {
         op->bytes = (uint64_t)st.f_bavail * st.f_frsize;
+        op->total_bytes = (uint64_t)st.f_blocks * st.f_frsize;
+    }
 }
 
-err_t uv_fs_free_bytes_of(task_t *t, driver_t *d, const char *path, uint64_t *ret)
+err_t uv_fs_room_of(task_t *t, driver_t *d, const char *path, uint64_t *ret_total, uint64_t *ret_free)
 {
     fs_op_t op = {.path = path};
-    TRY(run(t, d, free_bytes_worker, &op));
-    *ret = op.bytes;
+    TRY(run(t, d, room_worker, &op));
+    *ret_total = op.total_bytes;
+    *ret_free = op.bytes;
     return OK;
 }

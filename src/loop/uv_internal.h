@@ -78,7 +78,7 @@ err_t uv_fs_list_path(task_t *t, driver_t *d, const char *path, fs_page_t page, 
 err_t uv_fs_symlink_path(task_t *t, driver_t *d, const char *target, const char *path);
 err_t uv_fs_readlink_path(task_t *t, driver_t *d, const char *path, buf_t *ret);
 err_t uv_fs_sync_dir_path(task_t *t, driver_t *d, const char *path);
-err_t uv_fs_free_bytes_of(task_t *t, driver_t *d, const char *path, uint64_t *ret);
+err_t uv_fs_room_of(task_t *t, driver_t *d, const char *path, uint64_t *ret_total, uint64_t *ret_free);
 /* fail() with the error and text for an errno of an operation on a path. Any thread. */
 MUST_CHECK err_t fail_path(int errnum, const char *what, const char *path);
 

@@ -338,6 +338,12 @@ err_t fs_sync_dir(task_t *t, const char *path)
 
 err_t fs_free_bytes(task_t *t, const char *path, uint64_t *ret_bytes)
 {
+    uint64_t total;
+    return fs_room(t, path, &total, ret_bytes);
+}
+
+err_t fs_room(task_t *t, const char *path, uint64_t *ret_total_bytes, uint64_t *ret_free_bytes)
+{
     driver_t *d = task_driver(t);
-    return d->ops->fs_free_bytes(t, d, path, ret_bytes);
+    return d->ops->fs_room(t, d, path, ret_total_bytes, ret_free_bytes);
 }

@@ -99,7 +99,7 @@ typedef struct driver_ops {
     err_t (*fs_symlink)(task_t *t, driver_t *d, const char *target, const char *path);
     err_t (*fs_readlink)(task_t *t, driver_t *d, const char *path, buf_t *ret);
     err_t (*fs_sync_dir)(task_t *t, driver_t *d, const char *path);
-    err_t (*fs_free_bytes)(task_t *t, driver_t *d, const char *path, uint64_t *ret);
+    err_t (*fs_room)(task_t *t, driver_t *d, const char *path, uint64_t *ret_total, uint64_t *ret_free);
     err_t (*terminal)(driver_t *d, const terminal_config_t *c, terminal_t **ret); /* may be NULL */
 } driver_ops_t;
 /* Looks names up in the driver's stead. ERR_AGAIN: it does not have this one, so the driver does. */
@@ -242,6 +242,7 @@ MUST_CHECK err_t fs_symlink(task_t *t, const char *target, const char *path);
 MUST_CHECK err_t fs_readlink(task_t *t, const char *path, buf_t *ret);
 MUST_CHECK err_t fs_sync_dir(task_t *t, const char *path);
 MUST_CHECK err_t fs_free_bytes(task_t *t, const char *path, uint64_t *ret_bytes);
+MUST_CHECK err_t fs_room(task_t *t, const char *path, uint64_t *ret_total_bytes, uint64_t *ret_free_bytes);
 /* Whole small files. Write is atomic and durable: temporary file, sync, rename, sync of the folder. */
 MUST_CHECK err_t fs_read_file(task_t *t, const char *path, size_t max_bytes, buf_t *out);
 MUST_CHECK err_t fs_write_file(task_t *t, const char *path, uint32_t mode, bytes_t content);
