@@ -24,6 +24,7 @@
     X(ERR_LIMIT, "limit reached", 429, 0, 1)                                                                 \
     X(ERR_NOT_FOUND, "not found", 404, 0, 1)                                                                 \
     X(ERR_EXISTS, "already exists", 409, 0, 1)                                                               \
+    X(ERR_NOT_EMPTY, "not empty", 409, 0, 1)                                                                 \
     X(ERR_IN_USE, "in use", 409, 0, 1)                                                                       \
     X(ERR_DENIED, "permission denied", 403, 0, 1)                                                            \
     X(ERR_BLOCKED, "blocked and cannot be provided", 410, 0, 1)                                              \

@@ -244,6 +244,23 @@ static bool count_entry(void *arg, bytes_t name, const dag_ref_t *ref)
     return c->sum <= c->enough;
 }
 
+static bool see_entry(void *arg, bytes_t name, const dag_ref_t *ref)
+{
+    *(bool *)arg = false;
+    return false;
+}
+
+err_t dir_editor_is_empty(task_t *t, dir_editor_t *ed, bool *ret)
+{
+    bool is_empty = !ed->count;
+    if (dir_editor_is_sharded(ed)) {
+        is_empty = true;
+        TRY(dir_hamt_each(t, &ed->hamt, see_entry, &is_empty));
+    }
+    *ret = is_empty;
+    return OK;
+}
+
 /* Counts to twice the threshold, so that the next changes need not count again. */
 static err_t is_below(task_t *t, dir_editor_t *ed, int64_t change, bool *ret)
 {

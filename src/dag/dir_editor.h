@@ -36,6 +36,7 @@ void dir_editor_set_format(dir_editor_t *ed, node_format_t format);
 const unixfs_t *dir_editor_meta(const dir_editor_t *ed); /* has_mode, has_mtime */
 void dir_editor_set_meta(dir_editor_t *ed, const unixfs_t *meta);
 
+MUST_CHECK err_t dir_editor_is_empty(task_t *t, dir_editor_t *ed, bool *ret);
 bool dir_editor_is_sharded(const dir_editor_t *ed);
 bool dir_editor_is_changed(const dir_editor_t *ed);
 void dir_editor_mark_changed(dir_editor_t *ed); /* all that is loaded: it will be written anew */

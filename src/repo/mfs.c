@@ -112,6 +112,7 @@ mfs_t *mfs_new(repo_t *r, sched_t *s)
     m->sched = s;
     gate_init(&m->gate, 1);
     list_init(&m->loaded);
+    list_init(&m->editing);
     event_init(&m->committed);
     mfs_blocks_init(&m->local, m, NULL);
     m->local.local =

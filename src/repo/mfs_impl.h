@@ -30,6 +30,7 @@ typedef struct mfs_node {
     uint64_t opened_at, cleared_at; /* ticks: see mfs_clear_cache */
     /* a file */
     gate_t writing;
+    struct mfs_shared *open; /* while programs have it open: mfs_file.c */
 } mfs_node_t;
 
 /* What an editor reads and writes: reads go to `from`, writes into the local store. */
@@ -49,7 +50,9 @@ struct mfs {
     mfs_node_t *root;
     sched_t *sched;
     put_queue_t queue; /* of directory nodes */
-    list_t loaded;     /* directories, through in_use */
+    list_t editing;    /* files that programs are writing, the one that began first in front */
+    size_t n_editing;
+    list_t loaded; /* directories, through in_use */
     size_t loaded_dirs, loaded_entries;
     uint64_t ticks;
     /* commits */
@@ -119,6 +122,41 @@ void mfs_queue_init(mfs_t *m);
 void mfs_write_again(task_t *t, mfs_t *m); /* after the queue has failed */
 void mfs_trim(task_t *t, mfs_t *m);        /* keeps the directories in memory below their maximum */
 void mfs_free_tree(mfs_t *m, mfs_node_t *n);
+
+/* ── mfs_ops.c ───────────────────────────────────────────────────────────────────────────────── */
+/* Under the gate: an entry to another name, in the place of what stands there. */
+typedef struct mfs_place {
+    mfs_node_t *dir;
+    bytes_t name;
+    mfs_found_t found;
+} mfs_place_t;
+MUST_CHECK err_t mfs_relocate(task_t *t, mfs_t *m, mfs_place_t *src, mfs_place_t *dst);
+/* meta: has_mode, has_mtime: what changes. */
+MUST_CHECK err_t mfs_set_meta(task_t *t, mfs_t *m, blocks_t *from, const char *path, const unixfs_t *meta,
+                              bool flush);
+
+/* ── mfs_write.c ─────────────────────────────────────────────────────────────────────────────── */
+typedef struct mfs_hold_options {
+    bool create, exclusive;
+    mfs_format_t format;
+} mfs_hold_options_t;
+/* The node of a file, held until mfs_let_go. */
+MUST_CHECK err_t mfs_hold_file(task_t *t, mfs_t *m, blocks_t *from, const char *text, const mfs_path_t *path,
+                               mfs_hold_options_t o, mfs_node_t **ret);
+void mfs_let_go(task_t *t, mfs_t *m, mfs_node_t *file);
+typedef struct mfs_taken {
+    mfs_node_t *file; /* held */
+    dag_ref_t ref;
+    uint64_t resets;  /* of the tree when it was taken */
+    uint64_t version; /* of the tree when ref was true */
+    bool flushes;
+} mfs_taken_t;
+/* Its ref, now that its gate is the caller's. ERR_NOT_FOUND: not in the tree any more. */
+MUST_CHECK err_t mfs_take_file(task_t *t, mfs_t *m, blocks_t *from, mfs_taken_t *f);
+/* A file that was removed meanwhile stays so. */
+MUST_CHECK err_t mfs_give_file(task_t *t, mfs_t *m, blocks_t *from, mfs_taken_t *f);
+MUST_CHECK err_t mfs_check_file(task_t *t, blocks_t *from, const cid_t *cid); /* not a symbolic link */
+unixfs_time_t mfs_now(task_t *t);
 
 /* ── mfs.c ───────────────────────────────────────────────────────────────────────────────────── */
 /* Runs an operation under the gate, again for each block that it missed and `from` has. */

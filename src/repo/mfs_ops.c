@@ -18,11 +18,7 @@ typedef struct change {
         struct {
             bool recursive, force;
         } remove;
-        struct {
-            bool has_mode, has_mtime;
-            uint32_t mode;
-            unixfs_time_t mtime;
-        } meta;
+        unixfs_t meta; /* has_mode, has_mtime */
     };
 } change_t;
 
@@ -259,47 +255,51 @@ static err_t find_both(task_t *t, mfs_t *m, const change_t *c, bytes_t src_name,
     return mfs_find_dir(t, m, &c->from, c->from.count - (src_name.len != 0), MFS_SAY_NO_DIRECTORY, ret_src);
 }
 
+err_t mfs_relocate(task_t *t, mfs_t *m, mfs_place_t *src, mfs_place_t *dst)
+{
+    mfs_node_t *node = src->found.node;
+    bool had;
+    if (src->found.is_dir && is_below(dst->dir, node))
+        return fail(ERR_INVALID, "cannot move a directory into itself");
+    if (src->found.is_dir)
+        TRY(mfs_write_tree(t, m, node, &src->found.ref));
+    mfs_use(src->dir); /* both stay in memory while the other one is worked on */
+    mfs_use(dst->dir);
+    err_t e = OK;
+    if (dst->found.has) {
+        e = dir_editor_remove(t, dst->dir->editor, dst->name, &had);
+        if (!e)
+            forget_node(m, dst->found.node);
+    }
+    if (!e)
+        e = put_entry(t, m, dst->dir, dst->name, &src->found.ref);
+    if (!e)
+        e = dir_editor_remove(t, src->dir->editor, src->name, &had);
+    if (!e && node)
+        mfs_move_node(m, node, dst->dir, dst->name);
+    mfs_mark_changed(m, src->dir);
+    mfs_mark_changed(m, dst->dir);
+    mfs_clear_cache(t, m, dst->dir, dst->name);
+    mfs_clear_cache(t, m, src->dir, BYTES_NONE);
+    mfs_clear_cache(t, m, m->root, BYTES_NONE);
+    mfs_release(m, src->dir);
+    mfs_release(m, dst->dir);
+    return e;
+}
+
 static err_t move_op(task_t *t, mfs_t *m, void *arg)
 {
     change_t *c = arg;
-    mfs_node_t *src_dir, *dst_dir;
-    mfs_found_t src, there;
-    bytes_t src_name = c->from.has_slash ? BYTES_NONE : mfs_path_name(&c->from);
-    bytes_t dst_name = c->dst.has_slash || !c->dst.count ? src_name : mfs_path_name(&c->dst);
-    bool had;
-    TRY(find_both(t, m, c, src_name, &src_dir, &dst_dir));
-    TRY(mfs_find_child(t, m, src_dir, src_name, &src));
-    if (!src.has)
+    mfs_place_t src = {.name = c->from.has_slash ? BYTES_NONE : mfs_path_name(&c->from)}, dst = {0};
+    dst.name = c->dst.has_slash || !c->dst.count ? src.name : mfs_path_name(&c->dst);
+    TRY(find_both(t, m, c, src.name, &src.dir, &dst.dir));
+    TRY(mfs_find_child(t, m, src.dir, src.name, &src.found));
+    if (!src.found.has)
         return mfs_not_exist();
-    TRY(find_place(t, m, src_name, &dst_dir, &dst_name, &there));
-    if (src_dir == dst_dir && bytes_equal(src_name, dst_name))
+    TRY(find_place(t, m, src.name, &dst.dir, &dst.name, &dst.found));
+    if (src.dir == dst.dir && bytes_equal(src.name, dst.name))
         return OK;
-    if (src.is_dir && is_below(dst_dir, src.node))
-        return fail(ERR_INVALID, "cannot move a directory into itself");
-    if (src.is_dir)
-        TRY(mfs_write_tree(t, m, src.node, &src.ref));
-    mfs_use(src_dir); /* both stay in memory while the other one is worked on */
-    mfs_use(dst_dir);
-    err_t e = OK;
-    if (there.has) {
-        e = dir_editor_remove(t, dst_dir->editor, dst_name, &had);
-        if (!e)
-            forget_node(m, there.node);
-    }
-    if (!e)
-        e = put_entry(t, m, dst_dir, dst_name, &src.ref);
-    if (!e)
-        e = dir_editor_remove(t, src_dir->editor, src_name, &had);
-    if (!e && src.node)
-        mfs_move_node(m, src.node, dst_dir, dst_name);
-    mfs_mark_changed(m, src_dir);
-    mfs_mark_changed(m, dst_dir);
-    mfs_clear_cache(t, m, dst_dir, dst_name);
-    mfs_clear_cache(t, m, src_dir, BYTES_NONE);
-    mfs_clear_cache(t, m, m->root, BYTES_NONE);
-    mfs_release(m, src_dir);
-    mfs_release(m, dst_dir);
-    return e;
+    return mfs_relocate(t, m, &src, &dst);
 }
 
 err_t mfs_move(task_t *t, mfs_t *m, blocks_t *from, const char *src, const char *dst, bool flush)
@@ -380,14 +380,14 @@ err_t mfs_set_format(task_t *t, mfs_t *m, blocks_t *from, const char *path, mfs_
 }
 
 /* As boxo: the nine bits of the permissions; none of them is no mode at all. */
-static void apply_meta(const change_t *c, unixfs_t *meta)
+static void apply_meta(const unixfs_t *change, unixfs_t *meta)
 {
-    if (c->meta.has_mode) {
-        meta->mode = (meta->mode & 0xfffff000u) | (c->meta.mode & 0777);
+    if (change->has_mode) {
+        meta->mode = (meta->mode & 0xfffff000u) | (change->mode & 0777);
         meta->has_mode = meta->mode != 0;
     }
-    if (c->meta.has_mtime) {
-        meta->mtime = c->meta.mtime;
+    if (change->has_mtime) {
+        meta->mtime = change->mtime;
         meta->has_mtime = true;
     }
 }
@@ -400,7 +400,7 @@ static err_t meta_op(task_t *t, mfs_t *m, void *arg)
     TRY(mfs_find(t, m, &c->from, &parent, &f));
     if (f.is_dir) {
         unixfs_t meta = *dir_editor_meta(f.node->editor);
-        apply_meta(c, &meta);
+        apply_meta(&c->meta, &meta);
         dir_editor_set_meta(f.node->editor, &meta);
         mfs_mark_changed(m, f.node);
         return OK;
@@ -409,30 +409,31 @@ static err_t meta_op(task_t *t, mfs_t *m, void *arg)
     dag_ref_t ref;
     TRY(dag_node_get(t, &m->local.base, &f.ref.cid, &n));
     unixfs_t meta = n.fs;
-    apply_meta(c, &meta);
+    apply_meta(&c->meta, &meta);
     TRY(node_with_meta(t, &n, &meta, &m->queue, &ref));
     TRY(put_entry(t, m, parent, mfs_path_name(&c->from), &ref));
-    return OK;
+    return put_queue_drain(t, &m->queue); /* it is read before the next commit */
+}
+
+err_t mfs_set_meta(task_t *t, mfs_t *m, blocks_t *from, const char *path, const unixfs_t *meta, bool flush)
+{
+    change_t *c = change_new(path);
+    c->meta = *meta;
+    err_t e = run_change(t, m, from, c, meta_op, flush);
+    free(c);
+    return e;
 }
 
 err_t mfs_set_mode(task_t *t, mfs_t *m, blocks_t *from, const char *path, uint32_t mode)
 {
-    change_t *c = change_new(path);
-    c->meta.has_mode = true;
-    c->meta.mode = mode;
-    err_t e = run_change(t, m, from, c, meta_op, true);
-    free(c);
-    return e;
+    unixfs_t meta = {.has_mode = true, .mode = mode};
+    return mfs_set_meta(t, m, from, path, &meta, true);
 }
 
 err_t mfs_set_mtime(task_t *t, mfs_t *m, blocks_t *from, const char *path, unixfs_time_t mtime)
 {
-    change_t *c = change_new(path);
-    c->meta.has_mtime = true;
-    c->meta.mtime = mtime;
-    err_t e = run_change(t, m, from, c, meta_op, true);
-    free(c);
-    return e;
+    unixfs_t meta = {.has_mtime = true, .mtime = mtime};
+    return mfs_set_meta(t, m, from, path, &meta, true);
 }
 
 /* ── flush ───────────────────────────────────────────────────────────────────────────────────── */

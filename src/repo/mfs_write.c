@@ -1,5 +1,5 @@
 /* Writing into a file: it is found (or made) under the gate, changed outside of it, and put back under it.
- * One task at a time has the file. */
+ * One writer at a time has the file. */
 #include "dag/file_editor.h"
 #include "repo/mfs_impl.h"
 #include "task/driver.h"
@@ -9,9 +9,7 @@ typedef struct write_job {
     mfs_write_options_t options;
     mfs_path_t path;
     const char *text;
-    mfs_node_t *file; /* held */
-    dag_ref_t ref;    /* of the file: before, then after */
-    uint64_t resets;  /* of the tree when it was ours */
+    mfs_taken_t file; /* held; its ref: before, then after */
 } write_job_t;
 
 /* An empty file, as boxo makes it: a node without data. */
@@ -27,21 +25,30 @@ static err_t make_file(task_t *t, mfs_t *m, node_format_t format, dag_ref_t *ret
     return e;
 }
 
-static err_t find_or_make(task_t *t, mfs_t *m, write_job_t *j, mfs_node_t **ret_dir, mfs_found_t *ret)
+typedef struct hold {
+    const char *text;
+    const mfs_path_t *path;
+    mfs_hold_options_t options;
+    mfs_node_t *file;
+} hold_t;
+
+static err_t find_or_make(task_t *t, mfs_t *m, const hold_t *h, mfs_node_t **ret_dir, mfs_found_t *ret)
 {
     mfs_node_t *dir;
-    mfs_path_t *p = &j->path;
+    const mfs_path_t *p = h->path;
     bytes_t name = mfs_path_name(p);
     if (!name.len)
-        return fail(ERR_INVALID, "%.200s was not a file", j->text);
+        return fail(ERR_INVALID, "%.200s was not a file", h->text);
     TRY(mfs_find_dir(t, m, p, p->count - 1, MFS_SAY_NO_ACCESS, &dir));
     TRY(mfs_find_child(t, m, dir, name, ret));
     *ret_dir = dir;
+    if (ret->has && h->options.exclusive)
+        return fail(ERR_EXISTS, "file already exists");
     if (ret->has)
-        return ret->is_dir ? fail(ERR_INVALID, "%.200s was not a file", j->text) : OK;
-    if (!j->options.create || p->has_slash)
+        return ret->is_dir ? fail(ERR_INVALID, "%.200s was not a file", h->text) : OK;
+    if (!h->options.create || p->has_slash)
         return mfs_not_exist();
-    TRY(make_file(t, m, mfs_node_format(j->options.format, dir_editor_format(dir->editor)), &ret->ref));
+    TRY(make_file(t, m, mfs_node_format(h->options.format, dir_editor_format(dir->editor)), &ret->ref));
     TRY(dir_editor_put(t, dir->editor, name, &ret->ref));
     mfs_mark_changed(m, dir);
     return put_queue_drain(t, &m->queue);
@@ -49,52 +56,76 @@ static err_t find_or_make(task_t *t, mfs_t *m, write_job_t *j, mfs_node_t **ret_
 
 static err_t hold_op(task_t *t, mfs_t *m, void *arg)
 {
-    write_job_t *j = arg;
+    hold_t *h = arg;
     mfs_node_t *dir;
     mfs_found_t f;
-    TRY(find_or_make(t, m, j, &dir, &f));
+    TRY(find_or_make(t, m, h, &dir, &f));
     if (!f.node)
-        f.node = mfs_node_new(m, dir, mfs_path_name(&j->path), NULL);
+        f.node = mfs_node_new(m, dir, mfs_path_name(h->path), NULL);
     if (!f.node)
         return fail(ERR_LIMIT, "too many files are being written");
     mfs_use(f.node);
-    j->file = f.node;
+    h->file = f.node;
     return OK;
 }
 
-/* What it is now that it is ours: others may have written, moved or removed it. */
+err_t mfs_hold_file(task_t *t, mfs_t *m, blocks_t *from, const char *text, const mfs_path_t *path,
+                    mfs_hold_options_t o, mfs_node_t **ret)
+{
+    hold_t h = {.text = text, .path = path, .options = o};
+    TRY(mfs_run(t, m, from, hold_op, &h));
+    *ret = h.file;
+    return OK;
+}
+
+/* Others may have written, moved or removed it. */
 static err_t take_op(task_t *t, mfs_t *m, void *arg)
 {
-    write_job_t *j = arg;
+    mfs_taken_t *f = arg;
     bool has = false;
-    j->resets = m->resets;
-    if (mfs_is_attached(m, j->file))
-        TRY(dir_editor_find(t, j->file->parent->editor, bytes_str(j->file->name), &has, &j->ref));
+    f->resets = m->resets;
+    f->version = m->version;
+    if (mfs_is_attached(m, f->file))
+        TRY(dir_editor_find(t, f->file->parent->editor, bytes_str(f->file->name), &has, &f->ref));
     return has ? OK : mfs_not_exist();
 }
 
-/* A file that was removed meanwhile stays so. */
+err_t mfs_take_file(task_t *t, mfs_t *m, blocks_t *from, mfs_taken_t *f)
+{
+    return mfs_run(t, m, from, take_op, f);
+}
+
 static err_t give_op(task_t *t, mfs_t *m, void *arg)
 {
-    write_job_t *j = arg;
-    mfs_node_t *dir = j->file->parent;
-    TRY(mfs_check_kept(m, j->resets)); /* its blocks may be gone, too */
-    if (!mfs_is_attached(m, j->file))
+    mfs_taken_t *f = arg;
+    mfs_node_t *dir = f->file->parent;
+    TRY(mfs_check_kept(m, f->resets)); /* its blocks may be gone, too */
+    if (!mfs_is_attached(m, f->file))
         return OK;
-    TRY(dir_editor_put(t, dir->editor, bytes_str(j->file->name), &j->ref));
+    TRY(dir_editor_put(t, dir->editor, bytes_str(f->file->name), &f->ref));
     mfs_mark_changed(m, dir);
-    if (j->options.flush)
-        mfs_clear_cache(t, m, dir, bytes_str(j->file->name));
+    if (f->flushes)
+        mfs_clear_cache(t, m, dir, bytes_str(f->file->name));
+    f->version = m->version;
     return OK;
 }
 
-static unixfs_time_t now_of(task_t *t)
+/* What is written is not given up for a client that has left. */
+err_t mfs_give_file(task_t *t, mfs_t *m, blocks_t *from, mfs_taken_t *f)
+{
+    task_shield(t);
+    err_t e = mfs_run(t, m, from, give_op, f);
+    task_unshield(t);
+    return e;
+}
+
+unixfs_time_t mfs_now(task_t *t)
 {
     uint64_t ms = driver_wall_ms(task_driver(t));
     return (unixfs_time_t){.seconds = (int64_t)(ms / 1000), .nanoseconds = (uint32_t)(ms % 1000) * 1000000};
 }
 
-static err_t check_file(task_t *t, blocks_t *from, const cid_t *cid)
+err_t mfs_check_file(task_t *t, blocks_t *from, const cid_t *cid)
 {
     AUTO(dag_node_t) n = {0};
     if (cid->codec == CODEC_RAW)
@@ -110,9 +141,9 @@ static err_t edit(task_t *t, mfs_t *m, write_job_t *j, blocks_t *blocks, source_
     file_editor_t *ed;
     bool has_failed = false;
     file_editor_options_t o = {
-        .chunker = m->options.chunker, .raw_leaves = j->options.raw_leaves, .now = now_of(t)};
-    TRY(check_file(t, blocks, &j->ref.cid));
-    TRY(file_editor_open(t, blocks, &j->ref.cid, &o, &ed));
+        .chunker = m->options.chunker, .raw_leaves = j->options.raw_leaves, .now = mfs_now(t)};
+    TRY(mfs_check_file(t, blocks, &j->file.ref.cid));
+    TRY(file_editor_open(t, blocks, &j->file.ref.cid, &o, &ed));
     err_t e = j->options.truncate && file_editor_size(ed) ? file_editor_resize(t, ed, 0) : OK;
     if (!e && j->options.offset > file_editor_size(ed))
         e = file_editor_resize(t, ed, j->options.offset);
@@ -124,7 +155,7 @@ static err_t edit(task_t *t, mfs_t *m, write_job_t *j, blocks_t *blocks, source_
         e = OK;
     }
     if (!e)
-        e = file_editor_finish(t, ed, &j->ref);
+        e = file_editor_finish(t, ed, &j->file.ref);
     file_editor_free(t, ed);
     return e;
 }
@@ -134,16 +165,13 @@ static err_t write_held(task_t *t, mfs_t *m, write_job_t *j, blocks_t *from, sou
 {
     mfs_blocks_t blocks;
     mfs_blocks_init(&blocks, m, from ? from : repo_blocks(m->repo));
-    TRY(gate_enter(t, &j->file->writing));
-    err_t e = mfs_run(t, m, from, take_op, j);
+    TRY(gate_enter(t, &j->file.file->writing));
+    err_t e = mfs_take_file(t, m, from, &j->file);
     if (!e)
         e = edit(t, m, j, &blocks.base, source, ret_source);
-    if (!e) { /* what is written is not given up for a client that has left */
-        task_shield(t);
-        e = mfs_run(t, m, from, give_op, j);
-        task_unshield(t);
-    }
-    gate_leave(&j->file->writing);
+    if (!e)
+        e = mfs_give_file(t, m, from, &j->file);
+    gate_leave(&j->file.file->writing);
     return e;
 }
 
@@ -163,7 +191,7 @@ static err_t make_parents(task_t *t, mfs_t *m, const write_job_t *j, blocks_t *f
 }
 
 /* Under the gate: those who have it may be about to use the file. */
-static void let_go(task_t *t, mfs_t *m, mfs_node_t *file)
+void mfs_let_go(task_t *t, mfs_t *m, mfs_node_t *file)
 {
     task_shield(t);
     bool has_gate = !gate_enter(t, &m->gate);
@@ -179,14 +207,15 @@ static err_t run_job(task_t *t, mfs_t *m, write_job_t *j, blocks_t *from, source
     TRY(mfs_path_parse(j->text, &j->path));
     if (j->options.parents)
         TRY(make_parents(t, m, j, from));
-    TRY(mfs_run(t, m, from, hold_op, j));
+    mfs_hold_options_t hold = {.create = j->options.create, .format = j->options.format};
+    TRY(mfs_hold_file(t, m, from, j->text, &j->path, hold, &j->file.file));
     err_t e = write_held(t, m, j, from, source, &source_error);
     error_slot_t why = *error_slot();
-    let_go(t, m, j->file);
+    mfs_let_go(t, m, j->file.file);
     *error_slot() = why;
     TRY(e);
     if (j->options.flush)
-        TRY(mfs_commit(t, m, j->resets));
+        TRY(mfs_commit(t, m, j->file.resets));
     return source_error.code ? fail(source_error.code, "%s", source_error.text) : OK;
 }
 
@@ -195,6 +224,7 @@ err_t mfs_write(task_t *t, mfs_t *m, blocks_t *from, const char *path, source_t 
     AUTO(gc_hold_t) hold = gc_hold(m->repo->gc);
     write_job_t *j = xcalloc(1, sizeof *j);
     j->options = o;
+    j->file.flushes = o.flush;
     j->text = path;
     err_t e = run_job(t, m, j, from, source);
     free(j);
