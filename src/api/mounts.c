@@ -1,8 +1,8 @@
 #include "api/mounts.h"
+#include "api/mount_files.h"
 #include "dag/dir_reader.h"
 #include "dag/file_reader.h"
 #include "dag/path.h"
-#include "repo/mfs.h"
 #include <stdio.h>
 #include <stdlib.h>
 
@@ -11,7 +11,8 @@ enum { PATH_BYTES_MAX = 32 << 10, FIND_MS = 60000, NAMES_MAX = 4096, ROOT_MODE =
 typedef struct face {
     struct mounts *owner;
     int which;
-    mount_t *mount; /* NULL: not mounted */
+    mount_t *mount;      /* NULL: not mounted */
+    mount_files_t files; /* of /mfs */
 } face_t;
 struct mounts {
     node_t *node;
@@ -25,6 +26,7 @@ typedef struct handle {
     node_session_t session;
     dag_node_t node;
     file_reader_t file;
+    mfs_file_t *mutable; /* a file of a tree that is written to */
     uint64_t at;
     dir_reader_t dir;
     bool has_file, has_dir, is_names;
@@ -50,15 +52,21 @@ static err_t find_in_ipfs(task_t *t, face_t *f, blocks_t *blocks, const char *pa
     return e;
 }
 
-static err_t find_in_mfs(task_t *t, face_t *f, blocks_t *blocks, const char *path, dag_node_t *ret)
+/* As the mutable tree has it: from "/" on. */
+static err_t path_in_files(const char *path, buf_t *room, const char **ret)
 {
-    AUTO(buf_t) text;
+    buf_init(room, PATH_BYTES_MAX);
+    TRY(buf_printf(room, "/%s", path));
+    return buf_cstr(room, ret);
+}
+
+static err_t find_in_files(task_t *t, face_t *f, blocks_t *blocks, const char *path, dag_node_t *ret)
+{
+    AUTO(buf_t) room = {0};
     const char *whole;
     mfs_entry_t entry;
-    buf_init(&text, PATH_BYTES_MAX);
-    TRY(buf_printf(&text, "/%s", path));
-    TRY(buf_cstr(&text, &whole));
-    TRY(mfs_lookup(t, repo_mfs(node_repo(f->owner->node)), blocks, whole, &entry));
+    TRY(path_in_files(path, &room, &whole));
+    TRY(mfs_lookup(t, f->files.mfs, blocks, whole, &entry));
     return dag_node_get(t, blocks, &entry.ref.cid, ret);
 }
 
@@ -67,7 +75,7 @@ static err_t find(task_t *t, face_t *f, node_session_t *session, const char *pat
     if (!session->blocks)
         TRY(node_session_open(f->owner->node, false, session));
     deadline_t d = deadline_push(t, FIND_MS);
-    err_t e = f->which == MOUNT_MFS ? find_in_mfs(t, f, session->blocks, path, ret)
+    err_t e = f->which == MOUNT_MFS ? find_in_files(t, f, session->blocks, path, ret)
                                     : find_in_ipfs(t, f, session->blocks, path, ret);
     deadline_pop(t, &d);
     return e;
@@ -159,11 +167,17 @@ static err_t tree_stat(task_t *t, void *arg, const char *path, mount_attr_t *ret
         *ret = (mount_attr_t){.kind = MOUNT_SYMLINK, .size = target.len};
         return OK;
     }
+    if (f->which == MOUNT_MFS) {
+        AUTO(buf_t) room = {0};
+        const char *whole;
+        TRY(path_in_files(path, &room, &whole));
+        return mount_files_stat(t, &f->files, whole, ret);
+    }
     TRY(find(t, f, &session, path, &n));
     *ret = (mount_attr_t){.kind = kind_of(&n),
                           .size = n.fs.type == UNIXFS_SYMLINK ? n.fs.data.len : n.size,
                           .mode = n.fs.has_mode ? n.fs.mode & 0777 : 0,
-                          .is_fixed = f->which == MOUNT_IPFS};
+                          .is_fixed = true};
     if (n.fs.has_mtime) {
         ret->mtime_s = n.fs.mtime.seconds;
         ret->mtime_ns = n.fs.mtime.nanoseconds;
@@ -183,9 +197,10 @@ static err_t tree_readlink(task_t *t, void *arg, const char *path, buf_t *out)
                                        : fail(ERR_INVALID, "%.100s is no link", path);
 }
 
-static void tree_close(void *handle)
+static void tree_close(task_t *t, void *handle)
 {
     handle_t *h = handle;
+    mfs_file_close(t, h->mutable);
     if (h->has_file)
         file_reader_deinit(&h->file);
     if (h->has_dir)
@@ -208,9 +223,27 @@ static err_t begin_dir(task_t *t, handle_t *h)
     return OK;
 }
 
-static err_t open_handle(task_t *t, handle_t *h, const char *path)
+/* A file to read and write; folders are read as they were when they were opened. */
+static err_t open_mutable(task_t *t, handle_t *h, const char *path, mount_open_t how)
+{
+    AUTO(buf_t) room = {0};
+    const char *whole;
+    mount_attr_t attr;
+    mount_files_t *files = &h->face->files;
+    TRY(path_in_files(path, &room, &whole));
+    if (!how.creates) {
+        TRY(mount_files_stat(t, files, whole, &attr));
+        if (attr.kind == MOUNT_DIR)
+            return find(t, h->face, &h->session, path, &h->node);
+    }
+    return mount_files_open(t, files, whole, how, &h->mutable);
+}
+
+static err_t open_handle(task_t *t, handle_t *h, const char *path, mount_open_t how)
 {
     face_t *f = h->face;
+    if (f->which == MOUNT_MFS)
+        return open_mutable(t, h, path, how);
     if (is_root(path) && f->which == MOUNT_IPFS)
         return fail(ERR_DENIED, "all content is here: it is not listed");
     if (is_root(path) && f->which == MOUNT_IPNS)
@@ -223,14 +256,14 @@ static err_t open_handle(task_t *t, handle_t *h, const char *path)
     return OK;
 }
 
-static err_t tree_open(task_t *t, void *arg, const char *path, void **ret_handle)
+static err_t tree_open(task_t *t, void *arg, const char *path, mount_open_t how, void **ret_handle)
 {
     handle_t *h = xcalloc(1, sizeof *h);
     h->face = arg;
     buf_init(&h->name, 4096);
-    err_t e = open_handle(t, h, path);
+    err_t e = open_handle(t, h, path, how);
     if (e)
-        tree_close(h);
+        tree_close(t, h);
     else
         *ret_handle = h;
     return e;
@@ -240,6 +273,8 @@ static err_t tree_read(task_t *t, void *handle, uint64_t offset, uint8_t *out, s
 {
     handle_t *h = handle;
     size_t n = 1;
+    if (h->mutable)
+        return mfs_file_read(t, h->mutable, offset, out, cap, ret_n);
     if (!h->has_file)
         return fail(ERR_INVALID, "not a file");
     if (offset != h->at)
@@ -303,6 +338,97 @@ static void tree_rewind(void *handle)
     h->has_dir = false;
 }
 
+/* ── extended attributes, room ───────────────────────────────────────────────────────────────── */
+static err_t tree_attribute(task_t *t, void *arg, const char *path, const char *name, buf_t *out)
+{
+    face_t *f = arg;
+    AUTO(node_session_t) session = {0};
+    AUTO(dag_node_t) n = {0};
+    char text[CID_TEXT_MAX];
+    if ((strcmp(name, "ipfs.cid") && strcmp(name, "ipfs_cid")) || f->which == MOUNT_IPNS ||
+        (is_root(path) && f->which == MOUNT_IPFS))
+        return fail(ERR_NOT_FOUND, "no such attribute");
+    TRY(find(t, f, &session, path, &n));
+    return buf_append(out, bytes_str(cid_print(&n.block->cid, text)));
+}
+
+static err_t tree_room(task_t *t, void *arg, mount_room_t *ret)
+{
+    face_t *f = arg;
+    return fs_room(t, repo_path(node_repo(f->owner->node)), &ret->total_bytes, &ret->free_bytes);
+}
+
+/* ── writing ─────────────────────────────────────────────────────────────────────────────────── */
+static err_t tree_handle_stat(task_t *t, void *handle, mount_attr_t *ret)
+{
+    handle_t *h = handle;
+    return h->mutable ? mount_files_handle_stat(t, h->mutable, ret) : fail(ERR_NOT_FOUND, "its name is gone");
+}
+
+static err_t tree_write(task_t *t, void *handle, uint64_t offset, bool appends, bytes_t data)
+{
+    handle_t *h = handle;
+    return h->mutable ? mfs_file_write(t, h->mutable, offset, appends, data)
+                      : fail(ERR_INVALID, "not a file");
+}
+
+static err_t tree_flush(task_t *t, void *handle, bool is_sync)
+{
+    handle_t *h = handle;
+    if (h->mutable)
+        return mfs_file_flush(t, h->mutable, is_sync);
+    return is_sync && h->face->files.mfs ? mfs_sync(t, h->face->files.mfs) : OK;
+}
+
+static err_t tree_change(task_t *t, void *arg, const char *path, void *handle, const mount_change_t *c)
+{
+    face_t *f = arg;
+    AUTO(buf_t) room = {0};
+    const char *whole = NULL;
+    mfs_file_t *file = handle ? ((handle_t *)handle)->mutable : NULL;
+    if (path)
+        TRY(path_in_files(path, &room, &whole));
+    return mount_files_change(t, &f->files, whole, file, c);
+}
+
+static err_t tree_mkdir(task_t *t, void *arg, const char *path)
+{
+    face_t *f = arg;
+    AUTO(buf_t) room = {0};
+    const char *whole;
+    TRY(path_in_files(path, &room, &whole));
+    return mount_files_mkdir(t, &f->files, whole);
+}
+
+static err_t tree_symlink(task_t *t, void *arg, const char *path, bytes_t target)
+{
+    face_t *f = arg;
+    AUTO(buf_t) room = {0};
+    const char *whole;
+    TRY(path_in_files(path, &room, &whole));
+    return mount_files_symlink(t, &f->files, whole, target);
+}
+
+static err_t tree_remove(task_t *t, void *arg, const char *path, bool is_dir)
+{
+    face_t *f = arg;
+    AUTO(buf_t) room = {0};
+    const char *whole;
+    TRY(path_in_files(path, &room, &whole));
+    return mount_files_remove(t, &f->files, whole, is_dir);
+}
+
+static err_t tree_rename(task_t *t, void *arg, const char *path, const char *to, bool no_replace)
+{
+    face_t *f = arg;
+    AUTO(buf_t) room = {0};
+    AUTO(buf_t) to_room = {0};
+    const char *whole, *to_whole;
+    TRY(path_in_files(path, &room, &whole));
+    TRY(path_in_files(to, &to_room, &to_whole));
+    return mount_files_rename(t, &f->files, whole, to_whole, no_replace);
+}
+
 /* ── opening and closing ─────────────────────────────────────────────────────────────────────── */
 mounts_t *mounts_new(node_t *n, mount_open_fn open)
 {
@@ -320,26 +446,46 @@ static void close_all(task_t *t, mounts_t *m)
         if (m->faces[i].mount)
             m->faces[i].mount->ops->close(t, m->faces[i].mount);
         m->faces[i].mount = NULL;
+        mount_files_deinit(t, &m->faces[i].files);
     }
     free(m->ipfs_folder);
     m->ipfs_folder = NULL;
 }
 
-err_t mounts_open(task_t *t, mounts_t *m, const char *const folders[MOUNTS], bool for_all_users)
+static err_t open_face(task_t *t, mounts_t *m, face_t *f, const char *folder, bool for_all_users)
 {
+    mount_options_t o = {.folder = folder, .for_all_users = for_all_users};
     mount_tree_t tree = {.stat = tree_stat,
                          .readlink = tree_readlink,
+                         .attribute = tree_attribute,
+                         .attribute_names = f->which == MOUNT_IPNS ? BYTES_NONE : BYTES_LIT("ipfs.cid\0"),
+                         .room = tree_room,
                          .open = tree_open,
                          .read = tree_read,
                          .next = tree_next,
                          .rewind = tree_rewind,
-                         .close = tree_close};
+                         .close = tree_close,
+                         .is_writable = f->which == MOUNT_MFS,
+                         .handle_stat = tree_handle_stat,
+                         .write = tree_write,
+                         .flush = tree_flush,
+                         .change = tree_change,
+                         .mkdir = tree_mkdir,
+                         .symlink = tree_symlink,
+                         .remove = tree_remove,
+                         .rename = tree_rename,
+                         .arg = f};
+    if (tree.is_writable)
+        TRY(mount_files_init(t, &f->files, m->node, repo_mfs(node_repo(m->node))));
+    return m->open(t, &o, &tree, &f->mount);
+}
+
+err_t mounts_open(task_t *t, mounts_t *m, const char *const folders[MOUNTS], bool for_all_users)
+{
     close_all(t, m);
     m->ipfs_folder = xstrdup(folders[MOUNT_IPFS]);
     for (int i = 0; i < MOUNTS; i++) {
-        mount_options_t o = {.folder = folders[i], .for_all_users = for_all_users};
-        tree.arg = &m->faces[i];
-        err_t e = m->open(t, &o, &tree, &m->faces[i].mount);
+        err_t e = open_face(t, m, &m->faces[i], folders[i], for_all_users);
         if (e) {
             error_slot_t why = *error_slot();
             close_all(t, m);

@@ -1,6 +1,6 @@
-/* mounts: /ipfs, /ipns and /mfs as folders of the machine, for reading (`mount`). Names under /ipns are
- * symbolic links: those of keys of this node to the key's ID, IDs and domains to the content below the folder
- * of /ipfs. */
+/* mounts: /ipfs, /ipns and /mfs as folders of the machine (`mount`); /mfs is also written to. Names under
+ * /ipns are symbolic links: those of keys of this node to the key's ID, IDs and domains to the content below
+ * the folder of /ipfs. */
 #ifndef API_MOUNTS_H
 #define API_MOUNTS_H
 #include "api/api.h"

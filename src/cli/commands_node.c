@@ -211,7 +211,7 @@ const cli_command_t cli_node_commands[] = {
     ROW("object stat", "", "removed: dag and files", "object/stat", 0, ANY, false, NULL, NULL),
     ROW("object patch append-data", "", "removed: dag and files", "object/patch/append-data", 0, ANY, false, NULL, NULL),
     ROW("object patch set-data", "", "removed: dag and files", "object/patch/set-data", 0, ANY, false, NULL, NULL),
-    ROW("mount", "", "show /ipfs, /ipns and /mfs as folders of this machine, for reading", "mount", 0, 0, true,
+    ROW("mount", "", "show /ipfs, /ipns and /mfs as folders of this machine; /mfs is also written to", "mount", 0, 0, true,
         mount_specs, print_mounted),
     ROW("p2p close", "", "stop listening for services, or for their users", "p2p/close", 0, 0, false, p2p_close_specs,
         print_p2p_closed),

@@ -12,6 +12,7 @@
 #include <unistd.h>
 
 enum { OPTIONS_MAX = 256 };
+#define SHARED ",allow_other,default_permissions"
 extern char **environ;
 
 static err_t fail_mount(int errnum, const char *folder)
@@ -37,7 +38,7 @@ static err_t check_folder(const char *folder)
     return S_ISDIR(st.st_mode) ? OK : fail(ERR_INVALID, "%s is not a folder", folder);
 }
 
-static err_t mount_as_root(const char *folder, bool for_all_users, int *ret_fd)
+static err_t mount_as_root(const char *folder, fuse_device_options_t o, int *ret_fd)
 {
     char options[OPTIONS_MAX];
     int fd = open("/dev/fuse", O_RDWR | O_CLOEXEC | O_NONBLOCK);
@@ -46,8 +47,9 @@ static err_t mount_as_root(const char *folder, bool for_all_users, int *ret_fd)
                    ? fail(ERR_UNSUPPORTED, "this system has no /dev/fuse: mounting needs it")
                    : fail_mount(errno, folder);
     snprintf(options, sizeof options, "fd=%d,rootmode=40000,user_id=%u,group_id=%u%s", fd, getuid(), getgid(),
-             for_all_users ? ",allow_other" : "");
-    if (mount("distribute", folder, "fuse.distribute", MS_NOSUID | MS_NODEV | MS_RDONLY, options)) {
+             o.for_all_users ? SHARED : "");
+    if (mount("distribute", folder, "fuse.distribute", MS_NOSUID | MS_NODEV | (o.is_writable ? 0 : MS_RDONLY),
+              options)) {
         err_t e = fail_mount(errno, folder);
         close(fd);
         return e;
@@ -96,12 +98,12 @@ static int receive_fd(int socket)
 
 /* fusermount3 may mount for everyone; it sends the descriptor over a socket whose number it finds in its
  * environment. */
-static err_t mount_as_user(const char *folder, bool for_all_users, int *ret_fd)
+static err_t mount_as_user(const char *folder, fuse_device_options_t o, int *ret_fd)
 {
     int pair[2], fd = -1;
     char options[OPTIONS_MAX];
-    snprintf(options, sizeof options, "ro,nosuid,nodev,fsname=distribute,subtype=distribute%s",
-             for_all_users ? ",allow_other" : "");
+    snprintf(options, sizeof options, "%s,nosuid,nodev,fsname=distribute,subtype=distribute%s",
+             o.is_writable ? "rw" : "ro", o.for_all_users ? SHARED : "");
     if (socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, pair))
         return fail_mount(errno, folder);
     fcntl(pair[0], F_SETFD, 0); /* the child's */
@@ -122,11 +124,10 @@ static err_t mount_as_user(const char *folder, bool for_all_users, int *ret_fd)
     return OK;
 }
 
-err_t fuse_device_open(const char *folder, bool for_all_users, int *ret_fd)
+err_t fuse_device_open(const char *folder, fuse_device_options_t o, int *ret_fd)
 {
     TRY(check_folder(folder));
-    return geteuid() ? mount_as_user(folder, for_all_users, ret_fd)
-                     : mount_as_root(folder, for_all_users, ret_fd);
+    return geteuid() ? mount_as_user(folder, o, ret_fd) : mount_as_root(folder, o, ret_fd);
 }
 
 void fuse_device_unmount(const char *folder)

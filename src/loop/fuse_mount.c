@@ -1,61 +1,16 @@
 #include "loop/fuse_mount.h"
 #include "base/log.h"
-#include "base/map.h"
 #include "loop/fuse_device.h"
-#include "loop/uv_internal.h"
+#include "loop/fuse_internal.h"
 #include <errno.h>
-#include <linux/fuse.h>
 #include <stdlib.h>
-#include <sys/stat.h>
 #include <sys/uio.h>
 #include <unistd.h>
 
-enum { REQUEST_BYTES = 64 << 10, READ_MAX = 1 << 20, LIST_MAX = 64 << 10, PATH_BYTES_MAX = 16 << 10 };
-enum { FIXED_S = 86400, MINOR_MIN = 23, LINK_MAX_BYTES = 4095 };
-#define ROOT FUSE_ROOT_ID
-
-/* A name that the kernel knows by a number. */
-typedef struct fuse_node {
-    uint64_t id, lookups;
-    char path[];
-} fuse_node_t;
-typedef struct fuse_mount {
-    mount_t base;
-    uv_driver_t *d;
-    mount_tree_t tree;
-    char *folder;
-    int fd;
-    uv_poll_t poll;
-    bool is_gone, is_closing, is_polling;
-    map_t by_id, by_path; /* of fuse_node_t; the folder itself is not in them */
-    uint64_t next_id;
-    list_t questions, open; /* of question_t; of opened_t */
-    size_t n_questions;
-    group_t tasks;
-    event_t closed; /* libuv has let go of the descriptor */
-    _Alignas(8) uint8_t room[REQUEST_BYTES];
-} fuse_mount_t;
-typedef struct question {
-    list_t node;
-    fuse_mount_t *m;
-    task_t *task;
-    struct fuse_in_header head;
-    char path[PATH_BYTES_MAX];
-    size_t len;
-    uint8_t body[]; /* len bytes and a NUL */
-} question_t;
-/* What the kernel has open. */
-typedef struct opened {
-    list_t node;
-    void *handle;
-    gate_t gate;
-    uint64_t at; /* of a folder: entries given */
-    char *name;  /* the next one, which did not fit; owned */
-    mount_kind_t kind;
-} opened_t;
+enum { MINOR_MIN = 23, QUESTION_BYTES_MAX = 16 << 20 };
 
 /* ── answers ─────────────────────────────────────────────────────────────────────────────────── */
-static void answer(fuse_mount_t *m, uint64_t unique, int errnum, const void *data, size_t len)
+void fuse_answer(fuse_mount_t *m, uint64_t unique, int errnum, const void *data, size_t len)
 {
     struct fuse_out_header head = {.len = (uint32_t)(sizeof head + len), .error = -errnum, .unique = unique};
     struct iovec pieces[] = {{&head, sizeof head}, {(void *)data, len}};
@@ -68,6 +23,14 @@ static int errno_of(err_t e)
     switch (e) {
     case ERR_NOT_FOUND:
         return ENOENT;
+    case ERR_EXISTS:
+        return EEXIST;
+    case ERR_NOT_EMPTY:
+        return ENOTEMPTY;
+    case ERR_NO_SPACE:
+        return ENOSPC;
+    case ERR_IN_USE:
+        return EBUSY;
     case ERR_DENIED:
     case ERR_BLOCKED:
         return EPERM;
@@ -85,281 +48,81 @@ static int errno_of(err_t e)
     }
 }
 
-static uint32_t mode_of(const mount_attr_t *a)
+/* ── what is open ────────────────────────────────────────────────────────────────────────────── */
+static opened_t *opened_of(const fuse_mount_t *m, uint64_t id)
 {
-    static const uint32_t kinds[] = {S_IFREG, S_IFDIR, S_IFLNK}, modes[] = {0444, 0555, 0777};
-    return kinds[a->kind] | (a->mode ? a->mode & 07777 : modes[a->kind]);
+    return map_get(&m->opened, bytes_of((const uint8_t *)&id, sizeof id));
 }
 
-static void fill_attr(const mount_attr_t *a, uint64_t id, struct fuse_attr *ret)
+/* Of a name that was removed: what the system asks about is open somewhere. */
+static opened_t *opened_by_name(const fuse_mount_t *m, uint64_t node)
 {
-    *ret = (struct fuse_attr){.ino = id,
-                              .size = a->size,
-                              .blocks = (a->size + 511) / 512,
-                              .mtime = (uint64_t)a->mtime_s,
-                              .mtimensec = a->mtime_ns,
-                              .mode = mode_of(a),
-                              .nlink = 1,
-                              .uid = getuid(),
-                              .gid = getgid(),
-                              .blksize = 1 << 20};
+    void *o;
+    for (size_t i = 0; map_next(&m->opened, &i, NULL, &o);)
+        if (((opened_t *)o)->node == node)
+            return o;
+    return NULL;
 }
 
-/* ── names ───────────────────────────────────────────────────────────────────────────────────── */
-static bytes_t id_key(const uint64_t *id)
+void fuse_unuse(task_t *t, fuse_mount_t *m, opened_t *o)
 {
-    return bytes_of((const uint8_t *)id, sizeof *id);
-}
-
-static const char *path_of(const fuse_mount_t *m, uint64_t id)
-{
-    const fuse_node_t *n = id == ROOT ? NULL : map_get(&m->by_id, id_key(&id));
-    return id == ROOT ? "" : n ? n->path : NULL;
-}
-
-static err_t remember(fuse_mount_t *m, const char *path, uint64_t *ret_id)
-{
-    size_t len = strlen(path);
-    fuse_node_t *n = map_get(&m->by_path, bytes_of(path, len));
-    if (!n) {
-        n = xmalloc(sizeof *n + len + 1);
-        *n = (fuse_node_t){.id = m->next_id};
-        memcpy(n->path, path, len + 1);
-        err_t e = map_put(&m->by_path, bytes_of(path, len), n, NULL);
-        if (!e && map_put(&m->by_id, id_key(&n->id), n, NULL)) {
-            map_remove(&m->by_path, bytes_of(path, len));
-            e = ERR_LIMIT;
-        }
-        if (e) {
-            free(n);
-            return fail(e, "the system knows too many names of %s", m->folder);
-        }
-        m->next_id++;
-    }
-    n->lookups++;
-    *ret_id = n->id;
-    return OK;
-}
-
-static void forget(fuse_mount_t *m, uint64_t id, uint64_t lookups)
-{
-    fuse_node_t *n = map_get(&m->by_id, id_key(&id));
-    if (!n)
+    if (--o->users)
         return;
-    n->lookups -= lookups < n->lookups ? lookups : n->lookups;
-    if (n->lookups)
-        return;
-    map_remove(&m->by_path, bytes_str(n->path));
-    map_remove(&m->by_id, id_key(&id));
-    free(n);
-}
-
-/* ── questions ───────────────────────────────────────────────────────────────────────────────── */
-static err_t ask_lookup(task_t *t, question_t *q)
-{
-    fuse_mount_t *m = q->m;
-    mount_attr_t attr;
-    struct fuse_entry_out out = {0};
-    size_t len = strlen(q->path), name_len = strlen((const char *)q->body);
-    if (len + name_len + 2 > sizeof q->path)
-        return fail(ERR_NOT_FOUND, "a path that is too long");
-    if (len)
-        q->path[len++] = '/';
-    memcpy(q->path + len, q->body, name_len + 1);
-    TRY(m->tree.stat(t, m->tree.arg, q->path, &attr));
-    TRY(remember(m, q->path, &out.nodeid));
-    out.entry_valid = out.attr_valid = attr.is_fixed ? FIXED_S : 0;
-    fill_attr(&attr, out.nodeid, &out.attr);
-    answer(m, q->head.unique, 0, &out, sizeof out);
-    return OK;
-}
-
-static err_t ask_attr(task_t *t, question_t *q)
-{
-    mount_attr_t attr;
-    struct fuse_attr_out out = {0};
-    TRY(q->m->tree.stat(t, q->m->tree.arg, q->path, &attr));
-    out.attr_valid = attr.is_fixed ? FIXED_S : 0;
-    fill_attr(&attr, q->head.nodeid, &out.attr);
-    answer(q->m, q->head.unique, 0, &out, sizeof out);
-    return OK;
-}
-
-static err_t ask_link(task_t *t, question_t *q)
-{
-    AUTO(buf_t) target;
-    buf_init(&target, LINK_MAX_BYTES);
-    TRY(q->m->tree.readlink(t, q->m->tree.arg, q->path, &target));
-    answer(q->m, q->head.unique, 0, target.data, target.len);
-    return OK;
-}
-
-static err_t ask_open(task_t *t, question_t *q)
-{
-    fuse_mount_t *m = q->m;
-    mount_attr_t attr;
-    opened_t *o = xcalloc(1, sizeof *o);
-    err_t e = m->tree.stat(t, m->tree.arg, q->path, &attr);
-    if (!e)
-        e = m->tree.open(t, m->tree.arg, q->path, &o->handle);
-    if (e) {
-        free(o);
-        return e;
-    }
-    gate_init(&o->gate, 1);
-    list_push_back(&m->open, &o->node);
-    struct fuse_open_out out = {.fh = (uintptr_t)o, .open_flags = attr.is_fixed ? FOPEN_KEEP_CACHE : 0};
-    answer(m, q->head.unique, 0, &out, sizeof out);
-    return OK;
-}
-
-static opened_t *opened_of(const question_t *q)
-{
-    return (opened_t *)(uintptr_t)((const struct fuse_read_in *)(const void *)q->body)->fh;
-}
-
-static err_t ask_read(task_t *t, question_t *q)
-{
-    const struct fuse_read_in *in = (const void *)q->body;
-    opened_t *o = opened_of(q);
-    size_t n = 0, cap = in->size < READ_MAX ? in->size : READ_MAX;
-    uint8_t *out = malloc(cap + 1);
-    err_t e = out ? gate_enter(t, &o->gate) : fail(ERR_NO_MEMORY, "no memory to read %zu bytes", cap);
-    if (!e) {
-        e = q->m->tree.read(t, o->handle, in->offset, out, cap, &n);
-        gate_leave(&o->gate);
-    }
-    if (!e)
-        answer(q->m, q->head.unique, 0, out, n);
-    free(out);
-    return e;
-}
-
-static err_t next_entry(task_t *t, question_t *q, opened_t *o)
-{
-    const char *name;
-    if (o->name)
-        return OK;
-    TRY(q->m->tree.next(t, o->handle, &name, &o->kind));
-    o->name = name ? xstrdup(name) : NULL;
-    return OK;
-}
-
-static void take_entry(opened_t *o)
-{
-    free(o->name);
-    o->name = NULL;
-    o->at++;
-}
-
-/* Entries from `offset` on, as many as fit; names that no folder can show are passed over. */
-static err_t list(task_t *t, question_t *q, opened_t *o, buf_t *out)
-{
-    static const uint32_t types[] = {S_IFREG >> 12, S_IFDIR >> 12, S_IFLNK >> 12};
-    static const uint8_t zeros[8];
-    uint64_t offset = ((const struct fuse_read_in *)(const void *)q->body)->offset;
-    if (offset < o->at) {
-        q->m->tree.rewind(o->handle);
-        free(o->name);
-        o->name = NULL;
-        o->at = 0;
-    }
-    for (;;) {
-        TRY(next_entry(t, q, o));
-        if (!o->name)
-            return OK;
-        size_t len = strlen(o->name);
-        bool is_shown =
-            len && len <= 255 && !strchr(o->name, '/') && strcmp(o->name, ".") && strcmp(o->name, "..");
-        if (o->at >= offset && is_shown) {
-            struct fuse_dirent d = {
-                .ino = UINT64_MAX, .off = o->at + 1, .namelen = (uint32_t)len, .type = types[o->kind]};
-            size_t padding = FUSE_DIRENT_ALIGN(sizeof d + len) - sizeof d - len;
-            if (out->max - out->len < sizeof d + len + padding)
-                return OK;
-            TRY(buf_append(out, bytes_of((const uint8_t *)&d, FUSE_NAME_OFFSET)));
-            TRY(buf_append(out, bytes_of(o->name, len)));
-            TRY(buf_append(
-                out, bytes_of(zeros, FUSE_DIRENT_ALIGN(FUSE_NAME_OFFSET + len) - FUSE_NAME_OFFSET - len)));
-        }
-        take_entry(o);
-    }
-}
-
-static err_t ask_list(task_t *t, question_t *q)
-{
-    opened_t *o = opened_of(q);
-    uint32_t size = ((const struct fuse_read_in *)(const void *)q->body)->size;
-    AUTO(buf_t) out;
-    buf_init(&out, size < LIST_MAX ? size : LIST_MAX);
-    TRY(gate_enter(t, &o->gate));
-    err_t e = list(t, q, o, &out);
-    gate_leave(&o->gate);
-    TRY(e);
-    answer(q->m, q->head.unique, 0, out.data, out.len);
-    return OK;
-}
-
-static void free_opened(fuse_mount_t *m, opened_t *o)
-{
-    list_remove(&o->node);
-    m->tree.close(o->handle);
+    m->tree.close(t, o->handle);
     free(o->name);
     free(o);
 }
 
-static err_t ask_release(task_t *t, question_t *q)
-{
-    opened_t *o = (opened_t *)(uintptr_t)((const struct fuse_release_in *)(const void *)q->body)->fh;
-    free_opened(q->m, o);
-    answer(q->m, q->head.unique, 0, NULL, 0);
-    return OK;
-}
-
-static err_t ask_room(task_t *t, question_t *q)
-{
-    struct fuse_statfs_out out = {.st = {.bsize = 4096, .frsize = 4096, .namelen = 255}};
-    answer(q->m, q->head.unique, 0, &out, sizeof out);
-    return OK;
-}
-
-/* What is asked, and the least that it says. */
-static const struct {
-    uint32_t opcode;
-    size_t min_bytes;
-    err_t (*ask)(task_t *t, question_t *q);
-} kinds[] = {
-    {FUSE_LOOKUP, 1, ask_lookup},
-    {FUSE_GETATTR, 0, ask_attr},
-    {FUSE_READLINK, 0, ask_link},
-    {FUSE_OPEN, 0, ask_open},
-    {FUSE_OPENDIR, 0, ask_open},
-    {FUSE_READ, sizeof(struct fuse_read_in), ask_read},
-    {FUSE_READDIR, sizeof(struct fuse_read_in), ask_list},
-    {FUSE_RELEASE, sizeof(struct fuse_release_in), ask_release},
-    {FUSE_RELEASEDIR, sizeof(struct fuse_release_in), ask_release},
-    {FUSE_STATFS, 0, ask_room},
-};
-
+/* ── questions ───────────────────────────────────────────────────────────────────────────────── */
 static void set_polling(fuse_mount_t *m);
+
+static const fuse_kind_t *kind_of(const fuse_mount_t *m, uint32_t opcode)
+{
+    const fuse_kind_t *tables[] = {fuse_ask_kinds, m->tree.is_writable ? fuse_change_kinds : NULL};
+    for (size_t i = 0; i < ARRAY_LEN(tables); i++)
+        for (const fuse_kind_t *k = tables[i]; k && k->ask; k++)
+            if (k->opcode == opcode)
+                return k;
+    return NULL;
+}
+
+/* Programs do not expect that a signal which they handle ends a change half way; what is open must be closed.
+ */
+static bool can_be_interrupted(const fuse_mount_t *m, uint32_t opcode)
+{
+    const fuse_kind_t *k = kind_of(m, opcode);
+    return k && !k->is_change && opcode != FUSE_RELEASE && opcode != FUSE_RELEASEDIR;
+}
+
+static void end_question(task_t *t, question_t *q)
+{
+    fuse_mount_t *m = q->m;
+    if (q->opened)
+        fuse_unuse(t, m, q->opened);
+    list_remove(&q->node);
+    m->n_questions--;
+    m->question_bytes -= q->len;
+    free(q);
+    set_polling(m);
+}
 
 static err_t run_question(task_t *t, void *arg)
 {
     question_t *q = arg;
-    fuse_mount_t *m = q->m;
+    const fuse_kind_t *k = kind_of(q->m, q->head.opcode);
     bool is_release = q->head.opcode == FUSE_RELEASE || q->head.opcode == FUSE_RELEASEDIR;
+    if (is_release) /* whatever happens */
+        task_shield(t);
     err_t e = is_release ? OK : task_check(t);
-    for (size_t i = 0; !e && i < ARRAY_LEN(kinds); i++)
-        if (kinds[i].opcode == q->head.opcode)
-            e = kinds[i].ask(t, q);
+    if (!e)
+        e = k->ask(t, q);
     if (e) {
-        answer(m, q->head.unique, errno_of(e), NULL, 0);
+        fuse_answer(q->m, q->head.unique, e == ERR_INVALID && k->is_change ? EINVAL : errno_of(e), NULL, 0);
         log_debug("a question about a mounted folder failed", LOG_STR("path", q->path), LOG_ERR(e));
     }
-    list_remove(&q->node);
-    m->n_questions--;
-    free(q);
-    set_polling(m);
+    end_question(t, q);
+    if (is_release)
+        task_unshield(t);
     return OK;
 }
 
@@ -371,18 +134,18 @@ static void begin(fuse_mount_t *m, const struct fuse_in_header *head, const uint
                                 .minor = FUSE_KERNEL_MINOR_VERSION,
                                 .max_background = FUSE_QUESTIONS_MAX / 2,
                                 .congestion_threshold = FUSE_QUESTIONS_MAX / 4,
-                                .max_write = 4096,
+                                .max_write = m->tree.is_writable ? FUSE_WRITE_MAX : 4096,
                                 .time_gran = 1};
     if (len < 16 || in->major < FUSE_KERNEL_VERSION ||
         (in->major == FUSE_KERNEL_VERSION && in->minor < MINOR_MIN)) {
-        answer(m, head->unique, EPROTO, NULL, 0);
+        fuse_answer(m, head->unique, EPROTO, NULL, 0);
         return;
     }
     out.minor = in->minor < out.minor ? in->minor : out.minor;
     out.max_readahead = in->max_readahead;
-    out.flags = in->flags & (FUSE_ASYNC_READ | FUSE_PARALLEL_DIROPS | FUSE_MAX_PAGES);
-    out.max_pages = READ_MAX / 4096;
-    answer(m, head->unique, 0, &out, sizeof out);
+    out.flags = in->flags & (FUSE_ASYNC_READ | FUSE_PARALLEL_DIROPS | FUSE_MAX_PAGES | FUSE_BIG_WRITES);
+    out.max_pages = FUSE_READ_MAX / 4096;
+    fuse_answer(m, head->unique, 0, &out, sizeof out);
 }
 
 static void forget_many(fuse_mount_t *m, const uint8_t *body, size_t len)
@@ -390,44 +153,62 @@ static void forget_many(fuse_mount_t *m, const uint8_t *body, size_t len)
     const struct fuse_batch_forget_in *in = (const void *)body;
     const struct fuse_forget_one *one = (const void *)(in + 1);
     for (size_t i = 0; len >= sizeof *in + (i + 1) * sizeof *one && i < in->count; i++)
-        forget(m, one[i].nodeid, one[i].nlookup);
+        fuse_names_forget(&m->names, one[i].nodeid, one[i].nlookup);
 }
 
 static void interrupt(fuse_mount_t *m, uint64_t unique)
 {
     LIST_EACH (q, &m->questions, question_t, node)
-        if (q->head.unique == unique && q->head.opcode != FUSE_RELEASE && q->head.opcode != FUSE_RELEASEDIR)
+        if (q->head.unique == unique && can_be_interrupted(m, q->head.opcode))
             task_cancel(q->task);
+}
+
+/* What the question is about: a name, what is open, or both. */
+static int find_subject(question_t *q, const fuse_kind_t *k)
+{
+    const struct fuse_setattr_in *set = (const void *)q->body;
+    fuse_mount_t *m = q->m;
+    q->has_path = !fuse_names_path(&m->names, q->head.nodeid, NULL, q->path);
+    if (k->has_handle || (k->opcode == FUSE_SETATTR && set->valid & FATTR_FH)) {
+        uint64_t id = k->has_handle ? ((const struct fuse_read_in *)(const void *)q->body)->fh : set->fh;
+        q->opened = opened_of(m, id);
+        if (!q->opened)
+            return EBADF;
+    } else if (!q->has_path && m->tree.is_writable &&
+               (k->opcode == FUSE_GETATTR || k->opcode == FUSE_SETATTR)) {
+        q->opened = opened_by_name(m, q->head.nodeid);
+    }
+    if (q->opened)
+        q->opened->users++;
+    return q->has_path || q->opened ? 0 : ESTALE;
 }
 
 static void start_question(fuse_mount_t *m, const struct fuse_in_header *head, const uint8_t *body,
                            size_t len)
 {
-    const char *path = path_of(m, head->nodeid);
-    size_t i = 0;
-    while (i < ARRAY_LEN(kinds) && kinds[i].opcode != head->opcode)
-        i++;
-    if (i == ARRAY_LEN(kinds) || len < kinds[i].min_bytes) {
-        answer(m, head->unique, i == ARRAY_LEN(kinds) ? ENOSYS : EINVAL, NULL, 0);
+    const fuse_kind_t *k = kind_of(m, head->opcode);
+    if (!k || len < k->min_bytes) {
+        fuse_answer(m, head->unique, k ? EINVAL : ENOSYS, NULL, 0);
         return;
     }
     question_t *q = xcalloc(1, sizeof *q + len + 1);
     q->m = m;
     q->head = *head;
     q->len = len;
-    snprintf(q->path, sizeof q->path, "%s", path ? path : "");
     memcpy(q->body, body, len);
-    list_push_back(&m->questions, &q->node);
-    m->n_questions++;
-    if (!path && head->opcode != FUSE_RELEASE && head->opcode != FUSE_RELEASEDIR) {
-        answer(m, head->unique, ESTALE, NULL, 0);
-    } else if (!group_spawn(&m->tasks, "mount", run_question, q, &q->task)) {
+    list_init(&q->node);
+    int errnum = find_subject(q, k);
+    if (!errnum && group_spawn(&m->tasks, "mount", run_question, q, &q->task))
+        errnum = ENOMEM;
+    if (!errnum) {
+        list_push_back(&m->questions, &q->node);
+        m->n_questions++;
+        m->question_bytes += len;
         return;
-    } else {
-        answer(m, head->unique, ENOMEM, NULL, 0);
     }
-    list_remove(&q->node);
-    m->n_questions--;
+    fuse_answer(m, head->unique, errnum, NULL, 0);
+    if (q->opened)
+        q->opened->users--; /* the kernel's is left */
     free(q);
 }
 
@@ -444,7 +225,8 @@ static void take(fuse_mount_t *m, size_t n)
         break;
     case FUSE_FORGET:
         if (len >= sizeof(struct fuse_forget_in))
-            forget(m, head->nodeid, ((const struct fuse_forget_in *)(const void *)body)->nlookup);
+            fuse_names_forget(&m->names, head->nodeid,
+                              ((const struct fuse_forget_in *)(const void *)body)->nlookup);
         break;
     case FUSE_BATCH_FORGET:
         if (len >= sizeof(struct fuse_batch_forget_in))
@@ -461,10 +243,15 @@ static void take(fuse_mount_t *m, size_t n)
     }
 }
 
+static bool has_room(const fuse_mount_t *m)
+{
+    return m->n_questions < FUSE_QUESTIONS_MAX && m->question_bytes < QUESTION_BYTES_MAX;
+}
+
 static void on_readable(uv_poll_t *p, int status, int events)
 {
     fuse_mount_t *m = p->data;
-    for (int i = 0; i < 16 && !m->is_gone && m->n_questions < FUSE_QUESTIONS_MAX; i++) {
+    for (int i = 0; i < 16 && !m->is_gone && has_room(m); i++) {
         ssize_t n = read(m->fd, m->room, sizeof m->room);
         if (n > 0)
             take(m, (size_t)n);
@@ -480,7 +267,7 @@ static void on_readable(uv_poll_t *p, int status, int events)
 
 static void set_polling(fuse_mount_t *m)
 {
-    bool wanted = !m->is_gone && !m->is_closing && m->n_questions < FUSE_QUESTIONS_MAX;
+    bool wanted = !m->is_gone && !m->is_closing && has_room(m);
     if (wanted == m->is_polling || m->is_closing)
         return;
     m->is_polling = wanted;
@@ -498,7 +285,7 @@ static void on_closed(uv_handle_t *h)
 
 typedef struct device_job {
     const char *folder;
-    bool for_all_users;
+    fuse_device_options_t options;
     int fd;
     err_t e;
 } device_job_t;
@@ -506,7 +293,7 @@ typedef struct device_job {
 static void open_device(void *arg)
 {
     device_job_t *job = arg;
-    job->e = fuse_device_open(job->folder, job->for_all_users, &job->fd);
+    job->e = fuse_device_open(job->folder, job->options, &job->fd);
 }
 
 static void close_device(void *arg)
@@ -518,7 +305,7 @@ static void close_mount(task_t *t, mount_t *base)
 {
     fuse_mount_t *m = CONTAINER_OF(base, fuse_mount_t, base);
     device_job_t job = {.folder = m->folder};
-    void *node;
+    void *o;
     task_shield(t);
     if (!m->is_gone)
         uv_work_wait(t, m->d, close_device, &job);
@@ -528,14 +315,12 @@ static void close_mount(task_t *t, mount_t *base)
     uv_poll_stop(&m->poll);
     uv_close((uv_handle_t *)&m->poll, on_closed);
     (void)!event_wait(t, &m->closed);
-    task_unshield(t);
     close(m->fd);
-    while (!list_is_empty(&m->open)) /* the system does not give them back any more */
-        free_opened(m, LIST_ENTRY(m->open.next, opened_t, node));
-    for (size_t i = 0; map_next(&m->by_id, &i, NULL, &node);)
-        free(node);
-    map_deinit(&m->by_id);
-    map_deinit(&m->by_path);
+    for (size_t i = 0; map_next(&m->opened, &i, NULL, &o);) /* the system does not give them back any more */
+        fuse_unuse(t, m, o);
+    task_unshield(t);
+    map_deinit(&m->opened);
+    fuse_names_deinit(&m->names);
     free(m->folder);
     free(m);
 }
@@ -549,7 +334,7 @@ err_t fuse_mount_open(task_t *t, const mount_options_t *o, const mount_tree_t *t
 {
     static const mount_ops_t ops = {.close = close_mount, .is_gone = is_gone};
     uv_driver_t *d = uv_driver_of(task_driver(t));
-    device_job_t job = {.folder = o->folder, .for_all_users = o->for_all_users};
+    device_job_t job = {.folder = o->folder, .options = {o->for_all_users, tree->is_writable}};
     uv_work_wait(t, d, open_device, &job);
     TRY(job.e);
     fuse_mount_t *m = xcalloc(1, sizeof *m);
@@ -558,11 +343,9 @@ err_t fuse_mount_open(task_t *t, const mount_options_t *o, const mount_tree_t *t
     m->tree = *tree;
     m->folder = xstrdup(o->folder);
     m->fd = job.fd;
-    m->next_id = ROOT + 1;
-    map_init(&m->by_id, FUSE_NODES_MAX);
-    map_init(&m->by_path, FUSE_NODES_MAX);
+    fuse_names_init(&m->names, FUSE_NODES_MAX);
+    map_init(&m->opened, FUSE_OPENED_MAX);
     list_init(&m->questions);
-    list_init(&m->open);
     group_init(&m->tasks, task_sched(t));
     event_init(&m->closed);
     m->poll.data = m;

@@ -1,9 +1,14 @@
 """`mount`: /ipfs, /ipns and /mfs as folders of the machine."""
 import contextlib
 import errno
+import mmap
 import os
 import pathlib
+import random
+import shutil
 import subprocess
+import threading
+import time
 
 from nodes import Skip, check, fails, make_bytes, wait_until
 
@@ -70,7 +75,11 @@ def test_read_through_mounts(shop):
             check(sorted(os.listdir(top / "many")) == sorted(os.listdir(many)), "all entries, each once")
             check(int((top / "big").stat().st_mtime) == int((source / "big").stat().st_mtime) and (top / "big").stat().st_size == len(data), "its attributes")
             check(error_of(lambda: (top / "absent").read_bytes()) == errno.ENOENT, "what is not there")
-            check(error_of(lambda: (top / "new").write_text("x")) == errno.EROFS, "nothing is written")
+        check(error_of(lambda: (ipfs / root / "new").write_text("x")) == errno.EROFS, "nothing is written")
+        check(os.getxattr(mfs / "tree", "ipfs.cid").decode() == root == os.getxattr(ipfs / root, "ipfs.cid").decode(), "the CID as an attribute")
+        check(os.listxattr(mfs / "tree" / "big") == ["ipfs.cid"] and error_of(lambda: os.getxattr(mfs / "tree", "user.x")) == errno.ENODATA, "no other attribute")
+        room, disk = os.statvfs(mfs), os.statvfs(source)
+        check(room.f_blocks * room.f_frsize == disk.f_blocks * disk.f_frsize and room.f_bavail > 0, "the room of the disk")
         check(error_of(lambda: os.listdir(ipfs)) == errno.EPERM and error_of(lambda: (ipfs / "nothing").stat()) == errno.ENOENT, "the root has no list")
         check(subprocess.run(["diff", "-r", source, ipfs / root], capture_output=True).returncode == 0, "the same tree")
         node.text("files", "write", "--create", "/note", stdin=b"one")
@@ -111,3 +120,222 @@ def test_mount_refusals(shop):
     fails(node, "mount", "-f", "relative", saying="mountpoint is a path")
     node.stop()
     fails(node, "mount", saying="online|daemon|node")
+
+
+def run(*words, cwd=None):
+    done = subprocess.run(words, capture_output=True, cwd=cwd, text=True, timeout=120)
+    check(done.returncode == 0, f"{words}: {done.stdout}{done.stderr}")
+    return done.stdout
+
+
+def sample_tree(top):
+    (top / "a" / "b").mkdir(parents=True)
+    for i in range(40):
+        (top / "a" / f"file-{i}").write_bytes(make_bytes(i, i * 3001))
+    (top / "a" / "b" / "big").write_bytes(make_bytes(99, 3 << 20))
+    (top / "empty").mkdir()
+    (top / "link").symlink_to("a/b/big")
+    return top
+
+
+def test_write_through_mount(shop):
+    need_fuse()
+    node = shop.node("a")
+    with mounted(shop, node) as (_, _, mfs):
+        file = mfs / "file"
+        with open(file, "xb") as f:
+            check(os.fstat(f.fileno()).st_size == 0 and file.stat().st_mode == 0o100644, "made")
+            f.write(b"hello")
+            f.flush()
+            check(file.stat().st_size == 5 and file.read_bytes() == b"hello", "what is written is seen before it is closed")
+            os.fsync(f.fileno())
+            check(node.text("files", "read", "/file") == "hello", "given at fsync")
+        check(error_of(lambda: open(file, "xb")) == errno.EEXIST, "made once")
+        with open(file, "ab") as one, open(file, "ab") as other:
+            for i in range(10):
+                (one if i % 2 else other).write(b"%d" % i)
+                one.flush()
+                other.flush()
+        check(file.read_bytes() == b"hello0123456789", "two who append")
+        os.truncate(file, 3)
+        check(file.read_bytes() == b"hel", "cut")
+        with open(file, "r+b") as f:
+            f.truncate(10)
+            f.seek(8)
+            f.write(b"!")
+        check(file.read_bytes() == b"hel\0\0\0\0\0!\0", "a gap is zeros")
+        with open(mfs / "sparse", "wb") as f:
+            f.seek(100000)
+            f.write(b"end")
+        check((mfs / "sparse").read_bytes() == bytes(100000) + b"end", "behind a gap")
+        file.write_bytes(b"other")
+        check(file.read_bytes() == b"other" and node.text("files", "read", "/file") == "other", "written over")
+        (mfs / "dir").mkdir()
+        check(error_of((mfs / "dir").mkdir) == errno.EEXIST and (mfs / "dir").stat().st_mode == 0o40755, "a folder")
+        os.rename(file, mfs / "dir" / "moved")
+        check(error_of((mfs / "dir").rmdir) == errno.ENOTEMPTY and not file.exists(), "not empty")
+        (mfs / "dir2").mkdir()
+        check(error_of(lambda: os.rename(mfs / "dir2", mfs / "dir")) == errno.ENOTEMPTY, "not in the place of what is full")
+        check(error_of(lambda: os.rename(mfs / "dir", mfs / "dir" / "in")) == errno.EINVAL, "not into itself")
+        os.rename(mfs / "dir", mfs / "dir2")
+        check((mfs / "dir2" / "moved").read_text() == "other" and not (mfs / "dir").exists(), "in the place of what is empty")
+        check(error_of(lambda: (mfs / ("n" * 256)).write_text("")) == errno.ENAMETOOLONG and error_of(lambda: (mfs / ("n" * 300)).mkdir()) == errno.ENAMETOOLONG, "a name")
+        (mfs / ("ü" * 127)).write_text("x")
+        (mfs / "link").symlink_to("dir2/moved")
+        check((mfs / "link").read_text() == "other" and (mfs / "link").is_symlink() and os.readlink(mfs / "link") == "dir2/moved", "a link")
+        check(error_of(lambda: os.truncate(mfs / "sparse", 1 << 50)) == errno.EFBIG, "too large")
+        check(error_of(lambda: os.link(file, mfs / "hard")) is not None and error_of(lambda: os.mkfifo(mfs / "fifo")) is not None, "neither hard links nor pipes")
+        with open(mfs / "gone", "w+b") as f:
+            f.write(b"still ")
+            f.flush()
+            (mfs / "gone").unlink()
+            f.write(b"here")
+            f.flush()
+            f.seek(0)
+            check(f.read() == b"still here" and os.fstat(f.fileno()).st_size == 10 and not (mfs / "gone").exists(), "removed while it is open")
+            (mfs / "gone").write_text("another")
+        check((mfs / "gone").read_text() == "another", "by the same name")
+        os.chmod(mfs / "gone", 0o600)
+        os.utime(mfs / "gone", (1, 2))
+        check((mfs / "gone").stat().st_mode == 0o100644 and (mfs / "gone").stat().st_mtime == 0, "mode and time are not kept by default")
+        (mfs / "later").mkdir()
+        wait_until(lambda: "later" in node.text("files", "ls", "/"), 10, "names are there, too")
+    node.stop()
+
+
+def test_real_tools_write(shop):
+    need_fuse()
+    for tool in ("git", "tar", "cp"):
+        if not shutil.which(tool):
+            raise Skip(tool)
+    node = shop.node("a")
+    source = sample_tree(pathlib.Path(shop.path("sample")))
+    with mounted(shop, node) as (ipfs, _, mfs):
+        run("cp", "-r", source, mfs / "copy")
+        run("diff", "-r", "--no-dereference", source, mfs / "copy")
+        run("tar", "cf", mfs / "all.tar", "-C", source, ".")
+        (mfs / "out").mkdir()
+        run("tar", "xf", mfs / "all.tar", "-C", mfs / "out")
+        run("diff", "-r", "--no-dereference", source, mfs / "out")
+        run("diff", "-r", "--no-dereference", source, ipfs / node.text("files", "stat", "--hash", "/out"))
+        run("rm", "-r", mfs / "copy")
+        check(not (mfs / "copy").exists(), "removed")
+        repo = pathlib.Path(shop.path("repo"))
+        run("git", "init", "-q", repo)
+        shutil.copytree(source, repo / "tree", symlinks=True)
+        git = ("git", "-c", "user.name=n", "-c", "user.email=e@x", "-c", "commit.gpgsign=false")
+        run(*git, "add", ".", cwd=repo)
+        run(*git, "commit", "-qm", "one", cwd=repo)
+        run("git", "clone", "-q", "--no-hardlinks", repo, mfs / "clone")
+        (mfs / "clone" / "tree" / "empty").mkdir()  # git does not keep it
+        run("diff", "-r", "--no-dereference", repo / "tree", mfs / "clone" / "tree")
+        (mfs / "clone" / "new").write_text("new")
+        run(*git, "add", ".", cwd=mfs / "clone")
+        run(*git, "commit", "-qm", "two", cwd=mfs / "clone")
+        run("git", "fsck", "--full", cwd=mfs / "clone")
+        check(run("git", "status", "--porcelain", cwd=mfs / "clone") == "", "clean")
+        for i in range(20):  # as editors save
+            with open(mfs / ".note.swp", "w") as f:
+                f.write(f"text {i}")
+                f.flush()
+                os.fsync(f.fileno())
+            os.replace(mfs / ".note.swp", mfs / "note")
+            check((mfs / "note").read_text() == f"text {i}" and not (mfs / ".note.swp").exists(), "saved")
+        node.kill()
+        subprocess.run(["umount", "-l", mfs], capture_output=True)
+        node.start()
+        check(node.text("files", "read", "/note") in ("text 18", "text 19"), "one of the last two, whole")
+    node.stop()
+
+
+def test_random_writes_through_mount(shop):
+    """Many small writes anywhere, by several writers in one file, beside the same on the disk."""
+    need_fuse()
+    node = shop.node("a")
+    size, block = 4 << 20, 4096
+    with mounted(shop, node) as (_, _, mfs):
+        target, model = mfs / "random", bytearray(size)
+        target.write_bytes(bytes(size))
+        source = random.Random(5)
+        files = [open(target, "r+b", buffering=0) for _ in range(3)]
+        for i in range(300):
+            at, data = source.randrange(size - block), source.randbytes(source.choice((1, 100, block)))
+            os.pwrite(files[i % 3].fileno(), data, at)
+            model[at:at + len(data)] = data
+            if i % 50 == 49:
+                os.fsync(files[i % 3].fileno())
+                check(os.pread(files[0].fileno(), size, 0) == model, "as written")
+        with mmap.mmap(files[0].fileno(), size) as m:
+            m[5000:5005] = b"mmap!"
+            model[5000:5005] = b"mmap!"
+            m.flush()
+        for file in files:
+            file.close()
+        check(target.read_bytes() == model and node.run("files", "read", "/random").stdout == bytes(model), "all of it")
+
+        def write_own(i):
+            for k in range(30):
+                (mfs / f"own-{i}").write_bytes(b"%d" % k * 1000 * (i + 1))
+                os.rename(mfs / f"own-{i}", mfs / f"kept-{i}-{k % 3}")
+
+        threads = [threading.Thread(target=write_own, args=(i,)) for i in range(6)]
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join()
+        for i in range(6):
+            for k in range(27, 30):
+                check((mfs / f"kept-{i}-{k % 3}").read_bytes() == b"%d" % k * 1000 * (i + 1), "each its own")
+    node.stop()
+
+
+def test_stop_with_open_files(shop):
+    need_fuse()
+    node = shop.node("a")
+    with mounted(shop, node) as (_, _, mfs):
+        f = open(mfs / "open", "wb", buffering=0)
+        f.write(b"not closed, not synced")
+        synced = open(mfs / "synced", "wb", buffering=0)
+        synced.write(b"synced")
+        os.fsync(synced.fileno())
+        synced.write(b" and more")
+        node.stop()
+        check(not os.path.ismount(mfs) and error_of(lambda: f.write(b"x")) is not None, "unmounted with the node")
+        for file in (f, synced):
+            with contextlib.suppress(OSError):
+                file.close()
+    node.start()
+    check(node.text("files", "read", "/open") == "not closed, not synced" and node.text("files", "read", "/synced") == "synced and more", "a node that stops keeps what was written")
+    with mounted(shop, node) as (_, _, mfs):
+        f = open(mfs / "synced", "wb", buffering=0)
+        f.write(b"durable")
+        os.fsync(f.fileno())
+        f.write(b" lost")
+        node.kill()
+        with contextlib.suppress(OSError):
+            f.close()
+    node.start()
+    check(node.text("files", "read", "/synced") == "durable", "what fsync has answered for")
+    node.stop()
+
+
+def test_mode_and_time_through_mount(shop):
+    need_fuse()
+    node = shop.node("a")
+    node.text("config", "--json", "Mounts.StoreMode", "true")
+    node.text("config", "--json", "Mounts.StoreMtime", "true")
+    with mounted(shop, node) as (_, _, mfs):
+        before = int(time.time())
+        (mfs / "f").write_text("x")
+        check(before <= (mfs / "f").stat().st_mtime <= time.time() + 1, "now")
+        os.chmod(mfs / "f", 0o4640)
+        os.utime(mfs / "f", (1, 1234567890.5))
+        (mfs / "d").mkdir(mode=0o700)
+        os.utime(mfs / "d", (1, 1234567891))
+        st, dir_st = (mfs / "f").stat(), (mfs / "d").stat()
+        check(st.st_mode == 0o100640 and st.st_mtime == 1234567890.5, f"{st}")
+        check(dir_st.st_mode == 0o40700 and dir_st.st_mtime == 1234567891, f"{dir_st}")
+        (mfs / "l").symlink_to("x")
+        os.utime(mfs / "l", (1, 2), follow_symlinks=False)
+    check("640" in node.text("files", "stat", "--format=<mode-octal>", "/f"), "in the tree")
+    node.stop()
