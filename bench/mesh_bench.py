@@ -50,10 +50,11 @@ def bench_vault(shop):
               f" -> {100 * medians[1] / medians[0]:.0f}%; CPU {spent[1]:.2f} and {spent[0]:.2f} s per GB", flush=True)
 
 
-def mesh_of(shop, n):
-    """Members that all know each other."""
-    first = shop.member("mesh-0", more=["--relay"])
-    members = [first, *(shop.member(f"mesh-{i}", bootstrap=[first.place()]) for i in range(1, n))]
+def mesh_of(shop, n, size):
+    """Members that all know each other, and have room for a file of that size."""
+    room = {"Datastore__StorageMax": str(8 * size), "Replication__MaxBytes": str(8 * size), "Mesh__MaxBytesPerPeer": str(2 * size)}
+    first = shop.member("mesh-0", room, more=["--relay"])
+    members = [first, *(shop.member(f"mesh-{i}", room, bootstrap=[first.place()]) for i in range(1, n))]
     nodes.wait_until(lambda: all(sum(p["is_connected"] for p in m.rpc_lines("dfs/peers")) == n - 1 for m in members), 60, "all are connected")
     return members
 
@@ -69,7 +70,7 @@ def known_holders(member, cid):
 
 def bench_tombstone(shop):
     """A large file that its owner and three others hold is deleted: until the last of them has signed that it is gone."""
-    members, seconds = mesh_of(shop, 4), []
+    members, seconds = mesh_of(shop, 4, SIZE), []
     for _ in range(RUNS):
         cid = members[1].store(big_file(shop), "--replicas=4")
         nodes.wait_until(lambda cid=cid: len(holders_of(members[1], cid)) == 4, 600, "four copies", every=0.2)
@@ -85,7 +86,7 @@ def bench_tombstone(shop):
 
 def bench_heal(shop):
     """One of three holders is lost for good; until the fourth member has a copy, from when the others give it up (LostGrace, 2 s here)."""
-    members, path = mesh_of(shop, 4), shop.path("heal.bin")
+    members, path = mesh_of(shop, 4, HEAL), shop.path("heal.bin")
     with open(path, "wb") as f:
         for _ in range(HEAL // (16 * MIB)):
             f.write(os.urandom(16 * MIB))
