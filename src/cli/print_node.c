@@ -362,10 +362,12 @@ static err_t print_perf_way(json_t *o, const char *label, const char *bytes_key,
 err_t print_perf(task_t *t, cli_t *c, json_t *o)
 {
     const char *type = json_text(o, "Type");
+    bool has_both = *json_text(o, "Security"); /* of QUIC they are a part, and have no names */
     if (!strcmp(type, "connected"))
-        return cli_out("connected to %s in %.0f ms: %s %s\n", cli_escape(json_text(o, "Address")),
-                       json_number_value(json_object_get(o, "ConnectSeconds")) * 1000,
-                       cli_escape(json_text(o, "Security")), cli_escape(json_text(o, "Muxer")));
+        return cli_out("connected to %s in %.0f ms%s%s%s%s\n", cli_escape(json_text(o, "Address")),
+                       json_number_value(json_object_get(o, "ConnectSeconds")) * 1000, has_both ? ": " : "",
+                       cli_escape(json_text(o, "Security")), has_both ? " " : "",
+                       cli_escape(json_text(o, "Muxer")));
     if (strcmp(type, "final"))
         return OK;
     TRY(print_perf_way(o, "upload:  ", "UploadBytes", "UploadSeconds"));

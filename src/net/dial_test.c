@@ -214,6 +214,47 @@ static err_t names(task_t *t, void *arg)
     return OK;
 }
 
+static size_t resolved(task_t *t, net_world_t *w, const char *text, multiaddr_t *out, size_t cap)
+{
+    multiaddr_t m = addr_of(text);
+    return resolve_addrs(t, host_id(w->nodes[0].host), &m, 1, out, cap);
+}
+
+/* Names that lead to names, and many of them: a few steps, a few dozen questions for one peer, and nothing
+ * that is said of others. */
+static err_t name_limits(task_t *t, void *arg)
+{
+    enum { CHAIN = 8, MANY = 40, CAP = 64 };
+    net_world_t *w = arg;
+    net_start(t, w, 0);
+    multiaddr_t *in = xcalloc(MANY, sizeof *in), *out = xcalloc(CAP, sizeof *out);
+    char name[64], text[160];
+    for (int i = 0; i < CHAIN; i++) {
+        snprintf(name, sizeof name, "_dnsaddr.c%d.example", i);
+        snprintf(text, sizeof text,
+                 i + 1 < CHAIN ? "dnsaddr=/dnsaddr/c%d.example" : "dnsaddr=/ip4/1.2.3.4/tcp/%d", i + 1);
+        sim_dns_add(w->sim, name, DNS_TXT, bytes_str(text));
+    }
+    assert_int_equal(resolved(t, w, "/dnsaddr/c4.example", out, CAP), 1);
+    assert_int_equal(resolved(t, w, "/dnsaddr/c3.example", out, CAP), 0);
+    for (int i = 0; i < MANY; i++) {
+        snprintf(name, sizeof name, "m%d.example", i);
+        sim_dns_add(w->sim, name, DNS_A, BYTES_LIT("\x01\x02\x03\x04"));
+        snprintf(text, sizeof text, "/dns4/%s/tcp/%d", name, i + 1);
+        in[i] = addr_of(text);
+    }
+    assert_int_equal(resolve_addrs(t, host_id(w->nodes[0].host), in, MANY, out, CAP), 32);
+    assert_int_equal(resolve_addrs(t, host_id(w->nodes[0].host), in, MANY, out, 5), 5);
+    sim_dns_add(
+        w->sim, "_dnsaddr.o.example", DNS_TXT,
+        BYTES_LIT("dnsaddr=/ip4/1.2.3.4/tcp/1/p2p/12D3KooWD3eckifWpRn9wQpMG9R9hX3sD158z7EqHWmweQAJU5SA"));
+    assert_int_equal(resolved(t, w, "/dnsaddr/o.example", out, CAP), 0);
+    free(in);
+    free(out);
+    net_stop_all(t, w);
+    return OK;
+}
+
 /* ── the order, and what is left out ─────────────────────────────────────────────────────────── */
 /* Starts node i on a machine of the public network. */
 static host_t *start_public(task_t *t, net_world_t *w, size_t i, const char *ips)
@@ -352,6 +393,7 @@ TEST(merged, 2)
 TEST(given_up, 2)
 TEST(simultaneous, 2)
 TEST(names, 3)
+TEST(name_limits, 1)
 TEST(dead_networks_nearby, 3)
 TEST(each_address_rests, 2)
 TEST(over_this_address, 2)
@@ -372,6 +414,7 @@ int main(void)
         cmocka_unit_test(test_given_up),
         cmocka_unit_test(test_simultaneous),
         cmocka_unit_test(test_names),
+        cmocka_unit_test(test_name_limits),
         cmocka_unit_test(test_dead_networks_nearby),
         cmocka_unit_test(test_each_address_rests),
         cmocka_unit_test(test_over_this_address),
