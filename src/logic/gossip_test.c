@@ -57,6 +57,39 @@ static bool offer_message(gossip_t *g, gossip_peer_t *p, uint64_t number, size_t
     return true;
 }
 
+/* What we say ourselves goes to all who follow the topic and are worth it, what others say to the mesh alone.
+ */
+static void test_flood_publishing(void **state)
+{
+    enum { PEERS = 20, BAD = 3 };
+    gossip_config_t c;
+    gossip_config_default(&c);
+    gossip_t *g = one(&c);
+    gossip_peer_t *p[PEERS];
+    for (size_t i = 0; i < PEERS; i++) {
+        p[i] = join(g, i + 1, GOSSIP_V1_1, false, 1000);
+        gossip_hear_subscription(g, p[i], TOPIC, true, 1000);
+    }
+    gossip_set_app_score(p[BAD], c.score.publish_threshold - 1);
+    gossip_tick(g, 3000);
+    size_t in_mesh = gossip_mesh_size(g, TOPIC), n[2] = {0};
+    assert_in_range(in_mesh, c.d_low, c.d);
+    for (int is_ours = 0; is_ours < 2; is_ours++) {
+        gossip_message_t *m =
+            gossip_message_new(g, TOPIC, BYTES_LIT("ours"), BYTES_NONE, BYTES_LIT("content"));
+        if (is_ours)
+            assert_int_equal(gossip_publish(g, m, 3000), PEERS - 1);
+        else
+            assert_true(offer_message(g, p[BAD], 7, 100, GOSSIP_ACCEPT, 3000));
+        gossip_message_release(m);
+        for (size_t i = 0; i < PEERS; i++)
+            n[is_ours] += take(g, p[i], GOSSIP_MESSAGE, NULL);
+    }
+    assert_int_equal(n[0], in_mesh);
+    assert_int_equal(n[1], PEERS - 1);
+    gossip_free(g);
+}
+
 static void test_graft_and_backoff(void **state)
 {
     gossip_config_t c;
@@ -643,23 +676,15 @@ static void test_listing(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_graft_and_backoff),
-        cmocka_unit_test(test_full_mesh_and_offers),
-        cmocka_unit_test(test_outbound_quota),
-        cmocka_unit_test(test_scores),
-        cmocka_unit_test(test_deliveries),
-        cmocka_unit_test(test_addresses),
-        cmocka_unit_test(test_promises),
-        cmocka_unit_test(test_iwant_and_idontwant),
-        cmocka_unit_test(test_many_idontwant),
-        cmocka_unit_test(test_bounds),
-        cmocka_unit_test(test_budget),
-        cmocka_unit_test(test_budget_of_ids),
-        cmocka_unit_test(test_fair_topics),
-        cmocka_unit_test(test_restart),
-        cmocka_unit_test(test_copies_while_checking),
-        cmocka_unit_test(test_seen_strategies),
-        cmocka_unit_test(test_listing),
+        cmocka_unit_test(test_graft_and_backoff), cmocka_unit_test(test_full_mesh_and_offers),
+        cmocka_unit_test(test_outbound_quota),    cmocka_unit_test(test_scores),
+        cmocka_unit_test(test_deliveries),        cmocka_unit_test(test_addresses),
+        cmocka_unit_test(test_promises),          cmocka_unit_test(test_iwant_and_idontwant),
+        cmocka_unit_test(test_many_idontwant),    cmocka_unit_test(test_bounds),
+        cmocka_unit_test(test_flood_publishing),  cmocka_unit_test(test_budget),
+        cmocka_unit_test(test_budget_of_ids),     cmocka_unit_test(test_fair_topics),
+        cmocka_unit_test(test_restart),           cmocka_unit_test(test_copies_while_checking),
+        cmocka_unit_test(test_seen_strategies),   cmocka_unit_test(test_listing),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
