@@ -107,10 +107,12 @@ err_t file_unwrap_key(sql_t *c, const meta_call_t *call, const char *id, char re
     bytes_t wrapped = sql_blob(&r, 1);
     if (wrapped.len != FILE_KEY_BYTES + WRAP_EXTRA_BYTES)
         return fail(ERR_CORRUPT, "the key of file %s is not there", id);
-    if (!master_keys_have(meta_master(call->m), sql_text(&r, 0)))
+    AUTO(master_keys_t) master;
+    meta_master(call->m, &master);
+    if (!master_keys_have(&master, sql_text(&r, 0)))
         return fail(ERR_CLOSED, "the master key is being changed: try again in a moment");
     snprintf(what, sizeof what, "file %s", id);
-    err_t e = master_unwrap(meta_master(call->m), sql_text(&r, 0), what, wrapped, key);
+    err_t e = master_unwrap(&master, sql_text(&r, 0), what, wrapped, key);
     if (!e)
         e = base64_text(bytes_of(key, sizeof key), ret_base64, 48);
     secret_wipe(key, sizeof key);

@@ -307,15 +307,17 @@ static err_t look_for_old_keys(sql_t *c, void *arg)
     job_t *job = arg;
     int64_t found;
     bool is_current;
+    AUTO(master_keys_t) master;
+    meta_master(job->m, &master);
     job->is_needed = false;
-    TRY(rotation_is_current(c, job->m, &is_current));
+    TRY(rotation_is_current(c, &master, &is_current));
     if (!is_current)
         return OK;
     TRY(sql_number(c,
                    "SELECT EXISTS (SELECT 1 FROM files WHERE (key_name > '' AND key_name < ?1) OR key_name > "
                    "?1) OR EXISTS "
                    "(SELECT 1 FROM secrets WHERE key_name <> ?1)",
-                   SQL(SQL_TEXT(meta_master(job->m)->list[0].name)), 0, &found));
+                   SQL(SQL_TEXT(master.list[0].name)), 0, &found));
     job->is_needed = found != 0;
     return OK;
 }
@@ -324,26 +326,26 @@ static err_t look_for_old_keys(sql_t *c, void *arg)
 static err_t rotate(sql_t *c, void *arg)
 {
     job_t *job = arg;
-    const master_keys_t *master = meta_master(job->m);
     size_t files, secrets;
     bool is_current;
+    AUTO(master_keys_t) master;
+    meta_master(job->m, &master);
     job->is_more = false;
     job->entry->action = NULL;
-    TRY(rotation_is_current(c, job->m, &is_current));
+    TRY(rotation_is_current(c, &master, &is_current));
     if (!is_current) /* it was changed since the look: the next tick follows */
         return OK;
-    TRY(rewrap_rows(c, master, "file",
+    TRY(rewrap_rows(c, &master, "file",
                     "SELECT id, key_name, wrapped FROM files WHERE (key_name > '' AND key_name < ?1) OR "
                     "key_name > ?1 LIMIT ?2",
                     "UPDATE files SET key_name = ?1, wrapped = ?2 WHERE id = ?3", &files));
-    TRY(rewrap_rows(c, master, "secret",
+    TRY(rewrap_rows(c, &master, "secret",
                     "SELECT name, key_name, wrapped FROM secrets WHERE key_name <> ?1 LIMIT ?2",
                     "UPDATE secrets SET key_name = ?1, wrapped = ?2 WHERE name = ?3", &secrets));
     job->done = files + secrets;
     job->is_more = files == REWRAPPED_PER_RUN;
     job->entry->action = job->done ? "master.rewrap" : NULL;
-    snprintf(job->entry->detail, sizeof job->entry->detail, "keys=%zu to %s", job->done,
-             master->list[0].name);
+    snprintf(job->entry->detail, sizeof job->entry->detail, "keys=%zu to %s", job->done, master.list[0].name);
     return OK;
 }
 

@@ -36,6 +36,7 @@ MUST_CHECK err_t master_keys_parse(bytes_t text, master_keys_t *ret);
 /* Makes a file with one fresh key, mode 0600, unless it is there. */
 MUST_CHECK err_t master_keys_make_file(task_t *t, const char *path);
 void master_keys_wipe(master_keys_t *k);
+AUTO_DEFINE(master_keys_t, master_keys_wipe)
 
 bool master_keys_have(const master_keys_t *k, const char *name);
 /* out: plain.len + WRAP_EXTRA_BYTES. With the key of this name. ERR_NOT_FOUND. */

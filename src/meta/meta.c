@@ -1,6 +1,7 @@
 /* meta: opening and closing the service, and what it makes at its first start. */
 #include "base/log.h"
 #include "base/metrics.h"
+#include "crypto/secret.h"
 #include "meta/clock.h"
 #include "meta/rotation.h"
 #include <stdio.h>
@@ -16,20 +17,19 @@ enum {
 };
 static const char own_issuer[] = "distribute-metadata";
 
-const master_keys_t *meta_master(const meta_t *m)
+void meta_master(const meta_t *m, master_keys_t *ret)
 {
-    return __atomic_load_n(&m->master, __ATOMIC_ACQUIRE);
+    pthread_mutex_lock(&m->master->lock);
+    *ret = m->master->keys;
+    pthread_mutex_unlock(&m->master->lock);
 }
 
-err_t meta_swap_master(meta_t *m, master_keys_t *fresh)
+void meta_set_master(meta_t *m, const master_keys_t *fresh)
 {
-    if (m->n_retired == MASTER_SWAPS_MAX)
-        return fail(ERR_LIMIT, "the master key was changed %d times since the start: restart first",
-                    MASTER_SWAPS_MAX);
-    m->retired[m->n_retired++] = m->master;
-    __atomic_store_n(&m->master, fresh, __ATOMIC_RELEASE);
+    pthread_mutex_lock(&m->master->lock);
+    m->master->keys = *fresh;
+    pthread_mutex_unlock(&m->master->lock);
     m->is_announced = false;
-    return OK;
 }
 
 /* ── secrets of the service, wrapped in the database ─────────────────────────────────────────── */
@@ -46,7 +46,8 @@ static err_t load_or_keep(sql_t *c, void *arg)
     AUTO(sql_rows_t) r = {0};
     uint8_t text[SECRET_MAX + WRAP_EXTRA_BYTES];
     char what[WRAP_WHAT_MAX];
-    const master_keys_t *master = meta_master(job->m);
+    AUTO(master_keys_t) master;
+    meta_master(job->m, &master);
     snprintf(what, sizeof what, "secret %.64s", job->name);
     buf_clear(job->out);
     err_t e =
@@ -55,7 +56,7 @@ static err_t load_or_keep(sql_t *c, void *arg)
         bytes_t wrapped = sql_blob(&r, 1);
         if (wrapped.len < WRAP_EXTRA_BYTES || wrapped.len > sizeof text)
             return fail(ERR_CORRUPT, "the secret %s of the database has an impossible length", job->name);
-        TRY(master_unwrap(master, sql_text(&r, 0), what, wrapped, text));
+        TRY(master_unwrap(&master, sql_text(&r, 0), what, wrapped, text));
         e = buf_append(job->out, bytes_of(text, wrapped.len - WRAP_EXTRA_BYTES));
         secret_wipe(text, sizeof text);
         TRY(e);
@@ -63,9 +64,9 @@ static err_t load_or_keep(sql_t *c, void *arg)
     }
     if (e != ERR_NOT_FOUND)
         return e;
-    TRY(master_wrap(master, what, job->fresh, text));
+    TRY(master_wrap(&master, what, job->fresh, text));
     TRY(sql_run(c, "INSERT INTO secrets (name, key_name, wrapped, created_at) VALUES (?1, ?2, ?3, ?4)",
-                SQL(SQL_TEXT(job->name), SQL_TEXT(master->list[0].name),
+                SQL(SQL_TEXT(job->name), SQL_TEXT(master.list[0].name),
                     SQL_BLOB(bytes_of(text, job->fresh.len + WRAP_EXTRA_BYTES)),
                     SQL_INT(meta_now_ms(job->m))),
                 NULL));
@@ -195,8 +196,11 @@ static err_t load_master(task_t *t, meta_t *m)
         TRY(master_keys_make_file(t, source + 5));
         m->options.master_source = keep_text(m, source);
     }
-    m->master = xcalloc(1, sizeof *m->master);
-    return master_keys_load(t, m->options.master_source, m->master);
+    void *locked;
+    TRY(secret_new(sizeof *m->master, &locked));
+    m->master = locked;
+    pthread_mutex_init(&m->master->lock, NULL);
+    return master_keys_load(t, m->options.master_source, &m->master->keys);
 }
 
 static err_t start(task_t *t, meta_t *m)
@@ -235,12 +239,11 @@ err_t meta_open(task_t *t, const meta_options_t *o, meta_t **ret)
     return OK;
 }
 
-static void free_master(master_keys_t *k)
+static void free_master(locked_master_t *master)
 {
-    if (!k)
-        return;
-    master_keys_wipe(k);
-    free(k);
+    if (master)
+        pthread_mutex_destroy(&master->lock);
+    secret_free(master);
 }
 
 void meta_close(task_t *t, meta_t *m)
@@ -253,8 +256,6 @@ void meta_close(task_t *t, meta_t *m)
         rotation_close(t, m);
     db_close(t, m->db);
     free_master(m->master);
-    for (size_t i = 0; i < m->n_retired; i++)
-        free_master(m->retired[i]);
     secret_wipe(&m->tickets, sizeof m->tickets);
     secret_wipe(&m->receipts, sizeof m->receipts);
     private_key_free(m->signer);

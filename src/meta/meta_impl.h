@@ -13,6 +13,7 @@
 #include "meta/meta.h"
 #include "meta/ticket.h"
 #include "task/driver.h"
+#include <pthread.h>
 
 enum {
     NAME_MAX_BYTES = 1024,
@@ -31,7 +32,6 @@ enum {
     NODES_MAX = 1024,
     CANDIDATES_MAX = 64, /* nodes that placement chooses from */
     BUCKETS = 4096,
-    MASTER_SWAPS_MAX = 64,
 };
 #define META_SIZE_MAX (INT64_C(1) << 50)
 
@@ -97,6 +97,12 @@ typedef struct cached_token {
     jwt_claims_t claims;
 } cached_token_t;
 
+/* The master keys, kept out of swap and core files. */
+typedef struct locked_master {
+    pthread_mutex_t lock; /* workers read the keys while they are changed */
+    master_keys_t keys;
+} locked_master_t;
+
 struct meta {
     driver_t *driver;
     int64_t clock_offset_ms; /* clock.c; any thread reads it */
@@ -105,9 +111,7 @@ struct meta {
     meta_options_t options; /* the texts are owned by `texts` */
     char *texts[8];
     size_t n_texts;
-    master_keys_t *master; /* swapped as a whole; workers read it (meta_master) */
-    master_keys_t *retired[MASTER_SWAPS_MAX];
-    size_t n_retired;
+    locked_master_t *master;
     char source_first[MASTER_NAME_CHARS + 1]; /* rotation.c */
     int64_t announced_at_ms, reloaded_at_ms;
     bool is_announced;
@@ -127,10 +131,11 @@ struct meta {
 /* ── helpers ─────────────────────────────────────────────────────────────────────────────────── */
 void meta_new_id(char out[META_ID_CHARS + 1]);
 int64_t meta_now_ms(const meta_t *m); /* since 1970, as all services over this database have it (clock.h) */
-/* The master keys of this moment; valid until the service closes. Any thread. */
-const master_keys_t *meta_master(const meta_t *m);
-MUST_CHECK err_t meta_swap_master(meta_t *m, master_keys_t *fresh); /* takes it; loop thread. ERR_LIMIT */
-const char *call_query(const meta_call_t *call, const char *key);   /* NULL when absent */
+/* A copy of the master keys of this moment, for as long as an operation needs them: AUTO(master_keys_t) wipes
+ * it. Any thread. */
+void meta_master(const meta_t *m, master_keys_t *ret);
+void meta_set_master(meta_t *m, const master_keys_t *fresh);      /* loop thread */
+const char *call_query(const meta_call_t *call, const char *key); /* NULL when absent */
 MUST_CHECK err_t call_query_number(const meta_call_t *call, const char *key, int64_t otherwise, int64_t max,
                                    int64_t *ret);
 MUST_CHECK err_t call_limit(const meta_call_t *call, size_t *ret); /* ?limit= */

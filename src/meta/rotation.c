@@ -62,7 +62,9 @@ static err_t announce_keys(sql_t *c, const meta_t *m, const master_keys_t *k)
 
 static err_t announce(sql_t *c, void *arg)
 {
-    return announce_keys(c, arg, meta_master(arg));
+    AUTO(master_keys_t) k;
+    meta_master(arg, &k);
+    return announce_keys(c, arg, &k);
 }
 
 static err_t leave(sql_t *c, void *arg)
@@ -95,18 +97,21 @@ static err_t begin(sql_t *c, void *arg)
         snprintf(now.master, sizeof now.master, "%s", first);
         TRY(sql_run(c, "UPDATE service SET master = ?1 WHERE id = 1", SQL(SQL_TEXT(first)), NULL));
     }
-    if (!master_keys_have(m->master, now.master))
+    AUTO(master_keys_t) k;
+    meta_master(m, &k);
+    if (!master_keys_have(&k, now.master))
         return fail(ERR_NOT_FOUND, "the database is wrapped by the master key %s, which is not here: add it",
                     now.master);
     if (strcmp(now.master, first))
         TRY(sql_run(c, "UPDATE service SET next_master = ?1 WHERE id = 1", SQL(SQL_TEXT(first)), NULL));
-    put_first(m->master, now.master);
-    return announce(c, m);
+    put_first(&k, now.master);
+    meta_set_master(m, &k);
+    return announce_keys(c, m, &k);
 }
 
 err_t rotation_open(task_t *t, meta_t *m)
 {
-    snprintf(m->source_first, sizeof m->source_first, "%s", m->master->list[0].name);
+    snprintf(m->source_first, sizeof m->source_first, "%s", m->master->keys.list[0].name);
     TRY(db_write(t, m->db, begin, m, NULL));
     m->announced_at_ms = meta_now_ms(m);
     m->is_announced = true;
@@ -120,27 +125,17 @@ void rotation_close(task_t *t, meta_t *m)
 }
 
 /* ── keeping up ──────────────────────────────────────────────────────────────────────────────── */
-static err_t swap(meta_t *m, master_keys_t *fresh, const char *first)
-{
-    put_first(fresh, first);
-    err_t e = meta_swap_master(m, fresh);
-    if (e) {
-        master_keys_wipe(fresh);
-        free(fresh);
-    }
-    return e;
-}
-
 /* Another service was told of a key that is not here: it may be in the source by now. */
 static err_t reload(task_t *t, meta_t *m, const rotation_t *now)
 {
-    master_keys_t *fresh = xcalloc(1, sizeof *fresh);
-    err_t e = master_keys_load(t, m->options.master_source, fresh);
+    AUTO(master_keys_t) fresh = {0};
+    err_t e = master_keys_load(t, m->options.master_source, &fresh);
     const char *wanted = now->next[0] ? now->next : now->master;
-    if (!e && master_keys_have(fresh, wanted) && master_keys_have(fresh, now->master))
-        return swap(m, fresh, now->master);
-    master_keys_wipe(fresh);
-    free(fresh);
+    if (!e && master_keys_have(&fresh, wanted) && master_keys_have(&fresh, now->master)) {
+        put_first(&fresh, now->master);
+        meta_set_master(m, &fresh);
+        return OK;
+    }
     log_warn("another service uses a master key that the source of this one lacks", LOG_STR("key", wanted));
     return e;
 }
@@ -149,16 +144,16 @@ err_t rotation_keep_up(task_t *t, meta_t *m)
 {
     rotation_t now;
     int64_t now_ms = meta_now_ms(m);
-    const master_keys_t *k = meta_master(m);
+    AUTO(master_keys_t) k = {0};
     TRY(db_read(t, m->db, read_rotation, &now));
-    bool lacks = !master_keys_have(k, now.master) || (now.next[0] && !master_keys_have(k, now.next));
+    meta_master(m, &k);
+    bool lacks = !master_keys_have(&k, now.master) || (now.next[0] && !master_keys_have(&k, now.next));
     if (lacks && now_ms - m->reloaded_at_ms >= RELOAD_MS) {
         m->reloaded_at_ms = now_ms;
         TRY(reload(t, m, &now));
-    } else if (!lacks && strcmp(k->list[0].name, now.master)) {
-        master_keys_t *copy = xmalloc(sizeof *copy);
-        *copy = *k;
-        TRY(swap(m, copy, now.master));
+    } else if (!lacks && strcmp(k.list[0].name, now.master)) {
+        put_first(&k, now.master);
+        meta_set_master(m, &k);
     }
     bool is_due = strstr(m->options.database, "://") && now_ms - m->announced_at_ms >= ANNOUNCE_MS;
     if (m->is_announced && !is_due)
@@ -200,20 +195,21 @@ err_t switch_master(sql_t *c, void *arg)
 err_t rotation_wrap(sql_t *c, const meta_t *m, const char *what, bytes_t plain, uint8_t *out,
                     char ret_name[MASTER_NAME_CHARS + 1])
 {
-    const master_keys_t *k = meta_master(m);
     rotation_t now;
+    AUTO(master_keys_t) k;
+    meta_master(m, &k);
     TRY(read_rotation(c, &now));
-    if (!master_keys_have(k, now.master))
+    if (!master_keys_have(&k, now.master))
         return fail(ERR_CLOSED, "the master key is being changed: try again in a moment");
     memcpy(ret_name, now.master, sizeof now.master);
-    return master_wrap_by(k, now.master, what, plain, out);
+    return master_wrap_by(&k, now.master, what, plain, out);
 }
 
-err_t rotation_is_current(sql_t *c, const meta_t *m, bool *ret)
+err_t rotation_is_current(sql_t *c, const master_keys_t *k, bool *ret)
 {
     rotation_t now;
     TRY(read_rotation(c, &now));
-    *ret = !strcmp(meta_master(m)->list[0].name, now.master);
+    *ret = !strcmp(k->list[0].name, now.master);
     return OK;
 }
 

@@ -13,8 +13,8 @@ MUST_CHECK err_t rotation_keep_up(task_t *t, meta_t *m);
  */
 MUST_CHECK err_t rotation_wrap(sql_t *c, const meta_t *m, const char *what, bytes_t plain, uint8_t *out,
                                char ret_name[MASTER_NAME_CHARS + 1]);
-/* Does the key that this service takes for the one in force stand in the database as that? */
-MUST_CHECK err_t rotation_is_current(sql_t *c, const meta_t *m, bool *ret);
+/* Does the first key stand in the database as the one in force? */
+MUST_CHECK err_t rotation_is_current(sql_t *c, const master_keys_t *k, bool *ret);
 
 /* The job that puts the next key in force. */
 err_t look_for_next_master(sql_t *c, void *job);

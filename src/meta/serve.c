@@ -433,10 +433,8 @@ static err_t run_admitted(task_t *t, meta_call_t *call)
     if (op->kind == OP_READ || op->kind == OP_READ_LOGGED)
         return read_and_log(t, call, op->kind == OP_READ ? run_read : run_logged_read);
     TRY(db_write(t, m->db, run_write, call, &call->audit));
-    if (call->new_master) {
-        TRY(meta_swap_master(m, call->new_master));
-        call->new_master = NULL;
-    }
+    if (call->new_master)
+        meta_set_master(m, call->new_master);
     return call->verdict ? fail(call->verdict, "%s", call->verdict_text) : OK;
 }
 

@@ -552,6 +552,65 @@ static err_t run_accounts(task_t *t, void *arg)
     return OK;
 }
 
+static void expect_master(const caller_t *admin, const char *name)
+{
+    json_t *a = call(admin, OK, "GET", "/keys", NULL);
+    assert_string_equal(json_string_value(json_object_get(a, "current_key")), name);
+    assert_false(json_is_true(json_object_get(a, "is_rotating")));
+    json_decref(a);
+}
+
+static void name_of_master(const char *hex, char ret[MASTER_NAME_CHARS + 1])
+{
+    master_keys_t k;
+    assert_ok(master_keys_parse(bytes_str(hex), &k));
+    snprintf(ret, MASTER_NAME_CHARS + 1, "%s", k.list[0].name);
+    master_keys_wipe(&k);
+}
+
+/* There is no end to it, and keys that cannot be had change nothing. */
+static err_t run_rotations(task_t *t, void *arg)
+{
+    enum { ROTATIONS = 100 };
+    static const char old[] = "0101010101010101010101010101010101010101010101010101010101010101";
+    static const char both[] = "0202020202020202020202020202020202020202020202020202020202020202\n"
+                               "0101010101010101010101010101010101010101010101010101010101010101";
+    char first[MASTER_NAME_CHARS + 1], second[MASTER_NAME_CHARS + 1];
+    meta_options_t o = {.database = database(),
+                        .master_source = "env:DISTRIBUTE_TEST_MASTER",
+                        .admin_password = "a password",
+                        .node_key = node_key};
+    meta_t *m;
+    name_of_master(old, first);
+    name_of_master(both, second);
+    setenv("DISTRIBUTE_TEST_MASTER", old, 1);
+    assert_ok(meta_open(t, &o, &m));
+    caller_t nobody = {t, m, NULL};
+    json_t *a = call(&nobody, OK, "POST", "/login",
+                     json_pack("{s:s s:s}", "username", "admin", "password", "a password"));
+    caller_t admin = {t, m, json_string_value(json_object_get(a, "token"))};
+    json_decref(call(&admin, OK, "POST", "/files", json_pack("{s:s s:s}", "name", "a", "kind", "folder")));
+    setenv("DISTRIBUTE_TEST_MASTER", "no key", 1);
+    assert_null(call(&admin, ERR_INVALID, "POST", "/keys/rotate", NULL));
+    expect_master(&admin, first);
+    setenv("DISTRIBUTE_TEST_MASTER", old, 1);
+    for (int i = 0; i < ROTATIONS; i++)
+        json_decref(call(&admin, OK, "POST", "/keys/rotate", NULL));
+    expect_master(&admin, first);
+    setenv("DISTRIBUTE_TEST_MASTER", both, 1);
+    json_decref(call(&admin, OK, "POST", "/keys/rotate", NULL));
+    assert_ok(task_sleep(t, 10000)); /* the jobs */
+    expect_master(&admin, second);
+    json_decref(a);
+    meta_close(t, m);
+    return OK;
+}
+
+static void master_keys_change_without_end(void **state)
+{
+    assert_ok(test_run(run_rotations, NULL));
+}
+
 static void accounts_are_kept_apart(void **state)
 {
     assert_ok(test_run(run_accounts, NULL));
@@ -621,6 +680,7 @@ int main(void)
         cmocka_unit_test_setup_teardown(nodes_speak_for_themselves, make_folder, remove_folder),
         cmocka_unit_test_setup_teardown(nodes_wait_for_an_admin, make_folder, remove_folder),
         cmocka_unit_test_setup_teardown(accounts_are_kept_apart, make_folder, remove_folder),
+        cmocka_unit_test_setup_teardown(master_keys_change_without_end, make_folder, remove_folder),
         cmocka_unit_test_setup_teardown(the_log_begins_anew_under_writes, make_folder, remove_folder),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
