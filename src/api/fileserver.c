@@ -92,7 +92,7 @@ static err_t begin(task_t *t, node_t *n, const fileserver_options_t *o, fileserv
                                 .n_bootstrap = o->n_bootstrap,
                                 .capacity_bytes = capacity,
                                 .orphan_grace_s = o->orphan_grace_s,
-                                .adopts = o->adopts,
+                                .adopt = o->adopt,
                                 .tls = f->tls};
     return node_service_start(t, &s, &f->service);
 }

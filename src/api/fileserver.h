@@ -14,8 +14,8 @@ typedef struct fileserver_options {
     const char *const *bootstrap;
     size_t n_bootstrap;
     uint64_t orphan_grace_s; /* node_service.h */
-    bool adopts;
-    const char *capacity; /* "10GB"; NULL: what the disk has */
+    const char *adopt;       /* node_service.h; NULL: none */
+    const char *capacity;    /* "10GB"; NULL: what the disk has */
     /* Paths of PEM files. certificate and key NULL: a certificate of its own, made once, kept in the
      * repository. authorities NULL: any certificate is taken, and nodes are known by their fingerprints. */
     const char *tls_certificate, *tls_key, *tls_authorities;

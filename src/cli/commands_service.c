@@ -20,8 +20,8 @@ static const cli_spec_t fileserver_specs[] = {
     {"api-port", 0, true, "", "port of its RPC on 127.0.0.1 (default: none)"},
     {"orphan-grace", 0, true, "",
      "seconds that chunks are kept which the service does not know (default 172800)"},
-    {"adopt", 0, false, "",
-     "belong to the metadata service that is met, though the chunks here are of another"},
+    {"adopt", 0, true, "",
+     "id of the metadata service that the chunks here, of another one, are to belong to"},
     {"metrics-port", 0, true, "", "port of metrics and health on 127.0.0.1, or IP:PORT (default 9090)"},
     {NULL, 0, false, NULL, NULL}};
 static const cli_spec_t metadata_specs[] = {

@@ -75,7 +75,7 @@ static err_t read_options(task_t *t, const cli_t *c, words_t *w, fileserver_opti
     o->metadata = metadata ? metadata : getenv("METADATA_ADDR");
     if (!o->metadata && !o->n_bootstrap)
         o->metadata = "http://127.0.0.1:8080";
-    o->adopts = cli_flag(c, "adopt", false);
+    o->adopt = cli_option(c, "adopt", 0);
     if (cli_option(c, "orphan-grace", 0))
         TRY(parse_size(cli_option(c, "orphan-grace", 0), &o->orphan_grace_s));
     o->metadata_authorities = cli_option(c, "metadata-ca", 0);

@@ -14,6 +14,7 @@
 #include <string.h>
 
 enum { DELETES_MAX = 1000, REPLICATES_MAX = 100, REPORTS_MAX = 1000, HASH_BYTES = 32 };
+enum { SET_BACK_EVERY_MS = 3600000, SET_BACKS_AT_ONCE = 8 };
 
 static json_t *ticket_keys_json(const ticket_keys_t *keys)
 {
@@ -75,8 +76,23 @@ static err_t has_record(sql_t *c, int64_t seq, bytes_t hash, bool *ret)
     return sql_close(&r);
 }
 
+/* One that lies could keep the service from ever clearing up: each is heard so often. A restored database has
+ * its right restored, too. */
+static err_t check_belief(sql_t *c, const meta_call_t *call)
+{
+    const char *id = call->request->ids[0];
+    int64_t until;
+    TRY(sql_number(c, "SELECT set_back_until FROM nodes WHERE id = ?1", SQL(SQL_TEXT(id)), 0, &until));
+    until = (until > call->now_ms ? until : call->now_ms) + SET_BACK_EVERY_MS;
+    if (until > call->now_ms + (int64_t)SET_BACKS_AT_ONCE * SET_BACK_EVERY_MS)
+        return fail(ERR_LIMIT, "node %.40s says too often that it has seen another log", id);
+    return sql_run(c, "UPDATE nodes SET set_back_until = ?1 WHERE id = ?2", SQL(SQL_INT(until), SQL_TEXT(id)),
+                   NULL);
+}
+
 static err_t begin_incarnation(sql_t *c, meta_call_t *call, int64_t seq)
 {
+    TRY(check_belief(c, call));
     TRY(sql_run(c, "UPDATE service SET incarnation = incarnation + 1 WHERE id = 1", SQL_NO_VALUES, NULL));
     TRY(sql_run(c,
                 "UPDATE locations SET state = 0 WHERE state > 0 AND state = 1 AND EXISTS (SELECT 1 FROM "
@@ -92,25 +108,30 @@ static err_t begin_incarnation(sql_t *c, meta_call_t *call, int64_t seq)
     return OK;
 }
 
-/* {"seq", "hash"} of the body, when it is there. */
-static err_t check_seen(sql_t *c, meta_call_t *call)
+err_t node_seen_is_known(sql_t *c, const meta_call_t *call, bool *ret, int64_t *ret_seq)
 {
     static const char *const keys[] = {"seq", "hash", NULL};
     json_t *seen = json_object_get(call->request->body, "log_seen");
     const char *text;
-    int64_t seq;
-    bool is_known;
     AUTO(buf_t) hash = {0};
+    *ret = true;
     if (!seen)
         return OK;
     TRY(json_check_members(seen, keys, keys));
-    TRY(json_get_number(seen, "seq", 0, INT64_MAX / 16, &seq));
+    TRY(json_get_number(seen, "seq", 0, INT64_MAX / 16, ret_seq));
     TRY(json_get_text(seen, "hash", "", &text));
     buf_init(&hash, HASH_BYTES);
     if (!meta_is_chunk_id(text))
         return fail(ERR_INVALID, "the hash of log_seen has 64 digits");
     TRY(hex_decode(bytes_str(text), &hash));
-    TRY(has_record(c, seq, buf_bytes(&hash), &is_known));
+    return has_record(c, *ret_seq, buf_bytes(&hash), ret);
+}
+
+static err_t check_seen(sql_t *c, meta_call_t *call)
+{
+    bool is_known;
+    int64_t seq;
+    TRY(node_seen_is_known(c, call, &is_known, &seq));
     return is_known ? OK : begin_incarnation(c, call, seq);
 }
 
@@ -239,6 +260,7 @@ OP(op_node_heartbeat)
     const char *id = call->request->ids[0];
     json_t *body = call->request->body, *deletes = json_array(), *replicates = json_array();
     int64_t capacity, used, checked;
+    bool is_let_in;
     TRY(call_answer(call, 200, json_pack("{s:o s:o}", "delete", deletes, "replicate", replicates)));
     TRY(json_check_members(body, keys, required));
     TRY(json_get_number(body, "capacity_bytes", 0, META_SIZE_MAX, &capacity));
@@ -250,9 +272,12 @@ OP(op_node_heartbeat)
         "UPDATE nodes SET capacity_bytes = ?1, used_bytes = ?2, last_seen = ?3, checked = CASE WHEN ?5 "
         "< 0 THEN checked ELSE ?5 END WHERE id = ?4",
         SQL(SQL_INT(capacity), SQL_INT(used), SQL_INT(call->now_ms), SQL_TEXT(id), SQL_INT(checked)), NULL));
-    TRY(check_seen(c, call));
-    TRY(note_refused(call));
-    TRY(take_reports(c, call));
+    TRY(node_is_let_in(c, id, &is_let_in));
+    if (is_let_in) {
+        TRY(check_seen(c, call));
+        TRY(note_refused(call));
+        TRY(take_reports(c, call));
+    }
     TRY(node_tell(c, call, id, call->answer.body));
     TRY(list_deletes(c, id, deletes));
     return list_replicates(c, call, id, replicates);

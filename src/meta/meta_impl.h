@@ -219,7 +219,12 @@ MUST_CHECK err_t place_load(sql_t *c, const meta_t *m, int64_t now_ms, place_nod
 /* Is it this storage node itself that asks? Nodes from before each had a key show the one of all. ERR_DENIED;
  * ERR_NOT_FOUND. */
 MUST_CHECK err_t node_check_self(sql_t *c, const meta_call_t *call, const char *id);
-/* heartbeats.c: into `out`: the node's state and keys, who the service is, the end of its log. */
+/* Is it no node that waits for an admin? What such a one says counts for nothing. ERR_NOT_FOUND. */
+MUST_CHECK err_t node_is_let_in(sql_t *c, const char *id, bool *ret);
+/* heartbeats.c: does the log have the record that the body names as log_seen {seq, hash}? Also when it names
+ * none; ret_seq is not set then. */
+MUST_CHECK err_t node_seen_is_known(sql_t *c, const meta_call_t *call, bool *ret, int64_t *ret_seq);
+/* Into `out`: the node's state and keys, who the service is, the end of its log. */
 MUST_CHECK err_t node_tell(sql_t *c, const meta_call_t *call, const char *id, json_t *out);
 
 /* uploads.c */

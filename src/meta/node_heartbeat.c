@@ -94,14 +94,11 @@ static void forget_keys(node_service_t *s)
     s->is_registered = false;
 }
 
-/* One that was set back begins to count anew: what it did not know says nothing any more. */
 static err_t note_incarnation(task_t *t, node_service_t *s, const json_t *answer)
 {
     uint64_t incarnation;
     TRY(rest_number(answer, "incarnation", &incarnation));
-    if ((int64_t)incarnation != s->incarnation)
-        TRY(node_left_clear(t, s, NULL));
-    s->incarnation = (int64_t)incarnation;
+    TRY(node_set_incarnation(t, s, (int64_t)incarnation));
     if (s->checked != s->incarnation)
         event_fire(&s->recheck);
     return OK;
@@ -191,7 +188,7 @@ static err_t register_node(task_t *t, node_service_t *s)
         TRY(find_metadata(t, s));
     TRY(chunk_store_stat(t, s->chunks, &stat));
     if (!stat.chunks && s->service_id[0]) /* nothing to lose */
-        TRY(node_forget_service(t, s));
+        TRY(node_forget_service(t, s, NULL));
     TRY(make_registration(t, s, &body));
     TRY(ask_to_join(t, s, body, &answer));
     TRY(read_service(t, s, answer));

@@ -47,8 +47,8 @@ struct node_service {
     char key[64];
     char service_id[META_ID_CHARS + 1]; /* whose chunks are kept here; "": nobody's yet */
     seen_log_t seen;
-    int64_t incarnation,
-        checked; /* checked: the one for which all that is expected here was looked for; -1 */
+    int64_t incarnation, checked, /* the one for which all that is expected here was looked for; -1 */
+        compared;                 /* the one in which all that is published was compared with its files; -1 */
     event_t recheck;
     uint64_t orphan_grace_s;
     bool has_rest, is_registered, is_draining;
@@ -80,15 +80,22 @@ err_t node_recheck_task(task_t *t, void *service);
 /* node_memory.c: kept in the state database. */
 MUST_CHECK err_t node_memory_read(task_t *t, node_service_t *s); /* makes the node's key at its first start */
 void node_key_hash(const node_service_t *s, char out[META_CHUNK_ID_CHARS + 1]);
-MUST_CHECK err_t node_forget_service(task_t *t, node_service_t *s);
+/* The chunks here are of this service from now on; NULL: of whoever is met first. */
+MUST_CHECK err_t node_forget_service(task_t *t, node_service_t *s, const char *next);
 /* Is this answer of the service that the chunks here are of? The first one becomes it. ERR_EXISTS. */
 MUST_CHECK err_t node_check_service(task_t *t, node_service_t *s, const json_t *answer);
 MUST_CHECK err_t node_note_head(task_t *t, node_service_t *s, const json_t *answer);
 json_t *node_seen_json(const node_service_t *s);
-/* Since when the service has not known this chunk: now, when that is news. */
-MUST_CHECK err_t node_left_since(task_t *t, node_service_t *s, const chunk_id_t *id, uint64_t now_s,
+/* Since when, in this incarnation, the service has not known a chunk (its 32 bytes) or a published file (the
+ * text of its id). ERR_NOT_FOUND: that is not known. */
+MUST_CHECK err_t node_left_find(task_t *t, node_service_t *s, bytes_t what, uint64_t *ret_since_s);
+/* The same; now, when that is news. */
+MUST_CHECK err_t node_left_since(task_t *t, node_service_t *s, bytes_t what, uint64_t now_s,
                                  uint64_t *ret_since_s);
-MUST_CHECK err_t node_left_clear(task_t *t, node_service_t *s, const chunk_id_t *id); /* NULL: all */
+MUST_CHECK err_t node_left_clear(task_t *t, node_service_t *s, bytes_t what);
+/* A new one begins to count anew: what it does not know says nothing yet. */
+MUST_CHECK err_t node_set_incarnation(task_t *t, node_service_t *s, int64_t incarnation);
+MUST_CHECK err_t node_set_compared(task_t *t, node_service_t *s, int64_t incarnation);
 /* Reads GET /nodes unless it was read a moment ago. */
 MUST_CHECK err_t node_read_peers(task_t *t, node_service_t *s, uint64_t max_age_ms);
 /* Begins the copies that an answer asks for. */

@@ -1,14 +1,15 @@
 /* node_memory: what a storage node keeps of its metadata service over restarts: its own key, whose chunks it
  * keeps, the end of the service's log as it last saw it, and since when the service has known nothing of a
- * chunk. */
+ * chunk or a published file. */
 #include "base/log.h"
 #include "crypto/hash.h"
 #include "crypto/key.h"
 #include "meta/node_internal.h"
 #include "multi/multibase.h"
 
-#define SPACE "fs-service" /* "id" → text; "key" → text; "seen" → number (8 bytes, big-endian), hash */
-#define LEFT "fs-orphans"  /* id of a chunk → seconds since 1970, 8 bytes big-endian */
+#define SPACE "fs-service" /* "id", "key" → text; "seen" → number, hash; "incarnation", "compared" → number \
+                            */
+#define LEFT "fs-orphans" /* a chunk or a file → seconds since 1970; numbers: 8 bytes, big-endian */
 enum { SEEN_BYTES = 8 + CHUNK_ID_BYTES, KEEP_EVERY_MS = 60000, KEY_BYTES = 32, VALUE_MAX = 128 };
 
 static bytes_t name(const char *text)
@@ -94,23 +95,76 @@ static err_t read_seen(task_t *t, node_service_t *s)
     return e == ERR_NOT_FOUND ? OK : e;
 }
 
+/* ERR_NOT_FOUND: there is none. */
+static err_t read_number(task_t *t, node_service_t *s, const char *space, bytes_t key, uint64_t *ret)
+{
+    AUTO(buf_t) value = {0};
+    buf_init(&value, VALUE_MAX);
+    TRY(kv_get(t, repo_state(s->repo), space, key, &value));
+    if (value.len != 8)
+        return fail(ERR_CORRUPT, "a number that was kept in %s is damaged", space);
+    *ret = get_u64(value.data);
+    return OK;
+}
+
+static err_t read_count(task_t *t, node_service_t *s, const char *key, int64_t otherwise, int64_t *ret)
+{
+    uint64_t number;
+    err_t e = read_number(t, s, SPACE, name(key), &number);
+    *ret = e ? otherwise : (int64_t)number;
+    return e == ERR_NOT_FOUND ? OK : e;
+}
+
 err_t node_memory_read(task_t *t, node_service_t *s)
 {
     TRY(read_key(t, s));
     TRY(read_text(t, s, "id", s->service_id, sizeof s->service_id));
+    TRY(read_count(t, s, "incarnation", 0, &s->incarnation));
+    TRY(read_count(t, s, "compared", -1, &s->compared));
     return read_seen(t, s);
 }
 
-err_t node_forget_service(task_t *t, node_service_t *s)
+err_t node_forget_service(task_t *t, node_service_t *s, const char *next)
 {
     AUTO(kv_batch_t) batch;
     kv_batch_init(&batch);
-    TRY(kv_batch_delete(&batch, SPACE, name("id")));
+    TRY(next ? kv_batch_put(&batch, SPACE, name("id"), bytes_str(next))
+             : kv_batch_delete(&batch, SPACE, name("id")));
     TRY(kv_batch_delete(&batch, SPACE, name("seen")));
+    TRY(kv_batch_delete(&batch, SPACE, name("incarnation")));
+    TRY(kv_batch_delete(&batch, SPACE, name("compared")));
     TRY(kv_batch_delete_prefix(&batch, LEFT, BYTES_NONE));
     TRY(kv_commit(t, repo_state(s->repo), &batch));
-    s->service_id[0] = 0;
-    s->seen.is_known = false;
+    snprintf(s->service_id, sizeof s->service_id, "%s", next ? next : "");
+    s->seen = (seen_log_t){0};
+    s->incarnation = 0;
+    s->compared = -1;
+    return OK;
+}
+
+err_t node_set_incarnation(task_t *t, node_service_t *s, int64_t incarnation)
+{
+    AUTO(kv_batch_t) batch;
+    uint8_t number[8];
+    if (incarnation == s->incarnation)
+        return OK;
+    put_u64(number, (uint64_t)incarnation);
+    kv_batch_init(&batch);
+    TRY(kv_batch_put(&batch, SPACE, name("incarnation"), bytes_of(number, sizeof number)));
+    TRY(kv_batch_delete_prefix(&batch, LEFT, BYTES_NONE));
+    TRY(kv_commit(t, repo_state(s->repo), &batch));
+    s->incarnation = incarnation;
+    return OK;
+}
+
+err_t node_set_compared(task_t *t, node_service_t *s, int64_t incarnation)
+{
+    uint8_t number[8];
+    if (incarnation == s->compared)
+        return OK;
+    put_u64(number, (uint64_t)incarnation);
+    TRY(kv_put(t, repo_state(s->repo), SPACE, name("compared"), bytes_of(number, sizeof number)));
+    s->compared = incarnation;
     return OK;
 }
 
@@ -127,8 +181,8 @@ err_t node_check_service(task_t *t, node_service_t *s, const json_t *answer)
     return strcmp(s->service_id, id)
                ? fail(ERR_EXISTS,
                       "this is the metadata service %.40s, and the chunks here are of %s: its database is "
-                      "another one. Restore the right one, or start this node once with --adopt",
-                      id, s->service_id)
+                      "another one. Restore the right one, or start this node with --adopt=%.40s",
+                      id, s->service_id, id)
                : OK;
 }
 
@@ -167,39 +221,25 @@ json_t *node_seen_json(const node_service_t *s)
                      hex_text(bytes_of(s->seen.hash, sizeof s->seen.hash), hash, sizeof hash));
 }
 
-/* ── chunks that it does not know ────────────────────────────────────────────────────────────── */
-static bytes_t key_of(const chunk_id_t *id)
+/* ── what it does not know ───────────────────────────────────────────────────────────────────── */
+err_t node_left_find(task_t *t, node_service_t *s, bytes_t what, uint64_t *ret_since_s)
 {
-    return bytes_of(id->sha256, CHUNK_ID_BYTES);
+    return read_number(t, s, LEFT, what, ret_since_s);
 }
 
-err_t node_left_since(task_t *t, node_service_t *s, const chunk_id_t *id, uint64_t now_s,
-                      uint64_t *ret_since_s)
+err_t node_left_since(task_t *t, node_service_t *s, bytes_t what, uint64_t now_s, uint64_t *ret_since_s)
 {
-    AUTO(buf_t) value = {0};
     uint8_t now[8];
-    buf_init(&value, VALUE_MAX);
-    err_t e = kv_get(t, repo_state(s->repo), LEFT, key_of(id), &value);
-    if (!e && value.len == sizeof now) {
-        *ret_since_s = get_u64(value.data);
-        return OK;
-    }
-    if (e && e != ERR_NOT_FOUND)
+    err_t e = node_left_find(t, s, what, ret_since_s);
+    if (e != ERR_NOT_FOUND)
         return e;
     put_u64(now, now_s);
-    TRY(kv_put(t, repo_state(s->repo), LEFT, key_of(id), bytes_of(now, sizeof now)));
+    TRY(kv_put(t, repo_state(s->repo), LEFT, what, bytes_of(now, sizeof now)));
     *ret_since_s = now_s;
     return OK;
 }
 
-err_t node_left_clear(task_t *t, node_service_t *s, const chunk_id_t *id)
+err_t node_left_clear(task_t *t, node_service_t *s, bytes_t what)
 {
-    if (id)
-        return kv_has(t, repo_state(s->repo), LEFT, key_of(id))
-                   ? kv_delete(t, repo_state(s->repo), LEFT, key_of(id))
-                   : OK;
-    AUTO(kv_batch_t) batch;
-    kv_batch_init(&batch);
-    TRY(kv_batch_delete_prefix(&batch, LEFT, BYTES_NONE));
-    return kv_commit(t, repo_state(s->repo), &batch);
+    return kv_has(t, repo_state(s->repo), LEFT, what) ? kv_delete(t, repo_state(s->repo), LEFT, what) : OK;
 }

@@ -40,6 +40,7 @@ static err_t compare_with_service(task_t *t, node_service_t *s, const chunk_info
 {
     uint64_t now_s = driver_wall_ms(task_driver(t)) / 1000, since_s;
     uint64_t young_s = s->orphan_grace_s < YOUNG_S ? s->orphan_grace_s : YOUNG_S;
+    bytes_t what = bytes_of(info->id.sha256, CHUNK_ID_BYTES);
     bool knows_copy = false;
     size_t deleted;
     if (!s->is_registered || info->stored_s + young_s > now_s)
@@ -47,11 +48,11 @@ static err_t compare_with_service(task_t *t, node_service_t *s, const chunk_info
     int64_t incarnation = s->incarnation;
     err_t e = ask_about(t, s, &info->id, &knows_copy);
     if (e == ERR_NOT_FOUND) {
-        TRY(node_left_since(t, s, &info->id, now_s, &since_s));
+        TRY(node_left_since(t, s, what, now_s, &since_s));
         if (!s->is_registered || incarnation != s->incarnation || since_s + s->orphan_grace_s > now_s)
             return OK;
         TRY(node_service_delete(t, s, &info->id, 1, &deleted));
-        return node_left_clear(t, s, &info->id);
+        return node_left_clear(t, s, what);
     }
     if (e)
         return e == ERR_CANCELED ? e : OK; /* asked again at the next round */
@@ -59,7 +60,7 @@ static err_t compare_with_service(task_t *t, node_service_t *s, const chunk_info
         node_report(s, REPORT_FOUND, &info->id);
         event_fire(&s->wake);
     }
-    return node_left_clear(t, s, &info->id);
+    return node_left_clear(t, s, what);
 }
 
 /* ── what is kept ────────────────────────────────────────────────────────────────────────────── */

@@ -53,8 +53,11 @@ static err_t open_memory(task_t *t, node_service_t *s, const node_service_option
 {
     const char *metadata = o->metadata ? o->metadata : "none";
     TRY(node_memory_read(t, s));
-    if (o->adopts)
-        TRY(node_forget_service(t, s));
+    if (o->adopt && !meta_is_id(o->adopt))
+        return fail(ERR_USAGE, "the id of a metadata service has 32 hexadecimal digits, not \"%.40s\"",
+                    o->adopt);
+    if (o->adopt && strcmp(o->adopt, s->service_id))
+        TRY(node_forget_service(t, s, o->adopt));
     TRY(rest_set_authorities(&s->join, o->metadata_authorities));
     TRY(rest_set_authorities(&s->rest, o->metadata_authorities));
     TRY(rest_init(&s->join, metadata, o->api_key));

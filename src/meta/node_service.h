@@ -27,8 +27,8 @@ typedef struct node_service_options {
     uint64_t capacity_bytes; /* 0: what the disk has */
     uint64_t scrub_bytes_s;  /* pace of the scrub; 0: 8 MiB/s */
     uint64_t orphan_grace_s; /* how long a chunk that the service does not know is kept; 0: two days */
-    bool adopts;             /* take the service that is met for that of the chunks here, whoever it is */
-    tls_mutual_t *tls;       /* borrowed as long */
+    const char *adopt; /* id of the service that the chunks here are of from now on; NULL: that of before */
+    tls_mutual_t *tls; /* borrowed as long */
 } node_service_options_t;
 typedef struct node_service node_service_t;
 MUST_CHECK err_t node_service_start(task_t *t, const node_service_options_t *o, node_service_t **ret);

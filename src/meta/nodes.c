@@ -182,6 +182,15 @@ err_t node_check_self(sql_t *c, const meta_call_t *call, const char *id)
     return has_key || call->by.node_id[0] ? fail(ERR_DENIED, "only node %.40s itself may do this", id) : OK;
 }
 
+err_t node_is_let_in(sql_t *c, const char *id, bool *ret)
+{
+    int64_t is_let_in;
+    TRY(sql_number(c, "SELECT CASE WHEN state = 'pending' THEN 0 ELSE 1 END FROM nodes WHERE id = ?1",
+                   SQL(SQL_TEXT(id)), -1, &is_let_in));
+    *ret = is_let_in > 0;
+    return is_let_in < 0 ? fail(ERR_NOT_FOUND, "there is no node %.40s", id) : OK;
+}
+
 /* ── taking nodes out of service ─────────────────────────────────────────────────────────────── */
 static err_t set_state(sql_t *c, meta_call_t *call, const char *state)
 {
@@ -290,7 +299,7 @@ OP(op_location_report)
 {
     static const char *const keys[] = {"node", "state", NULL};
     const char *node, *state, *chunk = call->request->ids[0];
-    int64_t is_known;
+    bool is_let_in;
     TRY(json_check_members(call->request->body, keys, keys));
     TRY(json_get_text(call->request->body, "node", "", &node));
     TRY(json_get_text(call->request->body, "state", "", &state));
@@ -300,9 +309,9 @@ OP(op_location_report)
     call_note(call, chunk, "node=%.32s %.8s", node, state);
     TRY(node_check_self(c, call, node));
     TRY(answer_locations(c, call)); /* is there such a chunk? */
-    TRY(sql_number(c, "SELECT 1 FROM nodes WHERE id = ?1", SQL(SQL_TEXT(node)), 0, &is_known));
-    if (!is_known)
-        return fail(ERR_NOT_FOUND, "there is no node %.40s", node);
+    TRY(node_is_let_in(c, node, &is_let_in));
+    if (!is_let_in)
+        return fail(ERR_DENIED, "node %.40s was not let in yet", node);
     if (is_stored)
         TRY(sql_run(c,
                     "INSERT INTO locations (chunk_id, node_id, state, since) VALUES (?1, ?2, 0, ?3) ON "

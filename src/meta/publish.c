@@ -31,12 +31,18 @@ OP(op_ipfs_ticket)
 
 OP(op_node_published)
 {
-    static const char *const keys[] = {"files", NULL}, *const members[] = {"file", "cid", NULL};
+    static const char *const keys[] = {"files", "log_seen", NULL}, *const required[] = {"files", NULL},
+                             *const members[] = {"file", "cid", NULL};
     json_t *list = json_object_get(call->request->body, "files"), *one, *gone = json_array();
+    int64_t seq;
+    bool is_known;
     size_t i;
     TRY(call_answer(call, 200, json_pack("{s:o}", "gone", gone)));
     TRY(node_check_self(c, call, call->request->ids[0]));
-    TRY(json_check_members(call->request->body, keys, keys));
+    TRY(json_check_members(call->request->body, keys, required));
+    TRY(node_seen_is_known(c, call, &is_known, &seq));
+    if (!is_known) /* its heartbeat begins a new incarnation first */
+        return fail(ERR_EXISTS, "the node has seen a later state of this service: it was set back");
     if (!json_is_array(list) || json_array_size(list) > FILES_MAX)
         return fail(ERR_INVALID, "files is a list of at most %d", FILES_MAX);
     json_array_foreach(list, i, one)

@@ -82,7 +82,10 @@ static const char step_3[] =
     "CREATE TABLE services (holder TEXT PRIMARY KEY, seen_at BIGINT NOT NULL, masters "
     "TEXT NOT NULL) @W";
 
-static const char *const steps[] = {step_1, step_2, step_3};
+/* Up to when a node has used up its right to say that the service was set back (heartbeats.c). */
+static const char step_4[] = "ALTER TABLE nodes ADD COLUMN set_back_until BIGINT NOT NULL DEFAULT 0";
+
+static const char *const steps[] = {step_1, step_2, step_3, step_4};
 
 static err_t name_service(sql_t *c)
 {

@@ -342,6 +342,27 @@ static size_t n_deletes(const caller_t *node, json_t *more, int64_t *ret_incarna
     return n;
 }
 
+/* A node that goes on saying so is not heard any more, for an hour; others are. */
+static void lies_end(const caller_t *admin, const caller_t *first)
+{
+    caller_t third = {first->t, first->m, own_keys[2]};
+    json_t *lie = json_pack("{s:{s:i s:s}}", "log_seen", "seq", 1, "hash", live_chunk), *files;
+    for (int i = 2; i < 8; i++)
+        json_decref(beat_with(first, OK, 0, json_deep_copy(lie)));
+    assert_null(beat_with(first, ERR_LIMIT, 0, json_deep_copy(lie)));
+    json_decref(beat_with(&third, OK, 2, json_deep_copy(lie)));
+    json_t *log =
+        call_with(admin, OK, "GET", "/audit", json_pack("{s:s}", "action", "service.set_back"), NULL);
+    assert_int_equal(json_array_size(json_object_get(log, "records")), 9);
+    json_decref(log);
+    assert_ok(task_sleep(first->t, 3600000));
+    json_decref(beat_with(first, OK, 0, json_deep_copy(lie)));
+    assert_null(beat_with(first, ERR_LIMIT, 0, lie));
+    /* What is published is not compared by a service that was set back and has not noticed. */
+    files = json_pack("{s:[] s:{s:i s:s}}", "files", "log_seen", "seq", 1, "hash", live_chunk);
+    assert_null(call(first, ERR_EXISTS, "POST", "/nodes/00000000000000000000000000000001/published", files));
+}
+
 /* A copy that was to go (another one had come) when the backup was made: the other one may be gone since. */
 static void set_back(const caller_t *admin, const caller_t *join)
 {
@@ -368,6 +389,7 @@ static void set_back(const caller_t *admin, const caller_t *join)
         call_with(admin, OK, "GET", "/audit", json_pack("{s:s}", "action", "service.set_back"), NULL);
     assert_int_equal(json_array_size(json_object_get(log, "records")), 2);
     json_decref(log);
+    lies_end(admin, &first);
     /* What is found is known again, and only for chunks that files need. */
     json_decref(beat_with(&first, OK, 0, json_pack("{s:[s]}", "lost", live_chunk)));
     json_decref(beat_with(&first, OK, 0, json_pack("{s:[ss]}", "found", live_chunk, chunk)));
@@ -424,6 +446,9 @@ static err_t run_approval(task_t *t, void *arg)
     assert_string_equal(json_string_value(json_object_get(told, "state")), "pending");
     assert_int_equal(json_array_size(json_object_get(told, "ticket_keys")), 0);
     assert_int_equal(json_array_size(json_object_get(told, "receipt_keys")), 0);
+    json_decref(told);
+    told = beat_with(&first, OK, 0, json_pack("{s:{s:i s:s}}", "log_seen", "seq", 1, "hash", live_chunk));
+    assert_int_equal(json_integer_value(json_object_get(told, "incarnation")), 0);
     json_decref(told);
     assert_null(call(&admin, ERR_NO_SPACE, "POST", "/init_upload", json_incref(words)));
     assert_null(call(&first, ERR_DENIED, "POST", approve, NULL));
