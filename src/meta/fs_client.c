@@ -211,6 +211,29 @@ static err_t from_cache(task_t *t, fs_client_t *c, const fs_file_t *f, const fs_
     return e;
 }
 
+err_t fs_chunk_is(task_t *t, fs_client_t *c, const fs_file_t *f, const fs_chunk_t *chunk, buf_t *plain,
+                  buf_t *sealed, bool *ret)
+{
+    AUTO(buf_t) head = {0};
+    buf_init(&head, FS_HEAD_BYTES);
+    *ret = false;
+    if (plain->len != chunk->length || chunk->size != chunk->length + FS_CHUNK_OVERHEAD)
+        return OK;
+    err_t e = ERR_NOT_FOUND;
+    for (size_t i = 0; i < chunk->n_nodes && e && e != ERR_CANCELED; i++)
+        e = fs_node_get(t, c, chunk->nodes[i], &chunk->id, chunk->ticket, 0, FS_HEAD_BYTES, &head);
+    if (e == ERR_CANCELED)
+        return e;
+    if (e || head.len != FS_HEAD_BYTES)
+        return OK;
+    fs_seal_t s = {.key = f->key, .file_id = f->id, .plain = plain, .sealed = sealed};
+    memcpy(s.head, head.data, FS_HEAD_BYTES);
+    TRY(fs_seal_chunk(t, &s));
+    *ret = !memcmp(&s.id, &chunk->id, sizeof s.id);
+    secret_wipe(sealed->data, sealed->len); /* never leaves this process */
+    return OK;
+}
+
 err_t fs_fetch_chunk(task_t *t, fs_client_t *c, const fs_file_t *f, const fs_chunk_t *chunk, buf_t *plain,
                      bool *ret_was_cached)
 {

@@ -58,14 +58,35 @@ static err_t get_task(task_t *t, void *arg)
     return e;
 }
 
-/* How many chunks stand in what an interrupted get left. */
+static err_t is_there(task_t *t, getting_t *g, const fs_chunk_t *c, buf_t *plain, buf_t *sealed, bool *ret)
+{
+    buf_clear(plain);
+    TRY(buf_reserve(plain, c->length));
+    TRY(file_read_exact(t, g->out, plain->data, c->length, c->offset));
+    plain->len = c->length;
+    return fs_chunk_is(t, g->client, g->file, c, plain, sealed, ret);
+}
+
+/* How many chunks stand in what an interrupted get left: it was not synced, and its length says nothing of its
+ * content after a loss of power. */
 static err_t chunks_there(task_t *t, getting_t *g, size_t *ret_n)
 {
+    AUTO(buf_t) plain = {0}, sealed = {0};
     uint64_t size;
     size_t n = 0;
-    TRY(file_size(t, g->out, &size));
-    while (n < g->file->n_chunks && g->file->chunks[n].offset + g->file->chunks[n].length <= size)
-        n++;
+    bool is_whole = true;
+    buf_init(&plain, FS_CHUNK_MAX_BYTES + 1);
+    buf_init(&sealed, FS_STORED_MAX + 1);
+    err_t e = file_size(t, g->out, &size);
+    while (!e && is_whole && n < g->file->n_chunks) {
+        const fs_chunk_t *c = &g->file->chunks[n];
+        is_whole = c->offset + c->length <= size;
+        if (is_whole)
+            e = is_there(t, g, c, &plain, &sealed, &is_whole);
+        n += !e && is_whole;
+    }
+    secret_wipe(plain.data, plain.cap);
+    TRY(e);
     TRY(file_truncate(t, g->out, n ? g->file->chunks[n - 1].offset + g->file->chunks[n - 1].length : 0));
     *ret_n = n;
     return OK;

@@ -86,6 +86,11 @@ void fs_file_deinit(fs_file_t *f); /* wipes the key */
 MUST_CHECK err_t fs_fetch_chunk(task_t *t, fs_client_t *c, const fs_file_t *f, const fs_chunk_t *chunk,
                                 buf_t *plain, bool *ret_was_cached);
 
+/* Is this the content of that chunk of the file? Told by encrypting it as the chunk was, whose head a node
+ * has; false also when none gives it, and for chunks without the upload's id. sealed: room for it. */
+MUST_CHECK err_t fs_chunk_is(task_t *t, fs_client_t *c, const fs_file_t *f, const fs_chunk_t *chunk,
+                             buf_t *plain, buf_t *sealed, bool *ret);
+
 /* FS_PARALLEL tasks over one arg; the first failure ends the others, and is the result. */
 MUST_CHECK err_t fs_run_parallel(task_t *t, const char *name, task_fn fn, void *arg);
 
@@ -101,6 +106,7 @@ typedef struct fs_resume {
 MUST_CHECK err_t fs_resume_open(task_t *t, const char *folder, const char *key, fs_resume_t *ret,
                                 json_t **ret_lines);
 MUST_CHECK err_t fs_resume_note(task_t *t, fs_resume_t *r, json_t *line); /* takes it */
-MUST_CHECK err_t fs_resume_clear(task_t *t, fs_resume_t *r);              /* forgets all lines */
-void fs_resume_close(task_t *t, fs_resume_t *r, bool is_done);            /* done: nothing is left of it */
+MUST_CHECK err_t fs_resume_sync(task_t *t, fs_resume_t *r);    /* what was noted outlasts a loss of power */
+MUST_CHECK err_t fs_resume_clear(task_t *t, fs_resume_t *r);   /* forgets all lines */
+void fs_resume_close(task_t *t, fs_resume_t *r, bool is_done); /* done: nothing is left of it */
 #endif

@@ -97,27 +97,6 @@ static bool go_on(task_t *t, fs_upload_t *u, const json_t *lines)
 
 /* ── one chunk ───────────────────────────────────────────────────────────────────────────────── */
 
-/* Is this the chunk that the version before has? Told by encrypting it as that one was. */
-static err_t is_old_chunk(task_t *t, fs_upload_t *u, const fs_chunk_t *old, buf_t *plain, buf_t *sealed,
-                          bool *ret)
-{
-    AUTO(buf_t) head = {0};
-    buf_init(&head, FS_HEAD_BYTES);
-    err_t e = ERR_NOT_FOUND;
-    for (size_t i = 0; i < old->n_nodes && e && e != ERR_CANCELED; i++)
-        e = fs_node_get(t, u->client, old->nodes[i], &old->id, old->ticket, 0, FS_HEAD_BYTES, &head);
-    if (e == ERR_CANCELED)
-        return e;
-    if (e || head.len != FS_HEAD_BYTES)
-        return OK; /* then it is sent */
-    fs_seal_t s = {.key = u->key, .file_id = u->file_id, .plain = plain, .sealed = sealed};
-    memcpy(s.head, head.data, FS_HEAD_BYTES);
-    TRY(fs_seal_chunk(t, &s));
-    *ret = !memcmp(&s.id, &old->id, sizeof s.id);
-    secret_wipe(sealed->data, sealed->len); /* never leaves this process */
-    return OK;
-}
-
 /* Chunks of one size stay where they are; those cut by content move. */
 static err_t find_old(task_t *t, fs_upload_t *u, size_t index, buf_t *plain, buf_t *sealed, bool *ret_found)
 {
@@ -129,7 +108,7 @@ static err_t find_old(task_t *t, fs_upload_t *u, size_t index, buf_t *plain, buf
         if (old->length != plain->len || old->size != old->length + FS_CHUNK_OVERHEAD)
             continue;
         tried++;
-        TRY(is_old_chunk(t, u, old, plain, sealed, ret_found));
+        TRY(fs_chunk_is(t, u->client, &u->old, old, plain, sealed, ret_found));
         if (*ret_found) {
             u->stored[index].id = old->id;
             u->stored[index].is_kept = true;
@@ -156,6 +135,7 @@ static err_t store_chunk(task_t *t, fs_upload_t *u, size_t index, buf_t *plain, 
     if (!s->has_begun) { /* noted before anything is sent: no nonce may ever serve two plaintexts */
         chunk_id_print(&id, text);
         TRY(fs_resume_note(t, &u->resume, json_pack("{s:I s:s}", "chunk", (json_int_t)index, "plain", text)));
+        TRY(fs_resume_sync(t, &u->resume));
         s->plain = id;
         s->has_begun = true;
     }

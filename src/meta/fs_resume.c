@@ -69,6 +69,11 @@ err_t fs_resume_note(task_t *t, fs_resume_t *r, json_t *line)
     return e;
 }
 
+err_t fs_resume_sync(task_t *t, fs_resume_t *r)
+{
+    return r->file ? file_sync(t, r->file) : OK;
+}
+
 err_t fs_resume_clear(task_t *t, fs_resume_t *r)
 {
     r->end = 0;

@@ -4,6 +4,7 @@ import hashlib
 import json
 import os
 import pathlib
+import re
 import shutil
 import signal
 import subprocess
@@ -184,6 +185,13 @@ def test_fileserver_resumes(shop):
     got = s.admin.json("get", "two", "out")
     check(0 < got["resumed_at"] <= 10_000_000 and got["resumed_at"] % (256 << 10) == 0, got)
     check((s.admin.home / "out").read_bytes() == file.read_bytes() and not left.exists(), "whole")
+    # as after a loss of power: its length was written, a part of its content was not
+    torn = bytearray(file.read_bytes()[:10_000_000])
+    torn[3_000_000:4_000_000] = bytes(1_000_000)
+    left.write_bytes(torn)
+    got = s.admin.json("get", "two", "out")
+    check(got["resumed_at"] == 3_000_000 // (256 << 10) * (256 << 10), got)
+    check((s.admin.home / "out").read_bytes() == file.read_bytes() and not left.exists(), "whole")
     s.finish()
 
 
@@ -340,9 +348,21 @@ def test_fileserver_other_databases(shop):
         node.start()
         wait_until(lambda: "with another database" in node.err_path.read_text()[marks[s.nodes.index(node)]:], 20, "the node says why it does not register")
     check(not set(s.known()) & {n.id for n in holders}, "they have not registered")
+    # one is told to belong to it: to that one alone, however long the option stays
+    said = re.search(r"chunks of the metadata service ([0-9a-f]{32}); this one is ([0-9a-f]{32})", holders[0].err_path.read_text())
+    holders[0].stop()
+    holders[0].is_let_in = True
+    holders[0].start(f"--adopt={said[2]}")
+    holders[0].stop()
     start_with(newest, password)
+    holders[0].is_let_in = False
+    mark = holders[0].err_path.stat().st_size
+    holders[0].start(f"--adopt={said[2]}")
+    wait_until(lambda: "with another database" in holders[0].err_path.read_text()[mark:], 20, "it does not follow another one")
+    holders[0].stop()
     for node in holders:
         node.is_let_in = True
+    holders[0].start(f"--adopt={said[1]}")
     wait_until(lambda: all(n["health"] == "healthy" for n in s.known().values() if n["id"] != leaving), 30, "they are back")
     same(s.admin, "file", file)
     same(s.admin, "later", later)
