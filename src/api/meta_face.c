@@ -235,7 +235,7 @@ static err_t serve_op(task_t *t, meta_face_t *f, exchange_t *x, const char *trac
     err_t e = meta_find_op(x->method, x->path, &r.op, ids, allow);
     if (!e)
         e = run(t, f, x, &r, &answer);
-    else if (!r.token) /* who looks around without a name leaves a trace */
+    else /* who looks around leaves a trace */
         meta_note_refusal(t, f->meta, x->remote, x->path, e);
     free(ids);
     if (r.op)

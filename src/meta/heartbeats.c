@@ -76,36 +76,51 @@ static err_t has_record(sql_t *c, int64_t seq, bytes_t hash, bool *ret)
     return sql_close(&r);
 }
 
+static metric_t *set_backs(void)
+{
+    return metric_counter("fs_set_back_total", NULL, "Times that the database was found to be set back.");
+}
+
+void heartbeats_open(void)
+{
+    metric_add(set_backs(), 0);
+}
+
 /* One that lies could keep the service from ever clearing up: each is heard so often. A restored database has
  * its right restored, too. */
-static err_t check_belief(sql_t *c, const meta_call_t *call)
+static err_t is_heard(sql_t *c, const meta_call_t *call, bool *ret)
 {
     const char *id = call->request->ids[0];
     int64_t until;
     TRY(sql_number(c, "SELECT set_back_until FROM nodes WHERE id = ?1", SQL(SQL_TEXT(id)), 0, &until));
     until = (until > call->now_ms ? until : call->now_ms) + SET_BACK_EVERY_MS;
-    if (until > call->now_ms + (int64_t)SET_BACKS_AT_ONCE * SET_BACK_EVERY_MS)
-        return fail(ERR_LIMIT, "node %.40s says too often that it has seen another log", id);
-    return sql_run(c, "UPDATE nodes SET set_back_until = ?1 WHERE id = ?2", SQL(SQL_INT(until), SQL_TEXT(id)),
-                   NULL);
+    *ret = until <= call->now_ms + (int64_t)SET_BACKS_AT_ONCE * SET_BACK_EVERY_MS;
+    return *ret ? sql_run(c, "UPDATE nodes SET set_back_until = ?1 WHERE id = ?2",
+                          SQL(SQL_INT(until), SQL_TEXT(id)), NULL)
+                : OK;
 }
 
 static err_t begin_incarnation(sql_t *c, meta_call_t *call, int64_t seq)
 {
-    TRY(check_belief(c, call));
-    TRY(sql_run(c, "UPDATE service SET incarnation = incarnation + 1 WHERE id = 1", SQL_NO_VALUES, NULL));
-    TRY(sql_run(c,
-                "UPDATE locations SET state = 0 WHERE state > 0 AND state = 1 AND EXISTS (SELECT 1 FROM "
-                "chunks c WHERE c.id = "
-                "locations.chunk_id AND c.is_live = 1)",
-                SQL_NO_VALUES, NULL));
-    log_warn("a storage node has seen a later state of this service: the database was set back");
-    metric_add(metric_counter("fs_set_back_total", NULL, "Times that the database was found to be set back."),
-               1);
+    bool is_new;
+    TRY(is_heard(c, call, &is_new));
     call->audit.action = "service.set_back";
     call_note(call, call->request->ids[0], "the node has seen record %lld of another log", (long long)seq);
     call->is_loud = true;
-    return OK;
+    if (!is_new) {
+        log_warn("a storage node says too often that the database was set back",
+                 LOG_STR("node", call->request->ids[0]));
+        snprintf(call->audit.outcome, sizeof call->audit.outcome, "%s", error_name(ERR_LIMIT));
+        return OK;
+    }
+    log_warn("a storage node has seen a later state of this service: the database was set back");
+    metric_add(set_backs(), 1);
+    TRY(sql_run(c, "UPDATE service SET incarnation = incarnation + 1 WHERE id = 1", SQL_NO_VALUES, NULL));
+    return sql_run(c,
+                   "UPDATE locations SET state = 0 WHERE state > 0 AND state = 1 AND EXISTS (SELECT 1 FROM "
+                   "chunks c WHERE c.id = "
+                   "locations.chunk_id AND c.is_live = 1)",
+                   SQL_NO_VALUES, NULL);
 }
 
 err_t node_seen_is_known(sql_t *c, const meta_call_t *call, bool *ret, int64_t *ret_seq)

@@ -206,6 +206,8 @@ static err_t load_master(task_t *t, meta_t *m)
 static err_t start(task_t *t, meta_t *m)
 {
     db_options_t o = {.database = m->options.database};
+    serve_open();
+    heartbeats_open();
     if (m->options.data_folder)
         TRY(fs_mkdirs(t, m->options.data_folder, 0700));
     TRY(load_master(t, m));

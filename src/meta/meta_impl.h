@@ -151,6 +151,11 @@ static inline bool call_is(const meta_call_t *call, unsigned may)
 MUST_CHECK err_t check_name(const char *name); /* canonical, as the REST API has it */
 json_t *json_nullable(int64_t v);              /* null below 0 */
 
+/* serve.c, heartbeats.c: counters that alerts watch are there from the start: an increase is seen from 0
+ * alone. */
+void serve_open(void);
+void heartbeats_open(void);
+
 /* auth.c */
 /* Reads the token: ERR_UNAUTHORIZED. Nobody is fine here. */
 MUST_CHECK err_t auth_read(meta_t *m, const char *token, int64_t now_ms, credential_t *ret);

@@ -7,8 +7,9 @@
 #include "meta/node_internal.h"
 #include "multi/multibase.h"
 
-#define SPACE "fs-service" /* "id", "key" → text; "seen" → number, hash; "incarnation", "compared" → number \
-                            */
+#define SPACE                                                                                                \
+    "fs-service" /* "id", "key" → text; "seen" → number, hash; "incarnation", "compared" → number      \
+                  */
 #define LEFT "fs-orphans" /* a chunk or a file → seconds since 1970; numbers: 8 bytes, big-endian */
 enum { SEEN_BYTES = 8 + CHUNK_ID_BYTES, KEEP_EVERY_MS = 60000, KEY_BYTES = 32, VALUE_MAX = 128 };
 
@@ -160,8 +161,6 @@ err_t node_set_incarnation(task_t *t, node_service_t *s, int64_t incarnation)
 err_t node_set_compared(task_t *t, node_service_t *s, int64_t incarnation)
 {
     uint8_t number[8];
-    if (incarnation == s->compared)
-        return OK;
     put_u64(number, (uint64_t)incarnation);
     TRY(kv_put(t, repo_state(s->repo), SPACE, name("compared"), bytes_of(number, sizeof number)));
     s->compared = incarnation;

@@ -84,9 +84,22 @@ static err_t check_all(task_t *t, node_service_t *s, published_t *page, uint64_t
         snprintf(last, sizeof last, "%s", page[n - 1].file);
         TRY(check_page(t, s, page, n, young_s, &gone));
     }
-    if (s->is_registered && s->incarnation == incarnation)
+    if (s->compared != incarnation && s->is_registered && s->incarnation == incarnation) {
         TRY(node_set_compared(t, s, incarnation));
+        log_info("what is given to IPFS was compared with the metadata service");
+    }
     return gone ? gc_run(t, repo_gc(s->repo), NULL, NULL, &result) : OK;
+}
+
+/* A new incarnation is compared soon: what is deleted before has to wait. */
+static err_t rest(task_t *t, node_service_t *s)
+{
+    uint64_t slept_ms = 0;
+    do {
+        TRY(task_sleep(t, s->interval_ms));
+        slept_ms += s->interval_ms;
+    } while (s->compared == s->incarnation && slept_ms < BEATS * s->interval_ms && slept_ms < PAUSE_MAX_MS);
+    return OK;
 }
 
 err_t node_published_task(task_t *t, void *service)
@@ -95,10 +108,7 @@ err_t node_published_task(task_t *t, void *service)
     published_t *page = xcalloc(PAGE, sizeof *page);
     err_t e = OK;
     while (e != ERR_CANCELED) {
-        bool is_compared = s->is_registered && s->compared == s->incarnation;
-        uint64_t pause_ms = is_compared ? BEATS * s->interval_ms : s->interval_ms;
-        pause_ms = pause_ms < PAUSE_MAX_MS ? pause_ms : PAUSE_MAX_MS;
-        e = task_sleep(t, pause_ms);
+        e = rest(t, s);
         if (!e && s->is_registered)
             e = check_all(t, s, page, BEATS * s->interval_ms / 1000);
         if (e && e != ERR_CANCELED)

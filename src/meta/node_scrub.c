@@ -63,6 +63,12 @@ static err_t compare_with_service(task_t *t, node_service_t *s, const chunk_info
     return node_left_clear(t, s, what);
 }
 
+/* It is there from the start: an increase is seen from 0 alone. */
+static metric_t *damaged_chunks(void)
+{
+    return metric_counter("fs_damaged_chunks_total", NULL, "Chunks that were damaged here");
+}
+
 /* ── what is kept ────────────────────────────────────────────────────────────────────────────── */
 
 static err_t check_one(task_t *t, node_service_t *s, const chunk_info_t *info)
@@ -72,7 +78,7 @@ static err_t check_one(task_t *t, node_service_t *s, const chunk_info_t *info)
         return e;
     metric_add(metric_counter("fs_scrubbed_chunks_total", NULL, "Chunks that the scrub has read"), 1);
     if (e == ERR_CORRUPT) {
-        metric_add(metric_counter("fs_damaged_chunks_total", NULL, "Chunks that were damaged here"), 1);
+        metric_add(damaged_chunks(), 1);
         chunk_cache_drop(&s->cache, &info->id);
         node_report(s, REPORT_LOST, &info->id);
         event_fire(&s->wake);
@@ -217,6 +223,7 @@ err_t node_scrub_task(task_t *t, void *service)
 {
     node_service_t *s = service;
     chunk_info_t *page = xcalloc(PAGE, sizeof *page);
+    metric_add(damaged_chunks(), 0);
     err_t e = task_sleep(t, FIRST_PAUSE_MS);
     while (e != ERR_CANCELED) {
         if (s->is_registered)

@@ -233,6 +233,17 @@ void meta_answer_deinit(meta_answer_t *a)
     *a = (meta_answer_t){0};
 }
 
+/* What no client of ours makes up: it is refused, and logged, before it comes near a table. */
+static err_t check_id(const meta_call_t *call)
+{
+    static const char *const with_ids[] = {"/files/", "/uploads/", "/nodes/"};
+    const char *path = call->request->op->path, *id = call->request->ids[0];
+    bool is_good = strncmp(path, "/chunks/", 8) != 0 || meta_is_chunk_id(id);
+    for (size_t i = 0; i < ARRAY_LEN(with_ids); i++)
+        is_good = is_good && (strncmp(path, with_ids[i], strlen(with_ids[i])) != 0 || meta_is_id(id));
+    return is_good ? OK : fail(ERR_INVALID, "\"%.80s\" is not an id", id);
+}
+
 /* ── a request ───────────────────────────────────────────────────────────────────────────────── */
 static err_t run_op(sql_t *c, meta_call_t *call, bool may_write)
 {
@@ -246,6 +257,7 @@ static err_t run_op(sql_t *c, meta_call_t *call, bool may_write)
     call->audit.action = op->name;
     TRY(auth_resolve(c, call, may_write));
     TRY(auth_check(call));
+    TRY(check_id(call));
     TRY(op->run(c, call));
     if (op->kind == OP_WRITE_QUIET && !call->is_loud)
         call->audit.action = NULL;
@@ -282,6 +294,12 @@ static bool is_refusal(err_t e)
     return e == ERR_DENIED || e == ERR_UNAUTHORIZED || e == ERR_AGAIN;
 }
 
+/* Of reads; writes that failed are logged, each. */
+static bool is_logged(err_t e)
+{
+    return is_refusal(e) || e == ERR_INVALID;
+}
+
 /* Nothing is written when there is nothing to log. Keeps the error. */
 static err_t log_refusal(task_t *t, meta_call_t *call, err_t e)
 {
@@ -298,7 +316,7 @@ static err_t run_logged_read(sql_t *c, void *arg)
 {
     meta_call_t *call = arg;
     err_t e = run_op(c, call, false);
-    if (e && !is_refusal(e))
+    if (e && !is_logged(e))
         call->audit.action = NULL;
     return e;
 }
@@ -320,18 +338,22 @@ static err_t read_and_log(task_t *t, meta_call_t *call, db_fn run)
         TRY(db_write(t, m->db, bring_account, call, &call->audit));
         e = read_as_said(t, call, run);
     }
-    return run == run_logged_read || !is_refusal(e) ? e : log_refusal(t, call, e);
+    return run == run_logged_read || !is_logged(e) ? e : log_refusal(t, call, e);
 }
 
-static void count_refusal(err_t e)
+static metric_t *refusals(err_t e)
 {
-    static const char *const labels[] = {"reason=\"unauthorized\"", "reason=\"denied\"", "reason=\"rate\""};
-    metric_add(metric_counter("fs_security_refused_total",
-                              labels[e == ERR_UNAUTHORIZED ? 0
-                                     : e == ERR_DENIED     ? 1
-                                                           : 2],
-                              "Requests that were refused."),
-               1);
+    const char *label = e == ERR_UNAUTHORIZED ? "reason=\"unauthorized\""
+                        : e == ERR_DENIED     ? "reason=\"denied\""
+                                              : "reason=\"rate\"";
+    return metric_counter("fs_security_refused_total", label, "Requests that were refused.");
+}
+
+void serve_open(void)
+{
+    static const err_t reasons[] = {ERR_UNAUTHORIZED, ERR_DENIED, ERR_AGAIN};
+    for (size_t i = 0; i < ARRAY_LEN(reasons); i++)
+        metric_add(refusals(reasons[i]), 0);
 }
 
 /* The caller's address without its port. */
@@ -470,7 +492,7 @@ static err_t with_call(task_t *t, meta_t *m, const meta_request_t *request,
     else
         json_decref(call->answer.body);
     if (is_refusal(e))
-        count_refusal(e);
+        metric_add(refusals(e), 1);
     if (call->new_master) {
         master_keys_wipe(call->new_master);
         free(call->new_master);

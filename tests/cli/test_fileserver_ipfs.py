@@ -2,6 +2,7 @@
 chunks stay what they are: nobody's business."""
 import json
 import pathlib
+import shutil
 import subprocess
 
 from fileservice import FileService, python_with
@@ -77,6 +78,44 @@ def test_fileserver_ipfs(shop):
     ann.run("rm", "public/file")
     wait_until(lambda: cid not in ipfs_of(shop, node, "pin", "ls", "--type=recursive").decode(), 60, "the pin is gone")
     wait_until(lambda: ipfs_of(shop, node, "block", "stat", "--offline", cid, check_code=False).returncode, 30, "the block is gone")
+    s.finish()
+
+
+def test_fileserver_ipfs_set_back(shop):
+    """The service comes back with an older backup: what it has not heard of stays published; what is deleted goes."""
+    s = FileService(shop, 0)
+    data, backup = s.metadata.repo, shop.path("backup.db")
+    node = s.add_node("public", *IPFS)
+    s.nodes.append(node)
+
+    def pins():
+        return ipfs_of(shop, node, "pin", "ls", "--type=recursive").decode()
+
+    def is_compared():
+        return node.err_path.read_text().count("compared with the metadata service")
+
+    def publish(name):
+        return s.admin.json("put", shop.file(name, 100_000), name, "--publish", "--replication=1", "--quorum=1")["cid"]
+    wait_until(is_compared, 20, "compared, for the first time")
+    early = publish("early")
+    subprocess.run([shop.program, "metadata", "backup", str(backup), f"--data-dir={data}"], check=True, stdout=subprocess.DEVNULL)
+    late = publish("late")
+    check(late in pins(), "published")
+    before, beats = is_compared(), set()
+    wait_until(lambda: beats.add(s.known()[node.id]["last_heartbeat_at"]) or len(beats) > 2, 20, "the node has seen the log as it is now")
+    s.metadata.stop()
+    for path in data.glob("metadata.db*"):
+        path.unlink()
+    shutil.copy(backup, data / "metadata.db")
+    s.metadata.start()
+    s.client = s.metadata.admin()
+    s.admin.run("login", "--username=admin")
+    wait_until(lambda: s.client.good("GET", "/audit?action=service.set_back")["records"], 30, "the node says so")
+    wait_until(lambda: is_compared() > before, 30, "compared again")
+    check(s.admin.names() == ["early"], "as of the backup")
+    s.admin.run("rm", "early")
+    wait_until(lambda: early not in pins(), 60, "what is deleted goes")
+    check(late in pins(), "what the backup does not know stays")
     s.finish()
 
 

@@ -287,27 +287,51 @@ def test_metadata_attacks(shop):
     admin, nobody = service.admin(), service.client(None)
     keys = register_nodes(service.node_key(), 3)
     ann = service.user(admin, "ann")
-    for name in ("", "/", "a//b", "../x", "a/../b", "a/.", "./a", "a/", "/a", "a\nb", "a\0b", "x" * 1025, "\x7f"):
+    def logged(action, outcome, n=1):
+        """How often it is in the log grows by n meanwhile."""
+        was = outcomes(admin, action).count(outcome)
+        return lambda: check(outcomes(admin, action).count(outcome) == was + n, f"{action} {outcome}: {outcomes(admin, action).count(outcome)} after {was}")
+    bad_names = ("", "/", "a//b", "../x", "a/../b", "a/.", "./a", "a/", "/a", "a\nb", "a\0b", "x" * 1025, "\x7f")
+    are_logged = (logged("upload.init", "ERR_INVALID", len(bad_names) - 1), logged("request", "ERR_INVALID"))  # the NUL is no JSON
+    for name in bad_names:
         ann.refused(400, "POST", "/init_upload", {"name": name, "size": 1})
+    for check_log in are_logged:
+        check_log()
     for name in ("'; DROP TABLE files; --", '" OR 1=1 --', "%27", "a\\b", "?1", "😀", "x" * 1024, "a b", "..." , "a..b/c"):
         made = ann.put(name, 10, keys)
         check(made["name"] == name, made)
         query = "/files?name=" + "".join(f"%{b:02X}" for b in name.encode())
         check([f["id"] for f in ann.good("GET", query)["files"]] == [made["id"]], f"{name!r} is found")
-    for path in ("/files/..", "/files/../users", "/files/%2e%2e", "/files/' OR '1'='1", "/users/ann' --", "/files/" + "a" * 3000, "/users/%00", "//files", "/files/"):
-        status, _ = admin.call("GET", path.replace(" ", "%20"), is_checked=False)
-        check(status in (400, 403, 404, 414), f"{path}: {status}")
-    for query in ("limit=0", "limit=1001", "limit=-1", "limit=x", "limit=99999999999999999999", "delimiter=x", "cursor=" + "x" * 1500, "prefix=%ff"):
+    for wanted, action, outcome, paths in (
+            (400, "file.get", "ERR_INVALID", ("/files/..", "/files/%2e%2e%2fusers", "/files/' OR '1'='1", "/files/1;DROP TABLE files", "/files/" + "A" * 32)),
+            (400, "node.get", "ERR_INVALID", ("/nodes/%27%20UNION%20SELECT%20key_hash%20FROM%20nodes--",)),
+            (400, "location.list", "ERR_INVALID", ("/chunks/..%2f..%2fetc%2fpasswd/locations",)),
+            (404, "request", "ERR_NOT_FOUND", ("/files/../users", "/files/" + "a" * 3000, "/users/%00", "//files", "/files/"))):
+        are_logged = logged(action, outcome, len(paths))
+        for path in paths:
+            status, _ = admin.call("GET", path.replace(" ", "%20"), is_checked=False)
+            check(status == wanted, f"{path}: {status}")
+        are_logged()
+    admin.refused(404, "GET", "/users/ann'%20--")
+    queries = ("limit=0", "limit=1001", "limit=-1", "limit=x", "limit=99999999999999999999", "delimiter=x", "cursor=" + "x" * 1500)
+    are_logged = logged("file.list", "ERR_INVALID", len(queries))
+    for query in queries:
         ann.refused(400, "GET", f"/files?{query}")
+    are_logged()
+    are_logged = logged("request", "ERR_INVALID")
+    ann.refused(400, "GET", "/files?prefix=%ff")
+    are_logged()
     for body in (b"", b"[]", b"null", b"{", b'{"name":"a","size":1,"size":2}', b'{"name":"a","size":1,"x":1}', b"[" * 100000, b"\xff\xfe", b'{"name":1,"size":1}',
                  b'{"name":"a","size":-1}', b'{"name":"a","size":1e3}', b'{"name":"a","size":99999999999999999999}', b'{"name":"a","size":1,"chunk_size":1}',
                  b'{"name":"a","size":1,"quorum":4}', b'{"name":"a","size":1,"replication_factor":17}', b'{"name":"a","size":1000000000000000}'):
         status, answer = ann.call("POST", "/init_upload", body)
         check(status == 400, f"{body[:60]}: {status} {answer}")
     # oversized: refused before it is read
+    are_logged = logged("request", "ERR_NO_MEMORY", 2)
     for token, size in ((None, 20 << 10), (ann.token, 2 << 20)):
         status, _ = service.client(token).call("POST", "/init_upload", b"x" * size, is_checked=False)
         check(status == 413, f"{size} bytes: {status}")
+    are_logged()
     # slow: a body that never comes holds a connection and nothing else
     slow = []
     for _ in range(20):
@@ -320,8 +344,11 @@ def test_metadata_attacks(shop):
     for s in slow:
         s.close()
     # guessing passwords: the account rests after five, the address after its rate
+    are_logged = (logged("login", "ERR_UNAUTHORIZED", 5), logged("login", "ERR_AGAIN", 2))
     codes = [nobody.call("POST", "/login", {"username": "ann", "password": f"guess {i}"})[0] for i in range(7)]
     check(codes[:5] == [401] * 5 and codes[5:] == [429] * 2, codes)
+    for check_log in are_logged:
+        check_log()
     nobody.refused(429, "POST", "/login", {"username": "ann", "password": "password of ann"})
     codes = [nobody.call("POST", "/login", {"username": f"user{i}", "password": "x"})[0] for i in range(20)]
     check(codes[-1] == 429, codes)
@@ -396,6 +423,7 @@ def test_metadata_quota_races(shop):
     with concurrent.futures.ThreadPoolExecutor(16) as pool:
         codes = list(pool.map(one, range(64)))
     check(codes.count(200) == 8 and codes.count(507) == 56, codes)
+    check(outcomes(admin, "upload.init").count("ERR_LIMIT") + outcomes(admin, "upload.commit").count("ERR_LIMIT") == 56, "each is in the log")
     quota = ann.good("GET", "/users/me/quota")
     check(quota["used_files"] == 8 and quota["used_bytes"] == 8 * 1028 and quota["reserved_bytes"] == 0, quota)
     check(len(ann.good("GET", "/files")["files"]) == 8, "eight files")
