@@ -67,8 +67,8 @@ static err_t is_there(task_t *t, getting_t *g, const fs_chunk_t *c, buf_t *plain
     return fs_chunk_is(t, g->client, g->file, c, plain, sealed, ret);
 }
 
-/* How many chunks stand in what an interrupted get left: it was not synced, and its length says nothing of its
- * content after a loss of power. */
+/* How many chunks stand in what an interrupted get left: it was not synced, and its length says nothing of
+ * its content after a loss of power. */
 static err_t chunks_there(task_t *t, getting_t *g, size_t *ret_n)
 {
     AUTO(buf_t) plain = {0}, sealed = {0};

@@ -147,10 +147,10 @@ err_t node_set_incarnation(task_t *t, node_service_t *s, int64_t incarnation)
 {
     AUTO(kv_batch_t) batch;
     uint8_t number[8];
+    kv_batch_init(&batch);
     if (incarnation == s->incarnation)
         return OK;
     put_u64(number, (uint64_t)incarnation);
-    kv_batch_init(&batch);
     TRY(kv_batch_put(&batch, SPACE, name("incarnation"), bytes_of(number, sizeof number)));
     TRY(kv_batch_delete_prefix(&batch, LEFT, BYTES_NONE));
     TRY(kv_commit(t, repo_state(s->repo), &batch));
