@@ -2,6 +2,7 @@
 #include "base/log.h"
 #include "net/dial_name.h"
 #include "net/splice.h"
+#include <assert.h>
 #include <stdio.h>
 #include <stdlib.h>
 
@@ -51,8 +52,11 @@ void tunnels_close(task_t *t, tunnels_t *ts)
     tunnels_cut(ts, NULL);
     group_stop(t, &ts->tasks);
     group_deinit(&ts->tasks);
+    task_shield(t);
     while (ts->n_streams && !event_wait(t, &ts->changed)) /* those that peers opened are tasks of the host */
         ;
+    task_unshield(t);
+    assert(!ts->n_streams);
     free(ts);
 }
 
@@ -165,13 +169,26 @@ static tunnel_t *find_service(const tunnels_t *ts, const char *protocol)
     return NULL;
 }
 
+/* No peer takes the room of all others. */
+static err_t check_share(const tunnels_t *ts, const peer_id_t *peer)
+{
+    size_t n = 0;
+    LIST_EACH (s, &ts->streams, tunnel_stream_t, node)
+        n += s->tunnel.is_service && peer_id_equal(&s->user, peer);
+    return n < TUNNEL_STREAMS_PER_PEER
+               ? OK
+               : fail(ERR_LIMIT, "%d streams of this peer are forwarded already", TUNNEL_STREAMS_PER_PEER);
+}
+
 static err_t serve(task_t *t, stream_t *remote, conn_t *from, const char *protocol, void *arg)
 {
     const tunnel_t *tunnel = find_service(arg, protocol);
     tunnel_stream_t *s;
     if (!tunnel)
         return fail(ERR_CLOSED, "the service has ended");
+    TRY(check_share(arg, conn_peer(from)));
     TRY(new_stream(tunnel, &s));
+    s->user = *conn_peer(from);
     s->task = t;
     err_t e = serve_stream(t, s, remote, from);
     free_stream(s);

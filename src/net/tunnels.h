@@ -3,14 +3,16 @@
  * each connection that it accepts to a peer that offers the name. Known as `p2p listen` and `p2p forward`
  * (ipfs/kubo p2p/); there is no specification, a stream carries the bytes as they are.
  *
- * A connection's end goes through in each direction by itself. Bounds: TUNNELS_MAX, TUNNEL_STREAMS_MAX; a
- * stream costs two buffers besides its connection. All calls on the loop thread. */
+ * A connection's end goes through in each direction by itself. Bounds: TUNNELS_MAX, TUNNEL_STREAMS_MAX,
+ * TUNNEL_STREAMS_PER_PEER; a stream costs two buffers besides its connection. All calls on the loop thread.
+ */
 #ifndef NET_TUNNELS_H
 #define NET_TUNNELS_H
 #include "net/host.h"
 
 #define TUNNELS_MAX 128
 #define TUNNEL_STREAMS_MAX 1024
+#define TUNNEL_STREAMS_PER_PEER 128 /* that it opened */
 
 typedef struct tunnels tunnels_t;
 typedef struct tunnel {
@@ -33,14 +35,14 @@ typedef struct tunnel_stream {
     tunnels_t *owner;
     task_t *task;
     bool is_open;    /* both ends are there */
-    peer_id_t user;  /* while it is open: at the other end */
+    peer_id_t user;  /* at the other end; of a forward while it is open */
     tunnel_t tunnel; /* as it was when the stream came */
     stream_t *local; /* NULL: not yet */
     net_addr_t from;
 } tunnel_stream_t;
 
 tunnels_t *tunnels_new(host_t *h); /* borrows the host, which must outlive it */
-/* Ends its listeners and streams. NULL is fine. */
+/* Ends its listeners and streams, also when `t` is cancelled. NULL is fine. */
 void tunnels_close(task_t *t, tunnels_t *ts);
 
 /* Offers the TCP service at `target` (/ip4|ip6|dns…/tcp/PORT, copied) to whoever speaks `protocol`.

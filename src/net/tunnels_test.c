@@ -320,11 +320,89 @@ static void test_failures(void **state)
     assert_ok(net_run(4, 2, fail_well, NULL, NULL));
 }
 
+/* One peer leaves room for others. */
+static err_t fill_share(task_t *t, void *arg)
+{
+    enum { ASKED = TUNNEL_STREAMS_PER_PEER + 8 };
+    net_world_t *w = arg;
+    pair_t p;
+    stream_t *open[ASKED];
+    const tunnel_t *tunnel;
+    uint8_t in[8];
+    start(t, w, &p, false);
+    multiaddr_t target = address(w, 1, SERVICE_PORT), at = address(w, 0, ENTRY_PORT + 1);
+    assert_ok(tunnels_listen(p.to, NAME "2", &target, false, &tunnel)); /* both names count */
+    assert_ok(tunnels_forward(p.from, NAME "2", &at, host_id(w->nodes[1].host), &tunnel));
+    net_addr_t entry = sim_host_addr(w->nodes[0].machine, ENTRY_PORT + 1);
+    for (size_t i = 0; i < ASKED; i++) {
+        if (i % 2)
+            assert_ok(net_dial(t, &entry, &open[i]));
+        else
+            open[i] = enter(t, w);
+        assert_ok(stream_write(t, open[i], BYTES_LIT("hello")));
+    }
+    assert_ok(task_sleep(t, 5000));
+    assert_int_equal(streams_of(p.to), TUNNEL_STREAMS_PER_PEER);
+    stream_close(open[0]);
+    assert_ok(task_sleep(t, 1000));
+    stream_t *one_more = enter(t, w); /* in its place */
+    assert_ok(stream_write(t, one_more, BYTES_LIT("hello")));
+    assert_ok(stream_read_full(t, one_more, in, 5));
+    stream_close(one_more);
+    for (size_t i = 1; i < ASKED; i++)
+        stream_close(open[i]);
+    stop(t, w, &p);
+    return OK;
+}
+
+static void test_share(void **state)
+{
+    assert_ok(net_run(5, 2, fill_share, NULL, NULL));
+}
+
+static err_t close_them(task_t *t, void *arg)
+{
+    tunnels_close(t, arg);
+    return OK;
+}
+
+/* A close that is cancelled waits for the streams that it cuts all the same. */
+static err_t cancel_close(task_t *t, void *arg)
+{
+    net_world_t *w = arg;
+    pair_t p;
+    uint8_t in[8];
+    group_t g;
+    task_t *closing;
+    start(t, w, &p, false);
+    stream_t *s = enter(t, w);
+    assert_ok(stream_write(t, s, BYTES_LIT("hello")));
+    assert_ok(stream_read_full(t, s, in, 5));
+    assert_int_equal(streams_of(p.to), 1);
+    group_init(&g, task_sched(t));
+    assert_ok(group_spawn(&g, "closing", close_them, p.to, &closing));
+    task_cancel(closing);
+    assert_ok(group_join(t, &g));
+    group_deinit(&g);
+    assert_ok(task_sleep(t, 1000)); /* whoever touches what was freed does so now */
+    stream_close(s);
+    p.to = NULL;
+    stop(t, w, &p);
+    return OK;
+}
+
+static void test_cancelled_close(void **state)
+{
+    assert_ok(net_run(6, 2, cancel_close, NULL, NULL));
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_carry),    cmocka_unit_test(test_tells_peer), cmocka_unit_test(test_registry),
-        cmocka_unit_test(test_failures), cmocka_unit_test(test_silence),
+        cmocka_unit_test(test_carry),           cmocka_unit_test(test_tells_peer),
+        cmocka_unit_test(test_registry),        cmocka_unit_test(test_failures),
+        cmocka_unit_test(test_silence),         cmocka_unit_test(test_share),
+        cmocka_unit_test(test_cancelled_close),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
