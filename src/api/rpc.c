@@ -5,6 +5,7 @@
 #include "api/rpc_beside.h"
 #include "api/rpc_log.h"
 #include "api/rpc_request.h"
+#include "api/rpc_text.h"
 #include "api/trace.h"
 #include "base/log.h"
 #include "base/metrics.h"
@@ -86,8 +87,8 @@ static err_t begin_stream(rpc_t *r, const char *content_type, const char *marker
 
 err_t rpc_emit_text(task_t *t, rpc_t *r, bytes_t json)
 {
-    TRY(begin_stream(r, "application/json", "X-Chunked-Output", -1));
-    return exchange_write(t, r->x, json);
+    TRY(begin_stream(r, r->text ? "text/plain" : "application/json", "X-Chunked-Output", -1));
+    return r->text ? rpc_text_write(t, r, json) : exchange_write(t, r->x, json);
 }
 
 err_t rpc_emit(task_t *t, rpc_t *r, json_t *object)
@@ -160,10 +161,18 @@ static err_t reply_error(task_t *t, rpc_t *r, err_t e)
         snprintf(line, sizeof line, "%s", text);
         return exchange_trailer(r->x, "X-Stream-Error", line);
     }
+    if (r->text)
+        return exchange_reply(t, r->x, e == ERR_USAGE ? 400 : 500, "text/plain", bytes_str(text));
     TRY(buf_printf(&body, "{\"Message\":"));
     TRY(json_quote(bytes_str(text), &body));
     TRY(buf_printf(&body, ",\"Code\":%d,\"Type\":\"error\"}\n", e == ERR_USAGE ? 1 : 0));
     return exchange_reply(t, r->x, e == ERR_USAGE ? 400 : 500, "application/json", buf_bytes(&body));
+}
+
+static err_t run_to_end(task_t *t, rpc_t *r, const rpc_command_t *c)
+{
+    TRY(c->run(t, r));
+    return r->text ? rpc_text_end(t, r) : OK;
 }
 
 static err_t run_timed(task_t *t, rpc_t *r, const rpc_command_t *c)
@@ -171,9 +180,9 @@ static err_t run_timed(task_t *t, rpc_t *r, const rpc_command_t *c)
     uint64_t timeout_ms;
     TRY(rpc_duration_ms(r, "timeout", &timeout_ms));
     if (!timeout_ms)
-        return c->run(t, r);
+        return run_to_end(t, r, c);
     deadline_t d = deadline_push(t, timeout_ms);
-    err_t e = c->run(t, r);
+    err_t e = run_to_end(t, r, c);
     deadline_pop(t, &d);
     return e;
 }
@@ -260,7 +269,7 @@ err_t api_rpc_without_node(task_t *t, exchange_t *x, void *arg)
         AUTO(rpc_t) r = {.x = x, .command = c->path, .signature = rpc_signature(c->path)};
         err_t e = rpc_read_request(t, &r, c);
         if (!e)
-            e = c->run(t, &r);
+            e = run_to_end(t, &r, c);
         return e ? reply_error(t, &r, e) : OK;
     }
     return rpc_reply_plain(t, x, 404, "404 page not found\n");

@@ -20,8 +20,9 @@ typedef struct rpc {
     bool is_streaming; /* output has begun */
     char *options[64]; /* owned: what rpc_option gave out */
     size_t n_options;
-    multibase_t cid_base; /* of the CIDs in the answer; 0: each version's own */
-    bool upgrades_cids;   /* CIDv0 are printed as CIDv1 */
+    multibase_t cid_base;  /* of the CIDs in the answer; 0: each version's own */
+    bool upgrades_cids;    /* CIDv0 are printed as CIDv1 */
+    struct rpc_text *text; /* owned: makes text of the answer; NULL: it is JSON */
 } rpc_t;
 typedef err_t (*rpc_fn)(task_t *t, rpc_t *r);
 typedef struct rpc_command {

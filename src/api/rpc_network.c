@@ -179,7 +179,7 @@ static err_t rpc_ping(task_t *t, rpc_t *r)
         TRY(peer_id_parse(arg, &peer));
     }
     if (peer_id_equal(&peer, node_id(r->node)))
-        return fail(ERR_USAGE, "can't ping self");
+        return fail(ERR_INVALID, "error: can't ping self");
     TRY(rpc_u64(r, "count", 10, &count));
     if (!count)
         return fail(ERR_USAGE, "ping count must be greater than 0, was 0");

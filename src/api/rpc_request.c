@@ -1,5 +1,6 @@
 /* rpc_request: what a request asks for: its words and options, checked by the signature of its command. */
 #include "api/rpc_request.h"
+#include "api/rpc_text.h"
 #include "api/upload.h"
 #include <errno.h>
 #include <stdlib.h>
@@ -14,6 +15,7 @@ void rpc_deinit(rpc_t *r)
     free(r->args);
     for (size_t i = 0; i < r->n_options; i++)
         free(r->options[i]);
+    rpc_text_close(r);
 }
 
 /* ── options ─────────────────────────────────────────────────────────────────────────────────── */
@@ -148,10 +150,7 @@ static err_t check_options(rpc_t *r)
                 ERR_USAGE, "could not convert value \"%.80s\" to type \"%.*s\" (for option \"-%.*s\")", text,
                 (int)spec.type.len, (const char *)spec.type.data, (int)name.len, (const char *)name.data);
     }
-    const char *encoding = rpc_option(r, "encoding");
-    if (encoding && strcmp(encoding, "json"))
-        return fail(ERR_USAGE, "invalid encoding: %.40s", encoding);
-    return OK;
+    return rpc_text_open(r);
 }
 
 /* ── arguments ───────────────────────────────────────────────────────────────────────────────── */

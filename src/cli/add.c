@@ -307,13 +307,15 @@ static err_t read_upload(task_t *t, void *arg, uint8_t *out, size_t cap, size_t 
 
 static char last_hash[256];
 
-static err_t print_added(task_t *t, cli_t *c, json_t *o)
+static err_t print_added(print_t *p, json_t *o)
 {
+    const cli_t *c = cli_of(p);
     const char *hash = json_text(o, "Hash");
     if (json_object_get(o, "Copies") && !cli_flag(c, "quiet", false) && !cli_flag(c, "silent", false)) {
         fprintf(stderr, "replicas: %" PRId64 " of %" PRId64 "\n", json_number(o, "Copies"),
                 json_number(o, "Target"));
-        cli_hint_replicas(o);
+        if (json_number(o, "Copies") < json_number(o, "Target"))
+            fprintf(stderr, "%s", print_replicas_hint);
     }
     if (!*hash)
         return OK; /* a progress line */
@@ -322,7 +324,7 @@ static err_t print_added(task_t *t, cli_t *c, json_t *o)
         return OK;
     if (cli_flag(c, "quiet", false))
         return cli_out("%s\n", hash);
-    return cli_out("added %s %s\n", hash, cli_escape_json(o, "Name"));
+    return cli_out("added %s %s\n", hash, print_escape_json(o, "Name"));
 }
 
 static uint64_t size_of_args(task_t *t, const cli_t *c)
@@ -352,7 +354,7 @@ static err_t read_ignore_rules(task_t *t, const cli_t *c, ignore_t *ret)
 }
 
 /* The first n_words arguments are words of the request, the others files. */
-static err_t send_files(task_t *t, cli_t *c, const cli_command_t *command, size_t n_words, cli_print_fn print)
+static err_t send_files(task_t *t, cli_t *c, const cli_command_t *command, size_t n_words, print_fn print)
 {
     cli_t files = *c;
     files.args += n_words;
@@ -404,10 +406,10 @@ err_t cli_add(task_t *t, cli_t *c, const cli_command_t *command)
 /* Files or standard input as the body of a command such as `block put`. */
 err_t cli_upload_files(task_t *t, cli_t *c, const cli_command_t *command)
 {
-    return send_files(t, c, command, 0, command->print);
+    return send_files(t, c, command, 0, cli_printer(command));
 }
 
 err_t cli_upload_after_word(task_t *t, cli_t *c, const cli_command_t *command)
 {
-    return send_files(t, c, command, 1, command->print);
+    return send_files(t, c, command, 1, cli_printer(command));
 }

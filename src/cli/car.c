@@ -2,21 +2,6 @@
 #include "cli/commands_internal.h"
 #include <inttypes.h>
 
-err_t print_dag_imported(task_t *t, cli_t *c, json_t *o)
-{
-    json_t *root = json_object_get(o, "Root"), *stats = json_object_get(o, "Stats");
-    if (cli_flag(c, "silent", false))
-        return OK;
-    if (!root)
-        return cli_out("Imported %" PRId64 " blocks (%" PRId64 " bytes)\n", json_number(stats, "BlockCount"),
-                       json_number(stats, "BlockBytesCount"));
-    const char *cid = cli_escape(json_text(json_object_get(root, "Cid"), "/"));
-    const char *why = json_text(root, "PinErrorMsg");
-    if (*why)
-        return fail(ERR_IO, "pinning root \"%s\" FAILED: %s", cid, why);
-    return cli_out("Pinned root\t%s\tsuccess\n", cid);
-}
-
 typedef struct export
 {
     progress_t progress;

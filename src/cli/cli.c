@@ -414,7 +414,7 @@ void cli_deinit(cli_t *c)
 
 void cli_print_error(const cli_t *c, err_t e)
 {
-    fprintf(stderr, "%s: %s\n", c->is_kubo ? "Error" : "error", cli_escape(error_text(e)));
+    fprintf(stderr, "%s: %s\n", c->is_kubo ? "Error" : "error", print_escape(error_text(e)));
 }
 
 int cli_exit_code(const cli_t *c, err_t e)
@@ -431,5 +431,5 @@ err_t cli_run(task_t *t, cli_t *c, const cli_command_t *command)
 
 err_t cli_send(task_t *t, cli_t *c, const cli_command_t *command, const char *target)
 {
-    return cli_request(t, c, target, command->print);
+    return cli_request(t, c, target, cli_printer(command));
 }

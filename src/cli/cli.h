@@ -28,6 +28,7 @@ typedef struct cli {
     bool is_mesh;            /* called as dfs: the vocabulary of the mesh */
     bool is_in_shell;        /* a line of the interactive shell */
     bool wants_json;         /* --json or --enc=json */
+    bool has_failed;         /* an answer told of failures that did not end it */
     bool is_terminal_out, is_terminal_err;
     cli_option_t options[CLI_MAX_OPTIONS];
     size_t n_options;

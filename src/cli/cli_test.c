@@ -81,9 +81,9 @@ static void test_target_escapes(void **state)
 
 static void test_escape(void **state)
 {
-    assert_string_equal(cli_escape("a\x1b[31mb\x07\x7f"), "a\\x1b[31mb\\x07\\x7f");
-    assert_string_equal(cli_escape("\xc2\x9b"
-                                   "31m \xc3\xa9"),
+    assert_string_equal(print_escape("a\x1b[31mb\x07\x7f"), "a\\x1b[31mb\\x07\\x7f");
+    assert_string_equal(print_escape("\xc2\x9b"
+                                     "31m \xc3\xa9"),
                         "\\x9b31m \xc3\xa9");
 }
 

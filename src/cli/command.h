@@ -2,6 +2,7 @@
 #ifndef CLI_COMMAND_H
 #define CLI_COMMAND_H
 #include "cli/cli.h"
+#include "print/print.h"
 #include <jansson.h>
 
 typedef struct cli_spec {
@@ -14,8 +15,6 @@ typedef struct cli_spec {
 
 #define CLI_ANY_ARGS 4096 /* max_args of a command that takes any number; standard input may give more */
 
-/* Gets each JSON object of the answer. */
-typedef err_t (*cli_print_fn)(task_t *t, cli_t *c, json_t *object);
 struct cli_command {
     const char *name;  /* "pin add" */
     const char *usage; /* "CID…" */
@@ -26,9 +25,9 @@ struct cli_command {
     bool needs_daemon;
     const cli_spec_t *specs; /* closed by a row with name NULL; may be NULL */
     err_t (*run)(task_t *t, cli_t *c, const cli_command_t *command); /* NULL: cli_run_generic */
-    cli_print_fn print; /* NULL: bytes go to stdout as they come */
-    bool is_alias;      /* not shown in help */
-    bool reads_stdin;   /* missing arguments come from standard input, one a line */
+    print_fn print;   /* NULL: print_find(rpc); without that, bytes go to stdout as they come */
+    bool is_alias;    /* not shown in help */
+    bool reads_stdin; /* missing arguments come from standard input, one a line */
 };
 /* All rows of the vocabulary that this program speaks (dfs has its own), in the order in which help shows
  * them; NULL behind the last. */
@@ -40,13 +39,19 @@ MUST_CHECK err_t cli_build_target(const cli_t *c, const cli_command_t *command, 
 MUST_CHECK err_t cli_target_add(buf_t *target, const char *name, const char *value);
 /* POSTs without a body. JSON answers go to print (NULL: none expected), with --json to stdout as they are;
  * bytes go to stdout. An error answer becomes the error of the call. */
-MUST_CHECK err_t cli_request(task_t *t, cli_t *c, const char *target, cli_print_fn print);
+MUST_CHECK err_t cli_request(task_t *t, cli_t *c, const char *target, print_fn print);
 /* The same with an upload: read_body gives the multipart bytes, content_type names the boundary. */
 typedef err_t (*cli_body_fn)(task_t *t, void *arg, uint8_t *out, size_t cap, size_t *ret_n);
 MUST_CHECK err_t cli_upload(task_t *t, cli_t *c, const char *target, const char *content_type,
-                            cli_body_fn read_body, void *body_arg, cli_print_fn print);
-/* Prints a JSON value of an answer. ERR_PROTOCOL: it is none; ERR_LIMIT: nested too deep. */
-MUST_CHECK err_t cli_print_value(task_t *t, cli_t *c, bytes_t text, cli_print_fn print);
+                            cli_body_fn read_body, void *body_arg, print_fn print);
+/* What prints a command's answers; NULL: nothing does. */
+print_fn cli_printer(const cli_command_t *command);
+/* A printer to stdout, with the words and options of c, which it borrows. */
+print_t cli_print_to_stdout(cli_t *c);
+static inline cli_t *cli_of(const print_t *p)
+{
+    return p->arg;
+}
 /* Raw bytes of the answer to `write`; trailers and headers to `header` (may be NULL). */
 typedef struct cli_byte_sink {
     err_t (*write)(task_t *t, void *arg, bytes_t data);
@@ -59,26 +64,17 @@ typedef struct cli_exchange {
     const char *content_type; /* of the body */
     cli_body_fn read_body;
     void *body_arg;
-    cli_print_fn print;           /* for JSON answers */
+    print_fn print;               /* for JSON answers */
     const cli_byte_sink_t *bytes; /* or for all of the answer */
 } cli_exchange_t;
 MUST_CHECK err_t cli_exchange(task_t *t, cli_t *c, const char *target, cli_exchange_t x);
 MUST_CHECK err_t cli_run_generic(task_t *t, cli_t *c, const cli_command_t *command);
 
 /* ── output ──────────────────────────────────────────────────────────────────────────────────── */
-/* printf to stdout; text from peers and files goes through cli_escape first. ERR_CLOSED: the reader left. */
+/* printf to stdout; text from peers and files goes through print_escape first. ERR_CLOSED: the reader left.
+ */
 MUST_CHECK err_t cli_out(const char *fmt, ...) __attribute__((format(printf, 1, 2)));
 MUST_CHECK err_t cli_out_bytes(bytes_t data);
-/* A copy without control bytes, in a ring of static buffers: valid for the next few calls. */
-const char *cli_escape(const char *text);
-const char *cli_escape_json(json_t *object,
-                            const char *key);           /* of a member, which may hold NULs; "" when absent */
-const char *json_text(json_t *object, const char *key); /* "" when absent */
-int64_t json_number(json_t *object, const char *key);
-/* "2.4 MB" (1000) in a static ring. */
-const char *cli_size(uint64_t bytes);
-/* "9 B", "1.2 kB", "15 kB" (1000), as the reference prints sizes beside numbers; in a static ring. */
-const char *cli_human_bytes(uint64_t bytes);
 
 /* ── progress on a terminal ──────────────────────────────────────────────────────────────────── */
 typedef struct progress {

@@ -23,8 +23,8 @@ static err_t disk_error(const extract_t *x, const char *what, const char *name)
     int code = errno;
     err_t e = code == ELOOP || code == ENOTDIR ? ERR_DENIED : error_from_errno(code);
     const char *where = x->depth ? "/" : "";
-    return fail(e, "cannot %s %.200s%s%.200s%s%.200s: %s", what, cli_escape(x->out), where,
-                x->depth ? cli_escape(x->path) : "", x->depth && *x->path ? "/" : "", cli_escape(name),
+    return fail(e, "cannot %s %.200s%s%.200s%s%.200s: %s", what, print_escape(x->out), where,
+                x->depth ? print_escape(x->path) : "", x->depth && *x->path ? "/" : "", print_escape(name),
                 e == ERR_DENIED && code != EACCES ? "a file or a symbolic link is in the way"
                                                   : strerror(code));
 }
@@ -63,7 +63,7 @@ static err_t open_level(extract_t *x, int above, const char *name)
         int n = snprintf(x->path + len, sizeof x->path - len, "%s%s", len ? "/" : "", name);
         if (n < 0 || (size_t)n >= sizeof x->path - len) {
             close(fd);
-            return fail(ERR_LIMIT, "%.200s: the path is too long", cli_escape(x->path));
+            return fail(ERR_LIMIT, "%.200s: the path is too long", print_escape(x->path));
         }
         len += (size_t)n;
     }
@@ -200,12 +200,12 @@ static err_t check_name(extract_t *x, const char *name, const char **ret_rest)
         snprintf(x->root, sizeof x->root, "%.*s", (int)root, name);
     if (!is_safe_part(name, root) || strlen(x->root) != root || strncmp(x->root, name, root))
         return fail(ERR_INVALID, "the archive holds the name \"%.150s\", which lies outside of its root",
-                    cli_escape(name));
+                    print_escape(name));
     const char *rest = name + root;
     while (*rest) {
         size_t len = strcspn(rest + 1, "/");
         if (!is_safe_part(rest + 1, len))
-            return fail(ERR_INVALID, "the archive holds the unsafe name \"%.150s\"", cli_escape(name));
+            return fail(ERR_INVALID, "the archive holds the unsafe name \"%.150s\"", print_escape(name));
         rest += 1 + len;
     }
     *ret_rest = name[root] ? name + root + 1 : name + root;
@@ -217,7 +217,7 @@ static err_t make_parents(extract_t *x)
 {
     char path[EXTRACT_PATH_MAX];
     if ((size_t)snprintf(path, sizeof path, "%s", x->out) >= sizeof path)
-        return fail(ERR_LIMIT, "%.200s: the path is too long", cli_escape(x->out));
+        return fail(ERR_LIMIT, "%.200s: the path is too long", print_escape(x->out));
     for (char *p = path + 1; *p; p++) {
         if (*p != '/')
             continue;
@@ -249,7 +249,7 @@ static err_t begin_root_file(extract_t *x, const tar_entry_t *entry)
         name = slash ? slash + 1 : x->out;
         if ((size_t)snprintf(above, sizeof above, "%.*s", slash ? (int)(slash - x->out) + 1 : 1,
                              slash ? x->out : ".") >= sizeof above)
-            return fail(ERR_LIMIT, "%.200s: the path is too long", cli_escape(x->out));
+            return fail(ERR_LIMIT, "%.200s: the path is too long", print_escape(x->out));
         folder = above;
     }
     x->parent_fd = open(folder, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
@@ -265,7 +265,7 @@ err_t extract_begin(extract_t *x, const tar_entry_t *entry)
     bool is_first = !x->root[0];
     TRY(check_name(x, entry->name, &rest));
     if (is_first && *rest)
-        return fail(ERR_INVALID, "the archive begins below its root: \"%.150s\"", cli_escape(entry->name));
+        return fail(ERR_INVALID, "the archive begins below its root: \"%.150s\"", print_escape(entry->name));
     if (is_first)
         return entry->kind == TAR_DIR ? begin_root_folder(x, entry) : begin_root_file(x, entry);
     if (!x->depth || !*rest)

@@ -28,7 +28,7 @@ static err_t write_data(task_t *t, extraction_t *x, bytes_t data)
 
 static err_t archive_error(const extraction_t *x)
 {
-    return fail(error_from_errno(errno), "cannot write %.200s: %s", cli_escape(x->out), strerror(errno));
+    return fail(error_from_errno(errno), "cannot write %.200s: %s", print_escape(x->out), strerror(errno));
 }
 
 /* When the node has something to give, not before. */
@@ -39,7 +39,7 @@ static err_t begin(extraction_t *x)
         return archive_error(x);
     if (!x->c->is_kubo || x->c->wants_json)
         return OK;
-    return cli_out("Saving %s to %s\n", x->is_archive ? "archive" : "file(s)", cli_escape(x->out));
+    return cli_out("Saving %s to %s\n", x->is_archive ? "archive" : "file(s)", print_escape(x->out));
 }
 
 static err_t write_archive(task_t *t, extraction_t *x, bytes_t data)
@@ -117,14 +117,14 @@ static err_t run_get(task_t *t, cli_t *c, extraction_t *x, const char *target)
     progress_clear(&x->progress);
     double seconds = (double)(task_now_ms(t) - began) / 1000.0;
     if (c->wants_json)
-        return cli_out("{\"Path\":\"%s\",\"Bytes\":%llu,\"Seconds\":%.3f}\n", cli_escape(x->out),
+        return cli_out("{\"Path\":\"%s\",\"Bytes\":%llu,\"Seconds\":%.3f}\n", print_escape(x->out),
                        (unsigned long long)x->bytes, seconds);
     if (c->is_mesh)
         return cli_out("\u2713 File retrieved, decrypted, and saved.\n");
     if (c->is_kubo)
         return OK;
     return cli_out("fetching from %s... done (%s in %.1fs)\n", x->peer[0] ? x->peer : "the local store",
-                   cli_size(x->bytes), seconds);
+                   print_size(x->bytes), seconds);
 }
 
 static bool ends_with(const char *text, const char *end)
@@ -149,7 +149,7 @@ static err_t choose_out(const cli_t *c, extraction_t *x)
         name[n - 1] = 0;
     return snprintf(x->out, sizeof x->out, "%s%s%s", name, tar, gz) < (int)sizeof x->out
                ? OK
-               : fail(ERR_LIMIT, "%.200s: the path is too long", cli_escape(name));
+               : fail(ERR_LIMIT, "%.200s: the path is too long", print_escape(name));
 }
 
 static err_t get(task_t *t, cli_t *c, const cli_command_t *command, extraction_t *x)

@@ -6,6 +6,7 @@
 #include <stdlib.h>
 
 static struct {
+    task_t *task;
     progress_t progress;
     uint64_t warnings;
 } shown;
@@ -23,7 +24,7 @@ static err_t print_imported(json_t *o)
 {
     progress_clear(&shown.progress);
     TRY(print_line(o, "Blocks", "BlocksHere", "blocks"));
-    TRY(cli_out("bytes: %s\n", cli_size((uint64_t)json_number(o, "Bytes"))));
+    TRY(cli_out("bytes: %s\n", print_size((uint64_t)json_number(o, "Bytes"))));
     if (json_number(o, "Refs"))
         TRY(print_line(o, "Refs", NULL, "blocks that stay in your files"));
     TRY(print_line(o, "Pins", "PinsHere", "pins"));
@@ -36,18 +37,18 @@ static err_t print_imported(json_t *o)
                                          : "this repository's own");
 }
 
-static err_t print_import(task_t *t, cli_t *c, json_t *o)
+static err_t print_import(print_t *p, json_t *o)
 {
     const char *warning = json_text(o, "Warning");
     json_t *so_far = json_object_get(o, "Progress"), *end = json_object_get(o, "Imported");
     if (*warning) {
         shown.warnings++;
         progress_clear(&shown.progress);
-        fprintf(stderr, "%s\n", cli_escape(warning));
+        fprintf(stderr, "%s\n", print_escape(warning));
     }
     if (so_far) {
         shown.progress.total = (uint64_t)json_number(so_far, "TotalBytes");
-        progress_update(&shown.progress, (uint64_t)json_number(so_far, "Bytes"), task_now_ms(t));
+        progress_update(&shown.progress, (uint64_t)json_number(so_far, "Bytes"), task_now_ms(shown.task));
     }
     return end ? print_imported(end) : OK;
 }
@@ -61,6 +62,7 @@ err_t cli_import_kubo(task_t *t, cli_t *c, const cli_command_t *command)
         return fail(error_from_errno(errno), "%s: %s", c->args[0], strerror(errno));
     free(c->words);
     c->words = c->args[0] = path;
+    shown.task = t;
     progress_init(&shown.progress, c, "importing", 0, task_now_ms(t));
     TRY(cli_build_target(c, command, &target));
     TRY(buf_cstr(&target, &text));

@@ -253,5 +253,5 @@ err_t cli_profile(task_t *t, cli_t *c, const cli_command_t *command)
         unlink(path);
         return e;
     }
-    return cli_out("Wrote profiles to: %s\n", cli_escape(path));
+    return cli_out("Wrote profiles to: %s\n", print_escape(path));
 }

@@ -164,8 +164,9 @@ static err_t put_file(const cli_t *c, key_call_t *k, const char *option, const c
     return e == ERR_NOT_FOUND ? OK : e ? e : put_secret(k, part);
 }
 
-static err_t note_info(task_t *t, cli_t *c, json_t *o)
+static err_t note_info(print_t *p, json_t *o)
 {
+    cli_t *c = cli_of(p);
     c->key_has_passphrase = json_is_true(json_object_get(o, "has_passphrase"));
     c->key_is_unlocked = json_is_true(json_object_get(o, "is_unlocked"));
     return OK;
@@ -205,7 +206,7 @@ static err_t call(task_t *t, cli_t *c, const cli_command_t *command, key_call_t 
                         (cli_exchange_t){.content_type = k->has_parts ? type : NULL,
                                          .read_body = k->has_parts ? read_form : NULL,
                                          .body_arg = &left,
-                                         .print = sink ? NULL : command->print,
+                                         .print = sink ? NULL : cli_printer(command),
                                          .bytes = sink});
 }
 

@@ -3,11 +3,13 @@
  * the JSON library, which takes ten times as long, has what is not plain. */
 #include "cli/commands_internal.h"
 #include "cli/plain_object.h"
+#include "print/json_values.h"
 
 enum { LINE_MAX_BYTES = 1 << 20 };
 
 typedef struct pin_ls {
     cli_t *c;
+    print_t to;
     bool is_quiet;
     buf_t pending; /* the start of a line */
     buf_t out;
@@ -39,7 +41,7 @@ static err_t take_line(task_t *t, pin_ls_t *l, bytes_t line)
     if (plain_object_read(line, names, ARRAY_LEN(names), values) && values[0].len)
         return put_pin(l, values[0], values[1], values[2]);
     TRY(flush_out(l));
-    return cli_print_value(t, l->c, line, print_pin_list);
+    return json_value_print(&l->to, line, print_find("pin/ls"));
 }
 
 static err_t take_lines(task_t *t, pin_ls_t *l)
@@ -89,8 +91,8 @@ err_t cli_pin_ls(task_t *t, cli_t *c, const cli_command_t *command)
         TRY(cli_target_add(&target, "stream", "true"));
     TRY(buf_cstr(&target, &text));
     if (c->wants_json)
-        return cli_request(t, c, text, command->print);
-    pin_ls_t l = {.c = c, .is_quiet = cli_flag(c, "quiet", false)};
+        return cli_request(t, c, text, cli_printer(command));
+    pin_ls_t l = {.c = c, .to = cli_print_to_stdout(c), .is_quiet = cli_flag(c, "quiet", false)};
     buf_init(&l.pending, 2 * LINE_MAX_BYTES);
     buf_init(&l.out, 4 * LINE_MAX_BYTES);
     err_t e = list(t, &l, text);

@@ -22,8 +22,9 @@ static void end_steps(const cli_t *c)
         fprintf(stderr, "\r\033[K");
 }
 
-err_t print_mesh_stored(task_t *t, cli_t *c, json_t *o)
+err_t print_mesh_stored(print_t *p, json_t *o)
 {
+    const cli_t *c = cli_of(p);
     if (!json_object_get(o, "hash")) {
         show_step(c, "copies:", o);
         return OK;
@@ -33,7 +34,7 @@ err_t print_mesh_stored(task_t *t, cli_t *c, json_t *o)
     TRY(cli_out("CID: %s\n", field(o, "hash")));
     fflush(stdout);
     fprintf(stderr, "%s, %s in %" PRId64 " chunk%s, on %" PRId64 " of %" PRId64 " nodes\n", field(o, "name"),
-            cli_size((uint64_t)json_number(o, "size")), json_number(o, "chunks"),
+            print_size((uint64_t)json_number(o, "size")), json_number(o, "chunks"),
             json_number(o, "chunks") == 1 ? "" : "s", copies, target);
     if (copies < target)
         fprintf(stderr, "copies are made as soon as there are members for them: see 'dfs status %s'\n",
@@ -45,8 +46,9 @@ err_t print_mesh_stored(task_t *t, cli_t *c, json_t *o)
     return OK;
 }
 
-err_t print_mesh_deleted(task_t *t, cli_t *c, json_t *o)
+err_t print_mesh_deleted(print_t *p, json_t *o)
 {
+    const cli_t *c = cli_of(p);
     size_t i;
     json_t *r;
     if (!json_object_get(o, "receipts")) {
@@ -66,10 +68,10 @@ err_t print_mesh_deleted(task_t *t, cli_t *c, json_t *o)
     return OK;
 }
 
-err_t print_mesh_listed(task_t *t, cli_t *c, json_t *o)
+err_t print_mesh_listed(print_t *p, json_t *o)
 {
     bool is_deleted = json_is_string(json_object_get(o, "deleted_at"));
-    return cli_out("%s %9s  %s%s%s\n", field(o, "hash"), cli_size((uint64_t)json_number(o, "size")),
+    return cli_out("%s %9s  %s%s%s\n", field(o, "hash"), print_size((uint64_t)json_number(o, "size")),
                    field(o, "name"), is_true(o, "is_folder") ? "/" : "", is_deleted ? " (deleted)" : "");
 }
 
@@ -98,7 +100,7 @@ static err_t print_file(json_t *o)
     int64_t copies = json_number(o, "copies"), target = json_number(o, "target");
     TRY(cli_out("CID: %s\nSize: %s\nLocal: %s\nPinned: %s\nPeers: %" PRId64 " (replication factor: %" PRId64
                 "/%" PRId64 ")\n",
-                field(o, "hash"), cli_size((uint64_t)json_number(o, "size")),
+                field(o, "hash"), print_size((uint64_t)json_number(o, "size")),
                 is_true(o, "is_local") ? "yes" : "no", is_true(o, "is_owner") ? "yes" : "no", copies, copies,
                 target));
     if (*field(o, "name"))
@@ -120,26 +122,27 @@ static err_t print_node(json_t *o)
                 json_number(o, "members"), json_number(o, "connected"), json_number(o, "files"),
                 json_number(o, "files_owned"), json_number(o, "files_below")));
     TRY(cli_out("Held for others: %s of %s\nFree: %s\nTombstones: %" PRId64 "\n",
-                cli_size((uint64_t)json_number(o, "held_bytes")),
-                cli_size((uint64_t)json_number(o, "max_bytes")),
-                cli_size((uint64_t)json_number(o, "free_bytes")), json_number(o, "tombstones")));
+                print_size((uint64_t)json_number(o, "held_bytes")),
+                print_size((uint64_t)json_number(o, "max_bytes")),
+                print_size((uint64_t)json_number(o, "free_bytes")), json_number(o, "tombstones")));
     return is_true(o, "is_catching_up")
                ? cli_out("Catching up: serves nothing before it knows what was deleted meanwhile\n")
                : OK;
 }
 
-err_t print_mesh_status(task_t *t, cli_t *c, json_t *o)
+err_t print_mesh_status(print_t *p, json_t *o)
 {
+    const cli_t *c = cli_of(p);
     if (!json_object_get(o, "hash"))
         return print_node(o);
     if (!cli_flag(c, "all", false))
         return print_file(o);
     return cli_out("%s %" PRId64 "/%" PRId64 " %-8s %9s  %s\n", field(o, "hash"), json_number(o, "copies"),
-                   json_number(o, "target"), field(o, "state"), cli_size((uint64_t)json_number(o, "size")),
+                   json_number(o, "target"), field(o, "state"), print_size((uint64_t)json_number(o, "size")),
                    field(o, "name"));
 }
 
-err_t print_mesh_peer(task_t *t, cli_t *c, json_t *o)
+err_t print_mesh_peer(print_t *p, json_t *o)
 {
     const char *zone = field(o, "zone"), *address = field(o, "address");
     TRY(cli_out("%s %s%s%s%s%s", field(o, "peer"),
@@ -149,17 +152,17 @@ err_t print_mesh_peer(task_t *t, cli_t *c, json_t *o)
                 *address ? " " : "", address, *zone ? " zone " : "", zone));
     if (json_number(o, "latency_ms"))
         TRY(cli_out(" %" PRId64 " ms", json_number(o, "latency_ms")));
-    return cli_out(" free %s%s\n", cli_size((uint64_t)json_number(o, "free_bytes")),
+    return cli_out(" free %s%s\n", print_size((uint64_t)json_number(o, "free_bytes")),
                    is_true(o, "is_relay") ? " relay" : "");
 }
 
-err_t print_mesh_link(task_t *t, cli_t *c, json_t *o)
+err_t print_mesh_link(print_t *p, json_t *o)
 {
     fprintf(stderr, "Whoever has this link can read the file, and this alone:\n");
     return cli_out("%s\n", field(o, "link"));
 }
 
-err_t print_mesh_key(task_t *t, cli_t *c, json_t *o)
+err_t print_mesh_key(print_t *p, json_t *o)
 {
     if (!is_true(o, "exists"))
         return cli_out("Key: none yet, the first 'dfs store' makes one\n");
@@ -168,7 +171,7 @@ err_t print_mesh_key(task_t *t, cli_t *c, json_t *o)
     return json_number(o, "epochs") ? cli_out("Epochs: %" PRId64 "\n", json_number(o, "epochs")) : OK;
 }
 
-err_t print_mesh_rotated(task_t *t, cli_t *c, json_t *o)
+err_t print_mesh_rotated(print_t *p, json_t *o)
 {
     fprintf(stderr,
             "New files have a new key from now on; files and CIDs stay. Whoever stole the old key file can "

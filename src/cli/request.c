@@ -1,7 +1,7 @@
 /* request: one call of the RPC: its target, its answer as JSON objects or bytes, its errors. */
 #include "base/json_depth.h"
 #include "cli/commands_internal.h"
-#include "cli/json_depth.h"
+#include "print/json_values.h"
 #include "wire/http_auth.h"
 #include <stdlib.h>
 #include <strings.h>
@@ -45,12 +45,12 @@ err_t cli_build_target(const cli_t *c, const cli_command_t *command, buf_t *out)
 typedef struct answer {
     cli_t *c;
     int status;
-    cli_print_fn print;           /* JSON objects */
+    print_fn print;               /* JSON objects */
     const cli_byte_sink_t *bytes; /* or bytes */
     bool is_bytes;
-    buf_t pending;  /* the start of a JSON object whose end has not come; or an error's body */
-    size_t scanned; /* of it, without the end */
-    json_depth_t at;
+    json_values_t values;
+    buf_t error; /* the body of one */
+    print_t to;
     char stream_error[ERROR_TEXT_MAX];
     cli_body_fn read_body;
     void *body_arg;
@@ -77,72 +77,33 @@ static err_t on_header(void *arg, const char *name, const char *value)
     return OK;
 }
 
-err_t cli_print_value(task_t *t, cli_t *c, bytes_t text, cli_print_fn print)
-{
-    json_error_t why;
-    TRY(json_check_depth(text, JSON_DEPTH_MAX));
-    json_t *object = json_loadb((const char *)text.data, text.len, JSON_DECODE_ANY | JSON_ALLOW_NUL, &why);
-    if (!object)
-        return fail(ERR_PROTOCOL, "the node's answer is not JSON: %s", why.text);
-    err_t e = print(t, c, object);
-    json_decref(object);
-    return e;
-}
-
-static err_t print_value_of(task_t *t, answer_t *a, bytes_t line)
-{
-    if (a->c->wants_json) {
-        TRY(cli_out_bytes(line));
-        return cli_out_bytes(BYTES_LIT("\n"));
-    }
-    return a->print ? cli_print_value(t, a->c, line, a->print) : OK;
-}
-
-/* Scans on to the end of a JSON value: behind its last bracket, or behind a newline outside of brackets.
- * False: it has not come. */
-static bool scan_value(answer_t *a)
-{
-    while (a->scanned < a->pending.len) {
-        uint8_t byte = a->pending.data[a->scanned++];
-        bool closes = json_depth_take(&a->at, byte) == JSON_DEPTH_CLOSES && a->at.depth && !--a->at.depth;
-        if (closes || (byte == '\n' && !a->at.depth && !a->at.in_string))
-            return true;
-    }
-    return false;
-}
-
 /* Prints the values that are whole; at the end of the answer also a last one without a newline. */
-static err_t print_values(task_t *t, answer_t *a, bool at_end)
+static err_t print_values(answer_t *a, bool at_end)
 {
-    size_t from = 0;
-    while (scan_value(a) || (at_end && from < a->scanned)) {
-        bytes_t value = bytes_slice(buf_bytes(&a->pending), from, a->scanned - from);
-        from = a->scanned;
-        a->at = (json_depth_t){0};
-        if (value.data[value.len - 1] == '\n')
-            value.len--;
-        if (value.len)
-            TRY(print_value_of(t, a, value));
+    bytes_t value;
+    while (json_values_next(&a->values, at_end, &value)) {
+        if (a->c->wants_json)
+            TRY(cli_out("%.*s\n", (int)value.len, (const char *)value.data));
+        else if (a->print)
+            TRY(json_value_print(&a->to, value, a->print));
     }
-    buf_consume(&a->pending, from);
-    a->scanned -= from;
     return OK;
 }
 
 static err_t take_answer(task_t *t, answer_t *a, bytes_t data)
 {
     if (a->status >= 400) {
-        size_t room = a->pending.len < ERROR_BODY_MAX ? ERROR_BODY_MAX - a->pending.len : 0;
-        return buf_append(&a->pending, bytes_slice(data, 0, room));
+        size_t room = a->error.len < ERROR_BODY_MAX ? ERROR_BODY_MAX - a->error.len : 0;
+        return buf_append(&a->error, bytes_slice(data, 0, room));
     }
     if (a->bytes)
         return a->bytes->write(t, a->bytes->arg, data);
     if (a->is_bytes || (!a->print && !a->c->wants_json))
         return cli_out_bytes(data);
-    TRY(buf_append(&a->pending, data));
+    TRY(json_values_feed(&a->values, data));
     if (!memchr(data.data, '\n', data.len))
         return OK;
-    TRY(print_values(t, a, false));
+    TRY(print_values(a, false));
     fflush(stdout); /* what has come is seen at once, in a pipe too: more may be long in coming */
     return OK;
 }
@@ -177,8 +138,8 @@ static err_t on_read_body(task_t *t, void *arg, uint8_t *out, size_t cap, size_t
 /* The error that an answer tells: Kubo's JSON, or plain text. */
 static err_t error_of_answer(answer_t *a)
 {
-    bool is_shallow = !json_check_depth(buf_bytes(&a->pending), JSON_DEPTH_MAX);
-    json_t *object = is_shallow ? json_loadb((const char *)a->pending.data, a->pending.len, 0, NULL) : NULL;
+    bool is_shallow = !json_check_depth(buf_bytes(&a->error), JSON_DEPTH_MAX);
+    json_t *object = is_shallow ? json_loadb((const char *)a->error.data, a->error.len, 0, NULL) : NULL;
     const char *message = object ? json_text(object, "Message") : "";
     err_t code = a->status == 400   ? ERR_USAGE
                  : a->status == 404 ? ERR_NOT_FOUND
@@ -189,7 +150,7 @@ static err_t error_of_answer(answer_t *a)
     if (*message) {
         e = fail(code == ERR_USAGE && json_number(object, "Code") != 1 ? ERR_INVALID : code, "%s", message);
     } else {
-        bytes_t body = buf_bytes(&a->pending);
+        bytes_t body = buf_bytes(&a->error);
         while (body.len && body.data[body.len - 1] == '\n')
             body.len--;
         int shown = (int)(body.len < 200 ? body.len : 200);
@@ -216,15 +177,19 @@ static err_t call(task_t *t, answer_t *a, const char *target, const char *conten
         TRY(http_auth_header(a->c->api_auth, &secret));
         TRY(buf_cstr(&secret, &headers[n++].value));
     }
-    buf_init(&a->pending, LINE_MAX_BYTES);
+    json_values_init(&a->values, LINE_MAX_BYTES);
+    buf_init(&a->error, ERROR_BODY_MAX);
+    a->to = cli_print_to_stdout(a->c);
     err_t e = a->c->call(t, a->c->call_arg, target, headers, n, sink);
     if (!e && a->status >= 400)
         e = error_of_answer(a);
     if (!e)
-        e = print_values(t, a, true);
+        e = print_values(a, true);
     if (!e && a->stream_error[0])
         e = fail(ERR_IO, "%s", a->stream_error);
-    buf_deinit(&a->pending);
+    json_values_deinit(&a->values);
+    buf_deinit(&a->error);
+    a->c->has_failed = a->to.has_failed;
     if (!e && fflush(stdout))
         e = fail(ERR_IO, "cannot write the output");
     if (a->local_error) {
@@ -241,14 +206,14 @@ err_t cli_exchange(task_t *t, cli_t *c, const char *target, cli_exchange_t x)
     return call(t, &a, target, x.content_type);
 }
 
-err_t cli_request(task_t *t, cli_t *c, const char *target, cli_print_fn print)
+err_t cli_request(task_t *t, cli_t *c, const char *target, print_fn print)
 {
     answer_t a = {.c = c, .print = print};
     return call(t, &a, target, NULL);
 }
 
 err_t cli_upload(task_t *t, cli_t *c, const char *target, const char *content_type, cli_body_fn read_body,
-                 void *body_arg, cli_print_fn print)
+                 void *body_arg, print_fn print)
 {
     answer_t a = {.c = c, .print = print, .read_body = read_body, .body_arg = body_arg};
     return call(t, &a, target, content_type);
@@ -268,5 +233,5 @@ err_t cli_run_generic(task_t *t, cli_t *c, const cli_command_t *command)
         return cli_send_words(t, c, command);
     TRY(cli_build_target(c, command, &target));
     TRY(buf_cstr(&target, &text));
-    return cli_request(t, c, text, command->print);
+    return cli_request(t, c, text, cli_printer(command));
 }

@@ -125,9 +125,9 @@ void shell_complete(void *arg, const char *line, terminal_words_t *ret)
     ret->has_paths = is_output || strstr(row->usage, "FILE");
 }
 
-static err_t keep_cid(task_t *t, cli_t *c, json_t *o)
+static err_t keep_cid(print_t *p, json_t *o)
 {
-    terminal_words_t *known = c->shell_words;
+    terminal_words_t *known = cli_of(p)->shell_words;
     if (known->count < KNOWN_CIDS_MAX) {
         terminal_words_add(known, json_text(o, "hash"), "");
         if (*json_text(o, "cid"))

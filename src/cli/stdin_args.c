@@ -92,7 +92,7 @@ err_t cli_send_words(task_t *t, cli_t *c, const cli_command_t *command)
     for (size_t at = c->words_from; at < c->n_args;) {
         buf_clear(&body);
         TRY(fill_body(c, &at, &body));
-        TRY(cli_upload(t, c, text, type, read_body, &body, command->print));
+        TRY(cli_upload(t, c, text, type, read_body, &body, cli_printer(command)));
     }
     return OK;
 }

@@ -40,9 +40,9 @@ static err_t write_content(task_t *t, void *arg, bytes_t data)
 static err_t print_file_line(json_t *f)
 {
     bool is_folder = !strcmp(json_text(f, "kind"), "folder");
-    return cli_out("%12s  v%-3lld %s  %s%s\n", is_folder ? "-" : cli_size((uint64_t)json_number(f, "size")),
-                   (long long)json_number(f, "version"), cli_escape_json(f, "modified_at"),
-                   cli_escape_json(f, "name"), is_folder ? "/" : "");
+    return cli_out("%12s  v%-3lld %s  %s%s\n", is_folder ? "-" : print_size((uint64_t)json_number(f, "size")),
+                   (long long)json_number(f, "version"), print_escape_json(f, "modified_at"),
+                   print_escape_json(f, "name"), is_folder ? "/" : "");
 }
 
 static err_t print_list(json_t *o)
@@ -50,7 +50,7 @@ static err_t print_list(json_t *o)
     size_t i;
     json_t *item;
     json_array_foreach(json_object_get(o, "folders"), i, item)
-        TRY(cli_out("%12s       %20s  %s\n", "-", "", cli_escape(json_string_value(item))));
+        TRY(cli_out("%12s       %20s  %s\n", "-", "", print_escape(json_string_value(item))));
     json_array_foreach(json_object_get(o, "files"), i, item) TRY(print_file_line(item));
     return OK;
 }
@@ -60,11 +60,11 @@ static err_t print_nodes(json_t *o)
     size_t i;
     json_t *n;
     json_array_foreach(json_object_get(o, "nodes"), i, n)
-        TRY(cli_out("%s  %-21s %-8s %-8s %10s of %10s  %6lld chunks  %s\n", cli_escape_json(n, "id"),
-                    cli_escape_json(n, "address"), cli_escape_json(n, "state"), cli_escape_json(n, "health"),
-                    cli_size((uint64_t)json_number(n, "used_bytes")),
-                    cli_size((uint64_t)json_number(n, "capacity_bytes")),
-                    (long long)json_number(n, "chunk_count"), cli_escape_json(n, "zone")));
+        TRY(cli_out("%s  %-21s %-8s %-8s %10s of %10s  %6lld chunks  %s\n", print_escape_json(n, "id"),
+                    print_escape_json(n, "address"), print_escape_json(n, "state"), print_escape_json(n, "health"),
+                    print_size((uint64_t)json_number(n, "used_bytes")),
+                    print_size((uint64_t)json_number(n, "capacity_bytes")),
+                    (long long)json_number(n, "chunk_count"), print_escape_json(n, "zone")));
     return OK;
 }
 
@@ -73,17 +73,17 @@ static err_t print_stat(json_t *f)
     return cli_out("Name:        %s\nId:          %s\nSize:        %lld\nVersion:     %lld\nChunks:      "
                    "%lld\nStored:      "
                    "%lld\nReplication: %lld\nModified:    %s\n",
-                   cli_escape_json(f, "name"), cli_escape_json(f, "id"), (long long)json_number(f, "size"),
+                   print_escape_json(f, "name"), print_escape_json(f, "id"), (long long)json_number(f, "size"),
                    (long long)json_number(f, "version"), (long long)json_number(f, "chunk_count"),
                    (long long)json_number(f, "stored_bytes"), (long long)json_number(f, "replication_factor"),
-                   cli_escape_json(f, "modified_at"));
+                   print_escape_json(f, "modified_at"));
 }
 
 static err_t print_put(json_t *f)
 {
     return cli_out("stored %s (version %lld, %s, %lld chunks sent, %lld kept%s)\n",
-                   cli_escape_json(f, "name"), (long long)json_number(f, "version"),
-                   cli_size((uint64_t)json_number(f, "size")), (long long)json_number(f, "sent_chunks"),
+                   print_escape_json(f, "name"), (long long)json_number(f, "version"),
+                   print_size((uint64_t)json_number(f, "size")), (long long)json_number(f, "sent_chunks"),
                    (long long)json_number(f, "kept_chunks"),
                    json_is_true(json_object_get(f, "was_resumed")) ? ", resumed" : "");
 }
@@ -93,7 +93,7 @@ static err_t print_shares(json_t *o)
     size_t i;
     json_t *s;
     json_array_foreach(json_object_get(o, "shares"), i, s)
-        TRY(cli_out("%s  %s\n", cli_escape_json(s, "username"), cli_escape_json(s, "access")));
+        TRY(cli_out("%s  %s\n", print_escape_json(s, "username"), print_escape_json(s, "access")));
     return OK;
 }
 
@@ -111,16 +111,16 @@ static err_t print_one(fs_output_t *out, json_t *o)
     if (!strcmp(verb, "share"))
         return print_shares(o);
     if (!strcmp(verb, "get"))
-        return cli_out("saved %s (%s)\n", cli_escape_json(o, "path"),
-                       cli_size((uint64_t)json_number(o, "size")));
+        return cli_out("saved %s (%s)\n", print_escape_json(o, "path"),
+                       print_size((uint64_t)json_number(o, "size")));
     if (!strcmp(verb, "rm"))
-        return cli_out("removed %s\n", cli_escape_json(o, "removed"));
+        return cli_out("removed %s\n", print_escape_json(o, "removed"));
     if (!strcmp(verb, "mv"))
-        return cli_out("renamed to %s\n", cli_escape_json(o, "name"));
+        return cli_out("renamed to %s\n", print_escape_json(o, "name"));
     if (!strcmp(verb, "login") && *json_text(o, "username"))
-        return cli_out("logged in as %s (%s)\n", cli_escape_json(o, "username"), cli_escape_json(o, "role"));
+        return cli_out("logged in as %s (%s)\n", print_escape_json(o, "username"), print_escape_json(o, "role"));
     if (!strcmp(verb, "drain") || !strcmp(verb, "undrain") || !strcmp(verb, "approve"))
-        return cli_out("%s is %s\n", cli_escape_json(o, "id"), cli_escape_json(o, "state"));
+        return cli_out("%s is %s\n", print_escape_json(o, "id"), print_escape_json(o, "state"));
     err_t e = OK;
     (void)fs_admin_print(verb, o, &e);
     return e;

@@ -5,13 +5,13 @@
 static const char *limit_text(const json_t *o, const char *name)
 {
     const json_t *v = json_object_get(o, name);
-    return json_is_integer(v) ? cli_size((uint64_t)json_integer_value(v)) : "no limit";
+    return json_is_integer(v) ? print_size((uint64_t)json_integer_value(v)) : "no limit";
 }
 
 static err_t print_user(json_t *u)
 {
-    return cli_out("%-20s %-8s %10s of %-10s %6lld files%s\n", cli_escape_json(u, "username"),
-                   cli_escape_json(u, "role"), cli_size((uint64_t)json_number(u, "used_bytes")),
+    return cli_out("%-20s %-8s %10s of %-10s %6lld files%s\n", print_escape_json(u, "username"),
+                   print_escape_json(u, "role"), print_size((uint64_t)json_number(u, "used_bytes")),
                    limit_text(u, "quota_bytes"), (long long)json_number(u, "used_files"),
                    json_is_true(json_object_get(u, "is_disabled")) ? "  disabled" : "");
 }
@@ -20,25 +20,25 @@ static err_t print_key(json_t *k)
 {
     size_t i;
     json_t *scope;
-    TRY(cli_out("%s  %-20s", cli_escape_json(k, "id"), cli_escape_json(k, "name")));
+    TRY(cli_out("%s  %-20s", print_escape_json(k, "id"), print_escape_json(k, "name")));
     json_array_foreach(json_object_get(k, "scopes"), i, scope)
-        TRY(cli_out("%s%s", i ? "," : " ", cli_escape(json_string_value(scope))));
+        TRY(cli_out("%s%s", i ? "," : " ", print_escape(json_string_value(scope))));
     const json_t *expires = json_object_get(k, "expires_at");
-    return json_is_string(expires) ? cli_out("  until %s\n", cli_escape(json_string_value(expires)))
+    return json_is_string(expires) ? cli_out("  until %s\n", print_escape(json_string_value(expires)))
                                    : cli_out("\n");
 }
 
 /* The secret comes once: alone on its line, so that a script can take it. */
 static err_t print_new_key(json_t *o)
 {
-    return cli_out("%s\n", cli_escape_json(o, "key"));
+    return cli_out("%s\n", print_escape_json(o, "key"));
 }
 
 static err_t print_record(json_t *r)
 {
     return cli_out("%8lld  %s  %-16s %-16s %-16s %s %s\n", (long long)json_number(r, "seq"),
-                   cli_escape_json(r, "at"), cli_escape_json(r, "actor"), cli_escape_json(r, "action"),
-                   cli_escape_json(r, "outcome"), cli_escape_json(r, "target"), cli_escape_json(r, "detail"));
+                   print_escape_json(r, "at"), print_escape_json(r, "actor"), print_escape_json(r, "action"),
+                   print_escape_json(r, "outcome"), print_escape_json(r, "target"), print_escape_json(r, "detail"));
 }
 
 static err_t print_each(json_t *o, const char *name, err_t (*print)(json_t *one))

@@ -1,6 +1,6 @@
 /* print_commands: `commands [--flags]`: a line for each command, and for each option of it, in the order of
  * their letters. */
-#include "cli/commands_internal.h"
+#include "print/printers.h"
 #include <stdio.h>
 #include <stdlib.h>
 
@@ -55,15 +55,15 @@ static int by_text(const void *a, const void *b)
     return strcmp(*(const char *const *)a, *(const char *const *)b);
 }
 
-err_t print_commands(task_t *t, cli_t *c, json_t *o)
+err_t print_commands(print_t *p, json_t *o)
 {
-    lines_t l = {.with_flags = cli_flag(c, "flags", false)};
-    collect(&l, o, c->program);
+    lines_t l = {.with_flags = print_flag(p, "flags", false)};
+    collect(&l, o, p->program);
     qsort(l.text, l.n, sizeof *l.text, by_text);
     err_t e = OK;
     for (size_t i = 0; i < l.n; i++) {
         if (!e)
-            e = cli_out("%s\n", cli_escape(l.text[i]));
+            e = print_out(p, "%s\n", print_escape(l.text[i]));
         free(l.text[i]);
     }
     free(l.text);

@@ -1,7 +1,7 @@
 /* json_depth: how deep in JSON text a byte stands, for listings that are taken apart while they come. Text
  * that is no JSON gives depths that mean nothing; what is cut out by them is parsed afterwards. */
-#ifndef CLI_JSON_DEPTH_H
-#define CLI_JSON_DEPTH_H
+#ifndef PRINT_JSON_DEPTH_H
+#define PRINT_JSON_DEPTH_H
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>

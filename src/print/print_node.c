@@ -1,27 +1,27 @@
 /* print_node: answers about the running node as text: log, traffic, tables, announcements, peerings. */
-#include "cli/commands_internal.h"
+#include "print/printers.h"
 #include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <time.h>
 
-err_t print_said(task_t *t, cli_t *c, json_t *o)
+err_t print_said(print_t *p, json_t *o)
 {
-    return cli_out("%s", json_text(o, "Message"));
+    return print_out(p, "%s", json_text(o, "Message"));
 }
 
 /* A string, or what else it is as JSON, on one line: `diag healthy` says ok. */
-err_t print_one_line(task_t *t, cli_t *c, json_t *o)
+err_t print_one_line(print_t *p, json_t *o)
 {
     char *text = json_dumps(o, JSON_COMPACT | JSON_ENCODE_ANY);
-    err_t e = cli_out("%s\n", cli_escape(text));
+    err_t e = print_out(p, "%s\n", print_escape(text));
     free(text);
     return e;
 }
 
-err_t print_count(task_t *t, cli_t *c, json_t *o)
+err_t print_count(print_t *p, json_t *o)
 {
-    return cli_out("%lld\n", (long long)json_integer_value(json_object_get(o, "Count")));
+    return print_out(p, "%lld\n", (long long)json_integer_value(json_object_get(o, "Count")));
 }
 
 static int by_text(const void *a, const void *b)
@@ -29,14 +29,14 @@ static int by_text(const void *a, const void *b)
     return strcmp(*(const char *const *)a, *(const char *const *)b);
 }
 
-err_t print_log_levels(task_t *t, cli_t *c, json_t *o)
+err_t print_log_levels(print_t *p, json_t *o)
 {
     enum { LEVELS_MAX = 256, LINE_BYTES = 128 };
     json_t *levels = json_object_get(o, "Levels"), *level;
     const char *name, *lines[LEVELS_MAX];
     size_t n = 0;
     if (!levels)
-        return print_said(t, c, o);
+        return print_said(p, o);
     bool with_names = json_object_size(levels) > 1;
     char *texts = xcalloc(LEVELS_MAX, LINE_BYTES);
     json_object_foreach(levels, name, level)
@@ -50,7 +50,7 @@ err_t print_log_levels(task_t *t, cli_t *c, json_t *o)
     qsort(lines, n, sizeof *lines, by_text);
     err_t e = OK;
     for (size_t i = 0; i < n && !e; i++)
-        e = cli_out("%s\n", cli_escape(lines[i]));
+        e = print_out(p, "%s\n", print_escape(lines[i]));
     free(texts);
     return e;
 }
@@ -62,44 +62,44 @@ static uint64_t whole(json_t *o, const char *key)
     return (uint64_t)json_number(o, key);
 }
 
-err_t print_bw(task_t *t, cli_t *c, json_t *o)
+err_t print_bw(print_t *p, json_t *o)
 {
-    static bool has_head;
-    if (!cli_flag(c, "poll", false))
-        return cli_out("Bandwidth\nTotalIn: %s\nTotalOut: %s\nRateIn: %s/s\nRateOut: %s/s\n",
-                       cli_human_bytes(whole(o, "TotalIn")), cli_human_bytes(whole(o, "TotalOut")),
-                       cli_human_bytes(whole(o, "RateIn")), cli_human_bytes(whole(o, "RateOut")));
-    if (!has_head)
-        TRY(cli_out("Total Up    Total Down  Rate Up     Rate Down\n"));
-    has_head = true;
-    TRY(cli_out("%8s    %8s    %8s/s  %8s/s      \r", cli_human_bytes(whole(o, "TotalOut")),
-                cli_human_bytes(whole(o, "TotalIn")), cli_human_bytes(whole(o, "RateOut")),
-                cli_human_bytes(whole(o, "RateIn"))));
-    fflush(stdout);
+    if (!print_flag(p, "poll", false))
+        return print_out(p, "Bandwidth\nTotalIn: %s\nTotalOut: %s\nRateIn: %s/s\nRateOut: %s/s\n",
+                         print_human_bytes(whole(o, "TotalIn")), print_human_bytes(whole(o, "TotalOut")),
+                         print_human_bytes(whole(o, "RateIn")), print_human_bytes(whole(o, "RateOut")));
+    if (!p->has_head)
+        TRY(print_out(p, "Total Up    Total Down  Rate Up     Rate Down\n"));
+    p->has_head = true;
+    TRY(print_out(p, "%8s    %8s    %8s/s  %8s/s      \r", print_human_bytes(whole(o, "TotalOut")),
+                  print_human_bytes(whole(o, "TotalIn")), print_human_bytes(whole(o, "RateOut")),
+                  print_human_bytes(whole(o, "RateIn"))));
     return OK;
 }
 
-err_t print_bitswap_stat(task_t *t, cli_t *c, json_t *o)
+err_t print_bitswap_stat(print_t *p, json_t *o)
 {
-    bool is_human = cli_flag(c, "human", false);
+    bool is_human = print_flag(p, "human", false);
     char in[32], out[32], dup[32];
     const char *const names[] = {"DataReceived", "DataSent", "DupDataReceived"};
     char *const texts[] = {in, out, dup};
     for (size_t i = 0; i < ARRAY_LEN(names); i++)
-        snprintf(texts[i], sizeof in, "%s", is_human ? cli_human_bytes(whole(o, names[i])) : "");
+        snprintf(texts[i], sizeof in, "%s", is_human ? print_human_bytes(whole(o, names[i])) : "");
     for (size_t i = 0; !is_human && i < ARRAY_LEN(names); i++)
         snprintf(texts[i], sizeof in, "%" PRIu64, whole(o, names[i]));
     json_t *wants = json_object_get(o, "Wantlist"), *peers = json_object_get(o, "Peers"), *item;
     size_t i;
-    TRY(cli_out("bitswap status\n\tblocks received: %" PRId64 "\n\tblocks sent: %" PRId64
-                "\n\tdata received: %s\n\tdata sent: %s\n\tdup blocks received: %" PRId64
-                "\n\tdup data received: %s\n\twantlist [%zu keys]\n",
-                json_number(o, "BlocksReceived"), json_number(o, "BlocksSent"), in, out,
-                json_number(o, "DupBlksReceived"), dup, json_array_size(wants)));
-    json_array_foreach(wants, i, item) TRY(cli_out("\t\t%s\n", cli_escape(json_text(item, "/"))));
-    TRY(cli_out("\tpartners [%zu]\n", json_array_size(peers)));
-    if (cli_flag(c, "verbose", false))
-        json_array_foreach(peers, i, item) TRY(cli_out("\t\t%s\n", cli_escape(json_string_value(item))));
+    TRY(print_out(p,
+                  "bitswap status\n\tblocks received: %" PRId64 "\n\tblocks sent: %" PRId64
+                  "\n\tdata received: %s\n\tdata sent: %s\n\tdup blocks received: %" PRId64
+                  "\n\tdup data received: %s\n\twantlist [%zu keys]\n",
+                  json_number(o, "BlocksReceived"), json_number(o, "BlocksSent"), in, out,
+                  json_number(o, "DupBlksReceived"), dup, json_array_size(wants)));
+    json_array_foreach(wants, i, item) TRY(print_out(p, "\t\t%s\n", print_escape(json_text(item, "/"))));
+    TRY(print_out(p, "\tpartners [%zu]\n", json_array_size(peers)));
+    if (print_flag(p, "verbose", false))
+        json_array_foreach(peers, i, item)
+            TRY(print_out(p, "\t\t%s\n", print_escape(json_string_value(item))));
     return OK;
 }
 
@@ -123,118 +123,100 @@ static const char *since(const char *text, char out[32])
     return out;
 }
 
-static err_t print_bucket(size_t index, json_t *bucket)
+static err_t print_bucket(print_t *p, size_t index, json_t *bucket)
 {
     json_t *peers = json_object_get(bucket, "Peers"), *peer;
     char useful[32], queried[32];
     size_t i;
-    TRY(cli_out("  Bucket %2zu (%zu peers) - refreshed %s:\n", index, json_array_size(peers),
-                since(json_text(bucket, "LastRefresh"), useful)));
-    TRY(cli_out("    %-52s  %-12s  %-12s  %s\n", "Peer", "last useful", "last queried", "Agent Version"));
-    json_array_foreach(peers, i, peer) TRY(cli_out(
-        "  %c %-52s  %-12s  %-12s  %s\n", json_is_true(json_object_get(peer, "Connected")) ? '@' : ' ',
+    TRY(print_out(p, "  Bucket %2zu (%zu peers) - refreshed %s:\n", index, json_array_size(peers),
+                  since(json_text(bucket, "LastRefresh"), useful)));
+    TRY(print_out(p, "    %-52s  %-12s  %-12s  %s\n", "Peer", "last useful", "last queried",
+                  "Agent Version"));
+    json_array_foreach(peers, i, peer) TRY(print_out(
+        p, "  %c %-52s  %-12s  %-12s  %s\n", json_is_true(json_object_get(peer, "Connected")) ? '@' : ' ',
         field(peer, "ID"), since(json_text(peer, "LastUsefulAt"), useful),
         since(json_text(peer, "LastQueriedAt"), queried), field(peer, "AgentVersion")));
-    return cli_out("\n");
+    return print_out(p, "\n");
 }
 
-err_t print_dht_table(task_t *t, cli_t *c, json_t *o)
+err_t print_dht_table(print_t *p, json_t *o)
 {
     json_t *buckets = json_object_get(o, "Buckets"), *bucket;
     size_t i, peers = 0;
     json_array_foreach(buckets, i, bucket) peers += json_array_size(json_object_get(bucket, "Peers"));
-    TRY(cli_out("DHT %s (%zu peers):\n", field(o, "Name"), peers));
-    json_array_foreach(buckets, i, bucket) TRY(print_bucket(i, bucket));
+    TRY(print_out(p, "DHT %s (%zu peers):\n", field(o, "Name"), peers));
+    json_array_foreach(buckets, i, bucket) TRY(print_bucket(p, i, bucket));
     return OK;
 }
 
-err_t print_record_key(task_t *t, cli_t *c, json_t *o)
+err_t print_record_key(print_t *p, json_t *o)
 {
-    return *json_text(o, "ID") ? cli_out("%s\n", field(o, "ID")) : OK;
+    return *json_text(o, "ID") ? print_out(p, "%s\n", field(o, "ID")) : OK;
 }
 
-err_t print_cleared(task_t *t, cli_t *c, json_t *o)
+err_t print_cleared(print_t *p, json_t *o)
 {
-    return cli_out("removed %" JSON_INTEGER_FORMAT " items from provide queue\n", json_integer_value(o));
-}
-
-static size_t n_queued;
-
-static err_t count_queued(task_t *t, cli_t *c, json_t *o)
-{
-    n_queued += *json_text(o, "Queued") != 0;
-    return OK;
-}
-
-err_t cli_provide_once(task_t *t, cli_t *c, const cli_command_t *command)
-{
-    AUTO(buf_t) target = {0};
-    const char *text;
-    n_queued = 0;
-    TRY(cli_build_target(c, command, &target));
-    TRY(buf_cstr(&target, &text));
-    TRY(cli_request(t, c, text, count_queued));
-    return c->wants_json ? OK : cli_out("queued %zu CID(s) for immediate provide\n", n_queued);
+    return print_out(p, "removed %" JSON_INTEGER_FORMAT " items from provide queue\n", json_integer_value(o));
 }
 
 /* ── commands ────────────────────────────────────────────────────────────────────────────────── */
 
-static err_t print_cmd(cli_t *c, json_t *o)
+static err_t print_cmd(print_t *p, json_t *o)
 {
-    bool verbose = cli_flag(c, "verbose", false);
+    bool verbose = print_flag(p, "verbose", false);
     if (verbose)
-        TRY(cli_out("%-6" PRId64 "", json_number(o, "ID")));
-    TRY(cli_out("%-24s", field(o, "Command")));
+        TRY(print_out(p, "%-6" PRId64 "", json_number(o, "ID")));
+    TRY(print_out(p, "%-24s", field(o, "Command")));
     if (verbose) {
         char *args = json_dumps(json_object_get(o, "Args"), JSON_COMPACT),
              *options = json_dumps(json_object_get(o, "Options"), JSON_COMPACT);
-        err_t e = cli_out("%s %s  ", cli_escape(args), cli_escape(options));
+        err_t e = print_out(p, "%s %s  ", print_escape(args), print_escape(options));
         free(args);
         free(options);
         TRY(e);
     }
     char ago[32];
-    return cli_out("%-7s %s (%s)\n", json_is_true(json_object_get(o, "Active")) ? "true" : "false",
-                   field(o, "StartTime"), since(json_text(o, "StartTime"), ago));
+    return print_out(p, "%-7s %s (%s)\n", json_is_true(json_object_get(o, "Active")) ? "true" : "false",
+                     field(o, "StartTime"), since(json_text(o, "StartTime"), ago));
 }
 
-err_t print_cmds(task_t *t, cli_t *c, json_t *o)
+err_t print_cmds(print_t *p, json_t *o)
 {
     size_t i;
     json_t *entry;
-    bool verbose = cli_flag(c, "verbose", false);
-    TRY(cli_out("%s%-24s%s%-7s %s\n", verbose ? "ID    " : "", "Command",
-                verbose ? "Arguments Options  " : "", "Active", "StartTime"));
-    json_array_foreach(o, i, entry) TRY(print_cmd(c, entry));
+    bool verbose = print_flag(p, "verbose", false);
+    TRY(print_out(p, "%s%-24s%s%-7s %s\n", verbose ? "ID    " : "", "Command",
+                  verbose ? "Arguments Options  " : "", "Active", "StartTime"));
+    json_array_foreach(o, i, entry) TRY(print_cmd(p, entry));
     return OK;
 }
 
 /* ── peers ───────────────────────────────────────────────────────────────────────────────────── */
 
-err_t print_peering_added(task_t *t, cli_t *c, json_t *o)
+err_t print_peering_added(print_t *p, json_t *o)
 {
-    return cli_out("add %s %s\n", field(o, "ID"), field(o, "Status"));
+    return print_out(p, "add %s %s\n", field(o, "ID"), field(o, "Status"));
 }
 
-err_t print_peering_removed(task_t *t, cli_t *c, json_t *o)
+err_t print_peering_removed(print_t *p, json_t *o)
 {
-    return cli_out("remove %s %s\n", field(o, "ID"), field(o, "Status"));
+    return print_out(p, "remove %s %s\n", field(o, "ID"), field(o, "Status"));
 }
 
-err_t print_peerings(task_t *t, cli_t *c, json_t *o)
+err_t print_peerings(print_t *p, json_t *o)
 {
     size_t i, k;
     json_t *peer, *addr;
     json_array_foreach(json_object_get(o, "Peers"), i, peer)
     {
-        TRY(cli_out("%s\n", field(peer, "ID")));
+        TRY(print_out(p, "%s\n", field(peer, "ID")));
         json_array_foreach(json_object_get(peer, "Addrs"), k, addr)
-            TRY(cli_out("\t%s\n", cli_escape(json_string_value(addr))));
+            TRY(print_out(p, "\t%s\n", print_escape(json_string_value(addr))));
     }
     return OK;
 }
 
-err_t print_autonat(task_t *t, cli_t *c, json_t *o)
+err_t print_autonat(print_t *p, json_t *o)
 {
     static const char *const sections[] = {"Reachable", "Unreachable", "Unknown"}, *const members[] = {
                                                                                        "reachable",
@@ -242,21 +224,22 @@ err_t print_autonat(task_t *t, cli_t *c, json_t *o)
                                                                                        "unknown"};
     size_t i, shown = 0;
     json_t *addr;
-    TRY(cli_out("AutoNAT V2 Status:\n  Reachability: %s\n\nPer-Address Reachability:\n",
-                field(o, "reachability")));
+    TRY(print_out(p, "AutoNAT V2 Status:\n  Reachability: %s\n\nPer-Address Reachability:\n",
+                  field(o, "reachability")));
     for (size_t s = 0; s < ARRAY_LEN(sections); s++) {
         json_t *list = json_object_get(o, members[s]);
         if (json_array_size(list))
-            TRY(cli_out("  %s:\n", sections[s]));
-        json_array_foreach(list, i, addr) TRY(cli_out("    %s\n", cli_escape(json_string_value(addr))));
+            TRY(print_out(p, "  %s:\n", sections[s]));
+        json_array_foreach(list, i, addr)
+            TRY(print_out(p, "    %s\n", print_escape(json_string_value(addr))));
         shown += json_array_size(list);
     }
-    return shown ? OK : cli_out("  (no address reachability data available)\n");
+    return shown ? OK : print_out(p, "  (no address reachability data available)\n");
 }
 
-err_t print_dependency(task_t *t, cli_t *c, json_t *o)
+err_t print_dependency(print_t *p, json_t *o)
 {
-    return cli_out("%s@%s\n", field(o, "Path"), field(o, "Version"));
+    return print_out(p, "%s@%s\n", field(o, "Path"), field(o, "Version"));
 }
 
 /* ── limits ──────────────────────────────────────────────────────────────────────────────────── */
@@ -288,7 +271,7 @@ static void add_scope(scope_table_t *table, const char *prefix, const char *name
     static const char *const names[] = {"Memory",        "FD",      "Conns",          "ConnsInbound",
                                         "ConnsOutbound", "Streams", "StreamsInbound", "StreamsOutbound"};
     char scope[512];
-    snprintf(scope, sizeof scope, "%s%s", prefix, cli_escape(name));
+    snprintf(scope, sizeof scope, "%s%s", prefix, print_escape(name));
     for (size_t i = 0; i < ARRAY_LEN(names); i++) {
         json_t *limit = json_object_get(limits, names[i]);
         char key[32], value[32], used[32], share[32] = "n/a";
@@ -304,11 +287,11 @@ static void add_scope(scope_table_t *table, const char *prefix, const char *name
         if (max > 0)
             snprintf(share, sizeof share, usage ? "%.1f%%" : "0%%", (double)usage / max * 100);
         snprintf(used, sizeof used, "%" PRId64, usage);
-        add_row(table, (const char *const[]){scope, names[i], cli_escape(value), used, share});
+        add_row(table, (const char *const[]){scope, names[i], print_escape(value), used, share});
     }
 }
 
-static err_t print_table(const scope_table_t *table)
+static err_t print_table(print_t *p, const scope_table_t *table)
 {
     err_t e = OK;
     for (size_t i = 0; i < table->n; i++)
@@ -317,16 +300,16 @@ static err_t print_table(const scope_table_t *table)
             size_t width = table->widths[k] > COLUMN_MIN ? table->widths[k] : COLUMN_MIN;
             size_t tabs = (width + TAB - 1) / TAB - strlen(cell) / TAB;
             if (!e)
-                e = cli_out("%s", cell);
+                e = print_out(p, "%s", cell);
             for (; !e && tabs; tabs--)
-                e = cli_out("\t");
+                e = print_out(p, "\t");
             if (!e && k + 1 == SCOPE_COLUMNS)
-                e = cli_out("\n");
+                e = print_out(p, "\n");
         }
     return e;
 }
 
-err_t print_resources(task_t *t, cli_t *c, json_t *o)
+err_t print_resources(print_t *p, json_t *o)
 {
     static const struct {
         const char *member, *prefix;
@@ -341,7 +324,7 @@ err_t print_resources(task_t *t, cli_t *c, json_t *o)
     for (size_t i = 0; i < ARRAY_LEN(groups); i++)
         json_object_foreach(json_object_get(o, groups[i].member), name, limits)
             add_scope(&table, groups[i].prefix, name, limits);
-    err_t e = print_table(&table);
+    err_t e = print_table(p, &table);
     for (size_t i = 0; i < table.n; i++)
         for (size_t k = 0; k < SCOPE_COLUMNS; k++)
             free(table.rows[i].cells[k]);
@@ -349,27 +332,29 @@ err_t print_resources(task_t *t, cli_t *c, json_t *o)
     return e;
 }
 
-static err_t print_perf_way(json_t *o, const char *label, const char *bytes_key, const char *seconds_key)
+static err_t print_perf_way(print_t *p, json_t *o, const char *label, const char *bytes_key,
+                            const char *seconds_key)
 {
     double bytes = (double)json_number(o, bytes_key),
            seconds = json_number_value(json_object_get(o, seconds_key));
     if (bytes <= 0)
         return OK;
-    return cli_out("%s %s in %.2f s: %.1f MB/s (%.2f Gbit/s)\n", label, cli_size((uint64_t)bytes), seconds,
-                   seconds > 0 ? bytes / seconds / 1e6 : 0, seconds > 0 ? bytes * 8 / seconds / 1e9 : 0);
+    return print_out(p, "%s %s in %.2f s: %.1f MB/s (%.2f Gbit/s)\n", label, print_size((uint64_t)bytes),
+                     seconds, seconds > 0 ? bytes / seconds / 1e6 : 0,
+                     seconds > 0 ? bytes * 8 / seconds / 1e9 : 0);
 }
 
-err_t print_perf(task_t *t, cli_t *c, json_t *o)
+err_t print_perf(print_t *p, json_t *o)
 {
     const char *type = json_text(o, "Type");
     bool has_both = *json_text(o, "Security"); /* of QUIC they are a part, and have no names */
     if (!strcmp(type, "connected"))
-        return cli_out("connected to %s in %.0f ms%s%s%s%s\n", cli_escape(json_text(o, "Address")),
-                       json_number_value(json_object_get(o, "ConnectSeconds")) * 1000, has_both ? ": " : "",
-                       cli_escape(json_text(o, "Security")), has_both ? " " : "",
-                       cli_escape(json_text(o, "Muxer")));
+        return print_out(p, "connected to %s in %.0f ms%s%s%s%s\n", print_escape(json_text(o, "Address")),
+                         json_number_value(json_object_get(o, "ConnectSeconds")) * 1000, has_both ? ": " : "",
+                         print_escape(json_text(o, "Security")), has_both ? " " : "",
+                         print_escape(json_text(o, "Muxer")));
     if (strcmp(type, "final"))
         return OK;
-    TRY(print_perf_way(o, "upload:  ", "UploadBytes", "UploadSeconds"));
-    return print_perf_way(o, "download:", "DownloadBytes", "DownloadSeconds");
+    TRY(print_perf_way(p, o, "upload:  ", "UploadBytes", "UploadSeconds"));
+    return print_perf_way(p, o, "download:", "DownloadBytes", "DownloadSeconds");
 }

@@ -1,6 +1,6 @@
 /* print_provide: `provide stat` as text, in sections. Reference: ipfs/kubo core/commands/provide.go, whose
  * lines these are; Lag and Forecast are ours. */
-#include "cli/commands_internal.h"
+#include "print/printers.h"
 #include <inttypes.h>
 #include <stdarg.h>
 #include <stdio.h>
@@ -149,27 +149,27 @@ static size_t width_of(const char *const *lines, size_t n, size_t at, size_t cel
     return width + 1;
 }
 
-static err_t print_lines(const char *const *lines, size_t n)
+static err_t print_lines(print_t *p, const char *const *lines, size_t n)
 {
     for (size_t i = 0; i < n; i++) {
         size_t cells = cells_of(lines[i]), len;
         for (size_t cell = 0; cell < cells; cell++) {
             const char *text = cell_at(lines[i], cell, &len);
-            TRY(cli_out("%.*s%*s", (int)len, text, (int)(width_of(lines, n, i, cell) - len), ""));
+            TRY(print_out(p, "%.*s%*s", (int)len, text, (int)(width_of(lines, n, i, cell) - len), ""));
         }
-        TRY(cli_out("%s\n", cell_at(lines[i], cells, &len)));
+        TRY(print_out(p, "%s\n", cell_at(lines[i], cells, &len)));
     }
     return OK;
 }
 
-static err_t print_sheet(const sheet_t *s)
+static err_t print_sheet(print_t *p, const sheet_t *s)
 {
     const char *lines[LINES_MAX];
     size_t n = s->n[0], width = 0;
     for (size_t i = 0; i < n; i++)
         lines[i] = s->lines[0][i];
     if (!s->is_compact)
-        return print_lines(lines, n && !s->is_brief ? n - 1 : n); /* without the last empty one */
+        return print_lines(p, lines, n && !s->is_brief ? n - 1 : n); /* without the last empty one */
     char(*both)[2 * LINE_BYTES + 4] = xcalloc(LINES_MAX, sizeof *both);
     for (size_t i = 0; i < n; i++)
         width = strlen(lines[i]) > width ? strlen(lines[i]) : width;
@@ -179,7 +179,7 @@ static err_t print_sheet(const sheet_t *s)
         snprintf(both[i], sizeof both[i], "%-*s %s", (int)width + 2, left, right);
         lines[i] = both[i];
     }
-    err_t e = print_lines(lines, n ? n - 1 : 0);
+    err_t e = print_lines(p, lines, n ? n - 1 : 0);
     free(both);
     return e;
 }
@@ -198,7 +198,7 @@ static const char *time_text(const char *rfc3339, char out[32])
 /* Cut to what says something. */
 static const char *short_duration(int64_t ns, char out[64])
 {
-    return cli_duration_text(ns > 1000000000 ? ns - ns % 100000000 : ns - ns % 1000, out);
+    return print_duration(ns > 1000000000 ? ns - ns % 100000000 : ns - ns % 1000, out);
 }
 
 static double real_of(json_t *o, const char *key)
@@ -214,7 +214,7 @@ static void add_connectivity(sheet_t *s, json_t *sweep)
     if (strcmp(time_text(json_text(o, "since"), since), "N/A") == 0)
         add_line(s, 1, "%sStatus: %s", s->indent, field(o, "status"));
     else
-        add_line(s, 1, "%sStatus: %s (%s)", s->indent, field(o, "status"), cli_escape(since));
+        add_line(s, 1, "%sStatus: %s (%s)", s->indent, field(o, "status"), print_escape(since));
     close_section(s, 1);
 }
 
@@ -246,7 +246,7 @@ static void add_schedule(sheet_t *s, json_t *sweep)
         add_line(s, 0, "%sNext region prefix: %s", s->indent, *prefix ? prefix : "N/A");
         time_text(json_text(o, "next_reprovide_at"), when);
         add_line(s, 0, "%sNext region reprovide: %s", s->indent,
-                 strlen(when) > 11 ? cli_escape(when + 11) : "N/A");
+                 strlen(when) > 11 ? print_escape(when + 11) : "N/A");
     }
     close_section(s, 0);
 }
@@ -261,7 +261,7 @@ static void add_timings(sheet_t *s, json_t *sweep)
     add_line(s, 1, "%sCurrent time offset: %s", s->indent,
              short_duration(json_number(o, "current_time_offset"), text));
     add_line(s, 1, "%sCycle started: %s", s->indent,
-             cli_escape(time_text(json_text(o, "cycle_start"), when)));
+             print_escape(time_text(json_text(o, "cycle_start"), when)));
     add_line(s, 1, "%sReprovide interval: %s", s->indent,
              short_duration(json_number(o, "reprovides_interval"), text));
     add_line(s, 1, "%sLag: %s", s->indent, short_duration(json_number(o, "lag"), text));
@@ -354,24 +354,24 @@ static void add_workers(sheet_t *s, json_t *sweep, bool is_wanted)
     close_section(s, 0);
 }
 
-err_t print_provide_stat(task_t *t, cli_t *c, json_t *o)
+err_t print_provide_stat(print_t *p, json_t *o)
 {
     static const char *const names[] = {"connectivity", "queues",     "schedule", "timings",
                                         "network",      "operations", "workers"};
-    bool all = cli_flag(c, "all", false), wants[ARRAY_LEN(names)];
+    bool all = print_flag(p, "all", false), wants[ARRAY_LEN(names)];
     size_t n = all;
     for (size_t i = 0; i < ARRAY_LEN(names); i++) {
-        wants[i] = cli_flag(c, names[i], false);
+        wants[i] = print_flag(p, names[i], false);
         n += wants[i];
         wants[i] |= all;
     }
-    if (cli_flag(c, "compact", false) && !all)
+    if (print_flag(p, "compact", false) && !all)
         return fail(ERR_USAGE, "--compact requires --all flag");
     json_t *sweep = json_object_get(o, "Sweep");
     sheet_t *s = xcalloc(1, sizeof *s);
     s->is_brief = n == 0;
     s->has_headings = n > 1 || all;
-    s->is_compact = all && cli_flag(c, "compact", false);
+    s->is_compact = all && print_flag(p, "compact", false);
     s->indent = s->is_brief || !s->has_headings ? "" : "  ";
     bool is_away = strcmp(json_text(json_object_get(sweep, "connectivity"), "status"), "online") != 0;
     if (wants[0] || (s->is_brief && is_away))
@@ -387,7 +387,7 @@ err_t print_provide_stat(task_t *t, cli_t *c, json_t *o)
     if (wants[5] || s->is_brief)
         add_operations(s, sweep);
     add_workers(s, sweep, wants[6]);
-    err_t e = print_sheet(s);
+    err_t e = print_sheet(p, s);
     free(s);
     return e;
 }

@@ -1,7 +1,8 @@
 /* print_ls: listings in columns, spaced as Kubo's are: a column is as wide as its widest cell and a space, at
  * least one character for whole listings and ten for streamed ones, whose widths nobody knows beforehand. */
-#include "cli/commands_internal.h"
-#include "cli/json_depth.h"
+#include "print/print_ls.h"
+#include "print/json_depth.h"
+#include "print/printers.h"
 #include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -18,8 +19,6 @@ enum {
 /* The columns before the name. */
 typedef enum { COLUMN_MODE, COLUMN_HASH, COLUMN_SIZE, COLUMN_TIME, COLUMN_COUNT } column_t;
 static const char *const titles[COLUMN_COUNT] = {"Mode", "Hash", "Size", "ModTime"};
-
-static char last_hash[256]; /* of the folder whose entries were printed last, when they are streamed */
 
 static bool is_dir(json_t *link)
 {
@@ -79,7 +78,7 @@ static void cell_text(json_t *link, column_t column, char out[CELL_TEXT])
         time_text(link, out);
         break;
     default:
-        snprintf(out, CELL_TEXT, "%s", cli_escape(json_text(link, "Hash")));
+        snprintf(out, CELL_TEXT, "%s", print_escape(json_text(link, "Hash")));
     }
 }
 
@@ -88,11 +87,11 @@ typedef struct columns {
     int width[COLUMN_COUNT];
 } columns_t;
 
-static columns_t begin_columns(const cli_t *c, bool has_titles)
+static columns_t begin_columns(const print_t *p, bool has_titles)
 {
-    bool is_long = cli_flag(c, "long", false);
-    int min = cli_flag(c, "stream", false) ? MIN_WIDTH_STREAMED : MIN_WIDTH;
-    columns_t columns = {.is_shown = {is_long, true, cli_flag(c, "size", true), is_long}};
+    bool is_long = print_flag(p, "long", false);
+    int min = print_flag(p, "stream", false) ? MIN_WIDTH_STREAMED : MIN_WIDTH;
+    columns_t columns = {.is_shown = {is_long, true, print_flag(p, "size", true), is_long}};
     for (column_t column = 0; column < COLUMN_COUNT; column++) {
         int n = has_titles ? (int)strlen(titles[column]) + 1 : 1;
         columns.width[column] = n > min ? n : min;
@@ -100,49 +99,49 @@ static columns_t begin_columns(const cli_t *c, bool has_titles)
     return columns;
 }
 
-static void measure(columns_t *c, json_t *link)
+static void measure(columns_t *columns, json_t *link)
 {
     char text[CELL_TEXT];
     for (column_t column = 0; column < COLUMN_COUNT; column++) {
-        if (!c->is_shown[column])
+        if (!columns->is_shown[column])
             continue;
         cell_text(link, column, text);
         int n = (int)strlen(text) + 1;
-        c->width[column] = n > c->width[column] ? n : c->width[column];
+        columns->width[column] = n > columns->width[column] ? n : columns->width[column];
     }
 }
 
 /* link NULL: the titles. */
-static err_t print_line(const columns_t *c, json_t *link)
+static err_t print_line(print_t *p, const columns_t *columns, json_t *link)
 {
     char text[CELL_TEXT];
     for (column_t column = 0; column < COLUMN_COUNT; column++) {
-        if (!c->is_shown[column])
+        if (!columns->is_shown[column])
             continue;
         if (link)
             cell_text(link, column, text);
         else
             snprintf(text, sizeof text, "%s", titles[column]);
-        TRY(cli_out("%-*s", c->width[column], text));
+        TRY(print_out(p, "%-*s", columns->width[column], text));
     }
-    return link ? cli_out("%s%s\n", cli_escape_json(link, "Name"), is_dir(link) ? "/" : "")
-                : cli_out("Name\n");
+    return link ? print_out(p, "%s%s\n", print_escape_json(link, "Name"), is_dir(link) ? "/" : "")
+                : print_out(p, "Name\n");
 }
 
 /* The name of a folder that is not that of the line before, when there are several. *ret_has_titles: whether
  * the names of the columns follow. */
-static err_t print_heading(const cli_t *c, const char *hash, bool *ret_has_titles)
+static err_t print_heading(print_t *p, const char *hash, bool *ret_has_titles)
 {
-    bool is_new = strncmp(hash, last_hash, sizeof last_hash - 1) != 0;
-    if (is_new && c->n_args > 1)
-        TRY(cli_out("%s%s:\n", last_hash[0] ? "\n" : "", cli_escape(hash)));
-    snprintf(last_hash, sizeof last_hash, "%s", hash);
-    *ret_has_titles = is_new && cli_flag(c, "headers", false);
+    bool is_new = strncmp(hash, p->last_hash, sizeof p->last_hash - 1) != 0;
+    if (is_new && p->n_args > 1)
+        TRY(print_out(p, "%s%s:\n", p->last_hash[0] ? "\n" : "", print_escape(hash)));
+    snprintf(p->last_hash, sizeof p->last_hash, "%s", hash);
+    *ret_has_titles = is_new && print_flag(p, "headers", false);
     return OK;
 }
 
 /* ── streamed ────────────────────────────────────────────────────────────────────────────────── */
-err_t print_ls(task_t *t, cli_t *c, json_t *o)
+err_t print_ls(print_t *p, json_t *o)
 {
     size_t i, k;
     json_t *object, *link;
@@ -150,12 +149,12 @@ err_t print_ls(task_t *t, cli_t *c, json_t *o)
     {
         bool has_titles;
         json_t *links = json_object_get(object, "Links");
-        TRY(print_heading(c, json_text(object, "Hash"), &has_titles));
-        columns_t columns = begin_columns(c, has_titles);
+        TRY(print_heading(p, json_text(object, "Hash"), &has_titles));
+        columns_t columns = begin_columns(p, has_titles);
         json_array_foreach(links, k, link) measure(&columns, link);
         if (has_titles)
-            TRY(print_line(&columns, NULL));
-        json_array_foreach(links, k, link) TRY(print_line(&columns, link));
+            TRY(print_line(p, &columns, NULL));
+        json_array_foreach(links, k, link) TRY(print_line(p, &columns, link));
     }
     return OK;
 }
@@ -167,8 +166,8 @@ err_t print_ls(task_t *t, cli_t *c, json_t *o)
  * a file. */
 enum { LINKS_DEPTH = 4, PIECE_MAX_BYTES = 1 << 20, KEPT_MAX_BYTES = 1 << 20 };
 
-typedef struct ls {
-    cli_t *c;
+struct ls_text {
+    print_t *p;
     buf_t piece; /* a link, or what stands before the links of a folder */
     buf_t kept;  /* links, each a line */
     FILE *spill; /* those before them */
@@ -176,9 +175,9 @@ typedef struct ls {
     columns_t columns;
     bool has_titles;
     json_depth_t at;
-} ls_t;
+};
 
-static err_t spill(ls_t *l)
+static err_t spill(ls_text_t *l)
 {
     if (!l->spill && !(l->spill = tmpfile()))
         return fail(ERR_IO, "cannot make a temporary file for a long listing");
@@ -193,7 +192,7 @@ static json_t *parse(bytes_t text)
     return json_loadb((const char *)text.data, text.len, JSON_ALLOW_NUL, NULL);
 }
 
-static err_t take_link(ls_t *l)
+static err_t take_link(ls_text_t *l)
 {
     json_t *link = parse(buf_bytes(&l->piece));
     if (!link)
@@ -206,7 +205,7 @@ static err_t take_link(ls_t *l)
 }
 
 /* "{"Hash":…,"Links":[" */
-static err_t begin_folder(ls_t *l)
+static err_t begin_folder(ls_text_t *l)
 {
     TRY(buf_append(&l->piece, BYTES_LIT("]}")));
     json_t *object = parse(buf_bytes(&l->piece));
@@ -214,18 +213,18 @@ static err_t begin_folder(ls_t *l)
         return fail(ERR_PROTOCOL, "the node's answer is not JSON");
     l->hash = xstrdup(json_text(object, "Hash"));
     json_decref(object);
-    bool is_new = strncmp(l->hash, last_hash, sizeof last_hash - 1) != 0;
-    l->columns = begin_columns(l->c, is_new && cli_flag(l->c, "headers", false));
+    bool is_new = strncmp(l->hash, l->p->last_hash, sizeof l->p->last_hash - 1) != 0;
+    l->columns = begin_columns(l->p, is_new && print_flag(l->p, "headers", false));
     return OK;
 }
 
-static err_t print_links(ls_t *l, bytes_t lines)
+static err_t print_links(ls_text_t *l, bytes_t lines)
 {
     while (lines.len) {
         const uint8_t *end = memchr(lines.data, '\n', lines.len);
         size_t len = end ? (size_t)(end - lines.data) : lines.len;
         json_t *link = parse(bytes_slice(lines, 0, len));
-        err_t e = link ? print_line(&l->columns, link) : OK;
+        err_t e = link ? print_line(l->p, &l->columns, link) : OK;
         json_decref(link);
         TRY(e);
         lines = bytes_slice(lines, len + 1, lines.len);
@@ -233,7 +232,7 @@ static err_t print_links(ls_t *l, bytes_t lines)
     return OK;
 }
 
-static err_t print_spilled(ls_t *l)
+static err_t print_spilled(ls_text_t *l)
 {
     char *line = NULL;
     size_t cap = 0;
@@ -248,21 +247,21 @@ static err_t print_spilled(ls_t *l)
     return e;
 }
 
-static err_t end_folder(ls_t *l)
+static err_t end_folder(ls_text_t *l)
 {
     bool has_titles;
-    TRY(print_heading(l->c, l->hash, &has_titles));
+    TRY(print_heading(l->p, l->hash, &has_titles));
     free(l->hash);
     l->hash = NULL;
     if (has_titles)
-        TRY(print_line(&l->columns, NULL));
+        TRY(print_line(l->p, &l->columns, NULL));
     TRY(l->spill ? print_spilled(l) : OK);
     TRY(print_links(l, buf_bytes(&l->kept)));
     buf_clear(&l->kept);
     return OK;
 }
 
-static err_t take_byte(ls_t *l, uint8_t byte)
+static err_t take_byte(ls_text_t *l, uint8_t byte)
 {
     json_depth_step_t step = json_depth_take(&l->at, byte);
     bool opens = step == JSON_DEPTH_OPENS;
@@ -280,32 +279,30 @@ static err_t take_byte(ls_t *l, uint8_t byte)
     return l->at.depth == LINKS_DEPTH ? take_link(l) : l->at.depth == LINKS_DEPTH - 1 ? end_folder(l) : OK;
 }
 
-static err_t take_bytes(task_t *t, void *arg, bytes_t data)
+ls_text_t *ls_text_new(print_t *p)
 {
-    ls_t *l = arg;
-    if (l->c->wants_json)
-        return cli_out_bytes(data);
+    ls_text_t *l = xcalloc(1, sizeof *l);
+    l->p = p;
+    buf_init(&l->piece, PIECE_MAX_BYTES);
+    buf_init(&l->kept, KEPT_MAX_BYTES + PIECE_MAX_BYTES);
+    return l;
+}
+
+err_t ls_text_feed(ls_text_t *l, bytes_t data)
+{
     for (size_t i = 0; i < data.len; i++)
         TRY(take_byte(l, data.data[i]));
     return OK;
 }
 
-err_t cli_ls(task_t *t, cli_t *c, const cli_command_t *command)
+void ls_text_free(ls_text_t *l)
 {
-    AUTO(buf_t) target = {0};
-    const char *text;
-    ls_t l = {.c = c};
-    if (cli_flag(c, "stream", false))
-        return cli_run_generic(t, c, command);
-    TRY(cli_build_target(c, command, &target));
-    TRY(buf_cstr(&target, &text));
-    buf_init(&l.piece, PIECE_MAX_BYTES);
-    buf_init(&l.kept, KEPT_MAX_BYTES + PIECE_MAX_BYTES);
-    err_t e = cli_download(t, c, text, (cli_byte_sink_t){take_bytes, NULL, &l});
-    if (l.spill)
-        fclose(l.spill);
-    free(l.hash);
-    buf_deinit(&l.piece);
-    buf_deinit(&l.kept);
-    return e;
+    if (!l)
+        return;
+    if (l->spill)
+        fclose(l->spill);
+    free(l->hash);
+    buf_deinit(&l->piece);
+    buf_deinit(&l->kept);
+    free(l);
 }

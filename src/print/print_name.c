@@ -1,33 +1,34 @@
 /* print_name: answers about names and keys as text. */
-#include "cli/commands_internal.h"
+#include "print/printers.h"
 #include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
 
 /* ── names ───────────────────────────────────────────────────────────────────────────────────── */
-err_t print_published(task_t *t, cli_t *c, json_t *o)
+err_t print_published(print_t *p, json_t *o)
 {
-    if (cli_flag(c, "quieter", false))
-        return cli_out("%s\n", field(o, "Name"));
-    return cli_out("Published to %s: %s\n", field(o, "Name"), field(o, "Value"));
+    if (print_flag(p, "quieter", false))
+        return print_out(p, "%s\n", field(o, "Name"));
+    return print_out(p, "Published to %s: %s\n", field(o, "Name"), field(o, "Value"));
 }
 
-err_t print_put_name(task_t *t, cli_t *c, json_t *o)
+err_t print_put_name(print_t *p, json_t *o)
 {
-    return cli_flag(c, "quiet", false) ? OK : cli_out("%s\n", field(o, "Name"));
+    return print_flag(p, "quiet", false) ? OK : print_out(p, "%s\n", field(o, "Name"));
 }
 
-err_t print_pubsub_state(task_t *t, cli_t *c, json_t *o)
+err_t print_pubsub_state(print_t *p, json_t *o)
 {
-    return cli_out("%s\n", json_is_true(json_object_get(o, "Enabled")) ? "enabled" : "disabled");
+    return print_out(p, "%s\n", json_is_true(json_object_get(o, "Enabled")) ? "enabled" : "disabled");
 }
 
-err_t print_pubsub_canceled(task_t *t, cli_t *c, json_t *o)
+err_t print_pubsub_canceled(print_t *p, json_t *o)
 {
-    return cli_out("%s\n", json_is_true(json_object_get(o, "Canceled")) ? "canceled" : "no subscription");
+    return print_out(p, "%s\n",
+                     json_is_true(json_object_get(o, "Canceled")) ? "canceled" : "no subscription");
 }
 
-const char *cli_duration_text(int64_t ns, char out[64])
+const char *print_duration(int64_t ns, char out[64])
 {
     static const struct {
         int64_t ns;
@@ -58,46 +59,46 @@ const char *cli_duration_text(int64_t ns, char out[64])
     return out;
 }
 
-static err_t print_validation(json_t *v)
+static err_t print_validation(print_t *p, json_t *v)
 {
     if (!json_is_object(v))
-        return cli_out("\nThis record was not verified. Pass '--verify k51...' to verify.\n");
+        return print_out(p, "\nThis record was not verified. Pass '--verify k51...' to verify.\n");
     const char *reason = field(v, "Reason");
     int width = *reason ? 8 : 7;
-    TRY(cli_out("\nValidation results:\n %-*s%s\n", width,
-                "Valid:", json_is_true(json_object_get(v, "Valid")) ? "true" : "false"));
+    TRY(print_out(p, "\nValidation results:\n %-*s%s\n", width,
+                  "Valid:", json_is_true(json_object_get(v, "Valid")) ? "true" : "false"));
     if (*reason)
-        TRY(cli_out(" %-*s%s\n", width, "Reason:", reason));
-    return cli_out(" %-*s%s\n", width, "Name:", field(v, "Name"));
+        TRY(print_out(p, " %-*s%s\n", width, "Reason:", reason));
+    return print_out(p, " %-*s%s\n", width, "Name:", field(v, "Name"));
 }
 
-err_t print_inspected(task_t *t, cli_t *c, json_t *o)
+err_t print_inspected(print_t *p, json_t *o)
 {
     enum { LABEL = 16 };
     char ttl[64];
     json_t *entry = json_object_get(o, "Entry");
     if (*json_text(entry, "Value"))
-        TRY(cli_out("%-*s\"%s\"\n", LABEL, "Value:", field(entry, "Value")));
-    TRY(cli_out("%-*s%" PRId64 "\n", LABEL, "Validity Type:", json_number(entry, "ValidityType")));
+        TRY(print_out(p, "%-*s\"%s\"\n", LABEL, "Value:", field(entry, "Value")));
+    TRY(print_out(p, "%-*s%" PRId64 "\n", LABEL, "Validity Type:", json_number(entry, "ValidityType")));
     if (*json_text(entry, "Validity"))
-        TRY(cli_out("%-*s\"%s\"\n", LABEL, "Validity:", field(entry, "Validity")));
-    TRY(cli_out("%-*s%" PRId64 "\n", LABEL, "Sequence:", json_number(entry, "Sequence")));
+        TRY(print_out(p, "%-*s\"%s\"\n", LABEL, "Validity:", field(entry, "Validity")));
+    TRY(print_out(p, "%-*s%" PRId64 "\n", LABEL, "Sequence:", json_number(entry, "Sequence")));
     if (json_is_integer(json_object_get(entry, "TTL")))
-        TRY(cli_out("%-*s%s\n", LABEL, "TTL:", cli_duration_text(json_number(entry, "TTL"), ttl)));
-    TRY(cli_out("%-*s%" PRId64 "\n", LABEL, "Protobuf Size:", json_number(o, "PbSize")));
-    TRY(cli_out("%-*s%s\n", LABEL, "Signature Type:", field(o, "SignatureType")));
-    TRY(print_validation(json_object_get(o, "Validation")));
+        TRY(print_out(p, "%-*s%s\n", LABEL, "TTL:", print_duration(json_number(entry, "TTL"), ttl)));
+    TRY(print_out(p, "%-*s%" PRId64 "\n", LABEL, "Protobuf Size:", json_number(o, "PbSize")));
+    TRY(print_out(p, "%-*s%s\n", LABEL, "Signature Type:", field(o, "SignatureType")));
+    TRY(print_validation(p, json_object_get(o, "Validation")));
     const char *dump = json_text(o, "HexDump"); /* hex and printable characters alone */
-    return *dump ? cli_out("\nHex Dump:\n%s", dump) : OK;
+    return *dump ? print_out(p, "\nHex Dump:\n%s", dump) : OK;
 }
 
 /* ── keys ────────────────────────────────────────────────────────────────────────────────────── */
-err_t print_key_id(task_t *t, cli_t *c, json_t *o)
+err_t print_key_id(print_t *p, json_t *o)
 {
-    return cli_out("%s\n", field(o, "Id"));
+    return print_out(p, "%s\n", field(o, "Id"));
 }
 
-err_t print_keys(task_t *t, cli_t *c, json_t *o)
+err_t print_keys(print_t *p, json_t *o)
 {
     size_t i, id_width = 0, name_width = 0;
     json_t *key, *keys = json_object_get(o, "Keys");
@@ -109,26 +110,26 @@ err_t print_keys(task_t *t, cli_t *c, json_t *o)
     }
     json_array_foreach(keys, i, key)
     {
-        if (cli_flag(c, "l", false))
-            TRY(cli_out("%-*s %-*s \n", (int)id_width, field(key, "Id"), (int)name_width,
-                        field(key, "Name")));
+        if (print_flag(p, "l", false))
+            TRY(print_out(p, "%-*s %-*s \n", (int)id_width, field(key, "Id"), (int)name_width,
+                          field(key, "Name")));
         else
-            TRY(cli_out("%s\n", field(key, "Name")));
+            TRY(print_out(p, "%s\n", field(key, "Name")));
     }
     return OK;
 }
 
-err_t print_key_renamed(task_t *t, cli_t *c, json_t *o)
+err_t print_key_renamed(print_t *p, json_t *o)
 {
-    return cli_out("Key %s renamed to %s%s\n", field(o, "Id"), field(o, "Now"),
-                   json_is_true(json_object_get(o, "Overwrite")) ? " with overwriting" : "");
+    return print_out(p, "Key %s renamed to %s%s\n", field(o, "Id"), field(o, "Now"),
+                     json_is_true(json_object_get(o, "Overwrite")) ? " with overwriting" : "");
 }
 
 /* The reference prints these two as JSON. */
-err_t print_signature(task_t *t, cli_t *c, json_t *o)
+err_t print_signature(print_t *p, json_t *o)
 {
     char *text = json_dumps(o, JSON_COMPACT);
-    err_t e = cli_out("%s\n", text);
+    err_t e = print_out(p, "%s\n", text);
     free(text);
     return e;
 }

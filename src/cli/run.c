@@ -1,0 +1,77 @@
+/* run: commands whose requests are more than their words, or whose end is more than their answer. */
+#include "base/version.h"
+#include "cli/commands_internal.h"
+#include "print/print_ls.h"
+#include <stdio.h>
+#include <stdlib.h>
+
+err_t cli_block_rm(task_t *t, cli_t *c, const cli_command_t *command)
+{
+    TRY(cli_run_generic(t, c, command));
+    return c->has_failed ? fail(ERR_IO, "some blocks not removed") : OK;
+}
+
+/* Needs neither a node nor a repository. */
+err_t cli_version(task_t *t, cli_t *c, const cli_command_t *command)
+{
+    json_t *o = json_pack("{s:s, s:s, s:s, s:s, s:s, s:s}", "Version", KUBO_RPC_VERSION, "Commit", "", "Repo",
+                          KUBO_REPO_VERSION, "System", SYSTEM_NAME, "Golang", "none", "Distribute",
+                          DISTRIBUTE_VERSION);
+    char *line = json_dumps(o, JSON_COMPACT);
+    print_t to = cli_print_to_stdout(c);
+    err_t e = c->wants_json ? cli_out("%s\n", line) : print_find("version")(&to, o);
+    free(line);
+    json_decref(o);
+    return e;
+}
+
+static size_t n_queued;
+
+static err_t count_queued(print_t *p, json_t *o)
+{
+    n_queued += *json_text(o, "Queued") != 0;
+    return OK;
+}
+
+err_t cli_provide_once(task_t *t, cli_t *c, const cli_command_t *command)
+{
+    AUTO(buf_t) target = {0};
+    const char *text;
+    n_queued = 0;
+    TRY(cli_build_target(c, command, &target));
+    TRY(buf_cstr(&target, &text));
+    TRY(cli_request(t, c, text, count_queued));
+    return c->wants_json ? OK : cli_out("queued %zu CID(s) for immediate provide\n", n_queued);
+}
+
+/* With --json the answer is shown as it is, however long. */
+static err_t take_json(task_t *t, void *arg, bytes_t data)
+{
+    return cli_out_bytes(data);
+}
+
+static err_t take_listing(task_t *t, void *arg, bytes_t data)
+{
+    return ls_text_feed(arg, data);
+}
+
+err_t cli_ls(task_t *t, cli_t *c, const cli_command_t *command)
+{
+    AUTO(buf_t) target = {0};
+    const char *text;
+    if (cli_flag(c, "stream", false))
+        return cli_run_generic(t, c, command);
+    TRY(cli_build_target(c, command, &target));
+    TRY(buf_cstr(&target, &text));
+    print_t to = cli_print_to_stdout(c);
+    ls_text_t *listing = ls_text_new(&to);
+    err_t e =
+        cli_download(t, c, text, (cli_byte_sink_t){c->wants_json ? take_json : take_listing, NULL, listing});
+    ls_text_free(listing);
+    return e;
+}
+
+err_t print_gateway(print_t *p, json_t *o)
+{
+    return print_out(p, "Gateway server listening on %s\n", field(o, "Address"));
+}

@@ -1,0 +1,145 @@
+/* print_text: texts and sizes as printers put them. */
+#include "print/print.h"
+#include <stdio.h>
+#include <stdlib.h>
+
+enum { RING = 8, LINE_BYTES = 512 };
+
+err_t print_bytes(print_t *p, bytes_t data)
+{
+    return p->write(p->arg, data);
+}
+
+err_t print_out(print_t *p, const char *fmt, ...)
+{
+    char line[LINE_BYTES], *text = line;
+    va_list args, again;
+    va_start(args, fmt);
+    va_copy(again, args);
+    int n = vsnprintf(line, sizeof line, fmt, args);
+    if (n >= LINE_BYTES)
+        n = vasprintf(&text, fmt, again);
+    va_end(again);
+    va_end(args);
+    if (n < 0)
+        return fail(ERR_NO_MEMORY, "no memory for a line of the answer");
+    err_t e = p->write(p->arg, bytes_of(text, (size_t)n));
+    if (text != line)
+        free(text);
+    return e;
+}
+
+void print_note(print_t *p, const char *fmt, ...)
+{
+    va_list args;
+    va_start(args, fmt);
+    if (p->note)
+        p->note(p->arg, fmt, args);
+    va_end(args);
+}
+
+const char *print_option(const print_t *p, const char *name)
+{
+    return p->option(p->arg, name);
+}
+
+bool print_flag(const print_t *p, const char *name, bool otherwise)
+{
+    const char *value = print_option(p, name);
+    return value ? strcmp(value, "false") != 0 : otherwise;
+}
+
+/* prefix: "\\x" or "\\u20". Gives the end of what was written. */
+static char *put_hex(char *out, const char *prefix, unsigned char byte)
+{
+    static const char digits[] = "0123456789abcdef";
+    size_t n = strlen(prefix);
+    memcpy(out, prefix, n);
+    out[n] = digits[byte >> 4];
+    out[n + 1] = digits[byte & 15];
+    return out + n + 2;
+}
+
+/* U+202A to U+202E and U+2066 to U+2069 show a text in another order than it has: "exe.jpg". */
+static bool turns_direction(const unsigned char *p, size_t left)
+{
+    return left > 2 && p[0] == 0xe2 &&
+           ((p[1] == 0x80 && p[2] >= 0xaa && p[2] <= 0xae) || (p[1] == 0x81 && p[2] >= 0xa6 && p[2] <= 0xa9));
+}
+
+static const char *escape(bytes_t text)
+{
+    static char *ring[RING];
+    static size_t next;
+    const unsigned char *end = text.data + text.len;
+    char **slot = &ring[next++ % RING];
+    *slot = xrealloc(*slot, text.len * 4 + 1);
+    char *out = *slot;
+    for (const unsigned char *p = text.data; p < end; p++) {
+        /* C0, DEL, and C1 as UTF-8 encodes it: what moves a cursor or changes a terminal's state */
+        if (*p < 0x20 || *p == 0x7f)
+            out = put_hex(out, "\\x", *p);
+        else if (*p == 0xc2 && p + 1 < end && p[1] >= 0x80 && p[1] < 0xa0)
+            out = put_hex(out, "\\x", *++p);
+        else if (turns_direction(p, (size_t)(end - p))) {
+            out = put_hex(out, "\\u20", (unsigned char)((p[1] - 0x80) << 6 | (p[2] - 0x80)));
+            p += 2;
+        } else
+            *out++ = (char)*p;
+    }
+    *out = 0;
+    return *slot;
+}
+
+const char *print_escape(const char *text)
+{
+    return escape(bytes_str(text));
+}
+
+const char *print_escape_json(json_t *object, const char *key)
+{
+    json_t *text = json_object_get(object, key);
+    return escape(bytes_of(json_is_string(text) ? json_string_value(text) : "", json_string_length(text)));
+}
+
+const char *json_text(json_t *object, const char *key)
+{
+    const char *text = json_string_value(json_object_get(object, key));
+    return text ? text : "";
+}
+
+int64_t json_number(json_t *object, const char *key)
+{
+    return (int64_t)json_number_value(json_object_get(object, key));
+}
+
+const char *print_size(uint64_t bytes)
+{
+    static char ring[RING][32];
+    static size_t next;
+    static const char *const units[] = {"B", "kB", "MB", "GB", "TB", "PB"};
+    char *out = ring[next++ % RING];
+    double value = (double)bytes;
+    size_t unit = 0;
+    while (value >= 1000 && unit + 1 < ARRAY_LEN(units)) {
+        value /= 1000;
+        unit++;
+    }
+    snprintf(out, sizeof ring[0], unit ? "%.1f %s" : "%.0f %s", value, units[unit]);
+    return out;
+}
+
+const char *print_human_bytes(uint64_t bytes)
+{
+    static char ring[RING][32];
+    static size_t next;
+    static const char *const units[] = {"B", "kB", "MB", "GB", "TB", "PB", "EB"};
+    char *out = ring[next++ % RING];
+    double value = (double)bytes;
+    size_t unit = 0;
+    for (; value >= 1000 && unit + 1 < ARRAY_LEN(units); unit++)
+        value /= 1000;
+    value = (double)(uint64_t)(value * 10 + 0.5) / 10;
+    snprintf(out, sizeof ring[0], unit && value < 10 ? "%.1f %s" : "%.0f %s", value, units[unit]);
+    return out;
+}
