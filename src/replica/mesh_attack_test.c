@@ -120,6 +120,37 @@ static void test_honest_receipts(void **state)
     run_scenario(2, 5, honest_receipts);
 }
 
+/* What cannot be let go of at the start does not keep the node, nor the other files, from starting; what
+ * somebody pins anew is looked at rarely in the end. */
+static void not_collected(task_t *t, world_t *w)
+{
+    start_all(t, w);
+    store(t, w, 0, 1);
+    assert_int_equal(keep(t, w, 0, 3), 3);
+    node_t *slow = &w->nodes[a_holder(w, 1)];
+    slow->cannot_collect = true;
+    delete_file(t, w, 0, 60000);
+    stop(t, w, slow - w->nodes);
+    assert_ok(kv_put(t, slow->state, "mesh-uncollected", BYTES_LIT("no CID"), BYTES_NONE));
+    slow->cannot_let_go = true;
+    start(t, w, slow - w->nodes);
+    assert_int_equal(stat_of(w, slow - w->nodes).uncollected, 1);
+    slow->is_all_needed = true;
+    slow->cannot_collect = false;
+    slow->collected = 0;
+    assert_ok(task_sleep(t, 60 * MINUTE_MS));
+    assert_int_equal(stat_of(w, slow - w->nodes).uncollected, 1);
+    assert_in_range(slow->collected, 8, 20);
+    slow->is_all_needed = false;
+    assert_ok(task_sleep(t, 70 * MINUTE_MS));
+    assert_int_equal(stat_of(w, slow - w->nodes).uncollected, 0);
+}
+
+static void test_not_collected(void **state)
+{
+    run_scenario(3, 4, not_collected);
+}
+
 /* A holder that has lost the manifest cannot tell whose it was: it signs nothing while it keeps the rest. */
 static void unreadable_manifest(task_t *t, world_t *w)
 {
@@ -240,9 +271,13 @@ static void test_tombstone_flood(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_forged_and_foreign),  cmocka_unit_test(test_honest_receipts),
-        cmocka_unit_test(test_unreadable_manifest), cmocka_unit_test(test_quotas),
-        cmocka_unit_test(test_file_quotas),         cmocka_unit_test(test_tombstone_flood),
+        cmocka_unit_test(test_forged_and_foreign),
+        cmocka_unit_test(test_honest_receipts),
+        cmocka_unit_test(test_not_collected),
+        cmocka_unit_test(test_unreadable_manifest),
+        cmocka_unit_test(test_quotas),
+        cmocka_unit_test(test_file_quotas),
+        cmocka_unit_test(test_tombstone_flood),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -5,9 +5,11 @@
 #include <stdlib.h>
 
 enum {
-    DELAY_MS = 200,        /* a few deletions, one run */
-    REST_FACTOR = 4,       /* a run that took long is followed by a rest so many times as long */
-    AGAIN_FIRST_MS = 1000, /* nothing was collected: again, less and less often */
+    DELAY_MS = 200,  /* a few deletions, one run */
+    REST_FACTOR = 4, /* a run that took long is followed by a rest so many times as long */
+    AGAIN_FIRST_MS =
+        1000, /* nothing was collected: again, less and less often, at least four times a window */
+    AGAIN_LAST_MS = 3600000, /* and when a window has gone by since the last deletion, as rarely as this */
 };
 
 typedef struct uncollected {
@@ -30,6 +32,7 @@ bool mesh_is_uncollected(const mesh_t *m, const cid_t *root)
 void mesh_collect_soon(mesh_t *m)
 {
     uint64_t now_ms = sched_now_ms(m->sched), at_ms = now_ms + DELAY_MS;
+    m->collect_asked_ms = now_ms;
     at_ms = at_ms < m->collect_rest_ms ? m->collect_rest_ms : at_ms;
     at_ms = at_ms < now_ms + m->config.gc_window_ms / 2 ? at_ms : now_ms + m->config.gc_window_ms / 2;
     if (at_ms < m->collect_at_ms)
@@ -75,13 +78,23 @@ void mesh_uncollected_free(mesh_t *m)
     map_deinit(&m->by_uncollected);
 }
 
+err_t mesh_take_up(task_t *t, mesh_t *m, const cid_t *root)
+{
+    char text[CID_TEXT_MAX];
+    err_t e = mesh_uncollected_add(m, root);
+    if (!e)
+        e = mesh_let_go(t, m, root); /* a crash may have come in between */
+    TRY(task_check(t));
+    if (e)
+        log_warn("mesh: a deleted file is not collected before the next start",
+                 LOG_STR("cid", cid_print(root, text)), LOG_ERR(e));
+    return OK;
+}
+
 static err_t load_one(task_t *t, void *arg, bytes_t key, bytes_t value)
 {
     cid_t root;
-    if (cid_decode(key, &root))
-        return OK;
-    TRY(mesh_uncollected_add(arg, &root));
-    return mesh_let_go(t, arg, &root); /* a crash may have come in between */
+    return cid_decode(key, &root) ? OK : mesh_take_up(t, arg, &root);
 }
 
 err_t mesh_uncollected_load(task_t *t, mesh_t *m)
@@ -124,7 +137,8 @@ static err_t collect(task_t *t, mesh_t *m)
         TRY(task_check(t));
     }
     if (e || !list_is_empty(&m->uncollected)) {
-        uint64_t most_ms = m->config.gc_window_ms / 4 + AGAIN_FIRST_MS;
+        bool is_new = now_ms < m->collect_asked_ms + m->config.gc_window_ms;
+        uint64_t most_ms = is_new ? m->config.gc_window_ms / 4 + AGAIN_FIRST_MS : AGAIN_LAST_MS;
         m->collect_step_ms = m->collect_step_ms ? 2 * m->collect_step_ms : AGAIN_FIRST_MS;
         m->collect_step_ms = m->collect_step_ms < most_ms ? m->collect_step_ms : most_ms;
         if (now_ms + m->collect_step_ms < m->collect_at_ms)

@@ -68,7 +68,7 @@ static err_t load_one(task_t *t, void *arg, bytes_t key, bytes_t value)
     if (value.len && !receipt_open(value, &r))
         deletion_receipt(m->deletion, &root, &holder, r.at_ms, task_now_ms(t));
     else if (peer_id_equal(&holder, host_id(m->config.host)))
-        return mesh_uncollected_add(m, &root); /* its receipt follows the next collection */
+        return mesh_take_up(t, m, &root); /* its receipt follows the next collection */
     return OK;
 }
 

@@ -84,7 +84,7 @@ struct mesh {
     map_t by_uncollected;
     event_t collect_wake;
     uint64_t collect_at_ms; /* TIME_NEVER: nothing to collect */
-    uint64_t collect_rest_ms, collect_step_ms;
+    uint64_t collect_rest_ms, collect_step_ms, collect_asked_ms;
     struct {
         uint64_t forged, foreign, receipts_signed, receipts_taken, collections;
     } counts;
@@ -128,6 +128,8 @@ void mesh_uncollected_free(mesh_t *m);
 err_t mesh_uncollected_add(mesh_t *m, const cid_t *root);
 /* Pins of the user, too; then it is collected. */
 err_t mesh_let_go(task_t *t, mesh_t *m, const cid_t *root);
+/* At the start: it was let go of in an earlier life. What goes wrong is logged; ERR_CANCELED. */
+err_t mesh_take_up(task_t *t, mesh_t *m, const cid_t *root);
 bool mesh_is_uncollected(const mesh_t *m, const cid_t *root);
 void mesh_collect_soon(mesh_t *m);
 err_t mesh_collect_task(task_t *t, void *mesh); /* for the life of the mesh */

@@ -25,7 +25,7 @@ typedef struct node {
     mesh_join_t *join;
     cid_t roots[PINNED_MAX];
     size_t pinned, collected;
-    bool cannot_collect;
+    bool cannot_collect, cannot_let_go, is_all_needed; /* by other roots */
     uint64_t max_bytes, max_bytes_per_peer;
     uint32_t max_files_per_peer, max_tombstones;
     const char *zone;
@@ -88,7 +88,7 @@ static inline bool is_needed(task_t *t, node_t *n, const cid_t *cid)
 static inline err_t sweep(task_t *t, void *arg, const cid_t *cid, uint64_t size_bytes)
 {
     node_t *n = arg;
-    return is_needed(t, n, cid) ? OK : blockstore_remove(t, n->store, cid, 1);
+    return n->is_all_needed || is_needed(t, n, cid) ? OK : blockstore_remove(t, n->store, cid, 1);
 }
 
 static inline err_t collect_hook(task_t *t, void *arg)
@@ -98,6 +98,11 @@ static inline err_t collect_hook(task_t *t, void *arg)
         return fail(ERR_IN_USE, "another run is under way");
     n->collected++;
     return blockstore_each(t, n->store, sweep, n);
+}
+
+static inline err_t let_go_hook(task_t *t, void *arg, const cid_t *root)
+{
+    return ((node_t *)arg)->cannot_let_go ? fail(ERR_IO, "the disk is gone") : ERR_NOT_FOUND;
 }
 
 static inline bool may_serve(task_t *t, void *arg, const peer_id_t *peer, const cid_t *cid)
@@ -208,6 +213,7 @@ static inline void start(task_t *t, world_t *w, size_t i)
     mc.gc_window_ms = 20000;
     mc.sync_horizon_ms = 10 * MINUTE_MS;
     mc.collect = collect_hook;
+    mc.let_go = let_go_hook;
     mc.arg = n;
     if (n->max_files_per_peer)
         mc.max_files_per_peer = n->max_files_per_peer;
