@@ -105,6 +105,7 @@ err_t mesh_uncollected_load(task_t *t, mesh_t *m)
 /* Those whose manifest is gone. One that somebody pins here, or that an import has just touched, stays. */
 static err_t settle(task_t *t, mesh_t *m)
 {
+    err_t failed = OK;
     LIST_EACH (each, &m->uncollected, uncollected_t, node) {
         uint8_t room[CID_BINARY_MAX];
         cid_t root = each->root;
@@ -114,11 +115,20 @@ static err_t settle(task_t *t, mesh_t *m)
         if (blockstore_has(t, m->config.blocks, &root))
             continue;
         TRY(task_check(t));
-        TRY(kv_delete(t, m->config.state, MESH_UNCOLLECTED_SPACE, bytes_of(room, cid_encode(&root, room))));
-        forget(m, find(m, &root));
-        TRY(mesh_sign_own(t, m, &root));
+        err_t e = mesh_sign_own(t, m, &root);
+        bool is_unknown = e == ERR_NOT_FOUND || e == ERR_CORRUPT; /* who deleted it: nobody can sign then */
+        if (is_unknown)
+            log_warn("mesh: a deleted file was collected without a receipt", LOG_ERR(e));
+        if (!e || is_unknown)
+            e = kv_delete(t, m->config.state, MESH_UNCOLLECTED_SPACE,
+                          bytes_of(room, cid_encode(&root, room)));
+        TRY(task_check(t));
+        if (!e)
+            forget(m, find(m, &root));
+        else
+            failed = e;
     }
-    return OK;
+    return failed;
 }
 
 static err_t collect(task_t *t, mesh_t *m)

@@ -101,8 +101,9 @@ err_t mesh_sign_own(task_t *t, mesh_t *m, const cid_t *root)
     buf_init(&kept, RECEIPT_MAX_BYTES);
     buf_init(&record, TOMBSTONE_MAX_BYTES);
     buf_init(&sealed, RECEIPT_MAX_BYTES);
+    receipt_t r;
     err_t e = kv_get(t, m->config.state, MESH_RECEIPT_SPACE, bytes_of(k.data, k.len), &kept);
-    if (e || kept.len)
+    if (e || (kept.len && !receipt_open(buf_bytes(&kept), &r))) /* a damaged one is signed anew */
         return e == ERR_NOT_FOUND ? OK : e;
     TRY(record_of(t, m, root, &record, &ts));
     TRY(mesh_sign_receipt(m, &ts, &sealed));

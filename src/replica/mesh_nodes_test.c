@@ -115,9 +115,17 @@ static void away(task_t *t, world_t *w)
     assert_true(mesh_is_deleted(w->nodes[gone].mesh, &w->manifest));
     d = delete_file(t, w, 0, 30000);
     assert_int_equal(d.n_deleted, 3);
-    /* All of it outlives restarts. */
+    /* All of it outlives restarts; a receipt of one's own that is damaged is signed anew. */
+    uint8_t key[CID_BINARY_MAX + PEER_ID_MAX_BYTES];
+    bytes_t self = peer_id_bytes(host_id(w->net->nodes[0].host));
+    size_t len = cid_encode(&w->manifest, key);
+    memcpy(key + len, self.data, self.len);
     stop(t, w, 0);
+    assert_true(kv_has(t, w->nodes[0].state, "mesh-receipts", bytes_of(key, len + self.len)));
+    assert_ok(
+        kv_put(t, w->nodes[0].state, "mesh-receipts", bytes_of(key, len + self.len), BYTES_LIT("damaged")));
     start(t, w, 0);
+    assert_ok(task_sleep(t, 30000));
     assert_true(mesh_is_deleted(w->nodes[0].mesh, &w->manifest));
     d = delete_file(t, w, 0, 1000);
     assert_int_equal(d.n_deleted, 3);
