@@ -241,7 +241,7 @@ void deletion_told(deletion_t *d, const cid_t *root, const peer_id_t *holder, de
     if (!h->step_ms || is_pending != h->so_far.is_pending)
         h->step_ms = is_pending ? d->config.poll_ms : d->config.retry_ms;
     else
-        h->step_ms *= 2;
+        h->step_ms += is_pending ? h->step_ms / 4 : h->step_ms; /* who collects is soon done, as a rule */
     if (h->step_ms > most_ms)
         h->step_ms = most_ms;
     h->so_far.is_pending = is_pending;

@@ -47,7 +47,7 @@ static void test_receipts(void **state)
     assert_false(deletion_receipt(d, &root, &holders[0], 78, now)); /* replayed */
     deletion_told(d, &root, &holders[0], DELETION_NO_ANSWER, now);
     deletion_told(d, &root, &holders[1], DELETION_PENDING, now); /* it collects: asked again, soon at first */
-    static const uint64_t waits_ms[] = {200, 400, 800, 1600, 2000, 2000};
+    static const uint64_t waits_ms[] = {200, 250, 312, 390, 487, 608, 760, 950, 1187, 1483, 1853, 2000, 2000};
     for (size_t i = 0; i < ARRAY_LEN(waits_ms); i++) {
         deletion_holder_t pending;
         assert_true(deletion_holder_at(d, &root, 1, &pending) && pending.is_pending);

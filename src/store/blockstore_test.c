@@ -426,6 +426,48 @@ static void test_pack_full_disk(void **state)
     run_in_sim(14, pack_full_disk, NULL);
 }
 
+/* Holes of a large removal, here and there, wait until no more come, and are not forgotten at the end. */
+static err_t remove_each_second(task_t *t, blockstore_t *bs, uint64_t from, size_t n)
+{
+    cid_t *cids = xcalloc(n, sizeof *cids);
+    for (size_t i = 0; i < n; i++)
+        cids[i] = suite_cid(from + 2 * i, 40000);
+    err_t e = blockstore_remove(t, bs, cids, n);
+    free(cids);
+    return e;
+}
+
+static err_t pack_punches_later(task_t *t, void *arg)
+{
+    blockstore_t *bs;
+    blockstore_stat_t full, kept, holes;
+    TRY(pack_store_open(t, FOLDER, NULL, &bs));
+    TRY(suite_put_range(t, bs, 0, 600, 40000));
+    TRY(blockstore_stat(t, bs, &full));
+    TRY(remove_each_second(t, bs, 0, 100));
+    TRY(task_sleep(t, 300));
+    TRY(remove_each_second(t, bs, 200, 100));
+    TRY(task_sleep(t, 300));
+    TRY(blockstore_stat(t, bs, &kept));
+    SUITE_CHECK(kept.disk_bytes + 36000 > full.disk_bytes);
+    TRY(task_sleep(t, 1000));
+    TRY(blockstore_stat(t, bs, &holes));
+    SUITE_CHECK(holes.disk_bytes + 200 * 32768 < full.disk_bytes);
+    TRY(remove_each_second(t, bs, 400, 100));
+    blockstore_close(t, bs);
+    TRY(pack_store_open(t, FOLDER, NULL, &bs));
+    TRY(blockstore_stat(t, bs, &holes));
+    SUITE_CHECK(holes.disk_bytes + 300 * 32768 < full.disk_bytes);
+    TRY(suite_expect(t, bs, 399, 40000));
+    blockstore_close(t, bs);
+    return OK;
+}
+
+static void test_pack_punches_later(void **state)
+{
+    run_in_sim(15, pack_punches_later, NULL);
+}
+
 /* Room comes back: by holes at once, by compaction for small blocks. */
 static err_t pack_gives_room_back(task_t *t, void *arg)
 {
@@ -544,23 +586,15 @@ static void test_refuses_paths(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_suite_memory),
-        cmocka_unit_test(test_suite_flat),
-        cmocka_unit_test(test_suite_pack),
-        cmocka_unit_test(test_memory_is_full),
-        cmocka_unit_test(test_flat_layout),
-        cmocka_unit_test(test_flat_damage),
-        cmocka_unit_test(test_flat_sharding),
-        cmocka_unit_test(test_pack_index_lost),
-        cmocka_unit_test(test_pack_index_foreign),
-        cmocka_unit_test(test_pack_damaged_block),
-        cmocka_unit_test(test_pack_lost_segment),
-        cmocka_unit_test(test_pack_damaged_header),
-        cmocka_unit_test(test_pack_full_disk),
-        cmocka_unit_test(test_pack_gives_room_back),
-        cmocka_unit_test(test_pack_reads_during_compaction),
-        cmocka_unit_test(test_pack_many_segments),
-        cmocka_unit_test(test_refuses_paths),
+        cmocka_unit_test(test_suite_memory),         cmocka_unit_test(test_suite_flat),
+        cmocka_unit_test(test_suite_pack),           cmocka_unit_test(test_memory_is_full),
+        cmocka_unit_test(test_flat_layout),          cmocka_unit_test(test_flat_damage),
+        cmocka_unit_test(test_flat_sharding),        cmocka_unit_test(test_pack_index_lost),
+        cmocka_unit_test(test_pack_index_foreign),   cmocka_unit_test(test_pack_damaged_block),
+        cmocka_unit_test(test_pack_lost_segment),    cmocka_unit_test(test_pack_damaged_header),
+        cmocka_unit_test(test_pack_full_disk),       cmocka_unit_test(test_pack_punches_later),
+        cmocka_unit_test(test_pack_gives_room_back), cmocka_unit_test(test_pack_reads_during_compaction),
+        cmocka_unit_test(test_pack_many_segments),   cmocka_unit_test(test_refuses_paths),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -5,75 +5,11 @@
 #include <stdlib.h>
 
 #define REMOVE_BATCH 1024
-#define PUNCH_MIN_BYTES (32u << 10) /* smaller holes are left to compaction */
-#define PAGE_BYTES 4096
 #define COPY_MAX_BYTES (4u << 20) /* of one turn at the pen */
 #define COPY_MAX_RECORDS 512
 #define GARBAGE_PART 4 /* a segment is compacted when a quarter of it is garbage */
 
 /* ── removal ─────────────────────────────────────────────────────────────────────────────────── */
-typedef struct hole {
-    uint32_t segment;
-    uint64_t from, to;
-} hole_t;
-
-static int compare_holes(const void *a, const void *b)
-{
-    const hole_t *x = a, *y = b;
-    if (x->segment != y->segment)
-        return x->segment < y->segment ? -1 : 1;
-    return x->from < y->from ? -1 : x->from > y->from;
-}
-
-/* Records that lie behind one another make one hole. */
-static size_t merge_holes(hole_t *holes, size_t n)
-{
-    size_t kept = 0;
-    qsort(holes, n, sizeof *holes, compare_holes);
-    for (size_t i = 0; i < n; i++) {
-        if (kept && holes[kept - 1].segment == holes[i].segment && holes[kept - 1].to == holes[i].from)
-            holes[kept - 1].to = holes[i].to;
-        else
-            holes[kept++] = holes[i];
-    }
-    return kept;
-}
-
-/* Room is a bonus: a file system that cannot punch, or an error, leaves it to compaction. */
-static void punch(task_t *t, pack_store_t *s, const hole_t *hole)
-{
-    uint64_t from = (hole->from + PAGE_BYTES - 1) & ~(uint64_t)(PAGE_BYTES - 1);
-    uint64_t to = hole->to & ~(uint64_t)(PAGE_BYTES - 1);
-    pack_segment_t *segment;
-    if (to <= from || to - from < PUNCH_MIN_BYTES || pack_segment_use(t, s, hole->segment, &segment))
-        return;
-    (void)!file_punch(t, segment->file, from, to - from);
-    pack_segment_release(s, segment);
-}
-
-static void free_room(task_t *t, pack_store_t *s, const pack_change_t *changes, size_t n)
-{
-    hole_t *holes = xcalloc(n, sizeof *holes);
-    size_t count = 0;
-    for (size_t i = 0; i < n; i++) {
-        if (!changes[i].was_done)
-            continue;
-        uint64_t from = changes[i].loc.offset - PACK_RECORD_HEADER_BYTES - changes[i].key.len;
-        uint64_t to = from + pack_record_bytes(changes[i].key.len, changes[i].loc.len);
-        holes[count++] = (hole_t){changes[i].loc.segment, from, to};
-    }
-    count = merge_holes(holes, count);
-    for (size_t i = 0; i < count; i++) {
-        pack_segment_t *segment = pack_segment_find(s, holes[i].segment);
-        bool is_empty = segment && segment != s->current && !segment->users && !segment->row.live_blocks;
-        if (is_empty && pack_segment_drop(t, s, holes[i].segment))
-            log_warn("an empty segment could not be dropped", LOG_UINT("segment", holes[i].segment));
-        if (!is_empty)
-            punch(t, s, &holes[i]);
-    }
-    free(holes);
-}
-
 /* The multihashes without repetition, as removals. */
 static err_t list_removals(const cid_t *cids, size_t n, pack_change_t *changes,
                            uint8_t (*keys)[CID_BINARY_MAX], size_t *ret_n)
@@ -122,7 +58,7 @@ static err_t remove_batch(task_t *t, pack_store_t *s, const cid_t *cids, size_t 
     if (!e && count)
         e = remove_from_index(t, s, changes, count);
     if (!e && count)
-        free_room(t, s, changes, count);
+        pack_free_room(t, s, changes, count);
     free(keys);
     free(changes);
     return e;
@@ -342,6 +278,7 @@ err_t pack_compact(task_t *t, blockstore_t *bs)
     pack_store_t *s = pack_self(bs);
     TRY(gate_enter(t, &s->compact_gate));
     err_t e = compact_all(t, s);
+    pack_punch(t, s);
     gate_leave(&s->compact_gate);
     return e;
 }

@@ -57,6 +57,10 @@ typedef struct pack_pending {
     uint8_t key[];
 } pack_pending_t;
 
+typedef struct pack_hole {
+    uint32_t segment;
+    uint64_t from, to;
+} pack_hole_t;
 typedef struct pack_store {
     blockstore_t base;
     char *folder;
@@ -84,6 +88,9 @@ typedef struct pack_store {
     event_t changed; /* an epoch has ended, a commit is wanted */
     group_t group;
     recent_t recent;
+    pack_hole_t *holes; /* that wait to be punched */
+    size_t n_holes, holes_cap;
+    bool is_punching; /* a task waits until no more come */
 } pack_store_t;
 
 static inline pack_store_t *pack_self(blockstore_t *bs)
@@ -186,4 +193,9 @@ MUST_CHECK err_t pack_scan_next(task_t *t, pack_scan_t *scan, pack_record_t *ret
 /* ── pack_compact.c ──────────────────────────────────────────────────────────────────────────── */
 err_t pack_remove(task_t *t, blockstore_t *bs, const cid_t *cids, size_t n);
 err_t pack_compact(task_t *t, blockstore_t *bs);
+
+/* ── pack_holes.c ────────────────────────────────────────────────────────────────────────────── */
+/* Of records that the index has just lost: at once, or soon when they are many. */
+void pack_free_room(task_t *t, pack_store_t *s, const pack_change_t *changes, size_t n);
+void pack_punch(task_t *t, pack_store_t *s); /* what waits */
 #endif

@@ -79,6 +79,7 @@ static void free_store(task_t *t, pack_store_t *s)
     map_deinit(&s->overlay);
     pack_behind_abandon(s);
     recent_deinit(&s->recent);
+    free(s->holes);
     free(s->folder);
     free(s);
 }
@@ -91,6 +92,7 @@ static void close_store(task_t *t, blockstore_t *bs)
     if (pack_drain(t, s))
         log_error("the last blocks could not be written", LOG_STR("path", s->folder));
     group_stop(t, &s->group);
+    pack_punch(t, s);
     pack_abandon(s);
     task_unshield(t);
     group_deinit(&s->group);
