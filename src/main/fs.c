@@ -61,8 +61,8 @@ static err_t print_nodes(json_t *o)
     json_t *n;
     json_array_foreach(json_object_get(o, "nodes"), i, n)
         TRY(cli_out("%s  %-21s %-8s %-8s %10s of %10s  %6lld chunks  %s\n", print_escape_json(n, "id"),
-                    print_escape_json(n, "address"), print_escape_json(n, "state"), print_escape_json(n, "health"),
-                    print_size((uint64_t)json_number(n, "used_bytes")),
+                    print_escape_json(n, "address"), print_escape_json(n, "state"),
+                    print_escape_json(n, "health"), print_size((uint64_t)json_number(n, "used_bytes")),
                     print_size((uint64_t)json_number(n, "capacity_bytes")),
                     (long long)json_number(n, "chunk_count"), print_escape_json(n, "zone")));
     return OK;
@@ -73,10 +73,10 @@ static err_t print_stat(json_t *f)
     return cli_out("Name:        %s\nId:          %s\nSize:        %lld\nVersion:     %lld\nChunks:      "
                    "%lld\nStored:      "
                    "%lld\nReplication: %lld\nModified:    %s\n",
-                   print_escape_json(f, "name"), print_escape_json(f, "id"), (long long)json_number(f, "size"),
-                   (long long)json_number(f, "version"), (long long)json_number(f, "chunk_count"),
-                   (long long)json_number(f, "stored_bytes"), (long long)json_number(f, "replication_factor"),
-                   print_escape_json(f, "modified_at"));
+                   print_escape_json(f, "name"), print_escape_json(f, "id"),
+                   (long long)json_number(f, "size"), (long long)json_number(f, "version"),
+                   (long long)json_number(f, "chunk_count"), (long long)json_number(f, "stored_bytes"),
+                   (long long)json_number(f, "replication_factor"), print_escape_json(f, "modified_at"));
 }
 
 static err_t print_put(json_t *f)
@@ -118,7 +118,8 @@ static err_t print_one(fs_output_t *out, json_t *o)
     if (!strcmp(verb, "mv"))
         return cli_out("renamed to %s\n", print_escape_json(o, "name"));
     if (!strcmp(verb, "login") && *json_text(o, "username"))
-        return cli_out("logged in as %s (%s)\n", print_escape_json(o, "username"), print_escape_json(o, "role"));
+        return cli_out("logged in as %s (%s)\n", print_escape_json(o, "username"),
+                       print_escape_json(o, "role"));
     if (!strcmp(verb, "drain") || !strcmp(verb, "undrain") || !strcmp(verb, "approve"))
         return cli_out("%s is %s\n", print_escape_json(o, "id"), print_escape_json(o, "state"));
     err_t e = OK;

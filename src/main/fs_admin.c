@@ -38,7 +38,8 @@ static err_t print_record(json_t *r)
 {
     return cli_out("%8lld  %s  %-16s %-16s %-16s %s %s\n", (long long)json_number(r, "seq"),
                    print_escape_json(r, "at"), print_escape_json(r, "actor"), print_escape_json(r, "action"),
-                   print_escape_json(r, "outcome"), print_escape_json(r, "target"), print_escape_json(r, "detail"));
+                   print_escape_json(r, "outcome"), print_escape_json(r, "target"),
+                   print_escape_json(r, "detail"));
 }
 
 static err_t print_each(json_t *o, const char *name, err_t (*print)(json_t *one))
