@@ -60,6 +60,7 @@ test-interop: build ## against Kubo 0.42 (built from the Go module proxy into a 
 
 test-netns: build ## NATs, links with delay and local discovery in network namespaces, with Kubo where it can be built (skipped without rights)
 	@tools/deps.sh netns
+	@ninja -C $(RELEASE) -j$(JOBS) tests/netns/cone_nat tests/netns/link_emulator >/dev/null
 	@tests/netns/run.sh $(RELEASE)/src/distribute $(RELEASE)/tests/netns
 
 test-integration: build ## real processes: crash, full disk, ports, bad repositories, hostile peers and clients
