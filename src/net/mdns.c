@@ -3,7 +3,14 @@
 #include "wire/mdns.h"
 #include <stdlib.h>
 
-enum { ADDRS_MAX = 64, INTERFACES_MAX = 32, DIALS_MAX = 8, FOUND_AT_ONCE = 8, LOOK_AGAIN_MS = 60000 };
+enum {
+    ADDRS_MAX = 64,
+    INTERFACES_MAX = 32,
+    DIALS_MAX = 64,
+    DIALS_AT_ONCE = 8,
+    FOUND_AT_ONCE = 64,
+    LOOK_AGAIN_MS = 60000
+};
 
 typedef struct mdns_socket {
     mdns_service_t *service;
@@ -22,6 +29,7 @@ struct mdns_service {
     uint64_t look_ms; /* when to look at addresses and interfaces again */
     buf_t out;
     group_t readers, dials;
+    gate_t dialing; /* a peer is new once: who is found with many others waits for its turn */
     uint64_t n_found;
 };
 
@@ -36,7 +44,9 @@ static err_t dial_found(task_t *t, void *arg)
     find_t f = *(find_t *)arg;
     conn_t *c;
     free(arg);
+    TRY(gate_enter(t, &f.service->dialing));
     err_t e = host_connect(t, f.service->host, &f.peer, NULL, 0, &c);
+    gate_leave(&f.service->dialing);
     if (!e)
         conn_release(c);
     else
@@ -186,6 +196,7 @@ mdns_service_t *mdns_start(host_t *h)
     buf_init(&s->out, MDNS_DATAGRAM_MAX);
     group_init(&s->readers, host_sched(h));
     group_init(&s->dials, host_sched(h));
+    gate_init(&s->dialing, DIALS_AT_ONCE);
     alarm_init(&s->alarm, host_sched(h), on_alarm, s);
     s->news = (host_listener_t){.addrs_changed = on_addrs_changed, .arg = s};
     host_add_listener(h, &s->news);

@@ -3,7 +3,7 @@
 #include "tests/support/net.h"
 #include "wire/mdns.h"
 
-enum { NODES = 5 };
+enum { NODES = 5, MANY = 14 };
 typedef struct services {
     mdns_service_t *items[NODES];
 } services_t;
@@ -51,6 +51,29 @@ static void test_find_each_other(void **state)
         assert_ok(net_run(seed, NODES, find_each_other, NULL, &again));
         assert_int_equal(hash, again);
     }
+}
+
+/* One that nobody can dial finds many at once, and dials them all. */
+static err_t find_many(task_t *t, void *arg)
+{
+    net_world_t *w = arg;
+    net_start_all(t, w);
+    sim_refuse_dials(w->nodes[0].machine, true);
+    mdns_service_t *items[MANY];
+    for (size_t i = 0; i < MANY; i++)
+        items[i] = mdns_start(w->nodes[i].host);
+    assert_ok(task_sleep(t, 5000));
+    for (size_t i = 1; i < MANY; i++)
+        assert_true(host_is_connected(w->nodes[0].host, host_id(w->nodes[i].host)));
+    for (size_t i = 0; i < MANY; i++)
+        mdns_stop(t, items[i]);
+    net_stop_all(t, w);
+    return OK;
+}
+
+static void test_find_many(void **state)
+{
+    assert_ok(net_run(1, MANY, find_many, NULL, NULL));
 }
 
 static err_t lose_datagrams(task_t *t, void *arg)
@@ -190,9 +213,9 @@ static void test_quiet(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_find_each_other), cmocka_unit_test(test_lossy_link),
-        cmocka_unit_test(test_rubbish),         cmocka_unit_test(test_stop_while_hearing),
-        cmocka_unit_test(test_quiet),
+        cmocka_unit_test(test_find_each_other),    cmocka_unit_test(test_find_many),
+        cmocka_unit_test(test_lossy_link),         cmocka_unit_test(test_rubbish),
+        cmocka_unit_test(test_stop_while_hearing), cmocka_unit_test(test_quiet),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
