@@ -465,6 +465,7 @@ static err_t open_face(task_t *t, mounts_t *m, face_t *f, const char *folder, bo
                          .next = tree_next,
                          .rewind = tree_rewind,
                          .close = tree_close,
+                         .is_fixed = f->which == MOUNT_IPFS,
                          .is_writable = f->which == MOUNT_MFS,
                          .handle_stat = tree_handle_stat,
                          .write = tree_write,

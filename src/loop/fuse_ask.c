@@ -56,10 +56,8 @@ static err_t ask_lookup(task_t *t, question_t *q)
 {
     struct fuse_entry_out out;
     const char *name = (const char *)q->body;
-    if (strlen(name) > FUSE_NAME_BYTES_MAX) {
-        fuse_answer(q->m, q->head.unique, ENAMETOOLONG, NULL, 0);
-        return OK;
-    }
+    if (strlen(name) > FUSE_NAME_BYTES_MAX)
+        return fuse_refuse(q, ENAMETOOLONG);
     TRY(fuse_is_name(name) ? fuse_entry_of(t, q, name, &out) : fail(ERR_NOT_FOUND, "no name"));
     fuse_answer(q->m, q->head.unique, 0, &out, sizeof out);
     return OK;
@@ -96,37 +94,13 @@ static err_t ask_link(task_t *t, question_t *q)
 }
 
 /* ── opening and reading ─────────────────────────────────────────────────────────────────────── */
-err_t fuse_open(task_t *t, question_t *q, uint64_t node, const char *path, mount_open_t how,
-                struct fuse_open_out *ret)
-{
-    fuse_mount_t *m = q->m;
-    opened_t *o = xcalloc(1, sizeof *o);
-    *o = (opened_t){.id = ++m->next_opened, .node = node, .users = 1};
-    gate_init(&o->gate, 1);
-    err_t e = m->tree.open(t, m->tree.arg, path, how, &o->handle);
-    if (e) {
-        free(o);
-        return e;
-    }
-    e = map_put(&m->opened, bytes_of((const uint8_t *)&o->id, sizeof o->id), o, NULL);
-    if (e) {
-        m->tree.close(t, o->handle);
-        free(o);
-        return fail(e, "too many files of %s are open", m->folder);
-    }
-    *ret = (struct fuse_open_out){.fh = o->id};
-    return OK;
-}
-
 static err_t ask_open(task_t *t, question_t *q)
 {
     const struct fuse_open_in *in = (const void *)q->body;
-    struct fuse_open_out out;
     mount_open_t how = {.writes = (in->flags & O_ACCMODE) != O_RDONLY};
-    mount_attr_t attr;
-    TRY(q->m->tree.stat(t, q->m->tree.arg, q->path, &attr));
-    TRY(fuse_open(t, q, q->head.nodeid, q->path, how, &out));
-    out.open_flags = attr.is_fixed ? FOPEN_KEEP_CACHE : 0;
+    opened_t *o;
+    TRY(fuse_open(t, q, q->head.nodeid, q->path, how, &o));
+    struct fuse_open_out out = {.fh = o->id, .open_flags = q->m->tree.is_fixed ? FOPEN_KEEP_CACHE : 0};
     fuse_answer(q->m, q->head.unique, 0, &out, sizeof out);
     return OK;
 }
@@ -212,9 +186,7 @@ static err_t ask_list(task_t *t, question_t *q)
 
 static err_t ask_release(task_t *t, question_t *q)
 {
-    opened_t *o = q->opened;
-    map_remove(&q->m->opened, bytes_of((const uint8_t *)&o->id, sizeof o->id));
-    fuse_unuse(t, q->m, o); /* the kernel's; this question has it, too */
+    fuse_close(t, q->m, q->opened);
     fuse_answer(q->m, q->head.unique, 0, NULL, 0);
     return OK;
 }
@@ -236,16 +208,17 @@ static err_t ask_room(task_t *t, question_t *q)
 }
 
 /* How long it is when no room was offered. */
-static void answer_attribute(question_t *q, bytes_t value)
+static err_t answer_attribute(question_t *q, bytes_t value)
 {
     const struct fuse_getxattr_in *in = (const void *)q->body;
     struct fuse_getxattr_out out = {.size = (uint32_t)value.len};
-    if (!in->size)
-        fuse_answer(q->m, q->head.unique, 0, &out, sizeof out);
-    else if (in->size < value.len)
-        fuse_answer(q->m, q->head.unique, ERANGE, NULL, 0);
-    else
+    if (in->size && in->size < value.len)
+        return fuse_refuse(q, ERANGE);
+    if (in->size)
         fuse_answer(q->m, q->head.unique, 0, value.data, value.len);
+    else
+        fuse_answer(q->m, q->head.unique, 0, &out, sizeof out);
+    return OK;
 }
 
 static err_t ask_attribute(task_t *t, question_t *q)
@@ -255,16 +228,13 @@ static err_t ask_attribute(task_t *t, question_t *q)
     buf_init(&value, ATTRIBUTE_MAX);
     err_t e = q->m->tree.attribute(t, q->m->tree.arg, q->path, name, &value);
     if (e == ERR_NOT_FOUND)
-        fuse_answer(q->m, q->head.unique, ENODATA, NULL, 0);
-    else if (!e)
-        answer_attribute(q, buf_bytes(&value));
-    return e == ERR_NOT_FOUND ? OK : e;
+        return fuse_refuse(q, ENODATA);
+    return e ? e : answer_attribute(q, buf_bytes(&value));
 }
 
 static err_t ask_attributes(task_t *t, question_t *q)
 {
-    answer_attribute(q, q->m->tree.attribute_names);
-    return OK;
+    return answer_attribute(q, q->m->tree.attribute_names);
 }
 
 const fuse_kind_t fuse_ask_kinds[] = {

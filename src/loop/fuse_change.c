@@ -17,34 +17,26 @@ static err_t done(question_t *q)
     return OK;
 }
 
-/* The answer was an error that has no name of ours. */
-static err_t refuse(question_t *q, int errnum)
-{
-    fuse_answer(q->m, q->head.unique, errnum, NULL, 0);
-    return OK;
-}
-
 /* A string of the question's body from `at` on; it ends within the body or at the NUL behind it. */
 static const char *text_at(const question_t *q, size_t at)
 {
     return at < q->len ? (const char *)q->body + at : "";
 }
 
-/* The path of a name in the folder that the question is about. ERR_INVALID with *ret_errno set. */
-static err_t path_of(const question_t *q, uint64_t folder, const char *name, char **ret_path, int *ret_errno)
+/* The path of a name in a folder; owned. */
+static err_t path_of(question_t *q, uint64_t folder, const char *name, char **ret_path)
 {
-    *ret_errno = strlen(name) > FUSE_NAME_BYTES_MAX ? ENAMETOOLONG : fuse_is_name(name) ? 0 : EINVAL;
-    if (*ret_errno)
-        return OK;
+    if (strlen(name) > FUSE_NAME_BYTES_MAX)
+        return fuse_refuse(q, ENAMETOOLONG);
+    if (!fuse_is_name(name))
+        return fuse_refuse(q, EINVAL);
     char *path = xmalloc(FUSE_PATH_BYTES_MAX);
     err_t e = fuse_names_path(&q->m->names, folder, name, path);
-    if (e == ERR_LIMIT)
-        *ret_errno = ENAMETOOLONG;
     if (e)
         free(path);
     else
         *ret_path = path;
-    return e == ERR_LIMIT ? OK : e;
+    return e == ERR_LIMIT ? fuse_refuse(q, ENAMETOOLONG) : e;
 }
 
 static err_t answer_entry(task_t *t, question_t *q, const char *name)
@@ -62,22 +54,22 @@ static err_t create(task_t *t, question_t *q, const char *name, const char *path
     struct {
         struct fuse_entry_out entry;
         struct fuse_open_out open;
-    } out;
+    } out = {0};
+    opened_t *o;
     mount_open_t how = {.writes = (in->flags & O_ACCMODE) != O_RDONLY,
                         .creates = true,
                         .exclusive = (in->flags & O_EXCL) != 0};
     mount_change_t mode = {.has_mode = true, .mode = in->mode & MODE_BITS};
-    TRY(fuse_open(t, q, 0, path, how, &out.open));
-    opened_t *o = map_get(&q->m->opened, bytes_of((const uint8_t *)&out.open.fh, sizeof out.open.fh));
+    TRY(fuse_open(t, q, 0, path, how, &o));
     err_t e = q->m->tree.change(t, q->m->tree.arg, path, o->handle, &mode);
     if (!e)
         e = fuse_entry_of(t, q, name, &out.entry);
     if (e) {
-        map_remove(&q->m->opened, bytes_of((const uint8_t *)&o->id, sizeof o->id));
-        fuse_unuse(t, q->m, o);
+        fuse_close(t, q->m, o);
         return e;
     }
     o->node = out.entry.nodeid;
+    out.open.fh = o->id;
     fuse_answer(q->m, q->head.unique, 0, &out, sizeof out);
     return OK;
 }
@@ -86,10 +78,7 @@ static err_t ask_create(task_t *t, question_t *q)
 {
     const char *name = text_at(q, sizeof(struct fuse_create_in));
     char *path = NULL;
-    int errnum;
-    TRY(path_of(q, q->head.nodeid, name, &path, &errnum));
-    if (errnum)
-        return refuse(q, errnum);
+    TRY(path_of(q, q->head.nodeid, name, &path));
     err_t e = create(t, q, name, path);
     free(path);
     return e;
@@ -101,9 +90,9 @@ static err_t ask_write(task_t *t, question_t *q)
     struct fuse_write_out out = {.size = in->size};
     bool appends = (in->flags & O_APPEND) && !(in->write_flags & FUSE_WRITE_CACHE);
     if (in->size > q->len - sizeof *in)
-        return refuse(q, EINVAL);
+        return fuse_refuse(q, EINVAL);
     if (in->offset > FILE_BYTES_MAX - in->size)
-        return refuse(q, EFBIG);
+        return fuse_refuse(q, EFBIG);
     TRY(gate_enter(t, &q->opened->gate));
     err_t e =
         q->m->tree.write(t, q->opened->handle, in->offset, appends, bytes_of(q->body + sizeof *in, in->size));
@@ -156,9 +145,9 @@ static err_t ask_change(task_t *t, question_t *q)
     struct fuse_attr_out out;
     mount_change_t c = change_of(in);
     if (c.has_size && c.size > FILE_BYTES_MAX)
-        return refuse(q, EFBIG);
+        return fuse_refuse(q, EFBIG);
     if (c.mtime_ns > 999999999)
-        return refuse(q, EINVAL);
+        return fuse_refuse(q, EINVAL);
     void *handle = q->opened ? q->opened->handle : NULL;
     if (handle)
         TRY(gate_enter(t, &q->opened->gate));
@@ -177,11 +166,8 @@ static err_t ask_mkdir(task_t *t, question_t *q)
     const struct fuse_mkdir_in *in = (const void *)q->body;
     const char *name = text_at(q, sizeof *in);
     char *path = NULL;
-    int errnum;
     mount_change_t mode = {.has_mode = true, .mode = in->mode & MODE_BITS};
-    TRY(path_of(q, q->head.nodeid, name, &path, &errnum));
-    if (errnum)
-        return refuse(q, errnum);
+    TRY(path_of(q, q->head.nodeid, name, &path));
     err_t e = q->m->tree.mkdir(t, q->m->tree.arg, path);
     if (!e)
         e = q->m->tree.change(t, q->m->tree.arg, path, NULL, &mode);
@@ -193,12 +179,9 @@ static err_t ask_symlink(task_t *t, question_t *q)
 {
     const char *name = text_at(q, 0), *target = text_at(q, strlen(name) + 1);
     char *path = NULL;
-    int errnum;
     if (strlen(target) > FUSE_LINK_BYTES_MAX)
-        return refuse(q, ENAMETOOLONG);
-    TRY(path_of(q, q->head.nodeid, name, &path, &errnum));
-    if (errnum)
-        return refuse(q, errnum);
+        return fuse_refuse(q, ENAMETOOLONG);
+    TRY(path_of(q, q->head.nodeid, name, &path));
     err_t e = q->m->tree.symlink(t, q->m->tree.arg, path, bytes_str(target));
     free(path);
     return e ? e : answer_entry(t, q, name);
@@ -208,10 +191,7 @@ static err_t remove_name(task_t *t, question_t *q, bool is_dir)
 {
     const char *name = text_at(q, 0);
     char *path = NULL;
-    int errnum;
-    TRY(path_of(q, q->head.nodeid, name, &path, &errnum));
-    if (errnum)
-        return refuse(q, errnum);
+    TRY(path_of(q, q->head.nodeid, name, &path));
     err_t e = q->m->tree.remove(t, q->m->tree.arg, path, is_dir);
     free(path);
     TRY(e);
@@ -233,10 +213,7 @@ static err_t rename_to(task_t *t, question_t *q, const char *from, const char *n
                        const char *to_name, bool no_replace)
 {
     char *to = NULL;
-    int errnum;
-    TRY(path_of(q, folder, to_name, &to, &errnum));
-    if (errnum)
-        return refuse(q, errnum);
+    TRY(path_of(q, folder, to_name, &to));
     err_t e = q->m->tree.rename(t, q->m->tree.arg, from, to, no_replace);
     free(to);
     TRY(e);
@@ -248,10 +225,7 @@ static err_t rename_from(task_t *t, question_t *q, size_t names_at, uint64_t fol
 {
     const char *name = text_at(q, names_at), *to_name = text_at(q, names_at + strlen(name) + 1);
     char *from = NULL;
-    int errnum;
-    TRY(path_of(q, q->head.nodeid, name, &from, &errnum));
-    if (errnum)
-        return refuse(q, errnum);
+    TRY(path_of(q, q->head.nodeid, name, &from));
     err_t e = rename_to(t, q, from, name, folder, to_name, no_replace);
     free(from);
     return e;
@@ -267,7 +241,7 @@ static err_t ask_rename2(task_t *t, question_t *q)
 {
     const struct fuse_rename2_in *in = (const void *)q->body;
     if (in->flags & ~RENAME_NOREPLACE)
-        return refuse(q, EINVAL);
+        return fuse_refuse(q, EINVAL);
     return rename_from(t, q, sizeof *in, in->newdir, in->flags & RENAME_NOREPLACE);
 }
 

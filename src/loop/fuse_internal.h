@@ -46,6 +46,7 @@ typedef struct question {
     struct fuse_in_header head;
     opened_t *opened; /* that it is about, or NULL */
     bool has_path;    /* else the name was removed, and `opened` is all there is */
+    int errnum;       /* of the answer when it fails; 0: that of its error */
     char path[FUSE_PATH_BYTES_MAX];
     size_t len;
     uint8_t body[]; /* len bytes and a NUL */
@@ -53,7 +54,11 @@ typedef struct question {
 
 /* ── fuse_mount.c ────────────────────────────────────────────────────────────────────────────── */
 void fuse_answer(fuse_mount_t *m, uint64_t unique, int errnum, const void *data, size_t len);
-void fuse_unuse(task_t *t, fuse_mount_t *m, opened_t *o); /* the last one closes it */
+MUST_CHECK err_t fuse_refuse(question_t *q, int errnum); /* fails with it, where no error of ours says it */
+/* For the kernel, until fuse_close; questions that are about it have it, too. */
+MUST_CHECK err_t fuse_open(task_t *t, question_t *q, uint64_t node, const char *path, mount_open_t how,
+                           opened_t **ret);
+void fuse_close(task_t *t, fuse_mount_t *m, opened_t *o);
 
 /* ── fuse_ask.c ──────────────────────────────────────────────────────────────────────────────── */
 /* What is asked, the least that it says, and where it says what it has open (0: it does not). An answer was
@@ -69,7 +74,5 @@ extern const fuse_kind_t fuse_ask_kinds[], fuse_change_kinds[]; /* the last one 
 /* A name that the kernel asks about by its place: what it is now, as the answer to a look-up. */
 MUST_CHECK err_t fuse_entry_of(task_t *t, question_t *q, const char *name, struct fuse_entry_out *ret);
 MUST_CHECK err_t fuse_attr_of(task_t *t, question_t *q, struct fuse_attr_out *ret);
-MUST_CHECK err_t fuse_open(task_t *t, question_t *q, uint64_t node, const char *path, mount_open_t how,
-                           struct fuse_open_out *ret);
 bool fuse_is_name(const char *name); /* that a folder can have */
 #endif

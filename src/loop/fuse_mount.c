@@ -49,9 +49,9 @@ static int errno_of(err_t e)
 }
 
 /* ── what is open ────────────────────────────────────────────────────────────────────────────── */
-static opened_t *opened_of(const fuse_mount_t *m, uint64_t id)
+static bytes_t opened_key(const uint64_t *id)
 {
-    return map_get(&m->opened, bytes_of((const uint8_t *)&id, sizeof id));
+    return bytes_of((const uint8_t *)id, sizeof *id);
 }
 
 /* Of a name that was removed: what the system asks about is open somewhere. */
@@ -64,13 +64,46 @@ static opened_t *opened_by_name(const fuse_mount_t *m, uint64_t node)
     return NULL;
 }
 
-void fuse_unuse(task_t *t, fuse_mount_t *m, opened_t *o)
+/* The last one closes it. */
+static void unuse(task_t *t, fuse_mount_t *m, opened_t *o)
 {
     if (--o->users)
         return;
     m->tree.close(t, o->handle);
     free(o->name);
     free(o);
+}
+
+err_t fuse_open(task_t *t, question_t *q, uint64_t node, const char *path, mount_open_t how, opened_t **ret)
+{
+    fuse_mount_t *m = q->m;
+    opened_t *o = xcalloc(1, sizeof *o);
+    *o = (opened_t){.id = ++m->next_opened, .node = node, .users = 1};
+    gate_init(&o->gate, 1);
+    err_t e = m->tree.open(t, m->tree.arg, path, how, &o->handle);
+    if (e) {
+        free(o);
+        return e;
+    }
+    e = map_put(&m->opened, opened_key(&o->id), o, NULL);
+    if (e) {
+        unuse(t, m, o);
+        return fail(e, "too many files of %s are open", m->folder);
+    }
+    *ret = o;
+    return OK;
+}
+
+void fuse_close(task_t *t, fuse_mount_t *m, opened_t *o)
+{
+    map_remove(&m->opened, opened_key(&o->id));
+    unuse(t, m, o);
+}
+
+err_t fuse_refuse(question_t *q, int errnum)
+{
+    q->errnum = errnum;
+    return fail(ERR_INVALID, "%s", strerror(errnum));
 }
 
 /* ── questions ───────────────────────────────────────────────────────────────────────────────── */
@@ -98,7 +131,7 @@ static void end_question(task_t *t, question_t *q)
 {
     fuse_mount_t *m = q->m;
     if (q->opened)
-        fuse_unuse(t, m, q->opened);
+        unuse(t, m, q->opened);
     list_remove(&q->node);
     m->n_questions--;
     m->question_bytes -= q->len;
@@ -117,7 +150,8 @@ static err_t run_question(task_t *t, void *arg)
     if (!e)
         e = k->ask(t, q);
     if (e) {
-        fuse_answer(q->m, q->head.unique, e == ERR_INVALID && k->is_change ? EINVAL : errno_of(e), NULL, 0);
+        int errnum = e == ERR_INVALID && k->is_change ? EINVAL : errno_of(e);
+        fuse_answer(q->m, q->head.unique, q->errnum ? q->errnum : errnum, NULL, 0);
         log_debug("a question about a mounted folder failed", LOG_STR("path", q->path), LOG_ERR(e));
     }
     end_question(t, q);
@@ -171,7 +205,7 @@ static int find_subject(question_t *q, const fuse_kind_t *k)
     q->has_path = !fuse_names_path(&m->names, q->head.nodeid, NULL, q->path);
     if (k->has_handle || (k->opcode == FUSE_SETATTR && set->valid & FATTR_FH)) {
         uint64_t id = k->has_handle ? ((const struct fuse_read_in *)(const void *)q->body)->fh : set->fh;
-        q->opened = opened_of(m, id);
+        q->opened = map_get(&m->opened, opened_key(&id));
         if (!q->opened)
             return EBADF;
     } else if (!q->has_path && m->tree.is_writable &&
@@ -317,7 +351,7 @@ static void close_mount(task_t *t, mount_t *base)
     (void)!event_wait(t, &m->closed);
     close(m->fd);
     for (size_t i = 0; map_next(&m->opened, &i, NULL, &o);) /* the system does not give them back any more */
-        fuse_unuse(t, m, o);
+        unuse(t, m, o);
     task_unshield(t);
     map_deinit(&m->opened);
     fuse_names_deinit(&m->names);

@@ -47,6 +47,8 @@ typedef struct mount_tree {
     void (*rewind)(void *handle); /* the next entry is the first one */
     void (*close)(task_t *t, void *handle);
 
+    bool is_fixed; /* what can be opened will never be anything else */
+
     bool is_writable; /* else what follows is not called */
     /* Of what is open, also when its name is gone. */
     err_t (*handle_stat)(task_t *t, void *handle, mount_attr_t *ret);
