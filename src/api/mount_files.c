@@ -1,6 +1,5 @@
 #include "api/mount_files.h"
 #include "base/log.h"
-#include "task/driver.h"
 
 enum { FIND_MS = 60000, COMMIT_AFTER_MS = 1000 };
 
@@ -29,10 +28,12 @@ static err_t changed(mount_files_t *f, err_t e)
 err_t mount_files_init(task_t *t, mount_files_t *f, node_t *n, mfs_t *mfs)
 {
     const config_t *c = repo_config(node_repo(n));
+    node_session_t session = {0};
+    TRY(node_session_open(n, false, &session));
     *f = (mount_files_t){.mfs = mfs,
+                         .session = session,
                          .stores_mode = config_bool(c, "Mounts.StoreMode", false),
                          .stores_mtime = config_bool(c, "Mounts.StoreMtime", false)};
-    TRY(node_session_open(n, false, &f->session));
     event_init(&f->changed);
     group_init(&f->tasks, task_sched(t));
     err_t e = group_spawn(&f->tasks, "mount commits", commit_changes, f, NULL);
@@ -88,16 +89,10 @@ err_t mount_files_handle_stat(task_t *t, mfs_file_t *file, mount_attr_t *ret)
     return OK;
 }
 
-static unixfs_time_t now_of(task_t *t)
-{
-    uint64_t ms = driver_wall_ms(task_driver(t));
-    return (unixfs_time_t){.seconds = (int64_t)(ms / 1000), .nanoseconds = (uint32_t)(ms % 1000) * 1000000};
-}
-
 err_t mount_files_open(task_t *t, mount_files_t *f, const char *path, mount_open_t how, mfs_file_t **ret)
 {
     mfs_open_options_t o = {.create = how.creates, .exclusive = how.exclusive};
-    unixfs_t now = {.has_mtime = true, .mtime = now_of(t)};
+    unixfs_t now = {.has_mtime = true, .mtime = mfs_now(t)};
     mfs_file_t *file;
     deadline_t d = deadline_push(t, FIND_MS);
     err_t e = mfs_file_open(t, f->mfs, f->session.blocks, path, o, &file);

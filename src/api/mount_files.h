@@ -1,6 +1,6 @@
-/* mount_files: a mutable tree of files as a tree of a mount (task/mount.h): /mfs, and the node's own folder
- * below /ipns. Paths begin with "/". What a program changes is seen at once, is durable when its fsync or
- * close has returned, and else a moment later. */
+/* mount_files: the mutable tree of files as a tree of a mount (task/mount.h). Paths begin with "/". What a
+ * program changes is seen at once, is durable when its fsync or close has returned, and else a moment later.
+ */
 #ifndef API_MOUNT_FILES_H
 #define API_MOUNT_FILES_H
 #include "node/node.h"

@@ -1,9 +1,13 @@
 /* What programs have open. All who have a file open share one mfs_shared_t, whose gate orders what they do.
- * It is in one of these states: clean    the file is what the tree has; looked up again when the tree has
- * changed editing  from the first write to the next flush: it has the file's `writing` gate, an editor, and a
- * buffer of what was written last failed   the editor is gone, and with it what was written since the last
- * flush: until all have closed it */
+ * It is in one of these states:
+ *
+ *   clean    the file is what the tree has; looked up again when the tree has changed
+ *   editing  from the first write to the next flush: it has the file's `writing` gate, an editor, and a
+ *            buffer of what was written last
+ *   failed   the editor is gone, and with it what was written since the last flush: until all have closed it
+ */
 #include "repo/mfs_file.h"
+#include "base/log.h"
 #include "dag/file_editor.h"
 #include "dag/file_reader.h"
 #include "repo/mfs_impl.h"
@@ -281,8 +285,11 @@ void mfs_file_close(task_t *t, mfs_file_t *f)
     if (!f)
         return;
     error_slot_t saved = *error_slot();
-    if (flush(t, f->shared))
-        *error_slot() = saved; /* was told by the flush before it, or at the latest by this one's log */
+    err_t e = flush(t, f->shared);
+    if (e) { /* nobody is there to be told, who did not flush before */
+        log_warn("a file of the mutable tree was closed without what was written last", LOG_ERR(e));
+        *error_slot() = saved;
+    }
     if (f->has_reader)
         file_reader_deinit(&f->reader);
     unshare(t, f->shared);

@@ -62,6 +62,7 @@ MUST_CHECK err_t mfs_rmdir(task_t *t, mfs_t *m, blocks_t *from, const char *path
  * ERR_EXISTS: with no_replace; ERR_NOT_EMPTY; ERR_INVALID: into itself, or a file and a directory. */
 MUST_CHECK err_t mfs_rename(task_t *t, mfs_t *m, blocks_t *from, const char *path, const char *to,
                             bool no_replace);
+unixfs_time_t mfs_now(task_t *t);    /* as files are given it when they change */
 bool mfs_is_durable(const mfs_t *m); /* nothing waits for a commit */
 MUST_CHECK err_t mfs_sync(task_t *t, mfs_t *m);
 #endif

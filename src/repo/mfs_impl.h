@@ -156,7 +156,6 @@ MUST_CHECK err_t mfs_take_file(task_t *t, mfs_t *m, blocks_t *from, mfs_taken_t 
 /* A file that was removed meanwhile stays so. */
 MUST_CHECK err_t mfs_give_file(task_t *t, mfs_t *m, blocks_t *from, mfs_taken_t *f);
 MUST_CHECK err_t mfs_check_file(task_t *t, blocks_t *from, const cid_t *cid); /* not a symbolic link */
-unixfs_time_t mfs_now(task_t *t);
 
 /* ── mfs.c ───────────────────────────────────────────────────────────────────────────────────── */
 /* Runs an operation under the gate, again for each block that it missed and `from` has. */

@@ -1,6 +1,7 @@
 /* Writing into a file: it is found (or made) under the gate, changed outside of it, and put back under it.
  * One writer at a time has the file. */
 #include "dag/file_editor.h"
+#include "repo/mfs_file.h"
 #include "repo/mfs_impl.h"
 #include "task/driver.h"
 #include <stdlib.h>
