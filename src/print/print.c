@@ -114,50 +114,32 @@ err_t print_peers(print_t *p, json_t *o)
 
 err_t print_strings(print_t *p, json_t *o)
 {
-    size_t i;
-    json_t *line;
-    json_array_foreach(json_object_get(o, "Strings"), i, line)
-        TRY(print_out(p, "%s\n", print_escape(json_string_value(line))));
-    return OK;
+    return print_texts(p, json_object_get(o, "Strings"), "");
 }
 
 err_t print_peer_list(print_t *p, json_t *o)
 {
-    size_t i;
-    json_t *line;
-    json_array_foreach(json_object_get(o, "Peers"), i, line)
-        TRY(print_out(p, "%s\n", print_escape(json_string_value(line))));
-    return OK;
-}
-
-static err_t print_changed(print_t *p, json_t *o, const char *what)
-{
-    size_t i;
-    json_t *line;
-    json_array_foreach(json_object_get(o, "Peers"), i, line)
-        TRY(print_out(p, "%s %s\n", what, print_escape(json_string_value(line))));
-    return OK;
+    return print_texts(p, json_object_get(o, "Peers"), "");
 }
 
 err_t print_bootstrap_added(print_t *p, json_t *o)
 {
-    return print_changed(p, o, "added");
+    return print_texts(p, json_object_get(o, "Peers"), "added ");
 }
 
 err_t print_bootstrap_removed(print_t *p, json_t *o)
 {
-    return print_changed(p, o, "removed");
+    return print_texts(p, json_object_get(o, "Peers"), "removed ");
 }
 
 err_t print_addrs(print_t *p, json_t *o)
 {
     const char *peer;
-    json_t *addrs, *addr;
-    size_t i;
+    json_t *addrs;
     json_object_foreach(json_object_get(o, "Addrs"), peer, addrs)
     {
         TRY(print_out(p, "%s (%zu)\n", print_escape(peer), json_array_size(addrs)));
-        json_array_foreach(addrs, i, addr) TRY(print_out(p, "\t%s\n", print_escape(json_string_value(addr))));
+        TRY(print_texts(p, addrs, "\t"));
     }
     return OK;
 }
@@ -174,8 +156,8 @@ err_t print_ping(print_t *p, json_t *o)
 /* Events of a lookup: providers and peers are results; with --verbose the hops are shown as they happen. */
 err_t print_lookup(print_t *p, json_t *o)
 {
-    size_t i, k;
-    json_t *response, *addr;
+    size_t i;
+    json_t *response;
     bool verbose = print_flag(p, "verbose", false);
     const char *extra = json_text(o, "Extra");
     switch (json_number(o, "Type")) {
@@ -195,8 +177,7 @@ err_t print_lookup(print_t *p, json_t *o)
         if (is_provider)
             TRY(print_out(p, verbose ? "provider: %s\n" : "%s\n", field(response, "ID")));
         if (!is_provider || verbose)
-            json_array_foreach(json_object_get(response, "Addrs"), k, addr)
-                TRY(print_out(p, "%s%s\n", is_provider ? "\t" : "", print_escape(json_string_value(addr))));
+            TRY(print_texts(p, json_object_get(response, "Addrs"), is_provider ? "\t" : ""));
     }
     if (!json_array_size(responses) && *json_text(o, "ID"))
         return print_out(p, "%s\n", field(o, "ID"));

@@ -36,6 +36,8 @@ print_fn print_find(const char *command);
 /* printf to the sink; text from peers and files goes through print_escape first. Errors of the sink. */
 MUST_CHECK err_t print_out(print_t *p, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
 MUST_CHECK err_t print_bytes(print_t *p, bytes_t data);
+/* A line for each text of a list, behind `before`. */
+MUST_CHECK err_t print_texts(print_t *p, json_t *texts, const char *before);
 void print_note(print_t *p, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
 const char *print_option(const print_t *p, const char *name);
 bool print_flag(const print_t *p, const char *name, bool otherwise);

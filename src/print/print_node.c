@@ -97,10 +97,7 @@ err_t print_bitswap_stat(print_t *p, json_t *o)
                   json_number(o, "DupBlksReceived"), dup, json_array_size(wants)));
     json_array_foreach(wants, i, item) TRY(print_out(p, "\t\t%s\n", print_escape(json_text(item, "/"))));
     TRY(print_out(p, "\tpartners [%zu]\n", json_array_size(peers)));
-    if (print_flag(p, "verbose", false))
-        json_array_foreach(peers, i, item)
-            TRY(print_out(p, "\t\t%s\n", print_escape(json_string_value(item))));
-    return OK;
+    return print_flag(p, "verbose", false) ? print_texts(p, peers, "\t\t") : OK;
 }
 
 /* ── routing ─────────────────────────────────────────────────────────────────────────────────── */
@@ -205,13 +202,12 @@ err_t print_peering_removed(print_t *p, json_t *o)
 
 err_t print_peerings(print_t *p, json_t *o)
 {
-    size_t i, k;
-    json_t *peer, *addr;
+    size_t i;
+    json_t *peer;
     json_array_foreach(json_object_get(o, "Peers"), i, peer)
     {
         TRY(print_out(p, "%s\n", field(peer, "ID")));
-        json_array_foreach(json_object_get(peer, "Addrs"), k, addr)
-            TRY(print_out(p, "\t%s\n", print_escape(json_string_value(addr))));
+        TRY(print_texts(p, json_object_get(peer, "Addrs"), "\t"));
     }
     return OK;
 }
@@ -222,16 +218,14 @@ err_t print_autonat(print_t *p, json_t *o)
                                                                                        "reachable",
                                                                                        "unreachable",
                                                                                        "unknown"};
-    size_t i, shown = 0;
-    json_t *addr;
+    size_t shown = 0;
     TRY(print_out(p, "AutoNAT V2 Status:\n  Reachability: %s\n\nPer-Address Reachability:\n",
                   field(o, "reachability")));
     for (size_t s = 0; s < ARRAY_LEN(sections); s++) {
         json_t *list = json_object_get(o, members[s]);
         if (json_array_size(list))
             TRY(print_out(p, "  %s:\n", sections[s]));
-        json_array_foreach(list, i, addr)
-            TRY(print_out(p, "    %s\n", print_escape(json_string_value(addr))));
+        TRY(print_texts(p, list, "    "));
         shown += json_array_size(list);
     }
     return shown ? OK : print_out(p, "  (no address reachability data available)\n");

@@ -44,11 +44,7 @@ err_t print_pin_updated(print_t *p, json_t *o)
 
 err_t print_pin_removed(print_t *p, json_t *o)
 {
-    size_t i;
-    json_t *pin;
-    json_array_foreach(json_object_get(o, "Pins"), i, pin)
-        TRY(print_out(p, "unpinned %s\n", print_escape(json_string_value(pin))));
-    return OK;
+    return print_texts(p, json_object_get(o, "Pins"), "unpinned ");
 }
 
 static err_t print_one_pin(print_t *p, const char *cid, json_t *pin)

@@ -29,6 +29,15 @@ err_t print_out(print_t *p, const char *fmt, ...)
     return e;
 }
 
+err_t print_texts(print_t *p, json_t *texts, const char *before)
+{
+    size_t i;
+    json_t *text;
+    json_array_foreach(texts, i, text)
+        TRY(print_out(p, "%s%s\n", before, print_escape(json_string_value(text))));
+    return OK;
+}
+
 void print_note(print_t *p, const char *fmt, ...)
 {
     va_list args;
