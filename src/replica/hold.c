@@ -113,10 +113,15 @@ typedef struct fetched {
     error_slot_t why;
 } fetched_t;
 
+static err_t walk(task_t *t, fetched_t *f)
+{
+    return rep_walk(t, f->blocks, f->root, f->stall_ms, f->max_bytes, &f->bytes);
+}
+
 static err_t walk_task(task_t *t, void *arg)
 {
     fetched_t *f = arg;
-    f->result = rep_walk(t, f->blocks, f->root, f->stall_ms, f->max_bytes, &f->bytes);
+    f->result = walk(t, f);
     f->why = *error_slot();
     return OK;
 }
@@ -136,7 +141,7 @@ static err_t fetch_admitted(task_t *t, replica_t *r, fetched_t *f)
     AUTO_PTR(block_t) root = NULL;
     group_t g;
     if (!r->mesh.admit)
-        return rep_walk(t, f->blocks, f->root, f->stall_ms, f->max_bytes, &f->bytes);
+        return walk(t, f);
     TRY(root_block(t, f, &root));
     group_init(&g, r->sched);
     err_t e = group_spawn(&g, "replica-walk", walk_task, f, NULL);

@@ -120,8 +120,8 @@ static void test_honest_receipts(void **state)
     run_scenario(2, 5, honest_receipts);
 }
 
-/* What cannot be let go of at the start does not keep the node, nor the other files, from starting; what
- * somebody pins anew is looked at rarely in the end. */
+/* What cannot be let go of at the start does not keep the node, nor the other files, from starting; what is
+ * needed for something else is looked at rarely in the end. */
 static void not_collected(task_t *t, world_t *w)
 {
     start_all(t, w);

@@ -7,9 +7,10 @@
 enum {
     DELAY_MS = 200,  /* a few deletions, one run */
     REST_FACTOR = 4, /* a run that took long is followed by a rest so many times as long */
-    AGAIN_FIRST_MS =
-        1000, /* nothing was collected: again, less and less often, at least four times a window */
-    AGAIN_LAST_MS = 3600000, /* and when a window has gone by since the last deletion, as rarely as this */
+    /* Nothing was collected: again, less and less often, four times a window at the least; when one has gone
+     * by since the last deletion, as rarely as AGAIN_LAST_MS. */
+    AGAIN_FIRST_MS = 1000,
+    AGAIN_LAST_MS = 3600000,
 };
 
 typedef struct uncollected {
@@ -86,7 +87,7 @@ err_t mesh_take_up(task_t *t, mesh_t *m, const cid_t *root)
         e = mesh_let_go(t, m, root); /* a crash may have come in between */
     TRY(task_check(t));
     if (e)
-        log_warn("mesh: a deleted file is not collected before the next start",
+        log_warn("mesh: a deleted file may not be collected before the next start",
                  LOG_STR("cid", cid_print(root, text)), LOG_ERR(e));
     return OK;
 }

@@ -10,7 +10,7 @@
 #define PUNCH_MIN_BYTES (32u << 10) /* smaller holes are left to compaction */
 #define PAGE_BYTES 4096
 #define LARGE_REMOVAL 64
-#define WAITING_MAX 65536 /* 1.5 MiB */
+#define WAITING_MAX 65536 /* 3 MiB at the most */
 #define QUIET_MS 500
 
 static int compare_holes(const void *a, const void *b)
@@ -47,9 +47,8 @@ static void punch(task_t *t, pack_store_t *s, const pack_hole_t *hole)
     pack_segment_release(s, segment);
 }
 
-static void punch_all(task_t *t, pack_store_t *s, pack_hole_t *holes, size_t n)
+static void punch_all(task_t *t, pack_store_t *s, const pack_hole_t *holes, size_t n)
 {
-    n = merge_holes(holes, n);
     for (size_t i = 0; i < n; i++)
         punch(t, s, &holes[i]);
 }
@@ -61,7 +60,7 @@ void pack_punch(task_t *t, pack_store_t *s)
     s->holes = NULL;
     s->n_holes = s->holes_cap = 0;
     if (n)
-        punch_all(t, s, holes, n);
+        punch_all(t, s, holes, merge_holes(holes, n));
     free(holes);
 }
 
