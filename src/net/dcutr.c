@@ -268,6 +268,16 @@ void dcutr_conn_identified(conn_t *c)
     }
 }
 
+/* go-libp2p speaks DCUtR only once it knows an address of its own, which may be after the circuit stands. */
+void dcutr_peer_changed(host_t *h, const peer_id_t *id)
+{
+    const peer_t *p = peer_find(h, id);
+    if (p)
+        LIST_EACH (c, &p->conns, conn_t, peer_node)
+            if (c->is_open && c->is_identified)
+                dcutr_conn_identified(c);
+}
+
 /* ── who is asked ────────────────────────────────────────────────────────────────────────────── */
 static err_t serve_dcutr(task_t *t, stream_t *s, conn_t *from, const char *protocol, void *arg)
 {

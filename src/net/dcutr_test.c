@@ -1,5 +1,5 @@
 /* From a relayed connection to a direct one: reversed, at the same moment, or not at all. */
-#include "net/nat.h"
+#include "net/nat_internal.h"
 #include "net/transport.h"
 #include "tests/support/net.h"
 #include "wire/dcutr.h"
@@ -133,6 +133,25 @@ static err_t in_vain(task_t *t, void *arg)
     return OK;
 }
 
+/* A speaks DCUtR only after the circuit stands, and tells so. */
+static err_t late(task_t *t, void *arg)
+{
+    net_world_t *w = arg;
+    start(t, w);
+    host_unhandle(w->nodes[A].host, DCUTR_PROTOCOL);
+    sim_partition(w->nodes[A].machine, w->nodes[B].machine, true);
+    conn_t *c = dial_circuit(t, w);
+    assert_ok(task_sleep(t, 30000));
+    sim_partition(w->nodes[A].machine, w->nodes[B].machine, false);
+    assert_ok(task_sleep(t, 30000));
+    assert_false(host_is_connected(w->nodes[A].host, host_id(w->nodes[B].host)));
+    assert_ok(dcutr_start(w->nodes[A].host));
+    wait_direct(t, w, 20000);
+    conn_release(c);
+    net_stop_all(t, w);
+    return OK;
+}
+
 static err_t hostile(task_t *t, void *arg)
 {
     net_world_t *w = arg;
@@ -245,6 +264,11 @@ static void test_in_vain(void **state)
     assert_ok(net_run(3, 3, in_vain, NULL, NULL));
 }
 
+static void test_late(void **state)
+{
+    assert_ok(net_run(6, 3, late, NULL, NULL));
+}
+
 static void test_hostile(void **state)
 {
     assert_ok(net_run(4, 3, hostile, NULL, NULL));
@@ -254,7 +278,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_reversed), cmocka_unit_test(test_same_moment), cmocka_unit_test(test_in_vain),
-        cmocka_unit_test(test_hostile),  cmocka_unit_test(test_misled),
+        cmocka_unit_test(test_hostile),  cmocka_unit_test(test_misled),      cmocka_unit_test(test_late),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

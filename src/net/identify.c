@@ -4,6 +4,7 @@
 #include "base/log.h"
 #include "codec/peer_record.h"
 #include "net/nat_internal.h"
+#include "wire/dcutr.h"
 #include <stdlib.h>
 
 enum { PUSH_DELAY_MS = 500, PUSHES_AT_ONCE = 16, INBOUND_STREAMS_MAX = 4 };
@@ -211,13 +212,17 @@ static err_t serve_identify(task_t *t, stream_t *s, conn_t *from, const char *pr
 static err_t serve_push(task_t *t, stream_t *s, conn_t *from, const char *protocol, void *arg)
 {
     host_t *h = arg;
+    const peer_id_t *peer = &from->peer->id;
+    bool punched = peerstore_speaks(h->peerstore, peer, DCUTR_PROTOCOL);
     deadline_t d = deadline_push(t, h->config.limits.identify_timeout_ms);
     err_t e = read_and_learn(t, h, s, from);
     deadline_pop(t, &d);
     if (e)
         stream_reset(s);
     else
-        host_tell_protocols_changed(h, &from->peer->id);
+        host_tell_protocols_changed(h, peer);
+    if (!e && !punched && peerstore_speaks(h->peerstore, peer, DCUTR_PROTOCOL))
+        dcutr_peer_changed(h, peer);
     stream_close(s);
     return e;
 }

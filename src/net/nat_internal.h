@@ -133,6 +133,7 @@ void autonat_server_update(host_t *h); /* after a change of reachability */
 /* dcutr.c */
 MUST_CHECK err_t dcutr_start(host_t *h);
 void dcutr_conn_identified(conn_t *c);
+void dcutr_peer_changed(host_t *h, const peer_id_t *id); /* it speaks DCUtR now, and did not before */
 /* nat.c: counters of the process */
 typedef struct nat_metrics {
     struct metric *punches_ok, *punches_failed, *circuits, *circuit_bytes;

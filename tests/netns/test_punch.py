@@ -70,9 +70,12 @@ def punch(lab, kinds, programs, direct, transport="tcp"):
     residents = [scene.resident(program, home) for program, home in zip(programs, scene.homes)]
     for i, daemon in enumerate(residents):
         wait_until(lambda d=daemon: len(d.peers()) >= OBSERVERS, 20, f"{daemon.name} knows all observers")
-        if programs[i] == "kubo" and kinds[i] != "symmetric":  # of that one each sees another address
-            wait_until(lambda d=daemon, ip=f"/5.5.5.{100 + i}/": any(ip in a for a in d.rpc("id")["Addresses"]), 20,
-                       f"{daemon.name} learns its address from them")
+        if programs[i] == "kubo":
+            if kinds[i] != "symmetric":  # of that one each sees another address
+                wait_until(lambda d=daemon, ip=f"/5.5.5.{100 + i}/": any(ip in a for a in d.rpc("id")["Addresses"]), 20,
+                           f"{daemon.name} learns its address from them")
+            if daemon is not residents[0]:  # it asks nobody who came before it could punch; who dials is asked when it can
+                wait_until(lambda d=daemon: "/libp2p/dcutr" in d.rpc("id")["Protocols"], 20, f"{daemon.name} punches holes")
     dialer, listener = residents
     meet(scene, dialer, listener)
     if direct:
