@@ -456,6 +456,19 @@ static err_t stat_node(task_t *t, blocks_t *blocks, const cid_t *cid, mfs_stat_t
     return OK;
 }
 
+static void as_edited(const mfs_shared_t *s, mfs_stat_t *st)
+{
+    unixfs_t meta = {.has_mode = st->has_mode, .mode = st->mode}, change;
+    st->size = size_of(s);
+    if (!mfs_meta_since(&s->file, &change))
+        return;
+    mfs_apply_meta(&change, &meta);
+    st->has_mode = meta.has_mode;
+    st->mode = meta.mode;
+    st->has_mtime = st->has_mtime || change.has_mtime;
+    st->mtime = change.has_mtime ? change.mtime : st->mtime;
+}
+
 err_t mfs_file_stat(task_t *t, mfs_file_t *f, mfs_stat_t *ret)
 {
     mfs_shared_t *s = f->shared;
@@ -465,7 +478,7 @@ err_t mfs_file_stat(task_t *t, mfs_file_t *f, mfs_stat_t *ret)
     if (!e)
         e = stat_node(t, &s->blocks.base, &s->file.ref.cid, &st);
     if (!e && s->editor)
-        st.size = size_of(s);
+        as_edited(s, &st);
     gate_leave(&s->gate);
     TRY(e);
     *ret = st;
@@ -537,8 +550,8 @@ err_t mfs_change_meta(task_t *t, mfs_t *m, blocks_t *from, const char *path, con
 {
     look_t l;
     TRY(look_at(t, m, from, path, &l));
-    err_t e = l.open ? flush(t, l.open) : OK; /* what is written is there before its mode or time */
+    err_t e = l.is_editing ? flush(t, l.open) : OK; /* what is written is there before its mode or time */
     if (l.open)
         unshare(t, l.open);
-    return e ? e : mfs_set_meta(t, m, from, path, meta, false);
+    return e ? e : mfs_set_meta(t, m, from, path, meta);
 }

@@ -162,6 +162,59 @@ static void test_names(void **state)
     assert_ok(test_run(names, NULL));
 }
 
+static void check_meta(task_t *t, mfs_t *m, mfs_file_t *f, const char *path, uint32_t mode, int64_t seconds)
+{
+    mfs_stat_t st[2];
+    assert_ok(mfs_file_stat(t, f, &st[0]));
+    assert_ok(mfs_stat(t, m, NULL, path, &st[1]));
+    for (int i = 0; i < 2; i++) {
+        assert_true(st[i].has_mode && st[i].has_mtime);
+        assert_int_equal(st[i].mode, mode);
+        assert_int_equal(st[i].mtime.seconds, seconds);
+    }
+}
+
+/* Mode and time, changed while a program has not yet flushed what it wrote. */
+static err_t meta_while_written(task_t *t, void *arg)
+{
+    repo_t *r = open_repo(t);
+    mfs_t *m = repo_mfs(r);
+    mfs_stat_t st;
+    unixfs_t meta = {.has_mode = true, .mode = 0711};
+    mfs_file_t *f = open_file(t, m, "/f", true);
+    assert_ok(mfs_file_write(t, f, 0, false, BYTES_LIT("one")));
+    assert_ok(mfs_set_mode(t, m, NULL, "/f", 0640));
+    assert_ok(mfs_file_write(t, f, 0, true, BYTES_LIT("two")));
+    assert_ok(mfs_set_mtime(t, m, NULL, "/f", (unixfs_time_t){.seconds = 77}));
+    check_meta(t, m, f, "/f", 0640, 77);
+    check_content(t, f, (const uint8_t *)"onetwo", 6);
+    assert_ok(mfs_file_write(t, f, 0, true, BYTES_LIT("!"))); /* its time is that of the write again */
+    assert_ok(mfs_set_meta(t, m, NULL, "/f", &meta));         /* without what was written */
+    assert_ok(mfs_file_stat(t, f, &st));
+    assert_true(st.mode == 0711 && st.size == 7);
+    assert_ok(mfs_file_flush(t, f, true));
+    assert_ok(mfs_file_stat(t, f, &st));
+    assert_true(st.mode == 0711 && st.mtime.seconds != 77);
+    assert_ok(mfs_file_write(t, f, 0, true, BYTES_LIT("!")));
+    meta = (unixfs_t){.has_mtime = true, .mtime = {.seconds = 78}};
+    assert_ok(mfs_set_meta(t, m, NULL, "/f", &meta));
+    check_meta(t, m, f, "/f", 0711, 78);
+    mfs_file_close(t, f);
+    repo_close(t, r);
+    r = open_repo(t);
+    f = open_file(t, repo_mfs(r), "/f", false);
+    check_meta(t, repo_mfs(r), f, "/f", 0711, 78);
+    check_content(t, f, (const uint8_t *)"onetwo!!", 8);
+    mfs_file_close(t, f);
+    repo_close(t, r);
+    return OK;
+}
+
+static void test_meta_while_written(void **state)
+{
+    assert_ok(test_run(meta_while_written, NULL));
+}
+
 /* More files at once than may have buffers; `files write` waits for one that is being written, no longer. */
 static err_t many(task_t *t, void *arg)
 {
@@ -203,6 +256,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_random_changes),
         cmocka_unit_test(test_names),
+        cmocka_unit_test(test_meta_while_written),
         cmocka_unit_test(test_many),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -30,7 +30,9 @@ typedef struct mfs_node {
     uint64_t opened_at, cleared_at; /* ticks: see mfs_clear_cache */
     /* a file */
     gate_t writing;
-    struct mfs_shared *open; /* while programs have it open: mfs_file.c */
+    unixfs_t meta;              /* mode and time as they were changed last, while it was in memory */
+    uint64_t mode_at, mtime_at; /* versions of the tree then; 0: never */
+    struct mfs_shared *open;    /* while programs have it open: mfs_file.c */
 } mfs_node_t;
 
 /* What an editor reads and writes: reads go to `from`, writes into the local store. */
@@ -131,9 +133,12 @@ typedef struct mfs_place {
     mfs_found_t found;
 } mfs_place_t;
 MUST_CHECK err_t mfs_relocate(task_t *t, mfs_t *m, mfs_place_t *src, mfs_place_t *dst);
-/* meta: has_mode, has_mtime: what changes. */
-MUST_CHECK err_t mfs_set_meta(task_t *t, mfs_t *m, blocks_t *from, const char *path, const unixfs_t *meta,
-                              bool flush);
+/* meta: has_mode, has_mtime: what changes. Of a file that is being written, too: its writer keeps them. */
+MUST_CHECK err_t mfs_set_meta(task_t *t, mfs_t *m, blocks_t *from, const char *path, const unixfs_t *meta);
+/* The same file with another mode or time; under the gate. Its block can be read after it. */
+MUST_CHECK err_t mfs_with_meta(task_t *t, mfs_t *m, const unixfs_t *change, dag_ref_t *ref);
+/* As boxo: the nine bits of the permissions; none of them is no mode at all. */
+void mfs_apply_meta(const unixfs_t *change, unixfs_t *meta);
 
 /* ── mfs_write.c ─────────────────────────────────────────────────────────────────────────────── */
 typedef struct mfs_hold_options {
@@ -153,7 +158,9 @@ typedef struct mfs_taken {
 } mfs_taken_t;
 /* Its ref, now that its gate is the caller's. ERR_NOT_FOUND: not in the tree any more. */
 MUST_CHECK err_t mfs_take_file(task_t *t, mfs_t *m, blocks_t *from, mfs_taken_t *f);
-/* A file that was removed meanwhile stays so. */
+/* What was changed since then beside its content; false: nothing. */
+bool mfs_meta_since(const mfs_taken_t *f, unixfs_t *ret_change);
+/* With the mode and time that it was given meanwhile. A file that was removed meanwhile stays so. */
 MUST_CHECK err_t mfs_give_file(task_t *t, mfs_t *m, blocks_t *from, mfs_taken_t *f);
 MUST_CHECK err_t mfs_check_file(task_t *t, blocks_t *from, const cid_t *cid); /* not a symbolic link */
 

@@ -2,6 +2,7 @@
 #include "dag/dag_walk.h"
 #include "dag/file_editor.h"
 #include "dag/node_meta.h"
+#include "repo/mfs_file.h"
 #include "repo/mfs_impl.h"
 #include <stdlib.h>
 
@@ -379,8 +380,7 @@ err_t mfs_set_format(task_t *t, mfs_t *m, blocks_t *from, const char *path, mfs_
     return e;
 }
 
-/* As boxo: the nine bits of the permissions; none of them is no mode at all. */
-static void apply_meta(const unixfs_t *change, unixfs_t *meta)
+void mfs_apply_meta(const unixfs_t *change, unixfs_t *meta)
 {
     if (change->has_mode) {
         meta->mode = (meta->mode & 0xfffff000u) | (change->mode & 0777);
@@ -392,6 +392,29 @@ static void apply_meta(const unixfs_t *change, unixfs_t *meta)
     }
 }
 
+err_t mfs_with_meta(task_t *t, mfs_t *m, const unixfs_t *change, dag_ref_t *ref)
+{
+    AUTO(dag_node_t) n = {0};
+    TRY(dag_node_get(t, &m->local.base, &ref->cid, &n));
+    unixfs_t meta = n.fs;
+    mfs_apply_meta(change, &meta);
+    TRY(node_with_meta(t, &n, &meta, &m->queue, ref));
+    return put_queue_drain(t, &m->queue); /* it is read before the next commit */
+}
+
+/* For a writer that has the file: what it gives back is made from the file as it was before. */
+static void note_meta(mfs_t *m, mfs_node_t *file, const unixfs_t *change)
+{
+    if (change->has_mode) {
+        file->meta.mode = change->mode;
+        file->mode_at = m->version;
+    }
+    if (change->has_mtime) {
+        file->meta.mtime = change->mtime;
+        file->mtime_at = m->version;
+    }
+}
+
 static err_t meta_op(task_t *t, mfs_t *m, void *arg)
 {
     change_t *c = arg;
@@ -400,40 +423,41 @@ static err_t meta_op(task_t *t, mfs_t *m, void *arg)
     TRY(mfs_find(t, m, &c->from, &parent, &f));
     if (f.is_dir) {
         unixfs_t meta = *dir_editor_meta(f.node->editor);
-        apply_meta(&c->meta, &meta);
+        mfs_apply_meta(&c->meta, &meta);
         dir_editor_set_meta(f.node->editor, &meta);
         mfs_mark_changed(m, f.node);
         return OK;
     }
-    AUTO(dag_node_t) n = {0};
-    dag_ref_t ref;
-    TRY(dag_node_get(t, &m->local.base, &f.ref.cid, &n));
-    unixfs_t meta = n.fs;
-    apply_meta(&c->meta, &meta);
-    TRY(node_with_meta(t, &n, &meta, &m->queue, &ref));
-    TRY(put_entry(t, m, parent, mfs_path_name(&c->from), &ref));
-    return put_queue_drain(t, &m->queue); /* it is read before the next commit */
+    TRY(mfs_with_meta(t, m, &c->meta, &f.ref));
+    TRY(put_entry(t, m, parent, mfs_path_name(&c->from), &f.ref));
+    if (f.node)
+        note_meta(m, f.node, &c->meta);
+    return OK;
 }
 
-err_t mfs_set_meta(task_t *t, mfs_t *m, blocks_t *from, const char *path, const unixfs_t *meta, bool flush)
+err_t mfs_set_meta(task_t *t, mfs_t *m, blocks_t *from, const char *path, const unixfs_t *meta)
 {
     change_t *c = change_new(path);
     c->meta = *meta;
-    err_t e = run_change(t, m, from, c, meta_op, flush);
+    err_t e = run_change(t, m, from, c, meta_op, false);
     free(c);
     return e;
 }
 
+static err_t set_meta_durably(task_t *t, mfs_t *m, blocks_t *from, const char *path, unixfs_t meta)
+{
+    TRY(mfs_change_meta(t, m, from, path, &meta));
+    return mfs_commit(t, m, m->resets);
+}
+
 err_t mfs_set_mode(task_t *t, mfs_t *m, blocks_t *from, const char *path, uint32_t mode)
 {
-    unixfs_t meta = {.has_mode = true, .mode = mode};
-    return mfs_set_meta(t, m, from, path, &meta, true);
+    return set_meta_durably(t, m, from, path, (unixfs_t){.has_mode = true, .mode = mode});
 }
 
 err_t mfs_set_mtime(task_t *t, mfs_t *m, blocks_t *from, const char *path, unixfs_time_t mtime)
 {
-    unixfs_t meta = {.has_mtime = true, .mtime = mtime};
-    return mfs_set_meta(t, m, from, path, &meta, true);
+    return set_meta_durably(t, m, from, path, (unixfs_t){.has_mtime = true, .mtime = mtime});
 }
 
 /* ── flush ───────────────────────────────────────────────────────────────────────────────────── */

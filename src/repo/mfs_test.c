@@ -2,7 +2,7 @@
  * garbage collection beside them, crashes and failing disks, limits. */
 #include "dag/dag_walk.h"
 #include "dag/file_reader.h"
-#include "repo/mfs.h"
+#include "repo/mfs_file.h"
 #include "repo/mfs_impl.h"
 #include "tests/support/run.h"
 #include "tests/support/test.h"
@@ -294,6 +294,38 @@ static err_t one_file(task_t *t, void *arg)
     check_file(t, r, "/f", 1, 200000);
     repo_close(t, r);
     return OK;
+}
+
+/* Mode and time, changed while a slow writer has the file, which then gives back what it made of the old one.
+ */
+static err_t meta_while_written(task_t *t, void *arg)
+{
+    repo_t *r = open_repo(t);
+    mfs_t *m = repo_mfs(r);
+    part_t part = {r, 0};
+    mfs_stat_t st;
+    group_t g;
+    assert_ok(write_file(t, m, "/f", 2, 10, true));
+    group_init(&g, task_sched(t));
+    assert_ok(group_spawn(&g, "part", write_part, &part, NULL));
+    assert_ok(task_sleep(t, 5)); /* it is reading its source */
+    assert_ok(mfs_set_mode(t, m, NULL, "/f", 0604));
+    assert_ok(mfs_set_mtime(t, m, NULL, "/f", (unixfs_time_t){.seconds = 1234}));
+    assert_ok(mfs_stat(t, m, NULL, "/f", &st));
+    assert_true(st.size == 10 && st.mode == 0604 &&
+                st.mtime.seconds == 1234); /* at once, and before the writer */
+    assert_ok(group_join(t, &g));
+    group_deinit(&g);
+    assert_ok(mfs_stat(t, m, NULL, "/f", &st));
+    assert_true(st.size == 50000 && st.mode == 0604 && st.mtime.seconds == 1234);
+    check_file(t, r, "/f", 1, 50000);
+    repo_close(t, r);
+    return OK;
+}
+
+static void test_meta_while_written(void **state)
+{
+    assert_ok(test_run(meta_while_written, NULL));
 }
 
 static void test_one_file(void **state)
@@ -651,6 +683,7 @@ int main(void)
         cmocka_unit_test(test_collection_beside_writers),
         cmocka_unit_test(test_moved_and_removed),
         cmocka_unit_test(test_one_file),
+        cmocka_unit_test(test_meta_while_written),
         cmocka_unit_test(test_crashes),
         cmocka_unit_test(test_disk_faults),
         cmocka_unit_test(test_full_disk),

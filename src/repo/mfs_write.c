@@ -96,13 +96,24 @@ err_t mfs_take_file(task_t *t, mfs_t *m, blocks_t *from, mfs_taken_t *f)
     return mfs_run(t, m, from, take_op, f);
 }
 
+bool mfs_meta_since(const mfs_taken_t *f, unixfs_t *ret_change)
+{
+    *ret_change = f->file->meta;
+    ret_change->has_mode = f->file->mode_at > f->version;
+    ret_change->has_mtime = f->file->mtime_at > f->version;
+    return ret_change->has_mode || ret_change->has_mtime;
+}
+
 static err_t give_op(task_t *t, mfs_t *m, void *arg)
 {
     mfs_taken_t *f = arg;
     mfs_node_t *dir = f->file->parent;
+    unixfs_t change;
     TRY(mfs_check_kept(m, f->resets)); /* its blocks may be gone, too */
     if (!mfs_is_attached(m, f->file))
         return OK;
+    if (mfs_meta_since(f, &change))
+        TRY(mfs_with_meta(t, m, &change, &f->ref));
     TRY(dir_editor_put(t, dir->editor, bytes_str(f->file->name), &f->ref));
     mfs_mark_changed(m, dir);
     if (f->flushes)
