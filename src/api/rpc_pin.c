@@ -103,18 +103,16 @@ err_t rpc_replicate(task_t *t, rpc_t *r, const cid_t *root, uint64_t copies, boo
 
 /* ── add ─────────────────────────────────────────────────────────────────────────────────────── */
 typedef struct pin_add {
-    task_t *t;
     rpc_t *r;
-    uint64_t blocks, bytes, reported_ms;
-    err_t emit_error;
+    pins_batch_t *pins;
+    const cid_t *cid;
+    uint64_t blocks, bytes;
 } pin_add_t;
 
-static void emit_pin_progress(pin_add_t *x)
+static err_t emit_pin_progress(task_t *t, const pin_add_t *x)
 {
-    x->reported_ms = task_now_ms(x->t);
-    x->emit_error =
-        rpc_emit(x->t, x->r,
-                 json_pack("{s:I, s:I}", "Progress", (json_int_t)x->blocks, "Bytes", (json_int_t)x->bytes));
+    return rpc_emit(
+        t, x->r, json_pack("{s:I, s:I}", "Progress", (json_int_t)x->blocks, "Bytes", (json_int_t)x->bytes));
 }
 
 static void on_pin_progress(void *arg, const cid_t *cid, uint64_t size_bytes)
@@ -122,23 +120,45 @@ static void on_pin_progress(void *arg, const cid_t *cid, uint64_t size_bytes)
     pin_add_t *x = arg;
     x->blocks++;
     x->bytes += size_bytes;
-    if (!x->emit_error && task_now_ms(x->t) - x->reported_ms >= PROGRESS_MS)
-        emit_pin_progress(x);
+}
+
+/* In a task of its own: also while nothing arrives. */
+static err_t tell_progress(task_t *t, void *arg)
+{
+    for (;;) {
+        TRY(task_sleep(t, PROGRESS_MS));
+        task_shield(t); /* a line is whole */
+        err_t e = emit_pin_progress(t, arg);
+        task_unshield(t);
+        TRY(e);
+    }
+}
+
+static err_t add_pin(task_t *t, pin_add_t *x, bool shows_progress)
+{
+    AUTO(node_session_t) session = {0};
+    pin_mode_t mode = rpc_bool(x->r, "recursive", true) ? PIN_RECURSIVE : PIN_DIRECT;
+    TRY(node_session_open(x->r->node, rpc_bool(x->r, "offline", false), &session));
+    err_t e = pins_batch_add(t, x->pins, session.blocks, x->cid, mode, rpc_option(x->r, "name"),
+                             shows_progress ? on_pin_progress : NULL, x);
+    return e ? fail_also(e, "pin") : OK;
 }
 
 static err_t pin_one(task_t *t, rpc_t *r, pins_batch_t *pins, const cid_t *cid, bool shows_progress)
 {
-    AUTO(node_session_t) session = {0};
-    pin_add_t x = {.t = t, .r = r, .reported_ms = task_now_ms(t)};
-    pin_mode_t mode = rpc_bool(r, "recursive", true) ? PIN_RECURSIVE : PIN_DIRECT;
-    TRY(node_session_open(r->node, rpc_bool(r, "offline", false), &session));
-    err_t e = pins_batch_add(t, pins, session.blocks, cid, mode, rpc_option(r, "name"),
-                             shows_progress ? on_pin_progress : NULL, &x);
-    if (e)
-        return fail_also(e, "pin");
-    if (shows_progress && !x.emit_error)
-        emit_pin_progress(&x);
-    return x.emit_error;
+    pin_add_t x = {.r = r, .pins = pins, .cid = cid};
+    group_t g;
+    if (!shows_progress)
+        return add_pin(t, &x, false);
+    group_init(&g, node_sched(r->node));
+    err_t e = group_spawn(&g, "pin progress", tell_progress, &x, NULL);
+    if (!e)
+        e = add_pin(t, &x, true);
+    error_slot_t why = *error_slot();
+    group_stop(t, &g);
+    group_deinit(&g);
+    *error_slot() = why;
+    return e ? e : emit_pin_progress(t, &x);
 }
 
 static err_t check_name_length(const char *name)

@@ -17,7 +17,7 @@ err_t print_pin_added(print_t *p, json_t *o)
     }
     if (json_object_get(o, "Progress") && !json_object_get(o, "Pins")) {
         print_note(p, "Fetched/Processed %" PRId64 " nodes (%s)\r", json_number(o, "Progress"),
-                   print_size((uint64_t)json_number(o, "Bytes")));
+                   print_human_bytes((uint64_t)json_number(o, "Bytes")));
         return OK;
     }
     if (print_flag(p, "progress", false))

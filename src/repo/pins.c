@@ -254,6 +254,11 @@ static err_t load_difference(task_t *t, pins_t *p, blocks_t *from, const cid_t *
     kept_walk_t kept = {.gc = p->gc};
     pin_walk_t walk = {p->gc, NULL, NULL};
     AUTO(dag_walker_t) before = {0}, w = {0};
+    AUTO_PTR(block_t) root = NULL;
+    char text[CID_TEXT_MAX];
+    err_t e = blocks_get(t, from, new_cid, &root);
+    if (e)
+        return fail_also(e, "get %s", cid_print(new_cid, text));
     dag_walker_init(&before, p->gc->blocks);
     before.skips_raw = true;
     before.visit = visit_kept;

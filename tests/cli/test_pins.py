@@ -49,6 +49,14 @@ def test_pin_verify(shop):
     fails(node, "pin", "verify", "--verbose", "--quiet", saying="can not be used at the same time")
 
 
+def test_pin_add_tells_that_it_waits(shop):
+    node = shop.node("a")
+    response, data = node.rpc_raw("pin/add", [NOBODY_HAS], {"progress": "true", "timeout": "1200ms"})
+    lines = [json.loads(line) for line in data.splitlines()]
+    check(response.status == 200 and len(lines) >= 2 and not any(line["Progress"] for line in lines), f"{response.status}: {lines}")
+    check(NOBODY_HAS not in str(node.rpc("pin/ls")), "it is pinned without being here")
+
+
 def test_pin_update_moves_copies(shop):
     a, b = shop.node("upd1", start=False), shop.node("upd2", start=False)
     for node, other in ((a, b), (b, a)):

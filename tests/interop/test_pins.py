@@ -35,7 +35,7 @@ def test_pin_changes(shop):
     p = Pair(shop, "pin-changes")
     p.add_tree()
     for words in (["update", p.file, p.root], ["update", p.file, p.file], ["update", p.root, p.big], ["update", p.file, p.big],
-                  ["update", NOBODY_HAS, p.file], ["rm", p.big, p.file], ["rm", p.root], ["add", p.root, p.file], ["update", "--unpin=false", p.root, p.file], ["verify", "--verbose", "--quiet"],
+                  ["update", NOBODY_HAS, p.file], ["update", "--offline", p.big, NOBODY_HAS], ["rm", p.big, p.file], ["rm", p.root], ["add", "--progress", p.root], ["add", p.root, p.file], ["update", "--unpin=false", p.root, p.file], ["verify", "--verbose", "--quiet"],
                   ["verify", "--quiet"], ["verify"], ["add", "--enc=json", "--progress=false", p.file], ["rm", "--enc=json", p.file],
                   ["update", "--enc=json", p.root, p.big]):
         p.same("pin", *words)
