@@ -125,6 +125,8 @@ static err_t add_name(task_t *t, void *arg, const char *name)
     char text[PEER_ID_TEXT_MAX];
     peer_id_t id;
     node_t *node = h->face->owner->node;
+    if (strchr(name, '/')) /* a key may be called so, a link not: its ID leads there */
+        return OK;
     if (h->n_names + 2 > NAMES_MAX || id_of_key(t, node, repo_keystore(node_repo(node)), name, &id))
         return OK;
     h->names[h->n_names++] = xstrdup(name);

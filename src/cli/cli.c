@@ -424,8 +424,7 @@ int cli_exit_code(const cli_t *c, err_t e)
 
 err_t cli_run(task_t *t, cli_t *c, const cli_command_t *command)
 {
-    if (command->reads_stdin)
-        TRY(cli_read_stdin_args(c, command));
+    TRY(cli_read_stdin_args(c, command));
     return command->run ? command->run(t, c, command) : cli_run_generic(t, c, command);
 }
 

@@ -76,6 +76,9 @@ const char *cli_command_name(const cli_command_t *c);
 bool cli_command_needs_daemon(const cli_command_t *c);
 /* Runs a CLI_RPC command: request, answer, output. */
 MUST_CHECK err_t cli_run(task_t *t, cli_t *c, const cli_command_t *command);
+/* Reads the arguments that are missing from standard input, for commands that take them there; cli_run does.
+ * ERR_USAGE when there are none either. */
+MUST_CHECK err_t cli_read_stdin_args(cli_t *c, const cli_command_t *command);
 
 /* Sends one request for a command that main runs, and prints the answer as the command does. */
 MUST_CHECK err_t cli_send(task_t *t, cli_t *c, const cli_command_t *command, const char *target);

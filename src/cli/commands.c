@@ -306,6 +306,8 @@ static const cli_spec_t resolve_specs[] = {
     {"recursive", 'r', false, NULL, "until nothing is left to resolve (default true)"},
     {"dht-record-count", 0, true, NULL, "how many records to compare"},
     {"dht-timeout", 0, true, NULL, "how long to look for more"},
+    {"dhtrc", 0, true, "dht-record-count", "the same as --dht-record-count"},
+    {"dhtt", 0, true, "dht-timeout", "the same as --dht-timeout"},
     {NULL, 0, false, NULL, NULL}};
 static const cli_spec_t filter_specs[] = {
     {"allow", 0, false, NULL, "those who alone are let in, in the place of those kept out"},

@@ -18,8 +18,6 @@ err_t cli_get(task_t *t, cli_t *c, const cli_command_t *command);
  * they fit, else in several, which end at the first failure. */
 bool cli_has_many_words(const cli_t *c);
 err_t cli_send_words(task_t *t, cli_t *c, const cli_command_t *command);
-/* Reads the arguments that are missing from standard input. ERR_USAGE when there are none either. */
-err_t cli_read_stdin_args(cli_t *c, const cli_command_t *command);
 err_t cli_check_args(const cli_t *c, const cli_command_t *command);
 err_t cli_cid_format(task_t *t, cli_t *c, const cli_command_t *command);
 err_t cli_provide_once(task_t *t, cli_t *c, const cli_command_t *command);

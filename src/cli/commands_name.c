@@ -25,6 +25,8 @@ static const cli_spec_t name_resolve_specs[] = {
     {"nocache", 'n', false, NULL, "ask anew"},
     {"dht-record-count", 0, true, NULL, "so many records are enough (default 16)"},
     {"dht-timeout", 0, true, NULL, "how long to look for records (default 1m)"},
+    {"dhtrc", 0, true, "dht-record-count", "the same as --dht-record-count"},
+    {"dhtt", 0, true, "dht-timeout", "the same as --dht-timeout"},
     {"stream", 's', false, NULL, "print results as they are found"},
     {NULL, 0, false, NULL, NULL}};
 

@@ -35,7 +35,7 @@ err_t cli_read_stdin_args(cli_t *c, const cli_command_t *command)
 {
     AUTO(buf_t) text = {0};
     const char *all;
-    if (c->n_args >= command->min_args)
+    if (!command->reads_stdin || c->n_args >= command->min_args)
         return OK;
     buf_init(&text, STDIN_MAX_BYTES);
     TRY(cli_read_fd(STDIN_FILENO, "standard input", &text));

@@ -183,7 +183,8 @@ err_t ipns_record_value(const ipns_record_t *r, buf_t *out)
     if (!value.len)
         return buf_append(out, BYTES_LIT("/ipfs/bafkqaaa"));
     if (memchr(value.data, 0, value.len) == NULL &&
-        (bytes_starts_with(value, BYTES_LIT("/ipfs/")) || bytes_starts_with(value, BYTES_LIT("/ipns/"))))
+        (bytes_starts_with(value, BYTES_LIT("/ipfs/")) || bytes_starts_with(value, BYTES_LIT("/ipns/")) ||
+         bytes_starts_with(value, BYTES_LIT("/ipld/"))))
         return buf_append(out, value);
     if (value.data[0] == '/' || cid_decode(value, &cid))
         return fail(ERR_INVALID, "the value of the record is not a valid content path");

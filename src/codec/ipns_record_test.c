@@ -267,6 +267,10 @@ static void test_values(void **state)
     r.signed_fields.value = bytes_of(binary, cid_encode(&cid, binary));
     assert_ok(ipns_record_value(&r, &out));
     assert_bytes(buf_bytes(&out), BYTES_LIT(VALUE));
+    buf_clear(&out);
+    r.signed_fields.value = BYTES_LIT("/ipld/x/y");
+    assert_ok(ipns_record_value(&r, &out));
+    assert_bytes(buf_bytes(&out), BYTES_LIT("/ipld/x/y"));
     r.signed_fields.value = BYTES_LIT("/other/x");
     assert_err(ipns_record_value(&r, &out), ERR_INVALID);
     r.signed_fields.value = BYTES_LIT("/ipfs/a\0b");

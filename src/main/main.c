@@ -135,6 +135,7 @@ static err_t run_command(task_t *t, invocation_t *v)
     case CLI_AUDIT_VERIFY:
         return run_audit_verify(t, &v->cli);
     case CLI_KEY_EXPORT:
+        TRY(cli_read_stdin_args(&v->cli, v->command));
         return run_key_export(t, &v->cli);
     case CLI_KEY_ROTATE:
         return run_key_rotate(t, &v->cli);

@@ -20,8 +20,6 @@ err_t keystore_check_name(const char *name)
         return fail(ERR_USAGE, "\"self\" is the node's own key, which lives in the config");
     if (strlen(name) > KEYSTORE_NAME_MAX_CHARS)
         return fail(ERR_USAGE, "the name of a key has at most %d bytes", KEYSTORE_NAME_MAX_CHARS);
-    if (strchr(name, '/'))
-        return fail(ERR_USAGE, "the name of a key must not contain a slash: \"%s\"", name);
     return OK;
 }
 

@@ -13,7 +13,8 @@ typedef struct keystore keystore_t;
 /* Makes the folder (0700) when it is absent. */
 MUST_CHECK err_t keystore_open(task_t *t, const char *folder, keystore_t **ret);
 void keystore_close(keystore_t *k); /* NULL is fine */
-/* ERR_USAGE: empty, too long, "self", or with a slash. */
+/* ERR_USAGE: empty, too long, or "self". Any other byte may be in it, slashes too: files are named otherwise.
+ */
 MUST_CHECK err_t keystore_check_name(const char *name);
 MUST_CHECK err_t keystore_put(task_t *t, keystore_t *k, const char *name,
                               const private_key_t *key); /* ERR_EXISTS */

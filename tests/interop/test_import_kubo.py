@@ -28,7 +28,7 @@ def fill(shop, kubo):
         kubo.run("pin", "add", f"--name=pin {i}", *(["-r=false"] if i % 3 else []), leaf)
     kubo.run("add", "-Q", "--pin=false", stdin=b"loose")
     kubo.run("add", "-Q", "--cid-version=1", "--hash=blake2b-256", stdin=b"another hash")
-    for name, kind in (("one", "ed25519"), ("two", "rsa")):
+    for name, kind in (("one", "ed25519"), ("two/3", "rsa")):
         kubo.run("key", "gen", f"--type={kind}", name)
     kubo.run("files", "write", "--create", "-p", "/docs/x.txt", stdin=b"in the tree of files")
     kubo.run("name", "publish", "--allow-offline", "--key=one", f"/ipfs/{root}")

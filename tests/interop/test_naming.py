@@ -123,7 +123,8 @@ def test_same_words(shop):
     p.same(*publish_words, "nonsense")
     p.same("name", "publish", "--key=nobody", "--allow-offline", f"/ipfs/{CID}")
     p.same(*publish_words, "--resolve=false", f"/ipns/{NOBODY}")
-    for words in (["-r=false", name], [name], ["nobody.invalid"], [NOBODY], ["a..b"], ["--dht-timeout=-1s", name]):
+    p.same(*publish_words, f"/ipld/{CID}")
+    for words in (["-r=false", name], [name], ["--dhtrc=1", name], ["--dhtt=1s", name], ["nobody.invalid"], [NOBODY], ["a..b"], ["--dht-timeout=-1s", name]):
         p.same("name", "resolve", *words)
     p.same("resolve", "-r=false", f"/ipns/{name}")
     p.same(*publish_words, f"/ipfs/{CID}")
