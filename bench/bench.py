@@ -561,9 +561,12 @@ class Writer:
         self.socket.close()
 
     def write(self, path, data, options):
-        body = FILES_HEAD + data + b"\r\n--b--\r\n"
-        self.socket.sendall(f"POST /api/v0/files/write?arg={path}{options} HTTP/1.1\r\nHost: 127.0.0.1\r\n"
-                            f"Content-Type: multipart/form-data; boundary=b\r\nContent-Length: {len(body)}\r\n\r\n".encode() + body)
+        tail = b"\r\n--b--\r\n"
+        length = len(FILES_HEAD) + len(data) + len(tail)
+        head = (f"POST /api/v0/files/write?arg={path}{options} HTTP/1.1\r\nHost: 127.0.0.1\r\n"
+                f"Content-Type: multipart/form-data; boundary=b\r\nContent-Length: {length}\r\n\r\n").encode() + FILES_HEAD
+        for part in (head + data + tail,) if len(data) < 65536 else (head, data, tail):
+            self.socket.sendall(part)
         answer = b""
         while not self.is_whole(answer):
             more = self.socket.recv(65536)
@@ -603,8 +606,9 @@ def bench_files(shop):
                 list(pool.map(client, range(8)))
             many.setdefault(who, []).append(FILES_WRITES // 8 * 8 / (time.monotonic() - began))
             size = 64 * MIB
+            data = os.urandom(size)
             began = time.monotonic()
-            connection.write(f"/big{run}", os.urandom(size), "&create=true")
+            connection.write(f"/big{run}", data, "&create=true")
             large.setdefault(who, []).append(size / MIB / (time.monotonic() - began))
             began = time.monotonic()
             for i in range(FILES_WRITES // 4):

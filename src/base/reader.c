@@ -6,11 +6,6 @@ void reader_fail(reader_t *r, err_t e)
         r->err = e;
 }
 
-size_t reader_left(const reader_t *r)
-{
-    return r->err ? 0 : (size_t)(r->end - r->pos);
-}
-
 bytes_t read_bytes(reader_t *r, size_t len)
 {
     if (len > reader_left(r)) {
@@ -46,11 +41,6 @@ static uint64_t read_le(reader_t *r, size_t n)
     return v;
 }
 
-uint8_t read_u8(reader_t *r)
-{
-    return (uint8_t)read_be(r, 1);
-}
-
 uint16_t read_u16be(reader_t *r)
 {
     return (uint16_t)read_be(r, 2);
@@ -76,7 +66,7 @@ uint64_t read_u64le(reader_t *r)
     return read_le(r, 8);
 }
 
-uint64_t read_uvarint(reader_t *r)
+uint64_t read_long_uvarint(reader_t *r)
 {
     uint64_t v = 0;
     for (unsigned shift = 0; shift < 63; shift += 7) {
@@ -94,7 +84,7 @@ uint64_t read_uvarint(reader_t *r)
     return 0;
 }
 
-uint64_t read_pb_varint(reader_t *r)
+uint64_t read_long_pb_varint(reader_t *r)
 {
     uint64_t v = 0;
     for (unsigned shift = 0; shift < 64; shift += 7) {

@@ -65,23 +65,6 @@ void write_length_prefixed(writer_t *w, bytes_t data)
     write_bytes(w, data);
 }
 
-size_t uvarint_size(uint64_t v)
-{
-    size_t n = 1;
-    for (; v >= 0x80; v >>= 7)
-        n++;
-    return n;
-}
-
-size_t uvarint_put(uint8_t *out, uint64_t v)
-{
-    size_t n = 0;
-    for (; v >= 0x80; v >>= 7)
-        out[n++] = (uint8_t)(v | 0x80);
-    out[n++] = (uint8_t)v;
-    return n;
-}
-
 err_t uvarint_get(bytes_t in, uint64_t *ret_value, size_t *ret_used)
 {
     reader_t r = reader_of(in);

@@ -24,8 +24,22 @@ void write_length_prefixed(writer_t *w, bytes_t data);
 
 /* Varints without a writer. */
 #define UVARINT_MAX_BYTES 10
-size_t uvarint_size(uint64_t v);
-size_t uvarint_put(uint8_t *out, uint64_t v); /* out: UVARINT_MAX_BYTES; bytes written */
+static inline size_t uvarint_size(uint64_t v)
+{
+    size_t n = 1;
+    for (; v >= 0x80; v >>= 7)
+        n++;
+    return n;
+}
+/* out: UVARINT_MAX_BYTES; bytes written */
+static inline size_t uvarint_put(uint8_t *out, uint64_t v)
+{
+    size_t n = 0;
+    for (; v >= 0x80; v >>= 7)
+        out[n++] = (uint8_t)(v | 0x80);
+    out[n++] = (uint8_t)v;
+    return n;
+}
 /* Decodes a minimal uvarint at the start of `in`: OK, ERR_EOF (more bytes needed), ERR_INVALID. */
 MUST_CHECK err_t uvarint_get(bytes_t in, uint64_t *ret_value, size_t *ret_used);
 #endif

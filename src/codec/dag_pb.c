@@ -90,24 +90,33 @@ void dag_pb_put_link(writer_t *w, const dag_pb_link_t *link)
         len += 1 + uvarint_size(link->name.len) + link->name.len;
     if (link->has_tsize)
         len += 1 + uvarint_size(link->tsize);
-    /* Folders are written anew for each change of a name: few appends. */
-    uint8_t head[4 * UVARINT_MAX_BYTES + 3 + CID_BINARY_MAX];
+    /* Folders are written anew for each change of a name: one append for a link of usual size. */
+    enum { USUAL_NAME_MAX_BYTES = 256 };
+    uint8_t room[5 * UVARINT_MAX_BYTES + 4 + CID_BINARY_MAX + USUAL_NAME_MAX_BYTES];
     size_t n = 0;
-    head[n++] = FIELD_LINK << 3 | PB_BYTES;
-    n += uvarint_put(head + n, len);
-    head[n++] = LINK_HASH << 3 | PB_BYTES;
-    n += uvarint_put(head + n, cid_len);
-    memcpy(head + n, cid, cid_len);
+    room[n++] = FIELD_LINK << 3 | PB_BYTES;
+    n += uvarint_put(room + n, len);
+    room[n++] = LINK_HASH << 3 | PB_BYTES;
+    n += uvarint_put(room + n, cid_len);
+    memcpy(room + n, cid, cid_len);
     n += cid_len;
     if (link->has_name) {
-        head[n++] = LINK_NAME << 3 | PB_BYTES;
-        n += uvarint_put(head + n, link->name.len);
+        room[n++] = LINK_NAME << 3 | PB_BYTES;
+        n += uvarint_put(room + n, link->name.len);
+        if (link->name.len > USUAL_NAME_MAX_BYTES) {
+            write_bytes(w, bytes_of(room, n));
+            write_bytes(w, link->name);
+            n = 0;
+        } else if (link->name.len) {
+            memcpy(room + n, link->name.data, link->name.len);
+            n += link->name.len;
+        }
     }
-    write_bytes(w, bytes_of(head, n));
-    if (link->has_name)
-        write_bytes(w, link->name);
-    if (link->has_tsize)
-        pb_put_uint(w, LINK_TSIZE, link->tsize);
+    if (link->has_tsize) {
+        room[n++] = LINK_TSIZE << 3 | PB_VARINT;
+        n += uvarint_put(room + n, link->tsize);
+    }
+    write_bytes(w, bytes_of(room, n));
 }
 
 void dag_pb_put_data(writer_t *w, bytes_t data)

@@ -10,6 +10,8 @@ static err_t load_root(task_t *t, file_editor_t *ed, const cid_t *file)
     AUTO(dag_node_t) node = {0};
     char text[CID_TEXT_MAX];
     TRY(dag_node_get(t, ed->blocks, file, &node));
+    if (node.fs.type == UNIXFS_SYMLINK && file->codec != CODEC_RAW)
+        return fail(ERR_UNSUPPORTED, "symlinks not yet supported");
     if (!dag_node_is_file(&node))
         return fail(ERR_INVALID, "%s is not a file", cid_print(file, text));
     ed->original = (dag_ref_t){.cid = *file, .tsize = node.block->len, .size = node.size};

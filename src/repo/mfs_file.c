@@ -218,13 +218,22 @@ static void unshare(task_t *t, mfs_shared_t *s)
     free(s);
 }
 
+static err_t check_file(task_t *t, blocks_t *from, const cid_t *cid)
+{
+    AUTO(dag_node_t) n = {0};
+    if (cid->codec == CODEC_RAW)
+        return OK;
+    TRY(dag_node_get(t, from, cid, &n));
+    return n.fs.type == UNIXFS_SYMLINK ? fail(ERR_UNSUPPORTED, "symlinks not yet supported") : OK;
+}
+
 /* Tells a directory that was removed meanwhile, and a link, from a file. */
 static err_t look(task_t *t, mfs_shared_t *s)
 {
     TRY(gate_enter(t, &s->gate));
     err_t e = refresh(t, s);
     gate_leave(&s->gate);
-    return e ? e : mfs_check_file(t, &s->blocks.base, &s->file.ref.cid);
+    return e ? e : check_file(t, &s->blocks.base, &s->file.ref.cid);
 }
 
 err_t mfs_file_open(task_t *t, mfs_t *m, blocks_t *from, const char *path, mfs_open_options_t o,

@@ -162,7 +162,6 @@ MUST_CHECK err_t mfs_take_file(task_t *t, mfs_t *m, blocks_t *from, mfs_taken_t 
 bool mfs_meta_since(const mfs_taken_t *f, unixfs_t *ret_change);
 /* With the mode and time that it was given meanwhile. A file that was removed meanwhile stays so. */
 MUST_CHECK err_t mfs_give_file(task_t *t, mfs_t *m, blocks_t *from, mfs_taken_t *f);
-MUST_CHECK err_t mfs_check_file(task_t *t, blocks_t *from, const cid_t *cid); /* not a symbolic link */
 
 /* ── mfs.c ───────────────────────────────────────────────────────────────────────────────────── */
 /* Runs an operation under the gate, again for each block that it missed and `from` has. */

@@ -137,15 +137,6 @@ unixfs_time_t mfs_now(task_t *t)
     return (unixfs_time_t){.seconds = (int64_t)(ms / 1000), .nanoseconds = (uint32_t)(ms % 1000) * 1000000};
 }
 
-err_t mfs_check_file(task_t *t, blocks_t *from, const cid_t *cid)
-{
-    AUTO(dag_node_t) n = {0};
-    if (cid->codec == CODEC_RAW)
-        return OK;
-    TRY(dag_node_get(t, from, cid, &n));
-    return n.fs.type == UNIXFS_SYMLINK ? fail(ERR_UNSUPPORTED, "symlinks not yet supported") : OK;
-}
-
 /* *ret_source: why the source failed; what it gave before counts. */
 static err_t edit(task_t *t, mfs_t *m, write_job_t *j, blocks_t *blocks, source_t source,
                   error_slot_t *ret_source)
@@ -154,7 +145,6 @@ static err_t edit(task_t *t, mfs_t *m, write_job_t *j, blocks_t *blocks, source_
     bool has_failed = false;
     file_editor_options_t o = {
         .chunker = m->options.chunker, .raw_leaves = j->options.raw_leaves, .now = mfs_now(t)};
-    TRY(mfs_check_file(t, blocks, &j->file.ref.cid));
     TRY(file_editor_open(t, blocks, &j->file.ref.cid, &o, &ed));
     err_t e = j->options.truncate && file_editor_size(ed) ? file_editor_resize(t, ed, 0) : OK;
     if (!e && j->options.offset > file_editor_size(ed))
