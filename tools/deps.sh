@@ -12,7 +12,7 @@ lint=(clang-format clang-tidy)
 fuzz=(clang llvm)
 coverage=(gcovr)
 bench=(wrk curl)
-netns=(iproute2 nftables util-linux)
+netns=(iproute2 nftables util-linux miniupnpd-nftables)
 chaos=("${netns[@]}" faketime postgresql)
 integration=(postgresql python3-jwt python3-cryptography) # a database and tokens that others make
 

@@ -1,4 +1,7 @@
-"""A router that maps ports when it is asked: a node behind it is dialled from outside."""
+"""A router that maps ports when it is asked: a node behind it is dialled from outside. Our own speaks NAT-PMP; miniupnpd, which
+home routers run, speaks PCP and UPnP, too."""
+import pathlib
+import re
 import socket
 import struct
 import threading
@@ -69,3 +72,70 @@ def test_mapped_port_is_dialled(lab_):
     node.stop()
     nodes.check(router.removed == 1, "the node gives its port back when it ends")
     router.socket.close()
+
+
+# The chains that miniupnpd fills, and what the lab's router lets in then.
+CHAINS = """
+table inet filter {
+    chain forward { type filter hook forward priority 0; jump miniupnpd; }
+    chain miniupnpd { }
+    chain prerouting { type nat hook prerouting priority -100; jump prerouting_miniupnpd; }
+    chain postrouting { type nat hook postrouting priority 100; jump postrouting_miniupnpd; }
+    chain prerouting_miniupnpd { }
+    chain postrouting_miniupnpd { }
+}
+insert rule ip guard forward ct status dnat accept
+"""
+
+
+def miniupnpd(router, folder, **settings):
+    lab.need("miniupnpd")
+    router.nft(CHAINS)
+    wan = re.search(r"(eth\d+)(?:@\S+)? .*5\.5\.5\.100", router.run("ip", "-br", "-4", "addr"))[1]
+    config, log = folder / "miniupnpd.conf", folder / "miniupnpd.log"
+    config.write_text("".join(f"{key}={value}\n" for key, value in {
+        "ext_ifname": wan, "ext_ip": "5.5.5.100", "listening_ip": "lan", "http_port": 5000, "secure_mode": "yes", "ipv6_disable": "yes",
+        "upnp_table_name": "filter", "upnp_nat_table_name": "filter", "upnp_forward_chain": "miniupnpd",
+        "upnp_nat_chain": "prerouting_miniupnpd", "upnp_nat_postrouting_chain": "postrouting_miniupnpd",
+        "uuid": "5f2b5b3c-0000-4000-8000-000000000001", **settings}.items()) + "allow 1024-65535 192.168.1.0/24 1024-65535\n")
+    router.begin("sh", "-c", f"exec 2>{log}; echo; exec miniupnpd -d -f {config} -P {folder}/miniupnpd.pid")
+    try:
+        nodes.wait_until(lambda: "istening " in log.read_text(), 10, "miniupnpd listens")
+    except nodes.Failure:
+        print(log.read_text())
+        raise
+
+
+def rules(router):
+    return router.run("nft", "list", "chain", "inet", "filter", "prerouting_miniupnpd").count(" dnat ")
+
+
+def mapped_by_miniupnpd(lab_, **settings):
+    """TCP and QUIC are mapped, dialled from outside, and given back at the end."""
+    nodes.need_quic(lab_.shop.program)
+    internet = lab_.switch("net")
+    home = lab_.nat("port", "home", internet, "5.5.5.100")
+    miniupnpd(home.router, pathlib.Path(lab_.shop.folder), **settings)
+    listen = ["/ip4/0.0.0.0/tcp/4001", "/ip4/0.0.0.0/udp/4001/quic-v1"]
+    node = lab_.node(home, {"Swarm__DisableNatPortMap": False}, listen=listen)
+    mapped = [address.replace("0.0.0.0", "5.5.5.100") for address in listen]
+    nodes.wait_until(lambda: {f"{address}/p2p/{node.peer_id}" for address in mapped} <= set(node.rpc("id")["Addresses"]), 20,
+                     f"the node announces {mapped}")
+    nodes.check(rules(home.router) == len(listen), f"{rules(home.router)} ports are mapped")
+    for number, address in enumerate(mapped):
+        outside = lab_.machine(f"outside{number}")
+        outside.plug(internet, f"5.5.5.{number + 1}/24")
+        dialer = lab_.node(outside)
+        dialer.rpc("swarm/connect", f"{address}/p2p/{node.peer_id}")
+        ways = [p["Addr"] for p in dialer.rpc("swarm/peers")["Peers"]]
+        nodes.check(ways == [address], f"connected by {ways}")
+    node.stop()
+    nodes.check(rules(home.router) == 0, "the node gives its ports back when it ends")
+
+
+def test_miniupnpd_by_pcp(lab_):
+    mapped_by_miniupnpd(lab_, enable_natpmp="yes", enable_upnp="no")
+
+
+def test_miniupnpd_by_upnp(lab_):
+    mapped_by_miniupnpd(lab_, enable_natpmp="no", enable_upnp="yes")
