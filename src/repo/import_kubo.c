@@ -26,7 +26,7 @@ typedef struct import_run {
     import_kubo_result_t result;
     blockstore_t *from;
     blocks_t *to;
-    leveldb_read_t *state;
+    kubo_state_t state;
     pin_t *batch; /* PIN_BATCH of them */
     size_t n_batch;
     uint64_t refs_left; /* that could not be taken */
@@ -62,36 +62,68 @@ __attribute__((format(printf, 3, 4))) static err_t warn(task_t *t, import_run_t 
 }
 
 /* ── blocks ──────────────────────────────────────────────────────────────────────────────────── */
-static err_t take_block(task_t *t, void *arg, const cid_t *cid, uint64_t size_bytes)
+static err_t keep_block(task_t *t, import_run_t *run, block_t *block)
 {
-    import_run_t *run = arg;
-    AUTO_PTR(block_t) block = NULL;
-    char text[CID_TEXT_MAX];
-    if (blocks_has(t, run->to, cid)) {
-        run->result.blocks_here++;
-        return tell_now_and_then(t, run);
-    }
-    err_t e = blockstore_get(t, run->from, cid, &block);
-    if (e == ERR_NOT_FOUND || e == ERR_CORRUPT || e == ERR_UNSUPPORTED || e == ERR_DENIED) {
-        run->result.blocks_bad++;
-        return warn(t, run, "block %s was not taken: %s", cid_print(cid, text),
-                    e == ERR_UNSUPPORTED || e == ERR_DENIED ? error_text(e) : "its file is damaged");
-    }
-    TRY(e);
     TRY(blocks_put_many(t, run->to, &block, 1));
     run->result.blocks++;
     run->result.bytes += block->len;
     return tell_now_and_then(t, run);
 }
 
-static err_t take_blocks(task_t *t, import_run_t *run)
+static err_t pass_bad_block(task_t *t, import_run_t *run, const cid_t *cid, const char *why)
+{
+    char text[CID_TEXT_MAX];
+    run->result.blocks_bad++;
+    return warn(t, run, "block %s was not taken: %s", cid_print(cid, text), why);
+}
+
+static err_t pass_known_block(task_t *t, import_run_t *run)
+{
+    run->result.blocks_here++;
+    return tell_now_and_then(t, run);
+}
+
+static err_t take_block(task_t *t, void *arg, const cid_t *cid, uint64_t size_bytes)
+{
+    import_run_t *run = arg;
+    AUTO_PTR(block_t) block = NULL;
+    if (blocks_has(t, run->to, cid))
+        return pass_known_block(t, run);
+    err_t e = blockstore_get(t, run->from, cid, &block);
+    if (e == ERR_NOT_FOUND || e == ERR_CORRUPT)
+        return pass_bad_block(t, run, cid, "its file is damaged");
+    if (e == ERR_UNSUPPORTED || e == ERR_DENIED)
+        return pass_bad_block(t, run, cid, error_text(e));
+    return e ? e : keep_block(t, run, block);
+}
+
+/* The same of one that is a record of a database. */
+static err_t take_record(task_t *t, void *arg, const cid_t *cid, bytes_t data)
+{
+    import_run_t *run = arg;
+    AUTO_PTR(block_t) block = NULL;
+    if (blocks_has(t, run->to, cid))
+        return pass_known_block(t, run);
+    err_t e = cid_verify(cid, data);
+    if (!e)
+        e = block_copy(cid, data, &block);
+    return e ? pass_bad_block(t, run, cid, error_text(e)) : keep_block(t, run, block);
+}
+
+static err_t take_files_of_blocks(task_t *t, import_run_t *run)
 {
     TRY(flat_store_open_read_only(t, run->source->blocks, &run->from));
-    run->to = repo_import_blocks(run->import);
-    run->result.total_bytes = run->source->block_bytes;
     err_t e = blockstore_each_parallel(t, run->from, READERS, take_block, run);
     blockstore_close(t, run->from);
-    TRY(e);
+    return e;
+}
+
+static err_t take_blocks(task_t *t, import_run_t *run)
+{
+    run->to = repo_import_blocks(run->import);
+    run->result.total_bytes = run->source->block_bytes;
+    TRY(run->source->has_pebble_blocks ? kubo_source_each_block(t, run->source, take_record, run)
+                                       : take_files_of_blocks(t, run));
     return repo_import_sync(t, run->import);
 }
 
@@ -128,7 +160,7 @@ static err_t take_ref(task_t *t, void *arg, bytes_t key, bytes_t record)
 
 static err_t take_refs(task_t *t, import_run_t *run)
 {
-    TRY(leveldb_read_each(t, run->state, BYTES_LIT(KUBO_FILESTORE_PREFIX), take_ref, run));
+    TRY(kubo_state_each(t, &run->state, BYTES_LIT(KUBO_FILESTORE_PREFIX), take_ref, run));
     TRY(repo_import_sync(t, run->import));
     if (!run->refs_left)
         return OK;
@@ -174,7 +206,7 @@ static err_t take_pin(task_t *t, void *arg, bytes_t key, bytes_t record)
 static err_t take_pins(task_t *t, import_run_t *run)
 {
     run->batch = xcalloc(PIN_BATCH, sizeof *run->batch);
-    err_t e = leveldb_read_each(t, run->state, BYTES_LIT(KUBO_PINS_PREFIX), take_pin, run);
+    err_t e = kubo_state_each(t, &run->state, BYTES_LIT(KUBO_PINS_PREFIX), take_pin, run);
     if (!e)
         e = save_pins(t, run);
     free(run->batch);
@@ -320,7 +352,7 @@ static err_t take_files(task_t *t, import_run_t *run)
     bool is_empty = false;
     AUTO(buf_t) value = {0};
     buf_init(&value, CID_BINARY_MAX);
-    err_t e = leveldb_read_get(t, run->state, BYTES_LIT(KUBO_MFS_ROOT_KEY), &value);
+    err_t e = kubo_state_get(t, &run->state, BYTES_LIT(KUBO_MFS_ROOT_KEY), &value);
     if (e == ERR_NOT_FOUND)
         return OK;
     if (!e)
@@ -469,7 +501,7 @@ static err_t take_state(task_t *t, import_run_t *run)
     TRY(take_files(t, run));
     TRY(take_keys(t, run));
     TRY(take_identity(t, run));
-    return leveldb_read_each(t, run->state, BYTES_LIT(KUBO_IPNS_PREFIX), take_name, run);
+    return kubo_state_each(t, &run->state, BYTES_LIT(KUBO_IPNS_PREFIX), take_name, run);
 }
 
 static err_t take_all(task_t *t, import_run_t *run)
@@ -487,7 +519,7 @@ static err_t take_all(task_t *t, import_run_t *run)
     if (!e)
         e = take_state(t, run);
     error_slot_t saved = *error_slot();
-    leveldb_read_close(t, run->state);
+    kubo_state_close(t, &run->state);
     repo_import_end(run->import);
     task_shield(t);
     (void)!fs_remove_tree(t, copy);

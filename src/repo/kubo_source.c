@@ -1,5 +1,6 @@
 #include "repo/kubo_source.h"
 #include "base/json_depth.h"
+#include "multi/multibase.h"
 #include "repo/config_impl.h"
 #include "repo/repo_impl.h"
 #include <fcntl.h>
@@ -51,20 +52,27 @@ static const json_t *unwrap(const json_t *part)
     return part;
 }
 
-static err_t take_part(kubo_source_t *s, const json_t *part, const char *type, const char *what,
-                       char out[REPO_PATH_MAX + 64])
+typedef struct part_kind {
+    const char *type, *other; /* that are read */
+    const char *what;
+} part_kind_t;
+
+/* *ret_is_other: it is of the second type. */
+static err_t take_part(kubo_source_t *s, const json_t *part, part_kind_t k, char out[REPO_PATH_MAX + 64],
+                       bool *ret_is_other)
 {
     part = unwrap(part);
     const char *found = json_string_value(json_object_get(part, "type"));
     const char *path = json_string_value(json_object_get(part, "path"));
-    if (!found || strcmp(found, type) != 0)
+    *ret_is_other = found && !strcmp(found, k.other);
+    if (!found || (strcmp(found, k.type) != 0 && !*ret_is_other))
         return fail(
             ERR_UNSUPPORTED,
-            "%s keeps its %s in %.40s, which is not read here (%s is): take what you need with Kubo's "
-            "`ipfs dag export CID > FILE`, or convert it with ipfs-ds-convert first",
-            s->path, what, found ? found : "something", type);
+            "%s keeps its %s in %.40s, which is not read here (%s and %s are): take what you need with "
+            "Kubo's `ipfs dag export CID > FILE`, or convert it with ipfs-ds-convert first",
+            s->path, k.what, found ? found : "something", k.type, k.other);
     if (!path || strlen(path) >= 1024 || strlen(s->path) + strlen(path) >= REPO_PATH_MAX)
-        return fail(ERR_CORRUPT, "%s/datastore_spec names no usable path for the %s", s->path, what);
+        return fail(ERR_CORRUPT, "%s/datastore_spec names no usable path for the %s", s->path, k.what);
     if (path[0] == '/')
         snprintf(out, REPO_PATH_MAX + 64, "%s", path);
     else
@@ -74,20 +82,25 @@ static err_t take_part(kubo_source_t *s, const json_t *part, const char *type, c
 
 static err_t take_spec(kubo_source_t *s, const json_t *spec)
 {
+    static const part_kind_t of_blocks = {"flatfs", "pebbleds", "blocks"},
+                             of_rest = {"levelds", "pebbleds", "pins and other state"};
     size_t i;
     json_t *mount;
     const json_t *blocks = spec, *rest = spec; /* without mounts: one store for all */
+    s->blocks_prefix = "/blocks/";
     json_array_foreach(json_object_get(spec, "mounts"), i, mount)
     {
         const char *point = json_string_value(json_object_get(mount, "mountpoint"));
         const json_t *inner = json_object_get(mount, "child") ? json_object_get(mount, "child") : mount;
-        if (point && strcmp(point, "/blocks") == 0)
+        if (point && strcmp(point, "/blocks") == 0) {
             blocks = inner;
+            s->blocks_prefix = "/";
+        }
         if (point && strcmp(point, "/") == 0)
             rest = inner;
     }
-    TRY(take_part(s, blocks, "flatfs", "blocks", s->blocks));
-    return take_part(s, rest, "levelds", "pins and other state", s->datastore);
+    TRY(take_part(s, blocks, of_blocks, s->blocks, &s->has_pebble_blocks));
+    return take_part(s, rest, of_rest, s->datastore, &s->has_pebble_state);
 }
 
 static err_t read_spec(task_t *t, kubo_source_t *s)
@@ -250,11 +263,62 @@ static err_t copy_folder(task_t *t, const char *from, const char *to)
     return e;
 }
 
-err_t kubo_source_open_state(task_t *t, const kubo_source_t *s, const char *folder, leveldb_read_t **ret)
+err_t kubo_source_open_state(task_t *t, const kubo_source_t *s, const char *folder, kubo_state_t *ret)
 {
+    if (s->has_pebble_state)
+        return pebble_read_open(t, s->datastore, &ret->pebble);
     err_t e = fs_remove_tree(t, folder); /* what an interrupted import has left */
     if (e && e != ERR_NOT_FOUND)
         return e;
     TRY(copy_folder(t, s->datastore, folder));
-    return leveldb_read_open(t, folder, ret);
+    return leveldb_read_open(t, folder, &ret->level);
+}
+
+void kubo_state_close(task_t *t, kubo_state_t *s)
+{
+    leveldb_read_close(t, s->level);
+    pebble_read_close(s->pebble);
+    *s = (kubo_state_t){0};
+}
+
+err_t kubo_state_each(task_t *t, kubo_state_t *s, bytes_t prefix, kv_visit_fn visit, void *arg)
+{
+    return s->pebble ? pebble_read_each(t, s->pebble, prefix, visit, arg)
+                     : leveldb_read_each(t, s->level, prefix, visit, arg);
+}
+
+err_t kubo_state_get(task_t *t, kubo_state_t *s, bytes_t key, buf_t *out)
+{
+    return s->pebble ? pebble_read_get(t, s->pebble, key, out) : leveldb_read_get(t, s->level, key, out);
+}
+
+/* ── blocks in Pebble ────────────────────────────────────────────────────────────────────────── */
+typedef struct block_run {
+    size_t prefix_len;
+    kubo_block_fn visit;
+    void *arg;
+} block_run_t;
+
+/* The key: base32 of the multihash. */
+static err_t visit_record(task_t *t, void *arg, bytes_t key, bytes_t value)
+{
+    const block_run_t *run = arg;
+    AUTO(buf_t) raw;
+    cid_t cid;
+    buf_init(&raw, CID_BINARY_MAX);
+    bytes_t name = bytes_slice(key, run->prefix_len, key.len);
+    if (multibase_decode_raw(MB_BASE32UPPER, name, &raw) ||
+        cid_from_multihash(buf_bytes(&raw), CODEC_RAW, &cid))
+        return OK;
+    return run->visit(t, run->arg, &cid, value);
+}
+
+err_t kubo_source_each_block(task_t *t, const kubo_source_t *s, kubo_block_fn visit, void *arg)
+{
+    pebble_read_t *p;
+    block_run_t run = {strlen(s->blocks_prefix), visit, arg};
+    TRY(pebble_read_open(t, s->blocks, &p));
+    err_t e = pebble_read_each(t, p, bytes_str(s->blocks_prefix), visit_record, &run);
+    pebble_read_close(p);
+    return e;
 }

@@ -1,4 +1,4 @@
-"""Taking over a repository that Kubo made (tests/fixtures/kubo-repo). Run by run.py."""
+"""Taking over repositories that Kubo made (tests/fixtures/kubo-repo, kubo-pebble). Run by run.py."""
 import fcntl
 import json
 import pathlib
@@ -8,6 +8,9 @@ import nodes
 from nodes import check, fails
 
 FIXTURE = pathlib.Path(__file__).resolve().parent.parent / "fixtures" / "kubo-repo"
+PEBBLE = FIXTURE.parent / "kubo-pebble"
+PEBBLE_TREE = "QmXb5tUZKhWCBjb3cAsJMpurinAbiMyEtdq8iZFeRYFTM3"
+PEBBLE_REMOVED = "QmQZadUdXkwf4MaJ98njqZFY2vy9zp44BTe6hoS6AmdGEB"
 TREE = "QmdQktZXnuMRFUcMjzT6nFECArAyabmaFvqiimRLVccMzG"
 SELF = "12D3KooWDhEKE2vYt8MbqJJF8JkhAcUJhDYKC9Gxhuh6KSxzxJ7E"
 
@@ -60,6 +63,27 @@ def test_import_into_a_running_node(shop):
     check(b"things were not taken over" in result.stderr, f"damage: {result}")
 
 
+def test_import_of_one_datastore(shop):
+    """Kubo's pebbleds: blocks, pins and all else are records of one database."""
+    kubo = shutil.copytree(PEBBLE, shop.path("kubo"))
+    before = nodes.hash_tree(kubo)
+    node = Fresh(shop.program, shop.folder, "pebble")
+    said = node.text("repo", "import-kubo", kubo)
+    for line in ("blocks: 9", "pins: 3", "keys: 1", "IPNS records: 2", "tree of files: taken"):
+        check(line in said.splitlines(), f"import says {said}")
+    check(nodes.hash_tree(kubo) == before, "Kubo's repository was changed")
+    pins = node.text("pin", "ls", "--names", "--type=recursive").splitlines() + node.text("pin", "ls", "--names", "--type=direct").splitlines()
+    check(f"{PEBBLE_TREE} recursive the tree" in pins and any(pin.endswith("direct one block") for pin in pins), f"pins: {pins}")
+    check(node.text("cat", f"{PEBBLE_TREE}/f2") == "2" * 3000 and node.text("pin", "verify") == "", "content")
+    check(node.text("files", "ls", "/docs/t").splitlines() == ["f1", "f2", "f3"], "the tree of files")
+    fails(node, "block", "stat", PEBBLE_REMOVED, saying="not found")
+    table = next((kubo / "pebbleds").glob("*.sst"))
+    damaged = bytearray(table.read_bytes())
+    damaged[20] ^= 1
+    table.write_bytes(damaged)
+    fails(Fresh(shop.program, shop.folder, "other"), "repo", "import-kubo", kubo, saying="damaged: a checksum is wrong")
+
+
 def test_import_refusals(shop):
     kubo = kubo_copy(shop)
     node = shop.node("refusing", start=False)
@@ -70,7 +94,7 @@ def test_import_refusals(shop):
     fails(node, "repo", "import-kubo", shop.path("nothing"), saying="nothing: No such file")
     fails(node, "repo", "import-kubo", shop.folder, saying="no repository of Kubo")
     fails(node, "repo", "import-kubo", node.repo, saying="of this program")
-    (kubo / "datastore_spec").write_text('{"type":"pebbleds","path":"pebbleds"}')
-    fails(node, "repo", "import-kubo", kubo, saying="pebbleds.*dag export")
+    (kubo / "datastore_spec").write_text('{"type":"badgerds","path":"badgerds"}')
+    fails(node, "repo", "import-kubo", kubo, saying="badgerds.*dag export")
     shutil.copy2(FIXTURE / "datastore_spec", kubo / "datastore_spec")
     fails(node, "cat", "--repo", kubo, TREE, saying="import-kubo")

@@ -1,0 +1,102 @@
+#include "store/pebble_log.h"
+#include "base/reader.h"
+#include "store/crc32c.h"
+#include <stdlib.h>
+
+enum { BLOCK_BYTES = 32 << 10, HEADER_BYTES = 7, SYNC_OFFSET_BYTES = 8 };
+/* Chunk types come in three groups of four. */
+enum { PLAIN = 0, NUMBERED, SYNCED };
+enum { FULL = 0, FIRST, MIDDLE, LAST };
+
+typedef struct chunk {
+    uint8_t place; /* FULL … */
+    bytes_t data;
+} chunk_t;
+
+/* ERR_EOF: there is none; *used is what stands before the next one. */
+static err_t read_chunk(bytes_t block, uint64_t number, chunk_t *ret, size_t *ret_used)
+{
+    reader_t r = reader_of(block);
+    uint32_t checksum = read_u32le(&r);
+    size_t len = read_u8(&r);
+    len |= (size_t)read_u8(&r) << 8;
+    bytes_t sealed = bytes_slice(block, HEADER_BYTES - 1, block.len);
+    uint8_t type = read_u8(&r);
+    if (r.err || !type || type > 12)
+        return ERR_EOF;
+    uint8_t group = (uint8_t)((type - 1) / 4);
+    if (group != PLAIN && read_u32le(&r) != (uint32_t)number)
+        return ERR_EOF;
+    if (group == SYNCED)
+        read_bytes(&r, SYNC_OFFSET_BYTES);
+    *ret = (chunk_t){.place = (uint8_t)((type - 1) % 4), .data = read_bytes(&r, len)};
+    if (r.err)
+        return ERR_EOF;
+    *ret_used = block.len - reader_left(&r);
+    sealed.len = *ret_used - (HEADER_BYTES - 1);
+    return crc32c_masked(crc32c(0, sealed)) == checksum ? OK : ERR_EOF;
+}
+
+typedef struct log_run {
+    uint64_t number;
+    pebble_record_fn visit;
+    void *arg;
+    buf_t record;
+    bool has_begun;
+} log_run_t;
+
+static err_t take_chunk(task_t *t, log_run_t *run, const chunk_t *c)
+{
+    if (c->place == FULL || c->place == FIRST) {
+        buf_clear(&run->record);
+        run->has_begun = true;
+    }
+    if (!run->has_begun)
+        return OK;
+    TRY(buf_append(&run->record, c->data));
+    if (c->place != FULL && c->place != LAST)
+        return OK;
+    run->has_begun = false;
+    return run->visit(t, run->arg, buf_bytes(&run->record));
+}
+
+/* *ret_ends: something else than a chunk stands in it before its end. */
+static err_t take_block(task_t *t, log_run_t *run, bytes_t block, bool *ret_ends)
+{
+    while (block.len >= HEADER_BYTES) {
+        chunk_t c;
+        size_t used;
+        *ret_ends = read_chunk(block, run->number, &c, &used) != OK;
+        if (*ret_ends)
+            return OK;
+        TRY(take_chunk(t, run, &c));
+        block = bytes_slice(block, used, block.len);
+    }
+    return OK;
+}
+
+static err_t run_log(task_t *t, log_run_t *run, file_t *file, uint8_t *room)
+{
+    bool ends = false;
+    size_t n = BLOCK_BYTES;
+    for (uint64_t at = 0; !ends && n == BLOCK_BYTES; at += n) {
+        n = 0;
+        for (size_t more = 1; n < BLOCK_BYTES && more; n += more)
+            TRY(file_read_at(t, file, room + n, BLOCK_BYTES - n, at + n, &more));
+        TRY(take_block(t, run, bytes_of(room, n), &ends));
+    }
+    return OK;
+}
+
+err_t pebble_log_each(task_t *t, const char *path, uint64_t number, pebble_record_fn visit, void *arg)
+{
+    AUTO_PTR(file_t) file = NULL;
+    log_run_t run = {.number = number, .visit = visit, .arg = arg};
+    TRY(file_open(t, path, FILE_READ, 0, &file));
+    buf_init(&run.record, PEBBLE_RECORD_MAX_BYTES);
+    uint8_t *room = xmalloc(BLOCK_BYTES);
+    err_t e = run_log(t, &run, file, room);
+    free(room);
+    buf_deinit(&run.record);
+    return e;
+}

@@ -1,0 +1,242 @@
+/* Databases that Pebble has written, in each of its formats: what is read is what Pebble reads; damaged ones
+ * are told of or give only what was in them. */
+#include "store/crc32c.h"
+#include "store/pebble_read.h"
+#include "store/snappy.h"
+#include "tests/support/run.h"
+#include "tests/support/test.h"
+#include <dirent.h>
+#include <stdio.h>
+
+#define FOLDER "/tmp/pebble"
+enum { FILE_MAX_BYTES = 1 << 20, ROWS_MAX = 400, DAMAGES = 300 };
+static const char *const formats[] = {"13", "16", "19", "21", "24"};
+
+static const char *fixture(const char *name, char out[1024])
+{
+    const char *root = getenv("TEST_ROOT");
+    snprintf(out, 1024, "%s/tests/fixtures/pebble/%s", root ? root : ".", name);
+    return out;
+}
+
+static void read_real(const char *path, buf_t *out)
+{
+    uint8_t room[4096];
+    FILE *f = fopen(path, "rb");
+    assert_non_null(f);
+    for (size_t n; (n = fread(room, 1, sizeof room, f));)
+        assert_ok(buf_append(out, bytes_of(room, n)));
+    fclose(f);
+}
+
+/* Into the simulated disk; damage: a byte of one of its files is changed. */
+static void copy_database(task_t *t, const char *format, uint64_t damage)
+{
+    char path[1024], name[2048], to[512];
+    struct dirent *entry;
+    size_t i = 0;
+    DIR *dir = opendir(fixture(format, path));
+    assert_non_null(dir);
+    (void)!fs_remove_tree(t, FOLDER);
+    assert_ok(fs_mkdirs(t, FOLDER, 0700));
+    while ((entry = readdir(dir))) {
+        AUTO(buf_t) content = {0};
+        buf_init(&content, FILE_MAX_BYTES);
+        if (entry->d_name[0] == '.')
+            continue;
+        snprintf(name, sizeof name, "%s/%s", path, entry->d_name);
+        read_real(name, &content);
+        if (damage && content.len && i++ == damage % 4)
+            content.data[damage * 2654435761u % content.len] ^= (uint8_t)(1 + damage % 255);
+        snprintf(to, sizeof to, FOLDER "/%.200s", entry->d_name);
+        assert_ok(fs_write_file(t, to, 0600, buf_bytes(&content)));
+    }
+    closedir(dir);
+}
+
+typedef struct expected {
+    buf_t text; /* lines of key, tab, value in hexadecimal */
+    bytes_t keys[ROWS_MAX], values[ROWS_MAX];
+    size_t count, at;
+    bytes_t prefix;
+} expected_t;
+
+static void load_expected(expected_t *x)
+{
+    char path[1024];
+    buf_init(&x->text, FILE_MAX_BYTES);
+    read_real(fixture("records.tsv", path), &x->text);
+    bytes_t rest = buf_bytes(&x->text);
+    while (rest.len) {
+        size_t line = (size_t)((const uint8_t *)memchr(rest.data, '\n', rest.len) - rest.data);
+        size_t tab = (size_t)((const uint8_t *)memchr(rest.data, '\t', rest.len) - rest.data);
+        x->keys[x->count] = bytes_slice(rest, 0, tab);
+        x->values[x->count++] = bytes_slice(rest, tab + 1, line - tab - 1);
+        rest = bytes_slice(rest, line + 1, rest.len);
+    }
+    assert_true(x->count > 100);
+}
+
+static bool is_value(const expected_t *x, size_t i, bytes_t value)
+{
+    AUTO(buf_t) hex;
+    buf_init(&hex, FILE_MAX_BYTES);
+    assert_ok(hex_encode(value, &hex));
+    return bytes_equal(buf_bytes(&hex), x->values[i]);
+}
+
+static err_t compare_row(task_t *t, void *arg, bytes_t key, bytes_t value)
+{
+    expected_t *x = arg;
+    while (x->at < x->count && !bytes_starts_with(x->keys[x->at], x->prefix))
+        x->at++;
+    assert_true(x->at < x->count);
+    assert_bytes(key, x->keys[x->at]);
+    assert_true(is_value(x, x->at++, value));
+    return OK;
+}
+
+static void compare_all(task_t *t, pebble_read_t *p, expected_t *x, bytes_t prefix)
+{
+    size_t left = 0;
+    x->at = 0;
+    x->prefix = prefix;
+    assert_ok(pebble_read_each(t, p, prefix, compare_row, x));
+    for (size_t i = x->at; i < x->count; i++)
+        left += bytes_starts_with(x->keys[i], prefix);
+    assert_int_equal(left, 0);
+}
+
+static err_t formats_task(task_t *t, void *arg)
+{
+    expected_t *x = arg;
+    for (size_t f = 0; f < ARRAY_LEN(formats); f++) {
+        pebble_read_t *p;
+        AUTO(buf_t) value = {0};
+        copy_database(t, formats[f], 0);
+        assert_ok(pebble_read_open(t, FOLDER, &p));
+        compare_all(t, p, x, BYTES_NONE);
+        compare_all(t, p, x, BYTES_LIT("/b/"));
+        compare_all(t, p, x, BYTES_LIT("/c/key-02"));
+        compare_all(t, p, x, BYTES_LIT("/nothing"));
+        buf_init(&value, 4096);
+        for (size_t i = 0; i < x->count; i++) {
+            assert_ok(pebble_read_get(t, p, x->keys[i], &value));
+            assert_true(is_value(x, i, buf_bytes(&value)));
+        }
+        assert_err(pebble_read_get(t, p, BYTES_LIT("/z/"), &value), ERR_NOT_FOUND);
+        assert_err(pebble_read_get(t, p, BYTES_LIT("/zz"), &value), ERR_NOT_FOUND);
+        pebble_read_close(p);
+    }
+    (void)!fs_remove_tree(t, FOLDER);
+    pebble_read_t *none;
+    assert_err(pebble_read_open(t, FOLDER, &none), ERR_NOT_FOUND);
+    return OK;
+}
+
+static err_t count_row(task_t *t, void *arg, bytes_t key, bytes_t value)
+{
+    ++*(size_t *)arg;
+    return OK;
+}
+
+/* A damaged table is told of; a damaged log ends there, as one that was cut off does. */
+static err_t damages_task(task_t *t, void *arg)
+{
+    size_t told = 0;
+    for (uint64_t i = 1; i < DAMAGES; i++) {
+        pebble_read_t *p = NULL;
+        size_t rows = 0;
+        copy_database(t, formats[i % ARRAY_LEN(formats)], i);
+        err_t e = pebble_read_open(t, FOLDER, &p);
+        if (!e)
+            e = pebble_read_each(t, p, BYTES_NONE, count_row, &rows);
+        assert_true(rows <= 400);
+        if (e)
+            error_slot()->code = OK;
+        told += e != OK;
+        pebble_read_close(p);
+    }
+    assert_true(told > DAMAGES / 3);
+    return OK;
+}
+
+static void test_formats(void **state)
+{
+    expected_t *x = xcalloc(1, sizeof *x);
+    load_expected(x);
+    assert_ok(test_run(formats_task, x));
+    buf_deinit(&x->text);
+    free(x);
+}
+
+static void test_damages(void **state)
+{
+    assert_ok(test_run(damages_task, NULL));
+}
+
+static void test_crc32c(void **state)
+{
+    assert_int_equal(crc32c(0, BYTES_LIT("123456789")), 0xe3069283);
+    assert_int_equal(crc32c(crc32c(0, BYTES_LIT("1234")), BYTES_LIT("56789")), 0xe3069283);
+}
+
+static void test_snappy(void **state)
+{
+    static const struct {
+        bytes_t in, out;
+        err_t error;
+    } rows[] = {
+        {BYTES_LIT("\x00"), BYTES_LIT(""), OK},
+        {BYTES_LIT("\x03\x08"
+                   "abc"),
+         BYTES_LIT("abc"), OK},
+        {BYTES_LIT("\x09\x08"
+                   "abc\x09\x03"),
+         BYTES_LIT("abcabcabc"), OK}, /* overlaps */
+        {BYTES_LIT("\x08\x00"
+                   "a\x1a\x01\x00"),
+         BYTES_LIT("aaaaaaaa"), OK},
+        {BYTES_LIT("\x05\x00"
+                   "a\x0f\x01\x00\x00\x00"),
+         BYTES_LIT("aaaaa"), OK},
+        {BYTES_LIT("\x03\xf0\x02"
+                   "abc"),
+         BYTES_LIT("abc"), OK},
+        {BYTES_LIT("\x04\x08"
+                   "abc"),
+         BYTES_NONE, ERR_CORRUPT}, /* too short */
+        {BYTES_LIT("\x02\x08"
+                   "abc"),
+         BYTES_NONE, ERR_CORRUPT}, /* too long */
+        {BYTES_LIT("\x09\x08"
+                   "abc\x09\x04"),
+         BYTES_NONE, ERR_CORRUPT}, /* from before the beginning */
+        {BYTES_LIT("\x09\x08"
+                   "abc\x09\x00"),
+         BYTES_NONE, ERR_CORRUPT},
+        {BYTES_LIT("\x09\x08"
+                   "ab"),
+         BYTES_NONE, ERR_CORRUPT},
+        {BYTES_LIT("\xff\xff\x7f"), BYTES_NONE, ERR_LIMIT},
+        {BYTES_NONE, BYTES_NONE, ERR_CORRUPT},
+    };
+    for (size_t i = 0; i < ARRAY_LEN(rows); i++) {
+        AUTO(buf_t) out = {0};
+        buf_init(&out, 1000);
+        assert_err(snappy_decode(rows[i].in, &out), rows[i].error);
+        if (!rows[i].error)
+            assert_bytes(buf_bytes(&out), rows[i].out);
+    }
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_formats),
+        cmocka_unit_test(test_damages),
+        cmocka_unit_test(test_crc32c),
+        cmocka_unit_test(test_snappy),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
