@@ -10,7 +10,7 @@ err_t garbage_is_due(task_t *t, repo_t *r, bool *ret)
     int64_t percent = config_int(repo_config(r), "Datastore.StorageGCWatermark", WATERMARK_PERCENT);
     if (percent < 0 || percent > 100)
         percent = WATERMARK_PERCENT;
-    *ret = s.disk_bytes > s.max_bytes / 100 * (uint64_t)percent;
+    *ret = s.limited_bytes > s.max_bytes / 100 * (uint64_t)percent;
     return OK;
 }
 

@@ -472,7 +472,7 @@ static err_t room_left(task_t *t, void *arg, uint64_t *ret_bytes)
 {
     repo_stat_t s;
     TRY(repo_stat(t, ((node_t *)arg)->repo, &s));
-    uint64_t allowed = s.disk_bytes < s.max_bytes ? s.max_bytes - s.disk_bytes : 0, on_disk;
+    uint64_t allowed = s.limited_bytes < s.max_bytes ? s.max_bytes - s.limited_bytes : 0, on_disk;
     TRY(fs_free_bytes(t, repo_path(((node_t *)arg)->repo), &on_disk));
     *ret_bytes = allowed < on_disk ? allowed : on_disk;
     return OK;

@@ -437,12 +437,15 @@ err_t repo_stat(task_t *t, repo_t *r, repo_stat_t *ret)
 {
     static const char *const files[] = {"config", "version", "state.db", "state.db-wal", "state.db-shm"};
     blockstore_stat_t s;
+    uint64_t journal_bytes = 0;
     TRY(blockstore_stat(t, r->store, &s));
     for (size_t i = 0; i < ARRAY_LEN(files); i++)
         add_file(t, r, files[i], &s.disk_bytes);
+    add_file(t, r, "mfs.journal", &journal_bytes);
     *ret = (repo_stat_t){.blocks = s.blocks,
                          .block_bytes = s.bytes,
-                         .disk_bytes = s.disk_bytes,
+                         .disk_bytes = s.disk_bytes + journal_bytes,
+                         .limited_bytes = s.disk_bytes,
                          .max_bytes = config_size(r->config, "Datastore.StorageMax", STORAGE_MAX_DEFAULT)};
     return OK;
 }

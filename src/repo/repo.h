@@ -87,7 +87,10 @@ MUST_CHECK err_t repo_read_address(task_t *t, const char *path, repo_face_t face
 typedef struct repo_stat {
     uint64_t blocks, block_bytes;
     uint64_t disk_bytes; /* of the whole repository: what `repo stat` calls RepoSize */
-    uint64_t max_bytes;  /* Datastore.StorageMax */
+    /* Of that what the limit is for: all but the journal of the tree of files (up to 8 MiB), which no
+     * collection makes smaller. */
+    uint64_t limited_bytes;
+    uint64_t max_bytes; /* Datastore.StorageMax */
 } repo_stat_t;
 MUST_CHECK err_t repo_stat(task_t *t, repo_t *r, repo_stat_t *ret);
 

@@ -23,11 +23,11 @@ static err_t measure(task_t *t, room_t *m)
 {
     repo_stat_t s;
     TRY(repo_stat(t, m->repo, &s));
-    m->used_bytes = s.disk_bytes;
+    m->used_bytes = s.limited_bytes;
     m->max_bytes = s.max_bytes;
-    uint64_t room = s.max_bytes > s.disk_bytes ? s.max_bytes - s.disk_bytes : 0;
+    uint64_t room = s.max_bytes > s.limited_bytes ? s.max_bytes - s.limited_bytes : 0;
     uint64_t step = room / 2 > s.max_bytes / MEASURE_DIVISOR ? room / 2 : s.max_bytes / MEASURE_DIVISOR;
-    m->measured_until = s.disk_bytes + (step < room ? step : room);
+    m->measured_until = s.limited_bytes + (step < room ? step : room);
     return OK;
 }
 

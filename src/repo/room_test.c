@@ -20,7 +20,7 @@ static uint64_t size_of(task_t *t, repo_t *r)
 {
     repo_stat_t s;
     assert_ok(repo_stat(t, r, &s));
-    return s.disk_bytes;
+    return s.limited_bytes;
 }
 
 static err_t put(task_t *t, repo_t *r, uint64_t seed)

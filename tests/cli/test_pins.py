@@ -133,6 +133,11 @@ def test_storage_limit_under_load(shop):
     node.run("pin", "rm", pinned[0], pinned[1])
     node.run("add", "-Q", stdin=nodes.make_bytes("again", 3 * MIB))
     check(node.text("pin", "verify") == "", "a pin is broken")
+    for i in range(40):
+        node.run("files", "write", "--create", f"/{i % 3}", stdin=nodes.make_bytes(f"file/{i}", 30000))
+    on_disk = sum(path.stat().st_blocks * 512 for path in node.repo.rglob("*") if path.is_file())
+    said = node.rpc("repo/stat", size_only="true")["RepoSize"]
+    check(abs(on_disk - said) < 300000, f"the repository takes {on_disk} bytes and says {said}")
 
 
 def test_malformed_sizes_and_the_lock(shop):
