@@ -1,9 +1,9 @@
-/* snappy: blocks that Snappy has compressed (google/snappy format_description.txt), as Pebble keeps them.
- * Reading alone; each byte of the result is checked to lie behind what was written before it. */
+/* snappy: blocks that Snappy has compressed, as Pebble keeps them. Reading alone, by the library. */
 #ifndef STORE_SNAPPY_H
 #define STORE_SNAPPY_H
 #include "base/bytes.h"
 
-/* Appends the content to out, whose maximum bounds it. ERR_CORRUPT; ERR_LIMIT. */
+/* Appends the content to out, whose maximum bounds it. ERR_CORRUPT; ERR_LIMIT;
+ * ERR_UNSUPPORTED: no library. */
 MUST_CHECK err_t snappy_decode(bytes_t in, buf_t *out);
 #endif
