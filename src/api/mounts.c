@@ -7,6 +7,7 @@
 #include <stdlib.h>
 
 enum { PATH_BYTES_MAX = 32 << 10, FIND_MS = 60000, NAMES_MAX = 4096, ROOT_MODE = 0111 };
+enum { DIR_CACHE_BYTES = 4 << 20 };
 
 typedef struct face {
     struct mounts *owner;
@@ -19,6 +20,7 @@ struct mounts {
     mount_open_fn open;
     face_t faces[MOUNTS];
     char *ipfs_folder; /* that links of /ipns lead to */
+    dir_cache_t *dirs; /* of /ipfs, while it is mounted */
 };
 /* What a program has open. */
 typedef struct handle {
@@ -47,7 +49,7 @@ static err_t find_in_ipfs(task_t *t, face_t *f, blocks_t *blocks, const char *pa
     if (e)
         e = fail(ERR_NOT_FOUND, "%.100s is no path", path);
     if (!e)
-        e = dag_path_resolve(t, blocks, p, ret);
+        e = dag_path_resolve_by(t, blocks, f->owner->dirs, p, ret);
     free(p);
     return e;
 }
@@ -452,6 +454,8 @@ static void close_all(task_t *t, mounts_t *m)
     }
     free(m->ipfs_folder);
     m->ipfs_folder = NULL;
+    dir_cache_free(m->dirs);
+    m->dirs = NULL;
 }
 
 static err_t open_face(task_t *t, mounts_t *m, face_t *f, const char *folder, bool for_all_users)
@@ -487,6 +491,7 @@ err_t mounts_open(task_t *t, mounts_t *m, const char *const folders[MOUNTS], boo
 {
     close_all(t, m);
     m->ipfs_folder = xstrdup(folders[MOUNT_IPFS]);
+    m->dirs = dir_cache_new(DIR_CACHE_BYTES);
     for (int i = 0; i < MOUNTS; i++) {
         err_t e = open_face(t, m, &m->faces[i], folders[i], for_all_users);
         if (e) {

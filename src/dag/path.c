@@ -68,6 +68,7 @@ err_t dag_path_parse(bytes_t text, dag_path_t *ret_path)
 /* ── following ───────────────────────────────────────────────────────────────────────────────── */
 typedef struct follow {
     blocks_t *blocks;
+    dir_cache_t *dirs; /* NULL: none */
     const dag_path_t *path;
     size_t next; /* the segment that is looked up next */
     cid_t at;    /* the block that it is looked up in */
@@ -153,6 +154,13 @@ static err_t step(task_t *t, follow_t *f)
     AUTO_PTR(block_t) block = NULL;
     bool is_file_system = !f->path->is_data && (f->at.codec == CODEC_DAG_PB || f->at.codec == CODEC_RAW);
     char text[CID_TEXT_MAX];
+    if (f->dirs && is_file_system) {
+        err_t e = dir_cache_lookup(t, f->dirs, f->blocks, &f->at, f->path->segments[f->next], &f->at);
+        f->next += !e;
+        if (e != ERR_INVALID && e != ERR_CORRUPT &&
+            e != ERR_UNSUPPORTED) /* else no directory, or a broken one */
+            return e;
+    }
     TRY(blocks_get(t, f->blocks, &f->at, &block));
     if (is_file_system)
         return is_unixfs(block) ? step_unixfs(t, f, block) : step_named(f, block);
@@ -162,20 +170,27 @@ static err_t step(task_t *t, follow_t *f)
                : e;
 }
 
+static err_t follow(task_t *t, follow_t *f, dag_path_visit_fn visit, void *arg, cid_t *ret_cid,
+                    size_t *ret_rest)
+{
+    f->at = f->path->root;
+    if (visit)
+        visit(arg, &f->at);
+    while (f->next < f->path->count && !f->is_at_value) {
+        TRY(step(t, f));
+        if (visit && !f->is_at_value)
+            visit(arg, &f->at);
+    }
+    *ret_cid = f->at;
+    *ret_rest = f->path->count - f->next;
+    return OK;
+}
+
 err_t dag_path_follow_rest(task_t *t, blocks_t *blocks, const dag_path_t *path, dag_path_visit_fn visit,
                            void *arg, cid_t *ret_cid, size_t *ret_rest)
 {
-    follow_t f = {.blocks = blocks, .path = path, .at = path->root};
-    if (visit)
-        visit(arg, &f.at);
-    while (f.next < path->count && !f.is_at_value) {
-        TRY(step(t, &f));
-        if (visit && !f.is_at_value)
-            visit(arg, &f.at);
-    }
-    *ret_cid = f.at;
-    *ret_rest = path->count - f.next;
-    return OK;
+    follow_t f = {.blocks = blocks, .path = path};
+    return follow(t, &f, visit, arg, ret_cid, ret_rest);
 }
 
 err_t dag_path_follow(task_t *t, blocks_t *blocks, const dag_path_t *path, dag_path_visit_fn visit, void *arg,
@@ -208,9 +223,17 @@ err_t dag_path_resolve_cid(task_t *t, blocks_t *blocks, const dag_path_t *path, 
     return dag_path_follow_rest(t, blocks, path, NULL, NULL, ret_cid, &rest);
 }
 
+err_t dag_path_resolve_by(task_t *t, blocks_t *blocks, dir_cache_t *dirs, const dag_path_t *path,
+                          dag_node_t *ret_node)
+{
+    follow_t f = {.blocks = blocks, .dirs = dirs, .path = path};
+    size_t rest;
+    cid_t cid;
+    TRY(follow(t, &f, NULL, NULL, &cid, &rest));
+    return dag_node_get(t, blocks, &cid, ret_node);
+}
+
 err_t dag_path_resolve(task_t *t, blocks_t *blocks, const dag_path_t *path, dag_node_t *ret_node)
 {
-    cid_t cid;
-    TRY(dag_path_resolve_cid(t, blocks, path, &cid));
-    return dag_node_get(t, blocks, &cid, ret_node);
+    return dag_path_resolve_by(t, blocks, NULL, path, ret_node);
 }

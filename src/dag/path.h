@@ -8,6 +8,7 @@
  * last names are its rest. */
 #ifndef DAG_PATH_H
 #define DAG_PATH_H
+#include "dag/dir_cache.h"
 #include "dag/dir_reader.h"
 
 #define PATH_MAX_SEGMENTS 256
@@ -39,4 +40,7 @@ bool dag_path_is_no_link(err_t e);
 MUST_CHECK err_t dag_path_resolve_cid(task_t *t, blocks_t *blocks, const dag_path_t *path, cid_t *ret_cid);
 /* As dag_path_resolve_cid, and the node. */
 MUST_CHECK err_t dag_path_resolve(task_t *t, blocks_t *blocks, const dag_path_t *path, dag_node_t *ret_node);
+/* The same for those who resolve many paths: directories on the way are looked up in `dirs` (NULL: none). */
+MUST_CHECK err_t dag_path_resolve_by(task_t *t, blocks_t *blocks, dir_cache_t *dirs, const dag_path_t *path,
+                                     dag_node_t *ret_node);
 #endif
