@@ -173,9 +173,14 @@ static err_t rpc_resolve(task_t *t, rpc_t *r)
     AUTO_PTR(place_t) p = NULL;
     AUTO(buf_t) out = {0};
     char text[CID_TEXT_MAX];
-    if (!strncmp(r->args[0], "/ipns/", 6) && !rpc_bool(r, "recursive", true))
-        return rpc_resolve_name(t, r, r->args[0], false, false);
-    TRY(find_place(t, r, r->args[0], &p));
+    AUTO(buf_t) clean = {0};
+    const char *path;
+    buf_init(&clean, RPC_PATH_MAX_BYTES);
+    TRY(rpc_clean_path(r->args[0], &clean));
+    TRY(buf_cstr(&clean, &path));
+    if (!strncmp(path, "/ipns/", 6) && !rpc_bool(r, "recursive", true))
+        return rpc_resolve_name(t, r, path, false, false);
+    TRY(find_place(t, r, path, &p));
     buf_init(&out, p->text.len + CID_TEXT_MAX + 16);
     TRY(buf_printf(&out, "/%s/%s", p->path.is_data ? "ipld" : "ipfs",
                    r->cid_base ? rpc_cid(r, &p->cid, text)

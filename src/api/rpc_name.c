@@ -126,12 +126,15 @@ static err_t stream_paths(task_t *t, rpc_t *r, const char *path)
 
 static err_t rpc_name_resolve(task_t *t, rpc_t *r)
 {
-    AUTO(buf_t) path;
+    AUTO(buf_t) path, clean;
     char self[PEER_ID_TEXT_MAX];
     const char *name = r->n_args ? r->args[0] : peer_id_print(node_id(r->node), self), *text;
     buf_init(&path, RPC_PATH_MAX_BYTES);
+    buf_init(&clean, RPC_PATH_MAX_BYTES);
     TRY(buf_printf(&path, "%s%s", strncmp(name, "/ipns/", 6) ? "/ipns/" : "", name));
     TRY(buf_cstr(&path, &text));
+    TRY(rpc_clean_path(text, &clean));
+    TRY(buf_cstr(&clean, &text));
     TRY(rpc_check_denied(r, text));
     if (rpc_bool(r, "stream", false))
         return stream_paths(t, r, text);
@@ -200,15 +203,18 @@ static err_t emit_entry(task_t *t, rpc_t *r, const peer_id_t *name, bytes_t valu
 
 static err_t rpc_name_publish(task_t *t, rpc_t *r)
 {
-    AUTO(buf_t) path;
+    AUTO(buf_t) path, clean;
     AUTO_PTR(private_key_t) key = NULL;
     naming_publish_t o;
     peer_id_t name;
     const char *key_name = rpc_option(r, "key"), *value;
     buf_init(&path, RPC_PATH_MAX_BYTES);
+    buf_init(&clean, RPC_PATH_MAX_BYTES);
     TRY(check_modes(r));
     TRY(publish_options(r, &o));
-    TRY(published_path(r->args[0], &path));
+    TRY(rpc_clean_path(r->args[0], &clean));
+    TRY(buf_cstr(&clean, &value));
+    TRY(published_path(value, &path));
     TRY(buf_cstr(&path, &value));
     if (rpc_bool(r, "resolve", true))
         TRY(check_exists(t, r, value));

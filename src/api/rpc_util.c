@@ -1,4 +1,5 @@
 #include "api/rpc_util.h"
+#include "api/clean_path.h"
 #include "api/upload.h"
 #include "dag/path.h"
 #include "dag/walk.h"
@@ -18,7 +19,30 @@ err_t rpc_check_denied(rpc_t *r, const char *text)
     return node_check_path(r->node, buf_bytes(&path));
 }
 
-err_t rpc_content_path(task_t *t, rpc_t *r, const char *text, buf_t *out)
+static size_t count_segments(bytes_t clean)
+{
+    size_t n = 0;
+    for (size_t i = 0; i + 1 < clean.len; i++)
+        n += clean.data[i] == '/';
+    return n;
+}
+
+err_t rpc_clean_path(const char *text, buf_t *out)
+{
+    AUTO(buf_t) clean = {0};
+    size_t head = !strncmp(text, "ipfs://", 7) || !strncmp(text, "ipns://", 7) ? 7 : 0;
+    bool has_space = text[head] == '/' && !head; /* "/ipfs/…"; else a CID or a name comes first */
+    if (!strchr(text + head, '/'))
+        return buf_append(out, bytes_str(text));
+    buf_init(&clean, RPC_PATH_MAX_BYTES);
+    TRY(clean_path(bytes_str(text + head), &clean));
+    if (count_segments(buf_bytes(&clean)) < 1 + (size_t)has_space)
+        return fail(ERR_INVALID, "invalid path \"%.150s\": path does not have enough components", text);
+    TRY(buf_append(out, bytes_of(text, head)));
+    return buf_append(out, bytes_slice(buf_bytes(&clean), !has_space, clean.len));
+}
+
+static err_t find_content(task_t *t, rpc_t *r, const char *text, buf_t *out)
 {
     AUTO(naming_answer_t) answer = {0};
     naming_options_t o;
@@ -30,6 +54,16 @@ err_t rpc_content_path(task_t *t, rpc_t *r, const char *text, buf_t *out)
     TRY(naming_resolve(t, node_naming(r->node), text, &o, &answer));
     TRY(node_check_path(r->node, buf_bytes(&answer.path)));
     return buf_append(out, buf_bytes(&answer.path));
+}
+
+err_t rpc_content_path(task_t *t, rpc_t *r, const char *text, buf_t *out)
+{
+    AUTO(buf_t) clean = {0};
+    const char *path;
+    buf_init(&clean, RPC_PATH_MAX_BYTES);
+    TRY(rpc_clean_path(text, &clean));
+    TRY(buf_cstr(&clean, &path));
+    return find_content(t, r, path, out);
 }
 
 err_t rpc_resolve_cid(task_t *t, rpc_t *r, const char *text, cid_t *ret_cid)

@@ -7,8 +7,12 @@
 extern const rpc_command_t rpc_routing_commands[];
 
 #define RPC_PATH_MAX_BYTES (1u << 20)
+/* Appends a path without empty segments, "." and "..", as the reference reads all of them: "/ipfs/CID/…",
+ * "ipfs://CID/…", "CID/…". ERR_INVALID: nothing is left of it. */
+MUST_CHECK err_t rpc_clean_path(const char *text, buf_t *out);
 /* What every command that takes a path does first: a name under /ipns/ becomes the path that it points to,
- * other text stays as it is. Appends to out (its max: RPC_PATH_MAX_BYTES). Errors of naming_resolve. */
+ * other text stays as it is, but for what rpc_clean_path takes out. Appends to out (its max:
+ * RPC_PATH_MAX_BYTES). Errors of naming_resolve. */
 MUST_CHECK err_t rpc_content_path(task_t *t, rpc_t *r, const char *text, buf_t *out);
 /* ERR_BLOCKED: a denylist names the path, which may also be "CID/…" or "ipfs://CID/…". */
 MUST_CHECK err_t rpc_check_denied(rpc_t *r, const char *text);

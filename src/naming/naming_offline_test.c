@@ -180,6 +180,33 @@ static void close_dns(task_t *t, dns_world_t *w)
     private_key_free(w->self);
 }
 
+/* Names that lead one to the next: as many as may be, and one more. */
+static void check_depth(task_t *t, dns_world_t *w)
+{
+    naming_options_t o;
+    char name[64], text[128];
+    naming_options_default(&o);
+    for (uint32_t i = 0; i <= o.depth; i++) {
+        snprintf(name, sizeof name, "_dnslink.n%u.example", i);
+        if (i)
+            snprintf(text, sizeof text, "dnslink=/ipns/n%u.example", i - 1);
+        else
+            snprintf(text, sizeof text, "dnslink=" CID_A);
+        sim_dns_add(w->sim, name, DNS_TXT, bytes_str(text));
+    }
+    assert_int_equal(o.depth, 32); /* as the reference */
+    expect_domain(t, w->naming, "/ipns/n31.example", CID_A, OK);
+    expect_domain(t, w->naming, "/ipns/n32.example", NULL, ERR_LIMIT);
+    naming_answer_t a;
+    o.depth = NAMING_DEPTH_NO_LIMIT;
+    assert_ok(naming_resolve(t, w->naming, "/ipns/n32.example", &o, &a));
+    naming_answer_deinit(&a);
+    o.depth = 1;
+    assert_ok(naming_resolve(t, w->naming, "/ipns/n32.example", &o, &a));
+    assert_bytes(buf_bytes(&a.path), BYTES_LIT("/ipns/n31.example"));
+    naming_answer_deinit(&a);
+}
+
 #define TXT(s, name, text) sim_dns_add(s, name, DNS_TXT, BYTES_LIT(text))
 static err_t dns_scenario(task_t *t, void *arg)
 {
@@ -210,6 +237,7 @@ static err_t dns_scenario(task_t *t, void *arg)
     expect_domain(t, w.naming, "/ipns/missing.example", NULL, ERR_NOT_FOUND);
     expect_domain(t, w.naming, "/ipns/broken.example", NULL, ERR_TIMEOUT);
     expect_domain(t, w.naming, "/ipns/\xc3\xbc.example", NULL, ERR_INVALID);
+    check_depth(t, &w);
     char longest[300] = "/ipns/"; /* no room for the prefix */
     for (int i = 0; i < 31; i++)
         memcpy(longest + 6 + i * 8, i < 30 ? "a234567." : "a234567", 8);

@@ -258,6 +258,7 @@ def test_gateway_denylists(shop):
     check_answer(ask(node, f"/ipfs/{CACHED}/root2/root3/root4/"), "the exception", 200, "hello\n")
     check_answer(ask(node, f"/ipfs/{LISTED}/"), "other content", 200)
     for words in (("block", "get", document), ("ls", f"{CACHED}/root2/root3"), ("ls", f"ipfs://{CACHED}/root2/root3"),
+                  ("ls", f"/ipfs/{CACHED}/root2//x/../root3"), ("ls", f"//ipfs/{CACHED}/./root2/root3"),
                   ("ls", "/ipns/dnslink-dir-listing.example.org")):
         refused = node.run(*words, check_code=False)
         check(refused.returncode == 1 and b"is blocked and cannot be provided" in refused.stderr, f"{words}: {refused.stderr}")

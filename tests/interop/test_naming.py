@@ -127,6 +127,10 @@ def test_same_words(shop):
     for words in (["-r=false", name], [name], ["--dhtrc=1", name], ["--dhtt=1s", name], ["nobody.invalid"], [NOBODY], ["a..b"], ["--dht-timeout=-1s", name]):
         p.same("name", "resolve", *words)
     p.same("resolve", "-r=false", f"/ipns/{name}")
+    for path in (f"/ipns/{name}//a/./b/../c/", f"/ipns/{name}/..", f"/ipns/{name}/../{name}"):
+        p.same("name", "resolve", path)
+        p.same("resolve", "-r=false", path)
+        p.same(*publish_words, "--resolve=false", path)
     p.same(*publish_words, f"/ipfs/{CID}")
     for words in (["name", "resolve", name], ["name", "resolve", "--nocache", f"/ipns/{name}/a/b"], ["cat", f"/ipns/{name}"],
                   ["resolve", f"/ipns/{name}"], ["name", "pubsub", "state"], ["name", "pubsub", "subs"],

@@ -109,6 +109,15 @@ def test_ls_and_refs(shop):
     p.same("refs", stdin=root.encode() + b"\n")
 
 
+def test_paths_with_detours(shop):
+    p = Pair(shop, "detours")
+    p.add_tree()
+    for path in ("/ipfs/{}/sub/../a.txt", "/ipfs/{}//a.txt", "/ipfs/{}/./a.txt", "/ipfs/{}/sub/..", "/ipfs/{}/..", "/ipfs/{0}/../{0}/a.txt", "/ipfs//{}/a.txt",
+                 "//ipfs/{}/a.txt", "{}//a.txt", "{}/sub/../a.txt", "{}/.."):
+        for words in (["cat"], ["resolve"], ["ls"], ["dag", "resolve"], ["pin", "ls"]):
+            p.same(*words, path.format(p.root))
+
+
 def test_cat_and_get(shop):
     p = Pair(shop, "cat")
     p.add_tree()
