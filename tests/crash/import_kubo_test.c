@@ -246,8 +246,8 @@ static err_t refuses(task_t *t, void *arg)
     TRY(refuse(t, s, "version", "19\n", ERR_UNSUPPORTED, "newest that is known"));
     TRY(refuse(t, s, "version", "18x", ERR_NOT_FOUND, "its version is"));
     TRY(refuse(t, s, "version", "distribute-1\n", ERR_NOT_FOUND, "of this program"));
-    TRY(refuse(t, s, "datastore_spec", "{\"type\":\"pebbleds\",\"path\":\"pebbleds\"}", ERR_UNSUPPORTED,
-               "pebbleds"));
+    TRY(refuse(t, s, "datastore_spec", "{\"type\":\"badgerds\",\"path\":\"badgerds\"}", ERR_UNSUPPORTED,
+               "badgerds"));
     TRY(refuse(t, s, "datastore_spec",
                "{\"type\":\"mount\",\"mounts\":[{\"mountpoint\":\"/"
                "blocks\",\"type\":\"flatfs\",\"path\":\"blocks\"},"
