@@ -3,7 +3,7 @@
  * ipld/unixfs/importer/trickle: numbers that look arbitrary here decide about CIDs. */
 #include "dag/file_node.h"
 
-enum { DEPTH_REPEAT = 4, NO_MAX_DEPTH = -1 };
+enum { DEPTH_REPEAT = 4, ROOT_FIRST_DEPTH = 2 };
 
 typedef struct append {
     file_editor_t *ed;
@@ -148,9 +148,47 @@ static err_t append_to_root(task_t *t, append_t *a, file_node_t *n)
     return OK;
 }
 
+/* ── going on ────────────────────────────────────────────────────────────────────────────────── */
+static err_t go_on(task_t *t, append_t *a, file_node_t *n, size_t first_depth, size_t max_depth);
+
+static err_t go_on_in_last_child(task_t *t, append_t *a, file_node_t *n, size_t depth)
+{
+    AUTO_PTR(file_node_t) child = NULL;
+    dag_ref_t ref;
+    TRY(file_node_load(t, a->ed, &n->links[n->count - 1].ref.cid, &child));
+    TRY(go_on(t, a, child, 1, depth));
+    TRY(file_node_write(t, a->ed, child, &ref));
+    file_node_remove_last(n);
+    file_node_add(n, &ref);
+    return OK;
+}
+
+/* A node that appending has made, and that may not be full: as fill_tree would have gone on. Subtrees are
+ * less deep than max_depth, and those of the root begin at another depth than others. */
+static err_t go_on(task_t *t, append_t *a, file_node_t *n, size_t first_depth, size_t max_depth)
+{
+    TRY(fill_layer(t, a, n));
+    if (is_done(t, a))
+        return OK;
+    size_t trees = n->count - FILE_EDITOR_MAX_LINKS;
+    if (trees)
+        TRY(go_on_in_last_child(t, a, n, (trees - 1) / DEPTH_REPEAT + first_depth));
+    for (size_t depth; !is_done(t, a); trees++) {
+        depth = trees / DEPTH_REPEAT + first_depth;
+        if (depth >= max_depth)
+            return OK;
+        TRY(add_tree(t, a, n, (int)depth));
+    }
+    return OK;
+}
+
 err_t file_append(task_t *t, file_editor_t *ed, feed_t *f, const chunker_t *chunker, bool raw_leaves)
 {
     append_t a = {.ed = ed, .feed = f, .chunker = *chunker, .raw_leaves = raw_leaves};
     ed->is_changed = true;
-    return append_to_root(t, &a, ed->root);
+    if (!ed->goes_on || !ed->root->count)
+        return append_to_root(t, &a, ed->root);
+    if (ed->root->fs.has_mtime)
+        ed->root->fs.mtime = ed->options.now;
+    return go_on(t, &a, ed->root, ROOT_FIRST_DEPTH, FILE_EDITOR_MAX_DEPTH);
 }

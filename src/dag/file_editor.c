@@ -22,6 +22,7 @@ static err_t load_root(task_t *t, file_editor_t *ed, const cid_t *file)
     TRY(file_node_of(&node, &ed->root));
     for (size_t i = 0; i < ed->root->count; i++)
         ed->original.tsize += ed->root->links[i].ref.tsize;
+    ed->goes_on = ed->options.goes_on && !ed->root->size && !ed->root->count;
     return OK;
 }
 
@@ -249,6 +250,7 @@ static err_t cut(task_t *t, file_editor_t *ed, uint64_t size)
 {
     dag_ref_t ref;
     ed->is_changed = true;
+    ed->goes_on = false;
     TRY(put_queue_drain(t, &ed->queue));
     if (!ed->raw)
         return cut_node(t, ed, ed->root, size, 0);

@@ -23,6 +23,9 @@ typedef struct file_editor_options {
     chunker_t chunker; /* of what is appended */
     int raw_leaves;    /* 1, 0; -1: as the CID version of the file has them */
     unixfs_time_t now; /* for a file that keeps its time of modification */
+    /* What is appended to a file that was empty goes on where the last append ended, in the same tree as if
+     * both had been one; else as boxo appends to a file that it finds, which skips places. */
+    bool goes_on;
 } file_editor_options_t;
 
 /* blocks is borrowed until the editor is freed. Errors of dag_node_get; ERR_INVALID: not a file. */

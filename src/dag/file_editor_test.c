@@ -255,13 +255,77 @@ static void test_missing_and_wrong(void **state)
     assert_ok(test_run(missing_and_wrong, NULL));
 }
 
+/* ── appending in pieces ─────────────────────────────────────────────────────────────────────── */
+enum { SMALL_CHUNK = 16, APPENDED = 340000 };
+
+static file_editor_t *open_empty(task_t *t, blocks_t *b, bool goes_on)
+{
+    static const model_t nothing;
+    file_editor_t *ed;
+    file_editor_options_t o = {
+        .chunker = {.kind = CHUNKER_SIZE, .max_bytes = SMALL_CHUNK}, .raw_leaves = 1, .goes_on = goes_on};
+    cid_t empty = import(t, b, 0, &nothing);
+    assert_ok(file_editor_open(t, b, &empty, &o, &ed));
+    return ed;
+}
+
+static void append_piece(task_t *t, file_editor_t *ed, bytes_t piece)
+{
+    bool failed;
+    assert_ok(file_editor_write(t, ed, file_editor_size(ed), source_of_bytes(&piece), &failed));
+}
+
+static cid_t close_editor(task_t *t, file_editor_t *ed)
+{
+    dag_ref_t ref;
+    assert_ok(file_editor_finish(t, ed, &ref));
+    file_editor_free(t, ed);
+    return ref.cid;
+}
+
+/* Pieces of whole chunks, through trees of several depths: the same file as when all is given at once. */
+static err_t appended_in_pieces(task_t *t, void *arg)
+{
+    blocks_map_t *map = blocks_map_new(true);
+    blocks_t *b = blocks_map_blocks(map);
+    model_t m = {.bytes = xmalloc(APPENDED), .len = APPENDED};
+    prng_t r;
+    prng_seed(&r, 11);
+    fill_random(&r, m.bytes, m.len);
+    for (size_t round = 0; round < 6; round++) {
+        size_t len = round ? prng_next(&r) % APPENDED : APPENDED;
+        size_t most = round == 1 ? 8 : round == 2 ? 40 : 3000; /* chunks in a piece */
+        file_editor_t *whole = open_empty(t, b, round % 2), *pieces = open_empty(t, b, true);
+        append_piece(t, whole, bytes_of(m.bytes, len));
+        for (size_t at = 0; at < len;) {
+            size_t n = (1 + prng_next(&r) % most) * SMALL_CHUNK;
+            dag_ref_t ref;
+            append_piece(t, pieces, bytes_slice(bytes_of(m.bytes, len), at, at + n < len ? n : len - at));
+            at += n;
+            if (prng_next(&r) % 50 == 0) /* as readers ask for it */
+                assert_ok(file_editor_finish(t, pieces, &ref));
+        }
+        cid_t want = close_editor(t, whole), got = close_editor(t, pieces);
+        model_t part = {m.bytes, len};
+        check_content(t, b, &got, &part);
+        assert_true(cid_equal(&got, &want));
+    }
+    free(m.bytes);
+    blocks_map_free(map);
+    return OK;
+}
+
+static void test_appended_in_pieces(void **state)
+{
+    assert_ok(test_run(appended_in_pieces, NULL));
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_random_edits),
-        cmocka_unit_test(test_failing_source),
-        cmocka_unit_test(test_large_hole),
-        cmocka_unit_test(test_missing_and_wrong),
+        cmocka_unit_test(test_random_edits),       cmocka_unit_test(test_failing_source),
+        cmocka_unit_test(test_large_hole),         cmocka_unit_test(test_missing_and_wrong),
+        cmocka_unit_test(test_appended_in_pieces),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

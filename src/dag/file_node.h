@@ -35,6 +35,7 @@ struct file_editor {
     bool has_raw_leaves;
     dag_ref_t original;
     bool is_changed;
+    bool goes_on; /* the root is what appending alone has made, and goes on so */
     block_t *raw; /* the file is one raw block; else: */
     file_node_t *root;
     put_queue_t queue;

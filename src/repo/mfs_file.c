@@ -162,7 +162,8 @@ static err_t begin(task_t *t, mfs_shared_t *s)
     static const char raw[] = "Import.UnixFSRawLeaves";
     file_editor_options_t o = {.chunker = m->options.chunker,
                                .raw_leaves = config_has(c, raw) ? config_bool(c, raw, false) : -1,
-                               .now = mfs_now(t)};
+                               .now = mfs_now(t),
+                               .goes_on = true};
     if (s->editor)
         return OK;
     task_shield(t);

@@ -10,9 +10,11 @@ import subprocess
 import threading
 import time
 
-from nodes import Skip, check, fails, make_bytes, wait_until
+from nodes import Node, Skip, check, fails, make_bytes, wait_until
+from test_faults import SmallDisk
 
 FOLDERS = ("ipfs", "ipns", "mfs")
+MIB, NOBODY = 1 << 20, 65534
 
 
 def need_fuse():
@@ -347,4 +349,132 @@ def test_mode_and_time_through_mount(shop):
         st = (mfs / "f").stat()
         check(st.st_mode == 0o100604 and (mfs / "f").read_bytes() == b"xzy", f"{st}")
     check("604" in node.text("files", "stat", "--format=<mode-octal>", "/f"), "in the tree")
+    node.stop()
+
+
+def test_same_file_as_files_write(shop):
+    """A copy has the blocks that `files write` makes of the same bytes, in trees of several depths, whatever the size of its writes."""
+    need_fuse()
+    for version in (0, 1):
+        config = {"Import__UnixFSChunker": "size-1024", "Import__CidVersion": version, "Import__UnixFSRawLeaves": version == 1}
+        node = shop.node(f"v{version}", config=config)
+        with mounted(shop, node) as (_, _, mfs):
+            for size in (0, 1, 1025, 3 << 20, (7 << 20) + 77):
+                source = shop.file(f"source-{size}", size)
+                node.run("files", "write", "--create", "/written", stdin=source.read_bytes())
+                run("cp", source, mfs / "copy")
+                run("dd", f"if={source}", f"of={mfs / 'pieces'}", "bs=100001", "status=none")
+                want = node.text("files", "stat", "--hash", "/written")
+                for name in ("copy", "pieces"):
+                    got = node.text("files", "stat", "--hash", f"/{name}")
+                    check(got == want, f"{name} of {size} bytes, CIDv{version}: {got}, not {want}")
+                for name in ("written", "copy", "pieces"):
+                    (mfs / name).unlink()
+        node.stop()
+
+
+def write_much(path, mib):
+    """The errno of a write, fsync or close."""
+    def go():
+        with open(path, "wb", buffering=0) as f:
+            for i in range(mib):
+                f.write(make_bytes(i, MIB))
+            os.fsync(f.fileno())
+    return error_of(go)
+
+
+def test_full_disk_through_mount(shop):
+    need_fuse()
+    with SmallDisk(shop, "disk", 40) as disk:
+        node = Node(shop.program, disk, "repo")
+        shop.daemons.append(node)
+        node.start()
+        with mounted(shop, node) as (_, _, mfs):
+            (mfs / "kept").write_bytes(make_bytes(1, MIB))
+            before = os.statvfs(mfs)
+            check(before.f_blocks * before.f_frsize == 40 * MIB, "the size of the disk")
+            check(write_much(mfs / "large", 64) == errno.ENOSPC, "a file that does not fit")
+            kept = os.open(mfs / "kept", os.O_RDWR)
+            said = [error_of(lambda: os.pwrite(kept, make_bytes(100 + i, MIB), MIB * (1 + i))) for i in range(64)]
+            check(errno.ENOSPC in said and said[-1] == errno.ENOSPC and set(said) <= {None, errno.ENOSPC}, f"one that grows: {said}")
+            check(error_of(lambda: os.fsync(kept)) == errno.ENOSPC, "fsync says it, too")
+            check(error_of(lambda: os.close(kept)) == errno.ENOSPC, "and close")
+            check((mfs / "kept").read_bytes()[:MIB] == make_bytes(1, MIB) and "kept" in os.listdir(mfs), "what was there is there")
+            check(subprocess.run(["cp", shop.file("source", 64 * MIB), mfs / "copy"], capture_output=True, text=True).stderr.strip().endswith("No space left on device"), "cp says so")
+            for name in ("large", "copy"):
+                with contextlib.suppress(FileNotFoundError):
+                    (mfs / name).unlink()
+            os.truncate(mfs / "kept", MIB)
+            node.run("repo", "gc")
+            check(write_much(mfs / "again", 2) is None and (mfs / "again").read_bytes() == make_bytes(0, MIB) + make_bytes(1, MIB), "room again")
+            check("error" not in node.text("repo", "verify").lower(), "all blocks are whole")
+        node.kill()
+        node.start()
+        check(node.run("files", "read", "/kept").stdout == make_bytes(1, MIB), "also after a kill")
+        node.stop()
+
+
+def as_nobody(call):
+    """The errno with which it fails for another user; None when it does not."""
+    child = os.fork()
+    if not child:
+        code = 255
+        with contextlib.suppress(BaseException):
+            os.setgroups([])
+            os.setgid(NOBODY)
+            os.setuid(NOBODY)
+            code = error_of(call) or 0
+        os._exit(code)
+    return os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) or None
+
+
+def test_permissions_through_mount(shop):
+    need_fuse()
+    os.chmod(shop.folder, 0o755)
+    alone = shop.node("alone")
+    with mounted(shop, alone) as (_, _, mfs):
+        (mfs / "f").write_text("x")
+        check(as_nobody(lambda: (mfs / "f").read_text()) == errno.EACCES and as_nobody(lambda: os.listdir(mfs)) == errno.EACCES, "the folders are their user's alone")
+    alone.stop()
+    node = shop.node("shared", config={"Mounts__FuseAllowOther": True, "Mounts__StoreMode": True})
+    with mounted(shop, node) as (ipfs, _, mfs):
+        (mfs / "f").write_text("x")
+        (mfs / "d").mkdir()
+        (mfs / "secret").write_text("secret")
+        os.chmod(mfs / "secret", 0o600)
+        (mfs / "closed").mkdir()
+        (mfs / "closed" / "in").write_text("in")
+        os.chmod(mfs / "closed", 0o700)
+        check(as_nobody(lambda: check((mfs / "f").read_text() == "x" and os.listdir(mfs / "d") == [], "read")) is None, "others read")
+        refused = {
+            "write": lambda: (mfs / "f").write_text("y"),
+            "append": lambda: open(mfs / "f", "a"),
+            "cut": lambda: os.truncate(mfs / "f", 0),
+            "make": lambda: (mfs / "d" / "new").write_text("y"),
+            "mkdir": lambda: (mfs / "d" / "new").mkdir(),
+            "symlink": lambda: (mfs / "d" / "new").symlink_to("f"),
+            "unlink": lambda: (mfs / "f").unlink(),
+            "rmdir": lambda: (mfs / "d").rmdir(),
+            "rename": lambda: os.rename(mfs / "f", mfs / "g"),
+            "read what is secret": lambda: (mfs / "secret").read_text(),
+            "list what is closed": lambda: os.listdir(mfs / "closed"),
+            "look into what is closed": lambda: (mfs / "closed" / "in").stat(),
+        }
+        for what, call in refused.items():
+            got = as_nobody(call)
+            check(got == errno.EACCES, f"{what}: {got}")
+        for what, call in {"chmod": lambda: os.chmod(mfs / "f", 0o666), "utime": lambda: os.utime(mfs / "f", (1, 2)), "chown": lambda: os.chown(mfs / "f", NOBODY, NOBODY)}.items():
+            got = as_nobody(call)
+            check(got == errno.EPERM, f"{what}: {got}")
+        check(sorted(os.listdir(mfs)) == ["closed", "d", "f", "secret"] and (mfs / "f").read_text() == "x" and not os.listdir(mfs / "d"), "nothing has changed")
+        os.chmod(mfs / "d", 0o777)
+        os.chmod(mfs / "f", 0o666)
+        check(as_nobody(lambda: (mfs / "d" / "new").write_text("theirs")) is None and as_nobody(lambda: (mfs / "f").write_text("y")) is None, "who may, writes")
+        check((mfs / "d" / "new").read_text() == "theirs" and (mfs / "f").read_text() == "y", "what they wrote")
+        check((mfs / "d" / "new").stat().st_uid == os.getuid(), "the tree knows no owners: all is the node's")
+        root = node.text("files", "stat", "--hash", "/")
+        check(as_nobody(lambda: check((ipfs / root / "f").read_text() == "y", "read")) is None, "others read content")
+        check(as_nobody(lambda: (ipfs / root / "secret").read_text()) == errno.EACCES, "modes of content hold")
+        for call in (lambda: (ipfs / root / "f").write_text("z"), lambda: os.chmod(ipfs / root / "f", 0o777), lambda: (ipfs / root / "f").unlink(), lambda: (ipfs / "new").mkdir()):
+            check(error_of(call) == errno.EROFS, "content is read-only for all")
     node.stop()
