@@ -69,11 +69,15 @@ def test_import_of_a_live_repository(shop):
     check(pins_of(ours) == expected and ours.text("pin", "verify") == "", "collection harmed a pin")
 
 
-def with_pebble(kubo, **settings):
+def with_datastore(kubo, spec, on_disk):
     config = json.loads((kubo.repo / "config").read_text())
-    config["Datastore"]["Spec"] = {"type": "pebbleds", "prefix": "pebble.datastore", "path": "pebbleds"} | settings
+    config["Datastore"]["Spec"] = spec
     (kubo.repo / "config").write_text(json.dumps(config))
-    (kubo.repo / "datastore_spec").write_text('{"path":"pebbleds","type":"pebbleds"}')
+    (kubo.repo / "datastore_spec").write_text(json.dumps(on_disk, separators=(",", ":"), sort_keys=True))
+
+
+def with_pebble(kubo, **settings):
+    with_datastore(kubo, {"type": "pebbleds", "prefix": "pebble.datastore", "path": "pebbleds"} | settings, {"path": "pebbleds", "type": "pebbleds"})
     text = kubo.text  # it says on standard output that there is a newer format
     kubo.text = lambda *words, **options: "\n".join(line for line in text(*words, **options).splitlines()
                                                     if "pebble d" not in line and "formatMajorVersion" not in line)
@@ -109,6 +113,25 @@ def test_import_of_a_pebble_repository(shop):
 
 def test_import_of_an_old_pebble_repository(shop):
     import_pebble(shop, "old", formatMajorVersion=16)
+
+
+def test_import_of_mixed_datastores(shop):
+    """Blocks in Pebble beside LevelDB, and the other way round."""
+    for name, blocks, rest in (("below", {"type": "pebbleds", "path": "pb"}, {"type": "levelds", "path": "datastore", "compression": "none"}),
+                               ("above", {"type": "flatfs", "path": "blocks", "shardFunc": "/repo/flatfs/shard/v1/next-to-last/2"},
+                                {"type": "pebbleds", "path": "pr"})):
+        kubo = shop.kubo(name, start=False)
+        mounts = [{"mountpoint": "/blocks"} | blocks, {"mountpoint": "/"} | rest]
+        on_disk = [{k: v for k, v in mount.items() if k != "compression"} for mount in mounts]
+        with_datastore(kubo, {"type": "mount", "mounts": [m | {"prefix": "x", "sync": False} for m in mounts]}, {"type": "mount", "mounts": on_disk})
+        kubo.run("add", "-Q", "--pin-name=x", stdin=nodes.make_bytes(name, MIB))
+        kubo.run("files", "mkdir", "-p", "/a/b")
+        ours = Imported(shop, f"{name}-taken")
+        shop.daemons.append(ours)
+        ours.run("repo", "import-kubo", kubo.repo)
+        check(pins_of(ours) == pins_of(kubo) and len(pins_of(ours)) > 4, "pins")
+        check(set(ours.text("refs", "local").split()) == set(kubo.text("refs", "local").split()), "blocks")
+        check(ours.text("files", "stat", "--hash", "/") == kubo.text("files", "stat", "--hash", "/"), "the tree of files")
 
 
 def test_import_of_references_to_files(shop):
