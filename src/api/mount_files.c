@@ -21,6 +21,7 @@ static err_t commit_changes(task_t *t, void *arg)
 
 static err_t changed(mount_files_t *f, err_t e)
 {
+    f->changes++;
     event_fire(&f->changed);
     return e;
 }
@@ -134,6 +135,20 @@ err_t mount_files_change(task_t *t, mount_files_t *f, const char *path, mfs_file
         e = mfs_change_meta(t, f->mfs, f->session.blocks, path, &meta);
     deadline_pop(t, &d);
     return changed(f, e);
+}
+
+err_t mount_files_flush(task_t *t, mount_files_t *f, mfs_file_t *file, bool is_sync)
+{
+    return changed(f, mfs_file_flush(t, file, is_sync));
+}
+
+void mount_files_close(task_t *t, mount_files_t *f, mfs_file_t *file)
+{
+    if (!file)
+        return;
+    mfs_file_close(t, file);
+    f->changes++;
+    event_fire(&f->changed);
 }
 
 /* ── names ───────────────────────────────────────────────────────────────────────────────────── */

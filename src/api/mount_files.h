@@ -1,5 +1,6 @@
-/* mount_files: the mutable tree of files as a tree of a mount (task/mount.h). Paths begin with "/". What a
- * program changes is seen at once, is durable when its fsync or close has returned, and else a moment later.
+/* mount_files: a mutable tree of files (repo/mfs.h) as a tree of a mount (task/mount.h). Paths begin with
+ * "/". What a program changes is seen at once, is durable when its fsync or close has returned, and else a
+ * moment later.
  */
 #ifndef API_MOUNT_FILES_H
 #define API_MOUNT_FILES_H
@@ -11,7 +12,8 @@ typedef struct mount_files {
     mfs_t *mfs;
     node_session_t session;
     bool stores_mode, stores_mtime;
-    event_t changed;
+    event_t changed;  /* fired after each change of the tree */
+    uint64_t changes; /* how often */
     group_t tasks;
 } mount_files_t;
 
@@ -30,4 +32,6 @@ MUST_CHECK err_t mount_files_symlink(task_t *t, mount_files_t *f, const char *pa
 MUST_CHECK err_t mount_files_remove(task_t *t, mount_files_t *f, const char *path, bool is_dir);
 MUST_CHECK err_t mount_files_rename(task_t *t, mount_files_t *f, const char *path, const char *to,
                                     bool no_replace);
+MUST_CHECK err_t mount_files_flush(task_t *t, mount_files_t *f, mfs_file_t *file, bool is_sync);
+void mount_files_close(task_t *t, mount_files_t *f, mfs_file_t *file); /* NULL is fine */
 #endif

@@ -1,19 +1,21 @@
 #include "api/mounts.h"
-#include "api/mount_files.h"
+#include "api/own_folder.h"
+#include "base/log.h"
 #include "dag/dir_reader.h"
 #include "dag/file_reader.h"
 #include "dag/path.h"
 #include <stdio.h>
 #include <stdlib.h>
 
-enum { PATH_BYTES_MAX = 32 << 10, FIND_MS = 60000, NAMES_MAX = 4096, ROOT_MODE = 0111 };
+enum { PATH_BYTES_MAX = 32 << 10, FIND_MS = 60000, NAMES_MAX = 4096, ROOT_MODE = 0111, NAMES_MODE = 0555 };
 enum { DIR_CACHE_BYTES = 4 << 20 };
 
 typedef struct face {
     struct mounts *owner;
     int which;
     mount_t *mount;      /* NULL: not mounted */
-    mount_files_t files; /* of /mfs */
+    mount_files_t files; /* of /mfs, and of the node's own folder below /ipns */
+    own_folder_t own;
 } face_t;
 struct mounts {
     node_t *node;
@@ -21,6 +23,7 @@ struct mounts {
     face_t faces[MOUNTS];
     char *ipfs_folder; /* that links of /ipns lead to */
     dir_cache_t *dirs; /* of /ipfs, while it is mounted */
+    char own_id[PEER_ID_TEXT_MAX];
 };
 /* What a program has open. */
 typedef struct handle {
@@ -54,11 +57,24 @@ static err_t find_in_ipfs(task_t *t, face_t *f, blocks_t *blocks, const char *pa
     return e;
 }
 
-/* As the mutable tree has it: from "/" on. */
-static err_t path_in_files(const char *path, buf_t *room, const char **ret)
+/* The part of a path that is below a mutable tree; NULL: it leads to none. */
+static const char *part_in_files(const face_t *f, const char *path)
 {
+    size_t len = strlen(f->owner->own_id);
+    if (!f->files.mfs || f->which == MOUNT_MFS)
+        return f->files.mfs ? path : NULL;
+    bool is_own = !strncmp(path, f->owner->own_id, len) && (!path[len] || path[len] == '/');
+    return is_own ? path + len + (path[len] == '/') : NULL;
+}
+
+/* As the mutable tree has it: from "/" on. ERR_DENIED: it is not below one. */
+static err_t path_in_files(const face_t *f, const char *path, buf_t *room, const char **ret)
+{
+    const char *part = part_in_files(f, path);
     buf_init(room, PATH_BYTES_MAX);
-    TRY(buf_printf(room, "/%s", path));
+    if (!part)
+        return fail(ERR_DENIED, "names are made by keys and publishing");
+    TRY(buf_printf(room, "/%s", part));
     return buf_cstr(room, ret);
 }
 
@@ -67,7 +83,7 @@ static err_t find_in_files(task_t *t, face_t *f, blocks_t *blocks, const char *p
     AUTO(buf_t) room = {0};
     const char *whole;
     mfs_entry_t entry;
-    TRY(path_in_files(path, &room, &whole));
+    TRY(path_in_files(f, path, &room, &whole));
     TRY(mfs_lookup(t, f->files.mfs, blocks, whole, &entry));
     return dag_node_get(t, blocks, &entry.ref.cid, ret);
 }
@@ -77,8 +93,8 @@ static err_t find(task_t *t, face_t *f, node_session_t *session, const char *pat
     if (!session->blocks)
         TRY(node_session_open(f->owner->node, false, session));
     deadline_t d = deadline_push(t, FIND_MS);
-    err_t e = f->which == MOUNT_MFS ? find_in_files(t, f, session->blocks, path, ret)
-                                    : find_in_ipfs(t, f, session->blocks, path, ret);
+    err_t e = f->which != MOUNT_IPFS ? find_in_files(t, f, session->blocks, path, ret)
+                                     : find_in_ipfs(t, f, session->blocks, path, ret);
     deadline_pop(t, &d);
     return e;
 }
@@ -161,20 +177,20 @@ static err_t tree_stat(task_t *t, void *arg, const char *path, mount_attr_t *ret
     AUTO(node_session_t) session = {0};
     AUTO(dag_node_t) n = {0};
     if (is_root(path) && f->which != MOUNT_MFS) {
-        *ret = (mount_attr_t){.kind = MOUNT_DIR, .mode = f->which == MOUNT_IPFS ? ROOT_MODE : 0};
+        *ret = (mount_attr_t){.kind = MOUNT_DIR, .mode = f->which == MOUNT_IPFS ? ROOT_MODE : NAMES_MODE};
         return OK;
     }
-    if (f->which == MOUNT_IPNS) {
+    if (f->which == MOUNT_IPNS && !part_in_files(f, path)) {
         AUTO(buf_t) target;
         buf_init(&target, PATH_BYTES_MAX);
         TRY(link_of(t, f, path, &target));
         *ret = (mount_attr_t){.kind = MOUNT_SYMLINK, .size = target.len};
         return OK;
     }
-    if (f->which == MOUNT_MFS) {
+    if (f->which != MOUNT_IPFS) {
         AUTO(buf_t) room = {0};
         const char *whole;
-        TRY(path_in_files(path, &room, &whole));
+        TRY(path_in_files(f, path, &room, &whole));
         return mount_files_stat(t, &f->files, whole, ret);
     }
     TRY(find(t, f, &session, path, &n));
@@ -194,7 +210,7 @@ static err_t tree_readlink(task_t *t, void *arg, const char *path, buf_t *out)
     face_t *f = arg;
     AUTO(node_session_t) session = {0};
     AUTO(dag_node_t) n = {0};
-    if (f->which == MOUNT_IPNS)
+    if (f->which == MOUNT_IPNS && !part_in_files(f, path))
         return link_of(t, f, path, out);
     TRY(find(t, f, &session, path, &n));
     return n.fs.type == UNIXFS_SYMLINK ? buf_append(out, n.fs.data)
@@ -204,7 +220,7 @@ static err_t tree_readlink(task_t *t, void *arg, const char *path, buf_t *out)
 static void tree_close(task_t *t, void *handle)
 {
     handle_t *h = handle;
-    mfs_file_close(t, h->mutable);
+    mount_files_close(t, &h->face->files, h->mutable);
     if (h->has_file)
         file_reader_deinit(&h->file);
     if (h->has_dir)
@@ -233,12 +249,13 @@ static err_t open_mutable(task_t *t, handle_t *h, const char *path, mount_open_t
     AUTO(buf_t) room = {0};
     const char *whole;
     mount_attr_t attr;
-    mount_files_t *files = &h->face->files;
-    TRY(path_in_files(path, &room, &whole));
+    face_t *f = h->face;
+    mount_files_t *files = &f->files;
+    TRY(path_in_files(f, path, &room, &whole));
     if (!how.creates) {
         TRY(mount_files_stat(t, files, whole, &attr));
         if (attr.kind == MOUNT_DIR)
-            return find(t, h->face, &h->session, path, &h->node);
+            return find(t, f, &h->session, path, &h->node);
     }
     return mount_files_open(t, files, whole, how, &h->mutable);
 }
@@ -246,12 +263,12 @@ static err_t open_mutable(task_t *t, handle_t *h, const char *path, mount_open_t
 static err_t open_handle(task_t *t, handle_t *h, const char *path, mount_open_t how)
 {
     face_t *f = h->face;
-    if (f->which == MOUNT_MFS)
-        return open_mutable(t, h, path, how);
     if (is_root(path) && f->which == MOUNT_IPFS)
         return fail(ERR_DENIED, "all content is here: it is not listed");
     if (is_root(path) && f->which == MOUNT_IPNS)
         return list_names(t, h);
+    if (f->which != MOUNT_IPFS)
+        return open_mutable(t, h, path, how);
     TRY(find(t, f, &h->session, path, &h->node));
     if (!dag_node_is_file(&h->node))
         return OK;
@@ -327,9 +344,10 @@ static err_t tree_next(task_t *t, void *handle, const char **ret_name, mount_kin
     *ret_name = NULL;
     if (!h->is_names)
         return next_in_dir(t, h, ret_name, ret_kind);
-    *ret_kind = MOUNT_SYMLINK;
-    if (h->next_name < h->n_names)
-        *ret_name = h->names[h->next_name++];
+    if (h->next_name == h->n_names)
+        return OK;
+    *ret_name = h->names[h->next_name++];
+    *ret_kind = part_in_files(h->face, *ret_name) ? MOUNT_DIR : MOUNT_SYMLINK;
     return OK;
 }
 
@@ -349,8 +367,8 @@ static err_t tree_attribute(task_t *t, void *arg, const char *path, const char *
     AUTO(node_session_t) session = {0};
     AUTO(dag_node_t) n = {0};
     char text[CID_TEXT_MAX];
-    if ((strcmp(name, "ipfs.cid") && strcmp(name, "ipfs_cid")) || f->which == MOUNT_IPNS ||
-        (is_root(path) && f->which == MOUNT_IPFS))
+    if ((strcmp(name, "ipfs.cid") && strcmp(name, "ipfs_cid")) ||
+        (f->which == MOUNT_IPFS ? is_root(path) : !part_in_files(f, path)))
         return fail(ERR_NOT_FOUND, "no such attribute");
     TRY(find(t, f, &session, path, &n));
     return buf_append(out, bytes_str(cid_print(&n.block->cid, text)));
@@ -380,7 +398,7 @@ static err_t tree_flush(task_t *t, void *handle, bool is_sync)
 {
     handle_t *h = handle;
     if (h->mutable)
-        return mfs_file_flush(t, h->mutable, is_sync);
+        return mount_files_flush(t, &h->face->files, h->mutable, is_sync);
     return is_sync && h->face->files.mfs ? mfs_sync(t, h->face->files.mfs) : OK;
 }
 
@@ -391,7 +409,7 @@ static err_t tree_change(task_t *t, void *arg, const char *path, void *handle, c
     const char *whole = NULL;
     mfs_file_t *file = handle ? ((handle_t *)handle)->mutable : NULL;
     if (path)
-        TRY(path_in_files(path, &room, &whole));
+        TRY(path_in_files(f, path, &room, &whole));
     return mount_files_change(t, &f->files, whole, file, c);
 }
 
@@ -400,7 +418,7 @@ static err_t tree_mkdir(task_t *t, void *arg, const char *path)
     face_t *f = arg;
     AUTO(buf_t) room = {0};
     const char *whole;
-    TRY(path_in_files(path, &room, &whole));
+    TRY(path_in_files(f, path, &room, &whole));
     return mount_files_mkdir(t, &f->files, whole);
 }
 
@@ -409,7 +427,7 @@ static err_t tree_symlink(task_t *t, void *arg, const char *path, bytes_t target
     face_t *f = arg;
     AUTO(buf_t) room = {0};
     const char *whole;
-    TRY(path_in_files(path, &room, &whole));
+    TRY(path_in_files(f, path, &room, &whole));
     return mount_files_symlink(t, &f->files, whole, target);
 }
 
@@ -418,7 +436,7 @@ static err_t tree_remove(task_t *t, void *arg, const char *path, bool is_dir)
     face_t *f = arg;
     AUTO(buf_t) room = {0};
     const char *whole;
-    TRY(path_in_files(path, &room, &whole));
+    TRY(path_in_files(f, path, &room, &whole));
     return mount_files_remove(t, &f->files, whole, is_dir);
 }
 
@@ -428,8 +446,8 @@ static err_t tree_rename(task_t *t, void *arg, const char *path, const char *to,
     AUTO(buf_t) room = {0};
     AUTO(buf_t) to_room = {0};
     const char *whole, *to_whole;
-    TRY(path_in_files(path, &room, &whole));
-    TRY(path_in_files(to, &to_room, &to_whole));
+    TRY(path_in_files(f, path, &room, &whole));
+    TRY(path_in_files(f, to, &to_room, &to_whole));
     return mount_files_rename(t, &f->files, whole, to_whole, no_replace);
 }
 
@@ -439,6 +457,7 @@ mounts_t *mounts_new(node_t *n, mount_open_fn open)
     mounts_t *m = xcalloc(1, sizeof *m);
     m->node = n;
     m->open = open;
+    peer_id_print(node_id(n), m->own_id);
     for (int i = 0; i < MOUNTS; i++)
         m->faces[i] = (face_t){.owner = m, .which = i};
     return m;
@@ -450,12 +469,26 @@ static void close_all(task_t *t, mounts_t *m)
         if (m->faces[i].mount)
             m->faces[i].mount->ops->close(t, m->faces[i].mount);
         m->faces[i].mount = NULL;
+        own_folder_close(t, &m->faces[i].own);
         mount_files_deinit(t, &m->faces[i].files);
     }
     free(m->ipfs_folder);
     m->ipfs_folder = NULL;
     dir_cache_free(m->dirs);
     m->dirs = NULL;
+}
+
+/* A name that leads to something else than a folder is a link, as others. */
+static err_t open_own(task_t *t, face_t *f)
+{
+    node_t *node = f->owner->node;
+    TRY(mount_files_init(t, &f->files, node, repo_published(node_repo(node))));
+    err_t e = own_folder_open(t, &f->own, node, &f->files);
+    if (e) {
+        log_warn("the node's own name is not writable in the mounted /ipns", LOG_ERR(e));
+        mount_files_deinit(t, &f->files);
+    }
+    return e == ERR_CANCELED ? e : OK;
 }
 
 static err_t open_face(task_t *t, mounts_t *m, face_t *f, const char *folder, bool for_all_users)
@@ -472,7 +505,6 @@ static err_t open_face(task_t *t, mounts_t *m, face_t *f, const char *folder, bo
                          .rewind = tree_rewind,
                          .close = tree_close,
                          .is_fixed = f->which == MOUNT_IPFS,
-                         .is_writable = f->which == MOUNT_MFS,
                          .handle_stat = tree_handle_stat,
                          .write = tree_write,
                          .flush = tree_flush,
@@ -482,8 +514,11 @@ static err_t open_face(task_t *t, mounts_t *m, face_t *f, const char *folder, bo
                          .remove = tree_remove,
                          .rename = tree_rename,
                          .arg = f};
-    if (tree.is_writable)
+    if (f->which == MOUNT_MFS)
         TRY(mount_files_init(t, &f->files, m->node, repo_mfs(node_repo(m->node))));
+    if (f->which == MOUNT_IPNS)
+        TRY(open_own(t, f));
+    tree.is_writable = f->files.mfs != NULL;
     return m->open(t, &o, &tree, &f->mount);
 }
 
@@ -502,6 +537,11 @@ err_t mounts_open(task_t *t, mounts_t *m, const char *const folders[MOUNTS], boo
         }
     }
     return OK;
+}
+
+bool mounts_publish(const mounts_t *m)
+{
+    return m && m->faces[MOUNT_IPNS].own.node;
 }
 
 void mounts_free(task_t *t, mounts_t *m)

@@ -1,4 +1,6 @@
 /* rpc_name: name/… and /ipns/ in resolve. Reference: ipfs/kubo core/commands/name. */
+#include "api/api_internal.h"
+#include "api/mounts.h"
 #include "api/rpc_util.h"
 #include "base/rfc3339.h"
 #include "codec/ipns_record.h"
@@ -219,8 +221,10 @@ static err_t rpc_name_publish(task_t *t, rpc_t *r)
     if (rpc_bool(r, "resolve", true))
         TRY(check_exists(t, r, value));
     TRY(naming_find_key(t, node_naming(r->node), key_name && *key_name ? key_name : "self", &key));
-    TRY(naming_publish(t, node_naming(r->node), key, value, &o));
     TRY(peer_id_of(private_key_public(key), &name));
+    if (mounts_publish(r->api->mounts) && peer_id_equal(&name, node_id(r->node)))
+        return fail(ERR_IN_USE, "cannot manually publish while IPNS is mounted");
+    TRY(naming_publish(t, node_naming(r->node), key, value, &o));
     return emit_entry(t, r, &name, buf_bytes(&path));
 }
 

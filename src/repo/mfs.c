@@ -7,10 +7,10 @@
 #include "repo/mfs_impl.h"
 #include <stdlib.h>
 
-/* Space "mfs" of the state database, key "root", value the binary CID. */
-#define SPACE "mfs"
+/* A space of the state database for each tree, key "root", value the binary CID. */
 #define KEY BYTES_LIT("root")
-#define NUMBER_KEY BYTES_LIT("journal") /* of the record that the root is from, 8 bytes */
+#define PUBLISHED_KEY BYTES_LIT("published") /* the root that was published last */
+#define NUMBER_KEY BYTES_LIT("journal")      /* of the record that the root is from, 8 bytes */
 enum { QUEUE_BYTES = 4 << 20, QUEUE_BATCHES = 2, MAX_UNFLUSHED = 256 };
 enum { RETRY_MS = 1000 };
 enum { PENDING_MAX_BLOCKS = 1024, PENDING_MAX_BYTES = 512 << 10 };
@@ -105,11 +105,12 @@ void mfs_queue_init(mfs_t *m)
     put_queue_init(&m->queue, m->sched, &m->local.base, QUEUE_BYTES, QUEUE_BATCHES);
 }
 
-mfs_t *mfs_new(repo_t *r, sched_t *s)
+mfs_t *mfs_new(repo_t *r, sched_t *s, const char *space, const char *journal)
 {
     mfs_t *m = xcalloc(1, sizeof *m);
     m->repo = r;
     m->sched = s;
+    m->space = space;
     gate_init(&m->gate, 1);
     list_init(&m->loaded);
     list_init(&m->editing);
@@ -119,7 +120,7 @@ mfs_t *mfs_new(repo_t *r, sched_t *s)
         r->quick_blocks; /* written under the gate, which the collector's look at the root needs */
     mfs_queue_init(m);
     char path[REPO_PATH_MAX + 64];
-    mfs_journal_init(&m->journal, repo_file(r->path, "mfs.journal", path));
+    mfs_journal_init(&m->journal, repo_file(r->path, journal, path));
     m->pending = xcalloc(PENDING_MAX_BLOCKS, sizeof *m->pending);
     return m;
 }
@@ -145,11 +146,11 @@ static err_t load_root(task_t *t, mfs_t *m, const cid_t *cid, mfs_node_t **ret)
     return OK;
 }
 
-static err_t read_root(task_t *t, mfs_t *m, cid_t *ret, bool *ret_has)
+static err_t read_root(task_t *t, mfs_t *m, bytes_t key, cid_t *ret, bool *ret_has)
 {
     AUTO(buf_t) value = {0};
     buf_init(&value, CID_BINARY_MAX);
-    err_t e = kv_get(t, m->repo->state, SPACE, KEY, &value);
+    err_t e = kv_get(t, m->repo->state, m->space, key, &value);
     *ret_has = !e;
     if (e)
         return e == ERR_NOT_FOUND ? OK : e;
@@ -162,7 +163,7 @@ static err_t read_number(task_t *t, mfs_t *m, uint64_t *ret)
 {
     AUTO(buf_t) value = {0};
     buf_init(&value, 8);
-    err_t e = kv_get(t, m->repo->state, SPACE, NUMBER_KEY, &value);
+    err_t e = kv_get(t, m->repo->state, m->space, NUMBER_KEY, &value);
     reader_t r = reader_of(buf_bytes(&value));
     *ret = e ? 0 : read_u64be(&r);
     return e && e != ERR_NOT_FOUND ? e
@@ -181,8 +182,8 @@ static err_t store_root(task_t *t, mfs_t *m, const cid_t *root)
     write_u64be(&w, m->journal.number);
     kv_batch_init(&b);
     TRY(w.err);
-    TRY(kv_batch_put(&b, SPACE, KEY, bytes_of(value, cid_encode(root, value))));
-    TRY(kv_batch_put(&b, SPACE, NUMBER_KEY, buf_bytes(&number)));
+    TRY(kv_batch_put(&b, m->space, KEY, bytes_of(value, cid_encode(root, value))));
+    TRY(kv_batch_put(&b, m->space, NUMBER_KEY, buf_bytes(&number)));
     TRY(kv_commit(t, m->repo->state, &b));
     mfs_journal_rewind(&m->journal);
     m->durable_root = *root;
@@ -202,7 +203,7 @@ static err_t recover(task_t *t, mfs_t *m)
     bool has_record;
     cid_t root;
     AUTO(gc_hold_t) hold = gc_hold(m->repo->gc);
-    TRY(read_root(t, m, &m->durable_root, &m->has_durable));
+    TRY(read_root(t, m, KEY, &m->durable_root, &m->has_durable));
     TRY(read_number(t, m, &number));
     TRY(mfs_journal_replay(t, &m->journal, number, put_again, m, &root, &has_record));
     if (has_record)
@@ -466,6 +467,17 @@ bool mfs_durable_root(const mfs_t *m, cid_t *ret_root)
     if (m->has_durable)
         *ret_root = m->durable_root;
     return m->has_durable;
+}
+
+err_t mfs_published(task_t *t, mfs_t *m, cid_t *ret_root, bool *ret_has)
+{
+    return read_root(t, m, PUBLISHED_KEY, ret_root, ret_has);
+}
+
+err_t mfs_note_published(task_t *t, mfs_t *m, const cid_t *root)
+{
+    uint8_t value[CID_BINARY_MAX];
+    return kv_put(t, m->repo->state, m->space, PUBLISHED_KEY, bytes_of(value, cid_encode(root, value)));
 }
 
 err_t mfs_count_unflushed(mfs_t *m, bool flush)

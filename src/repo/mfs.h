@@ -1,6 +1,7 @@
-/* mfs: the mutable tree of files over immutable blocks (`files …`). One root directory per repository, whose
- * CID stands in the state database. There is no spec: names, texts of errors and CIDs are those of
- * ipfs/boxo mfs, which ipfs/kubo core/commands/files.go drives.
+/* mfs: the mutable tree of files over immutable blocks (`files …`). A repository has one, and another for the
+ * folder that its own name leads to (repo_published); the CID of the root stands in the state database. There
+ * is no spec: names, texts of errors and CIDs are those of ipfs/boxo mfs, which ipfs/kubo
+ * core/commands/files.go drives.
  *
  * Durability: a change with `flush` is on disk when its call returns: blocks first, then the root. Changes of
  * several tasks share one such commit. Changes without it are seen by every call at once, and become durable
@@ -96,4 +97,7 @@ bool mfs_durable_root(const mfs_t *m, cid_t *ret_root);
 /* Another tree in its place, durably: what import and `files chroot` do. The root block must be here and a
  * directory: ERR_NOT_FOUND, ERR_INVALID. */
 MUST_CHECK err_t mfs_set_root(task_t *t, mfs_t *m, const cid_t *root);
+/* Of a tree that is published: which root that was the last time. */
+MUST_CHECK err_t mfs_published(task_t *t, mfs_t *m, cid_t *ret_root, bool *ret_has);
+MUST_CHECK err_t mfs_note_published(task_t *t, mfs_t *m, const cid_t *root);
 #endif

@@ -46,6 +46,7 @@ typedef struct mfs_blocks {
 
 struct mfs {
     repo_t *repo;
+    const char *space;
     import_options_t options; /* of the config: format of the root, chunks, when directories are sharded */
     mfs_blocks_t local;
     gate_t gate;
@@ -73,7 +74,8 @@ struct mfs {
     uint64_t resets;      /* counts how often changes that were not durable were given up */
 };
 
-mfs_t *mfs_new(repo_t *r, sched_t *s);
+/* space: of the state database; journal: its file in the repository. */
+mfs_t *mfs_new(repo_t *r, sched_t *s, const char *space, const char *journal);
 MUST_CHECK err_t mfs_open(task_t *t, mfs_t *m);
 void mfs_close(task_t *t, mfs_t *m); /* commits what is not flushed; NULL is fine */
 err_t mfs_roots(task_t *t, void *mfs, gc_keep_fn keep, void *keep_arg);

@@ -104,9 +104,12 @@ static err_t open_parts(task_t *t, repo_t *r)
     r->quick_blocks = store_blocks_new(r->quick_guard);
     r->pins = pins_new(r->state, r->gc);
     gc_add_roots(r->gc, pins_roots, r->pins);
-    r->mfs = mfs_new(r, task_sched(t));
+    r->mfs = mfs_new(r, task_sched(t), "mfs", "mfs.journal");
     gc_add_partial_roots(r->gc, mfs_roots, r->mfs);
-    return mfs_open(t, r->mfs);
+    r->published = mfs_new(r, task_sched(t), "published", "published.journal");
+    gc_add_partial_roots(r->gc, mfs_roots, r->published);
+    TRY(mfs_open(t, r->mfs));
+    return mfs_open(t, r->published);
 }
 
 err_t repo_open(task_t *t, const char *path, repo_t **ret_repo)
@@ -133,6 +136,7 @@ void repo_close(task_t *t, repo_t *r)
     if (r->gc)
         gc_stop(t, r->gc);
     mfs_close(t, r->mfs);
+    mfs_close(t, r->published);
     pins_free(r->pins);
     store_blocks_free(r->blocks);
     store_blocks_free(r->quick_blocks);
@@ -204,6 +208,11 @@ keystore_t *repo_keystore(repo_t *r)
 mfs_t *repo_mfs(repo_t *r)
 {
     return r->mfs;
+}
+
+mfs_t *repo_published(repo_t *r)
+{
+    return r->published;
 }
 
 filestore_t *repo_filestore(repo_t *r)
@@ -442,6 +451,7 @@ err_t repo_stat(task_t *t, repo_t *r, repo_stat_t *ret)
     for (size_t i = 0; i < ARRAY_LEN(files); i++)
         add_file(t, r, files[i], &s.disk_bytes);
     add_file(t, r, "mfs.journal", &journal_bytes);
+    add_file(t, r, "published.journal", &journal_bytes);
     *ret = (repo_stat_t){.blocks = s.blocks,
                          .block_bytes = s.bytes,
                          .disk_bytes = s.disk_bytes + journal_bytes,

@@ -47,7 +47,8 @@ kv_t *repo_state(repo_t *r);
 pins_t *repo_pins(repo_t *r);
 gc_t *repo_gc(repo_t *r);
 keystore_t *repo_keystore(repo_t *r);
-struct mfs *repo_mfs(repo_t *r); /* repo/mfs.h */
+struct mfs *repo_mfs(repo_t *r);       /* repo/mfs.h */
+struct mfs *repo_published(repo_t *r); /* the folder of its own name, as a mount writes to it */
 
 /* An import: a hold of the collector and a writer of the store. What is put through repo_import_blocks is
  * readable at once, but durable only when repo_import_sync has returned OK; pin the root after that, then

@@ -21,7 +21,7 @@ struct repo {
     kv_t *state;
     pins_t *pins;
     gc_t *gc;
-    struct mfs *mfs;
+    struct mfs *mfs, *published;
     keystore_t *keystore;
     gate_t config_gate;
     void (*config_changed)(task_t *t, void *arg);

@@ -88,10 +88,12 @@ def test_read_through_mounts(shop):
         check((mfs / "note").read_text() == "one", "what has just been written")
         node.text("files", "write", "--truncate", "/note", stdin=b"another")
         check((mfs / "note").read_text() == "another" and sorted(os.listdir(mfs)) == ["note", "tree"], "what has changed")
-        node.text("name", "publish", "--allow-offline", "--quieter", root)
-        check(sorted(os.listdir(ipns)) == sorted([node.peer_id, "self"]), f"{os.listdir(ipns)}")
-        check(os.readlink(ipns / "self") == node.peer_id and os.readlink(ipns / node.peer_id) == f"{ipfs}/{root}", "links")
-        check((ipns / "self" / "sub" / "small").read_text() == "small", "through both")
+        node.text("key", "gen", "other")
+        node.text("name", "publish", "--allow-offline", "--quieter", "--key=other", root)
+        key = os.readlink(ipns / "other")
+        check(sorted(os.listdir(ipns)) == sorted([node.peer_id, "self", key, "other"]), f"{os.listdir(ipns)}")
+        check(os.readlink(ipns / "self") == node.peer_id and os.readlink(ipns / key) == f"{ipfs}/{root}", "links")
+        check((ipns / "other" / "sub" / "small").read_text() == "small", "through both")
         held = open(ipfs / root / "big", "rb")
         check(held.read(10) == data[:10], "open")
         node.stop()
@@ -477,4 +479,66 @@ def test_permissions_through_mount(shop):
         check(as_nobody(lambda: (ipfs / root / "secret").read_text()) == errno.EACCES, "modes of content hold")
         for call in (lambda: (ipfs / root / "f").write_text("z"), lambda: os.chmod(ipfs / root / "f", 0o777), lambda: (ipfs / root / "f").unlink(), lambda: (ipfs / "new").mkdir()):
             check(error_of(call) == errno.EROFS, "content is read-only for all")
+    node.stop()
+
+
+def published(node, path=""):
+    return node.text("cat", f"/ipns/{node.peer_id}{path}")
+
+
+def test_write_own_name(shop):
+    """What is written below the node's own name in /ipns is what the name leads to."""
+    need_fuse()
+    node, other = shop.node("a"), shop.node("b")
+    node.connect(other)
+    with mounted(shop, node) as (ipfs, ipns, _):
+        own = ipns / "local"
+        check(sorted(os.listdir(ipns)) == sorted([node.peer_id, "self"]) and os.readlink(own) == os.readlink(ipns / "self") == node.peer_id, "links to a folder")
+        check(not (ipns / node.peer_id).is_symlink() and os.listdir(own) == [], "empty")
+        fails(node, "name", "resolve", "--offline", saying="could not resolve name")
+        (own / "f").write_text("one")
+        (own / "d").mkdir()
+        os.rename(own / "f", own / "d" / "g")
+        (own / "f").write_text("two")
+        wait_until(lambda: node.run("name", "resolve", check_code=False).stdout.decode().strip() == "/ipfs/" + os.getxattr(ipns / node.peer_id, "ipfs.cid").decode(), 20, "published")
+        check(published(node, "/f") == "two" and published(node, "/d/g") == "one", "what was written")
+        check(other.text("cat", f"/ipns/{node.peer_id}/d/g") == "one", "for other nodes, too")
+        node.run("repo", "gc")
+        check((own / "f").read_text() == "two" and (own / "d" / "g").read_text() == "one", "kept by the collector")
+        for call in (lambda: (ipns / "new").write_text("x"), lambda: (ipns / "new").mkdir(), lambda: (ipns / "local").unlink(), lambda: os.rename(own / "f", ipns / "f"), lambda: os.rename(own / "f", ipns / "self")):
+            check(error_of(call) == errno.EPERM, f"names are not made so: {error_of(call)}")
+        check(error_of(lambda: os.rmdir(ipns / node.peer_id)) is not None, "nor is the folder removed")
+        fails(node, "name", "publish", "--allow-offline", node.text("add", "-Q", stdin=b"x"), saying="cannot manually publish while IPNS is mounted")
+        (own / "last").write_text("last")
+        node.stop()
+    node.start()
+    check(published(node, "/last") == "last", "published before the node's end")
+    with mounted(shop, node) as (ipfs, ipns, _):
+        check(sorted(os.listdir(ipns / "self")) == ["d", "f", "last"], "and there when it is mounted again")
+        with open(ipns / "self" / "synced", "w") as f:
+            f.write("synced")
+            f.flush()
+            os.fsync(f.fileno())
+            node.kill()
+            with contextlib.suppress(OSError):
+                f.close()
+    node.start()
+    with mounted(shop, node) as (ipfs, ipns, _):
+        check((ipns / "self" / "synced").read_text() == "synced", "what was synced before a kill")
+        wait_until(lambda: "synced" in node.text("ls", f"/ipns/{node.peer_id}"), 20, "is published now")
+        node.stop()
+    node.start()
+    folder = shop.path("folder")
+    folder.mkdir()
+    (folder / "by-hand").write_text("x")
+    node.text("name", "publish", "--allow-offline", node.text("add", "-r", "-Q", folder))
+    with mounted(shop, node) as (ipfs, ipns, _):
+        check(os.listdir(ipns / "self") == ["by-hand"], "what was published otherwise")
+        node.stop()
+    node.start()
+    file = node.text("add", "-Q", stdin=b"a file")
+    node.text("name", "publish", "--allow-offline", file)
+    with mounted(shop, node) as (ipfs, ipns, _):
+        check(os.readlink(ipns / node.peer_id) == f"{ipfs}/{file}" and (ipns / "local").read_text() == "a file", "a file is a link")
+        check(error_of(lambda: (ipns / "new").mkdir()) == errno.EROFS, "then nothing is written")
     node.stop()
