@@ -74,6 +74,25 @@ static void test_roots(void **state)
     tombstones_free(s);
 }
 
+static void test_limit(void **state)
+{
+    (void)state;
+    tombstones_t *s = tombstones_new(1);
+    kad_key_t keys[3] = {{{1}}, {{2}}, {{3}}};
+    bool is_new;
+    add(s, &keys[0]);
+    assert_err(tombstones_add(s, &keys[1], &is_new), ERR_LIMIT);
+    assert_false(is_new);
+    tombstones_restore(s, &keys[1]); /* the limit was another one when it was taken */
+    tombstones_restore(s, &keys[1]);
+    assert_true(tombstones_has(s, &keys[1]));
+    assert_int_equal(tombstones_count(s), 2);
+    assert_ok(tombstones_add(s, &keys[1], &is_new));
+    assert_false(is_new);
+    assert_err(tombstones_add(s, &keys[2], &is_new), ERR_LIMIT);
+    tombstones_free(s);
+}
+
 /* Runs a session of a with b to its end; both then have all. Returns the questions. */
 static size_t reconcile(tombstones_t *a, tombstones_t *b, prng_t *rng)
 {
@@ -193,6 +212,7 @@ static void test_hostile(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {cmocka_unit_test(test_set), cmocka_unit_test(test_roots),
-                                       cmocka_unit_test(test_reconcile), cmocka_unit_test(test_hostile)};
+                                       cmocka_unit_test(test_limit), cmocka_unit_test(test_reconcile),
+                                       cmocka_unit_test(test_hostile)};
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

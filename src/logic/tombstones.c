@@ -80,27 +80,37 @@ bool tombstones_has_root(const tombstones_t *s, const cid_t *root)
     return tombstones_has(s, &key);
 }
 
-err_t tombstones_add(tombstones_t *s, const kad_key_t *key, bool *ret_is_new)
+/* True: it was not there. */
+static bool insert(tombstones_t *s, const kad_key_t *key, size_t max)
 {
     bucket_t *b = &s->buckets[bucket_of(key)];
     size_t at = place_of(b, key);
-    bool is_new = at == b->n || !kad_key_equal(&b->keys[at], key);
-    if (is_new && s->count >= s->max)
-        return fail(ERR_LIMIT, "%zu deleted files are known, the limit", s->max);
-    if (is_new) {
-        if (b->n == b->cap) {
-            b->cap = b->cap ? b->cap + b->cap / 2 + 1 : 2;
-            b->keys = xrealloc(b->keys, b->cap * sizeof *b->keys);
-        }
-        memmove(&b->keys[at + 1], &b->keys[at], (b->n - at) * sizeof *b->keys);
-        b->keys[at] = *key;
-        b->n++;
-        b->digest += digest_of(key);
-        s->digest += digest_of(key);
-        s->count++;
+    if ((at < b->n && kad_key_equal(&b->keys[at], key)) || s->count >= max)
+        return false;
+    if (b->n == b->cap) {
+        b->cap = b->cap ? b->cap + b->cap / 2 + 1 : 2;
+        b->keys = xrealloc(b->keys, b->cap * sizeof *b->keys);
     }
-    *ret_is_new = is_new;
-    return OK;
+    memmove(&b->keys[at + 1], &b->keys[at], (b->n - at) * sizeof *b->keys);
+    b->keys[at] = *key;
+    b->n++;
+    b->digest += digest_of(key);
+    s->digest += digest_of(key);
+    s->count++;
+    return true;
+}
+
+err_t tombstones_add(tombstones_t *s, const kad_key_t *key, bool *ret_is_new)
+{
+    *ret_is_new = insert(s, key, s->max);
+    return *ret_is_new || tombstones_has(s, key)
+               ? OK
+               : fail(ERR_LIMIT, "%zu deleted files are known, the limit", s->max);
+}
+
+void tombstones_restore(tombstones_t *s, const kad_key_t *key)
+{
+    insert(s, key, SIZE_MAX);
 }
 
 size_t tombstones_count(const tombstones_t *s)

@@ -21,6 +21,8 @@ bool tombstones_has(const tombstones_t *s, const kad_key_t *key);
 bool tombstones_has_root(const tombstones_t *s, const cid_t *root);
 /* True: it is new. ERR_LIMIT as *ret_is_new false. */
 MUST_CHECK err_t tombstones_add(tombstones_t *s, const kad_key_t *key, bool *ret_is_new);
+/* One that was taken in an earlier life: whatever the limit is now. */
+void tombstones_restore(tombstones_t *s, const kad_key_t *key);
 size_t tombstones_count(const tombstones_t *s);
 
 /* Of the keys that share the prefix: how many, and their digest (0 when there are none). */

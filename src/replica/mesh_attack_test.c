@@ -151,6 +151,32 @@ static void test_not_collected(void **state)
     run_scenario(3, 4, not_collected);
 }
 
+/* A holder whose disk is full cannot take its pin back: it goes on, starts, signs nothing, and tries again.
+ */
+static void cannot_let_go(task_t *t, world_t *w)
+{
+    start_all(t, w);
+    store(t, w, 0, 1);
+    assert_int_equal(keep(t, w, 0, 3), 3);
+    size_t full = a_holder(w, 1);
+    w->nodes[full].cannot_unpin = true;
+    assert_int_equal(delete_file(t, w, 0, 60000).n_deleted, 2);
+    stop(t, w, full);
+    start(t, w, full);
+    assert_ok(task_sleep(t, 30000));
+    assert_int_equal(stat_of(w, full).uncollected, 1);
+    assert_int_equal(blocks_of(t, w, full), CHUNKS + 1);
+    w->nodes[full].cannot_unpin = false;
+    assert_int_equal(delete_file(t, w, 0, 3 * MINUTE_MS).n_deleted, 3);
+    assert_int_equal(blocks_of(t, w, full), 0);
+    assert_false(replica_holds(w->nodes[full].replica, &w->manifest));
+}
+
+static void test_cannot_let_go(void **state)
+{
+    run_scenario(8, 4, cannot_let_go);
+}
+
 /* A holder that has lost the manifest cannot tell whose it was: it signs nothing while it keeps the rest. */
 static void unreadable_manifest(task_t *t, world_t *w)
 {
@@ -271,13 +297,10 @@ static void test_tombstone_flood(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_forged_and_foreign),
-        cmocka_unit_test(test_honest_receipts),
-        cmocka_unit_test(test_not_collected),
-        cmocka_unit_test(test_unreadable_manifest),
-        cmocka_unit_test(test_quotas),
-        cmocka_unit_test(test_file_quotas),
-        cmocka_unit_test(test_tombstone_flood),
+        cmocka_unit_test(test_forged_and_foreign),  cmocka_unit_test(test_honest_receipts),
+        cmocka_unit_test(test_not_collected),       cmocka_unit_test(test_cannot_let_go),
+        cmocka_unit_test(test_unreadable_manifest), cmocka_unit_test(test_quotas),
+        cmocka_unit_test(test_file_quotas),         cmocka_unit_test(test_tombstone_flood),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

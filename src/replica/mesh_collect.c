@@ -16,7 +16,8 @@ enum {
 typedef struct uncollected {
     list_t node;
     cid_t root;
-    bool is_in_run; /* it was let go of before the run began */
+    bool is_in_run;  /* it was let go of before the run began */
+    bool still_kept; /* letting go of it failed: again with each run */
 } uncollected_t;
 
 static uncollected_t *find(const mesh_t *m, const cid_t *root)
@@ -57,11 +58,26 @@ err_t mesh_uncollected_add(mesh_t *m, const cid_t *root)
     return OK;
 }
 
-err_t mesh_let_go(task_t *t, mesh_t *m, const cid_t *root)
+/* The copy of a holder, and what this node pins of its own files. */
+static err_t let_go(task_t *t, mesh_t *m, const cid_t *root)
 {
-    err_t e = m->config.let_go ? m->config.let_go(t, m->config.arg, root) : OK;
-    mesh_collect_soon(m);
+    err_t e = replica_delete(t, m->config.replica, root);
+    if (e && e != ERR_NOT_FOUND)
+        return e;
+    e = m->config.let_go ? m->config.let_go(t, m->config.arg, root) : OK;
     return e == ERR_NOT_FOUND ? OK : e;
+}
+
+void mesh_let_go(task_t *t, mesh_t *m, const cid_t *root)
+{
+    char text[CID_TEXT_MAX];
+    err_t e = let_go(t, m, root);
+    uncollected_t *u = find(m, root);
+    if (u)
+        u->still_kept = e != OK;
+    if (e && !task_is_canceled(t))
+        log_warn("mesh: a deleted file is still kept", LOG_STR("cid", cid_print(root, text)), LOG_ERR(e));
+    mesh_collect_soon(m);
 }
 
 static void forget(mesh_t *m, uncollected_t *u)
@@ -83,13 +99,11 @@ err_t mesh_take_up(task_t *t, mesh_t *m, const cid_t *root)
 {
     char text[CID_TEXT_MAX];
     err_t e = mesh_uncollected_add(m, root);
-    if (!e)
-        e = mesh_let_go(t, m, root); /* a crash may have come in between */
-    TRY(task_check(t));
     if (e)
         log_warn("mesh: a deleted file may not be collected before the next start",
                  LOG_STR("cid", cid_print(root, text)), LOG_ERR(e));
-    return OK;
+    mesh_let_go(t, m, root); /* a crash may have come in between */
+    return task_check(t);
 }
 
 static err_t load_one(task_t *t, void *arg, bytes_t key, bytes_t value)
@@ -101,6 +115,19 @@ static err_t load_one(task_t *t, void *arg, bytes_t key, bytes_t value)
 err_t mesh_uncollected_load(task_t *t, mesh_t *m)
 {
     return kv_scan(t, m->config.state, MESH_UNCOLLECTED_SPACE, NULL, load_one, m);
+}
+
+static err_t let_go_again(task_t *t, mesh_t *m)
+{
+    LIST_EACH (each, &m->uncollected, uncollected_t, node) {
+        cid_t root = each->root;
+        if (!each->still_kept)
+            continue;
+        bool is_free = !let_go(t, m, &root);
+        TRY(task_check(t));
+        each->still_kept = !is_free;
+    }
+    return OK;
 }
 
 /* Those whose manifest is gone. One that somebody pins here, or that an import has just touched, stays. */
@@ -138,6 +165,7 @@ static err_t collect(task_t *t, mesh_t *m)
     uint64_t begin_ms = task_now_ms(t);
     LIST_EACH (u, &m->uncollected, uncollected_t, node)
         u->is_in_run = true;
+    TRY(let_go_again(t, m));
     err_t e = m->config.collect ? m->config.collect(t, m->config.arg) : OK;
     TRY(task_check(t));
     uint64_t now_ms = task_now_ms(t);

@@ -126,8 +126,9 @@ err_t mesh_uncollected_load(task_t *t, mesh_t *m);
 void mesh_uncollected_free(mesh_t *m);
 /* Its copy here was let go of; that is durable (MESH_UNCOLLECTED_SPACE). ERR_LIMIT. */
 err_t mesh_uncollected_add(mesh_t *m, const cid_t *root);
-/* Pins of the user, too; then it is collected. */
-err_t mesh_let_go(task_t *t, mesh_t *m, const cid_t *root);
+/* Pins of the user, too; then it is collected. What fails is logged, and tried again before each collection
+ * when it is among the uncollected. */
+void mesh_let_go(task_t *t, mesh_t *m, const cid_t *root);
 /* At the start: it was let go of in an earlier life. What goes wrong is logged; ERR_CANCELED. */
 err_t mesh_take_up(task_t *t, mesh_t *m, const cid_t *root);
 bool mesh_is_uncollected(const mesh_t *m, const cid_t *root);

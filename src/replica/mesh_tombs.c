@@ -100,6 +100,16 @@ static void spread(mesh_t *m, const kad_key_t *key, bytes_t record)
 }
 
 /* ── applying ────────────────────────────────────────────────────────────────────────────────── */
+/* Of a file that is not kept here: who holds it matters no more. */
+static void forget_record(task_t *t, mesh_t *m, const cid_t *root)
+{
+    char text[CID_TEXT_MAX];
+    err_t e = replica_delete(t, m->config.replica, root);
+    if (e && e != ERR_NOT_FOUND && !task_is_canceled(t))
+        log_warn("mesh: the record of a deleted file stays until the next start",
+                 LOG_STR("cid", cid_print(root, text)), LOG_ERR(e));
+}
+
 /* It is the owner's: durable, and that there is something to be collected; then the copy here is let go of.
  */
 static err_t confirm(task_t *t, mesh_t *m, const tombstone_t *ts, bool has_manifest)
@@ -121,12 +131,13 @@ static err_t confirm(task_t *t, mesh_t *m, const tombstone_t *ts, bool has_manif
     TRY(kv_commit(t, m->config.state, &batch));
     kad_key_t key = tombstone_key(&ts->manifest);
     TRY(tombstones_add(m->deleted, &key, &is_new));
-    err_t e = replica_delete(t, m->config.replica, &ts->manifest);
-    if (e && e != ERR_NOT_FOUND)
-        return e;
     log_info("mesh: a file was deleted by its owner", LOG_STR("cid", cid_print(&ts->manifest, text)),
-             LOG_BOOL("held_here", !e));
-    return is_here ? mesh_let_go(t, m, &ts->manifest) : OK;
+             LOG_BOOL("was_here", is_here));
+    if (is_here)
+        mesh_let_go(t, m, &ts->manifest);
+    else
+        forget_record(t, m, &ts->manifest);
+    return task_check(t);
 }
 
 /* Is the manifest here, and whose is it? Who cannot read it cannot tell: the tombstone waits for it. */
@@ -296,28 +307,27 @@ static err_t load_known(task_t *t, void *arg, bytes_t key, bytes_t value)
     (void)t;
     mesh_t *m = arg;
     kad_key_t k;
-    bool is_new;
     tombstone_t ts;
     if (key.len != sizeof k.data)
         return OK;
     memcpy(k.data, key.data, sizeof k.data);
     if (!tombstone_decode(value, &ts)) /* it was verified before it was kept */
         ++*owner_count(m, &ts.owner);
-    return tombstones_add(m->known, &k, &is_new);
+    tombstones_restore(m->known, &k);
+    return OK;
 }
 
 static err_t load_deleted(task_t *t, void *arg, bytes_t key, bytes_t value)
 {
     mesh_t *m = arg;
     cid_t root;
-    bool is_new;
     (void)value;
     if (cid_decode(key, &root))
         return OK;
     kad_key_t k = tombstone_key(&root);
-    TRY(tombstones_add(m->deleted, &k, &is_new));
-    err_t e = replica_delete(t, m->config.replica, &root); /* a crash may have come in between */
-    return e == ERR_NOT_FOUND ? OK : e;
+    tombstones_restore(m->deleted, &k);
+    forget_record(t, m, &root); /* a crash may have come in between */
+    return task_check(t);
 }
 
 err_t mesh_tombs_open(task_t *t, mesh_t *m)

@@ -25,7 +25,7 @@ typedef struct node {
     mesh_join_t *join;
     cid_t roots[PINNED_MAX];
     size_t pinned, collected;
-    bool cannot_collect, cannot_let_go, is_all_needed; /* by other roots */
+    bool cannot_collect, cannot_let_go, cannot_unpin, is_all_needed; /* by other roots */
     uint64_t max_bytes, max_bytes_per_peer;
     uint32_t max_files_per_peer, max_tombstones;
     const char *zone;
@@ -58,6 +58,8 @@ static inline err_t pin_hook(task_t *t, void *arg, const cid_t *root)
 static inline err_t unpin_hook(task_t *t, void *arg, const cid_t *root)
 {
     node_t *n = arg;
+    if (n->cannot_unpin)
+        return fail(ERR_NO_SPACE, "the disk is full");
     for (size_t i = 0; i < n->pinned; i++)
         if (cid_equal(&n->roots[i], root)) {
             n->roots[i] = n->roots[--n->pinned];
@@ -72,13 +74,13 @@ static inline bool is_needed(task_t *t, node_t *n, const cid_t *cid)
     for (size_t i = 0; i < n->pinned; i++) {
         AUTO_PTR(block_t) b = NULL;
         manifest_t m;
-        if (cid_equal(&n->roots[i], cid))
+        if (cid_same_multihash(&n->roots[i], cid))
             return true;
         if (blockstore_get(t, n->store, &n->roots[i], &b) || manifest_decode(block_bytes(b), &m))
             continue;
         for (size_t k = 0; k < m.n_links; k++) {
             cid_t link = manifest_link(&m, k);
-            if (cid_equal(&link, cid))
+            if (cid_same_multihash(&link, cid))
                 return true;
         }
     }
