@@ -55,7 +55,7 @@ static err_t id_of_named(task_t *t, rpc_t *r, const char *name, peer_id_t *ret)
     AUTO_PTR(private_key_t) key = NULL;
     err_t e = keystore_get(t, keys_of(r), name, &key);
     if (e == ERR_NOT_FOUND || e == ERR_USAGE)
-        return fail(ERR_NOT_FOUND, "no key named %.150s was found", name);
+        return fail(ERR_NOT_FOUND, "no key named %.160s was found", name);
     TRY(e);
     return peer_id_of(private_key_public(key), ret);
 }
@@ -85,7 +85,7 @@ static err_t emit_key(task_t *t, rpc_t *r, const char *name, const private_key_t
 static err_t keep_key(task_t *t, rpc_t *r, const char *name, const private_key_t *key)
 {
     err_t e = keystore_put(t, keys_of(r), name, key);
-    return e == ERR_EXISTS ? fail(e, "key with name '%.150s' already exists", name) : e;
+    return e == ERR_EXISTS ? fail(e, "key with name '%.160s' already exists", name) : e;
 }
 
 static err_t rpc_key_gen(task_t *t, rpc_t *r)
@@ -102,7 +102,7 @@ static err_t rpc_key_gen(task_t *t, rpc_t *r)
     if (!strcmp(name, "self"))
         return fail(ERR_INVALID, "cannot create key with name 'self'");
     if (keystore_has(t, keys_of(r), name))
-        return fail(ERR_EXISTS, "key with name '%.150s' already exists", name);
+        return fail(ERR_EXISTS, "key with name '%.160s' already exists", name);
     if (strcmp(type, "rsa") && strcmp(type, "ed25519"))
         return fail(ERR_INVALID, "unrecognized key type: %.40s", type);
     generation_t g = {.type = !strcmp(type, "rsa") ? KEY_RSA : KEY_ED25519,

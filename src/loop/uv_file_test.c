@@ -34,7 +34,7 @@ static err_t run_scene(task_t *t, void *arg)
 
 static const char *in(const char *folder, const char *name)
 {
-    static char path[256];
+    static char path[512];
     snprintf(path, sizeof path, "%s/%s", folder, name);
     return path;
 }
@@ -314,12 +314,33 @@ static err_t play_links(task_t *t, const char *folder)
 }
 SCENE(links)
 
+/* As long as a name may be: that of the file which is written first has room for no more. */
+static err_t play_longest_name(task_t *t, const char *folder)
+{
+    char name[257];
+    AUTO(buf_t) content;
+    buf_init(&content, 16);
+    memset(name, 'n', sizeof name);
+    name[256] = 0;
+    CHECK_ERR(ERR_INVALID, fs_write_file(t, in(folder, name), 0600, BYTES_LIT("x")));
+    name[255] = 0;
+    TRY(fs_write_file(t, in(folder, name), 0600, BYTES_LIT("x")));
+    TRY(fs_read_file(t, in(folder, name), 16, &content));
+    CHECK(bytes_equal(buf_bytes(&content), BYTES_LIT("x")));
+    AUTO(dir_list_t) list = {0};
+    TRY(fs_list(t, folder, &list));
+    CHECK(list.count == 1); /* nothing else was left */
+    return OK;
+}
+SCENE(longest_name)
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(read_and_write), cmocka_unit_test(large_reads), cmocka_unit_test(punch),
         cmocka_unit_test(lock),           cmocka_unit_test(no_space),    cmocka_unit_test(names),
         cmocka_unit_test(links),          cmocka_unit_test(odd_places),  cmocka_unit_test(misses_are_noted),
+        cmocka_unit_test(longest_name),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -6,7 +6,7 @@
 #include "crypto/key.h"
 #include "task/task.h"
 
-#define KEYSTORE_NAME_MAX_CHARS 150 /* its base32 fits a file name */
+#define KEYSTORE_NAME_MAX_CHARS 156 /* its base32 fits a file name */
 #define KEYSTORE_KEY_MAX_BYTES 8192
 
 typedef struct keystore keystore_t;

@@ -197,6 +197,8 @@ static err_t statement(connection_t *c, const char *space, stmt_kind_t kind, sql
         int rc = sqlite3_prepare_v3(c->db, sql, -1, SQLITE_PREPARE_PERSISTENT, &s->stmts[kind], NULL);
         if (rc == SQLITE_ERROR && !has_table(c, space))
             return ERR_NOT_FOUND;
+        if (rc == SQLITE_ERROR) /* another connection has just made it */
+            rc = sqlite3_prepare_v3(c->db, sql, -1, SQLITE_PREPARE_PERSISTENT, &s->stmts[kind], NULL);
         if (rc)
             return sql_fail(c, rc, sql);
     }

@@ -4,7 +4,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 
-enum { PATH_MAX_BYTES = 4096 };
+enum { PATH_MAX_BYTES = 4096, NAME_MAX_BYTES = 255, TEMPORARY_END_BYTES = 21 };
 
 err_t fs_mkdirs(task_t *t, const char *path, uint32_t mode)
 {
@@ -73,7 +73,11 @@ static const char *folder_of(const char *path, char out[PATH_MAX_BYTES])
 err_t fs_write_file(task_t *t, const char *path, uint32_t mode, bytes_t content)
 {
     char temporary[PATH_MAX_BYTES], folder[PATH_MAX_BYTES];
-    int len = snprintf(temporary, sizeof temporary, "%s.%016" PRIx64 ".tmp", path,
+    const char *slash = strrchr(path, '/'), *name = slash ? slash + 1 : path;
+    size_t kept = (size_t)(name - path) + strnlen(name, NAME_MAX_BYTES - TEMPORARY_END_BYTES);
+    if (kept >= sizeof temporary)
+        return fail(ERR_INVALID, "the path is too long: %s", path);
+    int len = snprintf(temporary, sizeof temporary, "%.*s.%016" PRIx64 ".tmp", (int)kept, path,
                        driver_random_u64(task_driver(t)));
     if (len < 0 || (size_t)len >= sizeof temporary)
         return fail(ERR_INVALID, "the path is too long: %s", path);
