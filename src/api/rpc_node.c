@@ -77,14 +77,17 @@ static err_t rpc_shutdown(task_t *t, rpc_t *r)
 
 /* ── config ──────────────────────────────────────────────────────────────────────────────────── */
 
-static err_t emit_config(task_t *t, rpc_t *r, const char *key)
+static err_t emit_config(task_t *t, rpc_t *r, const char *key, bool is_change)
 {
     AUTO(buf_t) value = {0};
     buf_init(&value, CONFIG_MAX_BYTES);
     TRY(config_get(repo_config(node_repo(r->node)), key, &value));
-    return rpc_emit(t, r,
-                    json_pack("{s:s, s:o}", "Key", key, "Value",
-                              json_loadb((const char *)value.data, value.len, JSON_DECODE_ANY, NULL)));
+    json_t *o = json_pack("{s:s, s:o}", "Key", key, "Value",
+                          json_loadb((const char *)value.data, value.len, JSON_DECODE_ANY, NULL));
+    if (o && is_change && !config_is_known(key))
+        json_object_set_new(o, "Warning",
+                            json_string("no setting has this name: it is kept and has no effect"));
+    return rpc_emit(t, r, o);
 }
 
 /* Keys of pinning services, and whatever contains them, are `pin remote service`'s business, as in Kubo. */
@@ -105,7 +108,7 @@ static err_t rpc_config(task_t *t, rpc_t *r)
     const char *key = r->args[0];
     TRY(check_credentials(key));
     if (r->n_args < 2)
-        return emit_config(t, r, key);
+        return emit_config(t, r, key, false);
     AUTO(buf_t) quoted = {0};
     buf_init(&quoted, CONFIG_MAX_BYTES);
     const char *value = r->args[1];
@@ -116,7 +119,7 @@ static err_t rpc_config(task_t *t, rpc_t *r)
         TRY(buf_cstr(&quoted, &value));
     }
     TRY(repo_config_set(t, node_repo(r->node), key, value));
-    return emit_config(t, r, key);
+    return emit_config(t, r, key, true);
 }
 
 static err_t rpc_config_show(task_t *t, rpc_t *r)

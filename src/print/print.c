@@ -303,6 +303,9 @@ err_t print_block_removed(print_t *p, json_t *o)
 err_t print_config(print_t *p, json_t *o)
 {
     json_t *value = json_object_get(o, "Value");
+    const char *warning = field(o, "Warning");
+    if (*warning)
+        print_note(p, "%s: %s\n", field(o, "Key"), warning);
     if (p->n_args > 1)
         return OK; /* a change says nothing, as in Kubo */
     if (json_is_string(value))

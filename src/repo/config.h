@@ -54,6 +54,9 @@ MUST_CHECK err_t parse_duration_ms(const char *text, uint64_t *ret_ms); /* ERR_I
 /* Can the sizes, durations, flags, numbers and lists at and below this path ("": all) be read? ERR_INVALID
  * names the key, its value and what is expected. The functions above give the default for one that cannot. */
 MUST_CHECK err_t config_check(const config_t *c, const char *path);
+/* Does the program have a setting at, above or below this path? What it does not know is kept and has no
+ * effect. */
+bool config_is_known(const char *path);
 
 /* ── `config KEY [VALUE]` ────────────────────────────────────────────────────────────────────── */
 /* The JSON text of a value. ERR_NOT_FOUND, worded as Kubo does; ERR_DENIED for Identity.PrivKey. */

@@ -101,6 +101,60 @@ static const struct {
     {"Swarm.Transports.Network.Websocket", FLAG},
 };
 
+/* Settings whose values are checked where they are used, if at all. */
+static const char *const others[] = {
+    "API.Authorizations",
+    "API.HTTPHeaders",
+    "Addresses.API",
+    "Addresses.Gateway",
+    "AutoNAT.ServiceMode",
+    "DNS.Resolvers",
+    "Datastore.Store",
+    "Experimental.UrlstoreEnabled",
+    "Gateway.DiagnosticServiceURL",
+    "Gateway.HTTPHeaders",
+    "Gateway.PublicGateways",
+    "Gateway.RootRedirect",
+    "Identity.PeerID",
+    "Identity.PrivKey",
+    "Import.HashFunction",
+    "Import.UnixFSChunker",
+    "Import.UnixFSDAGLayout",
+    "Import.UnixFSHAMTDirectorySizeEstimation",
+    "Internal.Libp2pForceReachability",
+    "Ipns.DelegatedPublishers",
+    "Mesh.Zone",
+    "Mounts.IPFS",
+    "Mounts.IPNS",
+    "Mounts.MFS",
+    "Mounts.StoreMode",
+    "Mounts.StoreMtime",
+    "Pinning.RemoteServices",
+    "Provide.Strategy",
+    "Pubsub.Router",
+    "Pubsub.SeenMessagesStrategy",
+    "Replication.PhiLost",
+    "Reprovider.Strategy",
+    "Routing.DelegatedRouters",
+    "Routing.Type",
+    "Swarm.Bandwidth.Protocols",
+    "Swarm.ConnMgr.Type",
+    "Swarm.Inbound.ConnsPerIP",
+    "Swarm.Inbound.NewConnsAtOnce",
+    "Swarm.Inbound.NewConnsPerSecond",
+    "Swarm.Perf",
+    "Swarm.RelayService.BufferSize",
+    "Swarm.RelayService.ConnectionDataLimit",
+    "Swarm.RelayService.MaxCircuits",
+    "Swarm.RelayService.MaxReservations",
+    "Swarm.RelayService.MaxReservationsPerIP",
+    "Swarm.Transports.Security.Noise",
+    "Swarm.Transports.Security.TLS",
+    "Swarm.WebsocketTLS.CertFile",
+    "Swarm.WebsocketTLS.KeyFile",
+    "Version.AgentSuffix",
+};
+
 static const struct {
     const char *name, *example;
 } kinds[] = {
@@ -157,4 +211,15 @@ err_t config_check(const config_t *c, const char *path)
         return e;
     }
     return OK;
+}
+
+bool config_is_known(const char *path)
+{
+    for (size_t i = 0; i < ARRAY_LEN(known); i++)
+        if (covers(path, known[i].path))
+            return true;
+    for (size_t i = 0; i < ARRAY_LEN(others); i++)
+        if (covers(path, others[i]) || covers(others[i], path))
+            return true;
+    return false;
 }

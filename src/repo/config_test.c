@@ -46,6 +46,22 @@ static void test_defaults(void **state)
         assert_non_null(strstr(config_item(c, "Bootstrap", i), "/p2p/"));
 }
 
+static void test_known(void **state)
+{
+    static const char *const settings[] = {"",
+                                           "Gateway",
+                                           "Gateway.NoFetch",
+                                           "Bootstrap",
+                                           "Mesh.Zone",
+                                           "Gateway.PublicGateways.a.Paths",
+                                           "DNS.Resolvers"};
+    static const char *const others[] = {"Gateway.NoFetchh", "Gateway.NoFetch.a", "Gatew", "Mesh.Zones", "x"};
+    for (size_t i = 0; i < ARRAY_LEN(settings); i++)
+        assert_true(config_is_known(settings[i]));
+    for (size_t i = 0; i < ARRAY_LEN(others); i++)
+        assert_false(config_is_known(others[i]));
+}
+
 /* Far below what the JSON library takes, far above what a config holds. */
 static void test_nesting(void **state)
 {
@@ -348,11 +364,17 @@ static void test_check(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_check),    cmocka_unit_test(test_defaults),
-        cmocka_unit_test(test_nesting),  cmocka_unit_test(test_typed_values),
-        cmocka_unit_test(test_units),    cmocka_unit_test(test_get_and_set),
-        cmocka_unit_test(test_secret),   cmocka_unit_test(test_identity),
-        cmocka_unit_test(test_profiles), cmocka_unit_test(test_unknown_keys_are_kept),
+        cmocka_unit_test(test_check),
+        cmocka_unit_test(test_defaults),
+        cmocka_unit_test(test_known),
+        cmocka_unit_test(test_nesting),
+        cmocka_unit_test(test_typed_values),
+        cmocka_unit_test(test_units),
+        cmocka_unit_test(test_get_and_set),
+        cmocka_unit_test(test_secret),
+        cmocka_unit_test(test_identity),
+        cmocka_unit_test(test_profiles),
+        cmocka_unit_test(test_unknown_keys_are_kept),
         cmocka_unit_test(test_files),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
