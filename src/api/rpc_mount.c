@@ -20,7 +20,8 @@ err_t api_mount(task_t *t, api_t *a, const char *const folders[3])
     for (int i = 0; i < MOUNTS; i++) {
         chosen[i] = folders[i] ? folders[i] : config_str(c, places[i].key, places[i].otherwise);
         if (chosen[i][0] != '/')
-            return fail(ERR_INVALID, "%s: a mountpoint is a path from / on", places[i].option);
+            return fail(ERR_INVALID, "%s: the folder %s must be named from / on", places[i].option,
+                        chosen[i]);
     }
     return mounts_open(t, a->mounts, chosen, config_bool(c, "Mounts.FuseAllowOther", false));
 }

@@ -306,6 +306,10 @@ err_t cli_mesh_key_export(task_t *t, cli_t *c, const cli_command_t *command)
     key_call_deinit(&k);
     if (!e && !c->n_args && c->is_terminal_out)
         fprintf(stderr, "Whoever has these words reads your files. Keep them where nobody else looks.\n");
+    if (!e && c->n_args && !cli_option(c, "new-passphrase-file", 0))
+        fprintf(stderr,
+                "%s is under no passphrase (--new-passphrase-file): whoever has it reads your files.\n",
+                print_escape(c->args[0]));
     return e;
 }
 

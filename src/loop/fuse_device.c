@@ -33,6 +33,10 @@ static err_t check_folder(const char *folder)
         fuse_device_unmount(folder);
         e = stat(folder, &st) ? errno : 0;
     }
+    if (e == ENOENT)
+        return fail(ERR_NOT_FOUND,
+                    "mount: there is no folder %s: make it, or name another (--ipfs-path, Mounts.IPFS, …)",
+                    folder);
     if (e)
         return fail_path(e, "mount", folder);
     return S_ISDIR(st.st_mode) ? OK : fail(ERR_INVALID, "%s is not a folder", folder);

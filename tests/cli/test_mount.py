@@ -121,7 +121,7 @@ def test_mount_again_and_after_a_kill(shop):
 def test_mount_refusals(shop):
     node = shop.node("a")
     fails(node, "mount", "-f", shop.path("absent"), saying="absent|permitted|fusermount3|/dev/fuse")
-    fails(node, "mount", "-f", "relative", saying="mountpoint is a path")
+    fails(node, "mount", "-f", "relative", saying="relative must be named from /")
     node.stop()
     fails(node, "mount", saying="online|daemon|node")
 
