@@ -58,7 +58,7 @@ void dir_cache_free(dir_cache_t *c)
     if (!c)
         return;
     while (!list_is_empty(&c->used))
-        forget(c, LIST_FIRST(&c->used, known_t, in_use));
+        forget(c, LIST_ENTRY(c->used.next, known_t, in_use));
     map_deinit(&c->by_cid);
     free(c);
 }
@@ -124,7 +124,7 @@ static err_t keep(dir_cache_t *c, known_t *k)
         forget(c, former);
     while (!list_is_empty(&c->used) &&
            (c->bytes + k->bytes > c->max_bytes || map_count(&c->by_cid) >= KNOWN_MAX))
-        forget(c, LIST_FIRST(&c->used, known_t, in_use));
+        forget(c, LIST_ENTRY(c->used.next, known_t, in_use));
     TRY(map_put(&c->by_cid, key, k, NULL));
     list_push_back(&c->used, &k->in_use);
     c->bytes += k->bytes;

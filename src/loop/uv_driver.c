@@ -215,6 +215,7 @@ static const driver_ops_t uv_ops = {
     .dial = uv_tcp_dial_addr,
     .dial_path = uv_dial_path,
     .listen = uv_tcp_listen_at,
+    .listen_path = uv_listen_path,
     .udp_open = uv_udp_open_at,
     .file_open = uv_file_open_at,
     .fs_stat = uv_fs_stat_path,

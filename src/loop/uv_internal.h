@@ -58,6 +58,7 @@ err_t uv_tcp_dial_addr(task_t *t, driver_t *d, const net_addr_t *from, const net
                        stream_t **ret_stream);
 err_t uv_dial_path(task_t *t, driver_t *d, const char *path, stream_t **ret_stream);
 err_t uv_tcp_listen_at(driver_t *d, const net_addr_t *at, listener_t **ret_listener);
+err_t uv_listen_path(driver_t *d, const char *path, listener_t **ret_listener);
 err_t uv_udp_open_at(driver_t *d, const net_addr_t *at, udp_t **ret_udp);
 
 /* uv_terminal.c */

@@ -302,6 +302,7 @@ typedef struct tcp_listener {
     uv_poll_t poll;
     uv_driver_t *d;
     int fd;
+    char *path; /* of a socket in the file system; owned */
     event_t acceptable;
     size_t accepts_in_a_row;
     uint64_t warned_ms;
@@ -313,6 +314,7 @@ static void listener_free_when_done(tcp_listener_t *l)
 {
     if (l->is_handle_closed && l->waiting == 0) {
         l->d->open_count--;
+        free(l->path);
         free(l);
     }
 }
@@ -433,20 +435,17 @@ static void listener_close_it(listener_t *base)
     l->is_closed = true;
     uv_close((uv_handle_t *)&l->poll, on_listener_closed);
     close(l->fd);
+    if (l->path)
+        unlink(l->path);
     event_fire(&l->acceptable);
 }
 
 static const listener_ops_t listener_ops = {.accept = listener_accept_one, .close = listener_close_it};
 
-err_t uv_tcp_listen_at(driver_t *base, const net_addr_t *at, listener_t **ret_listener)
+static tcp_listener_t *listener_new(driver_t *base, int fd)
 {
-    int fd;
-    net_addr_t bound;
-    TRY(socket_listening(at, &fd, &bound));
-    tune_listener(fd);
     tcp_listener_t *l = xcalloc(1, sizeof *l);
     l->base.ops = &listener_ops;
-    l->base.at = bound;
     l->d = uv_driver_of(base);
     l->fd = fd;
     l->poll.data = l;
@@ -454,6 +453,27 @@ err_t uv_tcp_listen_at(driver_t *base, const net_addr_t *at, listener_t **ret_li
     int e = uv_poll_init(&l->d->loop, &l->poll, fd);
     assert(!e);
     l->d->open_count++;
+    return l;
+}
+
+err_t uv_tcp_listen_at(driver_t *base, const net_addr_t *at, listener_t **ret_listener)
+{
+    int fd;
+    net_addr_t bound;
+    TRY(socket_listening(at, &fd, &bound));
+    tune_listener(fd);
+    tcp_listener_t *l = listener_new(base, fd);
+    l->base.at = bound;
+    *ret_listener = &l->base;
+    return OK;
+}
+
+err_t uv_listen_path(driver_t *base, const char *path, listener_t **ret_listener)
+{
+    int fd;
+    TRY(socket_listening_at_path(path, &fd));
+    tcp_listener_t *l = listener_new(base, fd);
+    l->path = xstrdup(path);
     *ret_listener = &l->base;
     return OK;
 }

@@ -249,7 +249,10 @@ static err_t forward_one(task_t *t, tunnel_stream_t *s)
 {
     const char *const protocols[] = {s->protocol};
     stream_t *remote;
-    TRY(multiaddr_from_tcp(s->from.family, s->from.ip, s->from.port, &s->origin));
+    if (s->from.family)
+        TRY(multiaddr_from_tcp(s->from.family, s->from.ip, s->from.port, &s->origin));
+    else
+        s->origin = s->tunnel.listen; /* who connects to a socket in the file system has no address */
     deadline_t d = deadline_push(t, DIAL_MS);
     err_t e = host_open_stream(t, s->owner->host, &s->tunnel.peer, protocols, 1, &remote, NULL);
     deadline_pop(t, &d);
@@ -305,16 +308,36 @@ static err_t accept_all(task_t *t, void *arg)
     return OK;
 }
 
+static err_t read_place(const multiaddr_t *at, face_addr_t *ret)
+{
+    static const char unix_prefix[] = "/unix/";
+    char text[MULTIADDR_TEXT_MAX];
+    *ret = (face_addr_t){0};
+    multiaddr_print(at, text);
+    if (!strncmp(text, unix_prefix, sizeof unix_prefix - 1)) {
+        const char *path = text + sizeof unix_prefix - 2; /* from its slash on */
+        bool is_cut = snprintf(ret->path, sizeof ret->path, "%s", path) >= (int)sizeof ret->path;
+        return is_cut ? fail(ERR_INVALID, "the path of a socket has at most %d bytes", SOCKET_PATH_MAX - 1)
+                      : OK;
+    }
+    if (multiaddr_tcp_endpoint(at, &ret->ip.family, ret->ip.ip, &ret->ip.port))
+        return fail(ERR_INVALID, "a listen address is /ip4/IP/tcp/PORT, /ip6/IP/tcp/PORT or /unix/PATH");
+    return OK;
+}
+
 static err_t start_forward(tunnels_t *ts, tunnel_t *tunnel, const multiaddr_t *at)
 {
-    net_addr_t addr = {0};
+    face_addr_t place;
     multiaddr_t none = {0};
-    if (multiaddr_tcp_endpoint(at, &addr.family, addr.ip, &addr.port))
-        return fail(ERR_INVALID, "a listen address is /ip4/IP/tcp/PORT or /ip6/IP/tcp/PORT");
+    TRY(read_place(at, &place));
     TRY(multiaddr_with_peer(&none, &tunnel->peer, &tunnel->target));
-    TRY(net_listen(sched_driver(host_sched(ts->host)), &addr, &tunnel->listener));
+    TRY(net_listen_face(sched_driver(host_sched(ts->host)), &place, &tunnel->listener));
     const net_addr_t *bound = &tunnel->listener->at;
-    err_t e = multiaddr_from_tcp(bound->family, bound->ip, bound->port, &tunnel->listen);
+    err_t e = OK;
+    if (place.path[0])
+        tunnel->listen = *at;
+    else
+        e = multiaddr_from_tcp(bound->family, bound->ip, bound->port, &tunnel->listen);
     if (!e)
         e = group_spawn(&ts->tasks, "tunnel listener", accept_all, tunnel, NULL);
     if (e)

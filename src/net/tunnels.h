@@ -51,7 +51,8 @@ void tunnels_close(task_t *t, tunnels_t *ts);
  * until the next wait. */
 MUST_CHECK err_t tunnels_listen(tunnels_t *ts, const char *protocol, const multiaddr_t *target,
                                 bool tells_peer, const tunnel_t **ret_tunnel);
-/* Accepts connections at `at` (/ip4|ip6/…/tcp/PORT; port 0: any) and carries each to the peer. ERR_IN_USE:
+/* Accepts connections at `at` (/ip4|ip6/…/tcp/PORT; port 0: any; /unix/PATH: a socket in the file system, for
+ * this user alone) and carries each to the peer. ERR_IN_USE:
  * the address is taken; ERR_INVALID; ERR_LIMIT. */
 MUST_CHECK err_t tunnels_forward(tunnels_t *ts, const char *protocol, const multiaddr_t *at,
                                  const peer_id_t *peer, const tunnel_t **ret_tunnel);

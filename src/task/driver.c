@@ -81,6 +81,14 @@ err_t net_listen(driver_t *d, const net_addr_t *at, listener_t **ret)
     return d->ops->listen(d, at, ret);
 }
 
+err_t net_listen_face(driver_t *d, const face_addr_t *at, listener_t **ret)
+{
+    if (!at->path[0])
+        return net_listen(d, &at->ip, ret);
+    return d->ops->listen_path ? d->ops->listen_path(d, at->path, ret)
+                               : fail(ERR_UNSUPPORTED, "there are no sockets in the file system here");
+}
+
 err_t listener_accept(task_t *t, listener_t *l, stream_t **ret_stream, net_addr_t *ret_from)
 {
     return l->ops->accept(t, l, ret_stream, ret_from);

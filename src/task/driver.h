@@ -88,6 +88,7 @@ typedef struct driver_ops {
                   stream_t **ret_stream);
     err_t (*dial_path)(task_t *t, driver_t *d, const char *path, stream_t **ret_stream); /* may be NULL */
     err_t (*listen)(driver_t *d, const net_addr_t *at, listener_t **ret_listener);
+    err_t (*listen_path)(driver_t *d, const char *path, listener_t **ret_listener); /* may be NULL */
     err_t (*udp_open)(driver_t *d, const net_addr_t *at, udp_t **ret_udp);
     err_t (*file_open)(task_t *t, driver_t *d, const char *path, int flags, uint32_t mode, file_t **ret);
     err_t (*fs_stat)(task_t *t, driver_t *d, const char *path, bool follow, file_info_t *ret);
@@ -185,6 +186,9 @@ MUST_CHECK err_t net_dial_face(task_t *t, const face_addr_t *to, stream_t **ret_
 MUST_CHECK err_t net_dial_from(task_t *t, const net_addr_t *from, const net_addr_t *to,
                                stream_t **ret_stream);
 MUST_CHECK err_t net_listen(driver_t *d, const net_addr_t *at, listener_t **ret); /* ERR_IN_USE: port taken */
+/* A socket in the file system has mode 0600 and goes with its listener; those who connect have no address
+ * (family 0). ERR_UNSUPPORTED, as net_dial_face. */
+MUST_CHECK err_t net_listen_face(driver_t *d, const face_addr_t *at, listener_t **ret);
 MUST_CHECK err_t listener_accept(task_t *t, listener_t *l, stream_t **ret_stream, net_addr_t *ret_from);
 void listener_close(listener_t *l); /* NULL is fine; waiting accepts get ERR_CLOSED */
 /* At a multicast group's address: only what is sent to the group comes. Port 5353 is shared with others. */

@@ -1,8 +1,10 @@
 """`p2p`: services of one machine, used from another."""
 import json
+import socket
+import threading
 import time
 
-from nodes import check, fails, wait_until
+from nodes import check, fails, make_bytes, wait_until
 from services import STREAMS, Echo, converse, enter, entry_of, is_cut_off
 
 PEER = "12D3KooWQYV9dGMFoRzNStwpXztXaBUjtPqi6aU76ZgUriHhKust"
@@ -32,6 +34,39 @@ def test_streams_are_forwarded(shop):
     with enter(entry) as connection:
         check(is_cut_off(connection), "the service is not offered any more")
     check(a.text("p2p", "close", "--all") == "Closed 1 stream(s)", "closed")
+    echo.close()
+
+
+def test_forward_from_a_socket_in_the_file_system(shop):
+    a, b, echo = shop.node("a", STREAMS), shop.node("b", STREAMS), Echo()
+    path = shop.path("entry")
+    b.text("p2p", "listen", "/x/echo", echo.address)
+    check(a.text("p2p", "forward", "/x/echo", f"/unix{path}", b.addresses[0]) == "", "says nothing")
+    check(a.text("p2p", "ls") == f"/x/echo /unix{path} /p2p/{b.peer_id}", a.text("p2p", "ls"))
+    check(path.is_socket() and path.stat().st_mode & 0o777 == 0o600, "for this user alone")
+
+    def connect():
+        connection = socket.socket(socket.AF_UNIX)
+        connection.settimeout(30)
+        connection.connect(str(path))
+        return connection
+
+    connections = [connect() for _ in range(3)]
+    for i, connection in enumerate(connections):
+        data = make_bytes(i, 100000)
+        threading.Thread(target=connection.sendall, args=(data,), daemon=True).start()
+        got = b""
+        while len(got) < len(data):
+            got += connection.recv(65536)
+        check(got == data, "comes back")
+    streams = a.rpc("p2p/stream/ls")["Streams"]
+    check(len(streams) == 3 and streams[0]["OriginAddress"] == f"/unix{path}", f"{streams}")
+    fails(a, "p2p", "forward", "/x/other", f"/unix{path}", b.addresses[0], saying="in use")
+    fails(a, "p2p", "forward", "/x/other", "/unix/" + "n" * 200, b.addresses[0], saying="path of a socket")
+    fails(a, "p2p", "listen", "/x/other", f"/unix{path}", saying="address does not contain tcp or udp protocol")
+    check(a.text("p2p", "close", "-l", f"/unix{path}") == "Closed 1 stream(s)" and not path.exists(), "gone with its listener")
+    for connection in connections:
+        connection.close()
     echo.close()
 
 
