@@ -1,11 +1,12 @@
 /* Values that are read as sizes, durations, flags, numbers and lists: one that cannot be read must not
  * quietly become the default. */
+#include "multi/peer_id.h"
 #include "repo/config_impl.h"
 #include <stdlib.h>
 #include <string.h>
 #include <strings.h>
 
-typedef enum { SIZE, DURATION, FLAG, NUMBER, LIST } value_kind_t;
+typedef enum { SIZE, DURATION, FLAG, NUMBER, LIST, PEERS } value_kind_t;
 static const struct {
     const char *path;
     value_kind_t kind;
@@ -67,7 +68,7 @@ static const struct {
     {"Pubsub.DisableSigning", FLAG},
     {"Pubsub.Enabled", FLAG},
     {"Pubsub.SeenMessagesTTL", DURATION},
-    {"Replication.AllowFrom", LIST},
+    {"Replication.AllowFrom", PEERS},
     {"Replication.Heartbeat", DURATION},
     {"Replication.LostGrace", DURATION},
     {"Replication.MaxBytes", SIZE},
@@ -162,6 +163,7 @@ static const struct {
     [DURATION] = {"duration", "\"90s\" or \"1h30m\""},
     [FLAG] = {"flag", "true or false"},
     [NUMBER] = {"whole number", "100 (--json KEY 100 sets one)"},
+    [PEERS] = {"list of peer IDs", "[\"12D3KooW…\"], or [\"*\"] for anybody"},
     [LIST] = {"list", "[\"a\", \"b\"] (--json KEY '[…]' sets one)"},
 };
 
@@ -181,6 +183,20 @@ static bool is_flag_word(const char *text) /* as config_bool reads them */
     return false;
 }
 
+static bool are_peers(const json_t *list)
+{
+    size_t i;
+    json_t *item;
+    peer_id_t ignored;
+    json_array_foreach(list, i, item)
+    {
+        const char *text = json_string_value(item);
+        if (!text || (strcmp(text, "*") && peer_id_parse(text, &ignored)))
+            return false;
+    }
+    return json_is_array(list);
+}
+
 static bool is_readable(json_t *value, value_kind_t kind)
 {
     uint64_t ignored;
@@ -189,6 +205,8 @@ static bool is_readable(json_t *value, value_kind_t kind)
         return true;
     if (kind == FLAG)
         return json_is_boolean(value) || is_flag_word(text);
+    if (kind == PEERS)
+        return are_peers(value);
     if (kind == LIST)
         return json_is_array(value);
     if (kind == NUMBER)

@@ -102,6 +102,8 @@ def test_config(shop):
     check(not said.stdout and b"Gateway.NoFetchh: no setting has this name" in said.stderr, f"a typing error: {said}")
     said = node.run("config", "--json", "Gateway.PublicGateways", '{"a.example": {"Paths": ["/ipfs"]}}')
     check(not said.stderr, f"a setting that is known: {said}")
+    fails(node, "config", "--json", "Replication.AllowFrom", '["12D3Koo…"]', saying="no list of peer IDs")
+    node.run("config", "--json", "Replication.AllowFrom", json.dumps([node.identity(), "*"]))
     before = (node.repo / "config").read_text()
     said = node.text("config", "profile", "apply", "--dry-run", "lowpower")
     check("- Swarm.ConnMgr.HighWater: 50\n+ Swarm.ConnMgr.HighWater: 40" in said, said)
