@@ -129,6 +129,8 @@ static err_t keep_task(task_t *t, void *arg)
     err_t e = mesh_keep(t, s->mesh, &s->result.file.manifest, (uint32_t)s->options->factor, MESH_KEEP_MS,
                         on_keep, s, &have);
     s->result.copies = have;
+    if (have < s->result.target)
+        replica_why(node_replica(s->node), &s->result.file.manifest, s->result.why);
     bool goes_on = replica_holds(node_replica(s->node), &s->result.file.manifest); /* by itself */
     return e == ERR_TIMEOUT && goes_on && !task_check(t) ? OK : e;
 }

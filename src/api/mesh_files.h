@@ -23,7 +23,8 @@ typedef struct mesh_store_options {
 typedef struct mesh_stored {
     vault_stored_t file;
     uint32_t copies, target;
-    bool is_key_new; /* the key file was made just now */
+    bool is_key_new;           /* the key file was made just now */
+    char why[REPLICA_WHY_MAX]; /* there are fewer copies than wanted */
 } mesh_stored_t;
 typedef struct mesh_store_sink {
     /* Content was read, or a copy was made, of the file that is stored now; may wait. May be NULL. */

@@ -59,6 +59,7 @@ json_t *mesh_stored_json(const mesh_stored_t *s)
     set(o, "chunks", number(s->file.chunks));
     set(o, "copies", number(s->copies));
     set(o, "target", number(s->target));
+    set(o, "why", json_string(s->why));
     set(o, "is_key_new", json_boolean(s->is_key_new));
     return o;
 }
@@ -173,6 +174,7 @@ json_t *mesh_file_json(task_t *t, node_t *n, const mesh_file_t *f)
     free(l);
     set(o, "sealed_size", number(f->size_bytes));
     set(o, "state", json_string(mesh_file_state_name(f->state)));
+    set(o, "why", json_string(f->why));
     set(o, "is_local", json_boolean(f->is_local));
     set(o, "is_owner", json_boolean(f->is_owner));
     set(o, "copies", number(f->n_holders));

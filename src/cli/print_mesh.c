@@ -37,8 +37,9 @@ err_t print_mesh_stored(print_t *p, json_t *o)
             print_size((uint64_t)json_number(o, "size")), json_number(o, "chunks"),
             json_number(o, "chunks") == 1 ? "" : "s", copies, target);
     if (copies < target)
-        fprintf(stderr, "copies are made as soon as there are members for them: see 'dfs status %s'\n",
-                field(o, "hash"));
+        fprintf(stderr,
+                "%s%smore copies are made as soon as there are members for them: see 'dfs status %s'\n",
+                field(o, "why"), *field(o, "why") ? "; " : "", field(o, "hash"));
     if (is_true(o, "is_key_new"))
         fprintf(stderr,
                 "A personal key was made. Without it nobody can read your files, not even you: keep a "
@@ -106,6 +107,8 @@ static err_t print_file(json_t *o)
     if (*field(o, "name"))
         TRY(cli_out("Name: %s\n", field(o, "name")));
     TRY(cli_out("State: %s\n", field(o, "state")));
+    if (*field(o, "why"))
+        TRY(cli_out("Reason: %s\n", field(o, "why")));
     if (json_number(o, "expected_receipts"))
         TRY(cli_out("Receipts: %" PRId64 " of %" PRId64 "\n", json_number(o, "receipts"),
                     json_number(o, "expected_receipts")));

@@ -71,13 +71,27 @@ static size_t count_coming(replica_planner_t *p, plan_root_t *r)
     return n;
 }
 
-static bool is_askable(const replica_planner_t *p, const plan_root_t *r, const plan_peer_t *peer)
+static bool is_candidate(const replica_planner_t *p, const plan_root_t *r, const plan_peer_t *peer)
 {
     const plan_holder_t *h = plan_holder_of(r, peer);
-    bool is_candidate =
-        peer->is_candidate && (!p->config.candidate_ttl_ms || p->now_ms < peer->candidate_until_ms);
-    return is_candidate && !(p->config.is_judged_outside && peer->is_lost) &&
-           placement_fits(&peer->status, r->head.size_bytes) && !(h && plan_holder_is_live(h)) &&
+    return peer->is_candidate && (!p->config.candidate_ttl_ms || p->now_ms < peer->candidate_until_ms) &&
+           !(p->config.is_judged_outside && peer->is_lost) && !(h && plan_holder_is_live(h));
+}
+
+void replica_planner_room(const replica_planner_t *p, const plan_root_t *r, size_t *ret_others,
+                          size_t *ret_fitting)
+{
+    *ret_others = *ret_fitting = 0;
+    LIST_EACH (peer, &p->peers, plan_peer_t, node) {
+        bool is_one = is_candidate(p, r, peer);
+        *ret_others += is_one;
+        *ret_fitting += is_one && placement_fits(&peer->status, r->head.size_bytes);
+    }
+}
+
+static bool is_askable(const replica_planner_t *p, const plan_root_t *r, const plan_peer_t *peer)
+{
+    return is_candidate(p, r, peer) && placement_fits(&peer->status, r->head.size_bytes) &&
            !find_ask(r, peer) && !plan_is_coming(p, r, peer);
 }
 

@@ -114,6 +114,10 @@ static void test_zones(void **state)
         run(&b, 40000);                /* before the offer times out */
         assert_int_equal(b.n_offers, 1);
         assert_int_equal(b.offers[0].peer.data[2], other);
+        size_t others, fitting;
+        replica_planner_room(b.p, replica_planner_root(b.p, &b.offers[0].root), &others, &fitting);
+        assert_int_equal(others, 11);
+        assert_int_equal(fitting, 10);
         free_bench(&b);
     }
 }

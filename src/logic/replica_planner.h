@@ -107,6 +107,9 @@ plan_entry_t plan_root_entry(const plan_root_t *r, size_t i); /* in the order of
 /* What this node believes about it now: holds the root, is alive, was not caught without it. */
 bool plan_root_is_live(const replica_planner_t *p, const plan_root_t *r, const peer_id_t *peer);
 size_t plan_root_live(const replica_planner_t *p, const plan_root_t *r);
+/* Peers that might hold it and do not: how many, and how many of them have room for it. */
+void replica_planner_room(const replica_planner_t *p, const plan_root_t *r, size_t *ret_others,
+                          size_t *ret_fitting);
 size_t plan_root_away(const replica_planner_t *p, const plan_root_t *r); /* lost, expected to come back */
 plan_state_t plan_root_self(const replica_planner_t *p, const plan_root_t *r); /* 0: no entry */
 uint64_t plan_root_digest(plan_root_t *r); /* equal for equal records; never 0 */

@@ -55,6 +55,7 @@ struct replica {
     size_t n_links;
     event_t inbound_gone, changed; /* changed: something happened to some root */
     map_t fetching;                /* roots being fetched: multihash -> anything */
+    map_t refusals;                /* why.c */
     gate_t fetch_gate, request_gate;
     runnable_t pump;
     sched_alarm_t alarm;
@@ -106,4 +107,13 @@ err_t rep_challenge(task_t *t, replica_t *r, const cid_t *root, const peer_id_t 
                     bool *ret_holds);
 err_t rep_local_size(task_t *t, replica_t *r, const cid_t *root, bool *ret_is_local, uint64_t *ret_bytes);
 void rep_local_init(replica_t *r);
+
+/* why.c */
+void rep_refusals_init(replica_t *r);
+void rep_refusals_deinit(replica_t *r);
+/* A peer that was asked for a copy does not want it; or takes it, or the record is over. */
+void rep_refused(replica_t *r, const cid_t *root, const peer_id_t *peer, const char *reason);
+void rep_not_refused(replica_t *r, const cid_t *root);
+/* Why it has only so many copies; "" when it has enough, or they are on their way. */
+void rep_say_why(const replica_t *r, const plan_root_t *p, size_t have, char out[REPLICA_WHY_MAX]);
 #endif

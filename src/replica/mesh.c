@@ -199,6 +199,7 @@ static void describe(mesh_t *m, const replica_status_t *in, mesh_file_t *out)
                          .is_local = in->is_local,
                          .since_ms = in->since_ms,
                          .n_holders = in->n_holders};
+    snprintf(out->why, sizeof out->why, "%s", in->why);
     for (size_t i = 0; i < in->n_holders; i++)
         describe_holder(m, &in->holders[i], &out->holders[i]);
     if (deletion_figures(m->deletion, &in->root, &gone, &holders)) {

@@ -84,7 +84,8 @@ typedef struct mesh_file {
     mesh_holder_t holders[REPLICA_HOLDERS_MAX];
     /* of a deleted file, while this node has owned or held it: */
     uint32_t receipts, expected_receipts;
-} mesh_file_t; /* large: on the heap */
+    char why[REPLICA_WHY_MAX]; /* it has fewer copies than wanted, as far as this node knows */
+} mesh_file_t;                 /* large: on the heap */
 /* The truth now, asking holders that were not audited lately: at most timeout_ms. OK with MESH_FILE_UNKNOWN
  * when nobody knows it. */
 MUST_CHECK err_t mesh_status(task_t *t, mesh_t *m, const cid_t *manifest, uint32_t timeout_ms,

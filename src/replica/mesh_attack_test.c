@@ -216,6 +216,11 @@ static void quotas(task_t *t, world_t *w)
         deadline_pop(t, &d);
         assert_true(!e || e == ERR_TIMEOUT);
     }
+    mesh_file_t *f = xcalloc(1, sizeof *f);
+    assert_ok(mesh_status(t, w->nodes[0].mesh, &w->manifest, 3000, f));
+    assert_int_equal(f->state, MESH_FILE_HEALING);
+    assert_non_null(strstr(f->why, " refuses: your share of this node is used up (Mesh.MaxBytesPerPeer)"));
+    free(f);
     for (size_t i = 1; i < w->net->n; i++) {
         assert_true(stat_of(w, i).held_bytes <= 800000);
         assert_true(stat_of(w, i).refused_quota > 0);

@@ -297,6 +297,9 @@ err_t replica_status(task_t *t, replica_t *r, const cid_t *root, uint32_t timeou
         fill_head(r, p, s);
         if (s->target)
             e = list_holders(t, r, p, timeout_ms, s);
+        p = replica_planner_root(r->planner, root); /* it may be gone */
+        if (!e && p && s->target)
+            rep_say_why(r, p, s->n_holders, s->why);
     } else if (!e) {
         e = ask_around(t, r, root, timeout_ms, s);
     }
@@ -326,6 +329,7 @@ err_t replica_each(task_t *t, replica_t *r, replica_visit_fn visit, void *arg)
             if (plan_root_is_live(r->planner, p, &entry.peer))
                 add_holder(r, s, &entry.peer, verified_ms ? task_now_ms(t) - verified_ms : 0);
         }
+        rep_say_why(r, p, s->n_holders, s->why);
         e = visit(t, arg, s);
     }
     free(s);

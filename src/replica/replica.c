@@ -206,6 +206,7 @@ static void do_save(task_t *t, replica_t *r, const cid_t *root)
     plan_root_t *p = replica_planner_root(r->planner, root);
     if (p && plan_root_self(r->planner, p) == PLAN_LEFT && !plan_root_head(p)->is_released) {
         replica_planner_forget(r->planner, root);
+        rep_not_refused(r, root);
         if (rep_save(t, r, root))
             log_error("replica: a record cannot be removed", LOG_ERR(e));
     }
@@ -244,10 +245,12 @@ static void do_offer(task_t *t, replica_t *r, const cid_t *root, const peer_id_t
                       error_text(e));
     } else if (answer->kind == REPLICA_ACCEPT) {
         replica_planner_offered(r->planner, root, peer, PLAN_ACCEPTED, task_now_ms(t));
+        rep_not_refused(r, root);
         rep_step(r, root, REPLICA_ACCEPTED, peer, NULL);
         tell_decision(r, "replica: a peer makes a copy", root, peer, "");
     } else {
         replica_planner_offered(r->planner, root, peer, PLAN_REFUSED, task_now_ms(t));
+        rep_refused(r, root, peer, answer->reason);
         rep_step(r, root, REPLICA_REFUSED, peer, answer->reason);
         tell_decision(r, "replica: a peer refuses a copy", root, peer, answer->reason);
     }
@@ -395,6 +398,7 @@ static replica_t *make(task_t *t, const replica_config_t *c)
     gate_init(&r->fetch_gate, c->max_parallel_fetches ? c->max_parallel_fetches : 1);
     gate_init(&r->request_gate, REPLICA_MAX_REQUESTS);
     map_init(&r->fetching, 65536);
+    rep_refusals_init(r);
     runnable_init(&r->pump, pump, r);
     alarm_init(&r->alarm, r->sched, pump, r);
     rep_local_init(r);
@@ -433,6 +437,7 @@ static void stop(task_t *t, replica_t *r)
     rep_links_deinit(r);
     replica_planner_free(r->planner);
     map_deinit(&r->fetching);
+    rep_refusals_deinit(r);
     group_deinit(&r->group);
     free(r->allowed);
     free(r);
@@ -541,6 +546,7 @@ err_t replica_delete(task_t *t, replica_t *r, const cid_t *root)
     if (e && e != ERR_NOT_FOUND)
         return e;
     replica_planner_forget(r->planner, root);
+    rep_not_refused(r, root);
     TRY(rep_save(t, r, root));
     event_fire(&r->changed);
     rep_pump(r);

@@ -102,6 +102,7 @@ typedef struct replica_holder {
     uint64_t verified_ms_ago; /* since it last proved to hold it */
     bool is_connected;
 } replica_holder_t;
+#define REPLICA_WHY_MAX 256
 typedef struct replica_status {
     cid_t root;
     uint64_t size_bytes; /* of the DAG's unique blocks; 0: not known here */
@@ -112,6 +113,7 @@ typedef struct replica_status {
     uint64_t since_ms; /* wall clock */
     size_t n_holders;
     replica_holder_t holders[REPLICA_HOLDERS_MAX]; /* only those verified recently */
+    char why[REPLICA_WHY_MAX]; /* there are fewer than `target`; "": it is not known here */
 } replica_status_t;
 /* The truth now: asks the known holders (a challenge over a block of the DAG) and counts those that answer
  * within timeout_ms; holders that were verified within two heartbeats are not asked again. Without a
@@ -119,6 +121,8 @@ typedef struct replica_status {
  * is large: not for the stack. */
 MUST_CHECK err_t replica_status(task_t *t, replica_t *r, const cid_t *root, uint32_t timeout_ms,
                                 replica_status_t *ret);
+/* Why it has fewer copies than wanted, as far as this node knows; "" otherwise. */
+void replica_why(const replica_t *r, const cid_t *root, char out[REPLICA_WHY_MAX]);
 /* What the records say, without asking anybody. The visited struct is valid during the call; it may wait. */
 typedef err_t (*replica_visit_fn)(task_t *t, void *arg, const replica_status_t *s);
 MUST_CHECK err_t replica_each(task_t *t, replica_t *r, replica_visit_fn visit, void *arg);
