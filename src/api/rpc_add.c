@@ -157,7 +157,9 @@ static err_t choose_leaves(add_t *a)
     if (a->options.no_copy && !path)
         return fail(ERR_INVALID, "missing file path or URL, can't create filestore reference");
     if (a->options.no_copy && is_url)
-        return fail(ERR_UNSUPPORTED, "urlstore is not enabled");
+        return config_bool(repo_config(node_repo(a->r->node)), "Experimental.UrlstoreEnabled", false)
+                   ? fail(ERR_UNSUPPORTED, "references to URLs are not supported: add a file")
+                   : fail(ERR_UNSUPPORTED, "urlstore is not enabled");
     if (a->options.no_copy &&
         !config_bool(repo_config(node_repo(a->r->node)), "Experimental.FilestoreEnabled", false))
         return fail(ERR_INVALID, "filestore is not enabled, see https://git.io/vNItf");
