@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 """Measures our node and Kubo on the same work, turn by turn in one run, and prints medians and ratios.
 
-bench.py KUBO|none PROGRAM [NAME-PART…]; BENCH_MIB (1024), BENCH_RUNS (3), BENCH_PINS (100000), BENCH_SPARSE_MIB (10240),
+bench.py KUBO|none PROGRAM [NAME-PART…]; BENCH_MIB (1024), BENCH_RUNS (3), BENCH_PINS (100000), BENCH_LARGE_MIB (10240),
 BENCH_FOLDER (100000): entries of the large folders; with 1000000 Kubo takes a quarter of an hour; BENCH_CONNECTIONS (2000), BENCH_METADATA_FILES (100000)
 """
 import concurrent.futures
@@ -13,6 +13,7 @@ import os
 import pathlib
 import re
 import resource
+import shutil
 import socket
 import statistics
 import subprocess
@@ -30,7 +31,7 @@ SIZE = int(os.environ.get("BENCH_MIB", "1024")) * MIB
 RUNS = int(os.environ.get("BENCH_RUNS", "3"))
 SMALL_FILES = 10000
 FOLDER_ENTRIES = int(os.environ.get("BENCH_FOLDER", "100000"))
-SPARSE = int(os.environ.get("BENCH_SPARSE_MIB", "10240")) * MIB
+LARGE = int(os.environ.get("BENCH_LARGE_MIB", "10240")) * MIB
 PINS = int(os.environ.get("BENCH_PINS", "100000"))
 METADATA_FILES = int(os.environ.get("BENCH_METADATA_FILES", "100000"))
 METADATA_SECONDS = 20
@@ -63,11 +64,12 @@ def report(title, unit, figures, digits=1, smaller_is_better=False):
     return medians
 
 
-def big_file(shop):
-    path = shop.path("big.bin")
+def big_file(shop, name="big.bin", size=SIZE):
+    """No two blocks of it are the same."""
+    path = shop.path(name)
     if not path.exists():
         with open(path, "wb") as f:
-            for i in range(SIZE // (16 * MIB)):
+            for i in range(size // (16 * MIB)):
                 f.write(nodes.make_bytes(f"bench/{i}", 16 * MIB))
         os.sync()
     return path
@@ -290,29 +292,29 @@ def list_folder(node, cid):
 
 
 def bench_flat_memory(shop):
-    """Memory of a node that takes in folders of very many entries, lists one, and takes in a sparse file."""
-    sparse = shop.path("sparse")
-    with open(sparse, "wb") as f:
-        f.truncate(SPARSE)
+    """Memory of a node that takes in folders of very many entries, lists one, and takes in a large file."""
+    large = big_file(shop, "large.bin", LARGE)
     rates, peaks, client = {}, {}, {}
     rows = ("add of a folder of {} files", "ls of it, over HTTP", "ls of it, command line", "add of a folder of {} folders",
-            "add of a sparse file of {} MiB")
+            "add of a file of {} MiB")
     for who, make in makers(shop):
         node = make(f"flat-{who}")
         root = []
-        for row, count, work in zip(rows, 4 * (FOLDER_ENTRIES,) + (SPARSE / 1e6,), (
+        for row, count, work in zip(rows, 4 * (FOLDER_ENTRIES,) + (LARGE / 1e6,), (
                 lambda: root.append(add_large_folder(node, FOLDER_ENTRIES)),
                 lambda: list_folder(node, root[0]),
                 lambda: client.setdefault(who, []).append(run_measured(node, "ls", root[0])[2]),
                 lambda: add_large_folder(node, FOLDER_ENTRIES, of_folders=True),
-                lambda: node.run("add", "-Q", sparse, timeout=7200))):
+                lambda: node.run("add", "-Q", large, timeout=7200))):
             seconds, peak = peak_of(node, work)
             rates.setdefault(row, {}).setdefault(who, []).append(count / seconds)
             peaks.setdefault(row, {}).setdefault(who, []).append(peak)
         node.stop(60)
+        shutil.rmtree(node.repo)
+    large.unlink()
     for row in rows:
         is_file = row == rows[-1]
-        report(row.format(SPARSE // MIB if is_file else FOLDER_ENTRIES), "MB/s" if is_file else "entries/s", rates[row], 0)
+        report(row.format(LARGE // MIB if is_file else FOLDER_ENTRIES), "MB/s" if is_file else "entries/s", rates[row], 0)
         report("  peak memory", "MiB", peaks[row], 1, smaller_is_better=True)
         if row == rows[2]:
             report("  peak memory of the client", "MiB", client, 1, smaller_is_better=True)
