@@ -14,7 +14,7 @@ OPTIONS = [
     ["--hash=blake3"], ["--hash=blake2s-256"], ["--hash=blake2b-160"], ["--hash=keccak-256"], ["--hash=SHA3-384"],
     ["--hash=dbl-sha2-256"], ["--hash=sha2-512", "--raw-leaves=false"], ["--inline"], ["--inline", "--inline-limit=100"],
     ["--max-file-links=2"], ["--max-directory-links=2"], ["--max-directory-links=1", "--max-hamt-fanout=8"],
-    ["--mode=0644"], ["--mode=420"], ["--mode=0x1a4"], ["--mode=010000"], ["--mode=010644"], ["--mtime=5"], ["--mtime=-5", "--mtime-nsecs=7"], ["--mtime=1700000000"],
+    ["--mode=0644"], ["--mode=420"], ["--mode=0x1a4"], ["--mode=010644"], ["--mtime=5"], ["--mtime=-5", "--mtime-nsecs=7"], ["--mtime=1700000000"],
     ["--preserve-mode"], ["--preserve-mtime"], ["--preserve-mode", "--preserve-mtime", "-w"], ["--empty-dirs=false"],
     ["--empty-dirs=false", "-w"], ["-H"], ["-n"], ["--only-hash", "--cid-version=1"], ["--dereference-symlinks"],
     ["--dereference-args"], ["--ignore=*.bin"], ["--ignore=a.txt", "--ignore=sub"], ["--ignore=*", "--ignore=!a.txt"],
@@ -49,7 +49,7 @@ def test_add_options(shop):
 
 def test_add_stdin(shop):
     p = Pair(shop, "stdin")
-    for words in ([], ["--stdin-name=n"], ["-w"], ["-w", "--stdin-name=n"], ["-q"], ["--mode=0600"], ["--chunker=size-2"]):
+    for words in ([], ["--stdin-name=n"], ["-w"], ["-w", "--stdin-name=n"], ["-q"], ["--mode=0600"], ["--mode=010000"], ["--chunker=size-2"]):
         p.same("add", *words, stdin=b"from a pipe\n")
 
 
