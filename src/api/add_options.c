@@ -1,4 +1,5 @@
 #include "api/add_options.h"
+#include "api/upload.h"
 #include "multi/multihash.h"
 #include <errno.h>
 #include <inttypes.h>
@@ -155,13 +156,14 @@ static err_t meta_options(rpc_t *r, add_options_t *o)
     TRY(mtime ? parse_signed(mtime, &o->meta.mtime.seconds) : OK);
     TRY(ns ? parse_unsigned(ns, &ns_value) : OK);
     if (ns_value > 999999999)
-        return fail(ERR_USAGE, "option mtime-nsecs: at most 999999999");
-    o->meta.mode = (uint32_t)mode_value & 0777;
+        return fail(ERR_USAGE, "mtime nanoseconds must be in range [1, 999999999]");
+    o->meta.mode = upload_posix_mode((uint32_t)mode_value);
     o->meta.has_mode = o->meta.mode; /* other bits alone are no mode, as in the reference */
     o->meta.has_mtime = o->meta.mtime.seconds;
     o->meta.mtime.nanoseconds = (uint32_t)ns_value;
-    o->keeps_mode = rpc_bool(r, "preserve-mode", false);
-    o->keeps_mtime = rpc_bool(r, "preserve-mtime", false);
+    /* what is said goes before what the files have */
+    o->keeps_mode = !mode_value && rpc_bool(r, "preserve-mode", false);
+    o->keeps_mtime = !o->meta.has_mtime && rpc_bool(r, "preserve-mtime", false);
     o->import.has_metadata = mode_value || o->meta.has_mtime || o->keeps_mode || o->keeps_mtime;
     return OK;
 }

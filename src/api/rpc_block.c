@@ -2,6 +2,7 @@
 #include "api/rpc_util.h"
 #include "base/log.h"
 #include "multi/multicodec.h"
+#include <errno.h>
 #include <stdlib.h>
 
 static err_t find_block(task_t *t, rpc_t *r, block_t **ret)
@@ -69,11 +70,25 @@ err_t rpc_put_block(task_t *t, rpc_t *r, const rpc_put_t *p, bytes_t data, cid_t
     return OK;
 }
 
+/* A code of the table, as a number: "113", "0x71". */
+static bool codec_from_number(const char *text, uint64_t *ret)
+{
+    char *end;
+    errno = 0;
+    unsigned long long code = strtoull(text, &end, 0);
+    if (text[0] < '0' || text[0] > '9' || *end || errno || !multicodec_name(code))
+        return false;
+    *ret = code;
+    return true;
+}
+
 err_t rpc_codec_option(rpc_t *r, const char *name, const char *otherwise, uint64_t *ret_codec)
 {
     const char *text = rpc_option(r, name);
     text = text && *text ? text : otherwise;
-    return multicodec_from_name(text, ret_codec) ? fail(ERR_INVALID, "unknown multicodec: \"%s\"", text) : OK;
+    return codec_from_number(text, ret_codec) || !multicodec_from_name(text, ret_codec)
+               ? OK
+               : fail(ERR_INVALID, "unknown multicodec: \"%s\"", text);
 }
 
 /* `format` is the older option: v0 gives CIDv0, the others CIDv1 of dag-pb, dag-cbor or raw. */

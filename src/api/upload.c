@@ -29,8 +29,7 @@ static err_t fill(task_t *t, upload_t *u)
     return OK;
 }
 
-/* From Go's bits to those of POSIX. */
-static uint32_t posix_mode(uint32_t go)
+uint32_t upload_posix_mode(uint32_t go)
 {
     enum { GO_SETUID = 1 << 23, GO_SETGID = 1 << 22, GO_STICKY = 1 << 20 };
     return (go & 0777) | (go & GO_SETUID ? 04000 : 0) | (go & GO_SETGID ? 02000 : 0) |
@@ -49,7 +48,7 @@ static void parse_meta(const char *name, upload_t *u)
         if (!strncmp(pair, "mode=", 5)) {
             u->sent_mode = (uint32_t)strtoul(pair + 5, NULL, 8);
             meta->has_mode = true;
-            meta->mode = posix_mode(u->sent_mode);
+            meta->mode = upload_posix_mode(u->sent_mode);
         } else if (!strncmp(pair, "mtime=", 6)) {
             meta->has_mtime = true;
             meta->mtime.seconds = strtoll(pair + 6, NULL, 10);

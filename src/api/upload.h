@@ -30,4 +30,5 @@ MUST_CHECK err_t upload_next(task_t *t, upload_t *u, bool *ret_has);
 /* The part's content: as a source for an importer; or whole, appended to out up to its maximum. */
 source_t upload_source(upload_t *u);
 MUST_CHECK err_t upload_read_all(task_t *t, upload_t *u, buf_t *out);
+uint32_t upload_posix_mode(uint32_t go); /* from the bits of Go to those of POSIX */
 #endif

@@ -324,7 +324,7 @@ static err_t print_added(print_t *p, json_t *o)
         return OK;
     if (cli_flag(c, "quiet", false))
         return cli_out("%s\n", hash);
-    return cli_out("added %s %s\n", hash, print_escape_json(o, "Name"));
+    return cli_out("added %s %s\n", hash, print_name(o, "Name"));
 }
 
 static uint64_t size_of_args(task_t *t, const cli_t *c)

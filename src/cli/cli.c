@@ -96,12 +96,34 @@ static const cli_spec_t *any_spec(const cli_command_t *command, const char *name
     return s ? s : find_spec(global_specs, name, len, letter);
 }
 
+/* NULL: it is neither. The words that Go takes. */
+static const char *bool_word(const char *text)
+{
+    static const char *const yes[] = {"1", "t", "T", "true", "TRUE", "True"};
+    static const char *const no[] = {"0", "f", "F", "false", "FALSE", "False"};
+    for (size_t i = 0; i < ARRAY_LEN(yes); i++)
+        if (!strcmp(text, yes[i]) || !strcmp(text, no[i]))
+            return !strcmp(text, yes[i]) ? "true" : "false";
+    return NULL;
+}
+
 static err_t add_option(cli_t *c, const char *name, const char *value)
 {
     if (c->n_options == CLI_MAX_OPTIONS)
         return fail(ERR_USAGE, "too many options");
     c->options[c->n_options++] = (cli_option_t){name, value};
     return OK;
+}
+
+/* One that takes no value, or "true" or "false" behind "=". */
+static err_t add_flag(cli_t *c, const char *name, const char *value)
+{
+    const char *word = bool_word(value);
+    if (!word)
+        return fail(ERR_USAGE, "strconv.ParseBool: parsing \"%s\": invalid syntax", value);
+    if (c->is_kubo && cli_option(c, name, 0))
+        return fail(ERR_USAGE, "multiple values for option \"%s\"", name);
+    return add_option(c, name, word);
 }
 
 /* ── reading the words ───────────────────────────────────────────────────────────────────────── */
@@ -121,10 +143,10 @@ static err_t read_long(cli_t *c, words_t *w, const cli_command_t *command, const
     if (!s)
         return fail(ERR_USAGE, "unknown option --%.*s: see '%s%s%s --help'", (int)len, word, c->program,
                     command ? " " : "", command ? command->name : "");
+    if (!s->takes_value)
+        return add_flag(c, s->name, equals ? equals + 1 : "true");
     if (equals)
         return add_option(c, s->name, equals + 1);
-    if (!s->takes_value)
-        return add_option(c, s->name, "true");
     if (w->at + 1 >= w->argc)
         return fail(ERR_USAGE, "option --%s needs a value", s->name);
     return add_option(c, s->name, w->argv[++w->at]);
@@ -138,9 +160,9 @@ static err_t read_short(cli_t *c, words_t *w, const cli_command_t *command, cons
             return fail(ERR_USAGE, "unknown option -%c: see '%s%s%s --help'", *letters, c->program,
                         command ? " " : "", command ? command->name : "");
         if (!s->takes_value && letters[1] == '=')
-            return add_option(c, s->name, letters + 2);
+            return add_flag(c, s->name, letters + 2);
         if (!s->takes_value) {
-            TRY(add_option(c, s->name, "true"));
+            TRY(add_flag(c, s->name, "true"));
             continue;
         }
         const char *value = letters[1] == '=' ? letters + 2 : letters[1] ? letters + 1 : NULL;

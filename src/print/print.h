@@ -44,7 +44,10 @@ bool print_flag(const print_t *p, const char *name, bool otherwise);
 /* A copy without control bytes, in a ring of static buffers: valid for the next few calls. */
 const char *print_escape(const char *text);
 const char *print_escape_json(json_t *object,
-                              const char *key);         /* of a member, which may hold NULs; "" when absent */
+                              const char *key); /* of a member, which may hold NULs; "" when absent */
+/* The name of a file, as ipfs shows it: backslashes are doubled and a line's end is "\n", so that it can be
+ * read back. */
+const char *print_name(json_t *object, const char *key);
 const char *json_text(json_t *object, const char *key); /* "" when absent */
 int64_t json_number(json_t *object, const char *key);
 /* "2.4 MB" (1000) in a static ring. */

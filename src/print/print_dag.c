@@ -85,7 +85,7 @@ err_t print_dag_stat(print_t *p, json_t *o)
     TRY(print_out(p, "\nSummary\nTotal Size: %" PRIu64 " (%s)\nUnique Blocks: %" PRId64 "\n", total,
                   print_human_bytes(total), json_number(o, "UniqueBlocks")));
     return print_out(p, "Shared Size: %" PRIu64 " (%s)\nRatio: %f\n\n\n", shared, print_human_bytes(shared),
-                     json_number_value(json_object_get(o, "Ratio")));
+                     (float)json_number_value(json_object_get(o, "Ratio"))); /* as it was counted */
 }
 
 err_t print_dag_imported(print_t *p, json_t *o)

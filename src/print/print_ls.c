@@ -124,7 +124,7 @@ static err_t print_line(print_t *p, const columns_t *columns, json_t *link)
             snprintf(text, sizeof text, "%s", titles[column]);
         TRY(print_out(p, "%-*s", columns->width[column], text));
     }
-    return link ? print_out(p, "%s%s\n", print_escape_json(link, "Name"), is_dir(link) ? "/" : "")
+    return link ? print_out(p, "%s%s\n", print_name(link, "Name"), is_dir(link) ? "/" : "")
                 : print_out(p, "Name\n");
 }
 

@@ -76,20 +76,35 @@ static bool turns_direction(const unsigned char *p, size_t left)
            ((p[1] == 0x80 && p[2] >= 0xaa && p[2] <= 0xae) || (p[1] == 0x81 && p[2] >= 0xa6 && p[2] <= 0xa9));
 }
 
-static const char *escape(bytes_t text)
+/* What stands behind a backslash in a name; 0: none. */
+static char letter_of(unsigned char byte)
+{
+    static const char letters[] = "abtnvfr"; /* from 7 on */
+    if (byte >= 7 && byte < 14)
+        return letters[byte - 7];
+    return byte == '\\' ? '\\' : 0;
+}
+
+static const char *escape(bytes_t text, bool is_name)
 {
     static char *ring[RING];
     static size_t next;
     const unsigned char *end = text.data + text.len;
     char **slot = &ring[next++ % RING];
-    *slot = xrealloc(*slot, text.len * 4 + 1);
+    *slot = xrealloc(*slot, text.len * 4 + 1); /* "\\x1b" for a byte, "\\u0085" for two */
     char *out = *slot;
     for (const unsigned char *p = text.data; p < end; p++) {
+        char letter = is_name ? letter_of(*p) : 0;
+        if (letter) {
+            *out++ = '\\';
+            *out++ = letter;
+            continue;
+        }
         /* C0, DEL, and C1 as UTF-8 encodes it: what moves a cursor or changes a terminal's state */
         if (*p < 0x20 || *p == 0x7f)
             out = put_hex(out, "\\x", *p);
         else if (*p == 0xc2 && p + 1 < end && p[1] >= 0x80 && p[1] < 0xa0)
-            out = put_hex(out, "\\x", *++p);
+            out = put_hex(out, is_name ? "\\u00" : "\\x", *++p);
         else if (turns_direction(p, (size_t)(end - p))) {
             out = put_hex(out, "\\u20", (unsigned char)((p[1] - 0x80) << 6 | (p[2] - 0x80)));
             p += 2;
@@ -102,13 +117,24 @@ static const char *escape(bytes_t text)
 
 const char *print_escape(const char *text)
 {
-    return escape(bytes_str(text));
+    return escape(bytes_str(text), false);
+}
+
+static const char *escape_json(json_t *object, const char *key, bool is_name)
+{
+    json_t *text = json_object_get(object, key);
+    return escape(bytes_of(json_is_string(text) ? json_string_value(text) : "", json_string_length(text)),
+                  is_name);
 }
 
 const char *print_escape_json(json_t *object, const char *key)
 {
-    json_t *text = json_object_get(object, key);
-    return escape(bytes_of(json_is_string(text) ? json_string_value(text) : "", json_string_length(text)));
+    return escape_json(object, key, false);
+}
+
+const char *print_name(json_t *object, const char *key)
+{
+    return escape_json(object, key, true);
 }
 
 const char *json_text(json_t *object, const char *key)
