@@ -18,13 +18,15 @@ void extract_init(extract_t *x, const char *out)
     x->levels = xcalloc(EXTRACT_MAX_DEPTH, sizeof *x->levels);
 }
 
+/* Above the first level the name is that of the output itself. */
 static err_t disk_error(const extract_t *x, const char *what, const char *name)
 {
     int code = errno;
     err_t e = code == ELOOP || code == ENOTDIR ? ERR_DENIED : error_from_errno(code);
     const char *where = x->depth ? "/" : "";
     return fail(e, "cannot %s %.200s%s%.200s%s%.200s: %s", what, print_escape(x->out), where,
-                x->depth ? print_escape(x->path) : "", x->depth && *x->path ? "/" : "", print_escape(name),
+                x->depth ? print_escape(x->path) : "", x->depth && *x->path ? "/" : "",
+                x->depth ? print_escape(name) : "",
                 e == ERR_DENIED && code != EACCES ? "a file or a symbolic link is in the way"
                                                   : strerror(code));
 }

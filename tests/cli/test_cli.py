@@ -62,6 +62,7 @@ def test_add_directory_ls_get(shop):
     node.run("get", root, "-o", out)
     check((out / "sub" / "b.bin").read_bytes() == (folder / "sub" / "b.bin").read_bytes(), "file below")
     check((out / "sub" / "empty").is_dir() and os.readlink(out / "link") == "a.txt", "empty folder and link")
+    fails(node, "get", root, "-o", folder / "a.txt", saying="the folder [^ ]*/tree/a.txt: a file or a symbolic link is in the way")
     check(node.run("cat", f"{root}/sub/b.bin").stdout == (folder / "sub" / "b.bin").read_bytes(), "path")
     check(node.text("resolve", f"/ipfs/{root}/a.txt").startswith("/ipfs/Qm"), "resolve")
 
