@@ -70,7 +70,8 @@ void rep_say_why(const replica_t *r, const plan_root_t *p, size_t have, char out
     else if (f)
         snprintf(out, REPLICA_WHY_MAX, "%s refuses: %s", peer_id_print(&f->peer, text), f->reason);
     else if (!fitting)
-        snprintf(out, REPLICA_WHY_MAX, "none of the %zu other peers that may hold it has room for it", others);
+        snprintf(out, REPLICA_WHY_MAX, "none of the %zu other peers that may hold it has room for it",
+                 others);
 }
 
 void replica_why(const replica_t *r, const cid_t *root, char out[REPLICA_WHY_MAX])
