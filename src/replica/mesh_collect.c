@@ -18,6 +18,7 @@ typedef struct uncollected {
     cid_t root;
     bool is_in_run;  /* it was let go of before the run began */
     bool still_kept; /* letting go of it failed: again with each run */
+    bool is_void;    /* it was not deleted after all; freed by the next run, which alone frees any */
 } uncollected_t;
 
 static uncollected_t *find(const mesh_t *m, const cid_t *root)
@@ -28,7 +29,8 @@ static uncollected_t *find(const mesh_t *m, const cid_t *root)
 
 bool mesh_is_uncollected(const mesh_t *m, const cid_t *root)
 {
-    return find(m, root);
+    const uncollected_t *u = find(m, root);
+    return u && !u->is_void;
 }
 
 void mesh_collect_soon(mesh_t *m)
@@ -45,9 +47,12 @@ void mesh_collect_soon(mesh_t *m)
 err_t mesh_uncollected_add(mesh_t *m, const cid_t *root)
 {
     uint8_t key[CID_BINARY_MAX];
-    if (find(m, root))
+    uncollected_t *u = find(m, root);
+    if (u) {
+        u->is_void = false;
         return OK;
-    uncollected_t *u = xcalloc(1, sizeof *u);
+    }
+    u = xcalloc(1, sizeof *u);
     u->root = *root;
     if (map_put(&m->by_uncollected, bytes_of(key, cid_encode_multihash(root, key)), u, NULL)) {
         free(u);
@@ -86,6 +91,13 @@ static void forget(mesh_t *m, uncollected_t *u)
     map_remove(&m->by_uncollected, bytes_of(key, cid_encode_multihash(&u->root, key)));
     list_remove(&u->node);
     free(u);
+}
+
+void mesh_uncollected_drop(mesh_t *m, const cid_t *root)
+{
+    uncollected_t *u = find(m, root);
+    if (u)
+        u->is_void = true;
 }
 
 void mesh_uncollected_free(mesh_t *m)
@@ -137,7 +149,11 @@ static err_t settle(task_t *t, mesh_t *m)
     LIST_EACH (each, &m->uncollected, uncollected_t, node) {
         uint8_t room[CID_BINARY_MAX];
         cid_t root = each->root;
-        if (!each->is_in_run)
+        if (each->is_void) {
+            forget(m, each);
+            continue;
+        }
+        if (!each->is_in_run || !mesh_is_deleted(m, &root)) /* it is being written down */
             continue;
         each->is_in_run = false;
         if (blockstore_has(t, m->config.blocks, &root))

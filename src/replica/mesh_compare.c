@@ -74,7 +74,7 @@ void mesh_answer_compare(task_t *t, mesh_t *m, const peer_id_t *from, const mesh
     answer->status.is_catching_up = !catch_up_is_current(m->catch_up);
     for (size_t i = 0; i < in->n_tombstones; i++) {
         tombstone_t ts;
-        err_t e = mesh_take(t, m, from, false, in->tombstones[i], &ts, NULL);
+        err_t e = mesh_take(t, m, from, in->tombstones[i], &ts, NULL);
         if (e == ERR_LIMIT || e == ERR_CANCELED)
             break;
     }
@@ -153,10 +153,10 @@ static err_t take_records(task_t *t, session_t *s)
     s->lacking += s->request->n_wants;
     for (size_t i = 0; i < s->answer->n_tombstones; i++) {
         tombstone_t ts;
-        err_t e = mesh_take(t, s->m, &s->peer, false, s->answer->tombstones[i], &ts, NULL);
+        err_t e = mesh_take(t, s->m, &s->peer, s->answer->tombstones[i], &ts, NULL);
         for (int tries = 0; e == ERR_LIMIT && tries < TAKE_TRIES; tries++) { /* as fast as is allowed */
             TRY(task_sleep(t, TAKE_AGAIN_MS));
-            e = mesh_take(t, s->m, &s->peer, false, s->answer->tombstones[i], &ts, NULL);
+            e = mesh_take(t, s->m, &s->peer, s->answer->tombstones[i], &ts, NULL);
         }
         if (e && e != ERR_DENIED)
             return e;

@@ -38,18 +38,14 @@ static err_t keep_receipt(task_t *t, mesh_t *m, const tombstone_t *ts, const pee
     return OK;
 }
 
-static err_t expect(task_t *t, mesh_t *m, const cid_t *root, const peer_id_t *holders, size_t n)
+err_t mesh_expect_receipts(task_t *t, mesh_t *m, const cid_t *root, const peer_id_t *holders, size_t n,
+                           kv_batch_t *batch)
 {
-    AUTO(kv_batch_t) batch;
-    kv_batch_init(&batch);
     for (size_t i = 0; i < n; i++) {
         receipt_key_t k = key_of(root, &holders[i]);
         if (!kv_has(t, m->config.state, MESH_RECEIPT_SPACE, bytes_of(k.data, k.len)))
-            TRY(kv_batch_put(&batch, MESH_RECEIPT_SPACE, bytes_of(k.data, k.len), BYTES_NONE));
+            TRY(kv_batch_put(batch, MESH_RECEIPT_SPACE, bytes_of(k.data, k.len), BYTES_NONE));
     }
-    TRY(kv_commit(t, m->config.state, &batch));
-    deletion_start(m->deletion, root, holders, n, task_now_ms(t));
-    event_fire(&m->wake);
     return OK;
 }
 
@@ -248,10 +244,14 @@ static err_t delete_here(task_t *t, mesh_t *m, bytes_t record, tombstone_t *ts)
     peer_id_t *holders = xcalloc(REPLICA_HOLDERS_MAX, sizeof *holders);
     size_t n = 0;
     err_t e = find_holders(t, m, &ts->manifest, holders, &n);
+    task_shield(t); /* what is durable is told to the holders, too */
     if (!e)
-        e = mesh_take(t, m, NULL, true, record, ts, NULL);
-    if (!e)
-        e = expect(t, m, &ts->manifest, holders, n);
+        e = mesh_take_own(t, m, record, holders, n, ts);
+    if (!e) {
+        deletion_start(m->deletion, &ts->manifest, holders, n, task_now_ms(t));
+        event_fire(&m->wake);
+    }
+    task_unshield(t);
     free(holders);
     TRY(e);
     return mesh_is_uncollected(m, &ts->manifest) ? OK : mesh_sign_own(t, m, &ts->manifest);

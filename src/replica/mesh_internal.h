@@ -107,12 +107,15 @@ mesh_message_t *mesh_new_message(mesh_message_kind_t kind);
 /* mesh_tombs.c */
 err_t mesh_tombs_open(task_t *t, mesh_t *m);
 void mesh_tombs_close(mesh_t *m);
-/* Verifies, keeps (durably), applies, and tells on what is new. from: the peer that brought it; NULL: the
- * DHT, or with is_own this node's user, who is believed also when the manifest is not here. *ret_is_new may
- * be NULL. ERR_CRYPTO, ERR_INVALID: none; ERR_DENIED: of a foreign manifest; ERR_LIMIT: this peer brings too
+/* Verifies, keeps (durably) and applies. from: the peer that brought it; NULL: the DHT. *ret_is_new may be
+ * NULL. ERR_CRYPTO, ERR_INVALID: none; ERR_DENIED: of a foreign manifest; ERR_LIMIT: this peer brings too
  * many. */
-err_t mesh_take(task_t *t, mesh_t *m, const peer_id_t *from, bool is_own, bytes_t record, tombstone_t *ret_ts,
+err_t mesh_take(task_t *t, mesh_t *m, const peer_id_t *from, bytes_t record, tombstone_t *ret_ts,
                 bool *ret_is_new);
+/* Of this node's user, who is believed also when the manifest is not here: told on, and with the same commit
+ * receipts of the n holders are expected. */
+err_t mesh_take_own(task_t *t, mesh_t *m, bytes_t record, const peer_id_t *holders, size_t n,
+                    tombstone_t *ret_ts);
 /* The record of a key into out. ERR_NOT_FOUND. */
 err_t mesh_tombstone_record(task_t *t, mesh_t *m, const uint8_t key[TOMBSTONE_KEY_BYTES], buf_t *out);
 err_t mesh_admit(task_t *t, void *mesh, const cid_t *root, const block_t *block);
@@ -121,11 +124,16 @@ bool mesh_has_deleted(void *mesh, const cid_t *root);
 err_t mesh_sign_receipt(mesh_t *m, const tombstone_t *ts, buf_t *out);
 err_t mesh_spread_task(task_t *t, void *spread);
 
+/* mesh_delete.c: puts those that have not come into the batch. */
+err_t mesh_expect_receipts(task_t *t, mesh_t *m, const cid_t *root, const peer_id_t *holders, size_t n,
+                           kv_batch_t *batch);
+
 /* mesh_collect.c */
 err_t mesh_uncollected_load(task_t *t, mesh_t *m);
 void mesh_uncollected_free(mesh_t *m);
 /* Its copy here was let go of; that is durable (MESH_UNCOLLECTED_SPACE). ERR_LIMIT. */
 err_t mesh_uncollected_add(mesh_t *m, const cid_t *root);
+void mesh_uncollected_drop(mesh_t *m, const cid_t *root); /* it was not deleted after all */
 /* Pins of the user, too; then it is collected. What fails is logged, and tried again before each collection
  * when it is among the uncollected. */
 void mesh_let_go(task_t *t, mesh_t *m, const cid_t *root);

@@ -341,7 +341,7 @@ static void answer_delete(task_t *t, mesh_t *m, const peer_id_t *from, const mes
                           mesh_message_t *answer)
 {
     tombstone_t ts;
-    err_t e = mesh_take(t, m, from, false, in->tombstones[0], &ts, NULL);
+    err_t e = mesh_take(t, m, from, in->tombstones[0], &ts, NULL);
     const char *pending = e ? NULL : why_pending(t, m, &ts.manifest);
     if (pending) {
         refuse(answer, pending);

@@ -110,52 +110,103 @@ static void forget_record(task_t *t, mesh_t *m, const cid_t *root)
                  LOG_STR("cid", cid_print(root, text)), LOG_ERR(e));
 }
 
-/* It is the owner's: durable, and that there is something to be collected; then the copy here is let go of.
- */
-static err_t confirm(task_t *t, mesh_t *m, const tombstone_t *ts, bool has_manifest)
+static uint32_t *owner_count(mesh_t *m, const owner_key_t *owner)
 {
-    uint8_t room[CID_BINARY_MAX];
-    char text[CID_TEXT_MAX];
-    bool is_new;
-    if (mesh_is_deleted(m, &ts->manifest))
-        return OK;
-    bool is_here = has_manifest || replica_keeps(m->config.replica, &ts->manifest);
-    bytes_t root = bytes_of(room, cid_encode(&ts->manifest, room));
-    AUTO(kv_batch_t) batch;
-    kv_batch_init(&batch);
-    TRY(kv_batch_put(&batch, MESH_DELETED_SPACE, root, bytes_of(ts->owner.data, sizeof ts->owner.data)));
-    if (is_here) {
-        TRY(mesh_uncollected_add(m, &ts->manifest)); /* no receipt is signed from now on */
-        TRY(kv_batch_put(&batch, MESH_UNCOLLECTED_SPACE, root, BYTES_NONE));
-    }
-    TRY(kv_commit(t, m->config.state, &batch));
-    kad_key_t key = tombstone_key(&ts->manifest);
-    TRY(tombstones_add(m->deleted, &key, &is_new));
-    log_info("mesh: a file was deleted by its owner", LOG_STR("cid", cid_print(&ts->manifest, text)),
-             LOG_BOOL("was_here", is_here));
-    if (is_here)
-        mesh_let_go(t, m, &ts->manifest);
-    else
-        forget_record(t, m, &ts->manifest);
-    return task_check(t);
+    return &m->by_owner[siphash24(m->owner_key, bytes_of(owner->data, sizeof owner->data)) %
+                        MESH_OWNER_SLOTS];
 }
 
+/* What one commit is about: a tombstone that is kept from now on, a deletion that is applied, or both; of
+ * this node's own, whose receipts are expected, too. A crash leaves all of it or nothing. */
+typedef struct taking {
+    const tombstone_t *ts;
+    bytes_t record; /* empty: it is kept already */
+    bool applies;
+    bool is_here; /* there is something to be collected */
+    const peer_id_t *holders;
+    size_t n_holders;
+} taking_t;
+
 /* Is the manifest here, and whose is it? Who cannot read it cannot tell: the tombstone waits for it. */
-static err_t apply(task_t *t, mesh_t *m, const tombstone_t *ts, bool is_ours)
+static err_t judge(task_t *t, mesh_t *m, bool is_ours, taking_t *x)
 {
     AUTO_PTR(block_t) b = NULL;
     char text[CID_TEXT_MAX];
-    err_t e = blockstore_get(t, m->config.blocks, &ts->manifest, &b);
+    const cid_t *manifest = &x->ts->manifest;
+    if (mesh_is_deleted(m, manifest))
+        return OK;
+    err_t e = blockstore_get(t, m->config.blocks, manifest, &b);
     TRY(task_check(t));
-    if (e)
-        return is_ours ? confirm(t, m, ts, false) : OK;
-    e = tombstone_applies(ts, &ts->manifest, block_bytes(b));
+    x->is_here = e != ERR_NOT_FOUND || replica_keeps(m->config.replica, manifest);
+    if (e) {
+        x->applies = is_ours;
+        return OK;
+    }
+    e = tombstone_applies(x->ts, manifest, block_bytes(b));
+    x->applies = !e;
     if (e == ERR_DENIED) {
         m->counts.foreign++;
         log_warn("mesh: a tombstone by somebody who does not own the file was ignored",
-                 LOG_STR("cid", cid_print(&ts->manifest, text)));
+                 LOG_STR("cid", cid_print(manifest, text)));
     }
-    return e ? e : confirm(t, m, ts, true);
+    return e;
+}
+
+static err_t write_taking(task_t *t, mesh_t *m, const taking_t *x)
+{
+    uint8_t room[CID_BINARY_MAX];
+    kad_key_t key = set_key(&x->ts->manifest, &x->ts->owner);
+    bytes_t root = bytes_of(room, cid_encode(&x->ts->manifest, room));
+    bytes_t owner = bytes_of(x->ts->owner.data, sizeof x->ts->owner.data);
+    AUTO(kv_batch_t) batch;
+    kv_batch_init(&batch);
+    if (x->record.len)
+        TRY(kv_batch_put(&batch, MESH_TOMBSTONE_SPACE, bytes_of(key.data, sizeof key.data), x->record));
+    if (x->applies)
+        TRY(kv_batch_put(&batch, MESH_DELETED_SPACE, root, owner));
+    if (x->applies && x->is_here)
+        TRY(kv_batch_put(&batch, MESH_UNCOLLECTED_SPACE, root, BYTES_NONE));
+    TRY(mesh_expect_receipts(t, m, &x->ts->manifest, x->holders, x->n_holders, &batch));
+    return kv_commit(t, m->config.state, &batch);
+}
+
+/* What is written counts from now on, and the copy here is let go of. */
+static void count_taking(task_t *t, mesh_t *m, const taking_t *x, bool *ret_is_new)
+{
+    char text[CID_TEXT_MAX];
+    kad_key_t key = set_key(&x->ts->manifest, &x->ts->owner), root = tombstone_key(&x->ts->manifest);
+    *ret_is_new = x->record.len && !tombstones_has(m->known, &key); /* another task may have been faster */
+    if (*ret_is_new) {
+        tombstones_restore(m->known, &key);
+        ++*owner_count(m, &x->ts->owner);
+    }
+    if (!x->applies)
+        return;
+    tombstones_restore(m->deleted, &root);
+    log_info("mesh: a file was deleted by its owner", LOG_STR("cid", cid_print(&x->ts->manifest, text)),
+             LOG_BOOL("was_here", x->is_here));
+    if (x->is_here)
+        mesh_let_go(t, m, &x->ts->manifest);
+    else
+        forget_record(t, m, &x->ts->manifest);
+}
+
+/* Once it is written it is done, whoever asked for it has left or not. */
+static err_t take(task_t *t, mesh_t *m, const taking_t *x, bool *ret_is_new)
+{
+    *ret_is_new = false;
+    if (!x->record.len && !x->applies && !x->n_holders)
+        return OK;
+    if (x->applies && x->is_here)
+        TRY(mesh_uncollected_add(m, &x->ts->manifest)); /* no receipt is signed from now on */
+    task_shield(t);
+    err_t e = write_taking(t, m, x);
+    if (!e)
+        count_taking(t, m, x, ret_is_new);
+    else if (x->applies && !mesh_is_deleted(m, &x->ts->manifest))
+        mesh_uncollected_drop(m, &x->ts->manifest);
+    task_unshield(t);
+    return e;
 }
 
 /* ── taking ──────────────────────────────────────────────────────────────────────────────────── */
@@ -163,12 +214,6 @@ static err_t apply(task_t *t, mesh_t *m, const tombstone_t *ts, bool is_ours)
  * fill no more than: one owner OWNER_PART of the room; one member in a day SHARE_PART of what is left, so
  * that it alone never fills it; and never the last LAST_PART, which is for files that are here. */
 enum { OWNER_PART = 16, SHARE_PART = 4, LAST_PART = 16, DAY_MS = 86400000 };
-
-static uint32_t *owner_count(mesh_t *m, const owner_key_t *owner)
-{
-    return &m->by_owner[siphash24(m->owner_key, bytes_of(owner->data, sizeof owner->data)) %
-                        MESH_OWNER_SLOTS];
-}
 
 static err_t has_room(mesh_t *m, member_t *x, const owner_key_t *owner)
 {
@@ -213,30 +258,46 @@ static err_t may_bring(task_t *t, mesh_t *m, const peer_id_t *from, bool is_own,
     return e && is_proved(t, m, ts) ? OK : e;
 }
 
-err_t mesh_take(task_t *t, mesh_t *m, const peer_id_t *from, bool is_own, bytes_t record, tombstone_t *ret_ts,
-                bool *ret_is_new)
+static err_t take_record(task_t *t, mesh_t *m, const peer_id_t *from, bool is_own, taking_t *x,
+                         tombstone_t *ret_ts, bool *ret_is_new)
 {
     tombstone_t ts;
-    bool is_new = false;
+    bool is_new;
+    bytes_t record = x->record;
     err_t e = tombstone_open(record, &ts);
     if (e == ERR_CRYPTO)
         m->counts.forged++;
     TRY(e);
     kad_key_t key = set_key(&ts.manifest, &ts.owner);
-    if (!tombstones_has(m->known, &key)) {
+    x->ts = &ts;
+    if (tombstones_has(m->known, &key))
+        x->record = BYTES_NONE;
+    else
         TRY(may_bring(t, m, from, is_own, &ts));
-        TRY(kv_put(t, m->config.state, MESH_TOMBSTONE_SPACE, bytes_of(key.data, sizeof key.data), record));
-        TRY(tombstones_add(m->known, &key, &is_new)); /* not new: another task was faster */
-        *owner_count(m, &ts.owner) += is_new;
-    }
-    if (!mesh_is_deleted(m, &ts.manifest)) /* also one that is known: the manifest may have come since */
-        TRY(apply(t, m, &ts, is_own));
+    err_t judged = judge(t, m, is_own, x); /* also one that is known: the manifest may have come since */
+    if (!judged || judged == ERR_DENIED)
+        TRY(take(t, m, x, &is_new));
+    TRY(judged);
     if (is_own)
         spread(m, &key, record);
     *ret_ts = ts;
     if (ret_is_new)
         *ret_is_new = is_new;
     return OK;
+}
+
+err_t mesh_take(task_t *t, mesh_t *m, const peer_id_t *from, bytes_t record, tombstone_t *ret_ts,
+                bool *ret_is_new)
+{
+    taking_t x = {.record = record};
+    return take_record(t, m, from, false, &x, ret_ts, ret_is_new);
+}
+
+err_t mesh_take_own(task_t *t, mesh_t *m, bytes_t record, const peer_id_t *holders, size_t n,
+                    tombstone_t *ret_ts)
+{
+    taking_t x = {.record = record, .holders = holders, .n_holders = n};
+    return take_record(t, m, NULL, true, &x, ret_ts, NULL);
 }
 
 err_t mesh_sign_receipt(mesh_t *m, const tombstone_t *ts, buf_t *out)
@@ -260,7 +321,7 @@ static gossip_verdict_t on_gossip(task_t *t, void *mesh, const peer_id_t *via, b
         return GOSSIP_ACCEPT; /* ours, taken already */
     if (m->is_closing)
         return GOSSIP_IGNORE;
-    err_t e = mesh_take(t, m, via, false, data, &ts, &is_new);
+    err_t e = mesh_take(t, m, via, data, &ts, &is_new);
     if (e)
         return e == ERR_CRYPTO || e == ERR_INVALID || e == ERR_EOF ? GOSSIP_REJECT : GOSSIP_IGNORE;
     return GOSSIP_ACCEPT;
@@ -280,7 +341,7 @@ static void ask_dht(task_t *t, mesh_t *m, const kad_key_t *key)
     deadline_t d = deadline_push(t, DHT_ASK_MS);
     err_t e = routing_get_value(t, m->config.routing, dht_key(key, room), &how, &record);
     deadline_pop(t, &d);
-    if (!e && mesh_take(t, m, NULL, false, buf_bytes(&record), &ts, NULL))
+    if (!e && mesh_take(t, m, NULL, buf_bytes(&record), &ts, NULL))
         log_debug("mesh: a tombstone of the DHT was not taken");
 }
 
@@ -296,7 +357,9 @@ err_t mesh_admit(task_t *t, void *mesh, const cid_t *root, const block_t *block)
     TRY(task_check(t));
     if (tombstones_has(m->known, &key)) {
         tombstone_t ts = {.manifest = *root, .owner = owner};
-        TRY(confirm(t, m, &ts, true));
+        taking_t x = {.ts = &ts, .applies = !mesh_is_deleted(m, root), .is_here = true};
+        bool is_new;
+        TRY(take(t, m, &x, &is_new));
     }
     return mesh_is_deleted(m, root) ? fail(ERR_DENIED, "it was deleted by its owner") : OK;
 }

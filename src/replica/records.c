@@ -153,8 +153,9 @@ err_t rep_take(task_t *t, replica_t *r, const replica_record_t *record, bool may
     bool is_whole = news->n_heads > 0;
     if (!is_whole) /* the planner wants one; the first is known already, and changes nothing */
         news->heads[news->n_heads++] = record->heads[0];
+    bool is_deleted = r->mesh.is_deleted && r->mesh.is_deleted(r->mesh.arg, &news->root); /* meanwhile */
     if (!proof.result && (news->n_entries || is_whole))
-        merge(r, news, may_add && is_whole, is_whole);
+        merge(r, news, may_add && is_whole && !is_deleted, is_whole);
     r->forged += proof.result != OK;
     free(news);
     return proof.result;
