@@ -140,9 +140,11 @@ err_t print_mesh_status(print_t *p, json_t *o)
         return print_node(o);
     if (!cli_flag(c, "all", false))
         return print_file(o);
-    return cli_out("%s %" PRId64 "/%" PRId64 " %-8s %9s  %s\n", field(o, "hash"), json_number(o, "copies"),
-                   json_number(o, "target"), field(o, "state"), print_size((uint64_t)json_number(o, "size")),
-                   field(o, "name"));
+    const char *why = field(o, "why");
+    return cli_out("%s %" PRId64 "/%" PRId64 " %-8s %9s  %s%s%s%s\n", field(o, "hash"),
+                   json_number(o, "copies"), json_number(o, "target"), field(o, "state"),
+                   print_size((uint64_t)json_number(o, "size")), field(o, "name"), *why ? " (" : "", why,
+                   *why ? ")" : "");
 }
 
 err_t print_mesh_peer(print_t *p, json_t *o)

@@ -20,7 +20,7 @@ struct deletion {
     deletion_config_t config;
     map_t by_root;     /* multihash -> deleted_root_t */
     map_t down;        /* peers that cannot be reached: id -> anything */
-    list_t open, done; /* the oldest first */
+    list_t open, done; /* who was told longest ago first */
     uint32_t n_under_way;
     size_t n_open;
 };
@@ -30,7 +30,7 @@ enum { MAX_DOWN = 65536 };
 void deletion_config_default(deletion_config_t *ret)
 {
     *ret = (deletion_config_t){
-        .poll_ms = 200, .retry_ms = 2000, .retry_max_ms = 600000, .max_under_way = 32, .max_roots = 4096};
+        .poll_ms = 200, .retry_ms = 2000, .retry_max_ms = 600000, .max_under_way = 32, .max_roots = 32768};
 }
 
 deletion_t *deletion_new(const deletion_config_t *c)
@@ -247,6 +247,8 @@ void deletion_told(deletion_t *d, const cid_t *root, const peer_id_t *holder, de
     h->so_far.is_pending = is_pending;
     h->due_ms = now_ms + h->step_ms;
     settle(d, r, r->n_gone < r->n);
+    list_remove(&r->node); /* others first: with thousands open, those that are due stand in front */
+    list_push_back(r->n_gone < r->n ? &d->open : &d->done, &r->node);
 }
 
 uint64_t deletion_deadline_ms(const deletion_t *d)

@@ -22,7 +22,7 @@ typedef struct deletion_config {
     uint32_t retry_ms;      /* 2000 */
     uint64_t retry_max_ms;  /* 10 min */
     uint32_t max_under_way; /* tellings at a time; 32 */
-    size_t max_roots;       /* 4096 */
+    size_t max_roots;       /* 32768 */
 } deletion_config_t;
 void deletion_config_default(deletion_config_t *ret);
 deletion_t *deletion_new(const deletion_config_t *c);

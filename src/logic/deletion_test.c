@@ -133,9 +133,31 @@ static void test_bounds(void **state)
     deletion_free(d);
 }
 
+/* Many are open, and one holder answers at once each time: the others have their turn before it is asked
+ * again. */
+static void test_turns(void **state)
+{
+    (void)state;
+    deletion_t *d = make(1, 100);
+    cid_t root;
+    peer_id_t holder = peer_of(1), whom;
+    for (uint8_t n = 1; n <= 5; n++) {
+        root = root_of(n);
+        deletion_start(d, &root, &holder, 1, 1000);
+    }
+    uint64_t now = 1000;
+    for (int round = 0; round < 3; round++)
+        for (uint8_t n = 1; n <= 5; n++, now += 2500) { /* each is due again by then */
+            cid_t expected = root_of(n);
+            assert_true(deletion_next(d, now, &root, &whom) && cid_equal(&root, &expected));
+            deletion_told(d, &root, &whom, DELETION_PENDING, now);
+        }
+    deletion_free(d);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {cmocka_unit_test(test_receipts), cmocka_unit_test(test_back_off),
-                                       cmocka_unit_test(test_bounds)};
+                                       cmocka_unit_test(test_bounds), cmocka_unit_test(test_turns)};
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
