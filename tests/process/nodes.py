@@ -417,6 +417,8 @@ class Runner:
     """Runs functions named test_…, prints a line for each and `N passed, N failed` at the end."""
 
     def __init__(self):
+        with open(os.devnull) as nothing:  # the programs read what their test gives them, and not what the run was begun with
+            os.dup2(nothing.fileno(), 0)
         self.passed = self.failed = 0
 
     def run(self, name, function, *args):
