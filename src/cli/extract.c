@@ -173,11 +173,14 @@ err_t extract_end(extract_t *x)
 {
     if (x->fd < 0)
         return OK;
-    TRY(set_meta(x, x->fd, x->meta.mode, x->meta.mtime_s, x->meta.mtime_ns));
+    if (x->folder >= 0)
+        TRY(set_meta(x, x->fd, x->meta.mode, x->meta.mtime_s, x->meta.mtime_ns));
     int fd = x->fd;
     x->fd = -1;
     if (close(fd))
         return disk_error(x, "write", x->name);
+    if (x->folder < 0) /* into a device or pipe */
+        return OK;
     if (renameat(x->folder, x->temporary, x->folder, x->name)) {
         if (errno == EISDIR)
             TRY(clear_place(x, x->folder, x->name));
@@ -246,6 +249,11 @@ static err_t begin_root_file(extract_t *x, const tar_entry_t *entry)
     struct stat st;
     char above[EXTRACT_PATH_MAX];
     const char *name = x->root, *folder = x->out;
+    bool takes_bytes = !stat(x->out, &st) && (S_ISCHR(st.st_mode) || S_ISFIFO(st.st_mode));
+    if (takes_bytes && entry->kind == TAR_FILE) { /* as root /dev/null would be a file from then on */
+        x->fd = open(x->out, O_WRONLY | O_CLOEXEC);
+        return x->fd < 0 ? disk_error(x, "write", "") : OK;
+    }
     if (lstat(x->out, &st) || !S_ISDIR(st.st_mode)) {
         const char *slash = strrchr(x->out, '/');
         name = slash ? slash + 1 : x->out;

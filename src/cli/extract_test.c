@@ -160,6 +160,24 @@ static void test_roots(void **state)
     assert_true(is_file("there/empty", "in place of the folder"));
 }
 
+static void test_pipe(void **state)
+{
+    extract_t x;
+    struct stat st;
+    char text[16] = "";
+    assert_int_equal(mkfifo("pipe", 0600), 0);
+    int reader = open("pipe", O_RDONLY | O_NONBLOCK);
+    extract_init(&x, "pipe");
+    assert_ok(put(&x, TAR_FILE, "root", "through it"));
+    assert_ok(extract_finish(&x));
+    extract_deinit(&x);
+    assert_int_equal(read(reader, text, sizeof text), 10);
+    assert_string_equal(text, "through it");
+    close(reader);
+    assert_int_equal(lstat("pipe", &st), 0);
+    assert_true(S_ISFIFO(st.st_mode)); /* and not a file in its place */
+}
+
 static void test_depth(void **state)
 {
     extract_t x;
@@ -179,8 +197,11 @@ static void test_depth(void **state)
 int main(void)
 {
 #define IN_FOLDER(f) cmocka_unit_test_setup_teardown(f, enter_folder, leave_folder)
-    const struct CMUnitTest tests[] = {IN_FOLDER(test_tree), IN_FOLDER(test_names_that_lead_out),
-                                       IN_FOLDER(test_links_on_the_way), IN_FOLDER(test_roots),
+    const struct CMUnitTest tests[] = {IN_FOLDER(test_tree),
+                                       IN_FOLDER(test_names_that_lead_out),
+                                       IN_FOLDER(test_links_on_the_way),
+                                       IN_FOLDER(test_roots),
+                                       IN_FOLDER(test_pipe),
                                        IN_FOLDER(test_depth)};
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -1,8 +1,10 @@
 #include "main/keys.h"
 #include "node/keys.h"
 #include "node/setup.h"
+#include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <sys/stat.h>
 
 enum { EXPORTED_MAX_BYTES = 64 << 10, RSA_BITS = 2048 };
 
@@ -10,6 +12,21 @@ err_t fail_daemon_runs(const cli_t *c)
 {
     return fail(ERR_IN_USE, "%s daemon is running. please stop it to run this command",
                 c->is_kubo ? "ipfs" : "the");
+}
+
+/* A device or pipe stays one. */
+static err_t write_out(task_t *t, const char *path, bytes_t content)
+{
+    struct stat st;
+    if (stat(path, &st) || (!S_ISCHR(st.st_mode) && !S_ISFIFO(st.st_mode)))
+        return fs_write_file(t, path, 0600, content);
+    FILE *f = fopen(path, "we");
+    if (f)
+        setvbuf(f, NULL, _IONBF, 0); /* no copy of the key stays behind */
+    bool is_written = f && fwrite(content.data, 1, content.len, f) == content.len;
+    if (f)
+        is_written &= !fclose(f);
+    return is_written ? OK : fail(error_from_errno(errno), "%s: %s", path, strerror(errno));
 }
 
 err_t run_key_export(task_t *t, const cli_t *c)
@@ -25,7 +42,7 @@ err_t run_key_export(task_t *t, const cli_t *c)
     snprintf(file, sizeof file, "%s.%s", last ? last + 1 : name, format == KEY_FORMAT_PEM ? "pem" : "key");
     err_t e = node_export_key(t, path, name, format, &key);
     if (!e)
-        e = fs_write_file(t, out ? out : file, 0600, buf_bytes(&key));
+        e = write_out(t, out ? out : file, buf_bytes(&key));
     secret_wipe(key.data, key.len);
     return e;
 }
