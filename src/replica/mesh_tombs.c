@@ -261,26 +261,24 @@ static err_t may_bring(task_t *t, mesh_t *m, const peer_id_t *from, bool is_own,
 static err_t take_record(task_t *t, mesh_t *m, const peer_id_t *from, bool is_own, taking_t *x,
                          tombstone_t *ret_ts, bool *ret_is_new)
 {
-    tombstone_t ts;
     bool is_new;
     bytes_t record = x->record;
-    err_t e = tombstone_open(record, &ts);
+    err_t e = tombstone_open(record, ret_ts);
     if (e == ERR_CRYPTO)
         m->counts.forged++;
     TRY(e);
-    kad_key_t key = set_key(&ts.manifest, &ts.owner);
-    x->ts = &ts;
+    kad_key_t key = set_key(&ret_ts->manifest, &ret_ts->owner);
+    x->ts = ret_ts;
     if (tombstones_has(m->known, &key))
         x->record = BYTES_NONE;
     else
-        TRY(may_bring(t, m, from, is_own, &ts));
+        TRY(may_bring(t, m, from, is_own, ret_ts));
     err_t judged = judge(t, m, is_own, x); /* also one that is known: the manifest may have come since */
     if (!judged || judged == ERR_DENIED)
         TRY(take(t, m, x, &is_new));
     TRY(judged);
     if (is_own)
         spread(m, &key, record);
-    *ret_ts = ts;
     if (ret_is_new)
         *ret_is_new = is_new;
     return OK;
