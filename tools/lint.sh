@@ -14,6 +14,7 @@ clang-format --dry-run -Werror "${sources[@]}" 2>&1 | head -40
 
 python3 tools/sizes.py "${sources[@]}" || status=1
 python3 tools/cleanups.py "${sources[@]}" || status=1
+python3 tools/settings.py src || status=1
 
 # Calls that have a bounded or checked sibling.
 if git grep -nE '\b(strcpy|strcat|sprintf|gets|alloca|strtok|atoi|atol|atoll)\(' -- 'src/*.c' 'sim/*.c' ':!*_test.c' ':!*_fuzz.c'; then

@@ -80,13 +80,16 @@ static void test_limit(void **state)
     tombstones_t *s = tombstones_new(1);
     kad_key_t keys[3] = {{{1}}, {{2}}, {{3}}};
     bool is_new;
+    assert_int_equal(tombstones_room(s), 1);
     add(s, &keys[0]);
+    assert_int_equal(tombstones_room(s), 0);
     assert_err(tombstones_add(s, &keys[1], &is_new), ERR_LIMIT);
     assert_false(is_new);
     tombstones_restore(s, &keys[1]); /* the limit was another one when it was taken */
     tombstones_restore(s, &keys[1]);
     assert_true(tombstones_has(s, &keys[1]));
     assert_int_equal(tombstones_count(s), 2);
+    assert_int_equal(tombstones_room(s), 0);
     assert_ok(tombstones_add(s, &keys[1], &is_new));
     assert_false(is_new);
     assert_err(tombstones_add(s, &keys[2], &is_new), ERR_LIMIT);

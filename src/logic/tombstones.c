@@ -118,6 +118,11 @@ size_t tombstones_count(const tombstones_t *s)
     return s->count;
 }
 
+size_t tombstones_room(const tombstones_t *s)
+{
+    return s->count < s->max ? s->max - s->count : 0;
+}
+
 /* The least key of the prefix. */
 static kad_key_t first_key(const kad_prefix_t *p)
 {

@@ -24,6 +24,7 @@ MUST_CHECK err_t tombstones_add(tombstones_t *s, const kad_key_t *key, bool *ret
 /* One that was taken in an earlier life: whatever the limit is now. */
 void tombstones_restore(tombstones_t *s, const kad_key_t *key);
 size_t tombstones_count(const tombstones_t *s);
+size_t tombstones_room(const tombstones_t *s); /* how many more may be added */
 
 /* Of the keys that share the prefix: how many, and their digest (0 when there are none). */
 void tombstones_digest(const tombstones_t *s, const kad_prefix_t *prefix, uint64_t *ret_count,

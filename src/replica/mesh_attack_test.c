@@ -299,6 +299,39 @@ static void test_tombstone_flood(void **state)
     run_scenario(5, 3, tombstone_flood);
 }
 
+/* Also those that prove themselves end somewhere, on whoever takes them and on whoever makes them. */
+static void tombstone_limit(task_t *t, world_t *w)
+{
+    cid_t files[3];
+    w->nodes[1].max_tombstones = 2;
+    start_all(t, w);
+    for (uint8_t k = 0; k < 3; k++) {
+        store(t, w, 0, (uint8_t)(k + 1));
+        files[k] = w->manifest;
+        assert_int_equal(keep(t, w, 0, 2), 2);
+    }
+    for (size_t k = 0; k < 3; k++) {
+        AUTO(buf_t) record;
+        tombstone(w->owner, &files[k], &record);
+        assert_int_equal(ask_delete(t, w, 0, 1, buf_bytes(&record)), k < 2 ? MESH_PENDING : MESH_REFUSE);
+        assert_ok(task_sleep(t, MINUTE_MS)); /* its receipt follows the collection */
+        assert_int_equal(ask_delete(t, w, 0, 1, buf_bytes(&record)), k < 2 ? MESH_RECEIPT : MESH_REFUSE);
+    }
+    assert_int_equal(stat_of(w, 1).tombstones, 2);
+    assert_true(replica_holds(w->nodes[1].replica, &files[2]));
+    store(t, w, 1, 9);
+    AUTO(buf_t) own;
+    mesh_deletion_t *d = xcalloc(1, sizeof *d);
+    tombstone(w->owner, &w->manifest, &own);
+    assert_err(mesh_delete(t, w->nodes[1].mesh, buf_bytes(&own), NULL, NULL, d), ERR_LIMIT);
+    free(d);
+}
+
+static void test_tombstone_limit(void **state)
+{
+    run_scenario(6, 2, tombstone_limit);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -306,6 +339,7 @@ int main(void)
         cmocka_unit_test(test_not_collected),       cmocka_unit_test(test_cannot_let_go),
         cmocka_unit_test(test_unreadable_manifest), cmocka_unit_test(test_quotas),
         cmocka_unit_test(test_file_quotas),         cmocka_unit_test(test_tombstone_flood),
+        cmocka_unit_test(test_tombstone_limit),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

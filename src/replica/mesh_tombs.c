@@ -247,6 +247,8 @@ static bool is_proved(task_t *t, mesh_t *m, const tombstone_t *ts)
 static err_t may_bring(task_t *t, mesh_t *m, const peer_id_t *from, bool is_own, const tombstone_t *ts)
 {
     member_t *x = from ? mesh_member(m, from) : NULL;
+    if (!tombstones_room(m->known)) /* for whatever it deletes: each is kept for ever */
+        return fail(ERR_LIMIT, "%zu tombstones are kept, the limit", tombstones_count(m->known));
     if (from && !x)
         return fail(ERR_LIMIT, "too many members");
     if (x && !rate_room(&x->brings, sched_now_ms(m->sched)))

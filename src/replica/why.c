@@ -32,11 +32,12 @@ void rep_refusals_deinit(replica_t *r)
 void rep_refused(replica_t *r, const cid_t *root, const peer_id_t *peer, const char *reason)
 {
     uint8_t room[CID_BINARY_MAX];
+    if (!replica_planner_root(r->planner, root))
+        return; /* deleted while the peer was asked: nobody would take it away again */
     refusal_t *f = map_get(&r->refusals, key_of(root, room));
     if (!f) {
         f = xcalloc(1, sizeof *f);
-        if (map_put(&r->refusals, key_of(root, room), f,
-                    NULL)) { /* of others it is said at their next refusal */
+        if (map_put(&r->refusals, key_of(root, room), f, NULL)) { /* full: said at their next refusal */
             free(f);
             return;
         }
