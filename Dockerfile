@@ -14,7 +14,7 @@ RUN apt-get update \
 FROM debian:12-slim
 COPY --from=build /out/packages /tmp/packages
 RUN apt-get update \
- && apt-get install -y --no-install-recommends ca-certificates curl tini libedit2 libleveldb1d libpq5 libsnappy1v5 $(cat /tmp/packages) \
+ && apt-get install -y --no-install-recommends ca-certificates curl tini libedit2 libleveldb1d libpq5 libsnappy1v5 libzstd1 $(cat /tmp/packages) \
  && rm -rf /var/lib/apt/lists/* /tmp/packages \
  && useradd --uid 1000 --user-group --create-home --home-dir /home/distribute --shell /usr/sbin/nologin distribute \
  && install -d -o distribute -g distribute -m 700 /data \

@@ -5,7 +5,7 @@
 set -euo pipefail
 
 build=(build-essential pkg-config python3 git meson ninja-build libuv1-dev libssl-dev libsodium-dev liblmdb-dev
-  libsqlite3-dev libpq-dev libmicrohttpd-dev libnghttp2-dev libprotobuf-c-dev protobuf-c-compiler libjansson-dev zlib1g-dev libc-ares-dev libedit-dev libcmocka-dev librust-blake3-dev libleveldb-dev libsnappy-dev)
+  libsqlite3-dev libpq-dev libmicrohttpd-dev libnghttp2-dev libprotobuf-c-dev protobuf-c-compiler libjansson-dev zlib1g-dev libc-ares-dev libedit-dev libcmocka-dev librust-blake3-dev libleveldb-dev libsnappy-dev libzstd-dev)
 # The build goes without what these bring where they are not packaged.
 optional=(libngtcp2-dev libngtcp2-crypto-gnutls-dev libgnutls28-dev) # QUIC
 lint=(clang-format clang-tidy)

@@ -2,6 +2,7 @@
  * than the block has room for. The first byte chooses. */
 #include "store/pebble_block.h"
 #include "store/snappy.h"
+#include "store/zstd_block.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
@@ -31,8 +32,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
         return 0;
     bytes_t in = bytes_of(data + 1, size - 1);
     buf_init(&content, 1 << 20);
-    if (data[0] & 8) {
-        if (snappy_decode(in, &content))
+    if (data[0] & 24) {
+        if (data[0] & 8 ? snappy_decode(in, &content) : zstd_block_decode(in, &content))
             return 0;
         in = buf_bytes(&content);
     }

@@ -2,8 +2,8 @@
  * keep all that it has. Read where it is: nothing in the folder is made, changed or locked. What was not yet
  * in tables is read from the logs, into memory.
  *
- * Not read: values in files of their own, ranges that were removed at once, compressions other than Snappy:
- * what Kubo's plugin does not write unless its settings say so. */
+ * Not read: values in files of their own, ranges that were removed at once, compressions other than Snappy
+ * and Zstandard: Kubo's plugin has no setting that writes them. */
 #ifndef STORE_PEBBLE_READ_H
 #define STORE_PEBBLE_READ_H
 #include "store/kv.h"

@@ -3,6 +3,7 @@
 #include "store/crc32c.h"
 #include "store/pebble_read.h"
 #include "store/snappy.h"
+#include "store/zstd_block.h"
 #include "tests/support/run.h"
 #include "tests/support/test.h"
 #include <dirent.h>
@@ -10,7 +11,7 @@
 
 #define FOLDER "/tmp/pebble"
 enum { FILE_MAX_BYTES = 1 << 20, ROWS_MAX = 400, DAMAGES = 300 };
-static const char *const formats[] = {"13", "16", "19", "21", "24"};
+static const char *const formats[] = {"13", "16", "19", "21", "24", "24-zstd"};
 
 static const char *fixture(const char *name, char out[1024])
 {
@@ -107,6 +108,12 @@ static void compare_all(task_t *t, pebble_read_t *p, expected_t *x, bytes_t pref
     assert_int_equal(left, 0);
 }
 
+static err_t count_row(task_t *t, void *arg, bytes_t key, bytes_t value)
+{
+    ++*(size_t *)arg;
+    return OK;
+}
+
 static err_t formats_task(task_t *t, void *arg)
 {
     expected_t *x = arg;
@@ -128,15 +135,15 @@ static err_t formats_task(task_t *t, void *arg)
         assert_err(pebble_read_get(t, p, BYTES_LIT("/zz"), &value), ERR_NOT_FOUND);
         pebble_read_close(p);
     }
-    (void)!fs_remove_tree(t, FOLDER);
     pebble_read_t *none;
+    size_t rows = 0;
+    copy_database(t, "24-minlz", 0);
+    assert_ok(pebble_read_open(t, FOLDER, &none));
+    assert_err(pebble_read_each(t, none, BYTES_NONE, count_row, &rows), ERR_UNSUPPORTED);
+    assert_non_null(strstr(error_text(ERR_UNSUPPORTED), "MinLZ"));
+    pebble_read_close(none);
+    (void)!fs_remove_tree(t, FOLDER);
     assert_err(pebble_read_open(t, FOLDER, &none), ERR_NOT_FOUND);
-    return OK;
-}
-
-static err_t count_row(task_t *t, void *arg, bytes_t key, bytes_t value)
-{
-    ++*(size_t *)arg;
     return OK;
 }
 
@@ -230,13 +237,33 @@ static void test_snappy(void **state)
     }
 }
 
+static void test_zstd(void **state)
+{
+    static const uint8_t frame[] = {5, 0x28, 0xb5, 0x2f, 0xfd, 0x20, 5, 0x29, 0, 0, 'a', 'b', 'c', 'd', 'e'};
+    for (size_t len = 0; len <= sizeof frame; len++) {
+        AUTO(buf_t) out = {0};
+        buf_init(&out, 1000);
+        err_t e = zstd_block_decode(bytes_of(frame, len), &out);
+        assert_int_equal(e, len == sizeof frame ? OK : ERR_CORRUPT);
+        if (!e)
+            assert_bytes(buf_bytes(&out), BYTES_LIT("abcde"));
+        else
+            error_slot()->code = OK;
+    }
+    AUTO(buf_t) out = {0};
+    buf_init(&out, 4);
+    assert_err(zstd_block_decode(bytes_of(frame, sizeof frame), &out), ERR_LIMIT);
+    assert_err(zstd_block_decode(BYTES_LIT("\x04\x28\xb5\x2f\xfd\x20\x05\x29\x00\x00"
+                                           "abcde"),
+                                 &out),
+               ERR_CORRUPT);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_formats),
-        cmocka_unit_test(test_damages),
-        cmocka_unit_test(test_crc32c),
-        cmocka_unit_test(test_snappy),
+        cmocka_unit_test(test_formats), cmocka_unit_test(test_damages), cmocka_unit_test(test_crc32c),
+        cmocka_unit_test(test_snappy),  cmocka_unit_test(test_zstd),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

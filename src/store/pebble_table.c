@@ -3,12 +3,13 @@
 #include "base/reader.h"
 #include "store/crc32c.h"
 #include "store/snappy.h"
+#include "store/zstd_block.h"
 #include <stdlib.h>
 
 enum { BLOCK_MAX_BYTES = 64 << 20, BLOCK_TRAILER_BYTES = 5 };
 enum { FOOTER_BYTES = 53, CHECKED_FOOTER_BYTES = 57, MARKED_FOOTER_BYTES = 61, MAGIC_BYTES = 8 };
 enum { CHECKSUM_CRC32C = 1, CHECKSUM_XXHASH64 = 3 };
-enum { COMPRESSED_NOT = 0, COMPRESSED_SNAPPY = 1 };
+enum { COMPRESSED_NOT = 0, COMPRESSED_SNAPPY = 1, COMPRESSED_ZSTD = 7, COMPRESSED_MINLZ = 8 };
 enum { MARKS_VALUES = 3, COLUMNS_FROM = 5, CHECKED_FROM = 6, ATTRIBUTES_FROM = 7, VERSION_MAX = 7 };
 enum { HAS_RANGES = 0x1e, HAS_TWO_LEVELS = 0x20, HAS_BLOBS = 0x40 };
 #define TWO_LEVELS 2
@@ -66,8 +67,12 @@ static err_t read_block(task_t *t, pebble_table_t *p, uint64_t offset, uint64_t 
         return buf_append(out, content);
     case COMPRESSED_SNAPPY:
         return snappy_decode(content, out);
+    case COMPRESSED_ZSTD:
+        return zstd_block_decode(content, out);
     default:
-        return unsupported(p, "blocks that are not compressed with Snappy");
+        return unsupported(p, p->raw.data[len] == COMPRESSED_MINLZ
+                                  ? "blocks that are compressed with MinLZ, by another program than Kubo,"
+                                  : "blocks of an unknown compression");
     }
 }
 
