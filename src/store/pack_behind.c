@@ -63,9 +63,21 @@ err_t pack_behind_flush(task_t *t, pack_store_t *s)
     return e;
 }
 
+/* Small blocks come one by one, and a hand-over to a worker costs more than they do: some are taken together.
+ */
+static void wait_for_batch(task_t *t, pack_store_t *s)
+{
+    deadline_t d = deadline_push(t, PACK_BEHIND_WAIT_MS);
+    while (map_count(&s->behind) && s->behind_bytes < PACK_BEHIND_BATCH_BYTES)
+        if (event_wait(t, &s->behind_grew))
+            break; /* time is over, or the store closes */
+    deadline_pop(t, &d);
+}
+
 static err_t run_flush(task_t *t, void *arg)
 {
     pack_store_t *s = arg;
+    wait_for_batch(t, s);
     task_shield(t);
     err_t e = gate_enter(t, &s->pen);
     if (!e) {
@@ -114,6 +126,8 @@ err_t pack_write_behind(task_t *t, blockstore_t *bs, block_t *const *blocks, siz
         return write_now(t, s, blocks, n);
     for (size_t i = 0; i < n; i++)
         TRY(add(s, blocks[i]));
+    if (s->behind_bytes >= PACK_BEHIND_BATCH_BYTES)
+        event_fire(&s->behind_grew);
     if (s->is_behind_running)
         return OK;
     TRY(group_spawn(&s->group, "pack-behind", run_flush, s, NULL));

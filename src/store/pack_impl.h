@@ -15,6 +15,8 @@
 #define PACK_PATH_MAX 4096
 #define PACK_BEHIND_MAX_BYTES (1u << 20)
 #define PACK_BEHIND_MAX_BLOCKS 512
+#define PACK_BEHIND_BATCH_BYTES (64u << 10) /* so many are written at once; fewer wait for others */
+#define PACK_BEHIND_WAIT_MS 3
 
 typedef struct pack_segment {
     uint32_t number;
@@ -81,7 +83,8 @@ typedef struct pack_store {
     map_t overlay;    /* multihash -> pack_pending_t of kind PACK_PUT */
     map_t behind;     /* multihash -> block_t that no segment has yet */
     size_t behind_bytes;
-    bool is_behind_running; /* a task waits for the pen to write them */
+    bool is_behind_running; /* a task waits for more of them, or for the pen, to write them */
+    event_t behind_grew;    /* to a batch */
     pack_epoch_t *open, *committing;
     bool is_committer_running;
     uint64_t losses; /* epochs that failed */

@@ -91,6 +91,7 @@ static void close_store(task_t *t, blockstore_t *bs)
     (void)!gate_enter(t, &s->pen);
     if (pack_drain(t, s))
         log_error("the last blocks could not be written", LOG_STR("path", s->folder));
+    gate_leave(&s->pen); /* a task that would write blocks takes it, and finds none */
     group_stop(t, &s->group);
     pack_punch(t, s);
     pack_abandon(s);
@@ -134,6 +135,7 @@ static pack_store_t *new_store(task_t *t, const char *folder, const pack_options
     gate_init(&s->compact_gate, 1);
     map_init(&s->overlay, PACK_OVERLAY_MAX_BLOCKS);
     map_init(&s->behind, PACK_BEHIND_MAX_BLOCKS);
+    event_init(&s->behind_grew);
     event_init(&s->changed);
     group_init(&s->group, task_sched(t));
     return s;
