@@ -2,6 +2,7 @@
 #include "codec/ipld.h"
 #include "multi/multibase.h"
 #include "repo/config_impl.h"
+#include "repo/kubo_state.h"
 #include "repo/mfs.h"
 #include "repo/pins_impl.h"
 #include "repo/repo_impl.h"
@@ -26,7 +27,7 @@ typedef struct import_run {
     import_kubo_result_t result;
     blockstore_t *from;
     blocks_t *to;
-    kubo_state_t state;
+    kubo_state_t *state;
     pin_t *batch; /* PIN_BATCH of them */
     size_t n_batch;
     uint64_t refs_left; /* that could not be taken */
@@ -98,12 +99,14 @@ static err_t take_block(task_t *t, void *arg, const cid_t *cid, uint64_t size_by
 }
 
 /* The same of one that is a record of a database. */
-static err_t take_record(task_t *t, void *arg, const cid_t *cid, bytes_t data)
+static err_t take_record(task_t *t, void *arg, const cid_t *cid, bytes_t data, const char *why)
 {
     import_run_t *run = arg;
     AUTO_PTR(block_t) block = NULL;
     if (blocks_has(t, run->to, cid))
         return pass_known_block(t, run);
+    if (why)
+        return pass_bad_block(t, run, cid, why);
     err_t e = cid_verify(cid, data);
     if (!e)
         e = block_copy(cid, data, &block);
@@ -112,7 +115,7 @@ static err_t take_record(task_t *t, void *arg, const cid_t *cid, bytes_t data)
 
 static err_t take_files_of_blocks(task_t *t, import_run_t *run)
 {
-    TRY(flat_store_open_read_only(t, run->source->blocks, &run->from));
+    TRY(flat_store_open_read_only(t, kubo_source_flatfs(run->source)->path, &run->from));
     err_t e = blockstore_each_parallel(t, run->from, READERS, take_block, run);
     blockstore_close(t, run->from);
     return e;
@@ -122,8 +125,9 @@ static err_t take_blocks(task_t *t, import_run_t *run)
 {
     run->to = repo_import_blocks(run->import);
     run->result.total_bytes = run->source->block_bytes;
-    TRY(run->source->has_pebble_blocks ? kubo_source_each_block(t, run->source, take_record, run)
-                                       : take_files_of_blocks(t, run));
+    if (kubo_source_flatfs(run->source))
+        TRY(take_files_of_blocks(t, run));
+    TRY(kubo_state_each_block(t, run->state, take_record, run));
     return repo_import_sync(t, run->import);
 }
 
@@ -160,7 +164,7 @@ static err_t take_ref(task_t *t, void *arg, bytes_t key, bytes_t record)
 
 static err_t take_refs(task_t *t, import_run_t *run)
 {
-    TRY(kubo_state_each(t, &run->state, BYTES_LIT(KUBO_FILESTORE_PREFIX), take_ref, run));
+    TRY(kubo_state_each(t, run->state, BYTES_LIT(KUBO_FILESTORE_PREFIX), take_ref, run));
     TRY(repo_import_sync(t, run->import));
     if (!run->refs_left)
         return OK;
@@ -206,7 +210,7 @@ static err_t take_pin(task_t *t, void *arg, bytes_t key, bytes_t record)
 static err_t take_pins(task_t *t, import_run_t *run)
 {
     run->batch = xcalloc(PIN_BATCH, sizeof *run->batch);
-    err_t e = kubo_state_each(t, &run->state, BYTES_LIT(KUBO_PINS_PREFIX), take_pin, run);
+    err_t e = kubo_state_each(t, run->state, BYTES_LIT(KUBO_PINS_PREFIX), take_pin, run);
     if (!e)
         e = save_pins(t, run);
     free(run->batch);
@@ -352,7 +356,7 @@ static err_t take_files(task_t *t, import_run_t *run)
     bool is_empty = false;
     AUTO(buf_t) value = {0};
     buf_init(&value, CID_BINARY_MAX);
-    err_t e = kubo_state_get(t, &run->state, BYTES_LIT(KUBO_MFS_ROOT_KEY), &value);
+    err_t e = kubo_state_get(t, run->state, BYTES_LIT(KUBO_MFS_ROOT_KEY), &value);
     if (e == ERR_NOT_FOUND)
         return OK;
     if (!e)
@@ -501,7 +505,17 @@ static err_t take_state(task_t *t, import_run_t *run)
     TRY(take_files(t, run));
     TRY(take_keys(t, run));
     TRY(take_identity(t, run));
-    return kubo_state_each(t, &run->state, BYTES_LIT(KUBO_IPNS_PREFIX), take_name, run);
+    return kubo_state_each(t, run->state, BYTES_LIT(KUBO_IPNS_PREFIX), take_name, run);
+}
+
+static err_t open_state(task_t *t, import_run_t *run, const char *copy)
+{
+    const char *damage;
+    size_t at = 0;
+    TRY(kubo_state_open(t, run->source, copy, &run->state));
+    while ((damage = kubo_state_damage(run->state, &at)))
+        TRY(warn(t, run, "%s", damage));
+    return OK;
 }
 
 static err_t take_all(task_t *t, import_run_t *run)
@@ -511,7 +525,7 @@ static err_t take_all(task_t *t, import_run_t *run)
     run->import = repo_import_begin(run->repo);
     err_t e = take_settings(t, run);
     if (!e) /* before the blocks: what cannot be read here is better known soon */
-        e = kubo_source_open_state(t, run->source, copy, &run->state);
+        e = open_state(t, run, copy);
     if (!e)
         e = take_blocks(t, run);
     if (!e)
@@ -519,7 +533,7 @@ static err_t take_all(task_t *t, import_run_t *run)
     if (!e)
         e = take_state(t, run);
     error_slot_t saved = *error_slot();
-    kubo_state_close(t, &run->state);
+    kubo_state_close(t, run->state);
     repo_import_end(run->import);
     task_shield(t);
     (void)!fs_remove_tree(t, copy);

@@ -1,22 +1,29 @@
 /* kubo_source: a repository of Kubo (ipfs/kubo repo/fsrepo, versions 11 to 18), read and never written: its
- * config, its blocks (flatfs, Pebble), its state (LevelDB, through a copy, or Pebble), its keys. */
+ * config, where its datastores are, its keys. */
 #ifndef REPO_KUBO_SOURCE_H
 #define REPO_KUBO_SOURCE_H
 #include "repo/config.h"
 #include "repo/filestore.h"
 #include "repo/pins.h"
 #include "repo/repo.h"
-#include "store/leveldb_read.h"
-#include "store/pebble_read.h"
 
-enum { KUBO_VERSION_MIN = 11, KUBO_VERSION_MAX = 18 };
+enum { KUBO_VERSION_MIN = 11, KUBO_VERSION_MAX = 18, KUBO_PARTS_MAX = 32, KUBO_MOUNT_MAX = 256 };
+#define KUBO_BLOCKS_MOUNT "/blocks"
+
+/* A datastore, and the keys that it has: those below its mount that are not below a longer one. */
+typedef enum { KUBO_NOTHING, KUBO_FLATFS, KUBO_LEVELDB, KUBO_PEBBLE, KUBO_BADGER } kubo_kind_t;
+typedef struct kubo_part {
+    kubo_kind_t kind;
+    char mount[KUBO_MOUNT_MAX]; /* its keys are without it; "": all of them */
+    char *path;
+} kubo_part_t;
 
 typedef struct kubo_source {
     char path[REPO_PATH_MAX];
     unsigned version;
-    char blocks[REPO_PATH_MAX + 64], datastore[REPO_PATH_MAX + 64], keystore[REPO_PATH_MAX + 64];
-    bool has_pebble_blocks, has_pebble_state; /* else flatfs, LevelDB */
-    const char *blocks_prefix;                /* of their keys, in Pebble */
+    char keystore[REPO_PATH_MAX + 64];
+    kubo_part_t parts[KUBO_PARTS_MAX]; /* the longest mounts first */
+    size_t n_parts;
     config_t *config;
     private_key_t *identity;
     peer_id_t peer_id;
@@ -28,25 +35,13 @@ typedef struct kubo_source {
 MUST_CHECK err_t kubo_source_open(task_t *t, const char *path, kubo_source_t **ret);
 void kubo_source_close(kubo_source_t *s); /* NULL is fine */
 AUTO_PTR_DEFINE(kubo_source_t, kubo_source_close)
+/* For kubo_source_open: the parts. */
+MUST_CHECK err_t kubo_source_read_spec(task_t *t, kubo_source_t *s);
+const kubo_part_t *kubo_source_part_of(const kubo_source_t *s, bytes_t key); /* NULL: none */
+/* The one that has the blocks; NULL: they are records. */
+const kubo_part_t *kubo_source_flatfs(const kubo_source_t *s);
 /* ERR_IN_USE: Kubo runs on it now. */
 MUST_CHECK err_t kubo_source_check_idle(task_t *t, const kubo_source_t *s);
-/* Records by their keys. */
-typedef struct kubo_state {
-    leveldb_read_t *level;
-    pebble_read_t *pebble; /* or this one */
-} kubo_state_t;
-/* LevelDB: copies the datastore into `folder` (made; removed by the caller) and opens the copy. */
-MUST_CHECK err_t kubo_source_open_state(task_t *t, const kubo_source_t *s, const char *folder,
-                                        kubo_state_t *ret);
-void kubo_state_close(task_t *t, kubo_state_t *s); /* idempotent */
-/* As leveldb_read_each and leveldb_read_get. */
-MUST_CHECK err_t kubo_state_each(task_t *t, kubo_state_t *s, bytes_t prefix, kv_visit_fn visit, void *arg);
-MUST_CHECK err_t kubo_state_get(task_t *t, kubo_state_t *s, bytes_t key, buf_t *out);
-/* Visits all blocks of a source that has them in Pebble; what is no block among them is passed over. The data
- * is not verified, and borrowed. */
-typedef err_t (*kubo_block_fn)(task_t *t, void *arg, const cid_t *cid, bytes_t data);
-MUST_CHECK err_t kubo_source_each_block(task_t *t, const kubo_source_t *s, kubo_block_fn visit, void *arg);
-
 /* Keys of the datastore (ipfs/boxo pinning/pinner/dspinner, ipfs/kubo core/node, ipfs/boxo namesys and
  * filestore). */
 #define KUBO_PINS_PREFIX "/pins/pin/"

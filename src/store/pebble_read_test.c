@@ -4,114 +4,18 @@
 #include "store/pebble_read.h"
 #include "store/snappy.h"
 #include "store/zstd_block.h"
-#include "tests/support/run.h"
-#include "tests/support/test.h"
-#include <dirent.h>
-#include <stdio.h>
+#include "tests/support/records.h"
 
-#define FOLDER "/tmp/pebble"
-enum { FILE_MAX_BYTES = 1 << 20, ROWS_MAX = 400, DAMAGES = 300 };
-static const char *const formats[] = {"13", "16", "19", "21", "24", "24-zstd"};
-
-static const char *fixture(const char *name, char out[1024])
-{
-    const char *root = getenv("TEST_ROOT");
-    snprintf(out, 1024, "%s/tests/fixtures/pebble/%s", root ? root : ".", name);
-    return out;
-}
-
-static void read_real(const char *path, buf_t *out)
-{
-    uint8_t room[4096];
-    FILE *f = fopen(path, "rb");
-    assert_non_null(f);
-    for (size_t n; (n = fread(room, 1, sizeof room, f));)
-        assert_ok(buf_append(out, bytes_of(room, n)));
-    fclose(f);
-}
-
-/* Into the simulated disk; damage: a byte of one of its files is changed. */
-static void copy_database(task_t *t, const char *format, uint64_t damage)
-{
-    char path[1024], name[2048], to[512];
-    struct dirent *entry;
-    size_t i = 0;
-    DIR *dir = opendir(fixture(format, path));
-    assert_non_null(dir);
-    (void)!fs_remove_tree(t, FOLDER);
-    assert_ok(fs_mkdirs(t, FOLDER, 0700));
-    while ((entry = readdir(dir))) {
-        AUTO(buf_t) content = {0};
-        buf_init(&content, FILE_MAX_BYTES);
-        if (entry->d_name[0] == '.')
-            continue;
-        snprintf(name, sizeof name, "%s/%s", path, entry->d_name);
-        read_real(name, &content);
-        if (damage && content.len && i++ == damage % 4)
-            content.data[damage * 2654435761u % content.len] ^= (uint8_t)(1 + damage % 255);
-        snprintf(to, sizeof to, FOLDER "/%.200s", entry->d_name);
-        assert_ok(fs_write_file(t, to, 0600, buf_bytes(&content)));
-    }
-    closedir(dir);
-}
-
-typedef struct expected {
-    buf_t text; /* lines of key, tab, value in hexadecimal */
-    bytes_t keys[ROWS_MAX], values[ROWS_MAX];
-    size_t count, at;
-    bytes_t prefix;
-} expected_t;
-
-static void load_expected(expected_t *x)
-{
-    char path[1024];
-    buf_init(&x->text, FILE_MAX_BYTES);
-    read_real(fixture("records.tsv", path), &x->text);
-    bytes_t rest = buf_bytes(&x->text);
-    while (rest.len) {
-        size_t line = (size_t)((const uint8_t *)memchr(rest.data, '\n', rest.len) - rest.data);
-        size_t tab = (size_t)((const uint8_t *)memchr(rest.data, '\t', rest.len) - rest.data);
-        x->keys[x->count] = bytes_slice(rest, 0, tab);
-        x->values[x->count++] = bytes_slice(rest, tab + 1, line - tab - 1);
-        rest = bytes_slice(rest, line + 1, rest.len);
-    }
-    assert_true(x->count > 100);
-}
-
-static bool is_value(const expected_t *x, size_t i, bytes_t value)
-{
-    AUTO(buf_t) hex;
-    buf_init(&hex, FILE_MAX_BYTES);
-    assert_ok(hex_encode(value, &hex));
-    return bytes_equal(buf_bytes(&hex), x->values[i]);
-}
-
-static err_t compare_row(task_t *t, void *arg, bytes_t key, bytes_t value)
-{
-    expected_t *x = arg;
-    while (x->at < x->count && !bytes_starts_with(x->keys[x->at], x->prefix))
-        x->at++;
-    assert_true(x->at < x->count);
-    assert_bytes(key, x->keys[x->at]);
-    assert_true(is_value(x, x->at++, value));
-    return OK;
-}
+enum { DAMAGES = 300 };
+static const char *const formats[] = {"pebble/13", "pebble/16", "pebble/19",
+                                      "pebble/21", "pebble/24", "pebble/24-zstd"};
 
 static void compare_all(task_t *t, pebble_read_t *p, expected_t *x, bytes_t prefix)
 {
-    size_t left = 0;
     x->at = 0;
     x->prefix = prefix;
     assert_ok(pebble_read_each(t, p, prefix, compare_row, x));
-    for (size_t i = x->at; i < x->count; i++)
-        left += bytes_starts_with(x->keys[i], prefix);
-    assert_int_equal(left, 0);
-}
-
-static err_t count_row(task_t *t, void *arg, bytes_t key, bytes_t value)
-{
-    ++*(size_t *)arg;
-    return OK;
+    assert_int_equal(missing_rows(x), 0);
 }
 
 static err_t formats_task(task_t *t, void *arg)
@@ -137,7 +41,7 @@ static err_t formats_task(task_t *t, void *arg)
     }
     pebble_read_t *none;
     size_t rows = 0;
-    copy_database(t, "24-minlz", 0);
+    copy_database(t, "pebble/24-minlz", 0);
     assert_ok(pebble_read_open(t, FOLDER, &none));
     assert_err(pebble_read_each(t, none, BYTES_NONE, count_row, &rows), ERR_UNSUPPORTED);
     assert_non_null(strstr(error_text(ERR_UNSUPPORTED), "MinLZ"));
@@ -171,7 +75,7 @@ static err_t damages_task(task_t *t, void *arg)
 static void test_formats(void **state)
 {
     expected_t *x = xcalloc(1, sizeof *x);
-    load_expected(x);
+    load_expected(x, "pebble/records.tsv");
     assert_ok(test_run(formats_task, x));
     buf_deinit(&x->text);
     free(x);

@@ -246,14 +246,23 @@ static err_t refuses(task_t *t, void *arg)
     TRY(refuse(t, s, "version", "19\n", ERR_UNSUPPORTED, "newest that is known"));
     TRY(refuse(t, s, "version", "18x", ERR_NOT_FOUND, "its version is"));
     TRY(refuse(t, s, "version", "distribute-1\n", ERR_NOT_FOUND, "of this program"));
-    TRY(refuse(t, s, "datastore_spec", "{\"type\":\"badgerds\",\"path\":\"badgerds\"}", ERR_UNSUPPORTED,
-               "badgerds"));
+    TRY(refuse(t, s, "datastore_spec", "{\"type\":\"s3ds\",\"bucket\":\"x\"}", ERR_UNSUPPORTED, "type s3ds"));
+    TRY(refuse(t, s, "datastore_spec", "{\"type\":\"flatfs\",\"path\":\"blocks\"}", ERR_UNSUPPORTED,
+               "for something else than blocks"));
     TRY(refuse(t, s, "datastore_spec",
                "{\"type\":\"mount\",\"mounts\":[{\"mountpoint\":\"/"
                "blocks\",\"type\":\"flatfs\",\"path\":\"blocks\"},"
-               "{\"mountpoint\":\"/\",\"type\":\"badgerds\",\"path\":\"badgerds\"}]}",
-               ERR_UNSUPPORTED, "badgerds"));
-    TRY(refuse(t, s, "datastore_spec", "{\"type\":\"flatfs\"}", ERR_CORRUPT, "no usable path"));
+               "{\"mountpoint\":\"/\",\"type\":\"s3ds\"}]}",
+               ERR_UNSUPPORTED, "s3ds"));
+    TRY(refuse(t, s, "datastore_spec", "{\"type\":\"levelds\"}", ERR_CORRUPT, "no usable path"));
+    TRY(refuse(t, s, "datastore_spec", "{\"type\":\"mount\",\"mounts\":[{\"type\":\"mem\"}]}", ERR_CORRUPT,
+               "without a mountpoint"));
+    TRY(refuse(
+        t, s, "datastore_spec",
+        "{\"type\":\"mount\",\"mounts\":[{\"mountpoint\":\"/x\",\"type\":\"levelds\",\"path\":\"x\"}]}",
+        ERR_CORRUPT, "keeps blocks"));
+    TRY(refuse(t, s, "datastore_spec", "{\"type\":\"mem\"}", ERR_CORRUPT, "keeps blocks"));
+    TRY(refuse(t, s, "datastore_spec", "[]", ERR_CORRUPT, "without a type"));
     TRY(refuse(t, s, "datastore_spec", "nonsense", ERR_CORRUPT, "not JSON"));
     TRY(refuse(t, s, "config", "{}", ERR_CORRUPT, "Identity"));
     TRY(write_kubo(

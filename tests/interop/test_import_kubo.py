@@ -115,11 +115,72 @@ def test_import_of_an_old_pebble_repository(shop):
     import_pebble(shop, "old", formatMajorVersion=16)
 
 
+def with_badger(kubo, **settings):
+    with_datastore(kubo, {"type": "measure", "prefix": "badger.datastore", "child": {"type": "badgerds", "path": "badgerds"} | settings},
+                   {"path": "badgerds", "type": "badgerds"})
+
+
+def same_content(ours, kubo, files_kept):
+    check(pins_of(ours) == pins_of(kubo), f"pins: {set(pins_of(ours)) ^ set(pins_of(kubo))}")
+    ours_has, kubo_has = (set(node.text("refs", "local").split()) for node in (ours, kubo))
+    check(ours_has == kubo_has, f"blocks: {len(ours_has - kubo_has)} too many, {len(kubo_has - ours_has)} too few")
+    check(ours.text("files", "stat", "--hash", "/") == kubo.text("files", "stat", "--hash", "/"), "the tree of files")
+    check(ours.text("pin", "verify") == "", "a pin is not whole")
+    for root, name, size in files_kept:
+        check(ours.run("cat", root).stdout == nodes.make_bytes(name, size), f"content of {name}")
+
+
+def import_badger(shop, name, **settings):
+    """Many versions of the tree of files, values in tables and in logs, logs that were collected, removals, a kill."""
+    kubo = shop.kubo(name, start=False)
+    with_badger(kubo, **settings)
+    root = fill(shop, kubo)
+    kubo.start()
+    added = [kubo.text("add", "-Q", *(["--chunker=size-60000"] if i % 2 else []), shop.file(f"{name}-{i}", 5 * MIB)) for i in range(8)]
+    for i in range(200):
+        kubo.rpc("files/mkdir", f"/v{i % 7}-{i}")
+        if i % 3 == 0:
+            kubo.rpc("files/rm", f"/v{i % 7}-{i}", recursive="true")
+    kubo.stop()
+    kubo.start()
+    for i in (0, 1, 4, 5):
+        kubo.run("pin", "rm", added[i])
+    for i in range(3):
+        kubo.run("repo", "gc", "-q")
+        kubo.run("add", "-Q", "--pin=false", shop.file(f"{name}-more-{i}", 2 * MIB))
+    kubo.run("block", "rm", kubo.text("add", "-Q", "--pin=false", stdin=b"loose again"))
+    last = [(added[i], f"{name}-{i}", 5 * MIB) for i in (2, 3, 6, 7)]
+    kubo.rpc("files/mkdir", "/late")
+    kubo.kill()
+    before = nodes.hash_tree(kubo.repo)
+    ours = Imported(shop, f"{name}-ours")
+    shop.daemons.append(ours)
+    said = ours.text("repo", "import-kubo", kubo.repo)
+    check(nodes.hash_tree(kubo.repo) == before, "Kubo's repository was changed")
+    check("keys: 2" in said and "IPNS records: 1" in said and "tree of files: taken" in said, said)
+    same_content(ours, kubo, [(f"{root}/big", "big", 3 * MIB), *last])
+    return kubo
+
+
+def test_import_of_a_badger_repository(shop):
+    import_badger(shop, "badger")
+
+
+def test_import_of_a_badger_repository_with_small_logs(shop):
+    kubo = import_badger(shop, "logs", vlogFileSize="2MB")
+    logs = sorted(path.name for path in (kubo.repo / "badgerds").glob("*.vlog"))
+    check(len(logs) > 3 and int(logs[-1][:6]) > len(logs), f"no log was collected: {logs}")
+
+
 def test_import_of_mixed_datastores(shop):
-    """Blocks in Pebble beside LevelDB, and the other way round."""
-    for name, blocks, rest in (("below", {"type": "pebbleds", "path": "pb"}, {"type": "levelds", "path": "datastore", "compression": "none"}),
-                               ("above", {"type": "flatfs", "path": "blocks", "shardFunc": "/repo/flatfs/shard/v1/next-to-last/2"},
-                                {"type": "pebbleds", "path": "pr"})):
+    """Each kind of datastore for blocks beside each other kind for the rest."""
+    flatfs = {"type": "flatfs", "path": "blocks", "shardFunc": "/repo/flatfs/shard/v1/next-to-last/2"}
+    level = {"type": "levelds", "path": "datastore", "compression": "none"}
+    for name, blocks, rest in (("below", {"type": "pebbleds", "path": "pb"}, level),
+                               ("above", flatfs, {"type": "pebbleds", "path": "pr"}),
+                               ("badger-below", {"type": "badgerds", "path": "bb"}, {"type": "pebbleds", "path": "pr"}),
+                               ("badger-above", flatfs, {"type": "badgerds", "path": "br"}),
+                               ("level", {"type": "levelds", "path": "lb", "compression": "none"}, level)):
         kubo = shop.kubo(name, start=False)
         mounts = [{"mountpoint": "/blocks"} | blocks, {"mountpoint": "/"} | rest]
         on_disk = [{k: v for k, v in mount.items() if k != "compression"} for mount in mounts]
