@@ -2,6 +2,7 @@
  * depth. Where a tree that exists goes on is told from the number of links alone, as in ipfs/boxo
  * ipld/unixfs/importer/trickle: numbers that look arbitrary here decide about CIDs. */
 #include "dag/file_node.h"
+#include <stdlib.h>
 
 enum { DEPTH_REPEAT = 4, ROOT_FIRST_DEPTH = 2 };
 
@@ -11,6 +12,8 @@ typedef struct append {
     chunker_t chunker;
     size_t held; /* bytes read but not cut yet, in the editor's chunk */
     bool raw_leaves;
+    bool is_long; /* there was a whole leaf: more of them are likely */
+    file_leaves_t leaves;
 } append_t;
 
 static bool is_done(task_t *t, append_t *a)
@@ -19,34 +22,76 @@ static bool is_done(task_t *t, append_t *a)
 }
 
 /* Holes are long and their leaves are all the same. */
+static err_t add_zeros(task_t *t, append_t *a, file_node_t *n)
+{
+    file_editor_t *ed = a->ed;
+    if (!ed->zero_leaf.tsize || ed->zero_leaf_is_raw != a->raw_leaves) {
+        feed_read(t, a->feed, ed->chunk, FILE_EDITOR_ZERO_BYTES);
+        TRY(file_leaf_write(t, ed, a->raw_leaves, bytes_of(ed->chunk, FILE_EDITOR_ZERO_BYTES),
+                            &ed->zero_leaf));
+        ed->zero_leaf_is_raw = a->raw_leaves;
+    } else {
+        a->feed->zeros -= FILE_EDITOR_ZERO_BYTES;
+    }
+    file_node_add(n, &ed->zero_leaf);
+    return task_check(t);
+}
+
+static err_t add_late(task_t *t, append_t *a, file_node_t *n, bytes_t data)
+{
+    block_t *block;
+    TRY(file_leaf_block(a->raw_leaves, data.data, data.len, &block, NULL));
+    return file_leaves_add(t, &a->leaves, n, block, data.len);
+}
+
 static err_t add_leaf(task_t *t, append_t *a, file_node_t *n)
 {
     file_editor_t *ed = a->ed;
     dag_ref_t ref;
-    bool is_zero = !a->feed->source.read && a->feed->zeros >= FILE_EDITOR_ZERO_BYTES;
-    if (is_zero && ed->zero_leaf.tsize && ed->zero_leaf_is_raw == a->raw_leaves) {
-        a->feed->zeros -= FILE_EDITOR_ZERO_BYTES;
-        file_node_add(n, &ed->zero_leaf);
-        return task_check(t);
-    }
     a->held += feed_read(t, a->feed, ed->chunk + a->held, a->chunker.max_bytes - a->held);
     size_t len = chunker_cut(&a->chunker, bytes_of(ed->chunk, a->held));
-    TRY(file_leaf_write(t, ed, a->raw_leaves, bytes_of(ed->chunk, len), &ref));
-    file_node_add(n, &ref);
+    a->is_long = len == a->chunker.max_bytes;
+    if (file_leaf_is_late(len)) {
+        TRY(add_late(t, a, n, bytes_of(ed->chunk, len)));
+    } else {
+        TRY(file_leaf_write(t, ed, a->raw_leaves, bytes_of(ed->chunk, len), &ref));
+        file_node_add(n, &ref);
+    }
     a->held -= len;
     memmove(ed->chunk, ed->chunk + len, a->held);
-    if (is_zero) {
-        ed->zero_leaf = ref;
-        ed->zero_leaf_is_raw = a->raw_leaves;
-    }
     return OK;
+}
+
+/* Of a fixed size, among others of it: read to where it stays. */
+static err_t add_long_leaf(task_t *t, append_t *a, file_node_t *n)
+{
+    block_t *block;
+    uint8_t *content;
+    size_t len = a->chunker.max_bytes;
+    TRY(file_leaf_block(a->raw_leaves, NULL, len, &block, &content));
+    size_t got = feed_read(t, a->feed, content, len);
+    if (got == len)
+        return file_leaves_add(t, &a->leaves, n, block, len);
+    a->is_long = false; /* the last one: shorter */
+    memcpy(a->ed->chunk, content, got);
+    a->held = got;
+    block_release(block);
+    return got ? add_leaf(t, a, n) : OK;
+}
+
+static err_t add_next(task_t *t, append_t *a, file_node_t *n)
+{
+    if (!a->feed->source.read && a->feed->zeros >= FILE_EDITOR_ZERO_BYTES)
+        return add_zeros(t, a, n);
+    bool is_sized = a->chunker.kind == CHUNKER_SIZE && file_leaf_is_late(a->chunker.max_bytes);
+    return is_sized && a->is_long && !a->held ? add_long_leaf(t, a, n) : add_leaf(t, a, n);
 }
 
 static err_t fill_layer(task_t *t, append_t *a, file_node_t *n)
 {
     while (n->count < FILE_EDITOR_MAX_LINKS && !is_done(t, a))
-        TRY(add_leaf(t, a, n));
-    return OK;
+        TRY(add_next(t, a, n));
+    return file_leaves_collect(t, &a->leaves);
 }
 
 static err_t fill_tree(task_t *t, append_t *a, file_node_t *n, int max_depth);
@@ -182,13 +227,23 @@ static err_t go_on(task_t *t, append_t *a, file_node_t *n, size_t first_depth, s
     return OK;
 }
 
+static err_t append(task_t *t, append_t *a, file_node_t *root)
+{
+    if (!a->ed->goes_on || !root->count)
+        return append_to_root(t, a, root);
+    if (root->fs.has_mtime)
+        root->fs.mtime = a->ed->options.now;
+    return go_on(t, a, root, ROOT_FIRST_DEPTH, FILE_EDITOR_MAX_DEPTH);
+}
+
 err_t file_append(task_t *t, file_editor_t *ed, feed_t *f, const chunker_t *chunker, bool raw_leaves)
 {
-    append_t a = {.ed = ed, .feed = f, .chunker = *chunker, .raw_leaves = raw_leaves};
+    append_t *a = xcalloc(1, sizeof *a);
+    *a = (append_t){.ed = ed, .feed = f, .chunker = *chunker, .raw_leaves = raw_leaves};
+    file_leaves_init(&a->leaves, t, ed, raw_leaves, chunker->max_bytes);
     ed->is_changed = true;
-    if (!ed->goes_on || !ed->root->count)
-        return append_to_root(t, &a, ed->root);
-    if (ed->root->fs.has_mtime)
-        ed->root->fs.mtime = ed->options.now;
-    return go_on(t, &a, ed->root, ROOT_FIRST_DEPTH, FILE_EDITOR_MAX_DEPTH);
+    err_t e = append(t, a, ed->root);
+    file_leaves_deinit(t, &a->leaves);
+    free(a);
+    return e;
 }

@@ -320,12 +320,120 @@ static void test_appended_in_pieces(void **state)
     assert_ok(test_run(appended_in_pieces, NULL));
 }
 
+/* ── large leaves, which workers hash ────────────────────────────────────────────────────────── */
+enum {
+    LARGE_LEAF = 40000,
+    LARGE_BYTES = 347 * LARGE_LEAF + 12345
+}; /* a layer and a whole subtree: as long as trickle and appending agree */
+
+static cid_t import_trickle(task_t *t, blocks_t *b, const chunker_t *chunker, bool raw_leaves,
+                            const model_t *m)
+{
+    importer_t *im;
+    dag_ref_t ref;
+    import_options_t o;
+    bytes_t content = bytes_of(m->bytes, m->len);
+    import_options_init(&o);
+    o.chunker = *chunker;
+    o.is_trickle = true;
+    o.raw_leaves = raw_leaves;
+    assert_ok(importer_new(t, b, &o, &im));
+    assert_ok(importer_add_file(t, im, source_of_bytes(&content), NULL, &ref));
+    assert_ok(importer_flush(t, im));
+    importer_free(t, im);
+    return ref.cid;
+}
+
+static file_editor_t *open_large(task_t *t, blocks_t *b, const char *chunker, bool raw_leaves)
+{
+    static const model_t nothing;
+    file_editor_t *ed;
+    file_editor_options_t o = {.raw_leaves = raw_leaves};
+    assert_ok(chunker_parse(chunker, &o.chunker));
+    cid_t empty = import(t, b, 0, &nothing);
+    assert_ok(file_editor_open(t, b, &empty, &o, &ed));
+    return ed;
+}
+
+static void write_large(task_t *t, blocks_t *b, const char *chunker, bool raw_leaves, const model_t *m)
+{
+    static const size_t lengths[] = {LARGE_LEAF - 1,         LARGE_LEAF, LARGE_LEAF + 1, 174 * LARGE_LEAF,
+                                     174 * LARGE_LEAF + 100, LARGE_BYTES};
+    for (size_t i = 0; i < ARRAY_LEN(lengths); i++) {
+        model_t part = {m->bytes, lengths[i]};
+        bool failed;
+        chunker_t cut;
+        file_editor_t *ed = open_large(t, b, chunker, raw_leaves);
+        pieces_t p = {.left = bytes_of(m->bytes, part.len), .piece = 50000 + 7000 * i};
+        assert_ok(file_editor_write(t, ed, 0, (source_t){read_pieces, &p}, &failed));
+        cid_t got = close_editor(t, ed);
+        check_content(t, b, &got, &part);
+        assert_ok(chunker_parse(chunker, &cut));
+        cid_t want = import_trickle(t, b, &cut, raw_leaves, &part);
+        if (!raw_leaves || part.len > cut.max_bytes) /* one raw leaf: the editor gives no node around it */
+            assert_true(cid_equal(&got, &want));
+    }
+}
+
+static err_t large_leaves(task_t *t, void *arg)
+{
+    static const char *const chunkers[] = {"size-40000", "size-300000", "rabin-20000-40000-80000", "buzhash"};
+    blocks_map_t *map = blocks_map_new(true);
+    model_t m = {.bytes = xmalloc(LARGE_BYTES), .len = LARGE_BYTES};
+    prng_t r;
+    prng_seed(&r, 12);
+    fill_random(&r, m.bytes, m.len);
+    for (size_t i = 0; i < ARRAY_LEN(chunkers); i++)
+        for (int raw = 0; raw < 2; raw++)
+            write_large(t, blocks_map_blocks(map), chunkers[i], raw, &m);
+    free(m.bytes);
+    blocks_map_free(map);
+    return OK;
+}
+
+static void test_large_leaves(void **state)
+{
+    assert_ok(test_run(large_leaves, NULL));
+}
+
+/* A source that ends in the middle of the leaves, and one that is given up while they are hashed. */
+static err_t large_and_cut(task_t *t, void *arg)
+{
+    blocks_map_t *map = blocks_map_new(true);
+    blocks_t *b = blocks_map_blocks(map);
+    model_t m = {.bytes = xcalloc(1, LARGE_BYTES), .len = 10 * LARGE_LEAF};
+    file_editor_t *ed = open_large(t, b, "size-40000", true);
+    pieces_t p = {
+        .left = bytes_of(m.bytes, 20 * LARGE_LEAF), .piece = LARGE_LEAF, .fail_at = 10 * LARGE_LEAF};
+    bool failed = false;
+    assert_err(file_editor_write(t, ed, 0, (source_t){read_pieces, &p}, &failed), ERR_RESET);
+    assert_true(failed);
+    cid_t cid = close_editor(t, ed);
+    check_content(t, b, &cid, &m);
+
+    ed = open_large(t, b, "size-40000", true);
+    p = (pieces_t){.left = bytes_of(m.bytes, LARGE_BYTES), .piece = LARGE_LEAF};
+    deadline_t d = deadline_push(t, 0);
+    assert_err(file_editor_write(t, ed, 0, (source_t){read_pieces, &p}, &failed), ERR_TIMEOUT);
+    deadline_pop(t, &d);
+    file_editor_free(t, ed);
+    free(m.bytes);
+    blocks_map_free(map);
+    return OK;
+}
+
+static void test_large_and_cut(void **state)
+{
+    assert_ok(test_run(large_and_cut, NULL));
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_random_edits),       cmocka_unit_test(test_failing_source),
         cmocka_unit_test(test_large_hole),         cmocka_unit_test(test_missing_and_wrong),
-        cmocka_unit_test(test_appended_in_pieces),
+        cmocka_unit_test(test_appended_in_pieces), cmocka_unit_test(test_large_leaves),
+        cmocka_unit_test(test_large_and_cut),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

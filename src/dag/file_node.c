@@ -132,7 +132,7 @@ static err_t put_leaf(task_t *t, file_editor_t *ed, node_format_t format, uint64
 {
     import_options_t o = node_format_options(format, ed->format);
     hashing_t h = {&o, codec, block, OK};
-    if (block->len >= HASH_ON_WORKER_BYTES)
+    if (file_leaf_is_late(block->len))
         work(t, hash_block, &h);
     else
         hash_block(&h);
@@ -160,20 +160,33 @@ err_t file_raw_write(task_t *t, file_editor_t *ed, node_format_t format, bytes_t
     return OK;
 }
 
+bool file_leaf_is_late(size_t len)
+{
+    return len >= HASH_ON_WORKER_BYTES;
+}
+
+err_t file_leaf_block(bool is_raw, const uint8_t *data, size_t len, block_t **ret, uint8_t **ret_content)
+{
+    unixfs_leaf_t a = {0};
+    if (!is_raw)
+        unixfs_leaf_around(&(unixfs_t){.type = UNIXFS_RAW}, len, &a);
+    TRY(block_new(a.prefix_len + len + a.suffix_len, ret));
+    uint8_t *content = (*ret)->data + a.prefix_len;
+    memcpy((*ret)->data, a.prefix, a.prefix_len);
+    if (data && len)
+        memcpy(content, data, len);
+    memcpy(content + len, a.suffix, a.suffix_len);
+    if (ret_content)
+        *ret_content = content;
+    return OK;
+}
+
 err_t file_leaf_write(task_t *t, file_editor_t *ed, bool is_raw, bytes_t data, dag_ref_t *ret_ref)
 {
-    if (is_raw)
-        return file_raw_write(t, ed, ed->format, data, ret_ref);
-    unixfs_leaf_t a;
-    unixfs_leaf_around(&(unixfs_t){.type = UNIXFS_RAW}, data.len, &a);
     block_t *block;
     dag_ref_t ref = {.size = data.len};
-    TRY(block_new(a.prefix_len + data.len + a.suffix_len, &block));
-    memcpy(block->data, a.prefix, a.prefix_len);
-    if (data.len)
-        memcpy(block->data + a.prefix_len, data.data, data.len);
-    memcpy(block->data + a.prefix_len + data.len, a.suffix, a.suffix_len);
-    TRY(put_leaf(t, ed, ed->format, CODEC_DAG_PB, block, &ref));
+    TRY(file_leaf_block(is_raw, data.data, data.len, &block, NULL));
+    TRY(put_leaf(t, ed, ed->format, is_raw ? CODEC_RAW : CODEC_DAG_PB, block, &ref));
     *ret_ref = ref;
     return OK;
 }

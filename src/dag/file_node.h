@@ -46,6 +46,19 @@ struct file_editor {
     bool zero_leaf_is_raw;
 };
 
+/* Leaves whose hashes are being made. */
+typedef struct late_leaf late_leaf_t;
+typedef struct file_leaves {
+    file_editor_t *ed;
+    bool is_raw;
+    import_options_t options;
+    file_node_t *node; /* whose links they are */
+    late_leaf_t *late; /* a ring of cap */
+    size_t cap, next, n_late;
+    group_t hashers;
+    event_t hashed;
+} file_leaves_t;
+
 file_node_t *file_node_new(node_format_t format, unixfs_type_t type);
 void file_node_free(file_node_t *n); /* NULL is fine */
 AUTO_PTR_DEFINE(file_node_t, file_node_free)
@@ -61,6 +74,19 @@ MUST_CHECK err_t file_raw_write(task_t *t, file_editor_t *ed, node_format_t form
                                 dag_ref_t *ret_ref);
 /* A leaf of type Raw, or a raw block. */
 MUST_CHECK err_t file_leaf_write(task_t *t, file_editor_t *ed, bool is_raw, bytes_t data, dag_ref_t *ret_ref);
+/* The block around such a leaf, for file_leaves_add: its data at *ret_content, to be filled in when data is
+ * NULL. */
+MUST_CHECK err_t file_leaf_block(bool is_raw, const uint8_t *data, size_t len, block_t **ret,
+                                 uint8_t **ret_content);
+bool file_leaf_is_late(size_t len); /* worth a worker */
+
+void file_leaves_init(file_leaves_t *l, task_t *t, file_editor_t *ed, bool is_raw, size_t max_leaf_bytes);
+void file_leaves_deinit(task_t *t, file_leaves_t *l);
+/* Takes the block, whose content has `size` bytes, and appends a link to it, without its CID yet. All that
+ * are late are of one node. */
+MUST_CHECK err_t file_leaves_add(task_t *t, file_leaves_t *l, file_node_t *n, block_t *block, size_t size);
+/* After it all links have their CIDs. */
+MUST_CHECK err_t file_leaves_collect(task_t *t, file_leaves_t *l);
 
 bool feed_has(task_t *t, feed_t *f);                              /* is there at least one byte more? */
 size_t feed_read(task_t *t, feed_t *f, uint8_t *out, size_t cap); /* less than cap only at the end */
