@@ -10,6 +10,8 @@ bool ipld_has_codec(uint64_t codec)
     case CODEC_DAG_JSON:
     case CODEC_CBOR:
     case CODEC_JSON:
+    case CODEC_GIT_RAW:
+    case CODEC_DAG_JOSE:
         return true;
     default:
         return false;
@@ -20,7 +22,7 @@ void ipld_scan_init(ipld_scan_t *s, uint64_t codec, bytes_t block, unsigned flag
 {
     *s = (ipld_scan_t){.codec = codec, .flags = flags, .block = block, .reader = reader_of(block)};
     buf_init(&s->scratch, block.len + 16);
-    if (!ipld_has_codec(codec))
+    if (!ipld_has_codec(codec) || codec == CODEC_GIT_RAW || codec == CODEC_DAG_JOSE)
         s->err = fail(ERR_UNSUPPORTED, "no decoder registered for multicodec code %llu (0x%llx)",
                       (unsigned long long)codec, (unsigned long long)codec);
 }

@@ -1,4 +1,4 @@
-/* ipld_scan: the data inside a block as a flat sequence of events, whatever its codec. Specs: ipld/ipld
+/* ipld_scan: the data inside a block as a flat sequence of events. Specs: ipld/ipld
  * specs/codecs (dag-pb, dag-cbor, dag-json), docs/data-model. Pulled, without recursion, in memory that
  * depends on the depth alone; the depth has a maximum and no declared length is believed.
  *
@@ -51,7 +51,8 @@ typedef struct ipld_frame {
     bool is_map, is_open_ended, has_items, wants_value;
 } ipld_frame_t;
 typedef struct ipld_scan {
-    err_t err; /* ERR_INVALID, ERR_EOF, ERR_LIMIT: not of the codec; ERR_UNSUPPORTED: no such codec here */
+    err_t err; /* ERR_INVALID, ERR_EOF, ERR_LIMIT: not of the codec; ERR_UNSUPPORTED: no events of such a
+                  codec */
     uint64_t codec;
     unsigned flags;
     bytes_t block;
@@ -73,6 +74,7 @@ void ipld_scan_deinit(ipld_scan_t *s); /* idempotent */
 AUTO_DEFINE(ipld_scan_t, ipld_scan_deinit)
 /* The next event; false at the end and at an error, which is in s->err. */
 bool ipld_scan_next(ipld_scan_t *s, ipld_event_t *ret_event);
-/* The codecs that can be read: dag-pb, raw, dag-cbor, dag-json, cbor, json. */
+/* The codecs that can be read: dag-pb, raw, dag-cbor, dag-json, cbor, json; as trees alone git-raw, dag-jose.
+ */
 bool ipld_has_codec(uint64_t codec);
 #endif

@@ -1,4 +1,6 @@
 #include "codec/ipld_tree.h"
+#include "codec/dag_jose.h"
+#include "codec/git_raw.h"
 #include <stdlib.h>
 
 void ipld_tree_deinit(ipld_tree_t *tree)
@@ -103,7 +105,7 @@ static err_t append(ipld_tree_t *tree, const ipld_event_t *e)
 }
 
 /* While a list or map is open, `next` of its item is the item of the one around it. */
-static err_t add(ipld_tree_t *tree, const ipld_event_t *e, size_t *open)
+err_t ipld_tree_add(ipld_tree_t *tree, const ipld_event_t *e, size_t *open)
 {
     if (e->kind == IPLD_END) {
         ipld_item_t *item = &tree->items[*open];
@@ -124,20 +126,29 @@ static err_t add(ipld_tree_t *tree, const ipld_event_t *e, size_t *open)
 
 err_t ipld_tree_read(ipld_tree_t *tree, uint64_t codec, bytes_t block, unsigned flags)
 {
-    AUTO(ipld_scan_t) s;
     ipld_event_t e;
     size_t open = 0;
     ipld_tree_deinit(tree);
+    if (block.len > UINT32_MAX)
+        return fail(ERR_LIMIT, "a block of %zu bytes", block.len);
+    if (codec == CODEC_GIT_RAW)
+        return git_raw_read(tree, block);
+    if (codec == CODEC_DAG_JOSE)
+        return dag_jose_read(tree, block);
+    AUTO(ipld_scan_t) s;
     ipld_scan_init(&s, codec, block, flags);
-    if (!s.err && block.len > UINT32_MAX)
-        s.err = fail(ERR_LIMIT, "a block of %zu bytes", block.len);
     TRY(s.err);
-    buf_init(&tree->text, block.len + 1);
     /* Strings are never longer than their text, and links of dag-pb are in their messages. */
-    TRY(buf_reserve(&tree->text, block.len + 1));
+    TRY(ipld_tree_reserve_text(tree, block.len + 1));
     while (ipld_scan_next(&s, &e))
-        TRY(add(tree, &e, &open));
+        TRY(ipld_tree_add(tree, &e, &open));
     return s.err;
+}
+
+err_t ipld_tree_reserve_text(ipld_tree_t *tree, size_t max_bytes)
+{
+    buf_init(&tree->text, max_bytes);
+    return buf_reserve(&tree->text, max_bytes);
 }
 
 /* ── lookup ──────────────────────────────────────────────────────────────────────────────────── */
@@ -177,6 +188,14 @@ static err_t find_key(const ipld_tree_t *tree, size_t at, bytes_t segment, size_
         return OK;
     }
     return fail(ERR_NOT_FOUND, "key not found: \"%.*s\"", shown(segment), (const char *)segment.data);
+}
+
+size_t ipld_tree_field(const ipld_tree_t *tree, size_t map, const char *name)
+{
+    for (size_t key = map + 1; key < tree->items[map].next; key = ipld_tree_after(tree, key + 1))
+        if (bytes_equal(ipld_item_bytes(&tree->items[key]), bytes_str(name)))
+            return key + 1;
+    return 0;
 }
 
 err_t ipld_tree_find(const ipld_tree_t *tree, size_t at, bytes_t segment, size_t *ret_at)

@@ -39,9 +39,18 @@ const char *ipld_kind_name(uint8_t kind);                   /* "map", as the dat
 /* The value under a key, or at an index in decimal. ERR_NOT_FOUND, as the reference words it, also when `at`
  * is neither map nor list. */
 MUST_CHECK err_t ipld_tree_find(const ipld_tree_t *tree, size_t at, bytes_t segment, size_t *ret_at);
-/* Appends the value at `at` in a codec: canonical for dag-pb, dag-cbor and dag-json; cbor and json keep the
- * order of the maps. ERR_INVALID: it has no form there; ERR_UNSUPPORTED: no such codec here. */
+/* Where the value of a key is in the map at `map`; 0 when there is none. */
+size_t ipld_tree_field(const ipld_tree_t *tree, size_t map, const char *name);
+/* Appends the value at `at` in a codec: canonical for dag-pb, dag-cbor, dag-json, git-raw and dag-jose; cbor
+ * and json keep the order of the maps. ERR_INVALID: it has no form there; ERR_UNSUPPORTED: no such codec
+ * here. */
 MUST_CHECK err_t ipld_tree_write(const ipld_tree_t *tree, size_t at, uint64_t codec, buf_t *out);
+
+/* To build a tree event by event, as codecs do whose data is not in the order of their bytes: first room for
+ * all strings that are not in the block, which never moves; then the events, with `open` 0 at the first.
+ * ERR_LIMIT; ERR_INVALID: a repeated key. */
+MUST_CHECK err_t ipld_tree_reserve_text(ipld_tree_t *tree, size_t max_bytes);
+MUST_CHECK err_t ipld_tree_add(ipld_tree_t *tree, const ipld_event_t *e, size_t *open);
 
 /* The events of a value with the maps in an order of their keys (NULL: as they are). integer of IPLD_LIST and
  * IPLD_MAP: the count of items or entries; of IPLD_END: the kind that ends. */

@@ -1,6 +1,8 @@
 /* A tree in each codec. */
 #include "codec/dag_cbor.h"
+#include "codec/dag_jose.h"
 #include "codec/dag_json.h"
+#include "codec/git_raw.h"
 #include "codec/ipld.h"
 #include "codec/ipld_tree.h"
 #include <inttypes.h>
@@ -134,15 +136,6 @@ static err_t no_such_field(const ipld_tree_t *tree, size_t key, const char *wher
                 name.len < 50 ? (int)name.len : 50, (const char *)name.data);
 }
 
-/* Where the value of a field is in its map; 0 when there is none. */
-static size_t field(const ipld_tree_t *tree, size_t map, const char *name)
-{
-    for (size_t key = map + 1; key < tree->items[map].next; key = ipld_tree_after(tree, key + 1))
-        if (key_is(tree, key, name))
-            return key + 1;
-    return 0;
-}
-
 static err_t read_tsize(const ipld_item_t *item, dag_pb_link_t *link)
 {
     if (item->kind == IPLD_NEGATIVE)
@@ -244,7 +237,7 @@ static err_t write_dag_pb(const ipld_tree_t *tree, size_t at, buf_t *out)
     for (size_t key = at + 1; key < root->next; key = ipld_tree_after(tree, key + 1))
         if (!key_is(tree, key, "Links") && !key_is(tree, key, "Data"))
             return no_such_field(tree, key, "PBNode");
-    size_t links = field(tree, at, "Links"), data = field(tree, at, "Data");
+    size_t links = ipld_tree_field(tree, at, "Links"), data = ipld_tree_field(tree, at, "Data");
     if (!links)
         return fail(ERR_INVALID, "missing required fields: Links");
     if (data && tree->items[data].kind == IPLD_NULL)
@@ -269,6 +262,10 @@ err_t ipld_tree_write(const ipld_tree_t *tree, size_t at, uint64_t codec, buf_t 
         return write_json(tree, at, codec == CODEC_DAG_JSON, out);
     case CODEC_DAG_PB:
         return write_dag_pb(tree, at, out);
+    case CODEC_GIT_RAW:
+        return git_raw_write(tree, at, out);
+    case CODEC_DAG_JOSE:
+        return dag_jose_write(tree, at, out);
     case CODEC_RAW:
         if (tree->items[at].kind != IPLD_BYTES)
             return wrong_kind(&tree->items[at], "AsBytes", "bytes");

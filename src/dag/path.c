@@ -126,6 +126,14 @@ static err_t step_unixfs(task_t *t, follow_t *f, block_t *block)
     return OK;
 }
 
+/* Is the value one of a schema? Then what it does not have is no link, as the reference words it. */
+static bool is_struct(const block_t *block, const ipld_tree_t *tree, size_t item)
+{
+    bool is_git_tree = item == 0 && bytes_starts_with(block_bytes(block), BYTES_LIT("tree "));
+    bool is_map = tree->items[item].kind == IPLD_MAP;
+    return block->cid.codec == CODEC_DAG_PB || (block->cid.codec == CODEC_GIT_RAW && is_map && !is_git_tree);
+}
+
 /* Down to the first link, or to the end of the path. */
 static err_t step_data(follow_t *f, block_t *block)
 {
@@ -135,7 +143,7 @@ static err_t step_data(follow_t *f, block_t *block)
     for (; f->next < f->path->count; f->next++) {
         err_t e = ipld_tree_find(&tree, item, f->path->segments[f->next], &item);
         bool is_container = tree.items[item].kind == IPLD_MAP || tree.items[item].kind == IPLD_LIST;
-        bool is_last = f->next + 1 == f->path->count && block->cid.codec != CODEC_DAG_PB;
+        bool is_last = f->next + 1 == f->path->count && !is_struct(block, &tree, item);
         if (e == ERR_NOT_FOUND && is_container && !is_last)
             return no_link(f);
         TRY(e);

@@ -143,7 +143,7 @@ static err_t broken(task_t *t, void *arg)
     assert_err(follow(&w, "", &cid, "/x", &got, &rest), ERR_CORRUPT);
     block_release(block);
     block = NULL;
-    assert_ok(cid_of(1, 0x85, MH_SHA2_256, BYTES_LIT("{}"), &cid)); /* dag-jose */
+    assert_ok(cid_of(1, 0x90, MH_SHA2_256, BYTES_LIT("{}"), &cid)); /* eth-block */
     assert_ok(block_copy(&cid, BYTES_LIT("{}"), &block));
     assert_ok(blocks_put_many(t, w.blocks, &block, 1));
     assert_err(follow(&w, "", &cid, "/x", &got, &rest), ERR_UNSUPPORTED);
