@@ -93,7 +93,8 @@ static err_t take_block(task_t *t, void *arg, const cid_t *cid, uint64_t size_by
     err_t e = blockstore_get(t, run->from, cid, &block);
     if (e == ERR_NOT_FOUND || e == ERR_CORRUPT)
         return pass_bad_block(t, run, cid, "its file is damaged");
-    if (e == ERR_UNSUPPORTED || e == ERR_DENIED)
+    if (e == ERR_UNSUPPORTED || e == ERR_DENIED || e == ERR_INVALID ||
+        e == ERR_IO) /* the disk, too, may be damaged in places */
         return pass_bad_block(t, run, cid, error_text(e));
     return e ? e : keep_block(t, run, block);
 }
@@ -188,9 +189,13 @@ static err_t take_pin(task_t *t, void *arg, bytes_t key, bytes_t record)
     import_run_t *run = arg;
     pin_t *pin = &run->batch[run->n_batch], old;
     char text[CID_TEXT_MAX];
-    err_t e = kubo_pin_decode(record, pin);
+    bool has_bad_name;
+    err_t e = kubo_pin_decode(record, pin, &has_bad_name);
     if (e)
         return warn(t, run, "a pin was not taken: %s", error_text(e));
+    if (has_bad_name)
+        TRY(warn(t, run, "the name of the pin of %s was not taken: it is too long or not UTF-8",
+                 cid_print(&pin->cid, text)));
     e = pins_find(t, run->repo->pins, &pin->cid, &old);
     if (!e && (old.mode == PIN_RECURSIVE || old.mode == pin->mode)) {
         run->result.pins_here++;
@@ -339,7 +344,7 @@ static err_t put_tree(task_t *t, import_run_t *run, const cid_t *root)
     }
 }
 
-static err_t place_tree(task_t *t, import_run_t *run, const cid_t *root)
+static err_t place_tree(task_t *t, import_run_t *run, const cid_t *root, bool has_entries)
 {
     cid_t ours;
     bool is_empty;
@@ -347,7 +352,9 @@ static err_t place_tree(task_t *t, import_run_t *run, const cid_t *root)
     if (cid_equal(&ours, root))
         return OK;
     TRY(is_empty_tree(t, run, &ours, &is_empty));
-    return is_empty ? mfs_set_root(t, repo_mfs(run->repo), root) : put_tree(t, run, root);
+    if (is_empty) /* tells, too, what is no directory */
+        return mfs_set_root(t, repo_mfs(run->repo), root);
+    return has_entries ? put_tree(t, run, root) : OK;
 }
 
 static err_t take_files(task_t *t, import_run_t *run)
@@ -363,9 +370,9 @@ static err_t take_files(task_t *t, import_run_t *run)
         e = cid_decode(buf_bytes(&value), &root);
     if (!e)
         e = is_empty_tree(t, run, &root, &is_empty);
-    if (!e && !is_empty)
-        e = place_tree(t, run, &root);
-    if (e == ERR_NOT_FOUND || e == ERR_INVALID || e == ERR_CORRUPT)
+    if (!e)
+        e = place_tree(t, run, &root, !is_empty);
+    if (e == ERR_NOT_FOUND || e == ERR_INVALID || e == ERR_CORRUPT || e == ERR_UNSUPPORTED || e == ERR_LIMIT)
         return warn(t, run, "the tree of files was not taken: %s", error_text(e));
     run->result.has_files = !e && !is_empty;
     return e;

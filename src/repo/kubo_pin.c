@@ -1,10 +1,11 @@
+#include "base/utf8.h"
 #include "codec/ipld_scan.h"
 #include "repo/kubo_source.h"
 
 enum { MODE_RECURSIVE = 0, MODE_DIRECT = 1 }; /* of boxo's pinner */
 
 typedef struct fields {
-    bool has_cid, has_mode;
+    bool has_cid, has_mode, has_bad_name;
     pin_t pin;
 } fields_t;
 
@@ -19,15 +20,19 @@ static err_t take_value(fields_t *f, bytes_t key, const ipld_event_t *e)
         f->pin.mode = e->integer == MODE_RECURSIVE ? PIN_RECURSIVE : PIN_DIRECT;
     }
     if (bytes_equal(key, BYTES_LIT("name")) && e->kind == IPLD_STRING) {
-        if (e->bytes.len > PIN_NAME_MAX_BYTES)
-            return fail(ERR_LIMIT, "the name of a pin has %zu bytes", e->bytes.len);
-        memcpy(f->pin.name, e->bytes.data, e->bytes.len);
-        f->pin.name[e->bytes.len] = 0;
+        size_t len = e->bytes.len;
+        f->has_bad_name =
+            len > PIN_NAME_MAX_BYTES || !utf8_is_valid(e->bytes) || (len && memchr(e->bytes.data, 0, len));
+        if (f->has_bad_name)
+            len = 0;
+        if (len)
+            memcpy(f->pin.name, e->bytes.data, len);
+        f->pin.name[len] = 0;
     }
     return OK;
 }
 
-err_t kubo_pin_decode(bytes_t record, pin_t *ret)
+err_t kubo_pin_decode(bytes_t record, pin_t *ret, bool *ret_has_bad_name)
 {
     AUTO(ipld_scan_t) s;
     ipld_event_t e;
@@ -51,5 +56,6 @@ err_t kubo_pin_decode(bytes_t record, pin_t *ret)
     if (s.err || !f.has_cid || !f.has_mode)
         return fail(ERR_CORRUPT, "a pin's record of %zu bytes cannot be read", record.len);
     *ret = f.pin;
+    *ret_has_bad_name = f.has_bad_name;
     return OK;
 }

@@ -7,7 +7,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
     pin_t pin;
-    if (kubo_pin_decode(bytes_of(data, size), &pin))
+    bool has_bad_name;
+    if (kubo_pin_decode(bytes_of(data, size), &pin, &has_bad_name))
         return 0;
     uint8_t raw[CID_BINARY_MAX];
     assert(pin.mode == PIN_RECURSIVE || pin.mode == PIN_DIRECT);

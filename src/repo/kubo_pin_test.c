@@ -5,7 +5,8 @@
 #define CID                                                                                                  \
     "\x58\x22\x12\x20"                                                                                       \
     "0123456789abcdef0123456789abcdef" /* bytes(34): sha2-256 */
-#define READ(text, ret) kubo_pin_decode(BYTES_LIT(text), ret)
+#define READ(text, ret) kubo_pin_decode(BYTES_LIT(text), ret, &is_bad)
+static bool is_bad;
 
 static void test_reads(void **state)
 {
@@ -57,11 +58,15 @@ static void test_refuses(void **state)
     size_t n = strlen(record);
     memcpy(record + n, "\x00\x64name\x79\x01\x00", 9);
     memset(record + n + 9, 'x', 256);
-    assert_err(kubo_pin_decode(bytes_of(record, n + 9 + 256), &pin), ERR_LIMIT);
+    assert_ok(kubo_pin_decode(bytes_of(record, n + 9 + 256), &pin, &is_bad));
+    assert_true(is_bad && !*pin.name);
     record[n + 7] = 0;
     record[n + 8] = (char)255;
-    assert_ok(kubo_pin_decode(bytes_of(record, n + 9 + 255), &pin));
-    assert_int_equal(strlen(pin.name), 255);
+    assert_ok(kubo_pin_decode(bytes_of(record, n + 9 + 255), &pin, &is_bad));
+    assert_true(!is_bad && strlen(pin.name) == 255);
+    record[n + 20] = (char)0xff; /* no UTF-8 */
+    assert_ok(kubo_pin_decode(bytes_of(record, n + 9 + 255), &pin, &is_bad));
+    assert_true(is_bad && !*pin.name);
 }
 
 int main(void)

@@ -12,7 +12,8 @@ static err_t read_cid(bytes_t key, cid_t *ret)
     if (!bytes_starts_with(key, prefix))
         return fail(ERR_CORRUPT, "a key of another kind");
     TRY(multibase_decode_raw(MB_BASE32UPPER, bytes_slice(key, prefix.len, key.len), &multihash));
-    return cid_from_multihash(buf_bytes(&multihash), CODEC_RAW, ret);
+    return cid_from_multihash(buf_bytes(&multihash), CODEC_RAW, ret) ? cid_decode(buf_bytes(&multihash), ret)
+                                                                     : OK; /* in version 11 */
 }
 
 err_t kubo_ref_decode(bytes_t key, bytes_t record, filestore_ref_t *ret)

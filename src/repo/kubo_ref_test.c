@@ -20,6 +20,8 @@ static void test_reads(void **state)
     assert_true(bytes_equal(ref.path, BYTES_LIT("a/b")) && ref.offset == 256 && ref.size == 2);
     assert_ok(READ(KEY, "\x0a\x01x", &ref)); /* what is 0 is left out */
     assert_true(ref.offset == 0 && ref.size == 0);
+    assert_ok(READ("/filestore/AFKQAATINE", "\x0a\x01x", &ref)); /* the whole CID, in version 11 */
+    assert_true(cid_equal(&ref.cid, &cid));
 }
 
 static void test_refuses(void **state)

@@ -41,6 +41,7 @@ static err_t read_config(task_t *t, kubo_source_t *s)
 {
     char file[REPO_PATH_MAX + 64];
     TRY(config_load(t, repo_file(s->path, "config", file), &s->config));
+    TRY(kubo_source_renew_config(s));
     TRY(config_identity(s->config, &s->identity));
     return peer_id_of(private_key_public(s->identity), &s->peer_id);
 }

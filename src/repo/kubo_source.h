@@ -35,8 +35,9 @@ typedef struct kubo_source {
 MUST_CHECK err_t kubo_source_open(task_t *t, const char *path, kubo_source_t **ret);
 void kubo_source_close(kubo_source_t *s); /* NULL is fine */
 AUTO_PTR_DEFINE(kubo_source_t, kubo_source_close)
-/* For kubo_source_open: the parts. */
+/* For kubo_source_open: the parts; settings as the newest version has them. */
 MUST_CHECK err_t kubo_source_read_spec(task_t *t, kubo_source_t *s);
+MUST_CHECK err_t kubo_source_renew_config(kubo_source_t *s);
 const kubo_part_t *kubo_source_part_of(const kubo_source_t *s, bytes_t key); /* NULL: none */
 /* The one that has the blocks; NULL: they are records. */
 const kubo_part_t *kubo_source_flatfs(const kubo_source_t *s);
@@ -48,9 +49,9 @@ MUST_CHECK err_t kubo_source_check_idle(task_t *t, const kubo_source_t *s);
 #define KUBO_MFS_ROOT_KEY "/local/filesroot"
 #define KUBO_IPNS_PREFIX "/ipns/"
 #define KUBO_FILESTORE_PREFIX "/filestore/"
-/* A pin's record: a CBOR map of cid, mode, name and metadata. ERR_CORRUPT, ERR_LIMIT: the name is too long.
- */
-MUST_CHECK err_t kubo_pin_decode(bytes_t record, pin_t *ret);
+/* A pin's record: a CBOR map of cid, mode, name and metadata. *ret_has_bad_name: it is left out, being too
+ * long or no UTF-8. ERR_CORRUPT. */
+MUST_CHECK err_t kubo_pin_decode(bytes_t record, pin_t *ret, bool *ret_has_bad_name);
 /* A reference of Kubo's filestore: the multihash in base32 in the key behind its prefix, a protobuf of path,
  * offset and size. The path is borrowed from the record. ERR_CORRUPT. */
 MUST_CHECK err_t kubo_ref_decode(bytes_t key, bytes_t record, filestore_ref_t *ret);

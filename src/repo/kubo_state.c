@@ -240,14 +240,14 @@ typedef struct block_run {
     void *arg;
 } block_run_t;
 
-/* Behind the prefix: base32 of the multihash. */
+/* Behind the prefix: base32 of the multihash; in version 11 of the CID when its version is 1. */
 static bool is_block(bytes_t key, cid_t *ret)
 {
     AUTO(buf_t) raw;
     buf_init(&raw, CID_BINARY_MAX);
     bytes_t name = bytes_slice(key, strlen(KUBO_BLOCKS_MOUNT "/"), key.len);
     return !multibase_decode_raw(MB_BASE32UPPER, name, &raw) &&
-           !cid_from_multihash(buf_bytes(&raw), CODEC_RAW, ret);
+           (!cid_from_multihash(buf_bytes(&raw), CODEC_RAW, ret) || !cid_decode(buf_bytes(&raw), ret));
 }
 
 static err_t visit_block(task_t *t, void *arg, bytes_t key, bytes_t value)

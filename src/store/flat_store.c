@@ -62,12 +62,11 @@ static void shard_of(const sharding_t *s, const char *key, char out[SHARD_MAX_CH
     out[s->chars] = 0;
 }
 
-static void key_of(const cid_t *cid, char out[KEY_TEXT_MAX])
+static void key_of(bytes_t raw, char out[KEY_TEXT_MAX])
 {
-    uint8_t raw[CID_BINARY_MAX];
     AUTO(buf_t) text;
     buf_init(&text, KEY_TEXT_MAX - 1);
-    err_t e = multibase_encode_raw(MB_BASE32UPPER, bytes_of(raw, cid_encode_multihash(cid, raw)), &text);
+    err_t e = multibase_encode_raw(MB_BASE32UPPER, raw, &text);
     assert(!e);
     memcpy(out, text.data, text.len);
     out[text.len] = 0;
@@ -78,17 +77,23 @@ typedef struct block_path {
     char file[PATH_LEN_MAX];
 } block_path_t;
 
-static void path_of(const flat_store_t *f, const cid_t *cid, block_path_t *out)
+static void path_of_raw(const flat_store_t *f, bytes_t raw, block_path_t *out)
 {
     char key[KEY_TEXT_MAX], shard[SHARD_MAX_CHARS + 1];
-    key_of(cid, key);
+    key_of(raw, key);
     shard_of(&f->sharding, key, shard);
     snprintf(out->shard, sizeof out->shard, "%s/%s", f->folder, shard);
     snprintf(out->file, sizeof out->file, "%s/%s/%s.data", f->folder, shard, key);
 }
 
-/* The CID that a file name stands for. */
-static err_t cid_of_name(const char *name, cid_t *ret_cid)
+static void path_of(const flat_store_t *f, const cid_t *cid, block_path_t *out)
+{
+    uint8_t raw[CID_BINARY_MAX];
+    path_of_raw(f, bytes_of(raw, cid_encode_multihash(cid, raw)), out);
+}
+
+/* The CID that a file name stands for. What is only read may be of a time when names were whole CIDs. */
+static err_t cid_of_name(const flat_store_t *f, const char *name, cid_t *ret_cid)
 {
     size_t len = strlen(name);
     if (len < 6 || strcmp(name + len - 5, ".data") != 0)
@@ -96,7 +101,8 @@ static err_t cid_of_name(const char *name, cid_t *ret_cid)
     AUTO(buf_t) raw;
     buf_init(&raw, CID_BINARY_MAX);
     TRY(multibase_decode_raw(MB_BASE32UPPER, bytes_of(name, len - 5), &raw));
-    return cid_from_multihash(buf_bytes(&raw), CODEC_RAW, ret_cid);
+    err_t e = cid_from_multihash(buf_bytes(&raw), CODEC_RAW, ret_cid);
+    return e && f->is_read_only ? cid_decode(buf_bytes(&raw), ret_cid) : e;
 }
 
 /* ── reading ─────────────────────────────────────────────────────────────────────────────────── */
@@ -107,12 +113,24 @@ static err_t absent(const cid_t *cid)
                 cid_print(cid, text));
 }
 
+static err_t open_file(task_t *t, flat_store_t *f, const cid_t *cid, block_path_t *path, file_t **ret_file)
+{
+    uint8_t raw[CID_BINARY_MAX];
+    path_of(f, cid, path);
+    if (!f->is_read_only)
+        return file_open(t, path->file, FILE_READ | FILE_NO_FOLLOW, 0, ret_file);
+    err_t e = file_open(t, path->file, FILE_READ, 0, ret_file);
+    if (e != ERR_NOT_FOUND || cid->version != 1)
+        return e;
+    path_of_raw(f, bytes_of(raw, cid_encode(cid, raw)), path);
+    return file_open(t, path->file, FILE_READ, 0, ret_file);
+}
+
 static err_t open_block(task_t *t, flat_store_t *f, const cid_t *cid, file_t **ret_file, uint64_t *ret_size)
 {
-    block_path_t *path = xmalloc(sizeof *path);
-    path_of(f, cid, path);
     AUTO_PTR(file_t) file = NULL;
-    err_t e = file_open(t, path->file, FILE_READ | FILE_NO_FOLLOW, 0, &file);
+    block_path_t *path = xmalloc(sizeof *path);
+    err_t e = open_file(t, f, cid, path, &file);
     free(path);
     if (e == ERR_NOT_FOUND)
         return absent(cid);
@@ -304,7 +322,8 @@ static err_t remove_many(task_t *t, blockstore_t *bs, const cid_t *cids, size_t 
 /* ── listing ─────────────────────────────────────────────────────────────────────────────────── */
 typedef err_t (*file_fn)(task_t *t, void *arg, const cid_t *cid, const file_info_t *info);
 
-static err_t each_in_shard(task_t *t, const char *shard, file_fn fn, void *arg)
+/* In a store that is only read, links are followed, and one to nowhere is a block that is damaged. */
+static err_t each_in_shard(task_t *t, const flat_store_t *f, const char *shard, file_fn fn, void *arg)
 {
     AUTO(dir_list_t) list = {0};
     err_t e = fs_list(t, shard, &list);
@@ -312,15 +331,16 @@ static err_t each_in_shard(task_t *t, const char *shard, file_fn fn, void *arg)
         return e == ERR_NOT_FOUND ? OK : e;
     for (size_t i = 0; i < list.count; i++) {
         cid_t cid;
-        file_info_t info;
+        file_info_t info = {0};
         char path[PATH_LEN_MAX];
-        if (cid_of_name(list.names[i], &cid))
+        if (cid_of_name(f, list.names[i], &cid))
             continue;
         snprintf(path, sizeof path, "%.3800s/%.255s", shard, list.names[i]);
-        e = fs_stat(t, path, false, &info);
-        if (e == ERR_NOT_FOUND)
+        e = fs_stat(t, path, f->is_read_only, &info);
+        if (e == ERR_NOT_FOUND && !f->is_read_only)
             continue;
-        TRY(e);
+        if (e != ERR_NOT_FOUND)
+            TRY(e);
         TRY(fn(t, arg, &cid, &info));
     }
     return OK;
@@ -336,9 +356,9 @@ static err_t each_file(task_t *t, flat_store_t *f, file_fn fn, void *arg)
         char path[PATH_LEN_MAX];
         file_info_t info;
         snprintf(path, sizeof path, "%.3800s/%.255s", f->folder, shards.names[i]);
-        TRY(fs_stat(t, path, false, &info));
+        TRY(fs_stat(t, path, f->is_read_only, &info));
         if (info.kind == FILE_KIND_DIR)
-            TRY(each_in_shard(t, path, fn, arg));
+            TRY(each_in_shard(t, f, path, fn, arg));
     }
     return OK;
 }

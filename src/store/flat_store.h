@@ -15,6 +15,7 @@
  * next-to-last/N. ERR_DENIED, ERR_IO. */
 MUST_CHECK err_t flat_store_open(task_t *t, const char *folder, blockstore_t **ret_store);
 /* The same for reading alone: nothing is made, cleaned up or changed, neither at opening nor later (puts and
- * removals are ERR_DENIED). ERR_NOT_FOUND: no such folder, or none of that layout. */
+ * removals are ERR_DENIED). Links are followed, and files may be named by whole CIDs, as Kubo did once.
+ * ERR_NOT_FOUND: no such folder, or none of that layout. */
 MUST_CHECK err_t flat_store_open_read_only(task_t *t, const char *folder, blockstore_t **ret_store);
 #endif

@@ -1,8 +1,11 @@
 """Taking over repositories that Kubo made (tests/fixtures/kubo-repo, kubo-pebble). Run by run.py."""
+import base64
 import fcntl
 import json
 import pathlib
+import re
 import shutil
+import struct
 
 import nodes
 from nodes import check, fails
@@ -127,6 +130,86 @@ def test_import_of_damaged_badger(shop):
     check(node.text("pin", "verify") == "", "the second import brings what was missing")
     table.write_bytes(whole[:2000] + bytes([whole[2000] ^ 1]) + whole[2001:])
     fails(Fresh(shop.program, shop.folder, "other"), "repo", "import-kubo", kubo, saying="damaged: its checksum is not the one in MANIFEST")
+
+
+def crc32c(data):
+    crc = 0xffffffff
+    for byte in data:
+        crc ^= byte
+        for _ in range(8):
+            crc = crc >> 1 ^ (0x82f63b78 if crc & 1 else 0)
+    return crc ^ 0xffffffff
+
+
+def badger_write(kubo, key, value, meta=0):
+    """As Badger writes it, to the end of its log: behind all that is in tables."""
+    whole = key.encode() + struct.pack(">Q", 2**64 - 1 - 10**6)
+    entry = struct.pack(">IIQBB", len(whole), len(value), 0, meta, 0) + whole + value
+    with open(max((kubo / "badgerds").glob("*.vlog")), "ab") as log:
+        log.write(entry + struct.pack(">I", crc32c(entry)))
+
+
+def test_import_of_odd_records(shop):
+    """Each is told of, and the rest comes along."""
+    file = b"\x12\x20" + bytes.fromhex("785a98abe3542420645e7fc775d7f2e91fcd7682942ece9bb9d144a3456373f0")
+    pin = lambda name: b"\xa3\x63cid\x58\x22" + file + b"\x64mode\x00\x64name" + name
+    for name, key, value, says, line in (
+            ("long-root", "/local/filesroot", b"\x12" * 500, "the tree of files was not taken", "pins: 4"),
+            ("file-root", "/local/filesroot", file, "the tree of files was not taken: .* is not a directory", "pins: 4"),
+            ("no-text", "/pins/pin/c0f798fe45ab43158ad7d548117c762f", pin(b"\x63\xff\xfe\x41"), "name of the pin of .* was not taken", "pins: 4"),
+            ("no-pin", "/pins/pin/c0f798fe45ab43158ad7d548117c762f", b"\xa0", "a pin was not taken", "pins: 3"),
+            ("bad-block", "/blocks/CIQFTFEEHEDF6KLBT32BFAGLXEZL4UWFNWM4LFTLMXQBCERZ6CMLX3Y", b"no", "do not hash to", "blocks: 10")):
+        kubo = shutil.copytree(BADGER, shop.path(name))
+        badger_write(kubo, key, value)
+        node, said, told = import_badger(shop, kubo, f"{name}-ours", code=1)
+        check(re.search(says, told) and line in said and "keys: 1" in said, f"{name}: {said} {told}")
+    kubo = shutil.copytree(BADGER, shop.path("removed"))
+    badger_write(kubo, "/local/filesroot", b"", meta=1)
+    node, said, told = import_badger(shop, kubo, "removed-ours")
+    check("tree of files: none" in said and "blocks: 11" in said, f"{said} {told}")
+
+
+def test_import_of_odd_files(shop):
+    """What stands in the blocks' folder by links is read; what is no file is told of, and the rest comes along."""
+    kubo = kubo_copy(shop)
+    blocks = kubo / "blocks"
+    for path in (blocks / "Z2", next((blocks / "AK").glob("*.data"))):
+        path.rename(shop.path(f"elsewhere-{path.name}"))
+        path.symlink_to(shop.path(f"elsewhere-{path.name}"))
+    folder, nowhere = (next((blocks / name).glob("*.data")) for name in ("2G", "AR"))
+    for path in (folder, nowhere):
+        path.unlink()
+    folder.mkdir()
+    nowhere.symlink_to(shop.path("nowhere"))
+    node = Fresh(shop.program, shop.folder, "linked")
+    result = node.run("repo", "import-kubo", kubo, check_code=False)
+    check(result.returncode == 1 and b"blocks: 20\n" in result.stdout and b"pins: 4\n" in result.stdout, f"links: {result}")
+    check(b"Is a directory" in result.stderr and b"its file is damaged" in result.stderr, f"links: {result}")
+
+
+def test_import_of_old_versions(shop):
+    """Version 11: blocks are named by whole CIDs. Before 13, 15 and 18: settings that stood for something else."""
+    kubo = kubo_copy(shop)
+    (kubo / "version").write_text("11\n")
+    names = [path for path in (kubo / "blocks").glob("*/CIQ*.data")]
+    for path in names[:9]:
+        name = base64.b32encode(bytes([1, 0x70]) + base64.b32decode(path.stem + "=" * (-len(path.stem) % 8))).decode().rstrip("=")
+        (kubo / "blocks" / name[-3:-1]).mkdir(exist_ok=True)
+        path.rename(kubo / "blocks" / name[-3:-1] / f"{name}.data")
+    config = json.loads((kubo / "config").read_text())
+    config["Addresses"]["Swarm"] = ["/ip4/127.0.0.1/udp/4001/quic", "/ip4/127.0.0.1/udp/4001/quic-v1", "/ip4/127.0.0.1/udp/4002/quic", "/ip4/127.0.0.1/tcp/0"]
+    config["Gateway"]["HTTPHeaders"] = {"Access-Control-Allow-Headers": ["X-Requested-With", "Range", "User-Agent"], "Access-Control-Allow-Origin": ["*"], "X-Own": ["1"]}
+    config["Reprovider"] = {"Interval": "12h", "Strategy": "roots"}
+    config["Provider"] = {"Enabled": False}
+    config["Routing"] = {"Type": "dht"}
+    (kubo / "config").write_text(json.dumps(config))
+    node = Fresh(shop.program, shop.folder, "old")
+    check("blocks: 22" in node.text("repo", "import-kubo", kubo).splitlines(), "blocks of version 11")
+    check(node.text("pin", "verify") == "" and node.text("repo", "verify").endswith("all blocks validated."), "blocks of version 11")
+    ours = json.loads((node.repo / "config").read_text())
+    check(ours["Addresses"]["Swarm"] == ["/ip4/127.0.0.1/udp/4001/quic-v1", "/ip4/127.0.0.1/udp/4002/quic-v1", "/ip4/127.0.0.1/tcp/0"], ours["Addresses"])
+    check(ours["Gateway"]["HTTPHeaders"] == {"X-Own": ["1"]}, ours["Gateway"])
+    check(ours["Reprovider"] == {"Strategy": "roots"} and ours["Provide"]["Enabled"] is False and ours["Routing"].get("Type") != "dht", "old settings")
 
 
 def test_import_refusals(shop):
