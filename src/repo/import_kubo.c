@@ -471,14 +471,13 @@ static err_t take_identity(task_t *t, import_run_t *run)
                : repo_config_set_identity(t, run->repo, run->source->identity);
 }
 
-/* Before the repository is opened: the setting counts from then on. */
-static err_t enable_filestore(task_t *t, const char *path)
+/* The setting counts from the first opening on. */
+static err_t first_config(const kubo_source_t *s, buf_t *ret_text)
 {
-    char file[REPO_PATH_MAX + 64];
     AUTO_PTR(config_t) c = NULL;
-    TRY(config_load(t, repo_file(path, "config", file), &c));
+    TRY(config_new(s->identity, NULL, &c));
     TRY(config_set(c, "Experimental.FilestoreEnabled", "true"));
-    return config_save(t, c, file);
+    return config_print(c, ret_text);
 }
 
 /* Who was in a private network must not come out of the import in the public one. */
@@ -495,14 +494,21 @@ static err_t take_swarm_key(task_t *t, const char *path, const kubo_source_t *s)
     return e == ERR_NOT_FOUND ? OK : e;
 }
 
+/* The file `version`, which makes it a repository, comes last: whoever is interrupted before begins anew. */
 err_t import_kubo_init(task_t *t, const char *path, const kubo_source_t *s)
 {
     char mark[REPO_PATH_MAX + 64];
-    TRY(repo_init(t, path, NULL, s->identity));
+    AUTO(buf_t) config = {0};
+    buf_init(&config, CONFIG_MAX_BYTES);
+    err_t e = repo_check(t, path);
+    if (e != ERR_NOT_FOUND)
+        return e ? e : fail(ERR_EXISTS, "there is a repository in %s already", path);
+    TRY(fs_mkdirs(t, path, 0700));
     TRY(take_swarm_key(t, path, s));
+    TRY(fs_write_file(t, repo_file(path, NEW_MARK, mark), 0600, bytes_str(s->path)));
     if (config_bool(s->config, "Experimental.FilestoreEnabled", false))
-        TRY(enable_filestore(t, path));
-    return fs_write_file(t, repo_file(path, NEW_MARK, mark), 0600, bytes_str(s->path));
+        TRY(first_config(s, &config));
+    return repo_init_from(t, path, NULL, s->identity, buf_bytes(&config));
 }
 
 /* ── all of it ───────────────────────────────────────────────────────────────────────────────── */

@@ -212,6 +212,20 @@ def test_import_of_old_versions(shop):
     check(ours["Reprovider"] == {"Strategy": "roots"} and ours["Provide"]["Enabled"] is False and ours["Routing"].get("Type") != "dht", "old settings")
 
 
+def test_import_that_begins_again(shop):
+    """The key of a private network is there before there is a repository, so that no interruption leaves one without it."""
+    kubo = kubo_copy(shop)
+    (kubo / "swarm.key").write_text("/key/swarm/psk/1.0.0/\n/base16/\n" + "ab" * 32 + "\n")
+    node = Fresh(shop.program, shop.folder, "begun")
+    (node.repo / "repo.lock").mkdir(parents=True)  # what cannot be locked is not made
+    fails(node, "repo", "import-kubo", kubo, saying="repo.lock")
+    check((node.repo / "swarm.key").read_bytes() == (kubo / "swarm.key").read_bytes() and not (node.repo / "version").exists(), "the order of files")
+    (node.repo / "repo.lock").rmdir()
+    said = node.text("repo", "import-kubo", kubo)
+    check("identity: Kubo's" in said and node.text("config", "Datastore.StorageMax") == "7GB", f"begun again: {said}")
+    check(not (node.repo / "import-kubo.new").exists(), "the mark stays")
+
+
 def test_import_refusals(shop):
     kubo = kubo_copy(shop)
     node = shop.node("refusing", start=False)
