@@ -281,7 +281,7 @@ static err_t serve_closest(task_t *t, v1_request_t *r, const char *text)
         return reply_failure(t, r->x, 400, what, ERR_INVALID);
     if (read_accept(r->x, &r->is_stream))
         return reply_text(t, r->x, 400, error_slot()->text);
-    if (!node_is_online(r->api->node))
+    if (!node_is_online(r->api->node) || !node_routing(r->api->node))
         return reply_text(t, r->x, 500, "GetClosestPeers not supported: DHT is not available");
     r->member = "Peers";
     routed_peer_t *closest = xcalloc(CLOSEST_PEERS, sizeof *closest);

@@ -191,7 +191,8 @@ static err_t publish_options(rpc_t *r, naming_publish_t *ret)
     ret->has_sequence = sequence && *sequence;
     TRY(rpc_u64(r, "sequence", 0, &ret->sequence));
     ret->is_v2_only = !rpc_bool(r, "v1compat", true);
-    ret->is_local = rpc_bool(r, "allow-offline", false);
+    bool has_no_routing = node_is_online(r->node) && !node_routing(r->node); /* then nobody is to be told */
+    ret->is_local = has_no_routing || rpc_bool(r, "allow-offline", false);
     ret->is_delegated = rpc_bool(r, "allow-delegated", false);
     return OK;
 }

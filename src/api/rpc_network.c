@@ -146,7 +146,7 @@ err_t rpc_connect_peer(task_t *t, rpc_t *r, const peer_id_t *peer, conn_t **ret_
     }
     multiaddr_t known[1];
     routed_peer_t *found = NULL;
-    if (!peerstore_addrs(host_peerstore(host), peer, known, 1) && node_routing(r->node)) {
+    if (!peerstore_addrs(host_peerstore(host), peer, known, 1)) {
         found = xcalloc(1, sizeof *found);
         if (routing_find_peer(t, node_routing(r->node), peer, found))
             found->n_addrs = 0;

@@ -108,7 +108,7 @@ static err_t rpc_provide_stat(task_t *t, rpc_t *r)
 /* ── by hand ─────────────────────────────────────────────────────────────────────────────────── */
 static err_t rpc_provide_clear(task_t *t, rpc_t *r)
 {
-    size_t n = node_routing(r->node) ? routing_clear_queue(node_routing(r->node)) : 0;
+    size_t n = routing_clear_queue(node_routing(r->node));
     return rpc_bool(r, "quiet", false) ? OK : rpc_emit(t, r, json_integer((json_int_t)n));
 }
 

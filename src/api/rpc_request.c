@@ -157,8 +157,10 @@ static err_t check_options(rpc_t *r)
 
 static err_t push_arg(rpc_t *r, const rpc_command_t *c, const char *text)
 {
-    if (r->n_args == c->max_args)
+    if (r->n_args == c->max_args && c->max_args == RPC_MAX_ARGS)
         return fail(ERR_USAGE, "expected at most %zu arguments for %s", c->max_args, c->path);
+    if (r->n_args == c->max_args)
+        return OK; /* more than there is use for: ignored, as by Kubo; the command line refuses them */
     r->args = xrealloc(r->args, (r->n_args + 1) * sizeof *r->args);
     r->args[r->n_args++] = xstrdup(text);
     return OK;

@@ -132,7 +132,10 @@ static err_t rpc_findpeer(task_t *t, rpc_t *r)
     if (!e)
         e = rpc_emit(t, r, event_json(EVENT_FINAL_PEER, NULL, response_json(found), ""));
     free(found);
-    return e == ERR_NOT_FOUND ? fail(e, "routing: not found") : e;
+    if (e != ERR_NOT_FOUND)
+        return e;
+    TRY(rpc_emit(t, r, event_json(EVENT_QUERY_ERROR, NULL, NULL, "routing: not found")));
+    return fail(e, "routing: not found");
 }
 
 static err_t provide_block(task_t *t, rpc_t *r, const cid_t *cid)
@@ -159,6 +162,8 @@ static err_t provide_dag(task_t *t, rpc_t *r, const cid_t *root)
 static err_t rpc_provide(task_t *t, rpc_t *r)
 {
     TRY(rpc_need_online(r));
+    if (!host_conn_count(node_host(r->node)))
+        return fail(ERR_UNREACHABLE, "cannot provide, no connected peers");
     bool recursive = rpc_bool(r, "recursive", false);
     for (size_t i = 0; i < r->n_args; i++) {
         cid_t cid;

@@ -148,6 +148,8 @@ static err_t emit_table(task_t *t, rpc_t *r, const char *name)
 static err_t rpc_stats_dht(task_t *t, rpc_t *r)
 {
     TRY(rpc_need_online(r));
+    if (!node_routing(r->node))
+        return fail(ERR_UNSUPPORTED, "routing service is not a DHT");
     for (size_t i = 0; i < r->n_args; i++)
         TRY(emit_table(t, r, r->args[i]));
     if (r->n_args)

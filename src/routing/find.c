@@ -167,6 +167,8 @@ err_t routing_find_providers(task_t *t, routing_t *r, const cid_t *cid, size_t m
                              hop_fn hop, void *arg)
 {
     uint8_t multihash[CID_BINARY_MAX];
+    if (!r)
+        return OK;
     provider_search_t s = {.routing = r,
                            .key = bytes_of(multihash, cid_encode_multihash(cid, multihash)),
                            .max = max,
@@ -262,6 +264,8 @@ static err_t search_peer_everywhere(task_t *t, routing_t *r, const peer_id_t *pe
  * own key, is asked as soon as it is heard of: when that connects, its addresses are known to be right. */
 err_t routing_find_peer(task_t *t, routing_t *r, const peer_id_t *peer, routed_peer_t *ret)
 {
+    if (!r)
+        return fail(ERR_NOT_FOUND, "routing: not found");
     if (peer_id_equal(peer, host_id(r->host)))
         return fail(ERR_INVALID, "this is our own peer id");
     routed_peer_t *found = xcalloc(1, sizeof *found);
@@ -314,6 +318,8 @@ static size_t merge_closest(const closest_search_t *s, peer_id_t *out, size_t ca
 err_t routing_closest_peers(task_t *t, routing_t *r, bytes_t key, routed_peer_t *out, size_t cap,
                             size_t *ret_n)
 {
+    if (!r)
+        return fail(ERR_UNSUPPORTED, "routing service is not a DHT");
     if (!key.len || key.len > KAD_KEY_MAX_BYTES)
         return fail(ERR_INVALID, "a key has 1 to %d bytes", KAD_KEY_MAX_BYTES);
     closest_search_t *s = xcalloc(1, sizeof *s);

@@ -271,6 +271,8 @@ static err_t provide_in(task_t *t, dht_t *d, size_t index, void *arg)
 err_t routing_provide(task_t *t, routing_t *r, const cid_t *cid)
 {
     uint8_t multihash[CID_BINARY_MAX];
+    if (!r)
+        return OK;
     providing_t p = {.multihash = bytes_of(multihash, cid_encode_multihash(cid, multihash))};
     if (p.multihash.len > KAD_PROVIDER_KEY_MAX_BYTES)
         return fail(ERR_INVALID, "a multihash of %zu bytes cannot be announced", p.multihash.len);
@@ -282,7 +284,7 @@ err_t routing_provide(task_t *t, routing_t *r, const cid_t *cid)
 void routing_provide_later(routing_t *r, const cid_t *cid)
 {
     uint8_t multihash[CID_BINARY_MAX];
-    if (cid_is_identity(cid))
+    if (!r || cid_is_identity(cid))
         return;
     bytes_t key = bytes_of(multihash, cid_encode_multihash(cid, multihash));
     for (size_t i = 0; i < r->n_dhts; i++)
@@ -330,7 +332,7 @@ const peer_id_t *routing_self(const routing_t *r)
 
 bool routing_is_bootstrapped(const routing_t *r)
 {
-    for (size_t i = 0; i < r->n_dhts; i++)
+    for (size_t i = 0; r && i < r->n_dhts; i++)
         if (r->dhts[i].is_filled && kbucket_count(&r->dhts[i].table))
             return true;
     return false;
@@ -339,7 +341,7 @@ bool routing_is_bootstrapped(const routing_t *r)
 size_t routing_table_size(const routing_t *r)
 {
     size_t n = 0;
-    for (size_t i = 0; i < r->n_dhts; i++)
+    for (size_t i = 0; r && i < r->n_dhts; i++)
         n += kbucket_count(&r->dhts[i].table);
     return n;
 }
@@ -370,7 +372,7 @@ static bool give_entry(void *arg, size_t prefix_len, const kbucket_entry_t *e)
 void routing_each_entry(routing_t *r, bool (*fn)(void *arg, const bucket_entry_t *e), void *arg)
 {
     entry_walk_t w = {.fn = fn, .arg = arg};
-    for (size_t i = 0; i < r->n_dhts && !w.is_stopped; i++) {
+    for (size_t i = 0; r && i < r->n_dhts && !w.is_stopped; i++) {
         w.dht = &r->dhts[i];
         kbucket_each(&w.dht->table, give_entry, &w);
     }
@@ -380,7 +382,7 @@ void routing_each_entry(routing_t *r, bool (*fn)(void *arg, const bucket_entry_t
 size_t routing_clear_queue(routing_t *r)
 {
     size_t most = 0;
-    for (size_t i = 0; i < r->n_dhts; i++) {
+    for (size_t i = 0; r && i < r->n_dhts; i++) {
         size_t n = provide_clear(&r->provides[i]);
         most = n > most ? n : most;
     }
@@ -389,8 +391,8 @@ size_t routing_clear_queue(routing_t *r)
 
 void routing_stats(const routing_t *r, routing_stats_t *ret)
 {
-    *ret = r->stats;
-    for (size_t i = 0; i < r->n_dhts; i++)
+    *ret = r ? r->stats : (routing_stats_t){0};
+    for (size_t i = 0; r && i < r->n_dhts; i++)
         if (map_count(&r->provides[i].queue) > ret->provide_queue)
             ret->provide_queue = map_count(&r->provides[i].queue);
 }

@@ -32,6 +32,8 @@ void routing_config_default(routing_config_t *ret);
 MUST_CHECK err_t routing_start(task_t *t, host_t *h, const routing_config_t *c, routing_t **ret);
 void routing_close(task_t *t, routing_t *r);
 
+/* Of the functions below those that ask and tell take a routing that is NULL, as a node has it with
+ * Routing.Type none: nobody is found, what is told reaches nobody, and no table has entries. */
 typedef struct routed_peer {
     peer_id_t id;
     multiaddr_t addrs[8]; /* the best ones */

@@ -91,6 +91,8 @@ static err_t keep(task_t *t, routing_t *r, bytes_t key, bytes_t value)
 
 err_t routing_put_value(task_t *t, routing_t *r, bytes_t key, bytes_t value)
 {
+    if (!r)
+        return OK;
     TRY(keep(t, r, key, value));
     put_search_t s = {.key = key, .value = value};
     group_t g;
@@ -111,6 +113,8 @@ err_t routing_put_value(task_t *t, routing_t *r, bytes_t key, bytes_t value)
 
 err_t routing_publish_value(task_t *t, routing_t *r, bytes_t key, bytes_t value)
 {
+    if (!r)
+        return OK;
     TRY(keep(t, r, key, value));
     put_search_t s = {.key = key, .value = value};
     group_t g;
@@ -216,6 +220,8 @@ static err_t get_everywhere(task_t *t, get_search_t *s)
 
 err_t routing_get_value(task_t *t, routing_t *r, bytes_t key, const value_search_t *how, buf_t *out)
 {
+    if (!r)
+        return fail(ERR_NOT_FOUND, "routing: not found");
     get_search_t *s = xcalloc(1, sizeof *s);
     s->routing = r;
     s->how = how ? *how : (value_search_t){0};

@@ -104,6 +104,27 @@ def test_records(shop):
     check(alone.text("name", "resolve", name) == f"/ipfs/{cid}", "the record that was put does not resolve")
 
 
+def test_a_node_without_routing(shop):
+    node = shop.node("alone", config={"Routing.Type": "none"})
+    cid = node.text("add", "-Q", stdin=b"nobody is told")
+    for path, status in ((f"providers/{cid}", 200), (f"peers/{SOMEBODY}", 200), (f"dht/closest/peers/{cid}", 500), (f"ipns/{node.peer_id}", 200)):
+        response, data = ask(node, path)
+        check(response.status == status, f"{path}: {response.status} {data!r}")
+    for command, args, status, words in (
+            ("routing/findprovs", [cid], 200, b""), ("routing/findpeer", [SOMEBODY], 200, b'"routing: not found"'),
+            ("routing/get", [f"/ipns/{SOMEBODY}"], 500, b"routing: not found"), ("routing/provide", [cid], 500, b"no connected peers"),
+            ("dht/query", [SOMEBODY], 500, b"routing service is not a DHT"), ("stats/dht", [], 500, b"routing service is not a DHT"),
+            ("dht/inspect", [], 200, b'"Peers":[]'), ("provide/once", [cid], 500, b"no connected peers"), ("provide/clear", [], 200, b"0"),
+            ("ping", [SOMEBODY], 500, b""), ("name/publish", [cid], 200, cid.encode()), ("name/resolve", [], 200, cid.encode())):
+        response, data = node.rpc_raw(command, args)
+        check(response.status == status and words in data, f"{command}: {response.status} {data!r}")
+    other = shop.node("other", config={"Routing.Type": "none"})
+    node.connect(other)
+    for command in ("routing/provide", "provide/once"):
+        response, data = node.rpc_raw(command, [cid])
+        check(response.status == 200, f"{command}: {response.status} {data!r}")
+
+
 def test_it_can_be_turned_off(shop):
     node = shop.node("off", {"Gateway__ExposeRoutingAPI": False})
     check(ask(node, f"providers/{NOBODY_HAS}")[0].status == 404, "still there")
