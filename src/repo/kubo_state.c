@@ -135,8 +135,10 @@ void kubo_state_close(task_t *t, kubo_state_t *s)
 const char *kubo_state_damage(const kubo_state_t *s, size_t *at)
 {
     while (*at < s->count) {
-        const badger_read_t *badger = s->databases[(*at)++].badger;
-        const char *text = badger ? badger_read_damage(badger) : NULL;
+        const database_t *d = &s->databases[(*at)++];
+        const char *text = d->badger   ? badger_read_damage(d->badger)
+                           : d->pebble ? pebble_read_damage(d->pebble)
+                                       : NULL;
         if (text)
             return text;
     }

@@ -13,8 +13,17 @@ typedef struct chunk {
     bytes_t data;
 } chunk_t;
 
-/* ERR_EOF: there is none; *used is what stands before the next one. */
-static err_t read_chunk(bytes_t block, uint64_t number, chunk_t *ret, size_t *ret_used)
+static bool is_zero(bytes_t data)
+{
+    for (size_t i = 0; i < data.len; i++)
+        if (data.data[i])
+            return false;
+    return true;
+}
+
+/* ERR_EOF: there is none, or one that was cut off; ERR_CORRUPT: a damaged one. *ret_used is what stands
+ * before the next one. is_cut: the file ends with the block. */
+static err_t read_chunk(bytes_t block, bool is_cut, const pebble_log_t *log, chunk_t *ret, size_t *ret_used)
 {
     reader_t r = reader_of(block);
     uint32_t checksum = read_u32le(&r);
@@ -22,23 +31,28 @@ static err_t read_chunk(bytes_t block, uint64_t number, chunk_t *ret, size_t *re
     len |= (size_t)read_u8(&r) << 8;
     bytes_t sealed = bytes_slice(block, HEADER_BYTES - 1, block.len);
     uint8_t type = read_u8(&r);
-    if (r.err || !type || type > 12)
+    if (r.err || is_zero(bytes_slice(block, 0, HEADER_BYTES)))
         return ERR_EOF;
+    if (!type || type > 12)
+        return log->is_reused ? ERR_EOF : ERR_CORRUPT;
     uint8_t group = (uint8_t)((type - 1) / 4);
-    if (group != PLAIN && read_u32le(&r) != (uint32_t)number)
+    if (group != PLAIN && read_u32le(&r) != (uint32_t)log->number)
         return ERR_EOF;
     if (group == SYNCED)
         read_bytes(&r, SYNC_OFFSET_BYTES);
     *ret = (chunk_t){.place = (uint8_t)((type - 1) % 4), .data = read_bytes(&r, len)};
     if (r.err)
-        return ERR_EOF;
+        return is_cut || log->is_reused ? ERR_EOF : ERR_CORRUPT; /* chunks end within their blocks */
     *ret_used = block.len - reader_left(&r);
     sealed.len = *ret_used - (HEADER_BYTES - 1);
-    return crc32c_masked(crc32c(0, sealed)) == checksum ? OK : ERR_EOF;
+    if (crc32c_masked(crc32c(0, sealed)) == checksum)
+        return OK;
+    return group == PLAIN && log->is_reused ? ERR_EOF : ERR_CORRUPT; /* what stood there tells no number */
 }
 
 typedef struct log_run {
-    uint64_t number;
+    const pebble_log_t *log;
+    uint64_t damage;
     pebble_record_fn visit;
     void *arg;
     buf_t record;
@@ -61,13 +75,17 @@ static err_t take_chunk(task_t *t, log_run_t *run, const chunk_t *c)
 }
 
 /* *ret_ends: something else than a chunk stands in it before its end. */
-static err_t take_block(task_t *t, log_run_t *run, bytes_t block, bool *ret_ends)
+static err_t take_block(task_t *t, log_run_t *run, bytes_t block, uint64_t at, bool *ret_ends)
 {
+    size_t whole = block.len;
     while (block.len >= HEADER_BYTES) {
         chunk_t c;
         size_t used;
-        *ret_ends = read_chunk(block, run->number, &c, &used) != OK;
-        if (*ret_ends)
+        err_t e = read_chunk(block, whole < BLOCK_BYTES, run->log, &c, &used);
+        *ret_ends = e != OK;
+        if (e == ERR_CORRUPT)
+            run->damage = at + (whole - block.len);
+        if (e)
             return OK;
         TRY(take_chunk(t, run, &c));
         block = bytes_slice(block, used, block.len);
@@ -83,20 +101,22 @@ static err_t run_log(task_t *t, log_run_t *run, file_t *file, uint8_t *room)
         n = 0;
         for (size_t more = 1; n < BLOCK_BYTES && more; n += more)
             TRY(file_read_at(t, file, room + n, BLOCK_BYTES - n, at + n, &more));
-        TRY(take_block(t, run, bytes_of(room, n), &ends));
+        TRY(take_block(t, run, bytes_of(room, n), at, &ends));
     }
     return OK;
 }
 
-err_t pebble_log_each(task_t *t, const char *path, uint64_t number, pebble_record_fn visit, void *arg)
+err_t pebble_log_each(task_t *t, const pebble_log_t *log, pebble_record_fn visit, void *arg,
+                      uint64_t *ret_damage)
 {
     AUTO_PTR(file_t) file = NULL;
-    log_run_t run = {.number = number, .visit = visit, .arg = arg};
-    TRY(file_open(t, path, FILE_READ, 0, &file));
+    log_run_t run = {.log = log, .damage = PEBBLE_LOG_WHOLE, .visit = visit, .arg = arg};
+    TRY(file_open(t, log->path, FILE_READ, 0, &file));
     buf_init(&run.record, PEBBLE_RECORD_MAX_BYTES);
     uint8_t *room = xmalloc(BLOCK_BYTES);
     err_t e = run_log(t, &run, file, room);
     free(room);
     buf_deinit(&run.record);
+    *ret_damage = run.damage;
     return e;
 }

@@ -6,11 +6,18 @@
 #include "task/driver.h"
 
 #define PEBBLE_RECORD_MAX_BYTES (256u << 20)
+#define PEBBLE_LOG_WHOLE UINT64_MAX
 
 /* The record is valid during the call. */
 typedef err_t (*pebble_record_fn)(task_t *t, void *arg, bytes_t record);
+typedef struct pebble_log {
+    const char *path;
+    uint64_t number;
+    bool is_reused; /* the file may have been another log before */
+} pebble_log_t;
 /* All records until the end, or until what is no chunk of this log: a write that was cut off, or what stood
- * in the file before. number: of the log. Errors of the visitor; ERR_LIMIT; those of file_open. */
-MUST_CHECK err_t pebble_log_each(task_t *t, const char *path, uint64_t number, pebble_record_fn visit,
-                                 void *arg);
+ * in the file before. *ret_damage: the place of a chunk that is there and damaged, with which reading
+ * ends; PEBBLE_LOG_WHOLE: none. Errors of the visitor; ERR_LIMIT; those of file_open. */
+MUST_CHECK err_t pebble_log_each(task_t *t, const pebble_log_t *log, pebble_record_fn visit, void *arg,
+                                 uint64_t *ret_damage);
 #endif

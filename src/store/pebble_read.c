@@ -22,6 +22,7 @@ struct pebble_read {
     buf_t logs; /* the bytes of entries */
     entry_t *entries;
     size_t n_entries, room;
+    buf_t damage;
 };
 
 static const char *path_in(const pebble_read_t *p, const char *name, char out[PATH_MAX_BYTES])
@@ -65,7 +66,11 @@ static err_t read_manifest(task_t *t, pebble_read_t *p, const dir_list_t *files)
     TRY(buf_cstr(&name, &text));
     if (strncmp(text, "MANIFEST-", 9) || strchr(text, '/'))
         return fail(ERR_CORRUPT, "%s: its manifest is called \"%.60s\"", p->folder, text);
-    TRY(pebble_log_each(t, path_in(p, text, path), strtoull(text + 9, NULL, 10), apply_edit, &p->version));
+    pebble_log_t log = {path_in(p, text, path), strtoull(text + 9, NULL, 10), false};
+    uint64_t damage;
+    TRY(pebble_log_each(t, &log, apply_edit, &p->version, &damage));
+    if (damage != PEBBLE_LOG_WHOLE)
+        return fail(ERR_CORRUPT, "%s is damaged at %llu", path, (unsigned long long)damage);
     pebble_version_sort(&p->version);
     return OK;
 }
@@ -138,7 +143,15 @@ static err_t read_logs(task_t *t, pebble_read_t *p, const dir_list_t *files)
         uint64_t number = strtoull(files->names[i], &end, 10);
         if (end == files->names[i] || strcmp(end, ".log") || number < p->version.log_number)
             continue;
-        TRY(pebble_log_each(t, path_in(p, files->names[i], path), number, take_batch, p));
+        pebble_log_t log = {path_in(p, files->names[i], path), number, true};
+        uint64_t damage;
+        TRY(pebble_log_each(t, &log, take_batch, p, &damage));
+        if (damage != PEBBLE_LOG_WHOLE && !p->damage.len)
+            TRY(buf_printf(
+                &p->damage,
+                "the log %s is damaged at %llu: what stands behind that, and in no table yet, is not "
+                "taken",
+                path, (unsigned long long)damage));
     }
     sorting = p->logs.data;
     if (p->n_entries)
@@ -162,6 +175,7 @@ err_t pebble_read_open(task_t *t, const char *folder, pebble_read_t **ret)
     pebble_read_t *p = xcalloc(1, sizeof *p);
     p->folder = xstrdup(folder);
     buf_init(&p->logs, LOGS_MAX_BYTES);
+    buf_init(&p->damage, 2 * PATH_MAX_BYTES);
     pebble_version_init(&p->version);
     err_t e = open_parts(t, p);
     if (e) {
@@ -180,9 +194,17 @@ void pebble_read_close(pebble_read_t *p)
         return;
     pebble_version_deinit(&p->version);
     buf_deinit(&p->logs);
+    buf_deinit(&p->damage);
     free(p->entries);
     free(p->folder);
     free(p);
+}
+
+const char *pebble_read_damage(const pebble_read_t *p)
+{
+    buf_t *damage = (buf_t *)&p->damage;
+    const char *text = NULL;
+    return damage->len && !buf_cstr(damage, &text) ? text : NULL;
 }
 
 /* ── sources ─────────────────────────────────────────────────────────────────────────────────── */

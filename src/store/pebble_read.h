@@ -12,6 +12,9 @@ typedef struct pebble_read pebble_read_t;
 /* ERR_NOT_FOUND: no database; ERR_UNSUPPORTED, ERR_CORRUPT, ERR_LIMIT: logs of more than 1 GiB. */
 MUST_CHECK err_t pebble_read_open(task_t *t, const char *folder, pebble_read_t **ret);
 void pebble_read_close(pebble_read_t *p); /* NULL is fine */
+/* One line about what of the logs could not be read, but for a last write that was cut off; NULL: nothing.
+ * Until it is closed. */
+const char *pebble_read_damage(const pebble_read_t *p);
 /* Visits what starts with prefix, in order. Memory: a block of each table that overlaps it and is not below
  * the first level, and one of each level. */
 MUST_CHECK err_t pebble_read_each(task_t *t, pebble_read_t *p, bytes_t prefix, kv_visit_fn visit, void *arg);

@@ -91,7 +91,7 @@ def test_import_of_one_datastore(shop):
     fails(Fresh(shop.program, shop.folder, "other"), "repo", "import-kubo", kubo, saying="damaged: a checksum is wrong")
 
 
-def import_badger(shop, kubo, name, code=0):
+def import_from(shop, kubo, name, code=0):
     node = Fresh(shop.program, shop.folder, name)
     result = node.run("repo", "import-kubo", kubo, check_code=False)
     check(result.returncode == code, f"{name}: {result}")
@@ -101,7 +101,7 @@ def import_badger(shop, kubo, name, code=0):
 def test_import_of_badger(shop):
     kubo = shutil.copytree(BADGER, shop.path("kubo"))
     before = nodes.hash_tree(kubo)
-    node, said, _ = import_badger(shop, kubo, "badger")
+    node, said, _ = import_from(shop, kubo, "badger")
     for line in ("blocks: 11", "pins: 4", "keys: 1", "IPNS records: 2", "tree of files: taken"):
         check(line in said, f"import says {said}")
     check(nodes.hash_tree(kubo) == before, "Kubo's repository was changed")
@@ -119,11 +119,11 @@ def test_import_of_damaged_badger(shop):
     log, table = kubo / "badgerds" / "000000.vlog", max((kubo / "badgerds").glob("*.sst"), key=lambda path: path.stat().st_size)
     good, whole = log.read_bytes(), table.read_bytes()
     log.write_bytes(good.replace(b"/blocks/", b"/blockz/"))
-    node, said, told = import_badger(shop, kubo, "half", code=1)
+    node, said, told = import_from(shop, kubo, "half", code=1)
     check("blocks: 10" in said and "pins: 4" in said, f"import says {said}")
     check("000000.vlog is damaged at" in told and "was not taken" in told, f"told: {told}")
     log.unlink()
-    node, said, told = import_badger(shop, kubo, "without", code=1)
+    node, said, told = import_from(shop, kubo, "without", code=1)
     check("blocks: 10" in said and told.count("000000.vlog is missing") == 2, f"{said} {told}")
     log.write_bytes(good)
     node.run("repo", "import-kubo", kubo)
@@ -139,6 +139,31 @@ def crc32c(data):
         for _ in range(8):
             crc = crc >> 1 ^ (0x82f63b78 if crc & 1 else 0)
     return crc ^ 0xffffffff
+
+
+def pebble_chunk(number, key, value):
+    """A change as Pebble's log has it."""
+    batch = struct.pack("<QI", 10**9, 1) + bytes([1, len(key)]) + key.encode() + bytes([len(value)]) + value
+    sealed = bytes([5]) + struct.pack("<I", number) + batch
+    crc = crc32c(sealed)
+    return struct.pack("<IH", ((crc >> 15 | crc << 17) + 0xa282ead8) & 0xffffffff, len(batch)) + sealed
+
+
+def test_import_of_damaged_logs_of_pebble(shop):
+    """What Pebble would pass over without a word is told: the middle of its manifest, of its newest log."""
+    kubo = shutil.copytree(PEBBLE, shop.path("kubo"))
+    manifest, log = kubo / "pebbleds" / "MANIFEST-000083", kubo / "pebbleds" / "000086.log"
+    good, whole = manifest.read_bytes(), pebble_chunk(86, "/local/a", b"1") + pebble_chunk(86, "/pins/pin/b", b"no pin")
+    manifest.write_bytes(good[:20] + bytes([good[20] ^ 4]) + good[21:])
+    fails(Fresh(shop.program, shop.folder, "no"), "repo", "import-kubo", kubo, saying="MANIFEST-000083 is damaged at 0")
+    manifest.write_bytes(good)
+    log.write_bytes(whole[:20] + bytes([whole[20] ^ 4]) + whole[21:])
+    node, said, told = import_from(shop, kubo, "half", code=1)
+    check("000086.log is damaged at 0: what stands behind that" in told and "keys: 1" in said, f"{said} {told}")
+    log.write_bytes(whole[:-5])  # a write that was cut off
+    import_from(shop, kubo, "torn")
+    log.write_bytes(whole)
+    check("a pin was not taken" in import_from(shop, kubo, "whole", code=1)[2], "the log is not read")
 
 
 def badger_write(kubo, key, value, meta=0):
@@ -161,11 +186,11 @@ def test_import_of_odd_records(shop):
             ("bad-block", "/blocks/CIQFTFEEHEDF6KLBT32BFAGLXEZL4UWFNWM4LFTLMXQBCERZ6CMLX3Y", b"no", "do not hash to", "blocks: 10")):
         kubo = shutil.copytree(BADGER, shop.path(name))
         badger_write(kubo, key, value)
-        node, said, told = import_badger(shop, kubo, f"{name}-ours", code=1)
+        node, said, told = import_from(shop, kubo, f"{name}-ours", code=1)
         check(re.search(says, told) and line in said and "keys: 1" in said, f"{name}: {said} {told}")
     kubo = shutil.copytree(BADGER, shop.path("removed"))
     badger_write(kubo, "/local/filesroot", b"", meta=1)
-    node, said, told = import_badger(shop, kubo, "removed-ours")
+    node, said, told = import_from(shop, kubo, "removed-ours")
     check("tree of files: none" in said and "blocks: 11" in said, f"{said} {told}")
 
 
