@@ -183,7 +183,7 @@ static err_t check_no_copy(rpc_t *r, add_options_t *o)
     const config_t *c = config_of(r);
     if (!o->no_copy)
         return OK;
-    if (!o->import.raw_leaves)
+    if (!o->import.raw_leaves || (o->import.has_metadata && o->import.raw_leaves != 1))
         return fail(ERR_USAGE, "nocopy option requires '--raw-leaves' to be enabled as well");
     if (!config_bool(c, "Experimental.FilestoreEnabled", false) &&
         !config_bool(c, "Experimental.UrlstoreEnabled", false))

@@ -1,10 +1,10 @@
 #include "api/gateway.h"
 #include "api/clean_path.h"
-#include "api/http_date.h"
 #include "api/routing_v1.h"
 #include "api/trace.h"
 #include "base/metrics.h"
 #include "base/version.h"
+#include "wire/http_date.h"
 #include <stdio.h>
 #include <stdlib.h>
 #include <strings.h>

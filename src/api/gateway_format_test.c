@@ -1,7 +1,7 @@
 /* Which representation a request asks for, and dates. */
 #include "api/gateway_format.h"
-#include "api/http_date.h"
 #include "tests/support/test.h"
+#include "wire/http_date.h"
 
 typedef struct format_case {
     const char *format, *accept;

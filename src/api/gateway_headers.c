@@ -1,7 +1,7 @@
 /* gateway_headers: what describes an answer: paths, ETag, caching, names for saving. Specs: ipfs/specs
  * path-gateway, "Response headers"; RFC 9110, 9111, 6266. */
 #include "api/gateway.h"
-#include "api/http_date.h"
+#include "wire/http_date.h"
 #include <inttypes.h>
 #include <stdio.h>
 #include <strings.h>

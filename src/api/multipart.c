@@ -126,7 +126,7 @@ static size_t header_value(const char *line, size_t len, const char *name)
 
 static void set_abs_path(multipart_part_t *part, const char *value, size_t len, bool is_encoded)
 {
-    if (len > MULTIPART_NAME_MAX || (part->is_abs_path_encoded && !is_encoded))
+    if (len > (is_encoded ? 3 : 1) * MULTIPART_NAME_MAX || (part->is_abs_path_encoded && !is_encoded))
         return;
     free(part->abs_path);
     part->abs_path = xcalloc(1, len + 1);

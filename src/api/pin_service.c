@@ -1,17 +1,12 @@
 #include "api/pin_service.h"
 #include "base/json_depth.h"
 #include "base/version.h"
-#include "net/http_fetch.h"
 #include "task/exchange.h"
+#include "web/http_fetch.h"
 #include <stdio.h>
 #include <stdlib.h>
 
-enum {
-    ANSWER_MAX_BYTES = 4 << 20,
-    URL_MAX_BYTES = HTTP_URL_MAX_BYTES,
-    TIMEOUT_MS = 60000,
-    KEY_MAX_CHARS = 4096
-};
+enum { ANSWER_MAX_BYTES = 4 << 20, TIMEOUT_MS = 60000, KEY_MAX_CHARS = 4096 };
 
 void pin_service_deinit(pin_service_t *s)
 {

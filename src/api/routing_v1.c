@@ -1,10 +1,10 @@
 #include "api/routing_v1.h"
 #include "api/api_internal.h"
-#include "api/http_date.h"
 #include "api/routing_filter.h"
 #include "api/rpc_util.h"
 #include "base/map.h"
 #include "codec/ipns_record.h"
+#include "wire/http_date.h"
 #include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>

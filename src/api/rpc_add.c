@@ -7,6 +7,7 @@
 #include "dag/tree.h"
 #include "repo/filestore.h"
 #include "repo/mfs.h"
+#include "web/url.h"
 #include <inttypes.h>
 #include <stdlib.h>
 
@@ -151,18 +152,12 @@ static err_t take_leaf(task_t *t, void *arg, const block_t *leaf, uint64_t offse
 static err_t choose_leaves(add_t *a)
 {
     const char *path = a->upload.abs_path;
-    bool is_url = path && (!strncmp(path, "http://", 7) || !strncmp(path, "https://", 8));
     if (!a->import || !(a->options.no_copy || a->options.use_file_cache))
         return OK;
     if (a->options.no_copy && !path)
         return fail(ERR_INVALID, "missing file path or URL, can't create filestore reference");
-    if (a->options.no_copy && is_url)
-        return config_bool(repo_config(node_repo(a->r->node)), "Experimental.UrlstoreEnabled", false)
-                   ? fail(ERR_UNSUPPORTED, "references to URLs are not supported: add a file")
-                   : fail(ERR_UNSUPPORTED, "urlstore is not enabled");
-    if (a->options.no_copy &&
-        !config_bool(repo_config(node_repo(a->r->node)), "Experimental.FilestoreEnabled", false))
-        return fail(ERR_INVALID, "filestore is not enabled, see https://git.io/vNItf");
+    if (a->options.no_copy)
+        TRY(filestore_allows(repo_filestore(node_repo(a->r->node)), url_is_named(path)));
     importer_set_leaves(a->importer, take_leaf, a);
     return OK;
 }

@@ -1,18 +1,24 @@
 /* add: sends files and folders as multipart/form-data, as Kubo's clients do, and prints what became of them.
  */
+#include "base/version.h"
+#include "cli/add_args.h"
 #include "cli/commands_internal.h"
 #include "cli/ignore.h"
+#include "web/http_fetch.h"
+#include "wire/http_date.h"
 #include <errno.h>
 #include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <strings.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
 enum {
     MAX_DEPTH = 512,
     NAME_MAX_BYTES = 4096,
-    HEAD_MAX_BYTES = 16 << 10,
+    URL_SILENCE_MS = 120000, /* of a server that has begun */
+    HEAD_MAX_BYTES = 32 << 10,
     IGNORE_FILE_MAX_BYTES = 4 << 20,
     PAGE_NAMES = 32768, /* of a folder, that are in memory */
 };
@@ -27,14 +33,16 @@ typedef struct level {
 typedef struct upload {
     cli_t *c;
     char boundary[40];
-    const char **args; /* sorted by the names that are sent, each name once */
-    size_t n_args, next_arg;
+    add_args_t args;
+    size_t next_arg;
     level_t *levels; /* MAX_DEPTH */
     size_t depth;
-    char path[NAME_MAX_BYTES]; /* on disk */
+    char path[NAME_MAX_BYTES]; /* on disk, or the URL; "" when it has no place here */
     char name[NAME_MAX_BYTES]; /* as sent */
     file_t *file;
     bool reads_stdin;
+    http_fetch_t fetch;
+    http_answer_t *answer; /* of the URL that is being sent */
     uint64_t offset, file_bytes;
     buf_t head; /* bytes that go out before anything else */
     bool is_recursive, wants_hidden, wants_mode, wants_mtime, follows_links, is_done;
@@ -71,7 +79,7 @@ static err_t begin_part(upload_t *u, const char *content_type, const file_info_t
     TRY(buf_printf(&u->head, "\"; filename=\""));
     TRY(percent_encode(bytes_str(u->name), "-_.~", &u->head));
     TRY(buf_printf(&u->head, "\"\r\n"));
-    if (u->path[0] == '/') {
+    if (u->path[0]) {
         TRY(buf_printf(&u->head, "Abspath-Encoded: "));
         TRY(percent_encode(bytes_str(u->path), "-_.~/", &u->head));
         TRY(buf_printf(&u->head, "\r\n"));
@@ -88,7 +96,7 @@ static err_t open_folder(task_t *t, upload_t *u, const file_info_t *info)
 {
     if (!u->is_recursive)
         return fail(ERR_USAGE, "'%s' is a directory, use the '-r' flag to specify directories",
-                    u->args[u->next_arg - 1]);
+                    u->args.args[u->next_arg - 1].word);
     if (u->depth == MAX_DEPTH)
         return fail(ERR_LIMIT, "folders are nested deeper than %d: %.200s…", MAX_DEPTH, u->path);
     level_t *l = &u->levels[u->depth];
@@ -128,95 +136,81 @@ static err_t open_path(task_t *t, upload_t *u, bool follow)
     }
 }
 
-/* ── walking ─────────────────────────────────────────────────────────────────────────────────── */
+/* ── URLs ────────────────────────────────────────────────────────────────────────────────────── */
 
-/* The absolute path, in which only what leads to the last name is resolved: a symbolic link is added as one.
- * NULL: errno says why. Freed by the caller. */
-static char *absolute_path(const char *arg, bool follow)
+/* As the server says it of the content; 0: it does not, or not so. */
+static void read_file_info(const http_answer_t *a, file_info_t *ret)
 {
-    size_t len = strlen(arg);
-    while (len > 1 && arg[len - 1] == '/')
-        len--;
-    const char *slash = memrchr(arg, '/', len);
-    const char *name = slash ? slash + 1 : arg;
-    size_t name_len = len - (size_t)(name - arg);
-    bool is_dots = name_len && name_len <= 2 && strspn(name, ".") >= name_len;
-    struct stat st;
-    if (follow || is_dots || !name_len || arg[len] || lstat(arg, &st))
-        return realpath(arg, NULL);
-    char *above = slash ? strndup(arg, (size_t)(slash - arg) + 1) : strdup(".");
-    char *folder = realpath(above, NULL);
-    free(above);
-    char *full = NULL;
-    if (folder && asprintf(&full, "%s/%.*s", strcmp(folder, "/") ? folder : "", (int)name_len, name) < 0)
-        full = NULL;
-    free(folder);
-    return full;
+    const char *mode = http_answer_field(a, "File-Mode"), *date = http_answer_field(a, "Last-Modified");
+    char *end;
+    *ret = (file_info_t){.kind = FILE_KIND_REGULAR};
+    unsigned long bits = mode ? strtoul(mode, &end, 8) : 0;
+    if (mode && !*end && bits <= 0777)
+        ret->mode = (uint32_t)bits;
+    if (date && http_date_parse(date, &ret->mtime_s))
+        ret->mtime_s = 0;
 }
 
-/* The last part of a path, for the name that is sent: "a/b/" gives "b", "." the folder's own name. */
-static err_t set_top_name(upload_t *u, const char *arg)
+/* What is referred to (--nocopy) is read in ranges later, which nobody compresses. */
+static err_t ask_for_url(task_t *t, upload_t *u, const char *url)
 {
-    char *full = absolute_path(arg, u->follows_links || cli_flag(u->c, "dereference-args", false));
-    if (!full)
-        return fail(error_from_errno(errno), "lstat %.150s: %s", arg,
-                    errno == ENOENT ? "no such file or directory" : strerror(errno));
-    const char *slash = strrchr(full, '/');
-    int n = snprintf(u->name, sizeof u->name, "%s", slash && slash[1] ? slash + 1 : "root");
-    int m = snprintf(u->path, sizeof u->path, "%s", full);
-    free(full);
-    return n < (int)sizeof u->name && m < (int)sizeof u->path
+    static const http_field_t fields[] = {{"User-Agent", DISTRIBUTE_AGENT}, {"Accept-Encoding", "identity"}};
+    bool stays_there = cli_flag(u->c, "nocopy", false);
+    char shown[URL_SHOWN_MAX];
+    u->fetch = (http_fetch_t){.url = url,
+                              .fields = fields,
+                              .n_fields = stays_there ? 2 : 1,
+                              .is_content = true,
+                              .max_silence_ms = URL_SILENCE_MS};
+    TRY(http_answer_open(t, &u->fetch, &u->answer));
+    if (u->fetch.status < 200 || u->fetch.status > 299)
+        return fail(u->fetch.status == 404 ? ERR_NOT_FOUND : ERR_REFUSED, "got non-2XX status code %d: %s",
+                    u->fetch.status, url_show(url, shown));
+    const char *coding = stays_there ? http_answer_field(u->answer, "Content-Encoding") : NULL;
+    return !coding || !strcasecmp(coding, "identity")
                ? OK
-               : fail(ERR_LIMIT, "%s: the path is too long", arg);
+               : fail(ERR_UNSUPPORTED, "%s comes compressed, and cannot be referred to: leave --nocopy out",
+                      url_show(url, shown));
 }
 
-static bytes_t last_name(const char *arg)
+static err_t open_url(task_t *t, upload_t *u, const char *url)
 {
-    bytes_t path = bytes_str(arg);
-    while (path.len > 1 && path.data[path.len - 1] == '/')
-        path.len--;
-    const uint8_t *slash = path.len ? memrchr(path.data, '/', path.len) : NULL;
-    return slash ? bytes_slice(path, (size_t)(slash - path.data) + 1, path.len) : path;
+    file_info_t info;
+    TRY(ask_for_url(t, u, url));
+    const char *length = http_answer_field(u->answer, "Content-Length");
+    if (u->args.count == 1 && length && !http_answer_field(u->answer, "Content-Encoding"))
+        u->progress.total = strtoull(length, NULL, 10);
+    read_file_info(u->answer, &info);
+    return begin_part(u, "application/octet-stream", &info);
 }
 
-static int compare_args(const void *a, const void *b)
-{
-    return bytes_compare(last_name(*(const char *const *)a), last_name(*(const char *const *)b));
-}
-
-/* As the reference sends them. */
-static void sort_args(upload_t *u)
-{
-    const cli_t *c = u->c;
-    u->args = xcalloc(c->n_args + 1, sizeof *u->args);
-    for (size_t i = 0; i < c->n_args; i++)
-        u->args[i] = c->args[i];
-    if (c->n_args > 1)
-        qsort(u->args, c->n_args, sizeof *u->args, compare_args);
-    for (size_t i = 0; i < c->n_args; i++)
-        if (!u->n_args || compare_args(&u->args[u->n_args - 1], &u->args[i]))
-            u->args[u->n_args++] = u->args[i];
-}
-
+/* ── the words, one after the other ──────────────────────────────────────────────────────────── */
 static err_t open_next_arg(task_t *t, upload_t *u)
 {
-    cli_t *c = u->c;
-    const char *arg = u->next_arg < u->n_args ? u->args[u->next_arg] : NULL;
-    if (!arg && (u->n_args || u->next_arg)) {
+    if (u->next_arg == u->args.count) {
         u->is_done = true;
         return buf_printf(&u->head, "--%s--\r\n", u->boundary);
     }
-    u->next_arg++;
-    if (!arg || !strcmp(arg, "-")) {
-        const char *name = cli_option(c, "stdin-name", 0);
-        snprintf(u->name, sizeof u->name, "%s", name ? name : "");
-        snprintf(u->path, sizeof u->path, "/dev/stdin"); /* as Kubo's client says */
+    const add_arg_t *a = &u->args.args[u->next_arg++];
+    bool fits = snprintf(u->path, sizeof u->path, "%s", a->path) < (int)sizeof u->path;
+    if (!fits && a->kind == ADD_URL) /* it can be fetched, and not be referred to */
+        u->path[0] = 0;
+    if (snprintf(u->name, sizeof u->name, "%s", a->name) >= (int)sizeof u->name ||
+        (!fits && a->kind != ADD_URL))
+        return fail(ERR_LIMIT, "%.150s…: the path is too long", a->name);
+    switch (a->kind) {
+    case ADD_STDIN:
         u->reads_stdin = true;
         return begin_part(u, "application/octet-stream", NULL);
+    case ADD_URL:
+        return open_url(t, u, a->path);
+    case ADD_PATH:
+        break;
     }
-    TRY(set_top_name(u, arg));
-    return open_path(t, u, u->follows_links || cli_flag(c, "dereference-args", false));
+    return open_path(t, u, u->follows_links || cli_flag(u->c, "dereference-args", false));
 }
+
+/* ── walking ─────────────────────────────────────────────────────────────────────────────────── */
 
 static void append_name(char *path, size_t len, const char *entry)
 {
@@ -268,7 +262,9 @@ static err_t read_stdin(upload_t *u, uint8_t *out, size_t cap, size_t *ret_n)
 static err_t read_content(task_t *t, upload_t *u, uint8_t *out, size_t cap, size_t *ret_n)
 {
     size_t n = 0;
-    TRY(u->reads_stdin ? read_stdin(u, out, cap, &n) : file_read_at(t, u->file, out, cap, u->offset, &n));
+    TRY(u->reads_stdin ? read_stdin(u, out, cap, &n)
+        : u->answer    ? http_answer_read(t, u->answer, out, cap, &n)
+                       : file_read_at(t, u->file, out, cap, u->offset, &n));
     *ret_n = n;
     u->offset += n;
     u->sent += n;
@@ -277,6 +273,8 @@ static err_t read_content(task_t *t, upload_t *u, uint8_t *out, size_t cap, size
         return OK;
     file_close(u->file);
     u->file = NULL;
+    http_answer_close(u->answer);
+    u->answer = NULL;
     u->reads_stdin = false;
     return end_part(u);
 }
@@ -292,7 +290,7 @@ static err_t read_upload(task_t *t, void *arg, uint8_t *out, size_t cap, size_t 
             buf_consume(&u->head, *ret_n);
         } else if (u->is_done) {
             return OK;
-        } else if (u->file || u->reads_stdin) {
+        } else if (u->file || u->reads_stdin || u->answer) {
             TRY(read_content(t, u, out, cap, ret_n));
         } else if (u->depth) {
             TRY(open_next_entry(t, u));
@@ -365,7 +363,6 @@ static err_t send_files(task_t *t, cli_t *c, const cli_command_t *command, size_
     u.follows_links = cli_flag(c, "dereference-symlinks", false);
     u.wants_mode = cli_flag(c, "preserve-mode", false);
     u.wants_mtime = cli_flag(c, "preserve-mtime", false);
-    sort_args(&u);
     u.levels = xcalloc(MAX_DEPTH, sizeof *u.levels);
     buf_init(&u.head, HEAD_MAX_BYTES);
     snprintf(u.boundary, sizeof u.boundary, "%016llx%016llx",
@@ -377,22 +374,25 @@ static err_t send_files(task_t *t, cli_t *c, const cli_command_t *command, size_
     const char *text;
     cli_t without_args = *c;
     without_args.n_args = n_words;
+    progress_init(&u.progress, c, "sending", size_of_args(t, &files), task_now_ms(t));
     err_t e = cli_build_target(&without_args, command, &target);
+    if (!e)
+        e = add_args_read(&files, &u.args);
     if (!e)
         e = read_ignore_rules(t, c, &u.ignore);
     if (!e)
         e = buf_cstr(&target, &text);
-    progress_init(&u.progress, c, "sending", size_of_args(t, &files), task_now_ms(t));
     if (!e)
         e = cli_upload(t, c, text, content_type, read_upload, &u, print);
     progress_clear(&u.progress);
     while (u.depth)
         dir_list_deinit(&u.levels[--u.depth].list);
     file_close(u.file);
+    http_answer_close(u.answer);
     ignore_deinit(&u.ignore);
     buf_deinit(&u.head);
     free(u.levels);
-    free(u.args);
+    add_args_deinit(&u.args);
     return e;
 }
 

@@ -26,7 +26,7 @@ static err_t print_imported(json_t *o)
     TRY(print_line(o, "Blocks", "BlocksHere", "blocks"));
     TRY(cli_out("bytes: %s\n", print_size((uint64_t)json_number(o, "Bytes"))));
     if (json_number(o, "Refs"))
-        TRY(print_line(o, "Refs", NULL, "blocks that stay in your files"));
+        TRY(print_line(o, "Refs", NULL, "blocks that stay in your files or at URLs"));
     TRY(print_line(o, "Pins", "PinsHere", "pins"));
     TRY(cli_out("tree of files: %s\n", json_is_true(json_object_get(o, "Files")) ? "taken" : "none"));
     TRY(print_line(o, "Keys", "KeysHere", "keys"));

@@ -11,6 +11,7 @@ typedef struct http_call {
     http_client_t http;
     memory_exchange_sink_t *sink;
     bool is_done;
+    bool is_body_broken; /* upload_error is of what is uploaded, not of the way to the node */
     err_t upload_error;
     error_slot_t upload_why; /* its text: that of another task */
 } http_call_t;
@@ -35,6 +36,7 @@ static err_t send_body(task_t *t, http_call_t *c)
     for (size_t n = 1; !e && n;) {
         n = 0;
         e = c->sink->read_body(t, c->sink->arg, piece, BODY_BYTES, &n);
+        c->is_body_broken = e && e != ERR_CANCELED;
         if (!e)
             e = n ? http_client_write_body(&c->http, bytes_of(piece, n)) : http_client_end_body(&c->http);
         if (!e)
@@ -52,9 +54,8 @@ static err_t upload_task(task_t *t, void *arg)
         e = send_body(t, c);
     c->upload_error = e;
     c->upload_why = *error_slot();
-    if (e && e != ERR_RESET &&
-        e != ERR_CLOSED) /* a local failure: the node must not take half a body for whole */
-        stream_reset(c->stream);
+    if (c->is_body_broken || (e && e != ERR_RESET && e != ERR_CLOSED))
+        stream_reset(c->stream); /* the node must not take half a body for whole */
     return OK;
 }
 
@@ -130,8 +131,9 @@ static err_t exchange_bytes(task_t *t, http_call_t *c)
     group_stop(t, &g);
     group_deinit(&g);
     free(piece);
-    bool is_local_failure = c->upload_error && c->upload_error != ERR_CANCELED &&
-                            c->upload_error != ERR_RESET && c->upload_error != ERR_CLOSED;
+    bool is_local_failure =
+        c->is_body_broken || (c->upload_error && c->upload_error != ERR_CANCELED &&
+                              c->upload_error != ERR_RESET && c->upload_error != ERR_CLOSED);
     if (!e || !is_local_failure)
         return e;
     *error_slot() = c->upload_why;

@@ -2,7 +2,7 @@
 #include "base/json_depth.h"
 #include "crypto/tls_mutual.h"
 #include "multi/multibase.h"
-#include "net/http_fetch.h"
+#include "web/http_fetch.h"
 #include <stdlib.h>
 
 enum { TIMEOUT_MS = 60000, DEPTH_MAX = 16 };

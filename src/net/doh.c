@@ -1,5 +1,5 @@
 #include "net/doh.h"
-#include "net/http_fetch.h"
+#include "web/http_fetch.h"
 #include "wire/dns.h"
 #include <stdio.h>
 #include <stdlib.h>

@@ -1,8 +1,8 @@
 /* Servers and clients of gRPC on one machine of the simulation. */
-#include "net/dial_name.h"
 #include "net/grpc.h"
 #include "tests/support/run.h"
 #include "tests/support/test.h"
+#include "web/dial_name.h"
 
 typedef struct world {
     tls_mutual_t *tls, *other;

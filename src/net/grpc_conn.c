@@ -1,6 +1,6 @@
-#include "net/dial_name.h"
 #include "net/grpc_internal.h"
 #include "net/tls_stream.h"
+#include "web/dial_name.h"
 #include <stdlib.h>
 
 enum { READ_BYTES = 32 << 10, WRITE_BYTES = 64 << 10 };

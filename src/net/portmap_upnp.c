@@ -1,6 +1,6 @@
 /* portmap_upnp: UPnP with the router: search, description, calls. */
-#include "net/http_fetch.h"
 #include "net/portmap_internal.h"
+#include "web/http_fetch.h"
 #include <stdio.h>
 
 enum { SEARCH_MS = 2500, CALL_MS = 5000, INTERFACES_MAX = 32, CONFLICTS_MAX = 4 };

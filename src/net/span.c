@@ -1,7 +1,7 @@
 #include "net/span.h"
 #include "base/log.h"
 #include "base/metrics.h"
-#include "net/http_fetch.h"
+#include "web/http_fetch.h"
 #include <inttypes.h>
 #include <stdlib.h>
 

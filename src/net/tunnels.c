@@ -1,7 +1,7 @@
 #include "net/tunnels.h"
 #include "base/log.h"
-#include "net/dial_name.h"
 #include "net/splice.h"
+#include "web/dial_name.h"
 #include <assert.h>
 #include <stdio.h>
 #include <stdlib.h>

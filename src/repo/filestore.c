@@ -1,7 +1,9 @@
 #include "repo/filestore.h"
 #include "base/reader.h"
 #include "base/writer.h"
+#include "repo/filestore_url.h"
 #include "task/driver.h"
+#include "web/url.h"
 #include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -14,11 +16,21 @@ struct filestore {
     blockstore_t *main;
     kv_t *state;
     char *root; /* without a slash at its end */
+    filestore_kinds_t allowed;
+    gate_t url_turns;
 };
 
 static filestore_t *self(blockstore_t *bs)
 {
     return CONTAINER_OF(bs, filestore_t, base);
+}
+
+err_t filestore_allows(const filestore_t *fs, bool is_url)
+{
+    if (is_url)
+        return fs && fs->allowed.urls ? OK : fail(ERR_INVALID, "urlstore is not enabled");
+    return fs && fs->allowed.files ? OK
+                                   : fail(ERR_INVALID, "filestore is not enabled, see https://git.io/vNItf");
 }
 
 /* ── references ──────────────────────────────────────────────────────────────────────────────── */
@@ -99,33 +111,60 @@ static err_t read_file(task_t *t, const filestore_t *fs, const filestore_ref_t *
     return file_read_exact(t, file, out, ref->size, ref->offset);
 }
 
+/* What the reference's owner may know of it, which of a URL is not its user. */
+static const char *show_place(const filestore_ref_t *ref, char out[URL_SHOWN_MAX])
+{
+    int len = ref->path.len < URL_SHOWN_MAX - 10 ? (int)ref->path.len : URL_SHOWN_MAX - 10;
+    char *text = strndup((const char *)ref->path.data, ref->path.len);
+    if (filestore_ref_is_url(ref))
+        url_show(text, out);
+    else
+        snprintf(out, URL_SHOWN_MAX, "%.*s", len, text);
+    free(text);
+    return out;
+}
+
+/* Why the bytes did not come, as a status. */
+static err_t reading_failed(const filestore_ref_t *ref, err_t e, filestore_status_t *ret_status)
+{
+    char place[URL_SHOWN_MAX];
+    bool is_our_want = e == ERR_LIMIT || e == ERR_NO_MEMORY; /* of descriptors, say: nothing about the file */
+    if (e == ERR_CANCELED || e == ERR_TIMEOUT)
+        return e;
+    show_place(ref, place);
+    *ret_status = FILESTORE_FILE_ERROR;
+    if (e == ERR_EOF) {
+        *ret_status = FILESTORE_CHANGED;
+        return fail(ERR_CORRUPT, "the file is shorter than it was. %s offset %" PRIu64, place, ref->offset);
+    }
+    if (filestore_ref_is_url(ref))
+        return fail_also(is_our_want ? e : ERR_CORRUPT, "%s", place);
+    *ret_status = e == ERR_NOT_FOUND ? FILESTORE_NO_FILE : FILESTORE_FILE_ERROR;
+    return fail(is_our_want ? e : ERR_CORRUPT, "cannot read %s: %s", place, error_name(e));
+}
+
 /* The block, when the file still holds it. *ret_status says why it does not. ERR_CORRUPT then. */
-static err_t read_ref(task_t *t, const filestore_t *fs, const filestore_ref_t *ref, const cid_t *cid,
+static err_t read_ref(task_t *t, filestore_t *fs, const filestore_ref_t *ref, const cid_t *cid,
                       filestore_status_t *ret_status, block_t **ret_block)
 {
     AUTO_PTR(block_t) block = NULL;
-    const char *path = ref->path.len ? (const char *)ref->path.data : "";
-    int len = ref->path.len < 150 ? (int)ref->path.len : 150;
+    char place[URL_SHOWN_MAX];
+    bool is_url = filestore_ref_is_url(ref);
     *ret_status = FILESTORE_BROKEN;
     if (!ref->path.len)
         return fail(ERR_CORRUPT, "the reference to a file is damaged");
+    TRY(filestore_allows(fs, is_url));
     TRY(block_new(ref->size, &block));
     block->cid = *cid;
-    err_t e = ref->size ? read_file(t, fs, ref, block->data) : OK;
-    if (e == ERR_CANCELED || e == ERR_TIMEOUT)
-        return e;
-    bool is_our_want = e == ERR_LIMIT || e == ERR_NO_MEMORY; /* of descriptors, say: nothing about the file */
-    *ret_status = e == ERR_NOT_FOUND ? FILESTORE_NO_FILE
-                  : e == ERR_EOF     ? FILESTORE_CHANGED
-                                     : FILESTORE_FILE_ERROR;
-    if (e == ERR_EOF)
-        return fail(ERR_CORRUPT, "the file is shorter than it was. %.*s offset %" PRIu64, len, path,
-                    ref->offset);
+    err_t e = !ref->size ? OK
+              : is_url   ? filestore_read_url(t, &fs->url_turns, ref, block->data)
+                         : read_file(t, fs, ref, block->data);
     if (e)
-        return fail(is_our_want ? e : ERR_CORRUPT, "cannot read %.*s: %s", len, path, error_name(e));
+        return reading_failed(ref, e, ret_status);
     *ret_status = FILESTORE_CHANGED;
     if (cid_verify(cid, block_bytes(block)))
-        return fail(ERR_CORRUPT, "data in file did not match. %.*s offset %" PRIu64, len, path, ref->offset);
+        return fail(ERR_CORRUPT, "data in file did not match. %s offset %" PRIu64, show_place(ref, place),
+                    ref->offset);
     block->is_checked = true;
     *ret_status = FILESTORE_OK;
     *ret_block = block;
@@ -168,21 +207,49 @@ bool filestore_holds(task_t *t, filestore_t *fs, const cid_t *cid)
     return !filestore_find(t, fs, cid, &room, &ref) && filestore_check(t, fs, &ref, why) == FILESTORE_OK;
 }
 
+/* Where a reference would say that the bytes are; borrows path. */
+static err_t place_of(const filestore_t *fs, const char *path, const char **ret)
+{
+    url_t u;
+    bool is_url = url_is_named(path);
+    TRY(filestore_allows(fs, is_url));
+    if (!is_url)
+        return below_root(fs, path, ret);
+    if (strlen(path) > FILESTORE_PATH_MAX_BYTES)
+        return fail(ERR_LIMIT, "a URL that is referred to has more than %d bytes", FILESTORE_PATH_MAX_BYTES);
+    *ret = path;
+    err_t e = url_parse(path, &u);
+    return e ? fail(ERR_INVALID, "%s", error_text(e)) : OK;
+}
+
+/* Is there something in the way of a reference? What a URL leads to is not read to find out: the new
+ * reference is to what was read a moment ago. */
+static bool is_held(task_t *t, filestore_t *fs, const cid_t *cid)
+{
+    AUTO(buf_t) room = {0};
+    filestore_ref_t ref;
+    buf_init(&room, FILESTORE_PATH_MAX_BYTES + 2 * UVARINT_MAX_BYTES);
+    if (filestore_has_copy(t, fs, cid))
+        return true;
+    return !filestore_find(t, fs, cid, &room, &ref) && !filestore_ref_is_url(&ref) &&
+           filestore_holds(t, fs, cid);
+}
+
 err_t filestore_stage(task_t *t, filestore_t *fs, const cid_t *cid, const char *path, uint64_t offset,
                       uint64_t size, kv_batch_t *batch)
 {
-    const char *rest;
+    const char *place;
     uint8_t key[CID_BINARY_MAX];
     AUTO(buf_t) value = {0};
-    TRY(below_root(fs, path, &rest));
-    if (filestore_has_copy(t, fs, cid) || filestore_holds(t, fs, cid))
+    TRY(place_of(fs, path, &place));
+    if (is_held(t, fs, cid))
         return OK;
     buf_init(&value, FILESTORE_PATH_MAX_BYTES + 2 * UVARINT_MAX_BYTES);
     writer_t w = writer_to(&value);
     write_uvarint(&w, offset);
     write_uvarint(&w, size);
     TRY(w.err);
-    TRY(buf_append(&value, bytes_str(rest)));
+    TRY(buf_append(&value, bytes_str(place)));
     return kv_batch_put(batch, SPACE, key_of(cid, key), buf_bytes(&value));
 }
 
@@ -304,7 +371,7 @@ static err_t compact(task_t *t, blockstore_t *bs)
 }
 static void close_nothing(task_t *t, blockstore_t *bs) {}
 
-filestore_t *filestore_new(blockstore_t *main, kv_t *state, const char *root)
+filestore_t *filestore_new(blockstore_t *main, kv_t *state, const char *root, filestore_kinds_t allowed)
 {
     filestore_t *fs = xcalloc(1, sizeof *fs);
     const blockstore_ops_t *o = main->ops;
@@ -329,6 +396,8 @@ filestore_t *filestore_new(blockstore_t *main, kv_t *state, const char *root)
     fs->base.ops = &fs->ops;
     fs->main = main;
     fs->state = state;
+    fs->allowed = allowed;
+    gate_init(&fs->url_turns, URL_READS_MAX);
     fs->root = xstrdup(root);
     for (size_t n = strlen(root); n && fs->root[n - 1] == '/'; n--)
         fs->root[n - 1] = 0;

@@ -2,6 +2,7 @@
 #include "codec/ipld.h"
 #include "multi/multibase.h"
 #include "repo/config_impl.h"
+#include "repo/filestore_url.h"
 #include "repo/kubo_state.h"
 #include "repo/mfs.h"
 #include "repo/pins_impl.h"
@@ -132,7 +133,7 @@ static err_t take_blocks(task_t *t, import_run_t *run)
     return repo_import_sync(t, run->import);
 }
 
-/* ── references to files ─────────────────────────────────────────────────────────────────────── */
+/* ── references to files and URLs ─────────────────────────────────────────────────────────────────────── */
 /* Kubo's paths begin at the folder that holds its repository. */
 static err_t put_ref(task_t *t, import_run_t *run, bytes_t key, bytes_t record)
 {
@@ -146,6 +147,8 @@ static err_t put_ref(task_t *t, import_run_t *run, bytes_t key, bytes_t record)
         len--;
     buf_init(&path, REPO_PATH_MAX + FILESTORE_PATH_MAX_BYTES);
     TRY(kubo_ref_decode(key, record, &ref));
+    if (filestore_ref_is_url(&ref))
+        len = 0;
     TRY(buf_printf(&path, "%.*s%.*s", (int)len, base, (int)ref.path.len, (const char *)ref.path.data));
     TRY(buf_cstr(&path, &text));
     return repo_import_put_ref(t, run->import, &ref.cid, text, ref.offset, ref.size);
@@ -169,11 +172,13 @@ static err_t take_refs(task_t *t, import_run_t *run)
     TRY(repo_import_sync(t, run->import));
     if (!run->refs_left)
         return OK;
-    return warn(t, run, "%llu blocks that Kubo keeps in your files (--nocopy) were not taken: %s",
+    bool lacks_setting = strstr(run->refs_why, "is not enabled") != NULL;
+    return warn(t, run, "%llu blocks that Kubo keeps in your files or at URLs (--nocopy) were not taken: %s",
                 (unsigned long long)run->refs_left,
-                repo_filestore(run->repo)
-                    ? run->refs_why
-                    : "set Experimental.FilestoreEnabled to true, restart the node, and import again");
+                lacks_setting
+                    ? "set Experimental.FilestoreEnabled or Experimental.UrlstoreEnabled to true as it is "
+                      "in Kubo's config, restart the node, and import again"
+                    : run->refs_why);
 }
 
 /* ── pins ────────────────────────────────────────────────────────────────────────────────────── */
@@ -471,13 +476,19 @@ static err_t take_identity(task_t *t, import_run_t *run)
                : repo_config_set_identity(t, run->repo, run->source->identity);
 }
 
-/* The setting counts from the first opening on. */
+/* The settings count from the first opening on. Nothing: a config as usual. */
 static err_t first_config(const kubo_source_t *s, buf_t *ret_text)
 {
+    static const char *const kinds[] = {"Experimental.FilestoreEnabled", "Experimental.UrlstoreEnabled"};
     AUTO_PTR(config_t) c = NULL;
+    bool any = false;
     TRY(config_new(s->identity, NULL, &c));
-    TRY(config_set(c, "Experimental.FilestoreEnabled", "true"));
-    return config_print(c, ret_text);
+    for (size_t i = 0; i < ARRAY_LEN(kinds); i++)
+        if (config_bool(s->config, kinds[i], false)) {
+            TRY(config_set(c, kinds[i], "true"));
+            any = true;
+        }
+    return any ? config_print(c, ret_text) : OK;
 }
 
 /* Who was in a private network must not come out of the import in the public one. */
@@ -506,8 +517,7 @@ err_t import_kubo_init(task_t *t, const char *path, const kubo_source_t *s)
     TRY(fs_mkdirs(t, path, 0700));
     TRY(take_swarm_key(t, path, s));
     TRY(fs_write_file(t, repo_file(path, NEW_MARK, mark), 0600, bytes_str(s->path)));
-    if (config_bool(s->config, "Experimental.FilestoreEnabled", false))
-        TRY(first_config(s, &config));
+    TRY(first_config(s, &config));
     return repo_init_from(t, path, NULL, s->identity, buf_bytes(&config));
 }
 

@@ -6,6 +6,7 @@
 #include "repo/repo_impl.h"
 #include "store/flat_store.h"
 #include "store/pack_store.h"
+#include "web/url.h"
 #include <stdio.h>
 #include <stdlib.h>
 #include <strings.h>
@@ -41,16 +42,16 @@ static err_t open_config(task_t *t, repo_t *r)
 /* References to files stand in the state; files lie below the folder that holds the repository. */
 static void open_filestore(repo_t *r)
 {
-    const config_t *c = r->config;
+    filestore_kinds_t allowed = {.files = config_bool(r->config, "Experimental.FilestoreEnabled", false),
+                                 .urls = config_bool(r->config, "Experimental.UrlstoreEnabled", false)};
     r->store = r->main;
-    if (!config_bool(c, "Experimental.FilestoreEnabled", false) &&
-        !config_bool(c, "Experimental.UrlstoreEnabled", false))
+    if (!allowed.files && !allowed.urls)
         return;
     char *root = r->path[0] == '/' ? xstrdup(r->path) : realpath(r->path, NULL);
     char *slash = root ? strrchr(root, '/') : NULL;
     if (slash) {
         *slash = 0;
-        r->filestore = filestore_new(r->main, r->state, root);
+        r->filestore = filestore_new(r->main, r->state, root, allowed);
         r->store = filestore_store(r->filestore);
     }
     free(root);
@@ -409,8 +410,7 @@ err_t repo_import_put_ref(task_t *t, repo_import_t *i, const cid_t *cid, const c
                           uint64_t size)
 {
     repo_t *r = i->repo;
-    if (!r->filestore)
-        return fail(ERR_INVALID, "filestore is not enabled, see https://git.io/vNItf");
+    TRY(filestore_allows(r->filestore, url_is_named(path)));
     gc_touch(r->gc, cid);
     TRY(gc_wait_removal(t, r->gc, cid));
     TRY(filestore_stage(t, r->filestore, cid, path, offset, size, &i->refs));

@@ -56,8 +56,8 @@ struct mfs *repo_published(repo_t *r); /* the folder of its own name, as a mount
 typedef struct repo_import repo_import_t;
 repo_import_t *repo_import_begin(repo_t *r);
 blocks_t *repo_import_blocks(repo_import_t *i);
-/* Instead of a block: that its bytes stand in a file (filestore.h), durable with repo_import_sync.
- * ERR_INVALID: not enabled; ERR_DENIED: a file that may not be referred to. */
+/* Instead of a block: that its bytes stand in a file or where a URL leads (filestore.h), durable with
+ * repo_import_sync. ERR_INVALID: not enabled; ERR_DENIED: a file that may not be referred to. */
 MUST_CHECK err_t repo_import_put_ref(task_t *t, repo_import_t *i, const cid_t *cid, const char *path,
                                      uint64_t offset, uint64_t size);
 MUST_CHECK err_t repo_import_sync(task_t *t, repo_import_t *i);

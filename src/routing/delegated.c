@@ -1,6 +1,6 @@
 #include "routing/delegated.h"
 #include "base/json_depth.h"
-#include "net/http_fetch.h"
+#include "web/http_fetch.h"
 #include <jansson.h>
 #include <stdio.h>
 #include <stdlib.h>

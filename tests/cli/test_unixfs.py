@@ -116,7 +116,6 @@ def test_filestore(shop):
     fails(node, "filestore", "ls", saying="filestore is not enabled, see https://git.io/vNItf")
     fails(node, "add", "--nocopy", path, saying="either the filestore or the urlstore must be enabled to use nocopy")
     node.run("config", "--json", "Experimental.FilestoreEnabled", "true")
-    fails(node, "add", "http://127.0.0.1:1/x", saying="no such file")
     root = node.text("add", "-Q", "--nocopy", path)
     check(node.text("repo", "stat", "--size-only") != "", "repo stat")
     lines = node.text("filestore", "ls").splitlines()
@@ -142,17 +141,6 @@ def test_filestore(shop):
     check(len(node.text("filestore", "ls").splitlines()) == 2, "forgotten")
     path.unlink()
     check(all(line.startswith("no-file") for line in node.text("filestore", "verify").splitlines()), "no file")
-
-
-def test_filestore_refuses_urls(shop):
-    part = (b'--b\r\nContent-Disposition: form-data; name="file"; filename="x"\r\nAbspath: http://127.0.0.1:1/x\r\n'
-            b"Content-Type: application/octet-stream\r\n\r\nhello\r\n--b--\r\n")
-    for name, is_enabled, saying in (("off", False, b"urlstore is not enabled"), ("on", True, b"references to URLs are not supported")):
-        node = shop.node(f"urls-{name}", {"Experimental.FilestoreEnabled": True, "Experimental.UrlstoreEnabled": is_enabled})
-        answer = node.rpc_raw("add", options={"nocopy": "true"}, body=part, content_type="multipart/form-data; boundary=b")
-        check(saying in answer[1], answer)
-        check(node.text("filestore", "ls") == "" and node.text("pin", "ls") == "", "something stays of what was refused")
-        node.stop()
 
 
 def test_filestore_beside_changing_files(shop):

@@ -203,7 +203,7 @@ def test_import_of_references_to_files(shop):
     root = kubo.text("add", "-Q", "--nocopy", shop.path("kept") / "file")
     ours = Imported(shop, "taking")
     said = ours.text("repo", "import-kubo", kubo.repo)
-    check("blocks that stay in your files: 4" in said, said)
+    check("blocks that stay in your files or at URLs: 4" in said, said)
     check(ours.text("filestore", "ls") == kubo.text("filestore", "ls"), "the references")
     check(ours.run("cat", root).stdout == nodes.make_bytes("kept", MIB), "cat")
     other = Imported(shop, "without")

@@ -1,4 +1,4 @@
-#include "net/dial_name.h"
+#include "web/dial_name.h"
 #include <stdlib.h>
 
 static err_t dial_addresses(task_t *t, const char *host, uint16_t port, dns_type_t type, stream_t **ret)

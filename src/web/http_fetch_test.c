@@ -1,12 +1,13 @@
 /* Requests to a server that says what the test wants: whole answers, broken ones, none at all. */
-#include "net/http_fetch.h"
 #include "tests/support/run.h"
 #include "tests/support/test.h"
+#include "web/http_fetch.h"
 
 typedef struct server {
     listener_t *listener;
     const char *redirect; /* sent to requests for /r…, unless NULL */
     const char *answer;   /* sent when the head of a request has come; NULL: nothing, ever */
+    size_t answer_bytes;  /* 0: until its NUL */
     size_t piece;         /* bytes of a write; 0: all */
     buf_t request;
     bool is_done; /* the body has come, too */
@@ -32,6 +33,8 @@ static err_t serve_one(task_t *t, server_t *s, stream_t *stream)
         return stream_read(t, stream, in, sizeof in, &n);
     bool leads_on = s->redirect && s->request.len > 8 && memmem(s->request.data, 8, " /r", 3);
     bytes_t left = bytes_str(leads_on ? s->redirect : s->answer);
+    if (!leads_on && s->answer_bytes)
+        left = bytes_of(s->answer, s->answer_bytes);
     while (left.len) {
         bytes_t piece = bytes_slice(left, 0, s->piece ? s->piece : left.len);
         TRY(stream_write(t, stream, piece));
@@ -151,7 +154,7 @@ static void redirects(task_t *t, server_t *s)
          "GET /z?to=http://a/b HTTP"},
         {"PUT", "/r", "HTTP/1.1 303 See\r\nLocation: /q\r\nContent-Length: 0\r\n\r\n", OK, "GET /q HTTP"},
         {"GET", "/r", "HTTP/1.1 301 Moved\r\nLocation: ftp://10.0.0.1/\r\nContent-Length: 0\r\n\r\n",
-         ERR_USAGE, ""},
+         ERR_PROTOCOL, ""},
         {"GET", "/r", "HTTP/1.1 301 Moved\r\nLocation: /r\r\nContent-Length: 0\r\n\r\n", ERR_PROTOCOL, ""},
         {"GET", "/r", "HTTP/1.1 304 Not Modified\r\nLocation: /q\r\n\r\n", OK, "GET /r HTTP"},
     };
@@ -195,6 +198,83 @@ static void framing_without_end(task_t *t, server_t *s)
     s->sending = answer; /* the server may not know yet that nobody reads it */
 }
 
+/* As Kubo's client asks for what a user named; all other requests do not. */
+static void content(task_t *t, server_t *s)
+{
+    static const struct {
+        const char *url, *redirect;
+        bool is_content;
+        err_t error;
+        const char *wants, *wants_not; /* of the last request */
+    } rows[] = {
+        {"http://u:p@10.0.0.1:8000/a b", NULL, true, OK, "GET /a%20b HTTP", "u:p@"},
+        {"http://u:p@10.0.0.1:8000/", NULL, true, OK, "Authorization: Basic dTpw\r\n", "u:p@"},
+        {"http://u:p@10.0.0.1:8000/", NULL, false, ERR_USAGE, NULL, NULL},
+        {"http://10.0.0.1:8000/", NULL, true, OK, "Accept-Encoding: gzip\r\n", "Authorization"},
+        {"http://10.0.0.1:8000/", NULL, false, OK, "GET / HTTP", "Accept-Encoding"},
+        {"http://u:p@10.0.0.1:8000/r", "Location: /q", true, OK, "Authorization: Basic dTpw\r\n", "Referer"},
+        {"http://u:p@10.0.0.1:8000/r", "Location: http://10.0.0.1:8000/q", true, OK, "GET /q HTTP",
+         "Authorization"},
+        {"http://10.0.0.1:8000/r", "Location: http://u:p@10.0.0.1:8000/q", false, ERR_USAGE, NULL, NULL},
+        {"http://10.0.0.1:8000/r", "Location: ../b/./c", true, OK, "GET /b/c HTTP", NULL},
+    };
+    for (size_t i = 0; i < ARRAY_LEN(rows); i++) {
+        AUTO(buf_t) out = {0};
+        char redirect[200];
+        buf_init(&out, 100);
+        snprintf(redirect, sizeof redirect, "HTTP/1.1 302 Found\r\n%s\r\nContent-Length: 0\r\n\r\n",
+                 rows[i].redirect ? rows[i].redirect : "");
+        http_fetch_t f = {.url = rows[i].url, .is_content = rows[i].is_content};
+        s->redirect = rows[i].redirect ? redirect : NULL;
+        s->answer = "HTTP/1.1 200 OK\r\nContent-Length: 5\r\n\r\nhello";
+        err_t e = http_fetch_all(t, &f, &out);
+        if (e != rows[i].error)
+            fail_msg("%zu: %s, wanted %s", i, error_name(e), error_name(rows[i].error));
+        assert_true(!e || !strstr(error_text(e), "u:p"));
+        assert_true(e || (asked(s, rows[i].wants) && (!rows[i].wants_not || !asked(s, rows[i].wants_not))));
+    }
+    s->redirect = NULL;
+}
+
+static void pulled(task_t *t, server_t *s)
+{
+    static const char gzipped[] = /* of "hello" */
+        "\x1f\x8b\x08\x00\x00\x00\x00\x00\x00\x03\xcb\x48\xcd\xc9\xc9\x07\x00\x86\xa6\x10\x36\x05\x00\x00";
+    char answer[200];
+    int n = snprintf(answer, sizeof answer, "HTTP/1.1 200 OK\r\nContent-Encoding: gzip\r\n\r\n");
+    memcpy(answer + n, gzipped, sizeof gzipped);
+    s->answer = answer;
+    s->answer_bytes =
+        (size_t)n + sizeof gzipped; /* with one NUL that the literal ends in, which is the last byte */
+    for (size_t cap = 1; cap < 8; cap++) {
+        AUTO_PTR(http_answer_t) a = NULL;
+        uint8_t out[16];
+        size_t len = 0, got = 1;
+        http_fetch_t f = {.url = "http://10.0.0.1:8000/", .is_content = true};
+        assert_ok(http_answer_open(t, &f, &a));
+        assert_string_equal(http_answer_field(a, "content-encoding"), "gzip");
+        for (; got; len += got)
+            assert_ok(http_answer_read(t, a, out + len, cap, &got));
+        assert_true(len == 5 && !memcmp(out, "hello", 5));
+    }
+    s->answer_bytes -= 3;
+    AUTO_PTR(http_answer_t) cut = NULL;
+    uint8_t out[16];
+    size_t got = 1;
+    err_t e = OK;
+    http_fetch_t f = {.url = "http://10.0.0.1:8000/", .is_content = true};
+    assert_ok(http_answer_open(t, &f, &cut));
+    while (!e && got)
+        e = http_answer_read(t, cut, out, sizeof out, &got);
+    assert_err(e, ERR_EOF);
+    s->answer_bytes = 0;
+    s->answer = NULL;
+    http_fetch_t silent = {.url = "http://10.0.0.1:8000/", .is_content = true, .max_silence_ms = 3000};
+    uint64_t began_ms = task_now_ms(t);
+    assert_err(http_fetch(t, &silent), ERR_TIMEOUT);
+    assert_true(task_now_ms(t) - began_ms < 4000 && strstr(error_text(ERR_TIMEOUT), "nothing came"));
+}
+
 static err_t all(task_t *t, void *arg)
 {
     server_t s = {0};
@@ -209,6 +289,8 @@ static err_t all(task_t *t, void *arg)
     bodies_go_out(t, &s);
     failures(t, &s);
     redirects(t, &s);
+    content(t, &s);
+    pulled(t, &s);
     framing_without_end(t, &s);
     group_stop(t, &g);
     group_deinit(&g);

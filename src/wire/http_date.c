@@ -1,4 +1,4 @@
-#include "api/http_date.h"
+#include "wire/http_date.h"
 #include <inttypes.h>
 #include <stdio.h>
 #include <time.h>

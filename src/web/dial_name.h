@@ -1,6 +1,6 @@
 /* dial_name: connecting to a host that is named as in a URL. */
-#ifndef NET_DIAL_NAME_H
-#define NET_DIAL_NAME_H
+#ifndef WEB_DIAL_NAME_H
+#define WEB_DIAL_NAME_H
 #include "task/driver.h"
 
 #define HOST_NAME_MAX_BYTES 256

@@ -1,6 +1,6 @@
 /* http_date: dates of HTTP headers. Spec: RFC 9110, 5.6.7. */
-#ifndef API_HTTP_DATE_H
-#define API_HTTP_DATE_H
+#ifndef WIRE_HTTP_DATE_H
+#define WIRE_HTTP_DATE_H
 #include "base/bytes.h"
 
 #define HTTP_DATE_MAX 40
