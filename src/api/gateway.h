@@ -11,7 +11,9 @@
 #include "dag/file_reader.h"
 #include "dag/path.h"
 
-/* Content types, by the name's extension, else by the first bytes. Never NULL. */
+/* Content types: by the name's extension, NULL when it has none that is known; else by the first bytes, never
+ * NULL. */
+const char *content_type_of_name(const char *name);
 const char *content_type_of(const char *name, bytes_t first_bytes);
 
 /* Byte ranges of RFC 9110, 14.2, resolved against a size. */

@@ -1,4 +1,5 @@
 #include "api/gateway_document.h"
+#include "api/content_sniff.h"
 #include "api/html.h"
 #include "codec/ipld_scan.h"
 #include "multi/multicodec.h"
@@ -106,7 +107,7 @@ static err_t probe(task_t *t, document_t *p, bytes_t path, const char **ret_type
         e = file_reader_next(t, &file, &first);
     deadline_pop(t, &d);
     free(parsed);
-    *ret_type = e ? NULL : content_type_of("", first);
+    *ret_type = e ? NULL : content_sniff(first);
     return OK;
 }
 
@@ -120,13 +121,9 @@ static err_t type_of(task_t *t, document_t *p, bytes_t path, const char **ret_ty
     bytes_t last = bytes_slice(path, at, path.len);
     snprintf(name, sizeof name, "%.*s", (int)(last.len < sizeof name ? last.len : 0),
              (const char *)last.data);
-    *ret_type = content_type_of(name, BYTES_NONE);
-    if (strcmp(*ret_type, content_type_of("", BYTES_NONE)) != 0)
+    *ret_type = content_type_of_name(name);
+    if (*ret_type || !bytes_starts_with(path, BYTES_LIT("/ipfs/")))
         return OK;
-    if (!bytes_starts_with(path, BYTES_LIT("/ipfs/"))) {
-        *ret_type = NULL;
-        return OK;
-    }
     /* What is on the page so far is read while we wait. */
     TRY(exchange_write(t, p->r->x, buf_bytes(&p->out)));
     buf_clear(&p->out);

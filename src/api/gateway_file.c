@@ -1,9 +1,8 @@
 /* gateway_file: files, symlinks and raw blocks. */
+#include "api/content_sniff.h"
 #include "api/gateway_document.h"
 #include <stdio.h>
 #include <strings.h>
-
-enum { SNIFFED_BYTES = 512 };
 
 /* ?filename= names the file for who saves it; ?download=true asks to save it. */
 static err_t set_disposition(gateway_request_t *r, const char *name)
@@ -28,14 +27,12 @@ static err_t type_of(task_t *t, gateway_request_t *r, file_reader_t *file, const
                      const char **ret_type)
 {
     bytes_t first = BYTES_NONE;
-    const char *type = content_type_of(name, BYTES_NONE);
-    bool needs_sniff = !strcmp(type, content_type_of("", BYTES_NONE));
-    if (needs_sniff && file->size) {
-        file_reader_seek(file, 0, SNIFFED_BYTES);
+    const char *type = content_type_of_name(name);
+    if (!type && file->size) {
+        file_reader_seek(file, 0, CONTENT_SNIFFED_BYTES);
         TRY(gateway_next_piece(t, r, file, &first));
-        type = content_type_of(name, first);
     }
-    *ret_type = type;
+    *ret_type = type ? type : content_sniff(first);
     return OK;
 }
 

@@ -88,6 +88,33 @@ def test_gateway_beside_kubo(shop):
     check(not wrong, "\n  ".join([f"{len(wrong)} answers differ", *wrong]))
 
 
+KINDS = (
+    b"\x89PNG\r\n\x1a\n\0\0\0\rIHDR", b"\xff\xd8\xff\xe0\0\x10JFIF", b"GIF89a\1\0\1\0", b"RIFF\x24\0\0\0WEBPVP8 ", b"II*\0\x08\0\0\0", b"\0\0\1\0\1\0\x10\x10",
+    b"\0\0\0\x1cftypavif\0\0\0\0avifmif1miaf", b"\0\0\0\x18ftypheic\0\0\0\0heicmif1", b"\xff\x0a\0\0", b'<svg xmlns="http://www.w3.org/2000/svg"></svg>',
+    b'<?xml version="1.0"?>\n<svg xmlns="http://www.w3.org/2000/svg"/>', b"8BPS\0\1", b"ID3\4\0\0\0\0\0\0", b"\xff\xfb\x90\x44" + bytes(500), b"\xff\xf1\x50\x80",
+    b"fLaC\0\0\0\x22", b"RIFF\x24\0\0\0WAVEfmt ", b"MThd\0\0\0\6", b"\0\0\0\x20ftypM4A \0\0\0\0", b"\0\0\0\x18ftypmp42\0\0\0\0mp42isom", b"\0\0\0\x14ftypqt  \0\0\0\0",
+    b"\x1a\x45\xdf\xa3\x9f\x42\x82\x84webm", b"\x1a\x45\xdf\xa3\xa3\x42\x82\x88matroska", b"FLV\1\5\0\0\0\x09", b"%PDF-1.4\n", b"%!PS-Adobe-3.0\n", b"{\\rtf1\\ansi}",
+    b"\x1f\x8b\x08\0", b"\x28\xb5\x2f\xfd\x04\0", b"7z\xbc\xaf\x27\x1c\0\4", b"Rar!\x1a\7\0", b"!<arch>\ndebian-binary   1", b"\0asm\1\0\0\0", b"SQLite format 3\0",
+    b"wOFF\0\1\0\0", b"wOF2\0\1\0\0", b"glTF\2\0\0\0", b"<!DOCTYPE html><html></html>", b"<div>hi</div>", b'<?xml version="1.0"?><a/>',
+    b'<?xml version="1.0"?><rss version="2.0"></rss>', b'{"a":1}', b"[1,2]", b"12", b"BEGIN:VCALENDAR\nVERSION:2.0\n", b"BEGIN:VCARD\nVERSION:3.0\n", b"WEBVTT\n\n", b"hello\n",
+    "\u043f\u0440\u0438\u0432\u0435\u0442".encode(), b"caf\xe9 ol\xe9\n", b"\xff\xfeh\0i\0", b"abc\0def", b"")
+
+
+def test_gateway_types_without_names(shop):
+    """What a file is by its first bytes: images of NFTs are mostly named by a CID alone."""
+    ours, kubo = gateway_fixtures.start(shop), kubo_with_fixtures(shop)
+    wrong = []
+    for i, kind in enumerate(KINDS):
+        path = shop.path(f"kind-{i}")
+        path.write_bytes(kind)
+        cids = [node.text("add", "-Q", "--cid-version=1", path) for node in (ours, kubo)]
+        check(cids[0] == cids[1], f"{kind!r}: other CIDs")
+        a, b = (ask(node, f"/ipfs/{cids[0]}").headers.get("content-type") for node in (ours, kubo))
+        if a != b:
+            wrong.append(f"{kind[:30]!r}: {a}, Kubo {b}")
+    check(not wrong, "\n  ".join([f"{len(wrong)} of {len(KINDS)} types differ", *wrong]))
+
+
 def test_gateway_conformance_suite(shop):
     """The suite as its authors install it; $GATEWAY_CONFORMANCE names the program where it is not on the PATH."""
     program = os.environ.get("GATEWAY_CONFORMANCE") or shutil.which("gateway-conformance")
