@@ -55,7 +55,8 @@ static err_t check_manifest_head(const badger_read_t *p, bytes_t head)
 static err_t read_sets(task_t *t, badger_read_t *p, file_t *file, uint64_t size, buf_t *set)
 {
     uint8_t head[SET_HEAD_BYTES];
-    for (uint64_t at = MANIFEST_HEAD_BYTES; size - at >= SET_HEAD_BYTES;) {
+    size_t sets = 0;
+    for (uint64_t at = MANIFEST_HEAD_BYTES; size - at >= SET_HEAD_BYTES; sets++) {
         TRY(file_read_exact(t, file, head, sizeof head, at));
         reader_t r = reader_of(bytes_of(head, sizeof head));
         uint32_t len = read_u32be(&r), checksum = read_u32be(&r);
@@ -63,7 +64,7 @@ static err_t read_sets(task_t *t, badger_read_t *p, file_t *file, uint64_t size,
         if (len > size)
             return fail(ERR_CORRUPT, "%s/MANIFEST is damaged: a length is larger than the file", p->folder);
         if (len > size - at)
-            return OK;
+            break;
         buf_clear(set);
         TRY(buf_reserve(set, len));
         TRY(file_read_exact(t, file, set->data, len, at));
@@ -73,7 +74,8 @@ static err_t read_sets(task_t *t, badger_read_t *p, file_t *file, uint64_t size,
             return fail(ERR_CORRUPT, "%s/MANIFEST is damaged: a checksum is wrong", p->folder);
         TRY(badger_manifest_apply(&p->tables, buf_bytes(set)));
     }
-    return OK;
+    return sets ? OK /* it is there only once the first one is */
+                : fail(ERR_CORRUPT, "%s/MANIFEST is damaged: it tells nothing", p->folder);
 }
 
 static err_t read_manifest(task_t *t, badger_read_t *p)

@@ -204,6 +204,9 @@ static err_t missing_task(task_t *t, void *arg)
     assert_non_null(strstr(error_text(ERR_CORRUPT), "000010.sst is missing"));
     assert_ok(fs_write_file(t, FOLDER "/MANIFEST", 0600, BYTES_LIT("Bdgr\0\0\0\7")));
     assert_err(badger_read_open(t, FOLDER, &p), ERR_UNSUPPORTED);
+    assert_ok(fs_write_file(t, FOLDER "/MANIFEST", 0600, BYTES_LIT("Bdgr\0\0\0\4\0\0\0")));
+    assert_err(badger_read_open(t, FOLDER, &p), ERR_CORRUPT);
+    assert_non_null(strstr(error_text(ERR_CORRUPT), "MANIFEST is damaged: it tells nothing"));
     assert_ok(fs_unlink(t, FOLDER "/MANIFEST"));
     assert_err(badger_read_open(t, FOLDER, &p), ERR_NOT_FOUND);
     return OK;

@@ -71,6 +71,8 @@ static err_t read_manifest(task_t *t, pebble_read_t *p, const dir_list_t *files)
     TRY(pebble_log_each(t, &log, apply_edit, &p->version, &damage));
     if (damage != PEBBLE_LOG_WHOLE)
         return fail(ERR_CORRUPT, "%s is damaged at %llu", path, (unsigned long long)damage);
+    if (!p->version.has_edits) /* it is there only once its first one is */
+        return fail(ERR_CORRUPT, "%s is damaged: it tells nothing", path);
     pebble_version_sort(&p->version);
     return OK;
 }

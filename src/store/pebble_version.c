@@ -164,6 +164,7 @@ static err_t read_field(pebble_version_t *v, uint64_t tag, reader_t *r)
 err_t pebble_version_apply(pebble_version_t *v, bytes_t edit)
 {
     reader_t r = reader_of(edit);
+    v->has_edits = true;
     while (reader_left(&r)) {
         uint64_t tag = read_pb_varint(&r);
         if (!r.err)

@@ -13,6 +13,7 @@ typedef struct pebble_file {
 } pebble_file_t;
 typedef struct pebble_version {
     uint64_t log_number; /* older logs are in tables */
+    bool has_edits;
     pebble_file_t *files;
     size_t count, room;
 } pebble_version_t;

@@ -156,6 +156,8 @@ def test_import_of_damaged_logs_of_pebble(shop):
     good, whole = manifest.read_bytes(), pebble_chunk(86, "/local/a", b"1") + pebble_chunk(86, "/pins/pin/b", b"no pin")
     manifest.write_bytes(good[:20] + bytes([good[20] ^ 4]) + good[21:])
     fails(Fresh(shop.program, shop.folder, "no"), "repo", "import-kubo", kubo, saying="MANIFEST-000083 is damaged at 0")
+    manifest.write_bytes(good[:30])
+    fails(Fresh(shop.program, shop.folder, "no"), "repo", "import-kubo", kubo, saying="MANIFEST-000083 is damaged: it tells nothing")
     manifest.write_bytes(good)
     log.write_bytes(whole[:20] + bytes([whole[20] ^ 4]) + whole[21:])
     node, said, told = import_from(shop, kubo, "half", code=1)

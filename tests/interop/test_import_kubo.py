@@ -195,6 +195,31 @@ def test_import_of_mixed_datastores(shop):
         check(ours.text("files", "stat", "--hash", "/") == kubo.text("files", "stat", "--hash", "/"), "the tree of files")
 
 
+def test_import_of_nested_mounts(shop):
+    """Datastores within datastores, one for each kind of record; wrappers around some."""
+    kubo = shop.kubo("nested", start=False)
+    places = {"/blocks": ("badgerds", "b"), "/pins/pin": ("pebbleds", "p"), "/local": ("badgerds", "l"), "/ipns": ("levelds", "i"), "/": ("levelds", "rest")}
+    store = lambda point, prefix="": {"type": places[point][0], "path": places[point][1]} | ({"compression": "none"} if places[point][0] == "levelds" else {})
+    wrapped = lambda point: {"type": "measure", "prefix": f"x{places[point][1]}", "child": {"type": "log", "name": "y", "child": store(point)}}
+    inner = [{"mountpoint": "/pin"} | wrapped("/pins/pin"), {"mountpoint": "/"} | store("/")]
+    spec = {"type": "mount", "mounts": [{"mountpoint": "/blocks"} | wrapped("/blocks"), {"mountpoint": "/pins", "type": "mount", "mounts": inner},
+                                        {"mountpoint": "/local/"} | store("/local"), {"mountpoint": "ipns"} | wrapped("/ipns"),
+                                        {"mountpoint": "/"} | store("/") | {"path": "other"}]}
+    bare = lambda point, path=None: {"path": path or places[point][1], "type": places[point][0]}
+    on_disk = {"type": "mount", "mounts": [{"mountpoint": "/pins", "type": "mount", "mounts": [{"mountpoint": "/pin"} | bare("/pins/pin"), {"mountpoint": "/"} | bare("/")]},
+                                           {"mountpoint": "/local"} | bare("/local"), {"mountpoint": "/ipns"} | bare("/ipns"),
+                                           {"mountpoint": "/blocks"} | bare("/blocks"), {"mountpoint": "/"} | bare("/", "other")]}
+    with_datastore(kubo, spec, on_disk)
+    root = fill(shop, kubo)
+    before = nodes.hash_tree(kubo.repo)
+    ours = Imported(shop, "nested-ours")
+    shop.daemons.append(ours)
+    said = ours.text("repo", "import-kubo", kubo.repo)
+    check(nodes.hash_tree(kubo.repo) == before, "Kubo's repository was changed")
+    check("IPNS records: 1" in said and "tree of files: taken" in said, said)
+    same_content(ours, kubo, [(f"{root}/big", "big", 3 * MIB)])
+
+
 def test_import_of_references_to_files(shop):
     kubo = shop.kubo("referring", start=False)
     kubo.run("config", "--json", "Experimental.FilestoreEnabled", "true")
