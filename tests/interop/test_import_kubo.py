@@ -172,6 +172,19 @@ def test_import_of_a_badger_repository_with_small_logs(shop):
     check(len(logs) > 3 and int(logs[-1][:6]) > len(logs), f"no log was collected: {logs}")
 
 
+def test_import_of_many_records_of_badger(shop):
+    """50,000 blocks: memory does not grow with their number."""
+    kubo = shop.kubo("many-blocks", start=False)
+    with_badger(kubo)
+    root = kubo.text("add", "-Q", "--chunker=size-1000", shop.file("many", 50 * MIB))
+    ours = shop.node("many-ours")
+    before = ours.memory()[1]
+    said = ours.text("repo", "import-kubo", kubo.repo)
+    blocks = int(said.split("blocks: ")[1].split()[0])
+    check(blocks > 52000 and ours.memory()[1] - before < 40 * MIB, f"{blocks} blocks in {(ours.memory()[1] - before) / MIB:.0f} MiB")
+    check(ours.run("cat", root).stdout == nodes.make_bytes("many", 50 * MIB), "content")
+
+
 def test_import_of_mixed_datastores(shop):
     """Each kind of datastore for blocks beside each other kind for the rest."""
     flatfs = {"type": "flatfs", "path": "blocks", "shardFunc": "/repo/flatfs/shard/v1/next-to-last/2"}
