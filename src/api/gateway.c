@@ -4,7 +4,6 @@
 #include "api/trace.h"
 #include "base/metrics.h"
 #include "base/version.h"
-#include "wire/http_date.h"
 #include <stdio.h>
 #include <stdlib.h>
 #include <strings.h>
@@ -198,14 +197,11 @@ static err_t answer_unchanged(gateway_request_t *r, bool *ret_answered)
 /* The time that a file or folder carries (UnixFS 1.5) says more than when its name was looked up. */
 static err_t learn_modified(gateway_request_t *r, bool *ret_answered)
 {
-    int64_t since;
     char etag[GATEWAY_ETAG_MAX];
     if (!r->node.fs.has_mtime)
         return OK;
     r->modified_s = r->node.fs.mtime.seconds;
-    const char *header = exchange_header(r->x, "If-Modified-Since");
-    if (!header || exchange_header(r->x, "If-None-Match") || http_date_parse(header, &since) ||
-        r->modified_s > since)
+    if (!gateway_is_unchanged_since(r))
         return OK;
     *ret_answered = true;
     return gateway_reply_unchanged(r, gateway_etag(r, etag));

@@ -27,7 +27,7 @@ typedef struct ranges {
     bool is_unsatisfiable; /* 416 */
 } ranges_t;
 /* Malformed headers and more ranges than RANGES_MAX, or ranges that overlap to more than the whole, are as if
- * there were no header. header may be NULL. */
+ * there were no header; so is any range of what is empty. header may be NULL. */
 void ranges_parse(const char *header, uint64_t size, ranges_t *ret);
 
 enum {
@@ -137,9 +137,18 @@ bool gateway_filename(gateway_request_t *r, const char *otherwise, char *out, si
 const char *gateway_etag(gateway_request_t *r, char out[GATEWAY_ETAG_MAX]);
 const char *gateway_dir_etag(gateway_request_t *r, char out[GATEWAY_ETAG_MAX]);      /* of a listing */
 const char *gateway_dag_page_etag(gateway_request_t *r, char out[GATEWAY_ETAG_MAX]); /* of a block's page */
-bool gateway_is_unchanged(exchange_t *x, const char *etag); /* does If-None-Match name this one? */
 MUST_CHECK err_t gateway_reply_unchanged(gateway_request_t *r, const char *etag);
 const char *gateway_cid_text(gateway_request_t *r); /* after r->cid is known; printed once */
+
+/* ── conditions; etag comes with its quotes ──────────────────────────────────────────────────── */
+/* Is the tag one of a list, or the list "*"? A strong comparison takes no weak tags. */
+bool gateway_tags_match(bytes_t list, const char *etag, bool is_strong);
+bool gateway_is_unchanged(exchange_t *x, const char *etag);  /* does If-None-Match name this one? */
+bool gateway_is_unchanged_since(const gateway_request_t *r); /* by If-Modified-Since */
+bool gateway_is_another(const gateway_request_t *r,
+                        const char *etag); /* by If-Match, If-Unmodified-Since: 412 */
+/* The Range header, NULL when there is none or If-Range says that the client has another content. */
+const char *gateway_range_header(const gateway_request_t *r, const char *etag);
 
 bool gateway_may_fetch(
     const gateway_request_t *r); /* from the network: online, and Gateway.NoFetch is not set */

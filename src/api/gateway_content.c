@@ -60,12 +60,11 @@ static err_t serve_multipart(task_t *t, gateway_request_t *r, gateway_content_t 
     return exchange_write(t, r->x, buf_bytes(&text));
 }
 
-/* If-Range: the ranges count only while the content is the one that the client has. */
-static const char *range_header(const gateway_request_t *r, const gateway_content_t *c)
+static err_t reply_another(task_t *t, gateway_request_t *r)
 {
-    const char *range = exchange_header(r->x, "Range");
-    const char *condition = range ? exchange_header(r->x, "If-Range") : NULL;
-    return c->status || (condition && (!c->etag || strcmp(condition, c->etag) != 0)) ? NULL : range;
+    TRY(exchange_set_header(r->x, "Cache-Control", "no-cache"));
+    return exchange_reply(t, r->x, 412, "text/plain; charset=utf-8",
+                          BYTES_LIT("the content is another one\n"));
 }
 
 err_t gateway_serve_content(task_t *t, gateway_request_t *r, gateway_content_t *c)
@@ -73,7 +72,11 @@ err_t gateway_serve_content(task_t *t, gateway_request_t *r, gateway_content_t *
     exchange_t *x = r->x;
     ranges_t ranges;
     char text[96];
-    ranges_parse(range_header(r, c), c->size, &ranges);
+    if (!c->status && gateway_is_another(r, c->etag))
+        return reply_another(t, r);
+    if (!c->status && gateway_is_unchanged_since(r))
+        return gateway_reply_unchanged(r, c->etag);
+    ranges_parse(c->status ? NULL : gateway_range_header(r, c->etag), c->size, &ranges);
     TRY(gateway_set_headers(r, c->etag, NULL));
     if (!c->status)
         TRY(exchange_set_header(x, "Accept-Ranges", "bytes"));

@@ -1,4 +1,5 @@
 /* Which representation a request asks for, and dates. */
+#include "api/gateway.h"
 #include "api/gateway_format.h"
 #include "tests/support/test.h"
 #include "wire/http_date.h"
@@ -61,6 +62,12 @@ static void test_dates(void **state)
     assert_string_equal(http_date_print(784111777, text), "Sun, 06 Nov 1994 08:49:37 GMT");
     assert_ok(http_date_parse("Sun, 06 Nov 1994 08:49:37 GMT", &when));
     assert_int_equal(when, 784111777);
+    static const char *const older[] = {"Sunday, 06-Nov-94 08:49:37 GMT", "Sun Nov  6 08:49:37 1994"};
+    for (size_t i = 0; i < ARRAY_LEN(older); i++) {
+        when = 0;
+        assert_ok(http_date_parse(older[i], &when));
+        assert_int_equal(when, 784111777);
+    }
     static const char *const bad[] = {"",
                                       "now",
                                       "Sun, 06 Nov 1994 08:49:37",
@@ -71,9 +78,30 @@ static void test_dates(void **state)
         assert_int_equal(http_date_parse(bad[i], &when), ERR_INVALID);
 }
 
+static void test_tags(void **state)
+{
+    static const struct {
+        const char *list, *etag;
+        bool is_weak_match, is_strong_match;
+    } rows[] = {
+        {"\"a\"", "\"a\"", true, true},      {"W/\"a\"", "\"a\"", true, false},
+        {"\"a\"", "W/\"a\"", true, false},   {"\"b\", W/\"c\",\"a\"", "\"a\"", true, true},
+        {" , ,\"a\",", "\"a\"", true, true}, {"\"x,\"a\"", "\"a\"", false, false},
+        {"\"x, a\"", "\"a\"", false, false}, {"a", "\"a\"", false, false},
+        {"\"a", "\"a\"", false, false},      {"*", "\"a\"", true, true},
+        {"\"b\", *", "\"a\"", true, true},   {"\"*\"", "\"a\"", false, false},
+        {"W/", "\"a\"", false, false},       {"", "\"a\"", false, false},
+    };
+    for (size_t i = 0; i < ARRAY_LEN(rows); i++) {
+        bytes_t list = bytes_str(rows[i].list);
+        assert_int_equal(gateway_tags_match(list, rows[i].etag, false), rows[i].is_weak_match);
+        assert_int_equal(gateway_tags_match(list, rows[i].etag, true), rows[i].is_strong_match);
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {cmocka_unit_test(test_formats), cmocka_unit_test(test_params),
-                                       cmocka_unit_test(test_dates)};
+                                       cmocka_unit_test(test_tags), cmocka_unit_test(test_dates)};
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -114,25 +114,6 @@ const char *gateway_dag_page_etag(gateway_request_t *r, char out[GATEWAY_ETAG_MA
     return out;
 }
 
-bool gateway_is_unchanged(exchange_t *x, const char *etag)
-{
-    const char *p = exchange_header(x, "If-None-Match");
-    if (!strncmp(etag, "W/", 2)) /* the comparison is the weak one: RFC 9110, 13.1.2 */
-        etag += 2;
-    size_t len = strlen(etag);
-    while (p && *p) {
-        p += strspn(p, " \t,");
-        if (*p == '*')
-            return true;
-        if (!strncmp(p, "W/", 2))
-            p += 2;
-        if (!strncmp(p, etag, len) && (!p[len] || strchr(" \t,", p[len])))
-            return true;
-        p = strchr(p, ',');
-    }
-    return false;
-}
-
 err_t gateway_reply_unchanged(gateway_request_t *r, const char *etag)
 {
     TRY(gateway_set_headers(r, etag, NULL));

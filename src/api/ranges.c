@@ -47,7 +47,7 @@ static bool read_range(const char **p, uint64_t size, range_t *ret, bool *ret_fi
 void ranges_parse(const char *header, uint64_t size, ranges_t *ret)
 {
     *ret = (ranges_t){0};
-    if (!header || strncasecmp(header, "bytes=", 6))
+    if (!header || !size || strncasecmp(header, "bytes=", 6))
         return;
     const char *p = header + 6;
     ranges_t found = {0};
@@ -57,7 +57,9 @@ void ranges_parse(const char *header, uint64_t size, ranges_t *ret)
     for (;;) {
         range_t one;
         bool fits;
-        p += strspn(p, " \t");
+        p += strspn(p, " \t,"); /* empty elements of a list mean nothing (RFC 9110, 5.6.1) */
+        if (!*p && seen)
+            break;
         if (!read_range(&p, size, &one, &fits) || ++seen > RANGES_MAX)
             return;
         if (fits) {

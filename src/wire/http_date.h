@@ -6,6 +6,6 @@
 #define HTTP_DATE_MAX 40
 /* "Sun, 06 Nov 1994 08:49:37 GMT" of seconds since 1970. */
 const char *http_date_print(int64_t seconds, char out[HTTP_DATE_MAX]);
-/* The form above alone. ERR_INVALID. */
+/* Also the two older forms. ERR_INVALID. */
 MUST_CHECK err_t http_date_parse(const char *text, int64_t *ret_seconds);
 #endif

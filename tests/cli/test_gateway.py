@@ -53,6 +53,11 @@ def test_gateway_content_paths(shop):
     etag = file.headers["etag"]
     for condition in (etag, f'"a", W/{etag}', "*"):
         check_answer(ask(node, f"/ipfs/{CACHED}/root2/root3/root4/index.html", If_None_Match=condition), condition, 304)
+    index = f"/ipfs/{CACHED}/root2/root3/root4/index.html"
+    for condition, status in ((etag, 200), ("*", 200), (f'"a", {etag}', 200), ('"a"', 412), (f"W/{etag}", 412)):
+        check_answer(ask(node, index, If_Match=condition), condition, status)
+    for condition, status in ((etag, 206), ("", 206), (f"W/{etag}", 200), ('"a"', 200), ("yesterday", 200)):
+        check_answer(ask(node, index, Range="bytes=0-1", If_Range=condition), condition, status)
     check_answer(ask(node, f"/ipfs/{CACHED}/root2/root3/", If_None_Match=page.headers["etag"]), "another folder", 200)
     check_answer(ask(node, f"/ipfs/{HELLO}", Range="bytes=1-2"), "range", 206, "el", content_range="bytes 1-2/")
     check_answer(ask(node, f"/ipfs/{HELLO}", Range="bytes=900-"), "range", 416)
@@ -65,7 +70,12 @@ def test_gateway_modification_times(shop):
     date = "Sun, 06 Nov 1994 08:49:37 GMT"
     check_answer(ask(node, f"/ipfs/{cid}"), "dated", 200, "dated", last_modified=date)
     check_answer(ask(node, f"/ipfs/{cid}", If_Modified_Since=date), "dated", 304)
+    check_answer(ask(node, f"/ipfs/{cid}", If_Modified_Since="Sunday, 06-Nov-94 08:49:37 GMT"), "dated", 304)
     check_answer(ask(node, f"/ipfs/{cid}", If_Modified_Since="Sun, 06 Nov 1994 08:49:36 GMT"), "dated", 200)
+    check_answer(ask(node, f"/ipfs/{cid}", If_Unmodified_Since="Sun, 06 Nov 1994 08:49:36 GMT"), "dated", 412)
+    check_answer(ask(node, f"/ipfs/{cid}", If_Unmodified_Since=date), "dated", 200)
+    check_answer(ask(node, f"/ipfs/{cid}", Range="bytes=0-1", If_Range=date), "the same", 206, "da")
+    check_answer(ask(node, f"/ipfs/{cid}", Range="bytes=0-1", If_Range="Sun, 06 Nov 1994 08:49:36 GMT"), "another", 200, "dated")
     check_answer(ask(node, f"/ipfs/{HELLO}"), "undated", 200, last_modified="")
 
 
