@@ -255,6 +255,7 @@ static err_t not_open(void)
  * again. */
 static err_t start_over(task_t *t, mfs_t *m)
 {
+    m->known_file = (cid_t){0};
     mfs_node_t *fresh;
     TRY(recover(t, m));
     TRY(load_root(t, m, m->has_durable ? &m->durable_root : NULL, &fresh));

@@ -68,6 +68,7 @@ struct mfs {
     mfs_journal_t journal;
     block_t **pending; /* written since the last commit began: they go into the journal */
     size_t n_pending, pending_bytes;
+    cid_t known_file;     /* what was written last is a file: the next writer need not look (zero: none) */
     bool needs_sync;      /* the next commit syncs the store: too much is pending, or what others wrote */
     uint64_t next_try_ms; /* to start over after losses */
     uint64_t losses;      /* of the store when all that the tree refers to was known to be there */

@@ -237,6 +237,8 @@ static void count_entries(mfs_t *m, mfs_node_t *dir)
 static err_t load_child(task_t *t, mfs_t *m, mfs_node_t *dir, bytes_t name, mfs_found_t *f)
 {
     AUTO(dag_node_t) n = {0};
+    if (cid_equal(&f->ref.cid, &m->known_file))
+        return OK;
     err_t e = dag_node_get(t, &m->local.base, &f->ref.cid, &n);
     if (e)
         return e;

@@ -116,6 +116,7 @@ static err_t give_op(task_t *t, mfs_t *m, void *arg)
         TRY(mfs_with_meta(t, m, &change, &f->ref));
     TRY(dir_editor_put(t, dir->editor, bytes_str(f->file->name), &f->ref));
     mfs_mark_changed(m, dir);
+    m->known_file = f->ref.cid;
     if (f->flushes)
         mfs_clear_cache(t, m, dir, bytes_str(f->file->name));
     f->version = m->version;
