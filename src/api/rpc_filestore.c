@@ -1,6 +1,7 @@
 /* rpc_filestore: `filestore ls/verify/dups`: blocks whose bytes stay in files. Reference: ipfs/kubo
  * core/commands/filestore.go, ipfs/boxo filestore/util.go. */
 #include "api/rpc_util.h"
+#include "multi/multibase.h"
 #include "repo/filestore.h"
 #include <stdlib.h>
 
@@ -101,11 +102,26 @@ static err_t keep_ref(task_t *t, void *arg, const filestore_ref_t *ref)
     return OK;
 }
 
+/* As the reference's datastore orders its keys, which are texts. */
+static int compare_keys(const cid_t *a, const cid_t *b)
+{
+    uint8_t room[2][CID_BINARY_MAX];
+    AUTO(buf_t) x = {0}, y = {0};
+    buf_init(&x, 2 * CID_BINARY_MAX);
+    buf_init(&y, 2 * CID_BINARY_MAX);
+    bool fits =
+        !multibase_encode_raw(MB_BASE32UPPER, bytes_of(room[0], cid_encode_multihash(a, room[0])), &x) &&
+        !multibase_encode_raw(MB_BASE32UPPER, bytes_of(room[1], cid_encode_multihash(b, room[1])), &y);
+    return fits ? bytes_compare(buf_bytes(&x), buf_bytes(&y)) : cid_compare(a, b);
+}
+
 static int compare_places(const void *a, const void *b)
 {
     const filestore_ref_t *x = &(*(kept_ref_t *const *)a)->ref, *y = &(*(kept_ref_t *const *)b)->ref;
     int order = bytes_compare(x->path, y->path);
-    return order ? order : (x->offset > y->offset) - (x->offset < y->offset);
+    if (!order)
+        order = (x->offset > y->offset) - (x->offset < y->offset);
+    return order ? order : compare_keys(&x->cid, &y->cid);
 }
 
 static err_t list_by_file(task_t *t, listing_t *l)

@@ -1,12 +1,23 @@
 /* print_filestore: `filestore …` as text. */
+#include "multi/cid.h"
 #include "print/printers.h"
 #include <inttypes.h>
+
+/* The answer has keys in their own base, whatever was asked for: the reader's side turns them. */
+static const char *key_of(const print_t *p, const json_t *o, char room[CID_TEXT_MAX])
+{
+    const char *text = json_text(json_object_get(o, "Key"), "/"), *name = print_option(p, "cid-base");
+    multibase_t base;
+    cid_t cid;
+    bool is_other = name && *text && !multibase_from_name(name, &base) && !cid_parse_str(text, &cid);
+    return is_other && !cid_print_base(&cid, base, room) ? room : print_escape(text);
+}
 
 /* "HASH SIZE PATH OFFSET" as Kubo spaces it; the hash alone when it is nowhere. */
 static err_t print_place(print_t *p, json_t *o)
 {
-    const char *key = print_escape(json_text(json_object_get(o, "Key"), "/")),
-               *path = json_text(o, "FilePath");
+    char room[CID_TEXT_MAX];
+    const char *key = key_of(p, o, room), *path = json_text(o, "FilePath");
     if (!*key)
         return print_out(p, "<corrupt key>");
     if (!*path)

@@ -125,9 +125,10 @@ static const char *show_place(const filestore_ref_t *ref, char out[URL_SHOWN_MAX
 }
 
 /* Why the bytes did not come, as a status. */
-static err_t reading_failed(const filestore_ref_t *ref, err_t e, filestore_status_t *ret_status)
+static err_t reading_failed(const filestore_t *fs, const filestore_ref_t *ref, err_t e,
+                            filestore_status_t *ret_status)
 {
-    char place[URL_SHOWN_MAX];
+    char place[URL_SHOWN_MAX], why[ERROR_TEXT_MAX];
     bool is_our_want = e == ERR_LIMIT || e == ERR_NO_MEMORY; /* of descriptors, say: nothing about the file */
     if (e == ERR_CANCELED || e == ERR_TIMEOUT)
         return e;
@@ -139,8 +140,12 @@ static err_t reading_failed(const filestore_ref_t *ref, err_t e, filestore_statu
     }
     if (filestore_ref_is_url(ref))
         return fail_also(is_our_want ? e : ERR_CORRUPT, "%s", place);
-    *ret_status = e == ERR_NOT_FOUND ? FILESTORE_NO_FILE : FILESTORE_FILE_ERROR;
-    return fail(is_our_want ? e : ERR_CORRUPT, "cannot read %s: %s", place, error_name(e));
+    if (e == ERR_NOT_FOUND) {
+        *ret_status = FILESTORE_NO_FILE;
+        return fail(ERR_CORRUPT, "open %s/%s: no such file or directory", fs->root, place);
+    }
+    snprintf(why, sizeof why, "%s", error_text(e));
+    return fail(is_our_want ? e : ERR_CORRUPT, "%s", why);
 }
 
 /* The block, when the file still holds it. *ret_status says why it does not. ERR_CORRUPT then. */
@@ -160,7 +165,7 @@ static err_t read_ref(task_t *t, filestore_t *fs, const filestore_ref_t *ref, co
               : is_url   ? filestore_read_url(t, &fs->url_turns, ref, block->data)
                          : read_file(t, fs, ref, block->data);
     if (e)
-        return reading_failed(ref, e, ret_status);
+        return reading_failed(fs, ref, e, ret_status);
     *ret_status = FILESTORE_CHANGED;
     if (cid_verify(cid, block_bytes(block)))
         return fail(ERR_CORRUPT, "data in file did not match. %s offset %" PRIu64, show_place(ref, place),

@@ -182,12 +182,16 @@ def test_filestore(shop):
         node.run("config", "--json", "Experimental.FilestoreEnabled", "true")
     lines = lambda text: sorted(text.splitlines())  # noqa: E731
     for words in (["--nocopy", "-r", "tree"], ["--nocopy", "-Q", "--cid-version=1", "tree/a.txt"], ["--fscache", "tree/sub/b.bin"],
-                  ["--nocopy", "--raw-leaves=false", "tree/a.txt"], ["--nocopy", "--chunker=size-100000", "tree/sub/b.bin"]):
+                  ["--nocopy", "--raw-leaves=false", "tree/a.txt"], ["--nocopy", "--chunker=size-100000", "tree/sub/b.bin"],
+                  ["--nocopy", "--chunker=size-65536", "tree/sub/b.bin"], ["--nocopy", "--hash=blake3", "tree/a.txt"], ["--nocopy", "--trickle", "tree/sub/b.bin"],
+                  ["--nocopy", "--inline", "tree/a.txt"], ["--nocopy", "--preserve-mtime", "tree/a.txt"], ["--nocopy", "-w", "tree/link"],
+                  ["--nocopy", "--dereference-symlinks", "tree/link"]):
         p.same("add", *words)
     p.same("add", "--nocopy", stdin=b"no file")
     p.same("add", "--nocopy", __file__)
     p.same("filestore", "ls", normal=lines)
     p.same("filestore", "ls", "--file-order")
+    p.same("filestore", "ls", "--file-order", "--cid-base=base16")
     p.same("filestore", "verify", normal=lines)
     p.same("filestore", "verify", "--file-order")
     leaf = p.ask(p.ours, ["add", "-Q", "--raw-leaves", "--only-hash", "tree/a.txt"], b"")[1].strip()
@@ -202,6 +206,7 @@ def test_filestore(shop):
     p.same("filestore", "ls", "--file-order")
     (p.folder / "tree/a.txt").unlink()
     p.same("filestore", "verify", "--file-order")
+    p.same("filestore", "ls", leaf)
 
 
 def test_to_files(shop):
