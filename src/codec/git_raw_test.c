@@ -194,6 +194,11 @@ static const char *const no_git[] = {
     "{\"tree\":" LINK ",\"message\":\"m\",\"author\":" PERSON ",\"committer\":" PERSON
     ",\"mergetag\":[{\"object\":" LINK ",\"type\":\"c\",\"tag\":\"v\",\"tagger\":" PERSON
     ",\"message\":\" a\\nb\\n\"}]}",
+    "{\"tree\":" LINK ",\"message\":\"m\",\"author\":" PERSON ",\"committer\":" PERSON
+    ",\"other\":[\"parent " NAME "\"]}",
+    "{\"tree\":" LINK ",\"message\":\"m\",\"author\":" PERSON ",\"committer\":" PERSON
+    ",\"other\":[\" a\"],\"mergetag\":[{\"object\":" LINK ",\"type\":\"c\",\"tag\":\"v\",\"tagger\":" PERSON
+    ",\"message\":\"\"}]}",
     /* tags */
     "{\"object\":" LINK "}",
     "{\"object\":" LINK ",\"type\":\"c\",\"tag\":\"v\",\"message\":1}",

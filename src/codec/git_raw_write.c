@@ -339,14 +339,9 @@ static err_t write_blob(bytes_t blob, buf_t *out)
     return buf_append(out, blob);
 }
 
-err_t git_raw_write(const ipld_tree_t *tree, size_t at, buf_t *out)
+static err_t write_map(const ipld_tree_t *tree, size_t at, buf_t *out)
 {
     AUTO(buf_t) body = {0};
-    const ipld_item_t *item = &tree->items[at];
-    if (item->kind == IPLD_BYTES)
-        return write_blob(ipld_item_bytes(item), out);
-    if (item->kind != IPLD_MAP)
-        return fail(ERR_INVALID, "no git object: a %s", ipld_kind_name(item->kind));
     buf_init(&body, out->max);
     text_t t = {tree, writer_to(&body)};
     bool is_tag = has_link(tree, at, "object"), is_commit = has_link(tree, at, "tree");
@@ -360,4 +355,29 @@ err_t git_raw_write(const ipld_tree_t *tree, size_t at, buf_t *out)
     TRY(buf_printf(out, "%s %zu", is_tag ? "tag" : is_commit ? "commit" : "tree", body.len));
     TRY(buf_append_u8(out, 0));
     return buf_append(out, buf_bytes(&body));
+}
+
+/* A line of `other` can look like a header of its own, or go on the one before it. */
+static err_t check_object(bytes_t object)
+{
+    AUTO(ipld_tree_t) read = {0};
+    AUTO(buf_t) again = {0};
+    buf_init(&again, object.len + 1);
+    if (git_raw_read(&read, object) || write_map(&read, 0, &again) || !bytes_equal(buf_bytes(&again), object))
+        return fail(ERR_INVALID, "no git object: it would be read as something else");
+    return OK;
+}
+
+err_t git_raw_write(const ipld_tree_t *tree, size_t at, buf_t *out)
+{
+    AUTO(buf_t) object = {0};
+    const ipld_item_t *item = &tree->items[at];
+    if (item->kind == IPLD_BYTES)
+        return write_blob(ipld_item_bytes(item), out);
+    if (item->kind != IPLD_MAP)
+        return fail(ERR_INVALID, "no git object: a %s", ipld_kind_name(item->kind));
+    buf_init(&object, out->max);
+    TRY(write_map(tree, at, &object));
+    TRY(check_object(buf_bytes(&object)));
+    return buf_append(out, buf_bytes(&object));
 }
