@@ -357,13 +357,21 @@ static err_t write_map(const ipld_tree_t *tree, size_t at, buf_t *out)
     return buf_append(out, buf_bytes(&body));
 }
 
+static size_t count_other(const ipld_tree_t *tree, size_t map)
+{
+    size_t at = ipld_tree_field(tree, map, "other");
+    return at && tree->items[at].kind == IPLD_LIST ? tree->items[at].len : 0;
+}
+
 /* A line of `other` can look like a header of its own, or go on the one before it. */
-static err_t check_object(bytes_t object)
+static err_t check_object(const ipld_tree_t *tree, size_t at, bytes_t object)
 {
     AUTO(ipld_tree_t) read = {0};
     AUTO(buf_t) again = {0};
     buf_init(&again, object.len + 1);
-    if (git_raw_read(&read, object) || write_map(&read, 0, &again) || !bytes_equal(buf_bytes(&again), object))
+    if (git_raw_read(&read, object) || write_map(&read, 0, &again) ||
+        !bytes_equal(buf_bytes(&again), object) ||
+        (has_link(tree, at, "tree") && count_other(&read, 0) != count_other(tree, at)))
         return fail(ERR_INVALID, "no git object: it would be read as something else");
     return OK;
 }
@@ -378,6 +386,6 @@ err_t git_raw_write(const ipld_tree_t *tree, size_t at, buf_t *out)
         return fail(ERR_INVALID, "no git object: a %s", ipld_kind_name(item->kind));
     buf_init(&object, out->max);
     TRY(write_map(tree, at, &object));
-    TRY(check_object(buf_bytes(&object)));
+    TRY(check_object(tree, at, buf_bytes(&object)));
     return buf_append(out, buf_bytes(&object));
 }

@@ -66,7 +66,7 @@ static cid_t write_dir(task_t *t, store_t *s, size_t first, size_t n, bool is_sh
     }
     import_options_init(&o);
     assert_ok(import_options_resolve(&o));
-    o.shard_threshold = is_sharded ? 0 : UINT64_MAX;
+    o.shard_threshold = is_sharded ? 1 : UINT64_MAX;
     put_queue_init(&q, task_sched(t), blocks_map_blocks(s->map), 1 << 20, 2);
     node_writer_init(&w, &o, &q);
     assert_ok(directory_write(t, &w, items, n, NULL, &ref));

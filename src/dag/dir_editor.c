@@ -173,12 +173,8 @@ static bool must_shard(const dir_editor_t *ed, bytes_t name, const dag_ref_t *re
 {
     const import_options_t *o = ed->options;
     const dir_ent_t *old = basic_find(ed, name);
-    if (!o->shard_threshold)
-        return false;
-    if (!old && o->max_directory_links && ed->count + 1 > o->max_directory_links)
-        return true;
     uint64_t size = ed->size + link_size(ed, name, ref) - (old ? link_size(ed, name, &old->ref) : 0);
-    return o->shard_rule != SHARD_BY_COUNT && size > o->shard_threshold;
+    return directory_is_over(o, old ? 0 : ed->count + 1, size);
 }
 
 static err_t shard(task_t *t, dir_editor_t *ed)
@@ -211,12 +207,15 @@ static bool gather(void *arg, bytes_t name, const dag_ref_t *ref)
     return true;
 }
 
-static err_t unshard(task_t *t, dir_editor_t *ed)
+/* Stays sharded when it has more entries than a basic directory may have, change: 1 more, 1 fewer or as many
+ * as there are: the count that led here is boxo's, of the links of a loaded root. */
+static err_t unshard(task_t *t, dir_editor_t *ed, int change)
 {
+    size_t max = ed->options->max_directory_links;
     dir_editor_t *basic = dir_editor_new(ed->blocks, ed->options, dir_hamt_format(&ed->hamt));
     gathering_t g = {basic};
     err_t e = dir_hamt_each(t, &ed->hamt, gather, &g);
-    if (e) {
+    if (e || (max && basic->count + (size_t)change > max)) {
         dir_editor_free(basic);
         return e;
     }
@@ -340,8 +339,9 @@ static err_t sharded_put(task_t *t, dir_editor_t *ed, bytes_t name, const dag_re
     bool turns_back;
     TRY(dir_hamt_find(t, &ed->hamt, name, &old));
     TRY(must_unshard(t, ed, old, ref, &turns_back));
-    if (turns_back) {
-        TRY(unshard(t, ed));
+    if (turns_back)
+        TRY(unshard(t, ed, old ? 0 : 1));
+    if (!dir_editor_is_sharded(ed)) {
         basic_put(ed, name, ref);
         return OK;
     }
@@ -393,7 +393,7 @@ err_t dir_editor_remove(task_t *t, dir_editor_t *ed, bytes_t name, bool *ret_had
             return OK;
         TRY(must_unshard(t, ed, old, NULL, &turns_back));
         if (turns_back)
-            TRY(unshard(t, ed));
+            TRY(unshard(t, ed, -1));
     }
     if (!dir_editor_is_sharded(ed)) {
         *ret_had = basic_find(ed, name) != NULL;

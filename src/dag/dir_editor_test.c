@@ -54,7 +54,7 @@ static dag_ref_t import(task_t *t, blocks_t *b, import_options_t o, const names_
         if (n->has[i])
             items[count++] = (dir_item_t){.name = name_of(i, room[i]), .ref = &n->refs[i]};
     assert_ok(import_options_resolve(&o));
-    o.shard_threshold = is_sharded ? 0 : UINT64_MAX;
+    o.shard_threshold = is_sharded ? 1 : UINT64_MAX;
     put_queue_init(&q, task_sched(t), b, 1 << 20, 2);
     node_writer_init(&w, &o, &q);
     assert_ok(directory_write(t, &w, items, count, NULL, &ref));
@@ -151,6 +151,73 @@ static void test_random_changes(void **state)
     assert_ok(test_run(random_changes, NULL));
 }
 
+/* The links of a loaded root are fewer than the entries: by them alone a folder would become basic too early.
+ */
+static err_t within_the_maximum(task_t *t, void *arg)
+{
+    blocks_map_t *map = blocks_map_new(true);
+    blocks_t *b = blocks_map_blocks(map);
+    import_options_t o;
+    char room[32];
+    bool had;
+    dag_ref_t ref;
+    import_options_init(&o);
+    o.max_directory_links = 8;
+    o.shard_fanout = 8;
+    dir_editor_t *ed = dir_editor_new(b, &o, (node_format_t){0, MH_SHA2_256});
+    for (size_t i = 0; i < 20; i++) {
+        ref = ref_of(i);
+        assert_ok(dir_editor_put(t, ed, name_of(i, room), &ref));
+        assert_int_equal(dir_editor_is_sharded(ed), i >= 8);
+    }
+    for (size_t i = 20; i > 0; i--) {
+        ed = open_again(t, b, &o, ed);
+        assert_ok(dir_editor_remove(t, ed, name_of(i - 1, room), &had));
+        assert_true(had);
+        assert_int_equal(dir_editor_is_sharded(ed), i - 1 > 8);
+    }
+    dir_editor_free(ed);
+    blocks_map_free(map);
+    return OK;
+}
+
+static void test_within_the_maximum(void **state)
+{
+    assert_ok(test_run(within_the_maximum, NULL));
+}
+
+/* 0 is no threshold, of an editor and of a folder that is written at once. */
+static err_t without_threshold(task_t *t, void *arg)
+{
+    blocks_map_t *map = blocks_map_new(true);
+    blocks_t *b = blocks_map_blocks(map);
+    import_options_t o;
+    char room[32];
+    dag_ref_t ref;
+    import_options_init(&o);
+    o.shard_threshold = 0;
+    assert_false(directory_is_over(&o, 1000, UINT64_MAX));
+    dir_editor_t *ed = dir_editor_new(b, &o, (node_format_t){0, MH_SHA2_256});
+    for (size_t i = 0; i < NAMES; i++) {
+        ref = ref_of(i);
+        assert_ok(dir_editor_put(t, ed, name_of(i, room), &ref));
+    }
+    assert_false(dir_editor_is_sharded(ed));
+    o.max_directory_links = NAMES;
+    assert_true(directory_is_over(&o, NAMES + 1, 0));
+    ref = ref_of(0);
+    assert_ok(dir_editor_put(t, ed, BYTES_LIT("one more"), &ref));
+    assert_true(dir_editor_is_sharded(ed));
+    dir_editor_free(ed);
+    blocks_map_free(map);
+    return OK;
+}
+
+static void test_without_threshold(void **state)
+{
+    assert_ok(test_run(without_threshold, NULL));
+}
+
 /* Below the root shard nothing is here: what needs it fails, and nothing has changed. */
 static err_t missing_shards(task_t *t, void *arg)
 {
@@ -200,7 +267,8 @@ static void test_missing_shards(void **state)
 
 int main(void)
 {
-    const struct CMUnitTest tests[] = {cmocka_unit_test(test_random_changes),
-                                       cmocka_unit_test(test_missing_shards)};
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_random_changes), cmocka_unit_test(test_missing_shards),
+        cmocka_unit_test(test_within_the_maximum), cmocka_unit_test(test_without_threshold)};
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -66,7 +66,7 @@ bool directory_is_over(const import_options_t *o, size_t n, uint64_t size)
 {
     if (o->max_directory_links && n > o->max_directory_links)
         return true;
-    return o->shard_rule != SHARD_BY_COUNT && size > o->shard_threshold;
+    return o->shard_rule != SHARD_BY_COUNT && o->shard_threshold && size > o->shard_threshold;
 }
 
 bool directory_is_sharded(const import_options_t *o, const dir_item_t *items, size_t n, const unixfs_t *meta)

@@ -26,7 +26,7 @@ typedef struct import_options {
     bool is_trickle;
     size_t inline_limit; /* blocks up to this length go into their own CID; 0: none */
     shard_rule_t shard_rule;
-    uint64_t shard_threshold;
+    uint64_t shard_threshold;   /* 0: no size turns a directory sharded */
     size_t max_directory_links; /* a directory with more is sharded; 0: no limit */
     size_t shard_fanout;
 } import_options_t;

@@ -280,7 +280,7 @@ err_t mfs_relocate(task_t *t, mfs_t *m, mfs_place_t *src, mfs_place_t *dst)
         mfs_move_node(m, node, dst->dir, dst->name);
     mfs_mark_changed(m, src->dir);
     mfs_mark_changed(m, dst->dir);
-    mfs_clear_cache(t, m, dst->dir, dst->name);
+    mfs_clear_cache(t, m, dst->dir, BYTES_NONE);
     mfs_clear_cache(t, m, src->dir, BYTES_NONE);
     mfs_clear_cache(t, m, m->root, BYTES_NONE);
     mfs_release(m, src->dir);

@@ -7,7 +7,7 @@
 #include "tests/support/tsv.h"
 
 #define REPO "/tmp/repo"
-enum { MAX_WORDS = 16, ROWS = 43 };
+enum { MAX_WORDS = 16, ROWS = 175 };
 
 typedef struct command {
     char text[512];
@@ -117,6 +117,19 @@ static err_t run_command(task_t *t, repo_t *r, const char *text, const char *inp
     return mfs_remove(t, m, NULL, c.words[1], c.recursive, false);
 }
 
+/* "KEY=JSON": that setting of the repository. */
+static void set_config(task_t *t, const char *path, const char *config, repo_t **r)
+{
+    const char *value = strchr(config, '=');
+    char key[128];
+    if (!value)
+        return;
+    snprintf(key, sizeof key, "%.*s", (int)(value - config), config);
+    assert_ok(repo_config_set(t, *r, key, value + 1));
+    repo_close(t, *r);
+    assert_ok(repo_open(t, path, r));
+}
+
 static repo_t *fresh_repo(task_t *t, const char *config, char path[64], size_t n)
 {
     uint8_t seed[32] = {9};
@@ -127,6 +140,7 @@ static repo_t *fresh_repo(task_t *t, const char *config, char path[64], size_t n
     assert_ok(private_key_generate(KEY_ED25519, seed, 0, &key));
     assert_ok(repo_init(t, path, profile, key));
     assert_ok(repo_open(t, path, &r));
+    set_config(t, path, config, &r);
     return r;
 }
 
