@@ -134,12 +134,49 @@ static void set_abs_path(multipart_part_t *part, const char *value, size_t len, 
     part->is_abs_path_encoded = is_encoded;
 }
 
+static int hex_digit(char c)
+{
+    return c >= '0' && c <= '9'         ? c - '0'
+           : isxdigit((unsigned char)c) ? tolower((unsigned char)c) - 'a' + 10
+                                        : -1;
+}
+
+/* `charset'language'text` with escapes (RFC 8187), as clients name files whose names are not ASCII. In place.
+ */
+static bool decode_extended(char *text)
+{
+    char *from = strchr(text, '\''), *to = text;
+    bool is_utf8 = from && (!strncasecmp(text, "utf-8'", 6) || !strncasecmp(text, "us-ascii'", 9));
+    from = is_utf8 ? strchr(from + 1, '\'') : NULL;
+    if (!from)
+        return false;
+    for (from++; *from; from++) {
+        int high = *from == '%' ? hex_digit(from[1]) : -1, low = high < 0 ? -1 : hex_digit(from[2]);
+        if (*from == '%' && (low < 0 || (!high && !low)))
+            return false;
+        *to++ = low < 0 ? *from : (char)(high << 4 | low);
+        from += low < 0 ? 0 : 2;
+    }
+    *to = 0;
+    return true;
+}
+
+static void find_filename(multipart_part_t *part, const char *line, size_t len)
+{
+    part->has_filename = find_parameter(line, len, "filename*", part->filename, sizeof part->filename) &&
+                         decode_extended(part->filename);
+    if (!part->has_filename)
+        part->has_filename = find_parameter(line, len, "filename", part->filename, sizeof part->filename);
+    if (!part->has_filename)
+        part->filename[0] = 0;
+}
+
 static void parse_header(multipart_part_t *part, const char *line, size_t len)
 {
     size_t i;
     if (header_value(line, len, "content-disposition:")) {
         find_parameter(line, len, "name", part->name, sizeof part->name);
-        part->has_filename = find_parameter(line, len, "filename", part->filename, sizeof part->filename);
+        find_filename(part, line, len);
     } else if ((i = header_value(line, len, "abspath-encoded:"))) {
         set_abs_path(part, line + i, len - i, true);
     } else if ((i = header_value(line, len, "abspath:"))) {

@@ -76,6 +76,37 @@ static void test_any_split(void **state)
     }
 }
 
+static void test_extended_names(void **state)
+{
+    static const struct {
+        const char *parameters, *name;
+    } cases[] = {
+        {"filename*=utf-8''%C3%A9%20x", "\xc3\xa9 x"},
+        {"filename=\"plain\"; filename*=UTF-8'en'%e2%82%ac", "\xe2\x82\xac"},
+        {"filename*=us-ascii''a%2520b; filename=plain", "a%20b"}, /* what is left is decoded as any name */
+        {"filename*=utf-8''; filename=plain", ""},
+        {"filename*=iso-8859-1''%E9; filename=plain", "plain"},
+        {"filename*=utf-8''%zz; filename=plain", "plain"},
+        {"filename*=utf-8''a%; filename=plain", "plain"},
+        {"filename*=utf-8''a%00b; filename=plain", "plain"},
+        {"filename*=utf-8; filename=plain", "plain"},
+        {"filename*=utf-8'%41", ""},
+    };
+    for (size_t i = 0; i < ARRAY_LEN(cases); i++) {
+        heard_t h;
+        AUTO(buf_t) in = {0};
+        AUTO(buf_t) wanted = {0};
+        buf_init(&in, 1000);
+        buf_init(&wanted, 1000);
+        assert_ok(buf_printf(&in, "--X-y\r\nContent-Disposition: form-data; %s\r\n\r\nx\r\n--X-y--\r\n",
+                             cases[i].parameters));
+        assert_ok(buf_printf(&wanted, "[|%s|]x;.", cases[i].name));
+        parse(buf_bytes(&in), 7, 0, &h);
+        assert_bytes(buf_bytes(&h.text), buf_bytes(&wanted));
+        buf_deinit(&h.text);
+    }
+}
+
 static void test_first_boundary_at_once_and_no_parts(void **state)
 {
     heard_t h;
@@ -117,6 +148,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_any_split),
+        cmocka_unit_test(test_extended_names),
         cmocka_unit_test(test_first_boundary_at_once_and_no_parts),
         cmocka_unit_test(test_refused),
     };
