@@ -80,8 +80,9 @@ static void drop_old_defaults(const kubo_source_t *s)
 /* Who had turned announcing off must not come out of the import announcing. */
 static err_t keep_silence(const kubo_source_t *s)
 {
-    bool is_silent = !config_bool(s->config, "Provider.Enabled", true) ||
-                     config_bool(s->config, "Experimental.StrategicProviding", false);
+    static const char provider[] = "Provider.Enabled", strategic[] = "Experimental.StrategicProviding";
+    bool is_silent =
+        json_is_false(config_json(s->config, provider)) || json_is_true(config_json(s->config, strategic));
     return is_silent && !config_has(s->config, "Provide.Enabled")
                ? config_set(s->config, "Provide.Enabled", "false")
                : OK;

@@ -145,7 +145,9 @@ err_t kubo_source_read_spec(task_t *t, kubo_source_t *s)
     err_t e = fs_read_file(t, repo_file(s->path, "datastore_spec", file), SPEC_MAX_BYTES, &content);
     if (e)
         return fail_also(e, "%s has no datastore_spec that can be read", s->path);
-    TRY(json_check_depth(buf_bytes(&content), JSON_DEPTH_MAX));
+    e = json_check_depth(buf_bytes(&content), JSON_DEPTH_MAX);
+    if (e)
+        return fail_also(e, "%s/datastore_spec", s->path);
     json_t *spec = json_loadb((const char *)content.data, content.len, 0, NULL);
     e = spec ? take_node(s, spec, "") : fail(ERR_CORRUPT, "%s/datastore_spec is not JSON", s->path);
     json_decref(spec);
