@@ -12,7 +12,16 @@ static const char no_page[] = "404 page not found: content is below /ipfs/CID\n"
 
 static err_t reply_text(task_t *t, exchange_t *x, int status, const char *text)
 {
+    TRY(exchange_set_header(x, "X-Content-Type-Options", "nosniff"));
     return exchange_reply(t, x, status, "text/plain; charset=utf-8", bytes_str(text));
+}
+
+static const char allowed_methods[] = "GET, HEAD, OPTIONS";
+
+static err_t refuse_method(task_t *t, exchange_t *x)
+{
+    TRY(exchange_set_header(x, "Allow", allowed_methods));
+    return reply_text(t, x, 405, "405 - Method Not Allowed\n");
 }
 
 /* ── the content path as it was asked for ────────────────────────────────────────────────────── */
@@ -32,10 +41,10 @@ static bytes_t component(const gateway_request_t *r, size_t n)
     }
 }
 
-/* The name that the content type goes by: ?filename=, else the last name of the path behind the root. */
+/* The last name of the path behind the root; empty when the root itself is asked for. */
 static void name_of(gateway_request_t *r, char *out, size_t cap)
 {
-    char last[GATEWAY_NAME_MAX_BYTES] = "";
+    *out = 0;
     if (component(r, 2).len) {
         bytes_t path = buf_bytes(&r->content_path);
         while (path.data[path.len - 1] == '/')
@@ -43,9 +52,8 @@ static void name_of(gateway_request_t *r, char *out, size_t cap)
         size_t at = path.len;
         while (path.data[at - 1] != '/')
             at--;
-        snprintf(last, sizeof last, "%.*s", (int)(path.len - at), (const char *)path.data + at);
+        snprintf(out, cap, "%.*s", (int)(path.len - at), (const char *)path.data + at);
     }
-    gateway_filename(r, last, out, cap);
 }
 
 /* A worker that a page registers at the root of a name space would answer for all content under it. */
@@ -111,6 +119,21 @@ static err_t correct_path(task_t *t, gateway_request_t *r, bool *ret_answered)
 
 /* ── the format ──────────────────────────────────────────────────────────────────────────────── */
 
+/* "a=b&" of the query as it was sent: a word that names another format, or none, would count first. */
+static err_t put_query_without_format(const gateway_request_t *r, buf_t *url)
+{
+    bytes_t rest = bytes_str(r->x->query);
+    while (rest.len) {
+        const uint8_t *end = memchr(rest.data, '&', rest.len);
+        bytes_t pair = bytes_slice(rest, 0, end ? (size_t)(end - rest.data) : rest.len);
+        rest = bytes_slice(rest, pair.len + 1, rest.len);
+        if (pair.len && !bytes_starts_with(pair, BYTES_LIT("format=")) &&
+            !bytes_equal(pair, BYTES_LIT("format")))
+            TRY(buf_printf(url, "%.*s&", (int)pair.len, (const char *)pair.data));
+    }
+    return OK;
+}
+
 /* The URL that always gives this format, for caches: IPIP-0337. */
 static err_t set_content_location(gateway_request_t *r)
 {
@@ -118,9 +141,13 @@ static err_t set_content_location(gateway_request_t *r)
     const char *text, *word = gateway_format_word(r->format);
     bytes_t params = r->params, name, value;
     buf_init(&url, 2 * GATEWAY_PATH_MAX_BYTES);
-    TRY(buf_printf(&url, "%s?%s%sformat=%s", r->url_path, r->x->query, r->x->query[0] ? "&" : "", word));
+    TRY(buf_printf(&url, "%s?", r->url_path));
+    TRY(put_query_without_format(r, &url));
+    TRY(buf_printf(&url, "format=%s", word));
     while (gateway_format_next_param(&params, &name, &value)) {
         char key[64];
+        if (bytes_equal(name, BYTES_LIT("q")))
+            continue; /* says which type, not which archive */
         snprintf(key, sizeof key, "%s-%.*s", word, (int)name.len, (const char *)name.data);
         if (exchange_has_query(r->x, key))
             continue;
@@ -312,6 +339,11 @@ static err_t serve(task_t *t, gateway_request_t *r)
         return OK;
     size_t len = strlen(r->url_path);
     r->ends_in_slash = len && r->url_path[len - 1] == '/';
+    /* A site may have a path of that name; the gateway has it where `Paths` says so, and on other hosts. */
+    if (r->settings->exposes_routing && r->origin == GATEWAY_ON_PATH && routing_v1_is_path(r->x->path))
+        return routing_v1_serve(t, r->api, r->x);
+    if (strcmp(r->x->method, "GET") && strcmp(r->x->method, "HEAD"))
+        return refuse_method(t, r->x);
     bool is_content = bytes_starts_with(buf_bytes(&r->content_path), BYTES_LIT("/ipfs/")) ||
                       bytes_starts_with(buf_bytes(&r->content_path), BYTES_LIT("/ipns/"));
     return is_content ? serve_content_path(t, r) : serve_other(t, r);
@@ -342,12 +374,21 @@ static gateway_request_t *request_new(api_t *api, exchange_t *x)
     return r;
 }
 
+enum { PATH_SHOWN_BYTES = 512 };
+
 static err_t fail_request(task_t *t, gateway_request_t *r, err_t e)
 {
     if (r->x->has_begun || exchange_is_gone(r->x))
         return e;
-    char text[ERROR_TEXT_MAX];
-    snprintf(text, sizeof text, "%s", error_text(e));
+    char text[ERROR_TEXT_MAX + PATH_SHOWN_BYTES];
+    bytes_t path =
+        bytes_slice(buf_bytes(&r->content_path), 0, PATH_SHOWN_BYTES - sizeof "failed to resolve : ");
+    bool is_of_path = (r->path.root.version || r->is_mutable) && e != ERR_INVALID && e != ERR_USAGE;
+    if (is_of_path)
+        snprintf(text, sizeof text, "failed to resolve %.*s: %s", (int)path.len, (const char *)path.data,
+                 error_text(e));
+    else
+        snprintf(text, sizeof text, "%s", error_text(e));
     bool is_uncached = r->is_cached_only && (e == ERR_NOT_FOUND || e == ERR_OFFLINE);
     return gateway_fail(t, r, is_uncached ? 412 : gateway_status_of(e), text);
 }
@@ -396,15 +437,22 @@ static err_t set_common_headers(const gateway_settings_t *s, exchange_t *x)
     return OK;
 }
 
-static err_t answer_within_limit(task_t *t, api_t *api, exchange_t *x, bool is_routing)
+static err_t refuse_now(task_t *t, api_t *api, exchange_t *x)
+{
+    gateway_request_t *r = request_new(api, x);
+    err_t e = gateway_fail(t, r, 429, "too many requests at once: try again later");
+    request_deinit(r);
+    free(r);
+    return e;
+}
+
+static err_t answer_within_limit(task_t *t, api_t *api, exchange_t *x)
 {
     uint64_t max = api->gateway.max_concurrent;
-    if (max && api->gateway_running >= max) {
-        TRY(exchange_set_header(x, "Retry-After", "60"));
-        return reply_text(t, x, 429, "too many requests at once: try again later\n");
-    }
+    if (max && api->gateway_running >= max)
+        return refuse_now(t, api, x);
     api->gateway_running++;
-    err_t e = is_routing ? routing_v1_serve(t, api, x) : serve_request(t, api, x);
+    err_t e = serve_request(t, api, x);
     api->gateway_running--;
     return e;
 }
@@ -422,9 +470,11 @@ static err_t answer(task_t *t, api_t *api, exchange_t *x)
     bool is_options = !strcmp(x->method, "OPTIONS");
     bool is_routing = api->gateway.exposes_routing && routing_v1_is_path(x->path);
     if (!is_options && (is_routing || !strcmp(x->method, "GET") || !strcmp(x->method, "HEAD")))
-        return answer_within_limit(t, api, x, is_routing);
-    TRY(exchange_set_header(x, "Allow", "GET, HEAD, OPTIONS"));
-    return is_options ? exchange_begin(x, 200, 0) : reply_text(t, x, 405, "405 - Method Not Allowed\n");
+        return answer_within_limit(t, api, x);
+    if (!is_options)
+        return refuse_method(t, x);
+    TRY(exchange_set_header(x, "Allow", allowed_methods));
+    return exchange_begin(x, 200, 0);
 }
 
 err_t api_gateway(task_t *t, exchange_t *x, void *arg)

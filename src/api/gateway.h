@@ -92,7 +92,8 @@ MUST_CHECK err_t gateway_apply_redirects(task_t *t, gateway_request_t *r, bool *
                                          bool *ret_again);
 
 /* ── answers ─────────────────────────────────────────────────────────────────────────────────── */
-MUST_CHECK err_t gateway_serve_file(task_t *t, gateway_request_t *r, const char *name, const char *etag);
+MUST_CHECK err_t gateway_serve_file(task_t *t, gateway_request_t *r, const char *own_name,
+                                    const char *etag); /* ?filename= wins over own_name */
 MUST_CHECK err_t gateway_serve_directory(task_t *t, gateway_request_t *r);
 MUST_CHECK err_t gateway_serve_raw(task_t *t, gateway_request_t *r);
 MUST_CHECK err_t gateway_serve_car(task_t *t, gateway_request_t *r); /* finds the end of the path itself */
@@ -127,10 +128,11 @@ MUST_CHECK err_t gateway_get_block(task_t *t, gateway_request_t *r, const cid_t 
 /* ── headers ─────────────────────────────────────────────────────────────────────────────────── */
 MUST_CHECK err_t gateway_set_path_headers(gateway_request_t *r); /* X-Ipfs-Path, X-Ipfs-Roots */
 /* The above, ETag, Cache-Control and Last-Modified. etag comes with its quotes, NULL: none. cache_control
- * NULL: what the path allows. */
+ * NULL: what the path allows, "": none. */
 MUST_CHECK err_t gateway_set_headers(gateway_request_t *r, const char *etag, const char *cache_control);
 /* "inline" or "attachment" with `name` as RFC 6266 has it. */
 MUST_CHECK err_t gateway_set_disposition(gateway_request_t *r, const char *kind, bytes_t name);
+bool gateway_wants_download(gateway_request_t *r); /* ?download=true */
 /* ?filename=, else `otherwise`; cut to cap. True when it was given. */
 bool gateway_filename(gateway_request_t *r, const char *otherwise, char *out, size_t cap);
 /* The ETag of r->cid in r->format, with its quotes. */

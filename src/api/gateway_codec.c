@@ -50,7 +50,7 @@ static err_t refuse_conversion(task_t *t, gateway_request_t *r)
     char text[256];
     const char *codec = multicodec_name(r->cid.codec);
     if (r->format == GATEWAY_FORMAT_JSON || r->format == GATEWAY_FORMAT_CBOR)
-        return gateway_fail(t, r, 400, "converting to requested format is not supported");
+        return gateway_fail(t, r, 406, "converting to requested format is not supported");
     snprintf(
         text, sizeof text,
         "format \"%s\" requested but block has codec \"%s\": codec conversion is not supported, fetch raw "
@@ -87,7 +87,7 @@ err_t gateway_serve_codec(task_t *t, gateway_request_t *r)
     AUTO_PTR(block_t) block = NULL;
     gateway_format_t own = own_format(r->cid.codec);
     gateway_format_t wanted = r->format == GATEWAY_FORMAT_WEB ? own : r->format;
-    bool is_download = r->x->query[0] && exchange_query_bool(r->x, "download", false);
+    bool is_download = gateway_wants_download(r);
     bool is_converted = !is_as_it_is(wanted, own);
     if (is_converted && !(r->settings->converts_codecs && is_dag(wanted)))
         return refuse_conversion(t, r);

@@ -325,7 +325,12 @@ err_t gateway_serve_document(task_t *t, gateway_request_t *r, uint64_t codec, by
     document_t p = {.r = r, .codec = codec, .is_preview = is_preview};
     r->modified_s = 0;
     TRY(gateway_set_headers(r, gateway_dag_page_etag(r, etag),
-                            r->is_mutable ? NULL : "public, max-age=604800, stale-while-revalidate=2678400"));
+                            r->is_mutable ? NULL
+                            : is_preview  ? "public, max-age=604800, stale-while-revalidate=2678400"
+                                          : ""));
+    /* The same URL gives programs the document: a cache must not give them the page. Not all keep to Vary. */
+    if (!is_preview)
+        TRY(exchange_set_header(r->x, "Vary", "Accept"));
     TRY(exchange_set_header(r->x, "Content-Type", "text/html"));
     TRY(exchange_set_header(r->x, "Content-Security-Policy", is_preview ? html_media_policy : html_policy));
     TRY(exchange_begin(r->x, 200, -1));

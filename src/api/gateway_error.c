@@ -95,9 +95,9 @@ err_t gateway_fail(task_t *t, gateway_request_t *r, int status, const char *text
         TRY(exchange_set_header(x, "Content-Security-Policy", html_policy));
     } else
         TRY(buf_printf(&body, "%s\n", text));
-    TRY(exchange_set_header(x, "Cache-Control", "no-cache"));
+    TRY(exchange_set_header(x, "Cache-Control", status == 429 ? "no-store" : "no-cache"));
     TRY(exchange_set_header(x, "X-Content-Type-Options", "nosniff"));
-    if (status == 429 || status == 503)
+    if (status == 429 || (status >= 502 && status <= 504))
         TRY(exchange_set_header(x, "Retry-After", "60"));
     return exchange_reply(t, x, status, is_page ? "text/html" : "text/plain; charset=utf-8",
                           buf_bytes(&body));

@@ -5,12 +5,10 @@
 #include <strings.h>
 
 /* ?filename= names the file for who saves it; ?download=true asks to save it. */
-static err_t set_disposition(gateway_request_t *r, const char *name)
+static err_t set_disposition(gateway_request_t *r, const char *name, bool is_named)
 {
-    if (!r->x->query[0])
-        return OK;
-    bool is_download = exchange_query_bool(r->x, "download", false);
-    if (!is_download && !exchange_has_query(r->x, "filename"))
+    bool is_download = gateway_wants_download(r);
+    if (!is_download && !is_named)
         return OK;
     if (!*name)
         return is_download ? exchange_set_header(r->x, "Content-Disposition", "attachment") : OK;
@@ -52,15 +50,17 @@ static err_t serve_preview(task_t *t, gateway_request_t *r, file_reader_t *file)
     return gateway_serve_document(t, r, CODEC_JSON, buf_bytes(&text), true);
 }
 
-err_t gateway_serve_file(task_t *t, gateway_request_t *r, const char *name, const char *etag)
+err_t gateway_serve_file(task_t *t, gateway_request_t *r, const char *own_name, const char *etag)
 {
+    char name[GATEWAY_NAME_MAX_BYTES];
+    bool is_named = gateway_filename(r, own_name, name, sizeof name);
     if (is_too_large_for_ranges(r, r->node.size))
         return gateway_fail(t, r, 501,
                             "range requests are not supported for files of this size: ask for verifiable "
                             "blocks (application/vnd.ipld.raw)");
     gateway_content_t c = {.etag = etag, .type = "inode/symlink"};
     if (r->node.fs.type == UNIXFS_SYMLINK) {
-        TRY(set_disposition(r, name));
+        TRY(set_disposition(r, name, is_named));
         c.memory = r->node.fs.data;
         c.size = c.memory.len;
         return gateway_serve_content(t, r, &c);
@@ -71,7 +71,7 @@ err_t gateway_serve_file(task_t *t, gateway_request_t *r, const char *name, cons
     if (!strcmp(c.type, "application/json") && file.size <= GATEWAY_PREVIEW_MAX_BYTES &&
         gateway_wants_preview(r))
         return serve_preview(t, r, &file);
-    TRY(set_disposition(r, name));
+    TRY(set_disposition(r, name, is_named));
     c.file = &file;
     c.size = file.size;
     return gateway_serve_content(t, r, &c);

@@ -73,33 +73,6 @@ static gateway_format_t format_of_type(bytes_t type)
     return is_ours ? GATEWAY_FORMAT_UNKNOWN : GATEWAY_FORMAT_WEB;
 }
 
-static gateway_format_t format_of_accept(bytes_t accept, bytes_t *ret_params)
-{
-    while (accept.len) {
-        bytes_t params, type = cut(cut(accept, ',', &accept), ';', &params);
-        gateway_format_t f = format_of_type(trim(type));
-        if (f != GATEWAY_FORMAT_WEB) {
-            *ret_params = params;
-            return f;
-        }
-    }
-    return GATEWAY_FORMAT_WEB;
-}
-
-gateway_format_t gateway_format_of(bytes_t format, const char *accept, bytes_t *ret_params)
-{
-    bytes_t params = BYTES_NONE;
-    gateway_format_t accepted = accept ? format_of_accept(bytes_str(accept), &params) : GATEWAY_FORMAT_WEB;
-    *ret_params = params;
-    for (gateway_format_t f = GATEWAY_FORMAT_RAW; format.len && f < GATEWAY_FORMAT_UNKNOWN; f++)
-        if (bytes_equal(format, bytes_str(formats[f].word))) {
-            if (f != accepted)
-                *ret_params = BYTES_NONE;
-            return f;
-        }
-    return accepted;
-}
-
 bool gateway_format_next_param(bytes_t *params, bytes_t *ret_name, bytes_t *ret_value)
 {
     while (params->len) {
@@ -124,4 +97,74 @@ bytes_t gateway_format_param(bytes_t params, const char *name)
         if (equals_type(key, name))
             return value;
     return BYTES_NONE;
+}
+
+/* ── preference (RFC 9110, 12.5.1) ───────────────────────────────────────────────────────────── */
+
+enum { QUALITY_MAX = 1000 };
+
+/* "q" in thousandths; what cannot be read is as if it were absent. */
+static unsigned quality_of(bytes_t params)
+{
+    bytes_t q = gateway_format_param(params, "q");
+    unsigned value = 0, unit = QUALITY_MAX;
+    if (!q.len || q.len > 5 || (q.len > 1 && q.data[1] != '.'))
+        return QUALITY_MAX;
+    for (size_t i = 0; i < q.len; i++) {
+        if (i == 1)
+            continue;
+        if (q.data[i] < '0' || q.data[i] > '9')
+            return QUALITY_MAX;
+        value += (unsigned)(q.data[i] - '0') * unit;
+        unit /= 10;
+    }
+    return value < QUALITY_MAX ? value : QUALITY_MAX;
+}
+
+static bool is_one_of(bytes_t value, const char *first, const char *second)
+{
+    return !value.len || bytes_equal(value, bytes_str(first)) || bytes_equal(value, bytes_str(second));
+}
+
+static bool is_served(gateway_format_t f, bytes_t params)
+{
+    return f != GATEWAY_FORMAT_UNKNOWN &&
+           (f != GATEWAY_FORMAT_CAR || (is_one_of(gateway_format_param(params, "version"), "1", "1") &&
+                                        is_one_of(gateway_format_param(params, "order"), "dfs", "unk") &&
+                                        is_one_of(gateway_format_param(params, "dups"), "y", "n")));
+}
+
+/* The type that is liked best, of equals the first; what is not served only when nothing else is there. With
+ * `only` the others do not count. */
+static gateway_format_t format_of_accept(bytes_t accept, gateway_format_t only, bytes_t *ret_params)
+{
+    gateway_format_t best = GATEWAY_FORMAT_WEB;
+    unsigned best_rank = 0;
+    while (accept.len) {
+        bytes_t params, type = cut(cut(accept, ',', &accept), ';', &params);
+        gateway_format_t f = format_of_type(trim(type));
+        if (f == GATEWAY_FORMAT_WEB || (only != GATEWAY_FORMAT_WEB && f != only))
+            continue;
+        unsigned rank = quality_of(params);
+        if (rank && is_served(f, params))
+            rank += QUALITY_MAX;
+        if (rank <= best_rank)
+            continue;
+        best = f;
+        best_rank = rank;
+        *ret_params = params;
+    }
+    return best;
+}
+
+gateway_format_t gateway_format_of(bytes_t format, const char *accept, bytes_t *ret_params)
+{
+    gateway_format_t wanted = GATEWAY_FORMAT_WEB;
+    for (gateway_format_t f = GATEWAY_FORMAT_RAW; format.len && f < GATEWAY_FORMAT_UNKNOWN; f++)
+        if (bytes_equal(format, bytes_str(formats[f].word)))
+            wanted = f;
+    *ret_params = BYTES_NONE;
+    gateway_format_t accepted =
+        accept ? format_of_accept(bytes_str(accept), wanted, ret_params) : GATEWAY_FORMAT_WEB;
+    return wanted == GATEWAY_FORMAT_WEB ? accepted : wanted;
 }

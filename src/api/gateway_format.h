@@ -1,5 +1,5 @@
-/* gateway_format: which representation a request asks for: by ?format=, else by the first type of the Accept
- * header that names one. Specs: ipfs/specs path-gateway and trustless-gateway; ?format= wins (IPIP-0523). */
+/* gateway_format: which representation a request asks for: by ?format=, else by the type of the Accept header
+ * that names one and is liked best. Specs: ipfs/specs path-gateway and trustless-gateway; ?format= wins (IPIP-0523). */
 #ifndef API_GATEWAY_FORMAT_H
 #define API_GATEWAY_FORMAT_H
 #include "base/bytes.h"
@@ -19,7 +19,8 @@ typedef enum gateway_format {
 
 /* `format`: the value of ?format=, empty when there is none; a word that names no format counts as none.
  * `accept`: the header, may be NULL. ret_params: what follows the type in the Accept header
- * (";version=1;dups=y"), borrowed from it; empty when ?format= chose another type. */
+ * (";version=1;dups=y"), borrowed from it; empty when ?format= chose a type that is
+ * not there. */
 gateway_format_t gateway_format_of(bytes_t format, const char *accept, bytes_t *ret_params);
 /* The value of one parameter of ret_params, unquoted; empty when it is absent. Borrows. */
 bytes_t gateway_format_param(bytes_t params, const char *name);

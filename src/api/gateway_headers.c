@@ -56,7 +56,7 @@ static err_t set_cache_control(gateway_request_t *r, const char *cache_control)
         snprintf(text, sizeof text, "public, max-age=%" PRIu64, r->ttl_ms / 1000);
         cache_control = text;
     }
-    return cache_control ? exchange_set_header(r->x, "Cache-Control", cache_control) : OK;
+    return cache_control && *cache_control ? exchange_set_header(r->x, "Cache-Control", cache_control) : OK;
 }
 
 err_t gateway_set_headers(gateway_request_t *r, const char *etag, const char *cache_control)
@@ -121,6 +121,14 @@ err_t gateway_reply_unchanged(gateway_request_t *r, const char *etag)
 }
 
 /* ── names ───────────────────────────────────────────────────────────────────────────────────── */
+
+bool gateway_wants_download(gateway_request_t *r)
+{
+    AUTO(buf_t) value = {0};
+    buf_init(&value, GATEWAY_PATH_MAX_BYTES);
+    return r->x->query[0] && !exchange_query(r->x, "download", 0, &value) &&
+           bytes_equal(buf_bytes(&value), BYTES_LIT("true"));
+}
 
 bool gateway_filename(gateway_request_t *r, const char *otherwise, char *out, size_t cap)
 {

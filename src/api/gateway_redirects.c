@@ -63,6 +63,30 @@ static err_t serve_page(task_t *t, gateway_request_t *r, const site_rules_t *s, 
     return gateway_serve_content(t, r, &c);
 }
 
+/* The parameters of TO that the request does not have itself: what was asked for wins. */
+static err_t put_own_params(gateway_request_t *r, bytes_t params, buf_t *url)
+{
+    AUTO(buf_t) name = {0};
+    const char *text;
+    char sign = '?';
+    buf_init(&name, GATEWAY_PATH_MAX_BYTES);
+    while (params.len) {
+        const uint8_t *end = memchr(params.data, '&', params.len);
+        bytes_t pair = bytes_slice(params, 0, end ? (size_t)(end - params.data) : params.len);
+        params = bytes_slice(params, pair.len + 1, params.len);
+        const uint8_t *equals = pair.len ? memchr(pair.data, '=', pair.len) : NULL;
+        buf_clear(&name);
+        TRY(percent_decode(bytes_slice(pair, 0, equals ? (size_t)(equals - pair.data) : pair.len), true,
+                           &name));
+        TRY(buf_cstr(&name, &text));
+        if (exchange_has_query(r->x, text))
+            continue;
+        TRY(buf_printf(url, "%c%.*s", sign, (int)pair.len, (const char *)pair.data));
+        sign = '&';
+    }
+    return r->x->query[0] ? buf_printf(url, "%c%s", sign, r->x->query) : OK;
+}
+
 /* The query of the request goes along. */
 static err_t redirect(task_t *t, gateway_request_t *r, site_rules_t *s, int status)
 {
@@ -73,9 +97,10 @@ static err_t redirect(task_t *t, gateway_request_t *r, site_rules_t *s, int stat
     const uint8_t *hash = memchr(to.data, '#', to.len);
     bytes_t front = bytes_slice(to, 0, hash ? (size_t)(hash - to.data) : to.len);
     bytes_t back = bytes_slice(to, front.len, to.len);
-    TRY(buf_append(&url, front));
-    if (r->x->query[0])
-        TRY(buf_printf(&url, "%c%s", memchr(front.data, '?', front.len) ? '&' : '?', r->x->query));
+    const uint8_t *mark = r->x->query[0] ? memchr(front.data, '?', front.len) : NULL;
+    bytes_t path = bytes_slice(front, 0, mark ? (size_t)(mark - front.data) : front.len);
+    TRY(buf_append(&url, path));
+    TRY(put_own_params(r, bytes_slice(front, path.len + 1, front.len), &url));
     TRY(buf_append(&url, back));
     TRY(buf_cstr(&url, &text));
     TRY(gateway_set_path_headers(r));

@@ -3,6 +3,7 @@
  * dnslink-gateway; reference ipfs/boxo gateway/hostname.go. */
 #include "api/gateway.h"
 #include "naming/dns_label.h"
+#include <ctype.h>
 #include <strings.h>
 
 /* ── the host and the path of the request ────────────────────────────────────────────────────── */
@@ -13,14 +14,16 @@ static void split_target(gateway_request_t *r, bytes_t *ret_host)
     const char *path = r->x->path;
     const char *header = exchange_header(r->x, "X-Forwarded-Host");
     size_t scheme = !strncasecmp(path, "http://", 7) ? 7 : !strncasecmp(path, "https://", 8) ? 8 : 0;
+    bool is_forwarded = header && *header;
     r->url_path = path;
-    if (!header)
+    if (!is_forwarded)
         header = exchange_header(r->x, "Host");
     *ret_host = header ? bytes_str(header) : BYTES_NONE;
     if (!scheme)
         return;
     size_t len = strcspn(path + scheme, "/");
-    *ret_host = bytes_of(path + scheme, len);
+    if (!is_forwarded)
+        *ret_host = bytes_of(path + scheme, len);
     r->url_path = path[scheme + len] ? path + scheme + len : "/";
 }
 
@@ -31,6 +34,10 @@ static err_t learn_host(gateway_request_t *r)
     if (host.len >= GATEWAY_NAME_MAX_BYTES)
         return fail(ERR_INVALID, "the host name has %zu bytes, allowed are %d", host.len,
                     GATEWAY_NAME_MAX_BYTES - 1);
+    /* It stands in redirects and pages: nothing that ends a host name may be in it. */
+    for (size_t i = 0; i < host.len; i++)
+        if (!isalnum(host.data[i]) && (!host.data[i] || !strchr(".-_:[]%~", host.data[i])))
+            return fail(ERR_INVALID, "the Host header is no host name");
     return buf_append(&r->host, host);
 }
 
@@ -181,6 +188,11 @@ static err_t redirect_to_subdomain(task_t *t, gateway_request_t *r, bytes_t host
     return gateway_redirect(t, r, 301, text);
 }
 
+static bool starts_scheme(bytes_t uri, const char *scheme)
+{
+    return uri.len >= strlen(scheme) && !strncasecmp((const char *)uri.data, scheme, strlen(scheme));
+}
+
 /* /ipfs/?uri=ipfs%3A%2F%2FCID: what browsers send for a protocol handler. */
 static err_t redirect_uri(task_t *t, gateway_request_t *r, bool *ret_answered)
 {
@@ -191,12 +203,12 @@ static err_t redirect_uri(task_t *t, gateway_request_t *r, bool *ret_answered)
     if (exchange_query(r->x, "uri", 0, &uri) || !uri.len)
         return OK;
     bytes_t rest = buf_bytes(&uri);
-    bool is_ipfs = bytes_starts_with(rest, BYTES_LIT("ipfs://"));
+    bool is_ipfs = starts_scheme(rest, "ipfs://");
     *ret_answered = true;
-    if (!is_ipfs && !bytes_starts_with(rest, BYTES_LIT("ipns://")))
+    if (!is_ipfs && !starts_scheme(rest, "ipns://"))
         return gateway_fail(t, r, 400, "uri query parameter scheme must be ipfs or ipns");
     TRY(buf_printf(&to, "/%s/", is_ipfs ? "ipfs" : "ipns"));
-    TRY(percent_encode(bytes_slice(rest, sizeof "ipfs://" - 1, rest.len), "/?&=%+:@!$,;*'()", &to));
+    TRY(percent_encode(bytes_slice(rest, sizeof "ipfs://" - 1, rest.len), "/?&=%+:@!$,;*'()#", &to));
     TRY(buf_cstr(&to, &text));
     return gateway_redirect(t, r, 301, text);
 }

@@ -46,6 +46,8 @@ static err_t take_piece(task_t *t, void *arg, bytes_t piece)
 err_t gateway_serve_tar(task_t *t, gateway_request_t *r)
 {
     tar_answer_t a = {.r = r};
+    if (r->cid.codec != CODEC_DAG_PB && r->cid.codec != CODEC_RAW)
+        return gateway_fail(t, r, 406, "only files and folders (UnixFS) can be a tar archive");
     TRY(gateway_read_node(t, r));
     TRY(gateway_widen(r));
     if (gateway_is_head(r)) {

@@ -24,6 +24,36 @@ static bytes_t next_word(bytes_t *line)
     return word;
 }
 
+static bytes_t next_segment(bytes_t *path, bool *ret_is_last)
+{
+    const uint8_t *slash = path->len ? memchr(path->data, '/', path->len) : NULL;
+    bytes_t segment = bytes_slice(*path, 0, slash ? (size_t)(slash - path->data) : path->len);
+    *ret_is_last = !slash;
+    *path = bytes_slice(*path, segment.len + 1, path->len);
+    return segment;
+}
+
+/* A name that stood for two segments would have two values. */
+static err_t check_placeholders(bytes_t from)
+{
+    bytes_t names[PARAMS_MAX];
+    size_t n = 0;
+    bool is_last = false;
+    while (!is_last) {
+        bytes_t segment = next_segment(&from, &is_last);
+        if (segment.len < 2 || segment.data[0] != ':')
+            continue;
+        for (size_t i = 0; i < n; i++)
+            if (bytes_equal(names[i], segment))
+                return fail(ERR_INVALID, "parsing 'from': the placeholder %.*s stands there twice",
+                            (int)(segment.len < 40 ? segment.len : 40), (const char *)segment.data);
+        if (n == PARAMS_MAX)
+            return fail(ERR_INVALID, "parsing 'from': more than %d placeholders", PARAMS_MAX);
+        names[n++] = segment;
+    }
+    return OK;
+}
+
 static err_t check_from(bytes_t from)
 {
     const uint8_t *star = memchr(from.data, '*', from.len);
@@ -33,7 +63,7 @@ static err_t check_from(bytes_t from)
         return fail(ERR_INVALID, "parsing 'from': path can have at most one asterisk");
     if (from.data[0] != '/')
         return fail(ERR_INVALID, "parsing 'from': path must begin with '/'");
-    return OK;
+    return check_placeholders(from);
 }
 
 /* A path, or a URL of a scheme that leads to no program of the reader's. */
@@ -121,15 +151,6 @@ typedef struct match {
     size_t count;
     bytes_t splat;
 } match_t;
-
-static bytes_t next_segment(bytes_t *path, bool *ret_is_last)
-{
-    const uint8_t *slash = path->len ? memchr(path->data, '/', path->len) : NULL;
-    bytes_t segment = bytes_slice(*path, 0, slash ? (size_t)(slash - path->data) : path->len);
-    *ret_is_last = !slash;
-    *path = bytes_slice(*path, segment.len + 1, path->len);
-    return segment;
-}
 
 static bool matches(bytes_t from, bytes_t path, match_t *m)
 {

@@ -134,6 +134,42 @@ err_t http_exchange_start(http_exchange_t *x)
 
 /* ── request ─────────────────────────────────────────────────────────────────────────────────── */
 
+/* Lists may come in several lines, which mean what one line with commas means (RFC 9110, 5.3). */
+static bool is_list(const char *name)
+{
+    static const char *const names[] = {"Accept", "Cache-Control", "If-Match", "If-None-Match"};
+    for (size_t i = 0; i < ARRAY_LEN(names); i++)
+        if (!strcasecmp(name, names[i]))
+            return true;
+    return false;
+}
+
+typedef struct joined_lines {
+    const char *name;
+    char *text;
+} joined_lines_t;
+
+static enum MHD_Result add_line(void *arg, enum MHD_ValueKind kind, const char *name, const char *value)
+{
+    joined_lines_t *lines = arg;
+    if (strcasecmp(name, lines->name) || !value)
+        return MHD_YES;
+    char *before = lines->text;
+    size_t used = before ? strlen(before) : 0, size = used + strlen(value) + sizeof ", ";
+    lines->text = xmalloc(size);
+    snprintf(lines->text, size, "%s%s%s", before ? before : "", before ? ", " : "", value);
+    free(before);
+    return MHD_YES;
+}
+
+/* All of them together are bounded by what libmicrohttpd takes of a request's head. */
+static char *join_lines(struct MHD_Connection *connection, const char *name)
+{
+    joined_lines_t lines = {.name = name};
+    MHD_get_connection_values(connection, MHD_HEADER_KIND, add_line, &lines);
+    return lines.text ? lines.text : xstrdup("");
+}
+
 /* Copied when first asked for: libmicrohttpd's own text goes with the connection, which may leave
  * before the handler does. */
 static const char *request_header(exchange_t *base, const char *name)
@@ -149,7 +185,7 @@ static const char *request_header(exchange_t *base, const char *name)
         return NULL;
     kept_header_t *h = xmalloc(sizeof *h + strlen(name) + 1);
     memcpy(h->name, name, strlen(name) + 1);
-    h->value = xstrdup(value);
+    h->value = is_list(name) ? join_lines(x->connection, name) : xstrdup(value);
     list_push_back(&x->kept_headers, &h->node);
     return h->value;
 }

@@ -7,6 +7,7 @@ import re
 import socket
 import tarfile
 
+import gateway_fixtures
 from gateway_fixtures import HOST, ask, check_answer, put_record, read_answer, roots, start
 from nodes import check, fails, wait_until
 
@@ -44,7 +45,9 @@ def test_gateway_content_paths(shop):
     check_answer(ask(node, f"/ipfs/{HELLO}", Service_Worker="script"), "worker", 400, "navigator.serviceWorker")
     check_answer(ask(node, f"/ipfs/ipfs/{HELLO}/x?a=b"), "doubled", 301, location=f"/ipfs/{HELLO}/x?a=b")
     check_answer(ask(node, f"/ipfs/?uri=ipfs%3A%2F%2F{HELLO}%2Fa"), "uri", 301, location=f"/ipfs/{HELLO}/a")
+    check_answer(ask(node, f"/ipfs/?uri=IPFS%3A%2F%2F{HELLO}%2Fa%3Fb%3Dc%23d"), "uri", 301, location=f"/ipfs/{HELLO}/a?b=c#d")
     check_answer(ask(node, "/ipfs/?uri=http%3A%2F%2Fx"), "uri", 400)
+    check_answer(ask(node, "/nothing"), "no content", 404, x_content_type_options="nosniff")
     check_answer(ask(node, f"/ipfs/{HELLO}?filename=te%22st%D1%82.txt&download=true"), "name", 200,
                  content_disposition="attachment; filename=\"te%22st_.txt\"; filename*=UTF-8''te%22st%D1%82.txt")
     check_answer(ask(node, f"/ipfs/{HELLO}", method="OPTIONS"), "preflight", 200, allow="GET, HEAD, OPTIONS",
@@ -129,6 +132,43 @@ def test_gateway_names(shop):
     check_answer(ask(node, f"/ipfs/{HELLO}?format=ipns-record"), "record of content", 400)
 
 
+def test_gateway_hosts(shop):
+    gateways = {"paths.example": {"Paths": ["/ipfs"]}, "routing.example": {"Paths": ["/routing"], "UseSubdomains": True}}
+    node = start(shop, gateway={"PublicGateways": {**gateway_fixtures.PUBLIC_GATEWAYS, **gateways}})
+    gateway = f"{HOST}:{node.gateway_port}"
+    check_answer(ask(node, f"/ipfs/{HELLO}", gateway, X_Forwarded_Host=""), "nothing forwarded", 301, location=f"{HELLO}.ipfs.{HOST}")
+    check_answer(ask(node, f"http://{gateway}/ipfs/{HELLO}", "x", X_Forwarded_Host="paths.example"), "forwarded proxy", 200, "hello")
+    for wrong in ("evil.example/.wild.example", "a b", "a\"b", "a<b", "a?b", "user@host"):
+        check_answer(ask(node, f"/ipfs/{HELLO}", X_Forwarded_Host=wrong), wrong, 400, "no host name")
+    route = "/routing/v1/providers/" + HELLO
+    for host, status in ((None, 200), ("elsewhere.example", 200), ("routing.example", 200), ("paths.example", 404), (HOST, 404)):
+        check_answer(ask(node, route, host), f"routing on {host}", status)
+    for host in (f"{CACHED}.ipfs.{gateway}", "dnslink-dir-listing.example.org"):
+        check_answer(ask(node, route, host), "a site's own path", 404, "no link named")
+    check_answer(ask(node, route, "dnslink-dir-listing.example.org", method="PUT"), "writing to a site", 405)
+
+
+def test_gateway_formats_of_headers(shop):
+    node = start(shop)
+    raw, car = "application/vnd.ipld.raw", "application/vnd.ipld.car"
+    liked = ask(node, f"/ipfs/{HELLO}?a=b&format=x", Accept=f"{raw};q=0.1, {car};dups=y;q=0.9")
+    check_answer(liked, "the better one", 200, content_type=car, content_location=f"/ipfs/{HELLO}?a=b&format=car&car-dups=y")
+    check("q=" not in liked.headers["content-location"] and "format=x" not in liked.headers["content-location"], "its URL")
+    check_answer(ask(node, f"/ipfs/{HELLO}", Accept=f"{car};version=7, {car};version=1;q=0.2"), "what is served", 200, content_type=car)
+    check_answer(ask(node, f"/ipfs/{HELLO}", Accept=f"text/html\r\nAccept: {raw}"), "two lines", 200, content_type=raw)
+    document = roots("dag-cbor-traversal")[0]
+    for wish in ("tar", "json", "dag-json"):
+        check_answer(ask(node, f"/ipfs/{document}?format={wish}"), f"{wish} of dag-cbor", 406)
+    page = ask(node, f"/ipfs/{document}/", Accept="text/html")
+    check_answer(page, "a page where programs get bytes", 200, "<html", vary="Accept", cache_control="")
+    index = f"/ipfs/{CACHED}/root2/root3/root4/"
+    check_answer(ask(node, index + "?filename=a.txt"), "index.html renamed", 200, "hello", content_type="text/plain",
+                 content_disposition='inline; filename="a.txt"')
+    for query in ("?filename=", "?download=1", "?download=yes"):
+        check_answer(ask(node, index + query), query, 200, "hello", content_disposition="")
+    check_answer(ask(node, index + "nothing"), "which path", 404, f"failed to resolve {index}nothing: no link named")
+
+
 def test_gateway_as_proxy(shop):
     node = start(shop)
     gateway = f"{HOST}:{node.gateway_port}"
@@ -196,6 +236,12 @@ def test_gateway_redirects_files(shop):
         for host in (examples, RULES_DOMAIN):
             check_answer(ask(node, target, host), host + target, status, location=location)
     check_answer(ask(node, "/200-index", examples), "rewritten", 200, "my index")
+    (site := shop.path("site")).mkdir()
+    (site / "_redirects").write_text("/own /to?a=1&b=2#c 302\n/plain/:x /to/:x\n")
+    own = node.text("add", "-Qr", "--cid-version=1", site) + f".ipfs.{gateway}"
+    for target, to in (("/own", "/to?a=1&b=2#c"), ("/own?a=3&d=4", "/to?b=2&a=3&d=4#c"), ("/own?a=3&b=5", "/to?a=3&b=5#c"), ("/plain/y?z", "/to/y?z")):
+        answer = ask(node, target, own)
+        check(answer.headers.get("location") == to, f"{target}: {answer}")
     for status in (404, 410, 451):
         name = {404: "not-found", 410: "gone", 451: "unavail"}[status]
         check_answer(ask(node, f"/{name}/x", examples), name, status, f"my {status}", content_type="text/html", cache_control=IMMUTABLE)
@@ -230,7 +276,7 @@ def test_gateway_conversions(shop):
     converted = ask(node, f"/ipfs/{document}/foo/link/bar?format=dag-json")
     check_answer(converted, "dag-json", 200, '{"hello":"this is not a link"}', content_type="application/vnd.ipld.dag-json", etag='.dag-json"')
     check_answer(ask(node, f"/ipfs/{LISTED}?format=dag-json"), "of a folder", 200, '"Links":[')
-    check_answer(ask(node, f"/ipfs/{document}?format=json"), "plain types are not converted to", 400)
+    check_answer(ask(node, f"/ipfs/{document}?format=json"), "plain types are not converted to", 406)
 
 
 def test_gateway_limits(shop):
@@ -240,7 +286,8 @@ def test_gateway_limits(shop):
     held = http.client.HTTPConnection("127.0.0.1", node.gateway_port, timeout=60)
     held.request("GET", f"/ipfs/{ABSENT}")  # waits for peers that do not come
     crowded = wait_until(lambda: (answer := ask(node, f"/ipfs/{HELLO}")).status != 200 and answer, 60, "the place is taken")
-    check_answer(crowded, "one too many", 429, retry_after="60")
+    check_answer(crowded, "one too many", 429, retry_after="60", cache_control="no-store")
+    check_answer(ask(node, f"/ipfs/{HELLO}", Accept="text/html"), "for a reader", 429, "<h1>429", content_type="text/html")
     held.close()
     wait_until(lambda: ask(node, f"/ipfs/{HELLO}").status == 200, 60, "the place is free again")
 
@@ -249,6 +296,7 @@ def test_gateway_gives_up(shop):
     node = start(shop, gateway={"MaxConcurrentRequests": 1, "RetrievalTimeout": "300ms"})
     late = ask(node, f"/ipfs/{ABSENT}")
     check(late.status in (404, 504), f"content that nobody has: {late.status}")
+    check(late.status == 404 or late.headers.get("retry-after"), "when to try again")
     check_answer(ask(node, f"/ipfs/{HELLO}"), "the place is free again", 200, "hello")
 
 

@@ -38,7 +38,7 @@ def requests(examples):
         f"/ipfs/{HELLO}?filename=a.pdf&download=true", f"/ipfs/{HELLO}?format=raw", f"/ipfs/{HELLO}?format=nonsense",
         f"/ipfs/{HELLO}/below", f"/ipfs/{LISTED}/nothing", f"/ipfs/{HELLO}?format=dag-json", f"/ipfs/{HELLO}?format=ipns-record",
         "/ipfs/QmInvalidCID", "/ipfs/", f"/ipfs/ipfs/{HELLO}", f"/ipfs/?uri=ipfs%3A%2F%2F{HELLO}%2Fa%3Fx%3Dy", "/ipfs/?uri=nonsense",
-        f"/ipfs/{document}", f"/ipfs/{document}?format=dag-cbor", f"/ipfs/{document}?format=cbor", f"/ipfs/{document}?format=json",
+        f"/ipfs/{document}", f"/ipfs/{document}?format=dag-cbor", f"/ipfs/{document}?format=cbor",
         f"/ipfs/{document}/foo", f"/ipfs/{plain}", f"/ipfs/{plain}?format=json",
         f"/ipfs/{plain}?download=true", f"/ipfs/{plain}?filename=x.json", f"/ipfs/{plain}?format=dag-cbor", f"/ipns/{KEY}", f"/ipns/{KEY}/",
         f"/ipns/{KEY}?format=raw", "/ipns/dnslink-test.example.org", "/ipns/12D3KooWRBy97UB99e3J6hiPesre1MZeuNQvfan4gBziswrRJsNK/a",
