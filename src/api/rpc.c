@@ -3,9 +3,9 @@
 #include "api/clean_path.h"
 #include "api/rpc_access.h"
 #include "api/rpc_beside.h"
+#include "api/rpc_encoding.h"
 #include "api/rpc_log.h"
 #include "api/rpc_request.h"
-#include "api/rpc_text.h"
 #include "api/trace.h"
 #include "base/log.h"
 #include "base/metrics.h"
@@ -77,7 +77,8 @@ static err_t begin_stream(rpc_t *r, const char *content_type, const char *marker
     if (r->is_streaming)
         return OK;
     TRY(exchange_set_header(r->x, "Content-Type", content_type));
-    TRY(exchange_set_header(r->x, marker, "1"));
+    if (marker)
+        TRY(exchange_set_header(r->x, marker, "1"));
     if (length < 0)
         TRY(exchange_set_header(r->x, "Trailer", "X-Stream-Error"));
     TRY(exchange_begin(r->x, 200, length));
@@ -85,10 +86,38 @@ static err_t begin_stream(rpc_t *r, const char *content_type, const char *marker
     return OK;
 }
 
+static bool has_markup(bytes_t json)
+{
+    return memchr(json.data, '&', json.len) || memchr(json.data, '<', json.len) ||
+           memchr(json.data, '>', json.len);
+}
+
+err_t json_escape_markup(bytes_t json, buf_t *out)
+{
+    for (size_t from = 0, i = 0; i <= json.len; i++) {
+        bool is_markup = i < json.len && (json.data[i] == '&' || json.data[i] == '<' || json.data[i] == '>');
+        if (!is_markup && i < json.len)
+            continue;
+        TRY(buf_append(out, bytes_slice(json, from, i - from)));
+        if (is_markup)
+            TRY(buf_printf(out, "\\u%04x", json.data[i]));
+        from = i + 1;
+    }
+    return OK;
+}
+
 err_t rpc_emit_text(task_t *t, rpc_t *r, bytes_t json)
 {
-    TRY(begin_stream(r, r->text ? "text/plain" : "application/json", "X-Chunked-Output", -1));
-    return r->text ? rpc_text_write(t, r, json) : exchange_write(t, r->x, json);
+    if (!r->is_streaming)
+        TRY(begin_stream(r, rpc_encoding_type(r), rpc_encoding_is_single(r) ? NULL : "X-Chunked-Output", -1));
+    if (r->encoding)
+        return rpc_encoding_write(t, r, json);
+    if (json.len && !has_markup(json))
+        return exchange_write(t, r->x, json);
+    AUTO(buf_t) escaped = {0};
+    buf_init(&escaped, SIZE_MAX);
+    TRY(json_escape_markup(json, &escaped));
+    return exchange_write(t, r->x, buf_bytes(&escaped));
 }
 
 err_t rpc_emit(task_t *t, rpc_t *r, json_t *object)
@@ -106,18 +135,23 @@ err_t rpc_emit(task_t *t, rpc_t *r, json_t *object)
 
 err_t rpc_begin_bytes(task_t *t, rpc_t *r, const char *content_type, int64_t length)
 {
-    return begin_stream(r, content_type, "X-Stream-Output", length);
+    return begin_stream(r, content_type ? content_type : rpc_encoding_bytes_type(r), "X-Stream-Output",
+                        length);
 }
 
 err_t json_quote(bytes_t text, buf_t *out)
 {
+    static const char controls[] = "\b\t\n\f\r", letters[] = "btnfr";
     TRY(buf_append_u8(out, '"'));
     while (text.len) {
         uint8_t c = text.data[0];
         size_t n = utf8_length(text);
+        const char *letter = c && c < 0x20 ? strchr(controls, c) : NULL;
         if (c == '"' || c == '\\')
             TRY(buf_printf(out, "\\%c", c));
-        else if (c < 0x20 || c == 0x7f)
+        else if (letter)
+            TRY(buf_printf(out, "\\%c", letters[letter - controls]));
+        else if (c < 0x20)
             TRY(buf_printf(out, "\\u%04x", c));
         else
             TRY(buf_append(out, n ? bytes_slice(text, 0, n) : BYTES_LIT("\xef\xbf\xbd")));
@@ -153,26 +187,17 @@ static err_t reply_bad_request(task_t *t, exchange_t *x)
 
 static err_t reply_error(task_t *t, rpc_t *r, err_t e)
 {
-    AUTO(buf_t) body = {0};
-    buf_init(&body, 8 << 10);
-    const char *text = error_text(e);
-    if (r->is_streaming) { /* the status is gone: the trailer carries it */
-        char line[ERROR_TEXT_MAX];
-        snprintf(line, sizeof line, "%s", text);
-        return exchange_trailer(r->x, "X-Stream-Error", line);
-    }
-    if (r->text)
-        return exchange_reply(t, r->x, e == ERR_USAGE ? 400 : 500, "text/plain", bytes_str(text));
-    TRY(buf_printf(&body, "{\"Message\":"));
-    TRY(json_quote(bytes_str(text), &body));
-    TRY(buf_printf(&body, ",\"Code\":%d,\"Type\":\"error\"}\n", e == ERR_USAGE ? 1 : 0));
-    return exchange_reply(t, r->x, e == ERR_USAGE ? 400 : 500, "application/json", buf_bytes(&body));
+    char text[ERROR_TEXT_MAX];
+    snprintf(text, sizeof text, "%s", error_text(e));
+    if (r->is_streaming) /* the status is gone: the trailer carries it */
+        return exchange_trailer(r->x, "X-Stream-Error", text);
+    return rpc_encoding_reply_error(t, r, e == ERR_USAGE ? 400 : 500, e == ERR_USAGE ? 1 : 0, text);
 }
 
 static err_t run_to_end(task_t *t, rpc_t *r, const rpc_command_t *c)
 {
     TRY(c->run(t, r));
-    return r->text ? rpc_text_end(t, r) : OK;
+    return r->encoding ? rpc_encoding_end(t, r) : OK;
 }
 
 static err_t run_timed(task_t *t, rpc_t *r, const rpc_command_t *c)
@@ -253,8 +278,10 @@ static err_t dispatch(task_t *t, api_t *api, exchange_t *x, const char *path)
     if (path_arg && (percent_decode(bytes_str(path_arg), false, &decoded) || buf_cstr(&decoded, &path_arg)))
         return rpc_reply_plain(t, x, 404, "404 page not found\n");
     AUTO(rpc_t) r = {.api = api, .node = api->node, .x = x, .path_arg = path_arg};
-    if (is_empty)
-        return rpc_emit_text(t, &r, BYTES_NONE);
+    if (is_empty) {
+        r.command = path;
+        return rpc_encoding_open(&r) ? reply_bad_request(t, x) : rpc_emit_text(t, &r, BYTES_NONE);
+    }
     r.command = c->path;
     r.signature = rpc_signature(c->path);
     return run_command(t, &r, c);

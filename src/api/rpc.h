@@ -20,9 +20,9 @@ typedef struct rpc {
     bool is_streaming; /* output has begun */
     char *options[64]; /* owned: what rpc_option gave out */
     size_t n_options;
-    multibase_t cid_base;  /* of the CIDs in the answer; 0: each version's own */
-    bool upgrades_cids;    /* CIDv0 are printed as CIDv1 */
-    struct rpc_text *text; /* owned: makes text of the answer; NULL: it is JSON */
+    multibase_t cid_base;          /* of the CIDs in the answer; 0: each version's own */
+    bool upgrades_cids;            /* CIDv0 are printed as CIDv1 */
+    struct rpc_encoding *encoding; /* owned: makes another form of the answer; NULL: it is JSON */
 } rpc_t;
 typedef err_t (*rpc_fn)(task_t *t, rpc_t *r);
 typedef struct rpc_command {
@@ -69,7 +69,8 @@ extern const rpc_command_t rpc_absent_commands[];    /* what Kubo removed */
 MUST_CHECK err_t rpc_emit(task_t *t, rpc_t *r, json_t *object);
 /* The same from text that is JSON already (hot paths). */
 MUST_CHECK err_t rpc_emit_text(task_t *t, rpc_t *r, bytes_t json);
-/* Begins a byte stream (cat, block/get, get): text/plain or what content_type says; then exchange_write. */
+/* Begins a byte stream (cat, block/get, get): content_type, NULL: as the encoding has it, text/plain; then
+ * exchange_write. */
 MUST_CHECK err_t rpc_begin_bytes(task_t *t, rpc_t *r, const char *content_type, int64_t length);
 /* Options by their first name, which stands for all their names; `rpc_option` gives NULL when absent, else
  * text valid until the handler ends. */
@@ -86,4 +87,6 @@ rpc_refuse_offline(rpc_t *r); /* the same as ERR_USAGE, as the reference has it 
 const char *rpc_cid(const rpc_t *r, const cid_t *cid, char out[CID_TEXT_MAX]);
 /* JSON string escaping for hand-made output, with the quotes; what is not UTF-8 becomes U+FFFD. */
 MUST_CHECK err_t json_quote(bytes_t text, buf_t *out);
+/* Appends JSON in which &, < and > stand as \u0026 and the like, as the reference writes it. */
+MUST_CHECK err_t json_escape_markup(bytes_t json, buf_t *out);
 #endif

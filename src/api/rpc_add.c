@@ -12,7 +12,8 @@
 #include <stdlib.h>
 
 enum {
-    PROGRESS_STEP = 8 << 20,
+    PROGRESS_STEP = 256 << 10,
+    PROGRESS_SHOWN = 8 << 20,
     HELD_BYTES = 512 << 10,
     HELD_MAX_BYTES = 1 << 20,
     ROOT_NAMES_MAX_BYTES = 64 << 20,
@@ -48,6 +49,15 @@ static err_t emit_held(add_t *a)
     return OK;
 }
 
+static err_t hold_line(add_t *a)
+{
+    if (a->held.len + a->line.len > HELD_BYTES) {
+        TRY(importer_flush(a->t, a->importer));
+        TRY(emit_held(a));
+    }
+    return buf_append(&a->held, buf_bytes(&a->line));
+}
+
 /* Mode and time are those of the uploaded thing that the entry belongs to. */
 static err_t put_top_meta(const add_t *a, buf_t *out)
 {
@@ -75,30 +85,31 @@ static err_t emit_added(add_t *a, bytes_t path, const dag_ref_t *ref)
     TRY(buf_printf(&a->line, ",\"Hash\":\"%s\",\"Size\":\"%" PRIu64 "\"", cid, ref->tsize));
     TRY(put_top_meta(a, &a->line));
     TRY(buf_printf(&a->line, "}\n"));
-    if (a->held.len + a->line.len > HELD_BYTES) {
-        TRY(importer_flush(a->t, a->importer));
-        TRY(emit_held(a));
-    }
-    return buf_append(&a->held, buf_bytes(&a->line));
+    return hold_line(a);
 }
 
-static void emit_progress(add_t *a, uint64_t total)
+/* Behind what is held of the files before, unless this one is large: then they are made durable. */
+static err_t emit_progress(add_t *a, uint64_t total)
 {
     a->reported = total;
     buf_clear(&a->line);
-    err_t e = buf_printf(&a->line, "{\"Name\":");
-    if (!e)
-        e = json_quote(buf_bytes(&a->upload.path), &a->line);
-    if (!e)
-        e = buf_printf(&a->line, ",\"Bytes\":%" PRIu64 "}\n", total);
-    a->emit_error = e ? e : rpc_emit_text(a->t, a->r, buf_bytes(&a->line));
+    TRY(buf_printf(&a->line, "{\"Name\":"));
+    TRY(json_quote(buf_bytes(&a->upload.path), &a->line));
+    if (total)
+        TRY(buf_printf(&a->line, ",\"Bytes\":%" PRIu64, total));
+    TRY(buf_printf(&a->line, "}\n"));
+    if (a->held.len && total >= PROGRESS_SHOWN) {
+        TRY(importer_flush(a->t, a->importer));
+        TRY(emit_held(a));
+    }
+    return a->held.len ? hold_line(a) : rpc_emit_text(a->t, a->r, buf_bytes(&a->line));
 }
 
 static void on_progress(void *arg, uint64_t total)
 {
     add_t *a = arg;
-    if (a->options.shows_progress && !a->emit_error && total - a->reported >= PROGRESS_STEP)
-        emit_progress(a, total);
+    while (a->options.shows_progress && !a->emit_error && total - a->reported >= PROGRESS_STEP)
+        a->emit_error = emit_progress(a, a->reported + PROGRESS_STEP);
 }
 
 static err_t add_root(add_t *a, bytes_t name, const dag_ref_t *ref)
@@ -192,9 +203,9 @@ static err_t add_entry(add_t *a)
     char cid[CID_TEXT_MAX];
     a->reported = 0;
     TRY(import_entry(a, &meta, &ref));
-    if (a->options.shows_progress && !a->emit_error && ref.size > a->reported)
-        emit_progress(a, ref.size);
     TRY(a->emit_error);
+    if (a->options.shows_progress && a->upload.kind == UPLOAD_FILE)
+        TRY(emit_progress(a, ref.size));
     a->has_unnamed |= !path.len;
     if (!path.len)
         path = bytes_str(rpc_cid(a->r, &ref.cid, cid));

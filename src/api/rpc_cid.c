@@ -286,7 +286,7 @@ static err_t rpc_cid_hashes(task_t *t, rpc_t *r)
 /* ── multibase ───────────────────────────────────────────────────────────────────────────────── */
 static err_t write_all(task_t *t, rpc_t *r, const buf_t *out)
 {
-    TRY(rpc_begin_bytes(t, r, "text/plain", -1));
+    TRY(rpc_begin_bytes(t, r, NULL, -1));
     return exchange_write(t, r->x, buf_bytes(out));
 }
 

@@ -57,7 +57,7 @@ static err_t cat_all(task_t *t, rpc_t *r, blocks_t *blocks, uint64_t offset, uin
             return fail(ERR_INVALID, "this dag node is a directory");
         if (node.fs.type == UNIXFS_SYMLINK) { /* where it leads, as the reference has it */
             if (!r->is_streaming)
-                TRY(rpc_begin_bytes(t, r, "text/plain", -1));
+                TRY(rpc_begin_bytes(t, r, NULL, -1));
             TRY(exchange_write(t, r->x, node.fs.data));
             continue;
         }
@@ -70,7 +70,7 @@ static err_t cat_all(task_t *t, rpc_t *r, blocks_t *blocks, uint64_t offset, uin
             snprintf(text, sizeof text, "%" PRIu64, wanted);
             if (r->n_args == 1)
                 TRY(exchange_set_header(r->x, "X-Content-Length", text));
-            TRY(rpc_begin_bytes(t, r, "text/plain", -1));
+            TRY(rpc_begin_bytes(t, r, NULL, -1));
         }
         TRY(send_file(t, r, &reader));
         offset = offset > size ? offset - size : 0;
@@ -87,12 +87,12 @@ static err_t rpc_cat(task_t *t, rpc_t *r)
     TRY(rpc_u64(r, "offset", 0, &offset));
     TRY(rpc_u64(r, "length", UINT64_MAX, &length));
     if (text && *text && !length)
-        return rpc_begin_bytes(t, r, "text/plain", -1);
+        return rpc_begin_bytes(t, r, NULL, -1);
     TRY(node_session_open(r->node, rpc_bool(r, "offline", false), &session));
     node_session_reads(&session);
     TRY(cat_all(t, r, session.blocks, offset, length));
     TRY(node_session_settle(t, &session));
-    return rpc_begin_bytes(t, r, "text/plain", -1); /* when there was nothing to send */
+    return rpc_begin_bytes(t, r, NULL, -1); /* when there was nothing to send */
 }
 
 /* ── refs ────────────────────────────────────────────────────────────────────────────────────── */

@@ -11,7 +11,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 
-enum { GET_MAX_BYTES = 64 << 20, STAT_PROGRESS_MS = 500 };
+enum { GET_MAX_BYTES = 64 << 20 };
 
 /* To the RPC's clients all that is wrong with a block is one kind of failure. */
 static err_t invalid(err_t e)
@@ -139,7 +139,7 @@ static err_t rpc_dag_get(task_t *t, rpc_t *r)
     err_t e = api_convert(t, write_value, &get, block_bytes(block), &out);
     if (e)
         return invalid(e);
-    TRY(rpc_begin_bytes(t, r, "text/plain", -1));
+    TRY(rpc_begin_bytes(t, r, NULL, -1));
     return exchange_write(t, r->x, buf_bytes(&out));
 }
 
@@ -199,7 +199,6 @@ typedef struct dag_count {
         uint64_t blocks, bytes;
     } * roots;
     size_t n_roots;
-    uint64_t told_ms;
     bool shows_progress;
 } dag_count_t;
 
@@ -257,10 +256,7 @@ static err_t count_block(task_t *t, void *arg, block_t *block)
     c->redundant_bytes += block->len;
     c->unique_blocks += is_new;
     c->total_bytes += is_new ? block->len : 0;
-    if (!c->shows_progress || task_now_ms(t) < c->told_ms + STAT_PROGRESS_MS)
-        return OK;
-    c->told_ms = task_now_ms(t);
-    return emit_counts(t, c, false);
+    return c->shows_progress ? emit_counts(t, c, false) : OK;
 }
 
 static err_t count_root(task_t *t, dag_count_t *c, const char *text)
@@ -275,7 +271,7 @@ static err_t count_root(task_t *t, dag_count_t *c, const char *text)
 
 static err_t rpc_dag_stat(task_t *t, rpc_t *r)
 {
-    dag_count_t c = {.r = r, .told_ms = task_now_ms(t), .shows_progress = rpc_bool(r, "progress", true)};
+    dag_count_t c = {.r = r, .shows_progress = rpc_bool(r, "progress", true)};
     err_t e = OK;
     cid_set_init(&c.seen);
     c.roots = xcalloc(r->n_args, sizeof *c.roots);

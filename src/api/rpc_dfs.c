@@ -75,7 +75,7 @@ static err_t rpc_show(task_t *t, rpc_t *r)
     if (vault_file_info(o.file)->is_folder)
         return fail(ERR_INVALID, "%.100s is a folder: 'dfs get' writes it to disk", r->args[0]);
     TRY(vault_seek(t, o.file, offset, length));
-    TRY(rpc_begin_bytes(t, r, "text/plain", -1));
+    TRY(rpc_begin_bytes(t, r, NULL, -1));
     return mesh_files_write(t, &o, r->x);
 }
 

@@ -199,7 +199,7 @@ err_t rpc_tail_log(task_t *t, rpc_t *r, const char *level)
     log_tail_t tail = {.level = LOG_DEBUG};
     if (level && *level)
         TRY(parse_level(level, &tail.level));
-    TRY(rpc_begin_bytes(t, r, "text/plain", -1));
+    TRY(rpc_begin_bytes(t, r, NULL, -1));
     chan_init(&tail.lines, TAIL_LINES_MAX);
     err_t e = log_add_tap(on_line, &tail);
     if (!e) {

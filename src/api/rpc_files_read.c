@@ -268,7 +268,7 @@ err_t rpc_files_read(task_t *t, rpc_t *r)
     TRY(file_reader_init(&reader, session.blocks, &n));
     TRY(read_range(r, reader.size, &from, &len));
     file_reader_seek(&reader, from, len);
-    TRY(rpc_begin_bytes(t, r, "text/plain", -1));
+    TRY(rpc_begin_bytes(t, r, NULL, -1));
     for (;;) {
         bytes_t piece;
         TRY(file_reader_next(t, &reader, &piece));

@@ -18,7 +18,7 @@ static void append_list(json_t *list, const config_t *config, const char *key)
 
 static err_t emit_lines(task_t *t, rpc_t *r, json_t *list)
 {
-    return rpc_emit(t, r, json_pack("{s:o}", "Strings", list));
+    return rpc_emit(t, r, json_pack("{s:o}", "Strings", rpc_list_json(list)));
 }
 
 static err_t rpc_swarm_filters(task_t *t, rpc_t *r)

@@ -75,8 +75,8 @@ static err_t emit_own_id(task_t *t, rpc_t *r)
         json_array_append_new(protocols, json_string(names[i]));
     json_t *answer = json_pack("{s:s, s:o, s:o, s:s, s:o}", "ID", rpc_peer_text(&base, node_id(r->node), id),
                                "PublicKey", public_key_json(node_public_key(r->node)), "Addresses",
-                               rpc_addrs_json(addrs, n, node_id(r->node)), "AgentVersion",
-                               node_agent(r->node), "Protocols", protocols);
+                               rpc_sorted_json(rpc_addrs_json(addrs, n, node_id(r->node))), "AgentVersion",
+                               node_agent(r->node), "Protocols", rpc_sorted_json(protocols));
     free(addrs);
     return rpc_emit(t, r, answer);
 }
@@ -94,9 +94,10 @@ json_t *rpc_peer_json(rpc_t *r, const peer_id_t *peer)
         json_array_append_new(protocols, rpc_text_json(names[i]));
     public_key_t key;
     json_t *key_json = peerstore_public_key(ps, peer, &key) ? json_string("") : public_key_json(&key);
-    json_t *answer = json_pack("{s:s, s:o, s:o, s:o, s:o}", "ID", peer_id_print(peer, id), "PublicKey",
-                               key_json, "Addresses", rpc_addrs_json(addrs, n, peer), "AgentVersion",
-                               rpc_text_json(peerstore_agent(ps, peer)), "Protocols", protocols);
+    json_t *answer =
+        json_pack("{s:s, s:o, s:o, s:o, s:o}", "ID", peer_id_print(peer, id), "PublicKey", key_json,
+                  "Addresses", rpc_sorted_json(rpc_addrs_json(addrs, n, peer)), "AgentVersion",
+                  rpc_text_json(peerstore_agent(ps, peer)), "Protocols", rpc_sorted_json(protocols));
     free(addrs);
     return answer;
 }
@@ -238,14 +239,14 @@ err_t rpc_bitswap_stat(task_t *t, rpc_t *r)
     json_t *wants = json_array(), *peers = json_array();
     bitswap_each_want(b, add_want, wants);
     bitswap_each_peer(b, add_peer, peers);
-    return rpc_emit(
-        t, r,
-        json_pack("{s:I, s:o, s:o, s:I, s:I, s:I, s:I, s:I, s:I, s:I}", "ProvideBufLen",
-                  (json_int_t)s.provide_queue, "Wantlist", wants, "Peers", peers, "BlocksReceived",
-                  (json_int_t)s.blocks_received, "DataReceived", (json_int_t)s.data_received,
-                  "DupBlksReceived", (json_int_t)s.dup_blocks_received, "DupDataReceived",
-                  (json_int_t)s.dup_data_received, "MessagesReceived", (json_int_t)s.messages_received,
-                  "BlocksSent", (json_int_t)s.blocks_sent, "DataSent", (json_int_t)s.data_sent));
+    return rpc_emit(t, r,
+                    json_pack("{s:o, s:o, s:I, s:I, s:I, s:I, s:I, s:I, s:I}", "Wantlist", wants, "Peers",
+                              peers, "BlocksReceived", (json_int_t)s.blocks_received, "DataReceived",
+                              (json_int_t)s.data_received, "DupBlksReceived",
+                              (json_int_t)s.dup_blocks_received, "DupDataReceived",
+                              (json_int_t)s.dup_data_received, "MessagesReceived",
+                              (json_int_t)s.messages_received, "BlocksSent", (json_int_t)s.blocks_sent,
+                              "DataSent", (json_int_t)s.data_sent));
 }
 
 static err_t rpc_bitswap_wantlist(task_t *t, rpc_t *r)
@@ -275,9 +276,9 @@ static err_t rpc_bitswap_ledger(task_t *t, rpc_t *r)
         return e;
     double ratio = (double)l.sent_bytes / (double)(l.received_bytes + 1);
     return rpc_emit(t, r,
-                    json_pack("{s:s, s:f, s:I, s:I, s:I}", "Peer", peer_id_print(&peer, id), "Value", ratio,
-                              "Sent", (json_int_t)l.sent_bytes, "Recv", (json_int_t)l.received_bytes,
-                              "Exchanged", (json_int_t)l.exchanged));
+                    json_pack("{s:s, s:o, s:I, s:I, s:I}", "Peer", peer_id_print(&peer, id), "Value",
+                              rpc_number_json(ratio), "Sent", (json_int_t)l.sent_bytes, "Recv",
+                              (json_int_t)l.received_bytes, "Exchanged", (json_int_t)l.exchanged));
 }
 
 const rpc_command_t rpc_network_commands[] = {

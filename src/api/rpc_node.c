@@ -25,11 +25,6 @@ static json_t *options_json(const char *path)
     return options;
 }
 
-typedef struct command_tree {
-    json_t *root;
-    bool with_options;
-} command_tree_t;
-
 static json_t *child_of(json_t *parent, const char *name)
 {
     json_t *below = json_object_get(parent, "Subcommands"), *entry;
@@ -47,8 +42,7 @@ static json_t *child_of(json_t *parent, const char *name)
 /* "pin/add" goes below "pin": the tree that Kubo prints. */
 static void add_command(void *arg, const char *path)
 {
-    command_tree_t *tree = arg;
-    json_t *level = tree->root;
+    json_t *level = arg;
     char name[64];
     for (const char *p = path; *p;) {
         size_t n = strcspn(p, "/");
@@ -56,16 +50,14 @@ static void add_command(void *arg, const char *path)
         level = child_of(level, name);
         p += n + (p[n] == '/');
     }
-    if (tree->with_options)
-        json_object_set_new(level, "Options", options_json(path));
+    json_object_set_new(level, "Options", options_json(path));
 }
 
 static err_t rpc_commands(task_t *t, rpc_t *r)
 {
-    command_tree_t tree = {json_pack("{s:s, s:[], s:[]}", "Name", "ipfs", "Subcommands", "Options"),
-                           rpc_bool(r, "flags", false)};
-    rpc_each_command(add_command, &tree);
-    return rpc_emit(t, r, tree.root);
+    json_t *root = json_pack("{s:s, s:[], s:[]}", "Name", "ipfs", "Subcommands", "Options");
+    rpc_each_command(add_command, root);
+    return rpc_emit(t, r, root);
 }
 
 static err_t rpc_shutdown(task_t *t, rpc_t *r)

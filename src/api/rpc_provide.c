@@ -35,10 +35,10 @@ static json_t *queues_json(const provide_stats_t *s)
 
 static json_t *schedule_json(const provide_stats_t *s)
 {
-    return json_pack("{s:I, s:I, s:f, s:o, s:s}", "keys", (json_int_t)s->keys, "regions",
-                     (json_int_t)s->regions, "avg_prefix_length", s->regions_seen ? s->avg_prefix_len : -1.0,
-                     "next_reprovide_at", time_json(s->next_at_wall_ms), "next_reprovide_prefix",
-                     s->next_prefix);
+    return json_pack("{s:I, s:I, s:o, s:o, s:s}", "keys", (json_int_t)s->keys, "regions",
+                     (json_int_t)s->regions, "avg_prefix_length",
+                     rpc_number_json(s->regions_seen ? s->avg_prefix_len : -1), "next_reprovide_at",
+                     time_json(s->next_at_wall_ms), "next_reprovide_prefix", s->next_prefix);
 }
 
 static json_t *workers_json(const provide_stats_t *s)
@@ -67,23 +67,24 @@ static json_t *operations_json(const provide_stats_t *s)
     json_t *ongoing = json_pack("{s:I, s:I, s:I, s:I}", "region_provides", (json_int_t)s->active_regions,
                                 "key_provides", (json_int_t)s->active_keys, "region_reprovides",
                                 (json_int_t)s->swept_regions, "key_reprovides", (json_int_t)s->swept_keys);
-    json_t *past =
-        json_pack("{s:I, s:I, s:I, s:f, s:f, s:o, s:f, s:I}", "records_provided", (json_int_t)s->records,
-                  "keys_provided", (json_int_t)s->keys_provided, "keys_failed", (json_int_t)s->keys_failed,
-                  "keys_provided_per_minute", per_minute(s->queue_keys, s->queue_busy_ms),
-                  "keys_reprovided_per_minute", per_minute(s->round_keys, s->round_busy_ms),
-                  "reprovide_duration", ns_json(regions ? s->round_busy_ms / regions : 0),
-                  "avg_keys_per_reprovide", regions ? (double)s->round_keys / (double)regions : 0.0,
-                  "regions_reprovided_last_cycle", (json_int_t)regions);
+    json_t *past = json_pack(
+        "{s:I, s:I, s:I, s:o, s:o, s:o, s:o, s:I}", "records_provided", (json_int_t)s->records,
+        "keys_provided", (json_int_t)s->keys_provided, "keys_failed", (json_int_t)s->keys_failed,
+        "keys_provided_per_minute", rpc_number_json(per_minute(s->queue_keys, s->queue_busy_ms)),
+        "keys_reprovided_per_minute", rpc_number_json(per_minute(s->round_keys, s->round_busy_ms)),
+        "reprovide_duration", ns_json(regions ? s->round_busy_ms / regions : 0), "avg_keys_per_reprovide",
+        rpc_number_json(regions ? (double)s->round_keys / (double)regions : 0),
+        "regions_reprovided_last_cycle", (json_int_t)regions);
     return json_pack("{s:o, s:o}", "ongoing", ongoing, "past", past);
 }
 
 static json_t *network_json(const provide_stats_t *s)
 {
     bool is_complete = s->has_done_round && s->lag_ms < s->interval_ms / 8;
-    return json_pack("{s:I, s:I, s:b, s:f, s:f, s:i}", "peers", (json_int_t)s->peers, "reachable",
+    return json_pack("{s:I, s:I, s:b, s:o, s:o, s:i}", "peers", (json_int_t)s->peers, "reachable",
                      (json_int_t)s->reachable, "complete_keyspace_coverage", is_complete, "avg_region_size",
-                     s->avg_region_size, "avg_holders", s->avg_holders, "replication_factor", 20);
+                     rpc_number_json(s->avg_region_size), "avg_holders", rpc_number_json(s->avg_holders),
+                     "replication_factor", 20);
 }
 
 static err_t rpc_provide_stat(task_t *t, rpc_t *r)

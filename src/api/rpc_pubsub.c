@@ -47,33 +47,13 @@ static err_t rpc_pubsub_ls(task_t *t, rpc_t *r)
     TRY(need_pubsub(r, &ps));
     json_t *list = json_array();
     pubsub_each_topic(ps, add_topic, list);
-    return rpc_emit(t, r, json_pack("{s:o}", "Strings", list));
+    return rpc_emit(t, r, json_pack("{s:o}", "Strings", rpc_list_json(list)));
 }
 
 static bool add_peer(void *list, const peer_id_t *peer)
 {
     char text[PEER_ID_TEXT_MAX];
     return !json_array_append_new(list, json_string(peer_id_print(peer, text)));
-}
-
-static int by_text(const void *a, const void *b)
-{
-    return strcmp(json_string_value(*(json_t *const *)a), json_string_value(*(json_t *const *)b));
-}
-
-/* Takes the list. */
-static json_t *sorted(json_t *list)
-{
-    size_t n = json_array_size(list);
-    json_t **items = xcalloc(n + 1, sizeof *items), *out = json_array();
-    for (size_t i = 0; i < n; i++)
-        items[i] = json_array_get(list, i);
-    qsort(items, n, sizeof *items, by_text);
-    for (size_t i = 0; i < n; i++)
-        json_array_append(out, items[i]);
-    free(items);
-    json_decref(list);
-    return out;
 }
 
 static err_t rpc_pubsub_peers(task_t *t, rpc_t *r)
@@ -85,7 +65,7 @@ static err_t rpc_pubsub_peers(task_t *t, rpc_t *r)
     TRY(need_pubsub(r, &ps));
     json_t *list = json_array();
     pubsub_each_peer(ps, topic.len ? buf_bytes(&topic) : BYTES_NONE, add_peer, list);
-    return rpc_emit(t, r, json_pack("{s:o}", "Strings", sorted(list)));
+    return rpc_emit(t, r, json_pack("{s:o}", "Strings", rpc_sorted_json(list)));
 }
 
 static err_t rpc_pubsub_pub(task_t *t, rpc_t *r)
@@ -97,7 +77,7 @@ static err_t rpc_pubsub_pub(task_t *t, rpc_t *r)
     TRY(rpc_read_upload(t, r, &data));
     TRY(need_pubsub(r, &ps));
     TRY(pubsub_publish(t, ps, buf_bytes(&topic), buf_bytes(&data)));
-    return rpc_begin_bytes(t, r, "text/plain", 0);
+    return OK;
 }
 
 static json_t *message_json(const pubsub_received_t *m)

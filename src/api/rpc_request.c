@@ -1,6 +1,6 @@
 /* rpc_request: what a request asks for: its words and options, checked by the signature of its command. */
 #include "api/rpc_request.h"
-#include "api/rpc_text.h"
+#include "api/rpc_encoding.h"
 #include "api/upload.h"
 #include <errno.h>
 #include <stdlib.h>
@@ -15,7 +15,7 @@ void rpc_deinit(rpc_t *r)
     free(r->args);
     for (size_t i = 0; i < r->n_options; i++)
         free(r->options[i]);
-    rpc_text_close(r);
+    rpc_encoding_close(r);
 }
 
 /* ── options ─────────────────────────────────────────────────────────────────────────────────── */
@@ -132,6 +132,21 @@ const char *rpc_cid(const rpc_t *r, const cid_t *cid, char out[CID_TEXT_MAX])
     return out;
 }
 
+static err_t check_single(rpc_t *r, const rpc_option_spec_t *spec, const char *name)
+{
+    AUTO(buf_t) one = {0};
+    AUTO(buf_t) two = {0};
+    bytes_t names = spec->names, first = BYTES_NONE;
+    buf_init(&one, VALUE_MAX_BYTES);
+    buf_init(&two, VALUE_MAX_BYTES);
+    if (bytes_equal(spec->type, BYTES_LIT("array")) || exchange_query(r->x, name, 0, &one) ||
+        exchange_query(r->x, name, 1, &two) || !rpc_signature_next_name(&names, &first))
+        return OK;
+    return fail(ERR_USAGE, "expected key %.*s to have only a single value, received [%.*s %.*s]",
+                (int)first.len, (const char *)first.data, (int)one.len, (const char *)one.data, (int)two.len,
+                (const char *)two.data);
+}
+
 /* Each option that has a type is written as such; go-ipfs-cmds says it in these words. */
 static err_t check_options(rpc_t *r)
 {
@@ -144,13 +159,15 @@ static err_t check_options(rpc_t *r)
         const char *text;
         if (!rpc_signature_option(r->signature, buf_bytes(&name), &spec))
             continue;
+        TRY(buf_cstr(&name, &text));
+        TRY(check_single(r, &spec, text));
         TRY(buf_cstr(&value, &text));
         if (!rpc_option_accepts(&spec, text))
             return fail(
                 ERR_USAGE, "could not convert value \"%.80s\" to type \"%.*s\" (for option \"-%.*s\")", text,
                 (int)spec.type.len, (const char *)spec.type.data, (int)name.len, (const char *)name.data);
     }
-    return rpc_text_open(r);
+    return OK;
 }
 
 /* ── arguments ───────────────────────────────────────────────────────────────────────────────── */
@@ -229,5 +246,6 @@ err_t rpc_read_request(task_t *t, rpc_t *r, const rpc_command_t *c)
 {
     TRY(check_options(r));
     TRY(collect_args(t, r, c));
+    TRY(rpc_encoding_open(r));
     return read_cid_options(r);
 }

@@ -66,9 +66,10 @@ static err_t emit_bw(task_t *t, rpc_t *r, traffic_t before, traffic_t now)
 {
     uint64_t ms = now.at_ms - before.at_ms;
     return rpc_emit(t, r,
-                    json_pack("{s:I, s:I, s:f, s:f}", "TotalIn", (json_int_t)now.in, "TotalOut",
-                              (json_int_t)now.out, "RateIn", per_second(before.in, now.in, ms), "RateOut",
-                              per_second(before.out, now.out, ms)));
+                    json_pack("{s:I, s:I, s:o, s:o}", "TotalIn", (json_int_t)now.in, "TotalOut",
+                              (json_int_t)now.out, "RateIn",
+                              rpc_number_json(per_second(before.in, now.in, ms)), "RateOut",
+                              rpc_number_json(per_second(before.out, now.out, ms))));
 }
 
 static err_t read_bw_options(rpc_t *r, bw_t *ret, uint64_t *ret_interval_ms)

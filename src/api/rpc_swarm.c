@@ -146,8 +146,10 @@ static err_t rpc_swarm_addrs(task_t *t, rpc_t *r)
     multiaddr_t *addrs = xcalloc(MAX_SHOWN_ADDRS, sizeof *addrs);
     size_t n = host_conns(host, conns, MAX_SHOWN_CONNS);
     json_t *all = json_object();
+    char id[PEER_ID_TEXT_MAX];
+    size_t n_own = host_addrs(host, addrs, MAX_SHOWN_ADDRS);
+    json_object_set_new(all, peer_id_print(node_id(r->node), id), rpc_addrs_json(addrs, n_own, NULL));
     for (size_t i = 0; i < n; i++) {
-        char id[PEER_ID_TEXT_MAX];
         size_t n_addrs = peerstore_addrs(host_peerstore(host), conn_peer(conns[i]), addrs, MAX_SHOWN_ADDRS);
         json_object_set_new(all, peer_id_print(conn_peer(conns[i]), id),
                             rpc_addrs_json(addrs, n_addrs, NULL));

@@ -126,3 +126,37 @@ err_t rpc_dag_presence(task_t *t, rpc_t *r, const cid_t *root, bool *ret_complet
     *ret_bytes = bytes;
     return OK;
 }
+
+json_t *rpc_number_json(double value)
+{
+    bool is_whole = value > -1e15 && value < 1e15 && !((double)(int64_t)value < value) &&
+                    !((double)(int64_t)value > value);
+    return is_whole ? json_integer((json_int_t)value) : json_real(value);
+}
+
+static int by_text(const void *a, const void *b)
+{
+    return strcmp(json_string_value(*(json_t *const *)a), json_string_value(*(json_t *const *)b));
+}
+
+json_t *rpc_sorted_json(json_t *list)
+{
+    size_t n = json_array_size(list);
+    json_t **items = xcalloc(n + 1, sizeof *items), *out = json_array();
+    for (size_t i = 0; i < n; i++)
+        items[i] = json_array_get(list, i);
+    qsort(items, n, sizeof *items, by_text);
+    for (size_t i = 0; i < n; i++)
+        json_array_append(out, items[i]);
+    free(items);
+    json_decref(list);
+    return out;
+}
+
+json_t *rpc_list_json(json_t *list)
+{
+    if (json_array_size(list))
+        return list;
+    json_decref(list);
+    return json_null();
+}

@@ -71,5 +71,10 @@ typedef struct peer_base {
 MUST_CHECK err_t rpc_peer_base(rpc_t *r, const char *option, const char *otherwise, peer_base_t *ret);
 const char *rpc_peer_text(const peer_base_t *b, const peer_id_t *peer, char out[PEER_ID_TEXT_MAX]);
 json_t *rpc_peer_json(rpc_t *r, const peer_id_t *peer); /* what identify told, as `id PEER` gives it */
-json_t *rpc_text_json(const char *text);                /* what is not UTF-8 becomes "" */
+/* Take a list of texts: in the order of their bytes; null in the place of an empty one, as the reference has
+ * it of lists that it never made. */
+json_t *rpc_sorted_json(json_t *list);
+json_t *rpc_list_json(json_t *list);
+json_t *rpc_number_json(double value);   /* a whole one without a point */
+json_t *rpc_text_json(const char *text); /* what is not UTF-8 becomes "" */
 #endif

@@ -1,6 +1,7 @@
 #include "cli/cli.h"
 #include "base/version.h"
 #include "cli/commands_internal.h"
+#include "print/go_type.h"
 #include <stdio.h>
 #include <stdlib.h>
 #include <unistd.h>
@@ -15,7 +16,7 @@ static const cli_spec_t global_specs[] = {
     {"debug", 'D', false, "", "log everything, as --log-level=debug"},
     {"stream-channels", 0, false, "", "accepted for Kubo's sake: answers always stream"},
     {"local", 'L', false, "", "the same as --offline"},
-    {"enc", 0, true, "", "json or text"},
+    {"enc", 0, true, "", "json, text, xml, textnl or octet-stream"},
     {"encoding", 0, true, "", "the same"},
     {"timeout", 0, true, NULL, "give up after this long (30s, 1m30s)"},
     {"offline", 0, false, NULL, "do not use the network"},
@@ -306,6 +307,34 @@ static void print_help(const cli_t *c)
 
 /* ── the whole line ──────────────────────────────────────────────────────────────────────────── */
 
+/* Some commands print in a form of their own, whatever the encoding is. */
+static bool has_own_print(const cli_t *c, const cli_command_t *command)
+{
+    const go_answer_t *answer = command && command->rpc ? go_answer_of(command->rpc) : NULL;
+    return c->is_kubo && command && ((answer && answer->has_own_print) || !strcmp(command->name, "get"));
+}
+
+static err_t read_encoding(cli_t *c, const cli_command_t *command, const char *name)
+{
+    static const struct {
+        const char *name;
+        bool wants_json;
+        cli_encoding_t encoding;
+    } encodings[] = {{"", false, CLI_AS_IT_IS},      {"text", false, CLI_AS_IT_IS},
+                     {"json", true, CLI_AS_IT_IS},   {"xml", true, CLI_AS_XML},
+                     {"textnl", true, CLI_AS_LINES}, {"octet-stream", true, CLI_AS_BYTES}};
+    size_t i = 0;
+    while (name && i < ARRAY_LEN(encodings) && strcmp(name, encodings[i].name) != 0)
+        i++;
+    if (i == ARRAY_LEN(encodings))
+        return fail(ERR_USAGE, "invalid encoding: %s", name);
+    if (name && !has_own_print(c, command)) {
+        c->wants_json = encodings[i].wants_json;
+        c->encoding = encodings[i].encoding;
+    }
+    return OK;
+}
+
 static err_t read_globals(cli_t *c, const cli_command_t *command)
 {
     const char *enc = cli_option(c, "enc", 0);
@@ -316,10 +345,9 @@ static err_t read_globals(cli_t *c, const cli_command_t *command)
         c->repo_option = cli_option(c, "repo-dir", 0);
     c->api_option = cli_option(c, "api", 0);
     c->api_auth = cli_option(c, "api-auth", 0);
-    if (enc && strcmp(enc, "json") && strcmp(enc, "text")) /* XML is not made */
-        return fail(ERR_USAGE, "invalid encoding: %s", enc);
+    TRY(read_encoding(c, command, enc));
     bool has_own_json = command && find_spec(command->specs, "json", 4, 0); /* config --json KEY VALUE */
-    c->wants_json = (!has_own_json && cli_flag(c, "json", false)) || (enc && !strcmp(enc, "json"));
+    c->wants_json |= !has_own_json && cli_flag(c, "json", false);
     c->is_terminal_out = isatty(STDOUT_FILENO);
     c->is_terminal_err = isatty(STDERR_FILENO);
     return OK;

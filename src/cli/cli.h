@@ -18,6 +18,8 @@ typedef struct cli_option {
     const char *value; /* "true" for flags */
 } cli_option_t;
 #define CLI_MAX_OPTIONS 64
+/* --enc=xml, textnl, octet-stream: answers as values of the reference's language. */
+typedef enum { CLI_AS_IT_IS, CLI_AS_XML, CLI_AS_LINES, CLI_AS_BYTES } cli_encoding_t;
 typedef struct cli {
     const char *program;     /* "distribute", "dfs" or "ipfs": how it was called */
     const char *repo_option; /* --repo, NULL when absent */
@@ -27,7 +29,8 @@ typedef struct cli {
     bool is_kubo;            /* called as ipfs */
     bool is_mesh;            /* called as dfs: the vocabulary of the mesh */
     bool is_in_shell;        /* a line of the interactive shell */
-    bool wants_json;         /* --json or --enc=json */
+    bool wants_json;         /* --json or --enc=json, or an encoding that is made of JSON */
+    cli_encoding_t encoding; /* which is made of it */
     bool has_failed;         /* an answer told of failures that did not end it */
     bool is_terminal_out, is_terminal_err;
     cli_option_t options[CLI_MAX_OPTIONS];

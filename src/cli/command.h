@@ -46,6 +46,8 @@ MUST_CHECK err_t cli_upload(task_t *t, cli_t *c, const char *target, const char 
                             cli_body_fn read_body, void *body_arg, print_fn print);
 /* What prints a command's answers; NULL: nothing does. */
 print_fn cli_printer(const cli_command_t *command);
+/* What prints all answers in the encoding that was asked for; NULL: text, or JSON as it comes. */
+print_fn cli_encoder(const cli_t *c);
 /* A printer to stdout, with the words and options of c, which it borrows. */
 print_t cli_print_to_stdout(cli_t *c);
 static inline cli_t *cli_of(const print_t *p)

@@ -1,5 +1,7 @@
 /* output: text to stdout; progress on a terminal. */
 #include "cli/command.h"
+#include "print/go_format.h"
+#include "print/go_xml.h"
 #include <errno.h>
 #include <stdarg.h>
 #include <stdio.h>
@@ -68,6 +70,12 @@ print_t cli_print_to_stdout(cli_t *c)
                      .is_kubo = c->is_kubo,
                      .is_terminal_out = c->is_terminal_out,
                      .is_terminal_err = c->is_terminal_err};
+}
+
+print_fn cli_encoder(const cli_t *c)
+{
+    static const print_fn encoders[] = {NULL, go_xml_print, go_format_print_line, go_format_print};
+    return encoders[c->encoding];
 }
 
 print_fn cli_printer(const cli_command_t *command)

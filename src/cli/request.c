@@ -3,6 +3,7 @@
 #include "cli/commands_internal.h"
 #include "print/json_values.h"
 #include "wire/http_auth.h"
+#include <stdio.h>
 #include <stdlib.h>
 #include <strings.h>
 
@@ -46,6 +47,8 @@ typedef struct answer {
     cli_t *c;
     int status;
     print_fn print;               /* JSON objects */
+    print_fn encode;              /* the same, whatever the command is */
+    char command[64];             /* of the RPC */
     const cli_byte_sink_t *bytes; /* or bytes */
     bool is_bytes;
     json_values_t values;
@@ -82,7 +85,9 @@ static err_t print_values(answer_t *a, bool at_end)
 {
     bytes_t value;
     while (json_values_next(&a->values, at_end, &value)) {
-        if (a->c->wants_json)
+        if (a->encode)
+            TRY(json_value_print(&a->to, value, a->encode));
+        else if (a->c->wants_json)
             TRY(cli_out("%.*s\n", (int)value.len, (const char *)value.data));
         else if (a->print)
             TRY(json_value_print(&a->to, value, a->print));
@@ -162,6 +167,15 @@ static err_t error_of_answer(answer_t *a)
     return e;
 }
 
+/* "/api/v0/pin/add?arg=…" */
+static void name_command(answer_t *a, const char *target)
+{
+    const char *path = target + strlen("/api/v0/");
+    snprintf(a->command, sizeof a->command, "%.*s", (int)strcspn(path, "?"), path);
+    a->to.command = a->command;
+    a->to.is_decoded = a->c->call == cli_call_http;
+}
+
 static err_t call(task_t *t, answer_t *a, const char *target, const char *content_type)
 {
     memory_exchange_sink_t sink = {
@@ -180,6 +194,8 @@ static err_t call(task_t *t, answer_t *a, const char *target, const char *conten
     json_values_init(&a->values, LINE_MAX_BYTES);
     buf_init(&a->error, ERROR_BODY_MAX);
     a->to = cli_print_to_stdout(a->c);
+    if ((a->encode = cli_encoder(a->c)))
+        name_command(a, target);
     err_t e = a->c->call(t, a->c->call_arg, target, headers, n, sink);
     if (!e && a->status >= 400)
         e = error_of_answer(a);

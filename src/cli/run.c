@@ -14,12 +14,15 @@ err_t cli_block_rm(task_t *t, cli_t *c, const cli_command_t *command)
 /* Needs neither a node nor a repository. */
 err_t cli_version(task_t *t, cli_t *c, const cli_command_t *command)
 {
-    json_t *o = json_pack("{s:s, s:s, s:s, s:s, s:s, s:s}", "Version", KUBO_RPC_VERSION, "Commit", "", "Repo",
-                          KUBO_REPO_VERSION, "System", SYSTEM_NAME, "Golang", "none", "Distribute",
-                          DISTRIBUTE_VERSION);
+    json_t *o = json_pack("{s:s, s:s, s:s, s:s, s:s}", "Version", KUBO_RPC_VERSION, "Commit", "", "Repo",
+                          KUBO_REPO_VERSION, "System", SYSTEM_NAME, "Golang", "none");
+    if (!c->is_kubo)
+        json_object_set_new(o, "Distribute", json_string(DISTRIBUTE_VERSION));
     char *line = json_dumps(o, JSON_COMPACT);
     print_t to = cli_print_to_stdout(c);
-    err_t e = c->wants_json ? cli_out("%s\n", line) : print_find("version")(&to, o);
+    print_fn encode = cli_encoder(c);
+    to.command = "version";
+    err_t e = encode ? encode(&to, o) : c->wants_json ? cli_out("%s\n", line) : print_find("version")(&to, o);
     free(line);
     json_decref(o);
     return e;
@@ -59,7 +62,7 @@ err_t cli_ls(task_t *t, cli_t *c, const cli_command_t *command)
 {
     AUTO(buf_t) target = {0};
     const char *text;
-    if (cli_flag(c, "stream", false))
+    if (cli_flag(c, "stream", false) || c->encoding)
         return cli_run_generic(t, c, command);
     TRY(cli_build_target(c, command, &target));
     TRY(buf_cstr(&target, &text));

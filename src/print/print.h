@@ -21,6 +21,7 @@ struct print {
     const char *command; /* of the RPC: "pin/add"; NULL where it is not known */
     char **args;         /* the words of the request */
     size_t n_args;
+    bool is_decoded;                       /* the reference's command line had read the values from JSON */
     bool is_kubo;                          /* lines that we word otherwise are worded as the reference does */
     bool is_terminal_out, is_terminal_err; /* what is written, or noted, is seen as it comes */
     bool has_failed;                       /* a value told of a failure that does not end the answer */

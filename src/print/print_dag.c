@@ -72,9 +72,9 @@ err_t print_dag_stat(print_t *p, json_t *o)
     size_t i;
     json_t *root, *roots = json_object_get(o, "DagStats");
     bool shows_progress = print_flag(p, "progress", p->is_terminal_err);
-    if (!json_object_get(o, "Ratio") && json_number(o, "TotalSize"))
+    if (!p->command && !json_object_get(o, "Ratio") && json_number(o, "TotalSize")) /* not over the RPC */
         return shows_progress ? print_progress(p, o) : OK;
-    if (shows_progress)
+    if (shows_progress && !p->command)
         print_note(p, "\033[2K\r");
     int width = (int)strlen(field(json_array_get(roots, 0), "Cid"));
     TRY(print_out(p, "\n%-*s\t%-15s\tSize\n", width, "CID", "Blocks"));

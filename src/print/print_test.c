@@ -1,5 +1,6 @@
 /* Values cut out of a stream at any byte, and answers as text. */
-#include "print/go_value.h"
+#include "print/go_format.h"
+#include "print/go_type.h"
 #include "print/json_values.h"
 #include "print/print_ls.h"
 #include "tests/support/test.h"
@@ -87,8 +88,8 @@ static void test_values_are_bounded(void **state)
 static void check(print_t *p, buf_t *out, const char *command, const char *json, const char *expected)
 {
     p->command = command;
-    assert_ok(
-        json_value_print(p, bytes_str(json), go_value_is(command) ? go_value_print : print_find(command)));
+    assert_ok(json_value_print(p, bytes_str(json),
+                               go_answer_has_text(command) ? print_find(command) : go_format_print));
     assert_text(out, expected);
 }
 

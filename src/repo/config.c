@@ -234,7 +234,7 @@ err_t config_get(const config_t *c, const char *path, buf_t *out)
         return fail(ERR_DENIED, "cannot show or change private key through API");
     json_t *value = config_json(c, path);
     if (!value || !*path)
-        return fail(ERR_NOT_FOUND, "failed to get config value: \"%s\" not found", path);
+        return fail(ERR_NOT_FOUND, "failed to get config value: \"%s not found\"", path);
     return print_json(value, out);
 }
 
@@ -269,7 +269,7 @@ err_t config_unset(config_t *c, const char *path)
     while (next_part(&rest, part) && *rest)
         at = json_object_get(at, part);
     if (!at || json_object_del(at, part))
-        return fail(ERR_NOT_FOUND, "failed to get config value: \"%s\" not found", path);
+        return fail(ERR_NOT_FOUND, "failed to get config value: \"%s not found\"", path);
     return OK;
 }
 

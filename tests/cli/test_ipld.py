@@ -127,7 +127,7 @@ def test_rpc(shop):
     check(node.rpc("dag/resolve", f"/ipfs/{cid}") == {"Cid": {"/": cid}, "RemPath": ""}, "resolve")
     own = json.loads(ask("dag/resolve", [f"{leaf}/0"])[1])
     check(own == {"Cid": {"/": leaf}, "RemPath": "/0"}, own)
-    lines = node.rpc_lines("dag/stat", leaf)
+    lines = node.rpc_lines("dag/stat", leaf, progress="false")
     check(lines == [{"UniqueBlocks": 1, "TotalSize": 2, "Ratio": 1, "DagStats": [{"Cid": leaf, "Size": 2, "NumBlocks": 1}]}], lines)
     check(node.rpc("cid/inspect", EMPTY)["cidV0"] == EMPTY, "inspect")
     formatted = node.rpc_lines("cid/format", EMPTY, "no cid", f="%P")
