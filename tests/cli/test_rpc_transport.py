@@ -124,6 +124,10 @@ def test_methods_and_paths(shop):
     check(response.status == 302 and response.getheader("Location").startswith("/ipfs/bafybei"), f"{response.getheaders()}")
     check(ask(node, "GET", "/version")[1].startswith(b"Commit: \nClient Version: distribute/"), "version")
     check(b"distribute_blocks_total" in ask(node, "GET", "/debug/metrics/prometheus")[1], "metrics")
+    for host, status in (("Host: a\r\nhost: b\r\n", b"400"), ("Host: a\r\nHost: a\r\n", b"400"), ("Host: a\r\n", b"200")):
+        s = raw_request(node, f"POST /api/v0/version HTTP/1.1\r\n{host}Connection: close\r\n\r\n")
+        check(read_until(s, b"\r\n\r\n").startswith(b"HTTP/1.1 " + status), host)
+        s.close()
 
 
 # ── streams ─────────────────────────────────────────────────────────────────────────────────────
