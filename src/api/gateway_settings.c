@@ -200,6 +200,17 @@ static bool join(const json_t *value, buf_t *out)
     return out->len > 0;
 }
 
+/* A line for each value: not all fields may be joined (Set-Cookie). */
+static void add_lines(gateway_settings_t *s, const char *name, const json_t *values)
+{
+    size_t count = json_is_string(values) ? 1 : json_array_size(values);
+    for (size_t i = 0; i < count; i++) {
+        const char *value = json_string_value(json_is_string(values) ? values : json_array_get(values, i));
+        if (value && strlen(value) < HEADER_VALUE_MAX)
+            set_header(s, name, value);
+    }
+}
+
 typedef struct cors_header {
     const char *name, *value;
     bool is_extended; /* by what the configuration says, not replaced */
@@ -238,9 +249,8 @@ static void read_headers(gateway_settings_t *s, const json_t *configured)
         bool is_cors = false;
         for (size_t i = 0; i < ARRAY_LEN(cors); i++)
             is_cors = is_cors || !strcasecmp(key, cors[i].name);
-        buf_clear(&value);
-        if (!is_cors && join(entry, &value) && !buf_cstr(&value, &text))
-            set_header(s, key, text);
+        if (!is_cors)
+            add_lines(s, key, entry);
     }
 }
 

@@ -280,8 +280,38 @@ void http_fields_each(const http_fields_t *f, void (*fn)(void *arg, const char *
     }
 }
 
+/* Fields with one value: the last one that is set counts, such as a handler's before an operator's. */
+static bool is_single(const char *name)
+{
+    static const char *const names[] = {"Accept-Ranges",           "Cache-Control", "Content-Disposition",
+                                        "Content-Security-Policy", "Content-Type",  "Etag",
+                                        "Last-Modified",           "Location",      "Retry-After",
+                                        "X-Content-Type-Options"};
+    for (size_t i = 0; i < ARRAY_LEN(names); i++)
+        if (!strcasecmp(name, names[i]))
+            return true;
+    return false;
+}
+
+static void remove_field(http_fields_t *f, const char *name)
+{
+    for (size_t at = 0; at < f->text.len;) {
+        const char *found = (const char *)f->text.data + at;
+        size_t len = strlen(found) + 1;
+        len += strlen(found + len) + 1;
+        if (strcasecmp(found, name)) {
+            at += len;
+            continue;
+        }
+        memmove(f->text.data + at, f->text.data + at + len, f->text.len - at - len);
+        f->text.len -= len;
+    }
+}
+
 static err_t set_header(exchange_t *base, const char *name, const char *value)
 {
+    if (is_single(name))
+        remove_field(&((http_exchange_t *)base)->fields, name);
     return add_field(&((http_exchange_t *)base)->fields, name, value);
 }
 

@@ -10,8 +10,9 @@ typedef struct exchange exchange_t;
 typedef struct exchange_ops {
     const char *(*header)(exchange_t *x, const char *name); /* request header, NULL when absent */
     err_t (*read)(task_t *t, exchange_t *x, uint8_t *out, size_t cap, size_t *ret_n); /* 0: end */
-    err_t (*set_header)(exchange_t *x, const char *name, const char *value); /* before begin; appends */
-    err_t (*begin)(exchange_t *x, int status, int64_t content_length);       /* -1: unknown (chunked) */
+    err_t (*set_header)(exchange_t *x, const char *name,
+                        const char *value); /* before begin; appends, but to what has one value alone */
+    err_t (*begin)(exchange_t *x, int status, int64_t content_length); /* -1: unknown (chunked) */
     err_t (*write)(task_t *t, exchange_t *x, bytes_t data); /* suspends above the high-water mark */
     err_t (*trailer)(exchange_t *x, const char *name, const char *value);
     bool (*is_gone)(exchange_t *x); /* the client left */

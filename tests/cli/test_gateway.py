@@ -255,12 +255,20 @@ def test_gateway_redirects_files(shop):
 
 def test_gateway_rules_of_the_operator(shop):
     node = start(shop, gateway={"DeserializedResponses": False, "MaxConcurrentRequests": 64, "RootRedirect": "/ipfs/" + HELLO,
-                                "HTTPHeaders": {"X-Operator": ["a", "b"], "Access-Control-Allow-Origin": ["https://x.example"]},
+                                "HTTPHeaders": {"X-Operator": ["a", "b"], "Access-Control-Allow-Origin": ["https://x.example"],
+                                                "Cache-Control": ["no-store"], "Content-Type": ["x/y"]},
                                 "PublicGateways": {"open.example": {"Paths": ["/ipfs"], "DeserializedResponses": True},
                                                    "localhost": None}})
     check_answer(ask(node, f"/ipfs/{HELLO}"), "trustless", 406, "trustless-gateway", x_operator="a, b",
                  access_control_allow_origin="https://x.example")
-    check_answer(ask(node, f"/ipfs/{HELLO}?format=raw"), "trustless", 200, "hello")
+    own = ask(node, f"/ipfs/{HELLO}?format=raw")
+    check_answer(own, "trustless", 200, "hello")
+    check((own.headers["cache-control"], own.headers["content-type"]) == (IMMUTABLE, "application/vnd.ipld.raw"),
+          f"what content has said itself is said once: {own.headers}")
+    with socket.create_connection(("127.0.0.1", node.gateway_port), timeout=60) as s:
+        s.sendall(b"GET /nothing HTTP/1.1\r\nHost: x.example\r\nConnection: close\r\n\r\n")
+        head = s.makefile("rb").read().split(b"\r\n\r\n")[0]
+    check(b"X-Operator: a\r\nX-Operator: b\r\n" in head, f"a line for each value: {head}")
     check_answer(ask(node, f"/ipfs/{CACHED}/root2?format=raw"), "a path", 406)
     check_answer(ask(node, f"/ipfs/{CACHED}/root2?format=car"), "a path", 200)
     check_answer(ask(node, f"/ipns/{KEY}?format=ipns-record"), "record", 200)
