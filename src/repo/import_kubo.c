@@ -91,6 +91,8 @@ static err_t take_block(task_t *t, void *arg, const cid_t *cid, uint64_t size_by
     AUTO_PTR(block_t) block = NULL;
     if (blocks_has(t, run->to, cid))
         return pass_known_block(t, run);
+    if (size_bytes > BLOCK_STORED_MAX_BYTES)
+        return pass_bad_block(t, run, cid, "it is larger than blocks are here (8 MiB)");
     err_t e = blockstore_get(t, run->from, cid, &block);
     if (e == ERR_NOT_FOUND || e == ERR_CORRUPT)
         return pass_bad_block(t, run, cid, "its file is damaged");

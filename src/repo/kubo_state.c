@@ -51,7 +51,8 @@ typedef struct copy_paths {
     char from[REPO_PATH_MAX + 320], to[REPO_PATH_MAX + 320];
 } copy_paths_t;
 
-/* Tables are never written again, only removed: what LevelDB removes is the link. */
+/* Tables are never written again, only removed: what LevelDB removes is the link, where the file system has
+ * links. */
 static bool is_table(const char *name)
 {
     size_t len = strlen(name);
@@ -66,7 +67,8 @@ static err_t copy_named(task_t *t, const char *from, const char *to, const char 
     TRY(fs_stat(t, paths->from, true, &info));
     if (info.kind != FILE_KIND_REGULAR || !strcmp(name, "LOCK"))
         return OK;
-    return is_table(name) ? fs_symlink(t, paths->from, paths->to) : copy_file(t, paths->from, paths->to);
+    bool is_linked = is_table(name) && !fs_symlink(t, paths->from, paths->to);
+    return is_linked ? OK : copy_file(t, paths->from, paths->to);
 }
 
 static err_t copy_folder(task_t *t, const char *from, const char *to)

@@ -430,7 +430,7 @@ static err_t tell_row(task_t *t, read_run_t *run, const badger_row_t *row)
     if (is_gone || bytes_starts_with(row->key, BYTES_LIT(OWN_PREFIX)))
         return OK;
     err_t e = read_value(t, run, row, &value);
-    if (e == ERR_CORRUPT && run->lost) {
+    if ((e == ERR_CORRUPT || e == ERR_IO || e == ERR_EOF) && run->lost) {
         snprintf(run->why, sizeof run->why, "%s", error_text(e));
         return run->lost(t, run->arg, row->key, run->why);
     }

@@ -6,7 +6,7 @@
 #include <leveldb/c.h>
 #include <stdlib.h>
 
-enum { PAGE_BYTES = 256 << 10, ROW_MAX_BYTES = 4 << 20 };
+enum { PAGE_BYTES = 256 << 10, ROW_MAX_BYTES = 64 << 20 };
 
 /* ── the library ─────────────────────────────────────────────────────────────────────────────── */
 #define FUNCTIONS(X)                                                                                         \
