@@ -2,7 +2,6 @@
 #include "api/clean_path.h"
 #include "api/routing_v1.h"
 #include "api/trace.h"
-#include "base/metrics.h"
 #include "base/version.h"
 #include <stdio.h>
 #include <stdlib.h>
@@ -378,8 +377,12 @@ enum { PATH_SHOWN_BYTES = 512 };
 
 static err_t fail_request(task_t *t, gateway_request_t *r, err_t e)
 {
+    if (r->x->has_begun && e == ERR_TIMEOUT)
+        gateway_count_timeout(r->x->status);
     if (r->x->has_begun || exchange_is_gone(r->x))
         return e;
+    if (e == ERR_TIMEOUT)
+        gateway_count_timeout(504);
     char text[ERROR_TEXT_MAX + PATH_SHOWN_BYTES];
     bytes_t path =
         bytes_slice(buf_bytes(&r->content_path), 0, PATH_SHOWN_BYTES - sizeof "failed to resolve : ");
@@ -408,28 +411,6 @@ static err_t serve_request(task_t *t, api_t *api, exchange_t *x)
 
 /* ── the face ────────────────────────────────────────────────────────────────────────────────── */
 
-static metric_t *request_counter(size_t class)
-{
-    static const char *const labels[] = {"code=\"other\"", "code=\"1xx\"", "code=\"2xx\"",
-                                         "code=\"3xx\"",   "code=\"4xx\"", "code=\"5xx\""};
-    return metric_counter("gateway_requests_total", labels[class], "Requests that the gateway answered.");
-}
-
-enum { STATUS_CLASSES = 6 };
-static metric_t *request_counters[STATUS_CLASSES];
-
-void gateway_metrics_start(void)
-{
-    for (size_t i = 0; i < STATUS_CLASSES; i++)
-        request_counters[i] = request_counter(i);
-}
-
-static void count_request(const exchange_t *x)
-{
-    bool is_known = x->status >= 100 && x->status < 600;
-    metric_add(request_counters[is_known ? (size_t)x->status / 100 : 0], 1);
-}
-
 static err_t set_common_headers(const gateway_settings_t *s, exchange_t *x)
 {
     for (size_t i = 0; i < s->n_headers; i++)
@@ -451,9 +432,9 @@ static err_t answer_within_limit(task_t *t, api_t *api, exchange_t *x)
     uint64_t max = api->gateway.max_concurrent;
     if (max && api->gateway_running >= max)
         return refuse_now(t, api, x);
-    api->gateway_running++;
+    gateway_count_running(++api->gateway_running);
     err_t e = serve_request(t, api, x);
-    api->gateway_running--;
+    gateway_count_running(--api->gateway_running);
     return e;
 }
 
@@ -483,6 +464,6 @@ err_t api_gateway(task_t *t, exchange_t *x, void *arg)
     api_span_t span = api_span_begin(t, x, "gateway");
     err_t e = answer(t, arg, x);
     api_span_end(t, x, &span, e);
-    count_request(x);
+    gateway_count_answer(x->status);
     return e;
 }

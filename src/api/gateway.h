@@ -142,6 +142,11 @@ const char *gateway_dag_page_etag(gateway_request_t *r, char out[GATEWAY_ETAG_MA
 MUST_CHECK err_t gateway_reply_unchanged(gateway_request_t *r, const char *etag);
 const char *gateway_cid_text(gateway_request_t *r); /* after r->cid is known; printed once */
 
+/* ── figures ─────────────────────────────────────────────────────────────────────────────────── */
+void gateway_count_answer(int status);
+void gateway_count_timeout(int status); /* 504, or that of an answer which ends before its end */
+void gateway_count_running(uint64_t n);
+
 /* ── conditions; etag comes with its quotes ──────────────────────────────────────────────────── */
 /* Is the tag one of a list, or the list "*"? A strong comparison takes no weak tags. */
 bool gateway_tags_match(bytes_t list, const char *etag, bool is_strong);

@@ -9,6 +9,7 @@ import tarfile
 
 import gateway_fixtures
 from gateway_fixtures import HOST, ask, check_answer, put_record, read_answer, roots, start
+import nodes
 from nodes import check, fails, wait_until
 
 LISTED = "bafybeig6ka5mlwkl4subqhaiatalkcleo4jgnr3hqwvpmsqfca27cijp3i"
@@ -305,6 +306,14 @@ def test_gateway_gives_up(shop):
     late = ask(node, f"/ipfs/{ABSENT}")
     check(late.status in (404, 504), f"content that nobody has: {late.status}")
     check(late.status == 404 or late.headers.get("retry-after"), "when to try again")
+    figures = nodes.http.client.HTTPConnection("127.0.0.1", node.api_port, timeout=60)
+    figures.request("GET", "/debug/metrics/prometheus")
+    text = figures.getresponse().read().decode()
+    figures.close()
+    count = int(late.status == 504)
+    for line in (f'ipfs_http_gw_responses_total{{code="{late.status}"}} 1', "ipfs_http_gw_concurrent_requests 0",
+                 f'ipfs_http_gw_retrieval_timeouts_total{{code="504",truncated="false"}} {count}'):
+        check(line in text, f"no {line!r} among the figures: {re.findall('.*_gw_.*', text)}")
     check_answer(ask(node, f"/ipfs/{HELLO}"), "the place is free again", 200, "hello")
 
 
