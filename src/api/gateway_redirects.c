@@ -22,17 +22,20 @@ static err_t path_below_root(const gateway_request_t *r, buf_t *out)
 }
 
 /* ERR_NOT_FOUND: the site has no rules. */
-static err_t read_rules(task_t *t, gateway_request_t *r, buf_t *out)
+static err_t find_rules(task_t *t, gateway_request_t *r, dir_entry_t *ret)
 {
-    AUTO(dag_node_t) root = {0}, node = {0};
-    AUTO(file_reader_t) file = {0};
-    dir_entry_t entry;
+    AUTO(dag_node_t) root = {0};
     TRY(gateway_widen(r));
     TRY(dag_node_get(t, r->blocks, &r->path.root, &root));
-    if (!dag_node_is_dir(&root))
-        return ERR_NOT_FOUND;
-    TRY(dir_lookup(t, r->blocks, &root, BYTES_LIT("_redirects"), &entry));
-    TRY(dag_node_get(t, r->blocks, &entry.cid, &node));
+    return dag_node_is_dir(&root) ? dir_lookup(t, r->blocks, &root, BYTES_LIT("_redirects"), ret)
+                                  : ERR_NOT_FOUND;
+}
+
+static err_t read_rules(task_t *t, gateway_request_t *r, const cid_t *cid, buf_t *out)
+{
+    AUTO(dag_node_t) node = {0};
+    AUTO(file_reader_t) file = {0};
+    TRY(dag_node_get(t, r->blocks, cid, &node));
     TRY(file_reader_init(&file, r->blocks, &node));
     while (out->len <= REDIRECTS_FILE_MAX_BYTES) {
         bytes_t piece;
@@ -118,16 +121,34 @@ static err_t check_target(const gateway_request_t *r, const site_rules_t *s)
     return node_check_path(r->api->node, buf_bytes(&path));
 }
 
-static err_t apply(task_t *t, gateway_request_t *r, site_rules_t *s, bool *ret_answered, bool *ret_again)
+/* Rules that are there and cannot be had or read: the site is broken, and its owner shall see why. */
+static err_t fail_rules(task_t *t, gateway_request_t *r, const char *what, err_t e)
+{
+    char text[ERROR_TEXT_MAX + 96];
+    snprintf(text, sizeof text, "trouble processing _redirects file: could not %s _redirects: %s", what,
+             error_text(e));
+    return gateway_fail(t, r, 500, text);
+}
+
+static bool is_of_content(err_t e)
+{
+    return e == ERR_INVALID || e == ERR_CORRUPT || e == ERR_UNSUPPORTED || e == ERR_NOT_FOUND ||
+           e == ERR_LIMIT;
+}
+
+static err_t apply(task_t *t, gateway_request_t *r, site_rules_t *s, const cid_t *rules, bool *ret_answered,
+                   bool *ret_again)
 {
     int status;
-    err_t e = redirects_file_parse(buf_bytes(&s->text), &s->file);
+    err_t e = read_rules(t, r, rules, &s->text);
     if (e) {
-        char text[ERROR_TEXT_MAX + 64];
-        snprintf(text, sizeof text, "trouble processing _redirects file: could not parse _redirects: %s",
-                 error_text(e));
+        *ret_answered = is_of_content(e);
+        return *ret_answered ? fail_rules(t, r, "read", e) : e;
+    }
+    e = redirects_file_parse(buf_bytes(&s->text), &s->file);
+    if (e) {
         *ret_answered = true;
-        return gateway_fail(t, r, 500, text);
+        return fail_rules(t, r, "parse", e);
     }
     TRY(path_below_root(r, &s->path));
     TRY(redirects_file_match(&s->file, buf_bytes(&s->path), &s->to, &status));
@@ -154,9 +175,10 @@ err_t gateway_apply_redirects(task_t *t, gateway_request_t *r, bool *ret_answere
     buf_init(&s->path, 2 * GATEWAY_PATH_MAX_BYTES);
     buf_init(&s->to, GATEWAY_PATH_MAX_BYTES);
     *ret_answered = *ret_again = false;
-    err_t e = read_rules(t, r, &s->text);
+    dir_entry_t rules;
+    err_t e = find_rules(t, r, &rules);
     if (!e)
-        e = apply(t, r, s, ret_answered, ret_again);
+        e = apply(t, r, s, &rules.cid, ret_answered, ret_again);
     else if (e == ERR_NOT_FOUND)
         e = OK;
     redirects_file_deinit(&s->file);

@@ -1,4 +1,5 @@
 #include "api/redirects_file.h"
+#include <ctype.h>
 #include <stdio.h>
 #include <stdlib.h>
 
@@ -54,6 +55,19 @@ static err_t check_placeholders(bytes_t from)
     return OK;
 }
 
+/* What no URL may hold: control bytes, and a "%" of the path that escapes nothing. */
+static err_t check_url(const char *which, bytes_t url)
+{
+    bool is_path = true;
+    for (size_t i = 0; i < url.len; i++) {
+        is_path = is_path && url.data[i] != '?';
+        bool is_escape = i + 2 < url.len && isxdigit(url.data[i + 1]) && isxdigit(url.data[i + 2]);
+        if (url.data[i] < 0x20 || url.data[i] == 0x7f || (url.data[i] == '%' && is_path && !is_escape))
+            return fail(ERR_INVALID, "parsing '%s': invalid URL", which);
+    }
+    return OK;
+}
+
 static err_t check_from(bytes_t from)
 {
     const uint8_t *star = memchr(from.data, '*', from.len);
@@ -63,6 +77,7 @@ static err_t check_from(bytes_t from)
         return fail(ERR_INVALID, "parsing 'from': path can have at most one asterisk");
     if (from.data[0] != '/')
         return fail(ERR_INVALID, "parsing 'from': path must begin with '/'");
+    TRY(check_url("from", from));
     return check_placeholders(from);
 }
 
@@ -73,7 +88,7 @@ static err_t check_to(bytes_t to)
     bool is_known = to.data[0] == '/';
     for (size_t i = 0; i < ARRAY_LEN(schemes) && !is_known; i++)
         is_known = bytes_starts_with(to, bytes_str(schemes[i]));
-    return is_known ? OK : fail(ERR_INVALID, "parsing 'to': invalid URL scheme");
+    return is_known ? check_url("to", to) : fail(ERR_INVALID, "parsing 'to': invalid URL scheme");
 }
 
 static err_t parse_status(bytes_t word, int *ret)
@@ -210,6 +225,13 @@ static err_t expand(bytes_t to, const match_t *m, buf_t *out)
     return OK;
 }
 
+/* "//host" leads elsewhere: what a reader wrote into the path must not make one of "/:splat". */
+static void stay_on_site(buf_t *to)
+{
+    while (to->len > 1 && to->data[0] == '/' && to->data[1] == '/')
+        buf_consume(to, 1);
+}
+
 err_t redirects_file_match(const redirects_file_t *f, bytes_t path, buf_t *out, int *ret_status)
 {
     match_t m;
@@ -217,6 +239,8 @@ err_t redirects_file_match(const redirects_file_t *f, bytes_t path, buf_t *out, 
     for (size_t i = 0; i < f->count; i++)
         if (matches(f->rules[i].from, path, &m)) {
             TRY(expand(f->rules[i].to, &m, out));
+            if (!bytes_starts_with(f->rules[i].to, BYTES_LIT("//")))
+                stay_on_site(out);
             *ret_status = f->rules[i].status;
             return OK;
         }

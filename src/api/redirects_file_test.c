@@ -58,6 +58,7 @@ static void test_bad_files(void **state)
         "/only-from", "/a /b 301 more",   "a /b",         "/a*b /c",     "/*/* /c",
         "/a /b 301!", "/a /b 201",        "/a /b x",      "/a /b 3010",  "/a javascript:alert(1)",
         "/a b",       "/a /b\n/c /d 999", "/a ftp://x/y", "/a /b 00301", "/:a/b/:a /c",
+        "/a%zz /b",   "/a /b%",           "/a\1 /b",
     };
     for (size_t i = 0; i < ARRAY_LEN(bad); i++) {
         AUTO(redirects_file_t) f = {0};

@@ -237,10 +237,14 @@ def test_gateway_redirects_files(shop):
         for host in (examples, RULES_DOMAIN):
             check_answer(ask(node, target, host), host + target, status, location=location)
     check_answer(ask(node, "/200-index", examples), "rewritten", 200, "my index")
+    (broken := shop.path("broken") / "_redirects").mkdir(parents=True)
+    check_answer(ask(node, "/nothing", node.text("add", "-Qr", "--cid-version=1", broken.parent) + f".ipfs.{gateway}"), "no file of rules", 500,
+                 "could not read _redirects")
     (site := shop.path("site")).mkdir()
-    (site / "_redirects").write_text("/own /to?a=1&b=2#c 302\n/plain/:x /to/:x\n")
+    (site / "_redirects").write_text("/own /to?a=1&b=2#c 302\n/plain/:x /to/:x\n/off/* /:splat 302\n")
     own = node.text("add", "-Qr", "--cid-version=1", site) + f".ipfs.{gateway}"
-    for target, to in (("/own", "/to?a=1&b=2#c"), ("/own?a=3&d=4", "/to?b=2&a=3&d=4#c"), ("/own?a=3&b=5", "/to?a=3&b=5#c"), ("/plain/y?z", "/to/y?z")):
+    for target, to in (("/own", "/to?a=1&b=2#c"), ("/own?a=3&d=4", "/to?b=2&a=3&d=4#c"), ("/own?a=3&b=5", "/to?a=3&b=5#c"), ("/plain/y?z", "/to/y?z"),
+                       ("/off/%2Fother.example", "/other.example")):
         answer = ask(node, target, own)
         check(answer.headers.get("location") == to, f"{target}: {answer}")
     for status in (404, 410, 451):
