@@ -180,6 +180,7 @@ static void read_hosts(gateway_settings_t *s, const json_t *entries)
     add_path(h, "/ipfs");
     add_path(h, "/ipns");
     add_path(h, "/p2p");
+    add_path(h, "/routing"); /* other programs of this machine are told http://localhost:8080 */
 }
 
 static void set_header(gateway_settings_t *s, const char *name, const char *value)

@@ -4,6 +4,7 @@
 #include <jansson.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <strings.h>
 
 static const char RECORD_TYPE[] = "application/vnd.ipfs.ipns-record", API[] = "/routing/v1";
 enum { URL_MAX = 4096 };
@@ -52,13 +53,39 @@ static err_t take_record(json_t *o, routed_peer_t *ret)
     return OK;
 }
 
-err_t delegated_parse_record(bytes_t json, routed_peer_t *ret)
+/* Who is known to speak other protocols alone has nothing for us. Routers need not know the filter that they
+ * are asked with. "Protocol" is that of the older records. */
+static bool may_speak_bitswap(const json_t *o)
+{
+    static const char bitswap[] = "transport-bitswap";
+    const char *one = json_string_value(json_object_get(o, "Protocol"));
+    const json_t *all = json_object_get(o, "Protocols"), *item;
+    size_t i;
+    if (one)
+        return !strcasecmp(one, bitswap);
+    json_array_foreach((json_t *)all, i, item)
+    {
+        const char *name = json_string_value(item);
+        if (name && !strcasecmp(name, bitswap))
+            return true;
+    }
+    return !json_array_size(all);
+}
+
+static err_t parse_record(bytes_t json, bool needs_bitswap, routed_peer_t *ret)
 {
     TRY(json_check_depth(json, JSON_DEPTH_MAX));
     json_t *o = json_loadb((const char *)json.data, json.len, 0, NULL);
     err_t e = json_is_object(o) ? take_record(o, ret) : fail(ERR_INVALID, "a record that is no JSON object");
+    if (!e && needs_bitswap && !may_speak_bitswap(o))
+        e = fail(ERR_UNSUPPORTED, "a provider without bitswap");
     json_decref(o);
     return e;
+}
+
+err_t delegated_parse_record(bytes_t json, routed_peer_t *ret)
+{
+    return parse_record(json, false, ret);
 }
 
 typedef struct records {
@@ -67,7 +94,7 @@ typedef struct records {
     void *arg;
     routed_peer_t *record; /* scratch */
     buf_t pending;         /* the beginning of a line; all of an answer in one piece */
-    bool is_over;
+    bool needs_bitswap, is_over;
 } records_t;
 
 static bool is_stream(const records_t *r)
@@ -77,7 +104,7 @@ static bool is_stream(const records_t *r)
 
 static void give_line(records_t *r, bytes_t line)
 {
-    if (!r->is_over && line.len && !delegated_parse_record(line, r->record))
+    if (!r->is_over && line.len && !parse_record(line, r->needs_bitswap, r->record))
         r->is_over = !r->give(r->arg, r->record);
 }
 
@@ -121,7 +148,7 @@ static err_t end_records(records_t *r, const char *member)
     }
     json_array_foreach(json_object_get(answer, member), i, o)
     {
-        if (!r->is_over && !take_record(o, r->record))
+        if (!r->is_over && (!r->needs_bitswap || may_speak_bitswap(o)) && !take_record(o, r->record))
             r->is_over = !r->give(r->arg, r->record);
     }
     json_decref(answer);
@@ -140,7 +167,10 @@ static err_t fetch_records(task_t *t, const char *url, const char *member,
 {
     static const http_field_t accept = {"Accept", "application/x-ndjson, application/json;q=0.9"};
     records_t *r = xcalloc(1, sizeof *r);
-    *r = (records_t){.give = give, .arg = arg, .record = xcalloc(1, sizeof *r->record)};
+    *r = (records_t){.give = give,
+                     .arg = arg,
+                     .record = xcalloc(1, sizeof *r->record),
+                     .needs_bitswap = !strcmp(member, "Providers")};
     buf_init(&r->pending, DELEGATED_BODY_MAX_BYTES);
     r->fetch = (http_fetch_t){.url = url,
                               .fields = &accept,

@@ -227,6 +227,8 @@ def test_strange_routers(shop):
     """Whatever a router says, the search ends and the node lives."""
     record = {"Schema": "peer", "ID": SOMEBODY, "Addrs": ["/ip4/127.0.0.1/tcp/1", "nonsense", 7, "/ip4/127.0.0.1/tcp/1/p2p/" + SOMEBODY]}
     line = json.dumps(record).encode()
+    def speaks(**more):
+        return (200, "application/x-ndjson", json.dumps({**record, **more}).encode() + b"\n")
     many = b"".join(json.dumps({**record, "Addrs": [f"/ip4/127.0.0.1/tcp/{i + 1}" for i in range(500)]}).encode() + b"\n" for _ in range(50))
     answers = [((200, "application/json", json.dumps({"Providers": [record]}).encode()), True), ((200, "application/x-ndjson", line + b"\n"), True),
                ((200, "application/x-ndjson", b"\n{\n[]\n" + line), True), ((200, "application/x-ndjson", many), True),
@@ -235,7 +237,11 @@ def test_strange_routers(shop):
                ((200, "application/json", b'{"Providers":' * 1500 + b"1" + b"}" * 1500), False),
                ((200, "application/x-ndjson", b'{"Addrs":' * 1500 + b"1" + b"}" * 1500 + b"\n"), False), ((404, "text/plain", b"nothing"), False),
                ((500, "text/plain", b"broken"), False), ((302, "text/plain", b""), False), ((200, "application/x-ndjson", b"x" * 200000), False),
-               ((200, "application/json", b" " * (5 << 20)), False)]
+               ((200, "application/json", b" " * (5 << 20)), False), (speaks(Protocols=["transport-x"]), False), (speaks(Protocols=[]), True),
+               (speaks(Protocols=["transport-x", "Transport-Bitswap"]), True), (speaks(Schema="bitswap", Protocol="transport-bitswap"), True),
+               (speaks(Schema="graphsync-filecoinv1", Protocol="transport-graphsync-filecoinv1"), False),
+               ((200, "application/json", json.dumps({"Providers": [{**record, "Protocols": ["transport-x"]}]}).encode()), False),
+               ((200, "application/json", json.dumps({"Providers": None}).encode()), False)]
     server = router(None)
     node = delegating(shop, "strange", f"http://127.0.0.1:{server.server_address[1]}")
     for answer, found in answers:
