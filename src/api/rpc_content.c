@@ -56,9 +56,12 @@ static err_t cat_all(task_t *t, rpc_t *r, blocks_t *blocks, uint64_t offset, uin
         if (dag_node_is_dir(&node))
             return fail(ERR_INVALID, "this dag node is a directory");
         if (node.fs.type == UNIXFS_SYMLINK) { /* where it leads, as the reference has it */
+            bytes_t part = bytes_slice(node.fs.data, (size_t)offset, (size_t)length);
             if (!r->is_streaming)
                 TRY(rpc_begin_bytes(t, r, NULL, -1));
-            TRY(exchange_write(t, r->x, node.fs.data));
+            TRY(exchange_write(t, r->x, part));
+            offset = offset > node.fs.data.len ? offset - node.fs.data.len : 0;
+            length -= length == UINT64_MAX ? 0 : part.len;
             continue;
         }
         TRY(file_reader_init(&reader, blocks, &node));

@@ -82,14 +82,23 @@ static void print_time(const tar_item_t *item, char *out, size_t cap)
         out[--n] = 0;
 }
 
+/* Only ASCII is the same to every reader of a header. */
+static bool needs_record(bytes_t text)
+{
+    bool is_ascii = true;
+    for (size_t i = 0; i < text.len; i++)
+        is_ascii = is_ascii && text.data[i] < 0x80;
+    return text.len > 100 || !is_ascii;
+}
+
 static err_t put_pax(const tar_item_t *item, bytes_t name, buf_t *out)
 {
     AUTO(buf_t) records = {0};
     buf_init(&records, 64 << 10);
     char text[48];
-    if (name.len > 100)
+    if (needs_record(name))
         TRY(put_record("path", name, &records));
-    if (item->target.len > 100)
+    if (needs_record(item->target))
         TRY(put_record("linkpath", item->target, &records));
     if (item->size >> SIZE_MAX_OCTAL_BITS) {
         snprintf(text, sizeof text, "%llu", (unsigned long long)item->size);

@@ -60,6 +60,14 @@ static void test_pax(void **state)
     int n = snprintf(record, sizeof record, "210 path=%s\n20 size=21474836480\n", name);
     assert_int_equal(octal(out.data + 124), n);
     assert_memory_equal(out.data + TAR_BLOCK, record, n);
+    buf_clear(&out); /* what is not ASCII is UTF-8 in the records alone */
+    assert_ok(tar_put_header(&(tar_item_t){.name = BYTES_LIT("\xc3\xa9"),
+                                           .target = BYTES_LIT("\xc3\xa8"),
+                                           .kind = TAR_ITEM_SYMLINK},
+                             &out));
+    assert_int_equal(out.len, 3 * TAR_BLOCK);
+    static const char records[] = "11 path=\xc3\xa9\n15 linkpath=\xc3\xa8\n";
+    assert_memory_equal(out.data + TAR_BLOCK, records, sizeof records - 1);
     /* a record's length counts its own digits, also where they become one more */
     for (size_t len = 101; len < 1200; len += 7) {
         char *text = xcalloc(1, len + 1);

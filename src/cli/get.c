@@ -11,8 +11,8 @@ typedef struct extraction {
     cli_t *c;
     tar_reader_t tar;
     extract_t extract;
-    char out[OUT_MAX]; /* where the root or the archive goes */
-    bool is_archive, has_begun;
+    char out[OUT_MAX];                     /* where the root or the archive goes */
+    bool is_archive, has_begun, has_slash; /* a slash was behind the chosen place */
     uint64_t bytes;
     progress_t progress;
     char peer[128];
@@ -39,7 +39,8 @@ static err_t begin(extraction_t *x)
         return archive_error(x);
     if (!x->c->is_kubo || x->c->wants_json)
         return OK;
-    return cli_out("Saving %s to %s\n", x->is_archive ? "archive" : "file(s)", print_escape(x->out));
+    return cli_out("Saving %s to %s%s\n", x->is_archive ? "archive" : "file(s)", print_escape(x->out),
+                   x->has_slash ? "/" : "");
 }
 
 static err_t write_archive(task_t *t, extraction_t *x, bytes_t data)
@@ -73,15 +74,21 @@ static err_t on_bytes(task_t *t, void *arg, bytes_t data)
     return OK;
 }
 
+/* NULL: none, or empty, which says no more. */
+static const char *chosen_out(const cli_t *c)
+{
+    const char *out = cli_option(c, "output", 0);
+    return out && *out ? out : NULL;
+}
+
 /* The file's own name, which its CID does not tell, unless the user has another one. */
 static void take_name(extraction_t *x, const char *encoded)
 {
     AUTO(buf_t) name = {0};
     const char *text;
     buf_init(&name, OUT_MAX - 1);
-    if (cli_option(x->c, "output", 0) || percent_decode(bytes_str(encoded), false, &name) ||
-        buf_cstr(&name, &text) || !*text || strlen(text) != name.len || strchr(text, '/') ||
-        !strcmp(text, ".") || !strcmp(text, ".."))
+    if (chosen_out(x->c) || percent_decode(bytes_str(encoded), false, &name) || buf_cstr(&name, &text) ||
+        !*text || strlen(text) != name.len || strchr(text, '/') || !strcmp(text, ".") || !strcmp(text, ".."))
         return;
     snprintf(x->out, sizeof x->out, "%s", text);
 }
@@ -136,7 +143,7 @@ static bool ends_with(const char *text, const char *end)
 /* The chosen place, else the path's last part; an archive's name says what it is. */
 static err_t choose_out(const cli_t *c, extraction_t *x)
 {
-    const char *out = cli_option(c, "output", 0), *tar = "", *gz = "";
+    const char *out = chosen_out(c), *tar = "", *gz = "";
     char name[OUT_MAX];
     bool is_tar = cli_flag(c, "archive", false), is_gz = cli_flag(c, "compress", false);
     snprintf(name, sizeof name, "%s", out ? out : c->n_args > 1 ? c->args[1] : default_out(c->args[0]));
@@ -145,8 +152,10 @@ static err_t choose_out(const cli_t *c, extraction_t *x)
     if (is_gz && (*tar || !ends_with(name, ".gz")))
         gz = ".gz";
     x->is_archive = is_tar || is_gz;
-    for (size_t n = strlen(name); n > 1 && name[n - 1] == '/'; n--)
+    for (size_t n = strlen(name); n > 1 && name[n - 1] == '/'; n--) {
         name[n - 1] = 0;
+        x->has_slash = !x->is_archive;
+    }
     return snprintf(x->out, sizeof x->out, "%s%s%s", name, tar, gz) < (int)sizeof x->out
                ? OK
                : fail(ERR_LIMIT, "%.200s: the path is too long", print_escape(name));

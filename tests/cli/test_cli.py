@@ -472,6 +472,18 @@ def test_kill_during_add(shop):
     check("error" not in node.text("repo", "verify").lower(), "repo verify finds damage")
 
 
+def test_cat_of_a_link(shop):
+    """Where a link leads counts like the bytes of a file."""
+    node = shop.node("cat-link", start=False)
+    path = shop.path("cat-link-target")
+    path.symlink_to("target")
+    link = node.text("add", "-Q", path)
+    file = node.text("add", "-Q", stdin=b"more")
+    for words, want in (([], "targetmore"), (["--offset=2"], "rgetmore"), (["--offset=2", "--length=3"], "rge"), (["--length=8"], "targetmo"),
+                        (["--offset=7"], "ore"), (["--offset=20"], "")):
+        check(node.text("cat", *words, link, file) == want, f"cat {words}")
+
+
 def test_get_writes_nowhere_else(shop):
     node = shop.node("safe", start=False)
     folder = shop.path("evil")

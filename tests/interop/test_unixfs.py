@@ -173,6 +173,27 @@ def test_get(shop):
     p.same("get", "-C", roots[0])
 
 
+def test_get_chosen_place(shop):
+    """No place, an empty one, one with a slash behind it; names that are not ASCII in archives."""
+    p = Pair(shop, "place")
+    (p.folder / "tree" / "\u00e9\u4e2d").write_text("x")
+    (p.folder / "tree" / "l\u00e9").symlink_to("\u00e8")
+    p.add_tree()
+    for words in (["-o", ""], ["--output="], ["-o", "out/"], ["-o", "./"]):
+        archives = []
+        for node in (p.ours, p.kubo):
+            place = shop.path("place-out")
+            subprocess.run(["rm", "-rf", place], check=True)
+            place.mkdir()
+            answer = node.run("get", *words, p.root, cwd=place)
+            node.run("get", "-a", "-o", "a.tar", p.root, cwd=place)
+            (place / "a.tar").rename(shop.path("a.tar"))
+            tree = sorted(str(path.relative_to(place)) for path in place.rglob("*"))
+            members = [(m.name, m.linkname, sorted(m.pax_headers)) for m in tarfile.open(shop.path("a.tar"))]
+            archives.append((answer.stdout, tree, members))
+        check(archives[0] == archives[1], f"get {words}: {archives}")
+
+
 def test_filestore(shop):
     p = Pair(shop, "filestore")
     p.same("filestore", "ls")
