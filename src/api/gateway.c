@@ -292,7 +292,7 @@ static err_t serve_content_path(task_t *t, gateway_request_t *r)
     if (is_answered)
         return OK;
     const char *cache = exchange_header(r->x, "Cache-Control");
-    r->is_cached_only = cache && !strcmp(cache, "only-if-cached");
+    r->is_cached_only = cache && strcasestr(cache, "only-if-cached");
     TRY(read_format(r));
     if (!is_allowed(r))
         return gateway_fail(t, r, 406,

@@ -117,7 +117,8 @@ typedef struct gateway_content {
     bytes_t memory;
     uint64_t size;
     const char *type, *etag;
-    int status; /* 0: 200, or 206 for ranges; else this, and no ranges */
+    const char *disposition, *name; /* Content-Disposition; NULL: none, or the caller has set it */
+    int status;                     /* 0: 200, or 206 for ranges; else this, and no ranges */
 } gateway_content_t;
 /* All of it, or the ranges that were asked for, after the headers that go with it. */
 MUST_CHECK err_t gateway_serve_content(task_t *t, gateway_request_t *r, gateway_content_t *c);
@@ -130,7 +131,7 @@ MUST_CHECK err_t gateway_set_path_headers(gateway_request_t *r); /* X-Ipfs-Path,
 /* The above, ETag, Cache-Control and Last-Modified. etag comes with its quotes, NULL: none. cache_control
  * NULL: what the path allows, "": none. */
 MUST_CHECK err_t gateway_set_headers(gateway_request_t *r, const char *etag, const char *cache_control);
-/* "inline" or "attachment" with `name` as RFC 6266 has it. */
+/* "inline" or "attachment" with `name` as RFC 6266 has it; an empty name is left out. */
 MUST_CHECK err_t gateway_set_disposition(gateway_request_t *r, const char *kind, bytes_t name);
 bool gateway_wants_download(gateway_request_t *r); /* ?download=true */
 /* ?filename=, else `otherwise`; cut to cap. True when it was given. */

@@ -6,18 +6,28 @@
 
 enum { BOUNDARY_BYTES = 24 };
 
+static err_t first_piece(task_t *t, gateway_request_t *r, gateway_content_t *c, range_t range, bytes_t *ret)
+{
+    file_reader_seek(c->file, range.from, range.len);
+    return gateway_next_piece(t, r, c->file, ret);
+}
+
+static err_t write_pieces(task_t *t, gateway_request_t *r, gateway_content_t *c, bytes_t piece)
+{
+    while (piece.len) {
+        TRY(exchange_write(t, r->x, piece));
+        TRY(gateway_next_piece(t, r, c->file, &piece));
+    }
+    return OK;
+}
+
 static err_t write_content(task_t *t, gateway_request_t *r, gateway_content_t *c, range_t range)
 {
+    bytes_t piece;
     if (!c->file)
         return exchange_write(t, r->x, bytes_slice(c->memory, (size_t)range.from, (size_t)range.len));
-    file_reader_seek(c->file, range.from, range.len);
-    bytes_t piece;
-    for (;;) {
-        TRY(gateway_next_piece(t, r, c->file, &piece));
-        if (!piece.len)
-            return OK;
-        TRY(exchange_write(t, r->x, piece));
-    }
+    TRY(first_piece(t, r, c, range, &piece));
+    return write_pieces(t, r, c, piece);
 }
 
 static err_t part_head(buf_t *out, const char *boundary, const char *type, const range_t *range,
@@ -71,13 +81,20 @@ err_t gateway_serve_content(task_t *t, gateway_request_t *r, gateway_content_t *
 {
     exchange_t *x = r->x;
     ranges_t ranges;
+    bytes_t piece = BYTES_NONE;
     char text[96];
     if (!c->status && gateway_is_another(r, c->etag))
         return reply_another(t, r);
     if (!c->status && gateway_is_unchanged_since(r))
         return gateway_reply_unchanged(r, c->etag);
     ranges_parse(c->status ? NULL : gateway_range_header(r, c->etag), c->size, &ranges);
+    range_t range = ranges.count ? ranges.list[0] : (range_t){0, c->size};
+    /* What cannot be had is told by a status, as long as nothing has been promised. */
+    if (c->file && !ranges.is_unsatisfiable && range.len && !gateway_is_head(r))
+        TRY(first_piece(t, r, c, range, &piece));
     TRY(gateway_set_headers(r, c->etag, NULL));
+    if (c->disposition)
+        TRY(gateway_set_disposition(r, c->disposition, bytes_str(c->name)));
     if (!c->status)
         TRY(exchange_set_header(x, "Accept-Ranges", "bytes"));
     if (ranges.is_unsatisfiable) {
@@ -88,7 +105,6 @@ err_t gateway_serve_content(task_t *t, gateway_request_t *r, gateway_content_t *
     }
     if (ranges.count > 1)
         return serve_multipart(t, r, c, &ranges);
-    range_t range = ranges.count ? ranges.list[0] : (range_t){0, c->size};
     if (ranges.count) {
         snprintf(text, sizeof text, "bytes %" PRIu64 "-%" PRIu64 "/%" PRIu64, range.from,
                  range.from + range.len - 1, c->size);
@@ -96,5 +112,7 @@ err_t gateway_serve_content(task_t *t, gateway_request_t *r, gateway_content_t *
     }
     TRY(exchange_set_header(x, "Content-Type", c->type));
     TRY(exchange_begin(x, c->status ? c->status : ranges.count ? 206 : 200, (int64_t)range.len));
-    return gateway_is_head(r) || !range.len ? OK : write_content(t, r, c, range);
+    if (gateway_is_head(r) || !range.len)
+        return OK;
+    return c->file ? write_pieces(t, r, c, piece) : write_content(t, r, c, range);
 }

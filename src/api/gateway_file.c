@@ -5,14 +5,9 @@
 #include <strings.h>
 
 /* ?filename= names the file for who saves it; ?download=true asks to save it. */
-static err_t set_disposition(gateway_request_t *r, const char *name, bool is_named)
+static const char *disposition_of(gateway_request_t *r, bool is_named)
 {
-    bool is_download = gateway_wants_download(r);
-    if (!is_download && !is_named)
-        return OK;
-    if (!*name)
-        return is_download ? exchange_set_header(r->x, "Content-Disposition", "attachment") : OK;
-    return gateway_set_disposition(r, is_download ? "attachment" : "inline", bytes_str(name));
+    return gateway_wants_download(r) ? "attachment" : is_named ? "inline" : NULL;
 }
 
 static bool is_too_large_for_ranges(const gateway_request_t *r, uint64_t size)
@@ -58,9 +53,9 @@ err_t gateway_serve_file(task_t *t, gateway_request_t *r, const char *own_name, 
         return gateway_fail(t, r, 501,
                             "range requests are not supported for files of this size: ask for verifiable "
                             "blocks (application/vnd.ipld.raw)");
-    gateway_content_t c = {.etag = etag, .type = "inode/symlink"};
+    gateway_content_t c = {
+        .etag = etag, .type = "inode/symlink", .disposition = disposition_of(r, is_named), .name = name};
     if (r->node.fs.type == UNIXFS_SYMLINK) {
-        TRY(set_disposition(r, name, is_named));
         c.memory = r->node.fs.data;
         c.size = c.memory.len;
         return gateway_serve_content(t, r, &c);
@@ -71,7 +66,6 @@ err_t gateway_serve_file(task_t *t, gateway_request_t *r, const char *own_name, 
     if (!strcmp(c.type, "application/json") && file.size <= GATEWAY_PREVIEW_MAX_BYTES &&
         gateway_wants_preview(r))
         return serve_preview(t, r, &file);
-    TRY(set_disposition(r, name, is_named));
     c.file = &file;
     c.size = file.size;
     return gateway_serve_content(t, r, &c);

@@ -148,6 +148,8 @@ err_t gateway_set_disposition(gateway_request_t *r, const char *kind, bytes_t na
 {
     AUTO(buf_t) value = {0}, ascii = {0};
     const char *text;
+    if (!name.len)
+        return exchange_set_header(r->x, "Content-Disposition", kind);
     buf_init(&value, GATEWAY_HEADER_MAX_BYTES);
     buf_init(&ascii, GATEWAY_NAME_MAX_BYTES);
     for (size_t i = 0; i < name.len; i++) /* one underscore for each character that is not ASCII */

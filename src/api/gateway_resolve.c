@@ -9,7 +9,7 @@ bool gateway_may_fetch(const gateway_request_t *r)
 
 err_t gateway_widen(gateway_request_t *r)
 {
-    if (r->session.session || !gateway_may_fetch(r))
+    if (r->session.session || r->is_cached_only || !gateway_may_fetch(r))
         return OK;
     TRY(node_session_open(r->api->node, false, &r->session));
     node_session_reads(&r->session);

@@ -321,6 +321,23 @@ def test_gateway_gives_up(shop):
     check_answer(ask(node, f"/ipfs/{HELLO}"), "the place is free again", 200, "hello")
 
 
+def test_gateway_missing_parts(shop):
+    """A part that is not to be had is told by a status, while nothing has been promised."""
+    node = start(shop, gateway={"RetrievalTimeout": "300ms"})
+    path = shop.path("parts.txt")
+    path.write_bytes(b"a" * 262144 + b"b" * 262144)
+    cid = node.text("add", "-Q", "--cid-version=1", "--pin=false", path)
+    node.text("block", "rm", node.text("refs", cid).split()[1])
+    named = f"/ipfs/{cid}?filename=parts.txt&download=true"
+    check_answer(ask(node, named, Range="bytes=0-9"), "the part that is here", 206, "aaaaaaaaaa", content_disposition="attachment")
+    for wanted in ("bytes=262144-", "bytes=300000-300001,5-6"):
+        lost = ask(node, named, Range=wanted)
+        check(lost.status in (404, 504), f"the part that is not here: {lost}")
+        check_answer(lost, "an error", lost.status, cache_control="no-cache", etag="", content_disposition="", content_range="")
+    check_answer(ask(node, named, Range="bytes=262144-", Cache_Control="max-age=0, only-if-cached"), "only what is here", 412)
+    check_answer(ask(node, named, method="HEAD", Range="bytes=262144-"), "the head", 206)
+
+
 def test_gateway_denylists(shop):
     document = roots("dag-json-traversal")[0]
 
