@@ -273,7 +273,7 @@ static err_t read_content(task_t *t, upload_t *u, uint8_t *out, size_t cap, size
         return OK;
     file_close(u->file);
     u->file = NULL;
-    http_answer_close(u->answer);
+    http_answer_close(t, u->answer);
     u->answer = NULL;
     u->reads_stdin = false;
     return end_part(u);
@@ -388,7 +388,7 @@ static err_t send_files(task_t *t, cli_t *c, const cli_command_t *command, size_
     while (u.depth)
         dir_list_deinit(&u.levels[--u.depth].list);
     file_close(u.file);
-    http_answer_close(u.answer);
+    http_answer_close(t, u.answer);
     ignore_deinit(&u.ignore);
     buf_deinit(&u.head);
     free(u.levels);

@@ -17,7 +17,7 @@ struct filestore {
     kv_t *state;
     char *root; /* without a slash at its end */
     filestore_kinds_t allowed;
-    gate_t url_turns;
+    url_reader_t urls;
 };
 
 static filestore_t *self(blockstore_t *bs)
@@ -138,9 +138,7 @@ static err_t reading_failed(const filestore_t *fs, const filestore_ref_t *ref, e
         *ret_status = FILESTORE_CHANGED;
         return fail(ERR_CORRUPT, "the file is shorter than it was. %s offset %" PRIu64, place, ref->offset);
     }
-    if (filestore_ref_is_url(ref))
-        return fail_also(is_our_want ? e : ERR_CORRUPT, "%s", place);
-    if (e == ERR_NOT_FOUND) {
+    if (e == ERR_NOT_FOUND && !filestore_ref_is_url(ref)) {
         *ret_status = FILESTORE_NO_FILE;
         return fail(ERR_CORRUPT, "open %s/%s: no such file or directory", fs->root, place);
     }
@@ -162,7 +160,7 @@ static err_t read_ref(task_t *t, filestore_t *fs, const filestore_ref_t *ref, co
     TRY(block_new(ref->size, &block));
     block->cid = *cid;
     err_t e = !ref->size ? OK
-              : is_url   ? filestore_read_url(t, &fs->url_turns, ref, block->data)
+              : is_url   ? filestore_read_url(t, &fs->urls, ref, block->data)
                          : read_file(t, fs, ref, block->data);
     if (e)
         return reading_failed(fs, ref, e, ret_status);
@@ -402,7 +400,7 @@ filestore_t *filestore_new(blockstore_t *main, kv_t *state, const char *root, fi
     fs->main = main;
     fs->state = state;
     fs->allowed = allowed;
-    gate_init(&fs->url_turns, URL_READS_MAX);
+    url_reader_init(&fs->urls);
     fs->root = xstrdup(root);
     for (size_t n = strlen(root); n && fs->root[n - 1] == '/'; n--)
         fs->root[n - 1] = 0;
@@ -418,6 +416,7 @@ void filestore_free(filestore_t *fs)
 {
     if (!fs)
         return;
+    url_reader_deinit(&fs->urls);
     free(fs->root);
     free(fs);
 }

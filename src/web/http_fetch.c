@@ -1,6 +1,7 @@
 #include "web/http_fetch.h"
 #include "web/gunzip.h"
 #include "web/http_link.h"
+#include "web/http_pool.h"
 #include "web/proxy.h"
 #include "wire/http_auth.h"
 #include <stdlib.h>
@@ -18,6 +19,8 @@ struct http_answer {
     bytes_t body;
     bool is_elsewhere; /* another host than was asked for: secrets are not for it */
     http_link_t link;
+    buf_t place;       /* where the link leads; "" when it is of no further use */
+    bool is_used_link; /* an answer came over it before */
     http_client_t http;
     bool has_http;
     uint8_t *in;  /* HTTP_LINK_PIECE */
@@ -151,6 +154,8 @@ static err_t take_event(http_answer_t *a, const http_event_t *ev)
         return OK;
     case HTTP_EVENT_END:
         a->is_done = true;
+        if (!ev->keep_alive)
+            buf_clear(&a->place);
     }
     return OK;
 }
@@ -224,19 +229,40 @@ static const char *redirect_of(const http_answer_t *a)
 }
 
 /* ── one after the other ─────────────────────────────────────────────────────────────────────── */
-static void end_request(http_answer_t *a)
+static void end_request(task_t *t, http_answer_t *a)
 {
+    const char *place;
+    bool is_whole = a->is_done && !a->left.len && a->place.len;
     if (a->has_http)
         http_client_deinit(&a->http);
     a->has_http = false;
+    if (t && a->f->pool && is_whole && !buf_cstr(&a->place, &place))
+        http_pool_put(t, a->f->pool, place, &a->link);
     http_link_close(&a->link);
+    buf_clear(&a->place);
     a->left = a->data = BYTES_NONE;
     a->has_head = a->is_done = false;
     a->in_bytes = a->wire_bytes = 0;
 }
 
+/* Links to one place through one proxy are alike. */
+static err_t name_place(http_answer_t *a, const url_t *to, const url_t *proxy)
+{
+    buf_clear(&a->place);
+    if (!a->f->pool || a->f->authorities.len)
+        return OK;
+    TRY(buf_printf(&a->place, "http%s://%s ", to->is_secure ? "s" : "", to->authority));
+    return proxy ? url_print(proxy, &a->place) : OK;
+}
+
 static err_t open_link(task_t *t, http_answer_t *a, const url_t *to, const url_t *proxy)
 {
+    const char *place;
+    TRY(name_place(a, to, proxy));
+    TRY(buf_cstr(&a->place, &place));
+    a->is_used_link = *place && !a->is_used_link && http_pool_take(a->f->pool, place, &a->link);
+    if (a->is_used_link)
+        return OK;
     deadline_t d = deadline_push(t, CONNECT_TIMEOUT_MS);
     err_t e = http_link_open(t, to, proxy, a->f->authorities, &a->link);
     deadline_pop(t, &d);
@@ -268,7 +294,7 @@ static err_t find_route(http_answer_t *a, route_t *r, const url_t **ret_proxy)
 }
 
 /* One request, until the head of its answer. */
-static err_t ask(task_t *t, http_answer_t *a)
+static err_t ask_once(task_t *t, http_answer_t *a)
 {
     route_t *r = xcalloc(1, sizeof *r); /* large for a task's stack */
     const url_t *proxy;
@@ -286,6 +312,19 @@ static err_t ask(task_t *t, http_answer_t *a)
     while (!e && !a->has_head)
         e = advance(t, a);
     return e;
+}
+
+/* A link that was idle may have ended without our knowing: before anything came over it, the request that
+ * changes nothing is made again over a new one (RFC 9112, 9.3.1). */
+static err_t ask(task_t *t, http_answer_t *a)
+{
+    a->is_used_link = false;
+    err_t e = ask_once(t, a);
+    bool may_have_ended = e && e != ERR_CANCELED && e != ERR_TIMEOUT && a->is_used_link && !a->wire_bytes;
+    if (!may_have_ended || a->body.len)
+        return e;
+    end_request(NULL, a);
+    return ask_once(t, a); /* is_used_link is set: over a new one */
 }
 
 static bool is_same_host(const char *a, const char *b)
@@ -336,7 +375,7 @@ static err_t follow(task_t *t, http_answer_t *a)
         if (i == REQUESTS_MAX)
             return redirect_failed(a, fail(ERR_PROTOCOL, "stopped after %d redirects", REQUESTS_MAX));
         TRY(go_on(a, location));
-        end_request(a);
+        end_request(t, a);
     }
 }
 
@@ -360,6 +399,7 @@ err_t http_answer_open(task_t *t, http_fetch_t *f, http_answer_t **ret)
     *a = (http_answer_t){.f = f, .method = f->method ? f->method : "GET", .body = f->body};
     a->in = xmalloc(HTTP_LINK_PIECE);
     buf_init(&a->url, URL_MAX_BYTES + 1);
+    buf_init(&a->place, 5 * URL_MAX_BYTES);
     url_show(f->url, a->shown);
     err_t e = strlen(f->url) > URL_MAX_BYTES ? fail(ERR_USAGE, "the URL is too long")
                                              : buf_append(&a->url, bytes_str(f->url));
@@ -370,7 +410,7 @@ err_t http_answer_open(task_t *t, http_fetch_t *f, http_answer_t **ret)
     if (e) {
         e = with_url(a, e);
         error_slot_t why = *error_slot();
-        http_answer_close(a);
+        http_answer_close(t, a);
         *error_slot() = why;
         return e;
     }
@@ -408,30 +448,41 @@ err_t http_answer_read(task_t *t, http_answer_t *a, uint8_t *out, size_t cap, si
     return OK;
 }
 
-void http_answer_close(http_answer_t *a)
+void http_answer_close(task_t *t, http_answer_t *a)
 {
     if (!a)
         return;
-    end_request(a);
+    end_request(t, a);
     gunzip_free(a->gunzip);
     secret_wipe(a->url.data, a->url.len);
+    secret_wipe(a->place.data, a->place.len);
     buf_deinit(&a->url);
+    buf_deinit(&a->place);
     free(a->in);
     free(a);
 }
 
-err_t http_fetch(task_t *t, http_fetch_t *f)
+static err_t hand_on(task_t *t, http_answer_t *a)
 {
-    AUTO_PTR(http_answer_t) a = NULL;
     bytes_t piece;
-    TRY(http_answer_open(t, f, &a));
     for (;;) {
         TRY(next_piece(t, a, &piece));
         if (!piece.len)
             return OK;
-        if (f->on_body)
-            TRY(f->on_body(t, f->arg, piece));
+        if (a->f->on_body)
+            TRY(a->f->on_body(t, a->f->arg, piece));
     }
+}
+
+err_t http_fetch(task_t *t, http_fetch_t *f)
+{
+    http_answer_t *a;
+    TRY(http_answer_open(t, f, &a));
+    err_t e = hand_on(t, a);
+    error_slot_t why = *error_slot();
+    http_answer_close(t, a);
+    *error_slot() = why;
+    return e;
 }
 
 static err_t append_body(task_t *t, void *arg, bytes_t piece)

@@ -1,5 +1,5 @@
 /* http_fetch: one request to an http or https URL and its answer, as a task, over wire/http_client and
- * crypto/tls_client. A connection for each request. Up to 9 redirects are followed, and the Authorization
+ * crypto/tls_client. Up to 9 redirects are followed, and the Authorization
  * goes to the host that was asked alone. What comes back is handed on piece by piece, so that nothing is
  * held.
  *
@@ -24,6 +24,8 @@ typedef struct http_fetch {
     bool is_content;
     size_t max_in_bytes;     /* of the answer's body, and by that of all around it; 0: no limit. ERR_LIMIT */
     uint64_t max_silence_ms; /* between two pieces of the answer; 0: no limit. ERR_TIMEOUT */
+    struct http_pool
+        *pool; /* of connections that may be used again (http_pool.h); NULL: one for each request */
     /* May be NULL: the body is dropped. An error ends the request and is its result. */
     err_t (*on_body)(task_t *t, void *arg, bytes_t piece);
     void *arg;
@@ -45,6 +47,5 @@ MUST_CHECK err_t http_answer_open(task_t *t, http_fetch_t *f, http_answer_t **re
 const char *http_answer_field(const http_answer_t *a, const char *name); /* of its head; NULL: not there */
 /* At least one byte; OK with 0 when the body is whole. ERR_EOF: it was cut short. */
 MUST_CHECK err_t http_answer_read(task_t *t, http_answer_t *a, uint8_t *out, size_t cap, size_t *ret_n);
-void http_answer_close(http_answer_t *a); /* NULL is fine */
-AUTO_PTR_DEFINE(http_answer_t, http_answer_close)
+void http_answer_close(task_t *t, http_answer_t *a); /* NULL is fine */
 #endif

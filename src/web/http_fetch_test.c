@@ -2,12 +2,15 @@
 #include "tests/support/run.h"
 #include "tests/support/test.h"
 #include "web/http_fetch.h"
+#include "web/http_pool.h"
 
 typedef struct server {
     listener_t *listener;
     const char *redirect; /* sent to requests for /r…, unless NULL */
     const char *answer;   /* sent when the head of a request has come; NULL: nothing, ever */
     size_t answer_bytes;  /* 0: until its NUL */
+    size_t n_links;       /* that were taken */
+    bool keeps;           /* more than one request comes over each */
     size_t piece;         /* bytes of a write; 0: all */
     buf_t request;
     bool is_done; /* the body has come, too */
@@ -50,7 +53,10 @@ static err_t server_task(task_t *t, void *arg)
         stream_t *stream;
         net_addr_t from;
         TRY(listener_accept(t, s->listener, &stream, &from));
+        s->n_links++;
         err_t e = serve_one(t, s, stream);
+        while (!e && s->keeps && s->request.len)
+            e = serve_one(t, s, stream);
         stream_close(stream);
         TRY(e == ERR_CANCELED ? e : OK);
     }
@@ -247,7 +253,7 @@ static void pulled(task_t *t, server_t *s)
     s->answer_bytes =
         (size_t)n + sizeof gzipped; /* with one NUL that the literal ends in, which is the last byte */
     for (size_t cap = 1; cap < 8; cap++) {
-        AUTO_PTR(http_answer_t) a = NULL;
+        http_answer_t *a;
         uint8_t out[16];
         size_t len = 0, got = 1;
         http_fetch_t f = {.url = "http://10.0.0.1:8000/", .is_content = true};
@@ -256,9 +262,10 @@ static void pulled(task_t *t, server_t *s)
         for (; got; len += got)
             assert_ok(http_answer_read(t, a, out + len, cap, &got));
         assert_true(len == 5 && !memcmp(out, "hello", 5));
+        http_answer_close(t, a);
     }
     s->answer_bytes -= 3;
-    AUTO_PTR(http_answer_t) cut = NULL;
+    http_answer_t *cut;
     uint8_t out[16];
     size_t got = 1;
     err_t e = OK;
@@ -267,12 +274,51 @@ static void pulled(task_t *t, server_t *s)
     while (!e && got)
         e = http_answer_read(t, cut, out, sizeof out, &got);
     assert_err(e, ERR_EOF);
+    http_answer_close(t, cut);
     s->answer_bytes = 0;
     s->answer = NULL;
     http_fetch_t silent = {.url = "http://10.0.0.1:8000/", .is_content = true, .max_silence_ms = 3000};
     uint64_t began_ms = task_now_ms(t);
     assert_err(http_fetch(t, &silent), ERR_TIMEOUT);
     assert_true(task_now_ms(t) - began_ms < 4000 && strstr(error_text(ERR_TIMEOUT), "nothing came"));
+}
+
+/* Connections are used again where an answer ended before them; one that has ended costs another. */
+static void pooled(task_t *t, server_t *s)
+{
+    static const struct {
+        const char *answer;
+        bool keeps, pools;
+        size_t n_links; /* of four requests */
+    } rows[] = {
+        {"HTTP/1.1 200 OK\r\nContent-Length: 5\r\n\r\nhello", true, true, 1},
+        {"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n5\r\nhello\r\n0\r\n\r\n", true, true, 1},
+        {"HTTP/1.1 200 OK\r\nContent-Length: 5\r\n\r\nhello", true, false, 4},
+        {"HTTP/1.1 200 OK\r\nContent-Length: 5\r\n\r\nhello", false, true, 4}, /* ends without a word */
+        {"HTTP/1.1 200 OK\r\nConnection: close\r\nContent-Length: 5\r\n\r\nhello", false, true, 4},
+        {"HTTP/1.1 200 OK\r\nContent-Length: 5\r\n\r\nhello more", false, true, 4},
+    };
+    for (size_t i = 0; i < ARRAY_LEN(rows); i++) {
+        http_pool_t pool;
+        http_pool_init(&pool);
+        s->n_links = 0;
+        s->answer = rows[i].answer;
+        s->keeps = rows[i].keeps;
+        for (size_t k = 0; k < 4; k++) {
+            AUTO(buf_t) out = {0};
+            buf_init(&out, 100);
+            http_fetch_t f = {.url = "http://10.0.0.1:8000/x", .pool = rows[i].pools ? &pool : NULL};
+            assert_ok(http_fetch_all(t, &f, &out));
+            assert_true(bytes_equal(buf_bytes(&out), BYTES_LIT("hello")));
+        }
+        if (s->n_links != rows[i].n_links)
+            fail_msg("%zu: %zu connections, wanted %zu", i, s->n_links, rows[i].n_links);
+        assert_ok(task_sleep(t, POOL_IDLE_MS + 1));
+        for (size_t k = 0; k < POOL_LINKS_MAX; k++)
+            assert_null(pool.links[k].place); /* nothing stays idle */
+        http_pool_deinit(&pool);
+    }
+    s->keeps = false;
 }
 
 static err_t all(task_t *t, void *arg)
@@ -291,6 +337,7 @@ static err_t all(task_t *t, void *arg)
     redirects(t, &s);
     content(t, &s);
     pulled(t, &s);
+    pooled(t, &s);
     framing_without_end(t, &s);
     group_stop(t, &g);
     group_deinit(&g);

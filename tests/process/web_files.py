@@ -45,6 +45,9 @@ class Handler(http.server.BaseHTTPRequestHandler):
     def do_GET(self):
         self.server.requests.append((self.path, dict(self.headers)))
         self.server.wait_silently()
+        if self.server.is_stopped:
+            self.close_connection = True
+            return
         how = self.path.strip("/").split("/")[0].split("?")[0]
         if self.path.startswith("http://"):
             how = "proxied"
@@ -222,6 +225,7 @@ class WebFiles(http.server.ThreadingHTTPServer):
         self.requests = []
         self.replaced = {}  # path to content, in place of what it would be
         self.released = threading.Event()
+        self.is_stopped = False
         self.silence, self.held, self.lock = False, 0, threading.Lock()
         self.tunnel = None  # as a proxy: the port that all of CONNECT goes to
         if certificate:
@@ -246,6 +250,7 @@ class WebFiles(http.server.ThreadingHTTPServer):
         pass
 
     def stop(self):
+        self.is_stopped = True
         self.released.set()
         self.shutdown()
         self.server_close()
