@@ -107,6 +107,8 @@ static err_t take_record(task_t *t, void *arg, const cid_t *cid, bytes_t data, c
 {
     import_run_t *run = arg;
     AUTO_PTR(block_t) block = NULL;
+    if (!cid)
+        return warn(t, run, "%s: the blocks that stand there were not taken", why);
     if (blocks_has(t, run->to, cid))
         return pass_known_block(t, run);
     if (why)

@@ -152,7 +152,7 @@ typedef struct each_run {
     const kubo_state_t *state;
     const kubo_part_t *part;
     kv_visit_fn visit;
-    badger_lost_fn lost;
+    records_lost_fn lost;
     void *arg;
     buf_t key;
 } each_run_t;
@@ -179,6 +179,8 @@ static err_t lose_record(task_t *t, void *arg, bytes_t key, const char *why)
 {
     each_run_t *run = arg;
     bool is_hidden;
+    if (!key.len)
+        return run->lost(t, run->arg, key, why);
     TRY(whole_key(run, key, &is_hidden));
     return is_hidden ? OK : run->lost(t, run->arg, buf_bytes(&run->key), why);
 }
@@ -189,7 +191,7 @@ static err_t read_database(task_t *t, const database_t *d, bytes_t prefix, each_
     if (d->level)
         return leveldb_read_each(t, d->level, prefix, visit_record, run);
     if (d->pebble)
-        return pebble_read_each(t, d->pebble, prefix, visit_record, run);
+        return pebble_read_each(t, d->pebble, prefix, visit_record, run->lost ? lose_record : NULL, run);
     if (d->badger)
         return badger_read_each(t, d->badger, prefix, visit_record, run->lost ? lose_record : NULL, run);
     return OK;
@@ -265,6 +267,8 @@ static err_t lose_block(task_t *t, void *arg, bytes_t key, const char *why)
 {
     const block_run_t *run = arg;
     cid_t cid;
+    if (!key.len)
+        return run->visit(t, run->arg, NULL, BYTES_NONE, why);
     return is_block(key, &cid) ? run->visit(t, run->arg, &cid, BYTES_NONE, why) : OK;
 }
 

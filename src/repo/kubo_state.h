@@ -18,7 +18,8 @@ MUST_CHECK err_t kubo_state_each(task_t *t, kubo_state_t *s, bytes_t prefix, kv_
 /* The value of a key into out (cleared first). ERR_NOT_FOUND; ERR_LIMIT when out->max is too small. */
 MUST_CHECK err_t kubo_state_get(task_t *t, kubo_state_t *s, bytes_t key, buf_t *out);
 
-/* The data of a block is not verified, and borrowed. why: its data is lost, and how; else NULL. */
+/* The data of a block is not verified, and borrowed. why: its data is lost, or (cid: NULL) a part of the
+ * database, and how; else NULL. What is lost may hide that a block was removed, but never a newer one. */
 typedef err_t (*kubo_block_fn)(task_t *t, void *arg, const cid_t *cid, bytes_t data, const char *why);
 /* All blocks that are records; what is no block among them is passed over. */
 MUST_CHECK err_t kubo_state_each_block(task_t *t, kubo_state_t *s, kubo_block_fn visit, void *arg);

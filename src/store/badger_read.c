@@ -168,6 +168,8 @@ typedef struct merge {
     buf_t key;             /* of that row */
     uint64_t version;
     bool is_open, is_repeated;
+    records_lost_fn lost; /* NULL: damage ends it */
+    void *arg;
 } merge_t;
 
 static void merge_init(merge_t *m, badger_read_t *p)
@@ -214,6 +216,18 @@ static void add_sources(merge_t *m)
     }
 }
 
+/* Where damage need not end it, the table that it is in is passed over. */
+static err_t lose_table(task_t *t, const merge_t *m, badger_source_t *s, err_t e)
+{
+    char why[ERROR_TEXT_MAX];
+    if (!m->lost || (e != ERR_CORRUPT && e != ERR_IO && e != ERR_EOF))
+        return e;
+    snprintf(why, sizeof why, "%s", error_text(e));
+    badger_table_close(s->table);
+    s->table = NULL;
+    return m->lost(t, m->arg, BYTES_NONE, why);
+}
+
 /* A table is passed over when the next one of its level begins at or before the prefix: all versions of a key
  * are in one table. */
 static err_t open_next_table(task_t *t, const merge_t *m, badger_source_t *s)
@@ -221,14 +235,17 @@ static err_t open_next_table(task_t *t, const merge_t *m, badger_source_t *s)
     badger_file_t *files = m->p->tables.files;
     bytes_t prefix = buf_bytes(&m->prefix);
     while (s->next < s->end && !s->table) {
+        err_t e = OK;
         badger_file_t *f = &files[s->next++];
         bytes_t smallest = buf_bytes(&f->smallest);
         if (bytes_compare(smallest, prefix) > 0 && !bytes_starts_with(smallest, prefix))
             s->next = s->end;
         else if (s->next == s->end || bytes_compare(buf_bytes(&files[s->next].smallest), prefix) > 0)
-            TRY(open_table(t, m->p, f, &s->table));
-        if (s->table)
-            TRY(badger_table_seek(t, s->table, prefix));
+            e = open_table(t, m->p, f, &s->table);
+        if (!e && s->table)
+            e = badger_table_seek(t, s->table, prefix);
+        if (e)
+            TRY(lose_table(t, m, s, e));
     }
     return OK;
 }
@@ -246,9 +263,14 @@ static err_t next_row(task_t *t, const merge_t *m, badger_source_t *s)
         TRY(open_next_table(t, m, s));
         if (!s->table)
             return OK;
-        TRY(badger_table_next(t, s->table, &s->row, &s->has_row));
-        if (s->has_row)
+        err_t e = badger_table_next(t, s->table, &s->row, &s->has_row);
+        if (!e && s->has_row)
             return OK;
+        if (e) {
+            s->has_row = false;
+            TRY(lose_table(t, m, s, e));
+            continue;
+        }
         badger_table_close(s->table);
         s->table = NULL;
     }
@@ -375,7 +397,7 @@ typedef struct read_run {
     bool has_moved;
     buf_t key, value;
     kv_visit_fn visit;
-    badger_lost_fn lost;
+    records_lost_fn lost;
     void *arg;
     char why[ERROR_TEXT_MAX]; /* a value is lost */
 } read_run_t;
@@ -449,7 +471,7 @@ static err_t run_read(task_t *t, read_run_t *run)
     }
 }
 
-err_t badger_read_each(task_t *t, badger_read_t *p, bytes_t prefix, kv_visit_fn visit, badger_lost_fn lost,
+err_t badger_read_each(task_t *t, badger_read_t *p, bytes_t prefix, kv_visit_fn visit, records_lost_fn lost,
                        void *arg)
 {
     read_run_t run = {.p = p, .visit = visit, .lost = lost, .arg = arg};
@@ -457,6 +479,8 @@ err_t badger_read_each(task_t *t, badger_read_t *p, bytes_t prefix, kv_visit_fn 
     merge_init(&run.moved, p);
     buf_init(&run.key, 2 * BADGER_KEY_MAX_BYTES);
     buf_init(&run.value, BADGER_VALUE_MAX_BYTES);
+    run.rows.lost = run.moved.lost = lost;
+    run.rows.arg = run.moved.arg = arg;
     err_t e = buf_append(&run.rows.prefix, prefix);
     if (!e)
         e = run_read(t, &run);

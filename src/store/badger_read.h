@@ -8,6 +8,7 @@
 #ifndef STORE_BADGER_READ_H
 #define STORE_BADGER_READ_H
 #include "store/kv.h"
+#include "store/records.h"
 
 typedef struct badger_read badger_read_t;
 /* ERR_NOT_FOUND: no database; ERR_UNSUPPORTED: of another version; ERR_CORRUPT; ERR_LIMIT. */
@@ -15,11 +16,10 @@ MUST_CHECK err_t badger_read_open(task_t *t, const char *folder, badger_read_t *
 void badger_read_close(badger_read_t *p); /* NULL is fine */
 /* One line about what of the logs could not be replayed; NULL: nothing. Until it is closed. */
 const char *badger_read_damage(const badger_read_t *p);
-/* Called for a record whose value is lost, and why. An error ends the reading. */
-typedef err_t (*badger_lost_fn)(task_t *t, void *arg, bytes_t key, const char *why);
-/* Visits what starts with prefix, in order. lost: NULL ends with ERR_CORRUPT instead. */
+/* Visits what starts with prefix, in order. lost: for values and whole tables; NULL ends with ERR_CORRUPT
+ * instead. */
 MUST_CHECK err_t badger_read_each(task_t *t, badger_read_t *p, bytes_t prefix, kv_visit_fn visit,
-                                  badger_lost_fn lost, void *arg);
+                                  records_lost_fn lost, void *arg);
 /* The value of a key into out (cleared first). ERR_NOT_FOUND; ERR_LIMIT when out->max is too small. */
 MUST_CHECK err_t badger_read_get(task_t *t, badger_read_t *p, bytes_t key, buf_t *out);
 #endif

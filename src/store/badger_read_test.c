@@ -10,7 +10,7 @@ enum { DAMAGES = 400 };
 
 typedef struct lost {
     expected_t *x;
-    size_t visited, lost;
+    size_t visited, lost, parts;
     char why[512];
 } lost_t;
 
@@ -18,6 +18,7 @@ static err_t note_lost(task_t *t, void *arg, bytes_t key, const char *why)
 {
     lost_t *l = arg;
     l->lost++;
+    l->parts += !key.len;
     snprintf(l->why, sizeof l->why, "%s", why);
     return OK;
 }
@@ -217,11 +218,50 @@ static void test_missing(void **state)
     with_records(missing_task);
 }
 
+/* Four tables in one level: each is found by its keys; one that is damaged costs its records alone, where
+ * that is asked for. */
+static err_t wide_task(task_t *t, void *arg)
+{
+    lost_t l = {0};
+    badger_read_t *p;
+    AUTO(buf_t) value = {0}, table = {0};
+    buf_init(&value, 4096);
+    buf_init(&table, FILE_MAX_BYTES);
+    copy_database(t, "badger/wide", 0);
+    assert_ok(badger_read_open(t, FOLDER, &p));
+    assert_ok(badger_read_each(t, p, BYTES_LIT("/blocks/"), note_row, NULL, &l));
+    assert_int_equal(l.visited, 100);
+    for (int i = 0; i < 100; i++) {
+        char key[32];
+        snprintf(key, sizeof key, "/blocks/key-%04d", i);
+        assert_ok(badger_read_get(t, p, bytes_str(key), &value));
+        assert_true(value.len == 200 && value.data[0] == i && value.data[199] == i);
+    }
+    badger_read_close(p);
+    assert_ok(fs_read_file(t, FOLDER "/000013.sst", FILE_MAX_BYTES, &table));
+    table.data[3000] ^= 1;
+    assert_ok(fs_write_file(t, FOLDER "/000013.sst", 0600, buf_bytes(&table)));
+    assert_ok(badger_read_open(t, FOLDER, &p));
+    l = (lost_t){0};
+    assert_ok(badger_read_each(t, p, BYTES_LIT("/"), note_row, note_lost, &l));
+    assert_true(l.visited == 72 && l.lost == 1 && l.parts == 1);
+    assert_non_null(strstr(l.why, "000013.sst is damaged"));
+    assert_ok(badger_read_get(t, p, BYTES_LIT("/blocks/key-0099"), &value));
+    assert_err(badger_read_get(t, p, BYTES_LIT("/blocks/key-0030"), &value), ERR_CORRUPT);
+    badger_read_close(p);
+    return OK;
+}
+
+static void test_wide(void **state)
+{
+    assert_ok(test_run(wide_task, NULL));
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_all), cmocka_unit_test(test_bytes),   cmocka_unit_test(test_torn),
-        cmocka_unit_test(test_cut), cmocka_unit_test(test_missing),
+        cmocka_unit_test(test_cut), cmocka_unit_test(test_missing), cmocka_unit_test(test_wide),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -223,6 +223,8 @@ typedef struct merge {
     bytes_t prefix;
     rows_source_t *sources;
     size_t count;
+    records_lost_fn lost; /* NULL: damage ends it */
+    void *arg;
 } merge_t;
 
 /* May a table have keys that start with the prefix? */
@@ -247,6 +249,16 @@ static err_t next_entry(const merge_t *m, rows_source_t *s)
     return OK;
 }
 
+/* OK: it goes on behind the damage. */
+static err_t lose_part(task_t *t, const merge_t *m, err_t e)
+{
+    char why[ERROR_TEXT_MAX];
+    if (!m->lost || (e != ERR_CORRUPT && e != ERR_IO && e != ERR_EOF && e != ERR_NOT_FOUND))
+        return e;
+    snprintf(why, sizeof why, "%s", error_text(e));
+    return m->lost(t, m->arg, BYTES_NONE, why);
+}
+
 static err_t open_next_table(task_t *t, const merge_t *m, rows_source_t *s)
 {
     const pebble_version_t *v = &m->p->version;
@@ -256,8 +268,14 @@ static err_t open_next_table(task_t *t, const merge_t *m, rows_source_t *s)
         if (!overlaps(f, m->prefix))
             continue;
         snprintf(name, sizeof name, "%06llu.sst", (unsigned long long)f->number);
-        TRY(pebble_table_open(t, path_in(m->p, name, path), &s->table));
-        TRY(pebble_table_seek(t, s->table, m->prefix));
+        err_t e = pebble_table_open(t, path_in(m->p, name, path), &s->table);
+        if (!e)
+            e = pebble_table_seek(t, s->table, m->prefix);
+        if (e) {
+            pebble_table_close(s->table);
+            s->table = NULL;
+            TRY(lose_part(t, m, e));
+        }
     }
     return OK;
 }
@@ -271,7 +289,12 @@ static err_t next_row(task_t *t, const merge_t *m, rows_source_t *s)
         TRY(open_next_table(t, m, s));
         if (!s->table)
             return OK;
-        TRY(pebble_table_next(t, s->table, &s->row, &s->has_row));
+        err_t e = pebble_table_next(t, s->table, &s->row, &s->has_row);
+        if (e) {
+            s->has_row = false;
+            TRY(lose_part(t, m, e));
+            continue;
+        }
         if (s->has_row)
             return OK;
         pebble_table_close(s->table);
@@ -348,9 +371,10 @@ static err_t run_merge(task_t *t, merge_t *m, kv_visit_fn visit, void *arg)
     }
 }
 
-err_t pebble_read_each(task_t *t, pebble_read_t *p, bytes_t prefix, kv_visit_fn visit, void *arg)
+err_t pebble_read_each(task_t *t, pebble_read_t *p, bytes_t prefix, kv_visit_fn visit, records_lost_fn lost,
+                       void *arg)
 {
-    merge_t m = {.p = p, .prefix = prefix};
+    merge_t m = {.p = p, .prefix = prefix, .lost = lost, .arg = arg};
     add_sources(&m);
     err_t e = run_merge(t, &m, visit, arg);
     for (size_t i = 0; i < m.count; i++)
@@ -378,7 +402,7 @@ err_t pebble_read_get(task_t *t, pebble_read_t *p, bytes_t key, buf_t *out)
 {
     get_run_t g = {.key = key, .out = out};
     buf_clear(out);
-    err_t e = pebble_read_each(t, p, key, take_value, &g);
+    err_t e = pebble_read_each(t, p, key, take_value, NULL, &g);
     if (e && e != ERR_EXISTS)
         return e;
     return g.is_found ? OK : fail(ERR_NOT_FOUND, "the datastore has no such key");

@@ -7,6 +7,7 @@
 #ifndef STORE_PEBBLE_READ_H
 #define STORE_PEBBLE_READ_H
 #include "store/kv.h"
+#include "store/records.h"
 
 typedef struct pebble_read pebble_read_t;
 /* ERR_NOT_FOUND: no database; ERR_UNSUPPORTED, ERR_CORRUPT, ERR_LIMIT: logs of more than 1 GiB. */
@@ -16,8 +17,10 @@ void pebble_read_close(pebble_read_t *p); /* NULL is fine */
  * Until it is closed. */
 const char *pebble_read_damage(const pebble_read_t *p);
 /* Visits what starts with prefix, in order. Memory: a block of each table that overlaps it and is not below
- * the first level, and one of each level. */
-MUST_CHECK err_t pebble_read_each(task_t *t, pebble_read_t *p, bytes_t prefix, kv_visit_fn visit, void *arg);
+ * the first level, and one of each level. lost: for blocks of tables, and whole tables; NULL ends with
+ * ERR_CORRUPT instead. */
+MUST_CHECK err_t pebble_read_each(task_t *t, pebble_read_t *p, bytes_t prefix, kv_visit_fn visit,
+                                  records_lost_fn lost, void *arg);
 /* The value of a key into out (cleared first). ERR_NOT_FOUND; ERR_LIMIT when out->max is too small. */
 MUST_CHECK err_t pebble_read_get(task_t *t, pebble_read_t *p, bytes_t key, buf_t *out);
 #endif

@@ -1,6 +1,6 @@
 /* A database of Pebble whose manifest and log are any bytes: reading ends, tells or gives records. The input:
  * the length of the manifest (16 bits), it, then the log. A first byte of 1 makes a chunk of each, with its
- * checksum, which hardly any mutation would meet. Tables: pebble_block_fuzz. */
+ * checksum, which hardly any mutation would meet; of 2 goes on behind damage. Tables: pebble_block_fuzz. */
 #include "base/log.h"
 #include "base/reader.h"
 #include "base/writer.h"
@@ -22,6 +22,12 @@ static err_t see(task_t *t, void *arg, bytes_t key, bytes_t value)
     for (size_t i = 0; i < value.len; i++)
         sum += value.data[i];
     assert(sum < SIZE_MAX);
+    return OK;
+}
+
+static err_t lose(task_t *t, void *arg, bytes_t key, const char *why)
+{
+    assert(*why);
     return OK;
 }
 
@@ -59,7 +65,8 @@ static err_t put_file(task_t *t, const char *path, bytes_t content, uint8_t type
 static err_t run(task_t *t, void *arg)
 {
     reader_t r = reader_of(*(bytes_t *)arg);
-    bool is_sealed = read_u8(&r) & 1;
+    uint8_t mode = read_u8(&r);
+    bool is_sealed = mode & 1;
     bytes_t manifest = read_bytes(&r, read_u16be(&r)), log = read_rest(&r);
     pebble_read_t *p;
     if (r.err)
@@ -70,7 +77,7 @@ static err_t run(task_t *t, void *arg)
     TRY(put_file(t, FOLDER "/000003.log", log, is_sealed ? FULL_NUMBERED : 0));
     TRY(fs_write_file(t, FOLDER "/000002.sst", 0600, log));
     TRY(pebble_read_open(t, FOLDER, &p));
-    err_t e = pebble_read_each(t, p, BYTES_NONE, see, NULL);
+    err_t e = pebble_read_each(t, p, BYTES_NONE, see, mode & 2 ? lose : NULL, NULL);
     pebble_read_close(p);
     return e;
 }

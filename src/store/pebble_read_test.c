@@ -14,7 +14,7 @@ static void compare_all(task_t *t, pebble_read_t *p, expected_t *x, bytes_t pref
 {
     x->at = 0;
     x->prefix = prefix;
-    assert_ok(pebble_read_each(t, p, prefix, compare_row, x));
+    assert_ok(pebble_read_each(t, p, prefix, compare_row, NULL, x));
     assert_int_equal(missing_rows(x), 0);
 }
 
@@ -43,7 +43,7 @@ static err_t formats_task(task_t *t, void *arg)
     size_t rows = 0;
     copy_database(t, "pebble/24-minlz", 0);
     assert_ok(pebble_read_open(t, FOLDER, &none));
-    assert_err(pebble_read_each(t, none, BYTES_NONE, count_row, &rows), ERR_UNSUPPORTED);
+    assert_err(pebble_read_each(t, none, BYTES_NONE, count_row, NULL, &rows), ERR_UNSUPPORTED);
     assert_non_null(strstr(error_text(ERR_UNSUPPORTED), "MinLZ"));
     pebble_read_close(none);
     (void)!fs_remove_tree(t, FOLDER);
@@ -51,11 +51,18 @@ static err_t formats_task(task_t *t, void *arg)
     return OK;
 }
 
-/* A damaged table or manifest ends it; a log counts up to the damage, and that is told. But for bytes that
- * nobody reads, nothing is lost without a word. */
+static err_t count_lost(task_t *t, void *arg, bytes_t key, const char *why)
+{
+    assert_true(!key.len && strstr(why, "damaged"));
+    return OK;
+}
+
+/* A damaged table or manifest ends it, or costs the block that is damaged where that is asked for; a log
+ * counts up to the damage, and that is told. But for bytes that nobody reads, nothing is lost without a word.
+ */
 static err_t damages_task(task_t *t, void *arg)
 {
-    size_t told = 0, silent = 0;
+    size_t told = 0, silent = 0, went_on = 0;
     for (uint64_t i = 1; i < DAMAGES; i++) {
         pebble_read_t *p = NULL;
         size_t rows = 0;
@@ -63,16 +70,23 @@ static err_t damages_task(task_t *t, void *arg)
         err_t e = pebble_read_open(t, FOLDER, &p);
         bool is_told = e || pebble_read_damage(p);
         if (!e)
-            e = pebble_read_each(t, p, BYTES_NONE, count_row, &rows);
+            e = pebble_read_each(t, p, BYTES_NONE, count_row, NULL, &rows);
         assert_true(rows <= 400);
         if (e)
             error_slot()->code = OK;
+        if (e == ERR_CORRUPT && p) {
+            size_t left = 0;
+            assert_ok(pebble_read_each(t, p, BYTES_NONE, count_row, count_lost, &left));
+            assert_true(left >= rows && left <= 400);
+            went_on += left > rows;
+        }
         told += e || is_told;
         silent += !e && !is_told && rows < *(size_t *)arg;
         pebble_read_close(p);
     }
     assert_true(told > DAMAGES / 3);
     assert_int_equal(silent, 0);
+    assert_true(went_on > 5);
     return OK;
 }
 

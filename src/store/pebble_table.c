@@ -228,11 +228,20 @@ err_t pebble_table_seek(task_t *t, pebble_table_t *p, bytes_t key)
                      PEBBLE_INDEX);
 }
 
+/* A damaged block has no more rows. */
+static err_t next_of(part_t *part, pebble_row_t *ret, bool *ret_has)
+{
+    err_t e = pebble_block_next(&part->rows, ret, ret_has);
+    if (e)
+        pebble_block_close(&part->rows);
+    return e;
+}
+
 /* The next block of an index that may have keys from `from` on. */
 static err_t next_place(pebble_table_t *p, part_t *index, pebble_row_t *ret, bool *ret_has)
 {
     do {
-        TRY(pebble_block_next(&index->rows, ret, ret_has));
+        TRY(next_of(index, ret, ret_has));
     } while (*ret_has && bytes_compare(ret->key, buf_bytes(&p->from)) < 0);
     return OK;
 }
@@ -261,7 +270,7 @@ err_t pebble_table_next(task_t *t, pebble_table_t *p, pebble_row_t *ret, bool *r
     bool has_block = true;
     for (;;) {
         if (p->data.rows.bytes.data)
-            TRY(pebble_block_next(&p->data.rows, ret, ret_has));
+            TRY(next_of(&p->data, ret, ret_has));
         else
             *ret_has = false;
         if (*ret_has && bytes_compare(ret->key, buf_bytes(&p->from)) >= 0)

@@ -12,6 +12,6 @@ MUST_CHECK err_t pebble_table_open(task_t *t, const char *path, pebble_table_t *
 void pebble_table_close(pebble_table_t *p); /* NULL is fine */
 /* The next row is the first one whose key is not below. */
 MUST_CHECK err_t pebble_table_seek(task_t *t, pebble_table_t *p, bytes_t key);
-/* Valid until the next call. */
+/* Valid until the next call, which goes on behind the damage when this one tells of some. */
 MUST_CHECK err_t pebble_table_next(task_t *t, pebble_table_t *p, pebble_row_t *ret, bool *ret_has);
 #endif
