@@ -142,18 +142,14 @@ static err_t next_entry(task_t *t, gateway_request_t *r, dir_reader_t *dir, dir_
 }
 
 /* The page goes out while the directory is read: a million entries cost a page of memory. */
-static err_t write_listing(task_t *t, listing_t *l, dir_reader_t *dir)
+static err_t write_listing(task_t *t, listing_t *l, dir_reader_t *dir, dir_entry_t *entry, bool has)
 {
     TRY(put_head(l));
-    for (;;) {
-        dir_entry_t entry;
-        bool has;
-        TRY(next_entry(t, l->r, dir, &entry, &has));
-        if (!has)
-            break;
-        TRY(put_row(l, &entry));
+    while (has) {
+        TRY(put_row(l, entry));
         if (l->page.len > PAGE_PIECE_BYTES)
             TRY(flush_page(t, l));
+        TRY(next_entry(t, l->r, dir, entry, &has));
     }
     TRY(buf_printf(&l->page, "</table>\n"));
     TRY(html_end(&l->page));
@@ -176,7 +172,11 @@ static err_t serve_listing(task_t *t, gateway_request_t *r)
     char etag[GATEWAY_ETAG_MAX], cache[96];
     listing_t l = {.r = r};
     AUTO(dir_reader_t) dir = {0};
+    dir_entry_t entry;
+    bool has = false;
     TRY(dir_reader_init(t, &dir, r->blocks, &r->node));
+    if (!gateway_is_head(r))
+        TRY(next_entry(t, r, &dir, &entry, &has)); /* what cannot be had is told by a status */
     r->modified_s = 0;
     TRY(gateway_set_headers(r, gateway_dir_etag(r, etag), listing_cache_control(r, cache)));
     TRY(exchange_set_header(r->x, "Content-Type", "text/html"));
@@ -190,7 +190,7 @@ static err_t serve_listing(task_t *t, gateway_request_t *r)
     if (!e && !r->ends_in_slash)
         e = buf_append_u8(&l.base, '/');
     if (!e)
-        e = write_listing(t, &l, &dir);
+        e = write_listing(t, &l, &dir, &entry, has);
     buf_deinit(&l.page);
     buf_deinit(&l.base);
     return e;

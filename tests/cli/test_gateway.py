@@ -336,6 +336,16 @@ def test_gateway_missing_parts(shop):
         check_answer(lost, "an error", lost.status, cache_control="no-cache", etag="", content_disposition="", content_range="")
     check_answer(ask(node, named, Range="bytes=262144-", Cache_Control="max-age=0, only-if-cached"), "only what is here", 412)
     check_answer(ask(node, named, method="HEAD", Range="bytes=262144-"), "the head", 206)
+    (many := shop.path("many")).mkdir()
+    for i in range(2500):  # nearly each of the 256 places of the first shard has a shard below it
+        (many / str(i)).write_text("")
+    node.configure(Import__UnixFSHAMTDirectorySizeThreshold="1KiB")
+    folder = node.text("add", "-Qr", "--cid-version=1", "--pin=false", many)
+    shards = node.text("refs", folder).split()[:3]
+    check(all(shard.startswith("bafybei") for shard in shards), "the folder is not sharded")
+    node.run("block", "rm", *shards)
+    listed = ask(node, f"/ipfs/{folder}/")
+    check(listed.status in (404, 504), f"a list without its shards: {listed}")
 
 
 def test_gateway_denylists(shop):
