@@ -86,7 +86,11 @@ static err_t rpc_cat(task_t *t, rpc_t *r)
 {
     AUTO(node_session_t) session = {0};
     uint64_t offset, length;
-    const char *text = rpc_option(r, "length");
+    const char *from = rpc_option(r, "offset"), *text = rpc_option(r, "length");
+    if (from && *from == '-')
+        return fail(ERR_INVALID, "cannot specify negative offset");
+    if (text && *text == '-')
+        return fail(ERR_INVALID, "cannot specify negative length");
     TRY(rpc_u64(r, "offset", 0, &offset));
     TRY(rpc_u64(r, "length", UINT64_MAX, &length));
     if (text && *text && !length)
@@ -149,8 +153,11 @@ static err_t rpc_refs(task_t *t, rpc_t *r)
     walk_options_t options = {
         .max_depth = 1, .is_unique = rpc_bool(r, "unique", false), .max_visited = REFS_MAX_VISITED};
     if (rpc_bool(r, "recursive", false)) {
-        long limit = depth && *depth ? strtol(depth, NULL, 10) : -1;
-        options.max_depth = limit < 0 ? SIZE_MAX : (size_t)limit;
+        bool is_negative = true;
+        uint64_t limit = 0;
+        if (depth && *depth)
+            rpc_number_read(depth, &is_negative, &limit);
+        options.max_depth = is_negative ? SIZE_MAX : (size_t)limit;
     }
     if (rpc_bool(r, "edges", false)) {
         if (format && *format && strcmp(format, "<dst>"))

@@ -233,16 +233,20 @@ err_t rpc_files_ls(task_t *t, rpc_t *r)
 static err_t read_range(rpc_t *r, uint64_t size, uint64_t *ret_from, uint64_t *ret_len)
 {
     const char *offset = rpc_option(r, "offset"), *count = rpc_option(r, "count");
-    long long from = offset && *offset ? strtoll(offset, NULL, 0) : 0;
-    long long len = count && *count ? strtoll(count, NULL, 0) : INT64_MAX;
-    if (from < 0)
+    bool is_before = false, is_less = false;
+    uint64_t from = 0, len = INT64_MAX;
+    if (offset && *offset)
+        rpc_number_read(offset, &is_before, &from);
+    if (count && *count)
+        rpc_number_read(count, &is_less, &len);
+    if (is_before && from)
         return fail(ERR_INVALID, "cannot specify negative offset");
-    if ((uint64_t)from > size)
-        return fail(ERR_INVALID, "offset was past end of file (%lld > %" PRIu64 ")", from, size);
-    if (len < 0)
+    if (from > size)
+        return fail(ERR_INVALID, "offset was past end of file (%" PRIu64 " > %" PRIu64 ")", from, size);
+    if (is_less && len)
         return fail(ERR_INVALID, "cannot specify negative 'count'");
-    *ret_from = (uint64_t)from;
-    *ret_len = (uint64_t)len;
+    *ret_from = from;
+    *ret_len = len;
     return OK;
 }
 

@@ -9,10 +9,8 @@ enum { STATUS_TIMEOUT_MS = 5000 };
 /* ── commands, shutdown ──────────────────────────────────────────────────────────────────────── */
 
 /* The options of a command as Kubo prints them: the names of each. */
-static json_t *options_json(const char *path)
+static json_t *options_json(const char *list)
 {
-    const rpc_signature_t *signature = rpc_signature(path);
-    const char *list = signature ? signature->options : "";
     json_t *options = json_array();
     rpc_option_spec_t spec;
     while (rpc_signature_next_option(&list, &spec)) {
@@ -40,9 +38,8 @@ static json_t *child_of(json_t *parent, const char *name)
 }
 
 /* "pin/add" goes below "pin": the tree that Kubo prints. */
-static void add_command(void *arg, const char *path)
+static void list_command(json_t *level, const char *path, const char *options)
 {
-    json_t *level = arg;
     char name[64];
     for (const char *p = path; *p;) {
         size_t n = strcspn(p, "/");
@@ -50,13 +47,40 @@ static void add_command(void *arg, const char *path)
         level = child_of(level, name);
         p += n + (p[n] == '/');
     }
-    json_object_set_new(level, "Options", options_json(path));
+    json_object_set_new(level, "Options", options_json(options));
 }
+
+static void add_command(void *arg, const char *path)
+{
+    const rpc_signature_t *signature = rpc_signature(path);
+    list_command(arg, path, signature ? signature->options : "");
+}
+
+/* What is listed as well: commands of the command line alone, and options of groups. */
+static const struct {
+    const char *path, *options;
+} also_listed[] = {
+    {"commands/completion/bash", ""},
+    {"commands/completion/fish", ""},
+    {"commands/completion/zsh", ""},
+    {"config/edit", ""},
+    {"files", "flush,f:bool"},
+    {"key/export", "output,o:string|format,f:string"},
+    {"key/rotate", "oldkey,o:string|type,t:string|size,s:int"},
+    {"object/patch", "allow-big-block:bool"},
+    {"update/check", "pre:bool"},
+    {"update/clean", ""},
+    {"update/install", "pre:bool|allow-downgrade:bool"},
+    {"update/revert", ""},
+    {"update/versions", "count,n:int|pre:bool"},
+};
 
 static err_t rpc_commands(task_t *t, rpc_t *r)
 {
     json_t *root = json_pack("{s:s, s:[], s:[]}", "Name", "ipfs", "Subcommands", "Options");
     rpc_each_command(add_command, root);
+    for (size_t i = 0; i < ARRAY_LEN(also_listed); i++)
+        list_command(root, also_listed[i].path, also_listed[i].options);
     return rpc_emit(t, r, root);
 }
 

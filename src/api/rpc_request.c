@@ -2,7 +2,6 @@
 #include "api/rpc_request.h"
 #include "api/rpc_encoding.h"
 #include "api/upload.h"
-#include <errno.h>
 #include <stdlib.h>
 #include <strings.h>
 
@@ -66,10 +65,9 @@ err_t rpc_u64(rpc_t *r, const char *name, uint64_t otherwise, uint64_t *ret)
         *ret = otherwise;
         return OK;
     }
-    char *end;
-    errno = 0;
-    unsigned long long value = strtoull(text, &end, 10);
-    if (*end || *text == '-' || errno)
+    bool is_negative;
+    uint64_t value;
+    if (!rpc_number_read(text, &is_negative, &value) || is_negative)
         return fail(ERR_USAGE, "option %s: \"%s\" is no whole number from 0 on", name, text);
     *ret = value;
     return OK;
@@ -116,7 +114,7 @@ static err_t read_cid_options(rpc_t *r)
 {
     const char *base = rpc_option(r, "cid-base");
     if (base && *base && multibase_from_name(base, &r->cid_base))
-        return fail(ERR_USAGE, "option cid-base: \"%.40s\" is not a multibase such as base32", base);
+        return fail(ERR_INVALID, "unsupported multibase encoding: %.40s", base);
     bool is_other = r->cid_base && r->cid_base != MB_BASE58BTC;
     r->upgrades_cids = rpc_bool(r, "upgrade-cidv0-in-output", is_other);
     return OK;

@@ -2,7 +2,7 @@
  * them before the command runs. Reference: ipfs/kubo core/commands, go-ipfs-cmds request.go and
  * http/parse.go. */
 #include "api/rpc_signature.h"
-#include <errno.h>
+#include <ctype.h>
 #include <stdlib.h>
 #include <strings.h>
 
@@ -321,16 +321,49 @@ static bool is_bool(const char *v)
     return false;
 }
 
+/* The base that a number's beginning tells; *at: behind it. */
+static unsigned base_of(const char **at)
+{
+    const char *p = *at;
+    char letter = *p == '0' ? (char)tolower((unsigned char)p[1]) : 0;
+    if (*p != '0' || !letter)
+        return 10;
+    bool has_letter = letter == 'x' || letter == 'o' || letter == 'b';
+    *at = p + 1 + has_letter;
+    return letter == 'x' ? 16 : letter == 'b' ? 2 : 8;
+}
+
+bool rpc_number_read(const char *text, bool *ret_is_negative, uint64_t *ret)
+{
+    const char *p = text + (*text == '-' || *text == '+'), *begin = p;
+    unsigned base = base_of(&p);
+    bool was_digit = p > begin;
+    size_t n = 0;
+    uint64_t value = 0;
+    for (; *p; p++) {
+        unsigned char c = (unsigned char)tolower((unsigned char)*p);
+        unsigned digit = isdigit(c) ? c - '0' : isalpha(c) ? c - 'a' + 10U : base;
+        bool is_digit = digit < base;
+        if (!is_digit && (c != '_' || !was_digit))
+            return false;
+        if (is_digit &&
+            (__builtin_mul_overflow(value, base, &value) || __builtin_add_overflow(value, digit, &value)))
+            return false;
+        was_digit = is_digit;
+        n += is_digit;
+    }
+    *ret_is_negative = *text == '-';
+    *ret = value;
+    return n && was_digit;
+}
+
 static bool is_number(const char *v, bool is_signed, bool is_wide)
 {
-    char *end;
-    errno = 0;
-    if (!*v || strspn(v, " \t\n") || (!is_signed && *v == '-'))
+    bool is_negative;
+    uint64_t value, most = is_signed ? is_wide ? INT64_MAX : INT32_MAX : is_wide ? UINT64_MAX : UINT32_MAX;
+    if (!rpc_number_read(v, &is_negative, &value) || (!is_signed && (*v == '-' || *v == '+')))
         return false;
-    long long value = is_signed ? strtoll(v, &end, 0) : 0;
-    unsigned long long whole = is_signed ? 0 : strtoull(v, &end, 0);
-    bool fits = is_wide || (is_signed ? value >= INT32_MIN && value <= INT32_MAX : whole <= UINT32_MAX);
-    return !*end && !errno && fits;
+    return is_negative ? value <= most + 1 : value <= most;
 }
 
 bool rpc_option_accepts(const rpc_option_spec_t *o, const char *value)

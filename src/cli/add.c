@@ -7,6 +7,7 @@
 #include "web/http_fetch.h"
 #include "wire/http_date.h"
 #include <errno.h>
+#include <fcntl.h>
 #include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -40,7 +41,7 @@ typedef struct upload {
     char path[NAME_MAX_BYTES]; /* on disk, or the URL; "" when it has no place here */
     char name[NAME_MAX_BYTES]; /* as sent */
     file_t *file;
-    bool reads_stdin;
+    int input; /* a descriptor that is read to its end: standard input, a named pipe; -1: none */
     http_fetch_t fetch;
     http_answer_t *answer; /* of the URL that is being sent */
     uint64_t offset, file_bytes;
@@ -184,6 +185,31 @@ static err_t open_url(task_t *t, upload_t *u, const char *url)
     return begin_part(u, "application/octet-stream", &info);
 }
 
+/* ── named pipes ─────────────────────────────────────────────────────────────────────────────── */
+static bool is_pipe(const char *path)
+{
+    struct stat st;
+    return !lstat(path, &st) && S_ISFIFO(st.st_mode);
+}
+
+/* Waits for whoever writes into it. */
+static err_t open_pipe(upload_t *u)
+{
+    do
+        u->input = open(u->path, O_RDONLY | O_CLOEXEC);
+    while (u->input < 0 && errno == EINTR);
+    if (u->input < 0)
+        return fail(error_from_errno(errno), "open %.200s: %s", u->path, strerror(errno));
+    return begin_part(u, "application/octet-stream", NULL);
+}
+
+static void close_input(upload_t *u)
+{
+    if (u->input > STDIN_FILENO)
+        close(u->input);
+    u->input = -1;
+}
+
 /* ── the words, one after the other ──────────────────────────────────────────────────────────── */
 static err_t open_next_arg(task_t *t, upload_t *u)
 {
@@ -200,14 +226,15 @@ static err_t open_next_arg(task_t *t, upload_t *u)
         return fail(ERR_LIMIT, "%.150s…: the path is too long", a->name);
     switch (a->kind) {
     case ADD_STDIN:
-        u->reads_stdin = true;
+        u->input = STDIN_FILENO;
         return begin_part(u, "application/octet-stream", NULL);
     case ADD_URL:
         return open_url(t, u, a->path);
     case ADD_PATH:
         break;
     }
-    return open_path(t, u, u->follows_links || cli_flag(u->c, "dereference-args", false));
+    return is_pipe(u->path) ? open_pipe(u)
+                            : open_path(t, u, u->follows_links || cli_flag(u->c, "dereference-args", false));
 }
 
 /* ── walking ─────────────────────────────────────────────────────────────────────────────────── */
@@ -250,11 +277,15 @@ static err_t open_next_entry(task_t *t, upload_t *u)
     return open_path(t, u, u->follows_links);
 }
 
-static err_t read_stdin(upload_t *u, uint8_t *out, size_t cap, size_t *ret_n)
+static err_t read_input(upload_t *u, uint8_t *out, size_t cap, size_t *ret_n)
 {
-    ssize_t n = read(STDIN_FILENO, out, cap);
+    ssize_t n;
+    do
+        n = read(u->input, out, cap);
+    while (n < 0 && errno == EINTR);
     if (n < 0)
-        return fail(ERR_IO, "cannot read standard input");
+        return fail(ERR_IO, "cannot read %.200s: %s", u->input == STDIN_FILENO ? "standard input" : u->path,
+                    strerror(errno));
     *ret_n = (size_t)n;
     return OK;
 }
@@ -262,9 +293,9 @@ static err_t read_stdin(upload_t *u, uint8_t *out, size_t cap, size_t *ret_n)
 static err_t read_content(task_t *t, upload_t *u, uint8_t *out, size_t cap, size_t *ret_n)
 {
     size_t n = 0;
-    TRY(u->reads_stdin ? read_stdin(u, out, cap, &n)
-        : u->answer    ? http_answer_read(t, u->answer, out, cap, &n)
-                       : file_read_at(t, u->file, out, cap, u->offset, &n));
+    TRY(u->input >= 0 ? read_input(u, out, cap, &n)
+        : u->answer   ? http_answer_read(t, u->answer, out, cap, &n)
+                      : file_read_at(t, u->file, out, cap, u->offset, &n));
     *ret_n = n;
     u->offset += n;
     u->sent += n;
@@ -275,7 +306,7 @@ static err_t read_content(task_t *t, upload_t *u, uint8_t *out, size_t cap, size
     u->file = NULL;
     http_answer_close(t, u->answer);
     u->answer = NULL;
-    u->reads_stdin = false;
+    close_input(u);
     return end_part(u);
 }
 
@@ -290,7 +321,7 @@ static err_t read_upload(task_t *t, void *arg, uint8_t *out, size_t cap, size_t 
             buf_consume(&u->head, *ret_n);
         } else if (u->is_done) {
             return OK;
-        } else if (u->file || u->reads_stdin || u->answer) {
+        } else if (u->file || u->input >= 0 || u->answer) {
             TRY(read_content(t, u, out, cap, ret_n));
         } else if (u->depth) {
             TRY(open_next_entry(t, u));
@@ -358,6 +389,7 @@ static err_t send_files(task_t *t, cli_t *c, const cli_command_t *command, size_
     files.args += n_words;
     files.n_args -= n_words;
     upload_t u = {.c = &files,
+                  .input = -1,
                   .is_recursive = cli_flag(c, "recursive", c->is_mesh),
                   .wants_hidden = cli_flag(c, "hidden", false)};
     u.follows_links = cli_flag(c, "dereference-symlinks", false);
@@ -388,6 +420,7 @@ static err_t send_files(task_t *t, cli_t *c, const cli_command_t *command, size_
     while (u.depth)
         dir_list_deinit(&u.levels[--u.depth].list);
     file_close(u.file);
+    close_input(&u);
     http_answer_close(t, u.answer);
     ignore_deinit(&u.ignore);
     buf_deinit(&u.head);

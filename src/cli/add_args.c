@@ -26,8 +26,12 @@ static char *absolute_path(const char *arg, bool follow)
     size_t name_len = len - (size_t)(name - arg);
     bool is_dots = name_len && name_len <= 2 && strspn(name, ".") >= name_len;
     struct stat st;
-    if (follow || is_dots || !name_len || arg[len] || lstat(arg, &st))
-        return realpath(arg, NULL);
+    char *bare = strndup(arg, len);
+    bool is_link = bare && !follow && !is_dots && name_len && !lstat(bare, &st);
+    char *found = bare && !is_link ? realpath(bare, NULL) : NULL;
+    free(bare);
+    if (!is_link)
+        return found;
     char *above = slash ? strndup(arg, (size_t)(slash - arg) + 1) : strdup(".");
     char *folder = realpath(above, NULL);
     free(above);

@@ -13,6 +13,8 @@ static const cli_spec_t global_specs[] = {
     {"api", 0, true, "", "talk to the RPC at this multiaddr"},
     {"api-auth", 0, true, "", "secret for it, as AuthSecret of API.Authorizations"},
     {"json", 0, false, "", "print JSON"},
+    {"config", 'c', true, "", "accepted for Kubo's sake: settings are the repository's"},
+    {"config-file", 0, true, "", "the same"},
     {"debug", 'D', false, "", "log everything, as --log-level=debug"},
     {"stream-channels", 0, false, "", "accepted for Kubo's sake: answers always stream"},
     {"local", 'L', false, "", "the same as --offline"},
@@ -116,6 +118,22 @@ static err_t add_option(cli_t *c, const char *name, const char *value)
     return OK;
 }
 
+/* Of one that takes a value a command takes several only where they make a list. */
+static err_t add_value(cli_t *c, const char *name, const char *value)
+{
+    static const char *const lists[] = {"advertise", "bootstrap", "cid",   "collectors",
+                                        "ignore",    "listen",    "status"};
+    bool is_encoding = !strcmp(name, "enc") || !strcmp(name, "encoding");
+    bool is_list = false;
+    for (size_t i = 0; i < ARRAY_LEN(lists); i++)
+        is_list |= !strcmp(lists[i], name);
+    bool is_there = is_encoding ? cli_option(c, "enc", 0) || cli_option(c, "encoding", 0)
+                                : cli_option(c, name, 0) != NULL;
+    if (c->is_kubo && is_there && !is_list)
+        return fail(ERR_USAGE, "multiple values for option \"%s\"", is_encoding ? "encoding" : name);
+    return add_option(c, name, value);
+}
+
 /* One that takes no value, or "true" or "false" behind "=". */
 static err_t add_flag(cli_t *c, const char *name, const char *value)
 {
@@ -142,21 +160,26 @@ static err_t read_long(cli_t *c, words_t *w, const cli_command_t *command, const
     if (!s)
         s = any_spec(command, word, len, 0);
     if (!s)
-        return fail(ERR_USAGE, "unknown option --%.*s: see '%s%s%s --help'", (int)len, word, c->program,
-                    command ? " " : "", command ? command->name : "");
+        return c->is_kubo ? fail(ERR_USAGE, "unknown option \"%.*s\"", (int)len, word)
+                          : fail(ERR_USAGE, "unknown option --%.*s: see '%s%s%s --help'", (int)len, word,
+                                 c->program, command ? " " : "", command ? command->name : "");
     if (!s->takes_value)
         return add_flag(c, s->name, equals ? equals + 1 : "true");
     if (equals)
-        return add_option(c, s->name, equals + 1);
+        return add_value(c, s->name, equals + 1);
     if (w->at + 1 >= w->argc)
-        return fail(ERR_USAGE, "option --%s needs a value", s->name);
-    return add_option(c, s->name, w->argv[++w->at]);
+        return c->is_kubo ? fail(ERR_USAGE, "missing argument for option \"%.*s\"", (int)len, word)
+                          : fail(ERR_USAGE, "option --%s needs a value", s->name);
+    return add_value(c, s->name, w->argv[++w->at]);
 }
 
 static err_t read_short(cli_t *c, words_t *w, const cli_command_t *command, const char *letters)
 {
+    const char *word = letters;
     for (; *letters; letters++) {
         const cli_spec_t *s = any_spec(command, NULL, 0, *letters);
+        if (!s && c->is_kubo)
+            return fail(ERR_USAGE, "unknown option \"%.*s\"", (int)strcspn(word, "="), word);
         if (!s)
             return fail(ERR_USAGE, "unknown option -%c: see '%s%s%s --help'", *letters, c->program,
                         command ? " " : "", command ? command->name : "");
@@ -168,8 +191,9 @@ static err_t read_short(cli_t *c, words_t *w, const cli_command_t *command, cons
         }
         const char *value = letters[1] == '=' ? letters + 2 : letters[1] ? letters + 1 : NULL;
         if (!value && w->at + 1 >= w->argc)
-            return fail(ERR_USAGE, "option -%c needs a value", *letters);
-        return add_option(c, s->name, value ? value : w->argv[++w->at]);
+            return c->is_kubo ? fail(ERR_USAGE, "missing argument for option \"%s\"", word)
+                              : fail(ERR_USAGE, "option -%c needs a value", *letters);
+        return add_value(c, s->name, value ? value : w->argv[++w->at]);
     }
     return OK;
 }
@@ -207,10 +231,13 @@ static err_t read_words(cli_t *c, words_t *w, const cli_command_t *command, size
 static size_t plain_words(int argc, char **argv, char **out)
 {
     size_t n = 0;
-    for (int i = 1; i < argc; i++) {
+    for (int i = 1; i < argc && strcmp(argv[i], "--") != 0; i++) {
         const char *word = argv[i];
         if (word[0] != '-') {
             out[n++] = argv[i];
+        } else if (word[1] && word[1] != '-' && !word[2]) {
+            const cli_spec_t *s = n ? NULL : find_spec(global_specs, NULL, 0, word[1]);
+            i += s && s->takes_value;
         } else if (!strncmp(word, "--", 2) && !strchr(word, '=') && word[2]) {
             const cli_spec_t *s = find_spec(global_specs, word + 2, strlen(word + 2), 0);
             i += s && s->takes_value;
@@ -345,6 +372,8 @@ static err_t read_globals(cli_t *c, const cli_command_t *command)
         c->repo_option = cli_option(c, "repo-dir", 0);
     c->api_option = cli_option(c, "api", 0);
     c->api_auth = cli_option(c, "api-auth", 0);
+    if (command && cli_option(c, "config-file", 0) && !strncmp(command->name, "config ", 7))
+        return fail(ERR_UNSUPPORTED, "--config-file: the settings are the repository's: name it with --repo");
     TRY(read_encoding(c, command, enc));
     bool has_own_json = command && find_spec(command->specs, "json", 4, 0); /* config --json KEY VALUE */
     c->wants_json |= !has_own_json && cli_flag(c, "json", false);
@@ -358,7 +387,11 @@ err_t cli_check_args(const cli_t *c, const cli_command_t *command)
     if (c->n_args < command->min_args)
         return fail(ERR_USAGE, "%s needs %s: see '%s %s --help'", command->name, command->usage, c->program,
                     command->name);
-    if (c->n_args > command->max_args && !(c->words && command->max_args == CLI_ANY_ARGS))
+    size_t most = c->is_kubo && !strcmp(command->name, "get") ? 1 : command->max_args;
+    bool is_too_much = c->n_args > most && !(c->words && most == CLI_ANY_ARGS);
+    if (is_too_much && c->is_kubo)
+        return fail(ERR_USAGE, "expected %zu argument(s), got %zu", most, c->n_args);
+    if (is_too_much)
         return fail(ERR_USAGE, "%s: unexpected argument \"%s\"", command->name, c->args[command->max_args]);
     return OK;
 }
@@ -389,6 +422,12 @@ static size_t join_group(const cli_t *c, char **words, size_t n, char out[128])
     return used;
 }
 
+static err_t fail_unknown(const cli_t *c, const char *word)
+{
+    return c->is_kubo ? fail(ERR_USAGE, "Unknown Command \"%s\"", word)
+                      : fail(ERR_USAGE, "unknown command \"%s\": see '%s --help'", word, c->program);
+}
+
 /* No command: help, of all commands or of the group that was named, or the version. */
 static err_t without_command(cli_t *c, char **plain, size_t n_plain, bool asks_help,
                              const cli_command_t **ret_command)
@@ -397,6 +436,8 @@ static err_t without_command(cli_t *c, char **plain, size_t n_plain, bool asks_h
     char joined[128];
     size_t n_words = join_group(c, plain + asks_help, n_plain - asks_help, joined);
     const char *group = n_plain > asks_help ? plain[asks_help] : NULL;
+    if (c->n_args > n_plain) /* behind "--" */
+        return fail(ERR_USAGE, "expected 0 argument(s), got %zu", c->n_args - n_plain);
     if (n_words && n_words == n_plain - asks_help) {
         print_group_help(c, joined);
         return OK;
@@ -404,8 +445,8 @@ static err_t without_command(cli_t *c, char **plain, size_t n_plain, bool asks_h
     if (n_words)
         return fail(ERR_USAGE, "unknown command \"%s %s\": see '%s %s --help'", joined,
                     plain[asks_help + n_words], c->program, joined);
-    if (group && !asks_help)
-        return fail(ERR_USAGE, "unknown command \"%s\": see '%s --help'", group, c->program);
+    if (group)
+        return fail_unknown(c, group);
     if (cli_flag(c, "version", false)) {
         *ret_command = version_command(c);
         return OK;
@@ -421,9 +462,13 @@ static err_t parse_command(cli_t *c, words_t *w, char **plain, size_t n_plain,
 {
     size_t used = 0;
     bool asks_help = n_plain && !strcmp(plain[0], "help");
+    char joined[128];
     const cli_command_t *command = find_command(c, plain + asks_help, n_plain - asks_help, &used);
+    if (command && join_group(c, plain + asks_help, n_plain - asks_help, joined) > used)
+        command = NULL; /* "pin remote" is no `pin` of something */
+    used = command ? used : 0;
     if (!command && n_plain && !is_group(c, plain[asks_help && n_plain > 1]) && !asks_help)
-        return fail(ERR_USAGE, "unknown command \"%s\": see '%s --help'", plain[0], c->program);
+        return fail_unknown(c, plain[0]);
     TRY(read_words(c, w, command, used + asks_help));
     TRY(read_globals(c, command));
     if (!command)

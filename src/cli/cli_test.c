@@ -54,6 +54,56 @@ static void test_options_before_and_behind(void **state)
     assert_string_equal(c.args[1], "-b");
 }
 
+static void assert_refused(const char *line, const char *why)
+{
+    AUTO(cli_t) c;
+    const cli_command_t *command;
+    assert_int_equal(parse(line, &c, &command), ERR_USAGE);
+    assert_string_equal(error_text(ERR_USAGE), why);
+}
+
+static void test_kubos_words(void **state)
+{
+    AUTO(cli_t) c;
+    const cli_command_t *command;
+    assert_ok(parse("ipfs -c nothing key list", &c, &command));
+    assert_string_equal(cli_command_name(command), "key list");
+    assert_refused("ipfs key list --enc=json --encoding=xml", "multiple values for option \"encoding\"");
+    assert_refused("ipfs cat -l 1 --length=2 x", "multiple values for option \"length\"");
+    assert_refused("ipfs key list --nope", "unknown option \"nope\"");
+    assert_refused("ipfs add -s", "missing argument for option \"s\"");
+    assert_refused("ipfs get a b", "expected 1 argument(s), got 2");
+    assert_refused("ipfs -- key list", "expected 0 argument(s), got 2");
+    assert_refused("ipfs help nope", "Unknown Command \"nope\"");
+    assert_refused("ipfs --enc=yaml id", "invalid encoding: yaml");
+}
+
+static void test_encodings(void **state)
+{
+    static const struct {
+        const char *line;
+        bool wants_json;
+        cli_encoding_t encoding;
+    } lines[] = {
+        {"ipfs --enc=xml id", true, CLI_AS_XML},
+        {"ipfs id --encoding textnl", true, CLI_AS_LINES},
+        {"ipfs id --enc=octet-stream", true, CLI_AS_BYTES},
+        {"ipfs id --enc=json", true, CLI_AS_IT_IS},
+        {"ipfs id --enc=text", false, CLI_AS_IT_IS},
+        {"ipfs add --enc=json a", false, CLI_AS_IT_IS},
+        {"ipfs add --json a", true, CLI_AS_IT_IS},
+        {"ipfs get --enc=xml a", false, CLI_AS_IT_IS},
+        {"distribute add --enc=json a", true, CLI_AS_IT_IS},
+    };
+    for (size_t i = 0; i < ARRAY_LEN(lines); i++) {
+        AUTO(cli_t) c;
+        const cli_command_t *command;
+        assert_ok(parse(lines[i].line, &c, &command));
+        assert_int_equal(c.wants_json, lines[i].wants_json);
+        assert_int_equal(c.encoding, lines[i].encoding);
+    }
+}
+
 static void test_wrong_words_are_usage_errors(void **state)
 {
     static const char *const lines[] = {"distribute nonsense",     "distribute add --nonsense x",
@@ -285,6 +335,8 @@ int main(void)
         cmocka_unit_test(test_get_stays_below_its_target),
         cmocka_unit_test(test_get_does_not_follow_links),
         cmocka_unit_test(test_get_refuses_half_an_archive),
+        cmocka_unit_test(test_kubos_words),
+        cmocka_unit_test(test_encodings),
         cmocka_unit_test(test_tar_is_checked),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -22,6 +22,7 @@ err_t cli_check_args(const cli_t *c, const cli_command_t *command);
 err_t cli_cid_format(task_t *t, cli_t *c, const cli_command_t *command);
 err_t cli_provide_once(task_t *t, cli_t *c, const cli_command_t *command);
 err_t cli_profile(task_t *t, cli_t *c, const cli_command_t *command);
+err_t cli_commands(task_t *t, cli_t *c, const cli_command_t *command);
 err_t cli_completion(task_t *t, cli_t *c, const cli_command_t *command);
 err_t cli_config_edit(task_t *t, cli_t *c, const cli_command_t *command);
 err_t cli_no_update(task_t *t, cli_t *c, const cli_command_t *command);

@@ -28,6 +28,42 @@ err_t cli_version(task_t *t, cli_t *c, const cli_command_t *command)
     return e;
 }
 
+/* As an answer lists a command of the RPC. */
+static json_t *row_json(const cli_command_t *row)
+{
+    json_t *options = json_array();
+    for (const cli_spec_t *s = row->specs; s && s->name; s++) {
+        char letter[2] = {s->letter, 0};
+        json_t *names = json_pack("[s]", s->name);
+        if (s->letter)
+            json_array_append_new(names, json_string(letter));
+        json_array_append_new(options, json_pack("{s:o}", "Names", names));
+    }
+    return json_pack("{s:s, s:[], s:o}", "Name", row->name, "Subcommands", "Options", options);
+}
+
+/* Kubo's list has what only its program can do, too. */
+static err_t print_all_commands(print_t *p, json_t *o)
+{
+    static const char *const own[] = {"daemon", "init"};
+    const cli_t *c = cli_of(p);
+    const cli_command_t *row;
+    for (size_t i = 0; c->is_kubo && (row = cli_command_at(c, i)); i++)
+        for (size_t k = 0; k < ARRAY_LEN(own); k++)
+            if (!strcmp(row->name, own[k]))
+                json_array_append_new(json_object_get(o, "Subcommands"), row_json(row));
+    return print_find("commands")(p, o);
+}
+
+err_t cli_commands(task_t *t, cli_t *c, const cli_command_t *command)
+{
+    AUTO(buf_t) target = {0};
+    const char *text;
+    TRY(cli_build_target(c, command, &target));
+    TRY(buf_cstr(&target, &text));
+    return cli_request(t, c, text, print_all_commands);
+}
+
 static size_t n_queued;
 
 static err_t count_queued(print_t *p, json_t *o)

@@ -131,6 +131,8 @@ size_t chunker_cut(const chunker_t *c, bytes_t ahead)
 static err_t parse_number(bytes_t digits, size_t *ret)
 {
     uint64_t n = 0;
+    if (digits.len > 1 && digits.data[0] == '+') /* as the reference reads numbers */
+        digits = bytes_slice(digits, 1, digits.len);
     for (size_t i = 0; i < digits.len && n <= CHUNKER_MAX_BYTES; i++) {
         if (digits.data[i] < '0' || digits.data[i] > '9')
             return fail(ERR_USAGE, "chunker: \"%.*s\" is not a number of bytes", (int)digits.len,

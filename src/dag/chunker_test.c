@@ -41,6 +41,8 @@ static void test_size(void **state)
     assert_int_equal(c.max_bytes, 262144);
     assert_ok(chunker_parse("default", &c));
     assert_int_equal(c.max_bytes, 262144);
+    assert_ok(chunker_parse("size-+5", &c)); /* as the reference */
+    assert_int_equal(c.max_bytes, 5);
     assert_ok(chunker_parse("size-2096896", &c));
     assert_ok(chunker_parse("rabin-min:20-avg:40-max:80", &c));
     assert_int_equal(c.min_bytes, 20);
