@@ -1,5 +1,6 @@
 /* gateway_format: which representation a request asks for: by ?format=, else by the type of the Accept header
- * that names one and is liked best. Specs: ipfs/specs path-gateway and trustless-gateway; ?format= wins (IPIP-0523). */
+ * that names one and is liked best. Specs: ipfs/specs path-gateway and trustless-gateway; ?format= wins
+ * (IPIP-0523). */
 #ifndef API_GATEWAY_FORMAT_H
 #define API_GATEWAY_FORMAT_H
 #include "base/bytes.h"
