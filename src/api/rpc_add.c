@@ -28,6 +28,8 @@ typedef struct add {
     tree_t *tree;
     repo_import_t *import; /* NULL: only-hash */
     bool has_dirs, has_unnamed;
+    buf_t
+        top; /* the first name of the last path: what is in the tree stands below it, unless all is wrapped */
     uint32_t top_mode; /* of the part without a folder above it that came last, as it was sent */
     unixfs_t top_meta;
     uint64_t reported;
@@ -185,11 +187,43 @@ static err_t import_entry(add_t *a, const unixfs_t *meta, dag_ref_t *ret)
     return importer_add_symlink(a->t, a->importer, buf_bytes(&target), meta, ret);
 }
 
+static err_t write_tree(add_t *a)
+{
+    dag_ref_t root;
+    TRY(tree_write(a->t, a->tree, a->importer, a->options.wraps, on_directory, a, &root));
+    return a->emit_error;
+}
+
+static void begin_tree(add_t *a)
+{
+    tree_free(a->tree);
+    a->tree = tree_new(repo_path(node_repo(a->r->node)));
+    if (a->options.omits_empty_dirs)
+        tree_omit_empty_dirs(a->tree);
+    a->has_dirs = false;
+}
+
+/* Without a folder around all, each part is finished, and told, before the next one. */
+static err_t begin_part(add_t *a, bytes_t path)
+{
+    const uint8_t *slash = path.len ? memchr(path.data, '/', path.len) : NULL;
+    bytes_t top = bytes_slice(path, 0, slash ? (size_t)(slash - path.data) : path.len);
+    if (a->options.wraps || bytes_equal(top, buf_bytes(&a->top)))
+        return OK;
+    if (a->has_dirs) {
+        TRY(write_tree(a));
+        begin_tree(a);
+    }
+    buf_clear(&a->top);
+    return buf_append(&a->top, top);
+}
+
 static err_t add_entry(add_t *a)
 {
     bytes_t path = buf_bytes(&a->upload.path);
     unixfs_t meta = entry_meta(a);
     bool is_below = path.len && memchr(path.data, '/', path.len);
+    TRY(begin_part(a, path));
     if (!is_below) {
         a->top_mode = a->upload.sent_mode;
         a->top_meta = a->upload.meta;
@@ -281,7 +315,7 @@ static err_t put_into_files(add_t *a)
         TRY(buf_cstr(&place, &text));
         TRY(check_files_parent(a, files, text));
         err_t e = mfs_put(a->t, files, node_local_blocks(a->r->node), text, &a->roots[i],
-                          (mfs_put_options_t){.flush = true});
+                          (mfs_put_options_t){.flush = true, .takes_symlinks = true});
         if (e)
             return fail_put(e, text);
         name += strlen(name) + 1;
@@ -292,10 +326,9 @@ static err_t put_into_files(add_t *a)
 /* Durable first, then pinned, then acknowledged, then announced. */
 static err_t finish(add_t *a)
 {
-    dag_ref_t root;
     char text[CID_TEXT_MAX];
     if (a->options.wraps || a->has_dirs)
-        TRY(tree_write(a->t, a->tree, a->importer, a->options.wraps, on_directory, a, &root));
+        TRY(write_tree(a));
     TRY(a->emit_error);
     TRY(importer_flush(a->t, a->importer));
     if (a->import)
@@ -322,8 +355,7 @@ static err_t run_add(add_t *a)
     TRY(o->replicas ? rpc_check_replicas(a->r, o->replicas) : OK); /* before anything is stored */
     if (!o->only_hash)
         a->import = repo_import_begin(node_repo(a->r->node));
-    if (o->omits_empty_dirs)
-        tree_omit_empty_dirs(a->tree);
+    begin_tree(a);
     TRY(importer_new(a->t, o->only_hash ? blocks_null() : repo_import_blocks(a->import), &o->import,
                      &a->importer));
     importer_set_progress(a->importer, on_progress, a);
@@ -346,10 +378,10 @@ err_t rpc_add(task_t *t, rpc_t *r)
     add_t *a = xcalloc(1, sizeof *a);
     a->t = t;
     a->r = r;
-    a->tree = tree_new(repo_path(node_repo(r->node)));
     buf_init(&a->line, 64 << 10);
     buf_init(&a->held, HELD_MAX_BYTES);
     buf_init(&a->root_names, ROOT_NAMES_MAX_BYTES);
+    buf_init(&a->top, TREE_MAX_PATH);
     err_t e = run_add(a);
     error_slot_t slot = *error_slot(); /* cleaning up must not overwrite why it failed */
     importer_free(t, a->importer);
@@ -360,6 +392,7 @@ err_t rpc_add(task_t *t, rpc_t *r)
     buf_deinit(&a->line);
     buf_deinit(&a->held);
     buf_deinit(&a->root_names);
+    buf_deinit(&a->top);
     free(a->roots);
     free(a);
     return e;

@@ -56,7 +56,9 @@ typedef struct mfs_mkdir_options {
 MUST_CHECK err_t mfs_mkdir(task_t *t, mfs_t *m, blocks_t *from, const char *path, mfs_mkdir_options_t o);
 
 typedef struct mfs_put_options {
-    bool force, flush; /* force: takes the place of a file */
+    bool force, flush;   /* force: takes the place of a file */
+    bool takes_symlinks; /* else a flush of one says that it cannot, as the reference does, though it is there
+                          */
 } mfs_put_options_t;
 /* Puts a UnixFS node (its root block is fetched, what is below it is not) at a path. ERR_EXISTS "directory
  * already has entry by that name". */

@@ -219,11 +219,12 @@ err_t mfs_put(task_t *t, mfs_t *m, blocks_t *from, const char *path, const cid_t
         e = run_change(t, m, from, c, put_op, o.flush);
     free(c);
     TRY(e);
-    return o.flush && is_symlink ? fail(ERR_UNSUPPORTED,
-                                        "cannot flush the created file %.100s: symlinks not yet "
-                                        "supported",
-                                        path)
-                                 : OK;
+    return o.flush && is_symlink && !o.takes_symlinks
+               ? fail(ERR_UNSUPPORTED,
+                      "cannot flush the created file %.100s: symlinks not yet "
+                      "supported",
+                      path)
+               : OK;
 }
 
 /* ── move ────────────────────────────────────────────────────────────────────────────────────── */

@@ -26,6 +26,22 @@ def make_vector_folder(shop, name):
     return folder
 
 
+def test_folders_are_told_with_their_argument(shop):
+    """Each folder is finished before the next argument, unless one is wrapped around all; the last line is the last argument's."""
+    node = shop.node("told", start=False)
+    folder = shop.path("told")
+    (folder / "a" / "sub").mkdir(parents=True)
+    for name in ("a/f", "a/sub/g", "z"):
+        (folder / name).write_text(name)
+    names = [line.split(" ", 2)[2] for line in node.text("add", "-r", "a", "z", cwd=folder).splitlines()]
+    check(names == ["a/f", "a/sub/g", "a", "a/sub", "z"] or names == ["a/f", "a/sub/g", "a/sub", "a", "z"], names)
+    check(node.text("add", "-r", "-Q", "a", "z", cwd=folder) == node.text("add", "-Q", "z", cwd=folder), "the last argument")
+    names = [line.split(" ", 2)[2] for line in node.text("add", "-r", "-w", "a", "z", cwd=folder).splitlines() if line.count(" ") == 2]
+    check(names.index("z") < names.index("a"), names)
+    pins = node.text("pin", "ls", "--type=recursive").splitlines()
+    check(len(pins) == 3, pins)
+
+
 def test_golden_rows_with_links(shop):
     """The rows that the golden test leaves to the command line: links are followed where files are read from disk."""
     node = shop.node("links", start=False)

@@ -43,7 +43,8 @@ def test_add_options(shop):
         p.same("add", "-r", *words, "tree")
     for words in (["tree/link"], ["--dereference-args", "tree/link"], ["--dereference-symlinks", "-w", "tree/link"],
                   ["-r", "-w", "tree", "tree/a.txt"], ["tree/a.txt", "tree/a.txt"], ["-r", "--preserve-mtime", "."],
-                  ["-r", "-E=false", "tree"], ["--quieter", "-r", "tree", "--", "tree/a.txt"]):
+                  ["-r", "-E=false", "tree"], ["-r", "tree", "tree/sub/with space & more.txt"], ["-r", "-q", "tree/sub", "tree", "tree/link"],
+                  ["-r", "-Q", "tree", "tree/sub/with space & more.txt"], ["--quieter", "-r", "tree", "--", "tree/a.txt"]):
         p.same("add", *words)
 
 
@@ -228,6 +229,12 @@ def test_filestore(shop):
     (p.folder / "tree/a.txt").unlink()
     p.same("filestore", "verify", "--file-order")
     p.same("filestore", "ls", leaf)
+
+
+def test_link_to_files(shop):
+    p = Pair(shop, "link-to-files")
+    for words in (["add", "--to-files=/", "tree/link"], ["add", "--to-files=/l", "tree/link"], ["files", "ls", "-l", "/"], ["files", "cp", "/l", "/m"]):
+        p.same(*words)
 
 
 def test_to_files(shop):
