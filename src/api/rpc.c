@@ -164,7 +164,7 @@ err_t rpc_need_online(rpc_t *r)
 {
     if (node_is_online(r->node))
         return OK;
-    return fail(ERR_OFFLINE, "this command must be run in online mode. Try running 'distribute node' first");
+    return fail(ERR_OFFLINE, "this command must be run in online mode. Try running 'ipfs daemon' first");
 }
 
 err_t rpc_refuse_offline(rpc_t *r)

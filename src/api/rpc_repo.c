@@ -48,10 +48,10 @@ static err_t rpc_repo_gc(task_t *t, rpc_t *r)
     return fail(ERR_IO, "encountered errors during gc run");
 }
 
-enum { PROGRESS_MS = 50, HEAL_TIMEOUT_MS = 30000 };
+enum { HEAL_TIMEOUT_MS = 30000 };
 typedef struct verify {
     rpc_t *r;
-    uint64_t checked, told_ms;
+    uint64_t checked;
 } verify_t;
 
 static err_t emit_message(task_t *t, rpc_t *r, const char *text)
@@ -61,7 +61,6 @@ static err_t emit_message(task_t *t, rpc_t *r, const char *text)
 
 static err_t emit_progress(task_t *t, verify_t *v)
 {
-    v->told_ms = task_now_ms(t);
     return rpc_emit(t, v->r, json_pack("{s:s, s:I}", "Msg", "", "Progress", (json_int_t)v->checked));
 }
 
@@ -81,7 +80,7 @@ static err_t emit_verified(task_t *t, void *arg, const cid_t *cid, verify_outcom
                  endings[outcome], *why_not ? " (" : "", why_not, *why_not ? ")" : "");
         TRY(emit_message(t, v->r, message));
     }
-    return task_now_ms(t) - v->told_ms >= PROGRESS_MS ? emit_progress(t, v) : OK;
+    return emit_progress(t, v);
 }
 
 /* As Kubo words it; *ret_failed: something is damaged and was not mended as asked. */
@@ -115,9 +114,7 @@ static err_t run_verify(task_t *t, rpc_t *r, const repo_verify_options_t *o)
     const char *text;
     repo_verify_result_t result;
     bool has_failed;
-    verify_t *v = o->arg;
     TRY(repo_verify(t, node_repo(r->node), o, &result));
-    TRY(emit_progress(t, v));
     buf_init(&summary, 256);
     TRY(sum_up(&result, o->drop, &has_failed, &summary));
     TRY(buf_cstr(&summary, &text));
@@ -127,7 +124,7 @@ static err_t run_verify(task_t *t, rpc_t *r, const repo_verify_options_t *o)
 static err_t rpc_repo_verify(task_t *t, rpc_t *r)
 {
     AUTO(node_session_t) session = {0};
-    verify_t v = {.r = r, .told_ms = task_now_ms(t)};
+    verify_t v = {.r = r};
     repo_verify_options_t o = {.drop = rpc_bool(r, "drop", false),
                                .heal_timeout_ms = HEAL_TIMEOUT_MS,
                                .visit = emit_verified,

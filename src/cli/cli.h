@@ -77,6 +77,8 @@ cli_kind_t cli_command_kind(const cli_command_t *c);
 const char *cli_command_name(const cli_command_t *c);
 /* Must it be answered by a running node (swarm, ping, findprovs …)? */
 bool cli_command_needs_daemon(const cli_command_t *c);
+/* ERR_OFFLINE, and what to do, as whoever called the program knows it. */
+MUST_CHECK err_t cli_fail_without_daemon(const cli_t *c, const cli_command_t *command);
 /* Runs a CLI_RPC command: request, answer, output. */
 MUST_CHECK err_t cli_run(task_t *t, cli_t *c, const cli_command_t *command);
 /* Reads the arguments that are missing from standard input, for commands that take them there; cli_run does.

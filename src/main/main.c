@@ -84,11 +84,7 @@ static err_t run_rpc(task_t *t, invocation_t *v)
         return found;
     }
     if (cli_command_needs_daemon(v->command))
-        return v->cli.is_kubo
-                   ? fail(ERR_OFFLINE,
-                          "this command must be run in online mode. Try running 'ipfs daemon' first")
-                   : fail(ERR_OFFLINE, "%s needs a running node: start one with '%s node%s'",
-                          cli_command_name(v->command), v->cli.program, v->cli.is_mesh ? " start" : "");
+        return cli_fail_without_daemon(&v->cli, v->command);
     return run_in_process(t, v, path);
 }
 

@@ -1,9 +1,12 @@
 """Words of the command line, called as `ipfs`: options in every place, numbers, lists of commands, named pipes. Run by run.py."""
+import json
 import os
 import subprocess
 
 from nodes import check
 from test_same import EMPTY_FOLDER, Pair
+
+NOBODY = "12D3KooWBoV1L1mBRX4LcYqYDqFcbF8ZbUP5v6bQ2nVvLXf3WZGe"
 
 
 def begin(shop):
@@ -51,6 +54,23 @@ def test_every_command_is_listed(shop):
     ours, theirs = (set(node.text("commands", "--flags").splitlines()) for node in (p.ours, p.kubo))
     missing = {line for line in theirs - ours if "--allow-non-unixfs" not in line and "repo migrate --" not in line}
     check(not missing, f"not listed: {sorted(missing)}")
+
+
+def test_without_daemon(shop):
+    p = Pair(shop, "alone")
+    for line in ("p2p ls", "p2p close -a", "p2p stream ls", "swarm peers", "swarm addrs", "swarm addrs local", "swarm addrs listen", "swarm resources",
+                 "bitswap stat", "bitswap wantlist", "stats bitswap", "stats bw", "stats dht", "pubsub ls", "pubsub peers", "diag cmds", "diag profile",
+                 "shutdown", "repo verify --heal", f"routing get /ipns/{NOBODY}", f"routing findpeer {NOBODY}", f"ping {NOBODY}"):
+        p.same(*line.split(), normal=first_line)
+
+
+def test_verify_tells_of_every_block(shop):
+    p = Pair(shop, "verify")
+    for node in (p.ours, p.kubo):
+        node.run("add", "-r", "tree", cwd=p.folder)
+        said = node.run("repo", "verify", "--enc=json").stdout.decode().splitlines()
+        found = [json.loads(line) for line in said]
+        check([f["Progress"] for f in found] == [*range(1, len(found)), 0] and "complete" in found[-1]["Msg"], f"{node.name}: {found}")
 
 
 def test_add_waits_for_the_writer_of_a_pipe(shop):
