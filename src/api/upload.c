@@ -1,4 +1,5 @@
 #include "api/upload.h"
+#include "api/clean_path.h"
 #include "api/rpc_util.h"
 #include <stdlib.h>
 
@@ -75,19 +76,28 @@ static err_t set_abs_path(upload_t *u)
     return buf_cstr(&u->abs_path_room, &u->abs_path);
 }
 
+/* As the reference takes names: without empty parts, "." and "..", and so none that leads out of the upload.
+ */
+static err_t set_path(upload_t *u, bytes_t name)
+{
+    AUTO(buf_t) sent = {0}, clean = {0};
+    buf_init(&sent, MULTIPART_NAME_MAX + 1);
+    buf_init(&clean, MULTIPART_NAME_MAX + 2);
+    buf_clear(&u->path);
+    if (percent_decode(name, true, &sent)) { /* as curl sends it: not encoded at all */
+        buf_clear(&sent);
+        TRY(buf_append(&sent, name));
+    }
+    TRY(clean_path(buf_bytes(&sent), &clean));
+    bytes_t path = bytes_slice(buf_bytes(&clean), 1, clean.len);
+    path.len -= path.len && path.data[path.len - 1] == '/';
+    return buf_append(&u->path, path);
+}
+
 static err_t begin_part(upload_t *u)
 {
     const multipart_part_t *p = &u->parser.part;
-    bytes_t name = bytes_str(p->filename);
-    buf_clear(&u->path);
-    if (percent_decode(name, true, &u->path)) { /* as curl sends it: not encoded at all */
-        buf_clear(&u->path);
-        TRY(buf_append(&u->path, name));
-    }
-    while (u->path.len && u->path.data[u->path.len - 1] == '/')
-        u->path.len--;
-    while (u->path.len && u->path.data[0] == '/')
-        buf_consume(&u->path, 1);
+    TRY(set_path(u, bytes_str(p->filename)));
     parse_meta(p->name, u);
     TRY(set_abs_path(u));
     u->kind = !strcmp(p->content_type, "application/x-directory") ? UPLOAD_DIR

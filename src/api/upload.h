@@ -12,7 +12,7 @@ typedef struct upload {
     exchange_t *x;
     multipart_t parser;
     upload_kind_t kind;
-    buf_t path;           /* decoded; "" when the part has no name; never begins or ends with '/' */
+    buf_t path;           /* decoded and clean: "a/b"; "" when the part has no name */
     unixfs_t meta;        /* has_mode, has_mtime: as sent */
     uint32_t sent_mode;   /* with the bits of the kind, as Go numbers them; 0: none */
     const char *abs_path; /* where the client has the file; NULL when it does not say */

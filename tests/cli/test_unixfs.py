@@ -126,6 +126,17 @@ def test_add_says_modes_and_times(shop):
     check(link["Mode"] == 0o640, link)
 
 
+def test_names_of_uploads(shop):
+    """A client's names are taken without what would lead elsewhere, as Kubo takes them."""
+    node = shop.node("names")
+    for name, wanted in (("a%2F..%2Fb", "b"), ("..", ""), ("%2F", ""), (".", ""), ("%2Fa%2F%2Fb%2F", "a/b"), ("..%2F..%2Fx", "x"), ("a%2F.%2Fb", "a/b"), ("...", "...")):
+        part = (f'--b\r\nContent-Disposition: form-data; name="file"; filename="{name}"\r\n'
+                "Content-Type: application/octet-stream\r\n\r\nhello\r\n--b--\r\n").encode()
+        response, said = node.rpc_raw("add", body=part, content_type="multipart/form-data; boundary=b")
+        first = json.loads(said.splitlines()[0])
+        check(response.status == 200 and first["Name"] == (wanted or first["Hash"]), f"{name}: {said}")
+
+
 def test_filestore(shop):
     node = shop.node("files", start=False)
     path = shop.file("big.bin", 700000)
