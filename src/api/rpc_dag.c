@@ -266,7 +266,11 @@ static err_t count_root(task_t *t, dag_count_t *c, const char *text)
     if (p->rest)
         return fail(ERR_INVALID, "cannot return size for anything other than a DAG with a root CID");
     c->roots[c->n_roots++].cid = p->cid;
-    return dag_walk(t, p->session.blocks, &p->cid, count_block, c);
+    err_t e = dag_walk(t, p->session.blocks, &p->cid, count_block, c);
+    if (e != ERR_NOT_FOUND || !c->roots[c->n_roots - 1].blocks)
+        return e;
+    error_slot_t inner = *error_slot();
+    return fail(e, "error traversing DAG: %s", inner.text);
 }
 
 static err_t rpc_dag_stat(task_t *t, rpc_t *r)

@@ -9,6 +9,7 @@
 #include <unistd.h>
 
 enum { FOLDER_FLAGS = O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC, NEW_FOLDER_MODE = 0755 };
+enum { NAMELESS_MIN_BYTES = 1 << 20 }; /* what is shorter is written at once */
 
 void extract_init(extract_t *x, const char *out)
 {
@@ -127,6 +128,28 @@ static err_t clear_place(extract_t *x, int folder, const char *name)
     return OK;
 }
 
+static const char *place_of(int fd, char out[32])
+{
+    snprintf(out, 32, "/proc/self/fd/%d", fd);
+    return out;
+}
+
+/* Where the file system can, the file has no name until it is whole: nothing is left when the process is
+ * ended. */
+static void open_file(extract_t *x, int folder, uint64_t size)
+{
+    char place[32];
+    x->is_nameless = false;
+    x->fd = size < NAMELESS_MIN_BYTES ? -1 : openat(folder, ".", O_TMPFILE | O_WRONLY | O_CLOEXEC, 0600);
+    if (x->fd >= 0 && !access(place_of(x->fd, place), F_OK)) {
+        x->is_nameless = true;
+        return;
+    }
+    if (x->fd >= 0)
+        close(x->fd);
+    x->fd = openat(folder, x->temporary, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC | O_NOFOLLOW, 0600);
+}
+
 static err_t begin_file(extract_t *x, int folder, const char *name, const tar_entry_t *entry)
 {
     uint64_t number = 0;
@@ -134,7 +157,7 @@ static err_t begin_file(extract_t *x, int folder, const char *name, const tar_en
         return disk_error(x, "get random bytes for", name);
     snprintf(x->temporary, sizeof x->temporary, ".distribute-get-%016llx", (unsigned long long)number);
     snprintf(x->name, sizeof x->name, "%s", name);
-    x->fd = openat(folder, x->temporary, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC | O_NOFOLLOW, 0600);
+    open_file(x, folder, entry->size);
     if (x->fd < 0)
         return disk_error(x, "write", name);
     x->folder = folder;
@@ -175,7 +198,11 @@ err_t extract_end(extract_t *x)
         return OK;
     if (x->folder >= 0)
         TRY(set_meta(x, x->fd, x->meta.mode, x->meta.mtime_s, x->meta.mtime_ns));
+    char place[32];
     int fd = x->fd;
+    if (x->folder >= 0 && x->is_nameless &&
+        linkat(AT_FDCWD, place_of(fd, place), x->folder, x->temporary, AT_SYMLINK_FOLLOW))
+        return disk_error(x, "write", x->name);
     x->fd = -1;
     if (close(fd))
         return disk_error(x, "write", x->name);

@@ -27,11 +27,12 @@ typedef struct extract {
     char path[EXTRACT_PATH_MAX]; /* of the innermost open folder, below the root */
     extract_level_t *levels;
     size_t depth;
-    int fd;          /* the file that is being written; -1 */
-    int folder;      /* which it is made in; -1, or a level's, or parent_fd */
-    int parent_fd;   /* of a root that is no folder; -1 */
-    char name[4096]; /* the file's, there */
-    char temporary[64];
+    int fd;             /* the file that is being written; -1 */
+    int folder;         /* which it is made in; -1, or a level's, or parent_fd */
+    int parent_fd;      /* of a root that is no folder; -1 */
+    char name[4096];    /* the file's, there */
+    char temporary[64]; /* its name until it is whole, if it has one */
+    bool is_nameless;
     tar_entry_t meta; /* mode and time of the file */
 } extract_t;
 

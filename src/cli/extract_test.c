@@ -1,5 +1,6 @@
 #include "cli/extract.h"
 #include "tests/support/test.h"
+#include <dirent.h>
 #include <fcntl.h>
 #include <stdlib.h>
 #include <sys/stat.h>
@@ -178,6 +179,45 @@ static void test_pipe(void **state)
     assert_true(S_ISFIFO(st.st_mode)); /* and not a file in its place */
 }
 
+static size_t count_names(const char *folder)
+{
+    size_t n = 0;
+    DIR *d = opendir(folder);
+    assert_non_null(d);
+    for (struct dirent *e; (e = readdir(d));)
+        n += e->d_name[0] != '.' || strlen(e->d_name) > 2;
+    closedir(d);
+    return n;
+}
+
+/* While a large file is on its way nothing is to be seen of it, and the old one stays. */
+static void test_large(void **state)
+{
+    extract_t x;
+    static char data[1 << 20];
+    struct stat st;
+    bool can = open(".", O_TMPFILE | O_WRONLY, 0600) >= 0; /* closed at the end of the process */
+    for (int turn = 0; turn < 3; turn++) {
+        extract_init(&x, "out");
+        assert_ok(put(&x, TAR_DIR, "r", ""));
+        tar_entry_t *e = entry(TAR_FILE, "r/f", "", 0640, 0);
+        e->size = 2 * sizeof data;
+        assert_ok(extract_begin(&x, e));
+        assert_ok(extract_data(&x, bytes_of(data, sizeof data)));
+        assert_int_equal(count_names("out"), (turn > 1) + !can);
+        if (turn) {
+            assert_ok(extract_data(&x, bytes_of(data, sizeof data)));
+            assert_ok(extract_end(&x));
+            assert_ok(extract_finish(&x));
+        }
+        extract_deinit(&x);
+        assert_int_equal(count_names("out"), turn > 0);
+    }
+    assert_int_equal(stat("out/f", &st), 0);
+    assert_int_equal(st.st_size, 2 * sizeof data);
+    assert_int_equal(st.st_mode & 07777, 0640);
+}
+
 static void test_depth(void **state)
 {
     extract_t x;
@@ -202,6 +242,7 @@ int main(void)
                                        IN_FOLDER(test_links_on_the_way),
                                        IN_FOLDER(test_roots),
                                        IN_FOLDER(test_pipe),
+                                       IN_FOLDER(test_large),
                                        IN_FOLDER(test_depth)};
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

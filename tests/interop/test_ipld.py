@@ -121,6 +121,9 @@ def test_dag_stat(shop):
                   ["--cid-base=base58btc", n.cbor], [f"{n.cbor}/v"], [f"{n.cbor}/dir"], ["bad"], ["--offline", EMPTY]):
         n.pair.same("dag", "stat", *words)
     n.pair.same("dag", "stat", stdin=f"{n.dir}\n".encode())
+    partial = put(n.pair, '{"a":{"/":"%s"},"b":{"/":"bafyreiejkvsvdq4smz44yuwhfymcuvqzavveoj2at3utujwqlllspsqr6q"}}' % n.file)
+    for words in (["--progress=false", partial], ["--offline", "--progress=false", n.file, partial]):
+        n.pair.same("dag", "stat", *words)
 
 
 def test_pins_reach_all(shop):
