@@ -35,6 +35,10 @@ static err_t learn_host(gateway_request_t *r)
         return fail(ERR_INVALID, "the host name has %zu bytes, allowed are %d", host.len,
                     GATEWAY_NAME_MAX_BYTES - 1);
     /* It stands in redirects and pages: nothing that ends a host name may be in it. */
+    bool has_empty_label =
+        bytes_starts_with(host, BYTES_LIT(".")) || (host.len && memmem(host.data, host.len, "..", 2));
+    if (has_empty_label)
+        return fail(ERR_INVALID, "the Host header is no host name");
     for (size_t i = 0; i < host.len; i++)
         if (!isalnum(host.data[i]) && (!host.data[i] || !strchr(".-_:[]%~", host.data[i])))
             return fail(ERR_INVALID, "the Host header is no host name");

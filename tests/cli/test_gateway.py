@@ -139,7 +139,7 @@ def test_gateway_hosts(shop):
     gateway = f"{HOST}:{node.gateway_port}"
     check_answer(ask(node, f"/ipfs/{HELLO}", gateway, X_Forwarded_Host=""), "nothing forwarded", 301, location=f"{HELLO}.ipfs.{HOST}")
     check_answer(ask(node, f"http://{gateway}/ipfs/{HELLO}", "x", X_Forwarded_Host="paths.example"), "forwarded proxy", 200, "hello")
-    for wrong in ("evil.example/.wild.example", "a b", "a\"b", "a<b", "a?b", "user@host"):
+    for wrong in ("evil.example/.wild.example", "a b", "a\"b", "a<b", "a?b", "user@host", ".ipfs." + HOST, "a..b"):
         check_answer(ask(node, f"/ipfs/{HELLO}", X_Forwarded_Host=wrong), wrong, 400, "no host name")
     route = "/routing/v1/providers/" + HELLO
     for host, status in ((None, 200), ("elsewhere.example", 200), ("routing.example", 200), ("paths.example", 404), (HOST, 404)):
