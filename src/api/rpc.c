@@ -11,6 +11,7 @@
 #include "base/metrics.h"
 #include "base/utf8.h"
 #include "base/version.h"
+#include <ctype.h>
 #include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -86,24 +87,45 @@ static err_t begin_stream(rpc_t *r, const char *content_type, const char *marker
     return OK;
 }
 
-static bool has_markup(bytes_t json)
+/* What the reference writes otherwise: markup and line separators as escapes, and escapes in lower case. */
+static size_t foreign_length(bytes_t json)
+{
+    const uint8_t *p = json.data;
+    if (*p == '&' || *p == '<' || *p == '>')
+        return 1;
+    if (json.len >= 3 && p[0] == 0xe2 && p[1] == 0x80 && (p[2] | 1) == 0xa9)
+        return 3;
+    return json.len >= 6 && !memcmp(p, "\\u00", 4) && memchr("ABCDEF", p[5], 6) ? 6 : 0;
+}
+
+static err_t put_escape(bytes_t foreign, buf_t *out)
+{
+    if (foreign.len == 6)
+        return buf_printf(out, "\\u00%c%c", foreign.data[4], tolower(foreign.data[5]));
+    return buf_printf(out, "\\u%04x",
+                      foreign.len == 3 ? 0x2000U | (foreign.data[2] & 0x3fU) : foreign.data[0]);
+}
+
+static bool is_foreign(bytes_t json)
 {
     return memchr(json.data, '&', json.len) || memchr(json.data, '<', json.len) ||
-           memchr(json.data, '>', json.len);
+           memchr(json.data, '>', json.len) || memmem(json.data, json.len, "\\u00", 4) ||
+           memmem(json.data, json.len, "\xe2\x80\xa8", 3) || memmem(json.data, json.len, "\xe2\x80\xa9", 3);
 }
 
 err_t json_escape_markup(bytes_t json, buf_t *out)
 {
-    for (size_t from = 0, i = 0; i <= json.len; i++) {
-        bool is_markup = i < json.len && (json.data[i] == '&' || json.data[i] == '<' || json.data[i] == '>');
-        if (!is_markup && i < json.len)
-            continue;
-        TRY(buf_append(out, bytes_slice(json, from, i - from)));
-        if (is_markup)
-            TRY(buf_printf(out, "\\u%04x", json.data[i]));
-        from = i + 1;
+    size_t from = 0;
+    for (size_t i = 0; i < json.len;) {
+        size_t n = foreign_length(bytes_slice(json, i, json.len));
+        if (n) {
+            TRY(buf_append(out, bytes_slice(json, from, i - from)));
+            TRY(put_escape(bytes_slice(json, i, n), out));
+            from = i + n;
+        }
+        i += n ? n : json.data[i] == '\\' ? 2 : 1; /* a backslash that is escaped begins no escape */
     }
-    return OK;
+    return buf_append(out, bytes_slice(json, from, json.len));
 }
 
 err_t rpc_emit_text(task_t *t, rpc_t *r, bytes_t json)
@@ -112,7 +134,7 @@ err_t rpc_emit_text(task_t *t, rpc_t *r, bytes_t json)
         TRY(begin_stream(r, rpc_encoding_type(r), rpc_encoding_is_single(r) ? NULL : "X-Chunked-Output", -1));
     if (r->encoding)
         return rpc_encoding_write(t, r, json);
-    if (json.len && !has_markup(json))
+    if (!json.len || !is_foreign(json))
         return exchange_write(t, r->x, json);
     AUTO(buf_t) escaped = {0};
     buf_init(&escaped, SIZE_MAX);

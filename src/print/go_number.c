@@ -13,10 +13,11 @@ int64_t go_integer(const go_type_t *t, const json_t *value)
 {
     if (json_is_boolean(value))
         return json_is_true(value) ? 1 : bytes_equal(t->name, BYTES_LIT("config.Flag")) ? -1 : 0;
+    double real = json_is_real(value) ? json_real_value(value) : 0;
     if (!json_is_string(value))
-        return (int64_t)json_number_value(value) == json_integer_value(value) || json_is_integer(value)
-                   ? (int64_t)json_integer_value(value)
-                   : (int64_t)json_number_value(value);
+        return json_is_integer(value)        ? (int64_t)json_integer_value(value)
+               : real > -9e18 && real < 9e18 ? (int64_t)real
+                                             : 0;
     for (size_t i = 0; i < ARRAY_LEN(words); i++)
         if (!strcmp(json_string_value(value), words[i].word))
             return words[i].value;

@@ -223,6 +223,34 @@ static void test_format_of_what_was_decoded(void **state)
     check(go_format_print, true, "diag/sys", "{\"numcpu\":2}", "map[numcpu:%!s(float64=2)]");
 }
 
+/* Another node may answer with anything. */
+static void test_answers_of_other_kinds(void **state)
+{
+    static const char *const odd[] = {
+        "null",
+        "[]",
+        "\"x\"",
+        "1e300",
+        "true",
+        "{}",
+        "[[1],{\"Code\":\"y\"},null]",
+        "{\"Keys\":7,\"Cid\":{\"/\":[]},\"Size\":1e300,\"Time\":\"T\",\"Addrs\":{\"a\":0},"
+        "\"Objects\":[{\"Links\":[{\"ModTime\":\"T+\",\"Type\":-1,\"Mode\":\"z\"}]}],"
+        "\"value\":\"!\",\"Changes\":[{\"Type\":9}],\"Root\":5,\"Sweep\":[]}"};
+    static const print_fn prints[] = {go_xml_print, go_format_print, go_format_print_line};
+    const go_answer_t *a;
+    for (size_t i = 0; (a = go_answer_at(i)); i++)
+        for (size_t k = 0; k < ARRAY_LEN(odd) * ARRAY_LEN(prints) * 2; k++) {
+            buf_t out;
+            print_t p = printer(&out, a->command);
+            p.is_decoded = k % 2;
+            err_t e =
+                json_value_print(&p, bytes_str(odd[k / 2 % ARRAY_LEN(odd)]), prints[k / 2 / ARRAY_LEN(odd)]);
+            assert_true(!e || e == ERR_UNSUPPORTED || e == ERR_INVALID);
+            buf_deinit(&out);
+        }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -235,6 +263,7 @@ int main(void)
         cmocka_unit_test(test_format),
         cmocka_unit_test(test_format_of_pointers),
         cmocka_unit_test(test_format_of_what_was_decoded),
+        cmocka_unit_test(test_answers_of_other_kinds),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
