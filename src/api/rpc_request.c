@@ -114,7 +114,7 @@ static err_t read_cid_options(rpc_t *r)
 {
     const char *base = rpc_option(r, "cid-base");
     if (base && *base && multibase_from_name(base, &r->cid_base))
-        return fail(ERR_INVALID, "unsupported multibase encoding: %.40s", base);
+        return fail(ERR_USAGE, "unsupported multibase encoding: %.40s", base);
     bool is_other = r->cid_base && r->cid_base != MB_BASE58BTC;
     r->upgrades_cids = rpc_bool(r, "upgrade-cidv0-in-output", is_other);
     return OK;
