@@ -271,6 +271,13 @@ static err_t get(task_t *t, blockstore_t *bs, const cid_t *cid, block_t **ret_bl
     return read_ref(t, fs, &ref, cid, &status, ret_block);
 }
 
+static bool is_elsewhere(task_t *t, blockstore_t *bs, const cid_t *cid)
+{
+    filestore_t *fs = self(bs);
+    uint8_t key[CID_BINARY_MAX];
+    return !filestore_has_copy(t, fs, cid) && kv_has(t, fs->state, SPACE, key_of(cid, key));
+}
+
 static err_t size(task_t *t, blockstore_t *bs, const cid_t *cid, uint64_t *ret_size)
 {
     filestore_t *fs = self(bs);
@@ -394,6 +401,7 @@ filestore_t *filestore_new(blockstore_t *main, kv_t *state, const char *root, fi
         .sync = o->sync ? sync_main : NULL,
         .losses = o->losses ? losses : NULL,
         .discard = discard,
+        .is_elsewhere = is_elsewhere,
         .wrong_is_absent = o->wrong_is_absent,
     };
     fs->base.ops = &fs->ops;

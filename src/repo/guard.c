@@ -86,6 +86,11 @@ static err_t size(task_t *t, blockstore_t *bs, const cid_t *cid, uint64_t *ret_s
     return self(bs)->store->ops->size(t, self(bs)->store, cid, ret_size);
 }
 
+static bool is_elsewhere(task_t *t, blockstore_t *bs, const cid_t *cid)
+{
+    return self(bs)->store->ops->is_elsewhere(t, self(bs)->store, cid);
+}
+
 static err_t remove_many(task_t *t, blockstore_t *bs, const cid_t *cids, size_t n)
 {
     return self(bs)->store->ops->remove(t, self(bs)->store, cids, n);
@@ -135,6 +140,7 @@ blockstore_t *guard_new(blockstore_t *store, gc_t *gc, room_t *room, bool waits)
         .sync = store->ops->sync ? sync_store : NULL,
         .losses = store->ops->losses ? losses : NULL,
         .discard = discard,
+        .is_elsewhere = store->ops->is_elsewhere ? is_elsewhere : NULL,
         .wrong_is_absent = store->ops->wrong_is_absent,
     };
     g->base.ops = &g->ops;

@@ -138,11 +138,21 @@ static err_t get_verified(task_t *t, blockstore_t *bs, const cid_t *cid, block_t
     return OK;
 }
 
+static bool is_elsewhere(task_t *t, blockstore_t *bs, const cid_t *cid)
+{
+    error_slot_t why = *error_slot();
+    bool is = bs->ops->is_elsewhere && bs->ops->is_elsewhere(t, bs, cid);
+    *error_slot() = why;
+    return is;
+}
+
 err_t blockstore_get(task_t *t, blockstore_t *bs, const cid_t *cid, block_t **ret_block)
 {
     if (cid_is_identity(cid))
         return block_copy(cid, cid_digest(cid), ret_block);
     err_t e = get_verified(t, bs, cid, ret_block);
+    if (e == ERR_CORRUPT && is_elsewhere(t, bs, cid))
+        return e;
     /* A block that was removed between the look-up and the read may have been read as zeros: the second
      * look-up tells that from damage. */
     if (e == ERR_CORRUPT)

@@ -33,6 +33,8 @@ typedef struct blockstore_ops {
     err_t (*sync)(task_t *t, blockstore_t *bs); /* NULL: all that can be read is durable */
     uint64_t (*losses)(const blockstore_t *bs); /* NULL when sync is */
     err_t (*discard)(task_t *t, blockstore_t *bs, const cid_t *cid); /* NULL: remove does it */
+    /* Do the bytes stand outside of the store? Then damage is told as get tells it. NULL: none do. */
+    bool (*is_elsewhere)(task_t *t, blockstore_t *bs, const cid_t *cid);
     bool wrong_is_absent; /* bytes that do not hash to the CID count as no block: the next put writes it */
 } blockstore_ops_t;
 struct blockstore {

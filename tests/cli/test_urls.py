@@ -206,7 +206,9 @@ def test_references_to_urls(shop):
         leaves = [line.split()[0] for line in node.text("filestore", "ls", "--file-order").splitlines()]
         web.replaced["/ok/700000/big.bin"] = content[:300000] + b"X" + content[300001:]
         check([line.split()[0] for line in node.text("filestore", "verify", "--file-order").splitlines()] == ["ok", "changed", "ok"], "one changed")
-        fails(node, "block", "get", "--offline", leaves[1], saying="data in file did not match")
+        web.requests.clear()
+        fails(node, "block", "get", "--offline", leaves[1], saying="error: data in file did not match. http")
+        check(len(web.requests) == 1, "asked again in vain")
         web.replaced["/ok/700000/big.bin"] = content[:300000]
         check([line.split()[0] for line in node.text("filestore", "verify", "--file-order").splitlines()] == ["ok", "changed", "error"], "cut")
         del web.replaced["/ok/700000/big.bin"]

@@ -109,6 +109,9 @@ def test_references_to_urls_as_kubo(shop):
         p.same("filestore", "ls", "--file-order")
         one = p.same("add", "-Q", "--nocopy", f"{base}/ok/310/zz")[1].strip()
         p.same("cat", one)
+        web.replaced["/ok/310/zz"] = b"x" * 310
+        p.same("cat", "--offline", one)
+        p.same("block", "get", "--offline", one)
         p.same("pin", "rm", one)
         p.same("block", "rm", one)
         p.same("filestore", "ls", "--file-order")
