@@ -13,7 +13,7 @@
 enum {
     MAX_WORDS = 24,
     COMMAND_MAX = 512,
-    ROWS = 846,
+    ROWS = 851,
     ROWS_REFUSED = 28,
     ROWS_OF_COMMAND_LINE = 2,
     LARGE_LEAF_BYTES = 100000

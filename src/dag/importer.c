@@ -80,7 +80,8 @@ err_t importer_new(task_t *t, blocks_t *blocks, const import_options_t *options,
         im->leaves_per_slot = SLOT_MAX_LEAVES;
     for (size_t i = 0; i < SLOTS; i++) {
         im->slots[i].importer = im;
-        im->slots[i].leaves = xcalloc(im->leaves_per_slot, sizeof *im->slots[i].leaves);
+        im->slots[i].leaves =
+            xcalloc(im->leaves_per_slot + 1, sizeof *im->slots[i].leaves); /* see slot_fill */
     }
     *ret = im;
     return OK;
@@ -332,13 +333,14 @@ typedef struct file_state {
     layout_t layout;
     uint64_t size;
     size_t leaf_count;
-    bool has_ended;
+    bool has_ended, keeps_meta; /* of an only leaf */
 } file_state_t;
 
+/* A first leaf that will carry metadata when it is the only one waits for the next, or for the end. */
 static err_t slot_fill(task_t *t, slot_t *s, source_t source, file_state_t *f)
 {
     importer_t *im = s->importer;
-    while (!f->has_ended && s->count < im->leaves_per_slot) {
+    while (!f->has_ended && (s->count < im->leaves_per_slot || (f->leaf_count == 1 && f->keeps_meta))) {
         leaf_t leaf;
         TRY(read_leaf(t, im, source, &leaf, &f->has_ended));
         if (!leaf.block)
@@ -378,14 +380,14 @@ static err_t make_only_leaf(importer_t *im, slot_t *s, const unixfs_t *meta)
 static err_t import(task_t *t, importer_t *im, source_t source, const unixfs_t *meta, file_state_t *f)
 {
     size_t next = 0;
-    bool has_meta = meta && (meta->has_mode || meta->has_mtime);
+    f->keeps_meta = !im->options.is_trickle && meta && (meta->has_mode || meta->has_mtime);
     while (!f->has_ended) {
         slot_t *s = &im->slots[next++ % SLOTS];
         if (s->count)
             TRY(slot_collect(t, s, &f->layout));
         TRY(slot_fill(t, s, source, f));
         if (f->has_ended && !im->options.is_trickle &&
-            (!f->leaf_count || (f->leaf_count == 1 && has_meta && s->count == 1)))
+            (!f->leaf_count || (f->leaf_count == 1 && f->keeps_meta && s->count == 1)))
             TRY(make_only_leaf(im, s, meta));
         if (s->count)
             TRY(slot_hash(t, s));
