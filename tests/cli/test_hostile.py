@@ -199,7 +199,7 @@ def test_strange_files(shop):
     folder = shop.path("folder")
     folder.mkdir()
     os.mkfifo(folder / "fifo")
-    for path in (folder / "fifo", "/dev/zero", folder):
+    for path in ("/dev/zero", folder): # a pipe that is named itself is read, as a program's output
         check("neither" in error_of(node, "add", "-r", path, timeout=60), f"{path}")
     (folder / "fifo").unlink()
     (folder / "loop").symlink_to(".")
