@@ -93,7 +93,12 @@ def test_odd_inputs(shop):
     node = shop.node("odd", start=False)
     fifo = shop.path("a-pipe")
     os.mkfifo(fifo)
-    fails(node, "add", fifo, saying="a-pipe")
+    adding = node.begin("add", "-Q", fifo)  # waits for whoever writes
+    fifo.write_bytes(b"through a pipe\n")
+    out, error = adding.communicate(timeout=60)
+    plain = shop.path("plain")
+    plain.write_bytes(b"through a pipe\n")
+    check(adding.returncode == 0 and out.decode().strip() == node.text("add", "-Q", plain), f"add of a pipe: {out} {error}")
     fails(node, "add", shop.path("x" * 300), saying="too long|no such file")
     fails(node, "add", "", code=None, saying=".")
     fails(node, "cat", "Qm" + "1" * 5000, saying=".")
