@@ -150,7 +150,7 @@ def import_badger(shop, name, **settings):
     kubo.start()
     for i in (0, 1, 4, 5):
         kubo.run("pin", "rm", added[i])
-    for i in range(20):  # Badger picks a log at random, and looks at a part of it
+    for i in range(60):  # Badger picks a log at random, and looks at a part of it
         if i > 2 and ("vlogFileSize" not in settings or is_collected(kubo)):
             break
         kubo.run("repo", "gc", "-q")
