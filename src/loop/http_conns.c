@@ -164,3 +164,10 @@ void http_conn_refuse(http_server_t *s, struct MHD_Connection *connection, const
         (void)!send(c->fd, text, strlen(text), MSG_DONTWAIT | MSG_NOSIGNAL);
     end(s, c);
 }
+
+void http_conn_end(http_server_t *s, struct MHD_Connection *connection)
+{
+    http_conn_t *c = conn_of(connection);
+    if (c)
+        end(s, c);
+}

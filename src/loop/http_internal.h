@@ -133,6 +133,7 @@ void http_conn_busy(http_server_t *s, struct MHD_Connection *connection);  /* it
 void http_conn_waits(http_server_t *s, struct MHD_Connection *connection); /* the request is over */
 /* Sends the text as it is and ends the connection. */
 void http_conn_refuse(http_server_t *s, struct MHD_Connection *connection, const char *text);
+void http_conn_end(http_server_t *s, struct MHD_Connection *connection);
 
 /* http_spool.c */
 void http_spool_init(http_spool_t *s);

@@ -36,13 +36,17 @@ static void on_poll(uv_poll_t *poll, int status, int events)
     run_daemon(poll->data);
 }
 
-static void suspend(http_exchange_t *x)
+static void begin_sweeps(http_server_t *s)
 {
-    http_server_t *s = x->server;
-    x->is_suspended = true;
-    MHD_suspend_connection(x->connection);
     if (s->sweep.heap_index == SIZE_MAX)
         alarm_set(&s->sweep, sched_now_ms(s->sched) + SWEEP_MS);
+}
+
+static void suspend(http_exchange_t *x)
+{
+    x->is_suspended = true;
+    MHD_suspend_connection(x->connection);
+    begin_sweeps(x->server);
 }
 
 void http_resume(http_exchange_t *x)
@@ -68,19 +72,33 @@ static int fd_of(struct MHD_Connection *connection)
     return info ? info->connect_fd : -1;
 }
 
+/* An end that came in one event with bytes of a body is not told again. */
+static bool is_receiving(const http_exchange_t *x)
+{
+    return x->connection && !x->is_suspended && x->phase < HTTP_PHASE_READY;
+}
+
+static void check_client(http_exchange_t *x)
+{
+    if (x->is_gone || !http_has_left(fd_of(x->connection)))
+        return;
+    if (is_receiving(x))
+        http_conn_end(x->server, x->connection);
+    http_exchange_client_left(x);
+}
+
 /* libmicrohttpd does not watch a suspended connection. */
 static void sweep(void *arg)
 {
     http_server_t *s = arg;
-    bool is_any_suspended = false;
+    bool is_any_watched = false;
     LIST_EACH (x, &s->exchanges, http_exchange_t, node) {
-        if (!x->is_suspended)
+        if (!x->is_suspended && !is_receiving(x))
             continue;
-        is_any_suspended = true;
-        if (!x->is_gone && http_has_left(fd_of(x->connection)))
-            http_exchange_client_left(x);
+        is_any_watched = true;
+        check_client(x);
     }
-    if (is_any_suspended)
+    if (is_any_watched)
         alarm_set(&s->sweep, sched_now_ms(s->sched) + SWEEP_MS);
 }
 
@@ -250,6 +268,8 @@ static void learn_request(http_exchange_t *x, struct MHD_Connection *connection,
     snprintf(x->method, sizeof x->method, "%s", method);
     x->has_body = has_body(connection);
     x->phase = x->has_body ? HTTP_PHASE_HEAD : HTTP_PHASE_READY;
+    if (x->has_body)
+        begin_sweeps(x->server);
     const union MHD_ConnectionInfo *info =
         MHD_get_connection_info(connection, MHD_CONNECTION_INFO_CLIENT_ADDRESS);
     net_addr_t from = {0};

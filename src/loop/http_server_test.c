@@ -536,7 +536,9 @@ SCENE(client_leaves)
 /* The client's end comes in one event with its bytes: libmicrohttpd would wait for the idle time-out. */
 static err_t play_half_closed(task_t *t, world_t *w, buf_t *out)
 {
-    static const char *const lines[] = {"GET /hello HTTP/1.1\r\nHost: h\r\n\r\n", "GET /hel", "\x01\x02\x03"};
+    static char posts[20000] = "POST /count HTTP/1.1\r\nHost: h\r\nContent-Length: 100000\r\n\r\n";
+    memset(posts + strlen(posts), 'x', sizeof posts - 1 - strlen(posts));
+    const char *const lines[] = {"GET /hello HTTP/1.1\r\nHost: h\r\n\r\n", "GET /hel", "\x01\x02\x03", posts};
     for (size_t i = 0; i < ARRAY_LEN(lines); i++) {
         AUTO_PTR(stream_t) s = NULL;
         buf_clear(out);
