@@ -265,6 +265,11 @@ static err_t start_over(task_t *t, mfs_t *m)
     return OK;
 }
 
+static err_t lost_blocks(void)
+{
+    return fail(ERR_IO, "the disk lost blocks that had been written: try again");
+}
+
 static bool has_lost(const mfs_t *m)
 {
     return blockstore_losses(m->repo->store) != m->losses;
@@ -311,6 +316,8 @@ err_t mfs_run(task_t *t, mfs_t *m, blocks_t *from, mfs_op_fn op, void *arg)
         err_t e = run_once(t, m, op, arg, &has_missed, &missing);
         if (!has_missed || !from)
             return e;
+        if (has_lost(m)) /* what is missing was made here: nobody else has it */
+            return lost_blocks();
         TRY(blocks_get(t, from, &missing, &block));
         TRY(blocks_put_many(t, repo_blocks(m->repo), &block, 1));
     }
@@ -409,7 +416,7 @@ void mfs_close(task_t *t, mfs_t *m)
 
 err_t mfs_check_kept(const mfs_t *m, uint64_t resets)
 {
-    return m->resets == resets ? OK : fail(ERR_IO, "the disk lost blocks that had been written: try again");
+    return m->resets == resets ? OK : lost_blocks();
 }
 
 /* One task commits for all who wait; those who come while it does are in the next round. */

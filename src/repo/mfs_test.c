@@ -410,8 +410,24 @@ static void test_crashes(void **state)
     }
 }
 
-/* The n-th change of the disk fails: the call fails or not, and whatever was acknowledged is there, now and
- * after. */
+/* Whoever is asked for a block never answers. */
+static err_t get_never(task_t *t, blocks_t *b, const cid_t *cid, block_t **ret)
+{
+    event_t never;
+    event_init(&never);
+    return event_wait(t, &never);
+}
+
+static void remove_while_full(task_t *t, mfs_t *m, const char *path)
+{
+    static const blocks_ops_t ops = {.get = get_never};
+    blocks_t nobody = {&ops};
+    deadline_t d = deadline_push(t, 60000);
+    err_t e = mfs_remove(t, m, &nobody, path, false, false);
+    assert_true(e && e != ERR_TIMEOUT);
+    deadline_pop(t, &d);
+}
+
 /* The disk fills, and the store loses what the journal has acknowledged: nothing is collected before it is
  * back, and it comes back by itself when there is room. */
 static err_t full_disk(task_t *t, void *arg)
@@ -430,6 +446,8 @@ static err_t full_disk(task_t *t, void *arg)
     assert_true(blockstore_losses(repo_blockstore(r)) != before);
     assert_err(gc_run(t, repo_gc(r), NULL, NULL, &result), ERR_IO);
     check_file(t, r, "/a/b/first", 1, 1000);
+    for (uint64_t i = 0; i < 20; i++)
+        remove_while_full(t, repo_mfs(r), crash_path(i, path));
     sim_disk_set_capacity(sim_host_of(t), 0);
     assert_ok(task_sleep(t, 5000));
     for (int round = 0; round < 2; round++) {
@@ -449,6 +467,8 @@ static void test_full_disk(void **state)
     assert_ok(test_run(full_disk, NULL));
 }
 
+/* The n-th change of the disk fails: the call fails or not, and whatever was acknowledged is there, now and
+ * after. */
 static err_t disk_fault(task_t *t, void *arg)
 {
     size_t n = *(size_t *)arg;
