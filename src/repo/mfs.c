@@ -347,7 +347,7 @@ static err_t snapshot_op(task_t *t, mfs_t *m, void *arg)
     snapshot_t *s = arg;
     TRY(mfs_write_tree(t, m, m->root, &s->root));
     s->version = m->version;
-    s->syncs = m->needs_sync || !m->has_durable;
+    s->syncs = m->needs_sync || !m->has_durable || has_lost(m); /* a root of what is not here is none */
     s->blocks = m->pending;
     s->n = m->n_pending;
     m->pending = xcalloc(PENDING_MAX_BLOCKS, sizeof *m->pending);

@@ -163,12 +163,9 @@ static err_t read_record(task_t *t, mfs_journal_t *j, uint64_t number, bool *ret
     return OK;
 }
 
-err_t mfs_journal_replay(task_t *t, mfs_journal_t *j, uint64_t after, mfs_journal_put_fn put, void *arg,
-                         cid_t *ret_root, bool *ret_has)
+static err_t replay(task_t *t, mfs_journal_t *j, mfs_journal_put_fn put, void *arg, cid_t *ret_root,
+                    bool *ret_has)
 {
-    j->number = after;
-    j->at = 0;
-    *ret_has = false;
     if (!j->file) {
         err_t e = file_open(t, j->path, FILE_READ | FILE_WRITE, 0600, &j->file);
         if (e == ERR_NOT_FOUND)
@@ -185,4 +182,21 @@ err_t mfs_journal_replay(task_t *t, mfs_journal_t *j, uint64_t after, mfs_journa
         j->at += HEAD_BYTES + j->record.len;
         j->number++;
     }
+}
+
+/* Where it fails the journal ends where it ended: the records that were not read are acknowledged, and none
+ * may be written over them. */
+err_t mfs_journal_replay(task_t *t, mfs_journal_t *j, uint64_t after, mfs_journal_put_fn put, void *arg,
+                         cid_t *ret_root, bool *ret_has)
+{
+    uint64_t at = j->at, number = j->number;
+    j->number = after;
+    j->at = 0;
+    *ret_has = false;
+    err_t e = replay(t, j, put, arg, ret_root, ret_has);
+    if (e) {
+        j->at = at;
+        j->number = number;
+    }
+    return e;
 }

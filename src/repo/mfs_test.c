@@ -441,9 +441,12 @@ static err_t full_disk(task_t *t, void *arg)
     for (uint64_t i = 0; i < 20; i++)
         assert_ok(write_file(t, repo_mfs(r), crash_path(i, path), i, 2000 + i, true));
     uint64_t before = blockstore_losses(repo_blockstore(r));
-    sim_disk_set_capacity(sim_host_of(t), 1);
+    sim_disk_set_capacity(sim_host_of(t),
+                          sim_disk_used_bytes(sim_host_of(t))); /* what is there may be written over */
     assert_true(blockstore_sync(t, repo_blockstore(r)) != OK);
     assert_true(blockstore_losses(repo_blockstore(r)) != before);
+    for (uint64_t i = 0; i < 5; i++) /* the journal has room, which is that of what was acknowledged */
+        assert_true(write_file(t, repo_mfs(r), "/late", i, 10 + i, true) != OK);
     assert_err(gc_run(t, repo_gc(r), NULL, NULL, &result), ERR_IO);
     check_file(t, r, "/a/b/first", 1, 1000);
     for (uint64_t i = 0; i < 20; i++)
