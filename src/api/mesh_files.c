@@ -280,7 +280,8 @@ err_t mesh_files_store(task_t *t, node_t *n, exchange_t *x, const mesh_store_opt
 
 /* ── reading ─────────────────────────────────────────────────────────────────────────────────── */
 
-/* ERR_NOT_FOUND: what the name stands for was deleted, although it may still lie here. */
+/* ERR_NOT_FOUND: what the name stands for was deleted, although it may still lie here, or have come just now
+ * from somebody who has not heard of it. */
 static err_t check_deleted(task_t *t, node_t *n, const char *name)
 {
     cid_t manifest;
@@ -289,8 +290,9 @@ static err_t check_deleted(task_t *t, node_t *n, const char *name)
         return OK; /* vault_open says what is wrong with it */
     vault_listed_t *l = xcalloc(1, sizeof *l);
     bool is_deleted = (!vault_lookup(t, node_vault(n), &manifest, l) && l->deleted_at_ms) ||
-                      (node_mesh(n) && mesh_is_deleted(node_mesh(n), &manifest));
+                      (node_mesh(n) && mesh_check(t, node_mesh(n), &manifest) == ERR_DENIED);
     free(l);
+    TRY(task_check(t));
     return is_deleted
                ? fail(ERR_NOT_FOUND, "%.*s was deleted by its owner", (int)(len < 100 ? len : 100), name)
                : OK;
@@ -327,6 +329,8 @@ err_t mesh_files_open(task_t *t, node_t *n, const char *name, bool offline, mesh
     deadline_t d = begin_wait(t, n);
     err_t e = vault_open(t, node_vault(n), o.session.blocks, name, &o.file);
     e = end_wait(t, &d, e);
+    if (!e)
+        e = check_deleted(t, n, name);
     if (e) {
         mesh_open_deinit(&o);
         return e;

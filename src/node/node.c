@@ -356,7 +356,7 @@ static err_t start_routing(task_t *t, node_t *n, const char *wanted_type)
 static bool may_serve(task_t *t, void *arg, const peer_id_t *peer, const cid_t *cid)
 {
     const node_t *n = arg;
-    return !denied_has_cid(n->denied, cid) && (!n->mesh || mesh_may_serve(n->mesh, cid)) &&
+    return !denied_has_cid(n->denied, cid) && (!n->mesh || mesh_may_serve(t, n->mesh, cid)) &&
            !is_private(t, n, cid);
 }
 

@@ -115,9 +115,12 @@ MUST_CHECK err_t mesh_delete(task_t *t, mesh_t *m, bytes_t tombstone, mesh_delet
                              mesh_deletion_t *ret);
 /* Is there a tombstone of the manifest? Never waits. */
 bool mesh_is_deleted(const mesh_t *m, const cid_t *manifest);
+/* The same, and a tombstone that came before its manifest is applied now that the manifest is here:
+ * ERR_DENIED. For whoever has just read one. Waits for the store. */
+MUST_CHECK err_t mesh_check(task_t *t, mesh_t *m, const cid_t *manifest);
 /* May this block be served, and its presence be told? No: a deleted manifest, or this node was away for
- * longer than the sync horizon and has not caught up yet. Never waits. */
-bool mesh_may_serve(const mesh_t *m, const cid_t *cid);
+ * longer than the sync horizon and has not caught up yet. Waits for the store. */
+bool mesh_may_serve(task_t *t, mesh_t *m, const cid_t *cid);
 
 /* ── members ─────────────────────────────────────────────────────────────────────────────────── */
 typedef struct mesh_peer {

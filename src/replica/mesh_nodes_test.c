@@ -92,6 +92,37 @@ static void test_store_and_delete(void **state)
         run_scenario(seed, 5, store_and_delete);
 }
 
+/* A member that never had the file hears that it was deleted, and then reads it from one that has not. */
+static void read_late(task_t *t, world_t *w)
+{
+    size_t reader = 0;
+    AUTO_PTR(block_t) manifest = NULL;
+    start_all(t, w);
+    store(t, w, 0, 1);
+    assert_int_equal(keep(t, w, 0, 2), 2);
+    for (size_t i = 1; i < w->net->n; i++)
+        if (!blockstore_has(t, w->nodes[i].store, &w->manifest))
+            reader = i;
+    assert_true(reader);
+    assert_ok(blockstore_get(t, w->nodes[0].store, &w->manifest, &manifest));
+    delete_file(t, w, 0, 30000);
+    assert_ok(task_sleep(t, 30000));
+    mesh_t *m = w->nodes[reader].mesh;
+    assert_int_equal(stat_of(w, reader).tombstones, 1);
+    assert_ok(mesh_check(t, m, &w->manifest)); /* it is not here: whose it is cannot be told */
+    put_block(t, w, reader, w->manifest.codec, block_bytes(manifest));
+    assert_false(mesh_may_serve(t, m, &w->manifest));
+    assert_true(mesh_is_deleted(m, &w->manifest));
+    assert_err(mesh_check(t, m, &w->manifest), ERR_DENIED);
+    assert_ok(task_sleep(t, 15 * MINUTE_MS));
+    assert_false(blockstore_has(t, w->nodes[reader].store, &w->manifest)); /* collected */
+}
+
+static void test_read_late(void **state)
+{
+    run_scenario(1, 4, read_late);
+}
+
 /* A holder is away while the file is deleted, for longer than the horizon. */
 static void away(task_t *t, world_t *w)
 {
@@ -107,7 +138,7 @@ static void away(task_t *t, world_t *w)
     assert_ok(task_sleep(t, 15 * MINUTE_MS));
     start(t, w, gone);
     assert_true(stat_of(w, gone).is_catching_up);
-    assert_false(mesh_may_serve(w->nodes[gone].mesh, &w->manifest));
+    assert_false(mesh_may_serve(t, w->nodes[gone].mesh, &w->manifest));
     assert_ok(task_sleep(t, 30000));
     assert_false(stat_of(w, gone).is_catching_up);
     assert_int_equal(stat_of(w, gone).tombstones, 1);
@@ -253,13 +284,10 @@ static void test_only_manifests(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_join_by_address),
-        cmocka_unit_test(test_store_and_delete),
-        cmocka_unit_test(test_away),
-        cmocka_unit_test(test_many_deletions),
-        cmocka_unit_test(test_zones),
-        cmocka_unit_test(test_over_a_relay),
-        cmocka_unit_test(test_only_manifests),
+        cmocka_unit_test(test_join_by_address), cmocka_unit_test(test_store_and_delete),
+        cmocka_unit_test(test_read_late),       cmocka_unit_test(test_away),
+        cmocka_unit_test(test_many_deletions),  cmocka_unit_test(test_zones),
+        cmocka_unit_test(test_over_a_relay),    cmocka_unit_test(test_only_manifests),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -25,11 +25,6 @@ bool mesh_is_deleted(const mesh_t *m, const cid_t *manifest)
     return tombstones_has_root(m->deleted, manifest);
 }
 
-bool mesh_may_serve(const mesh_t *m, const cid_t *cid)
-{
-    return catch_up_is_current(m->catch_up) && !mesh_is_deleted(m, cid);
-}
-
 err_t mesh_tombstone_record(task_t *t, mesh_t *m, const uint8_t key[TOMBSTONE_KEY_BYTES], buf_t *out)
 {
     return kv_get(t, m->config.state, MESH_TOMBSTONE_SPACE, bytes_of(key, TOMBSTONE_KEY_BYTES), out);
@@ -345,6 +340,26 @@ static void ask_dht(task_t *t, mesh_t *m, const kad_key_t *key)
         log_debug("mesh: a tombstone of the DHT was not taken");
 }
 
+static err_t deleted_by_owner(void)
+{
+    return fail(ERR_DENIED, "it was deleted by its owner");
+}
+
+/* It counts, whether that can be written down now (the disk may be full) or later. */
+static err_t apply_known(task_t *t, mesh_t *m, const cid_t *root, const owner_key_t *owner)
+{
+    kad_key_t key = set_key(root, owner);
+    if (tombstones_has(m->known, &key)) {
+        tombstone_t ts = {.manifest = *root, .owner = *owner};
+        taking_t x = {.ts = &ts, .applies = !mesh_is_deleted(m, root), .is_here = true};
+        bool is_new;
+        if (take(t, m, &x, &is_new))
+            TRY(task_check(t));
+        return deleted_by_owner();
+    }
+    return mesh_is_deleted(m, root) ? deleted_by_owner() : OK;
+}
+
 err_t mesh_admit(task_t *t, void *mesh, const cid_t *root, const block_t *block)
 {
     mesh_t *m = mesh;
@@ -355,13 +370,25 @@ err_t mesh_admit(task_t *t, void *mesh, const cid_t *root, const block_t *block)
     owner_key_t owner = manifest.owner;
     ask_dht(t, m, &key);
     TRY(task_check(t));
-    if (tombstones_has(m->known, &key)) {
-        tombstone_t ts = {.manifest = *root, .owner = owner};
-        taking_t x = {.ts = &ts, .applies = !mesh_is_deleted(m, root), .is_here = true};
-        bool is_new;
-        TRY(take(t, m, &x, &is_new));
-    }
-    return mesh_is_deleted(m, root) ? fail(ERR_DENIED, "it was deleted by its owner") : OK;
+    return apply_known(t, m, root, &owner);
+}
+
+/* The tombstone may have come before the manifest, which somebody who lags behind gave to a reader here. */
+err_t mesh_check(task_t *t, mesh_t *m, const cid_t *root)
+{
+    AUTO_PTR(block_t) b = NULL;
+    manifest_t manifest;
+    if (mesh_is_deleted(m, root))
+        return deleted_by_owner();
+    if (root->codec != CODEC_DAG_CBOR || !tombstones_count(m->known) ||
+        blockstore_get(t, m->config.blocks, root, &b) || manifest_decode(block_bytes(b), &manifest))
+        return task_check(t);
+    return apply_known(t, m, root, &manifest.owner);
+}
+
+bool mesh_may_serve(task_t *t, mesh_t *m, const cid_t *cid)
+{
+    return catch_up_is_current(m->catch_up) && !mesh_check(t, m, cid);
 }
 
 /* ── life ────────────────────────────────────────────────────────────────────────────────────── */

@@ -109,7 +109,7 @@ static inline err_t let_go_hook(task_t *t, void *arg, const cid_t *root)
 
 static inline bool may_serve(task_t *t, void *arg, const peer_id_t *peer, const cid_t *cid)
 {
-    return !((node_t *)arg)->mesh || mesh_may_serve(((node_t *)arg)->mesh, cid);
+    return !((node_t *)arg)->mesh || mesh_may_serve(t, ((node_t *)arg)->mesh, cid);
 }
 
 static inline void on_met(void *arg, const mesh_contact_t *c)
