@@ -50,7 +50,8 @@ static err_t load(task_t *t, own_folder_t *o)
 {
     mfs_t *mfs = o->files->mfs;
     cid_t root, sent, now;
-    bool has_sent, has, has_now = mfs_durable_root(mfs, &now);
+    bool has_sent, has, has_now;
+    TRY(mfs_durable_root(t, mfs, &now, &has_now));
     TRY(mfs_published(t, mfs, &sent, &has_sent));
     if (has_now && (!has_sent || !cid_equal(&now, &sent)))
         return OK; /* newer than the record */
@@ -58,7 +59,8 @@ static err_t load(task_t *t, own_folder_t *o)
     if (!has || (has_now && cid_equal(&now, &root)))
         return OK;
     TRY(mfs_set_root(t, mfs, &root));
-    return mfs_durable_root(mfs, &now) ? mfs_note_published(t, mfs, &now) : OK;
+    TRY(mfs_durable_root(t, mfs, &now, &has_now));
+    return has_now ? mfs_note_published(t, mfs, &now) : OK;
 }
 
 /* ── publishing ──────────────────────────────────────────────────────────────────────────────── */
@@ -68,13 +70,14 @@ static err_t publish(task_t *t, own_folder_t *o)
     mfs_t *mfs = o->files->mfs;
     naming_publish_t how;
     cid_t root, sent;
-    bool has_sent;
+    bool has_sent, has;
     char cid[CID_TEXT_MAX];
     const char *text;
     buf_init(&path, PATH_BYTES_MAX);
     TRY(mfs_sync(t, mfs));
     TRY(mfs_published(t, mfs, &sent, &has_sent));
-    if (!mfs_durable_root(mfs, &root) || (has_sent && cid_equal(&root, &sent)))
+    TRY(mfs_durable_root(t, mfs, &root, &has));
+    if (!has || (has_sent && cid_equal(&root, &sent)))
         return OK;
     TRY(buf_printf(&path, "/ipfs/%s", cid_print(&root, cid)));
     TRY(buf_cstr(&path, &text));

@@ -397,7 +397,8 @@ static err_t rpc_files_chroot(task_t *t, rpc_t *r)
     else if (cid_parse_str(r->args[0], &cid))
         return fail_also(ERR_INVALID, "invalid CID \"%.100s\"", r->args[0]);
     TRY(check_new_root(t, r, &cid));
-    bool has_old = mfs_durable_root(files(r), &old);
+    bool has_old;
+    TRY(mfs_durable_root(t, files(r), &old, &has_old));
     TRY(mfs_set_root(t, files(r), &cid));
     rpc_cid(r, &cid, text);
     if (has_old) {

@@ -99,7 +99,9 @@ static err_t give_pin(task_t *t, void *arg, const pin_t *pin)
 static err_t give_mfs(task_t *t, repo_t *repo, each_t *e)
 {
     cid_t root;
-    return mfs_durable_root(repo_mfs(repo), &root) ? dag_walker_run(t, &e->walker, &root) : OK;
+    bool has;
+    TRY(mfs_durable_root(t, repo_mfs(repo), &root, &has));
+    return has ? dag_walker_run(t, &e->walker, &root) : OK;
 }
 
 err_t provided_each(task_t *t, repo_t *repo, unsigned flags,

@@ -109,7 +109,9 @@ static void fill(task_t *t, shop_t *s)
     assert_ok(pins_add(t, repo_pins(r), repo_blocks(r), &s->file, PIN_RECURSIVE, NULL, NULL, NULL));
     assert_ok(pins_add(t, repo_pins(r), repo_blocks(r), &s->direct, PIN_DIRECT, NULL, NULL, NULL));
     assert_ok(mfs_put(t, repo_mfs(r), repo_blocks(r), "/f", &s->in_tree, (mfs_put_options_t){.flush = true}));
-    assert_true(mfs_durable_root(repo_mfs(r), &s->tree_root));
+    bool has;
+    assert_ok(mfs_durable_root(t, repo_mfs(r), &s->tree_root, &has));
+    assert_true(has);
 }
 
 static err_t check_strategies(task_t *t, void *arg)

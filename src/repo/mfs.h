@@ -94,8 +94,9 @@ MUST_CHECK err_t mfs_set_mtime(task_t *t, mfs_t *m, blocks_t *from, const char *
 
 /* The CID of the whole tree now (its blocks are in the store, not necessarily durable). */
 MUST_CHECK err_t mfs_root(task_t *t, mfs_t *m, cid_t *ret_root);
-/* The root that the state database holds; false when there is none yet. */
-bool mfs_durable_root(const mfs_t *m, cid_t *ret_root);
+/* The root that a crash would leave; *ret_has is false when there is none yet. Errors of a commit, which may
+ * be needed to know it. */
+MUST_CHECK err_t mfs_durable_root(task_t *t, mfs_t *m, cid_t *ret_root, bool *ret_has);
 /* Another tree in its place, durably: what import and `files chroot` do. The root block must be here and a
  * directory: ERR_NOT_FOUND, ERR_INVALID. */
 MUST_CHECK err_t mfs_set_root(task_t *t, mfs_t *m, const cid_t *root);

@@ -44,6 +44,17 @@ typedef struct mfs_blocks {
     cid_t missing;
 } mfs_blocks_t;
 
+/* What was changed since the last commit began: the next one takes it. */
+typedef struct mfs_changes {
+    block_t **blocks; /* that were written: they go into the journal */
+    size_t n_blocks, bytes;
+    buf_t files;     /* that took their places, as mfs_files_add has them */
+    bool needs_root; /* files is not all that has changed */
+    bool needs_sync; /* the store must be synced: there are too many blocks, or others wrote them */
+} mfs_changes_t;
+void mfs_changes_init(mfs_changes_t *c);
+void mfs_changes_deinit(mfs_changes_t *c); /* idempotent */
+
 struct mfs {
     repo_t *repo;
     const char *space;
@@ -63,13 +74,14 @@ struct mfs {
     bool is_committing;
     event_t committed;
     bool has_durable;
-    cid_t durable_root;
+    cid_t durable_root; /* the last one that was made durable */
+    bool is_ahead;      /* the journal has files that were put after it */
+    cid_t *ahead;       /* they, and those that are to be committed: the collector keeps them */
+    size_t n_ahead;
     int64_t unflushed, max_unflushed;
     mfs_journal_t journal;
-    block_t **pending; /* written since the last commit began: they go into the journal */
-    size_t n_pending, pending_bytes;
+    mfs_changes_t changes;
     cid_t known_file;     /* what was written last is a file: the next writer need not look (zero: none) */
-    bool needs_sync;      /* the next commit syncs the store: too much is pending, or what others wrote */
     uint64_t next_try_ms; /* to start over after losses */
     uint64_t losses;      /* of the store when all that the tree refers to was known to be there */
     uint64_t resets;      /* counts how often changes that were not durable were given up */
@@ -118,6 +130,8 @@ bool mfs_is_attached(const mfs_t *m, const mfs_node_t *n);
 void mfs_cut_off(mfs_t *m, mfs_node_t *n);
 void mfs_move_node(mfs_t *m, mfs_node_t *n, mfs_node_t *to, bytes_t name);
 void mfs_mark_changed(mfs_t *m, mfs_node_t *dir);
+/* The same, when all that has changed is that a file has taken its place. */
+void mfs_mark_put(mfs_t *m, mfs_node_t *dir, bytes_t name, const dag_ref_t *ref);
 /* Writes what has changed in and below a directory; its ref. The blocks can be read after it. */
 MUST_CHECK err_t mfs_write_tree(task_t *t, mfs_t *m, mfs_node_t *dir, dag_ref_t *ret_ref);
 /* What boxo does when it flushes a directory: the entries that are loaded below it are put anew, up to the
@@ -170,14 +184,29 @@ MUST_CHECK err_t mfs_give_file(task_t *t, mfs_t *m, blocks_t *from, mfs_taken_t 
 /* Runs an operation under the gate, again for each block that it missed and `from` has. */
 typedef err_t (*mfs_op_fn)(task_t *t, mfs_t *m, void *arg);
 MUST_CHECK err_t mfs_run(task_t *t, mfs_t *m, blocks_t *from, mfs_op_fn op, void *arg);
-/* Makes the tree durable as it is. ERR_IO: changes were given up since the caller's (`resets`: m->resets when
- * it was made, or when its first block was written). */
-MUST_CHECK err_t mfs_commit(task_t *t, mfs_t *m, uint64_t resets);
-MUST_CHECK err_t mfs_check_kept(const mfs_t *m, uint64_t resets);
-/* The tree now refers to blocks that did not pass through it. */
-void mfs_need_sync(mfs_t *m);
+bool mfs_has_lost(const mfs_t *m); /* the store has lost blocks, and the tree did not begin anew yet */
+err_t mfs_lost_blocks(void);
+err_t mfs_reset_op(task_t *t, mfs_t *m, void *arg); /* an mfs_op_fn: begins anew, if it has to */
 void mfs_blocks_init(mfs_blocks_t *b, mfs_t *m, blocks_t *from);
 node_format_t mfs_node_format(mfs_format_t f, node_format_t otherwise);
 /* The file as boxo flushes it: a tree of one raw leaf becomes the leaf. */
 MUST_CHECK err_t mfs_settle_file(task_t *t, mfs_t *m, blocks_t *from, const cid_t *cid, dag_ref_t *ret_ref);
+
+/* ── mfs_commit.c ────────────────────────────────────────────────────────────────────────────── */
+/* Makes the tree durable as it is. ERR_IO: changes were given up since the caller's (`resets`: m->resets when
+ * it was made, or when its first block was written). */
+MUST_CHECK err_t mfs_commit(task_t *t, mfs_t *m, uint64_t resets);
+MUST_CHECK err_t mfs_commit_once(task_t *t, mfs_t *m); /* one that nobody else does at the same time */
+MUST_CHECK err_t mfs_check_kept(const mfs_t *m, uint64_t resets);
+/* The tree now refers to blocks that did not pass through it. */
+void mfs_need_sync(mfs_t *m);
+void mfs_note_blocks(mfs_t *m, block_t *const *list, size_t n); /* written behind, for the journal */
+void mfs_note_file(mfs_t *m, const mfs_node_t *dir, bytes_t name, const dag_ref_t *ref);
+/* The durable root as the disk has it; the blocks of the journal are put into the store again. ret_files:
+ * what is to be put into its tree (mfs_put_back), the caller's to deinit. */
+MUST_CHECK err_t mfs_recover(task_t *t, mfs_t *m, buf_t *ret_files);
+/* An error: some of them are in the tree, which is none, then. */
+MUST_CHECK err_t mfs_put_back(task_t *t, mfs_t *m, bytes_t files);
+/* What the journal has beside the durable root. */
+MUST_CHECK err_t mfs_keep_ahead(task_t *t, mfs_t *m, gc_keep_fn keep, void *keep_arg);
 #endif

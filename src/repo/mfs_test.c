@@ -1,108 +1,9 @@
 /* The mutable tree of files, in the simulator: concurrent writers, moves and removals under their hands,
- * garbage collection beside them, crashes and failing disks, limits. */
-#include "dag/dag_walk.h"
-#include "dag/file_reader.h"
+ * garbage collection beside them, limits. */
 #include "repo/mfs_file.h"
-#include "repo/mfs_impl.h"
-#include "tests/support/run.h"
-#include "tests/support/test.h"
-#include <stdio.h>
+#include "tests/support/mfs.h"
 
-#define REPO "/tmp/repo"
-enum { WRITERS = 6, FILES_EACH = 12, CRASHES = 14, DISK_FAULTS = 40 };
-
-static repo_t *open_repo(task_t *t)
-{
-    uint8_t seed[32] = {9};
-    AUTO_PTR(private_key_t) key = NULL;
-    repo_t *r;
-    assert_ok(private_key_generate(KEY_ED25519, seed, 0, &key));
-    if (repo_check(t, REPO) == ERR_NOT_FOUND)
-        assert_ok(repo_init(t, REPO, "test", key));
-    assert_ok(repo_open(t, REPO, &r));
-    return r;
-}
-
-/* ── content ─────────────────────────────────────────────────────────────────────────────────── */
-/* So many bytes of a number's own, with waits between its pieces. */
-typedef struct input {
-    uint64_t number;
-    size_t at, len;
-    bool waits;
-} input_t;
-
-static uint8_t byte_of(uint64_t number, size_t at)
-{
-    return (uint8_t)(((number * 1000003 + at) * 0x9e3779b97f4a7c15u) >> 56);
-}
-
-static err_t read_stream(task_t *t, void *arg, uint8_t *out, size_t cap, size_t *ret_n)
-{
-    input_t *s = arg;
-    size_t n = s->len - s->at < cap ? s->len - s->at : cap;
-    if (s->waits && n > 3000)
-        n = 3000;
-    if (s->waits)
-        TRY(task_sleep(t, 1));
-    for (size_t i = 0; i < n; i++)
-        out[i] = byte_of(s->number, s->at + i);
-    s->at += n;
-    *ret_n = n;
-    return OK;
-}
-
-static err_t write_file(task_t *t, mfs_t *m, const char *path, uint64_t number, size_t len, bool flush)
-{
-    input_t s = {.number = number, .len = len, .waits = len > 3000};
-    return mfs_write(
-        t, m, NULL, path, (source_t){read_stream, &s},
-        (mfs_write_options_t){
-            .create = true, .parents = true, .truncate = true, .flush = flush, .raw_leaves = -1});
-}
-
-static bool is_there(task_t *t, repo_t *r, const char *path)
-{
-    mfs_entry_t entry;
-    err_t e = mfs_lookup(t, repo_mfs(r), NULL, path, &entry);
-    assert_true(!e || e == ERR_NOT_FOUND);
-    return !e;
-}
-
-static void check_file(task_t *t, repo_t *r, const char *path, uint64_t number, size_t len)
-{
-    AUTO(file_reader_t) reader = {0};
-    mfs_entry_t entry;
-    size_t at = 0;
-    assert_ok(mfs_lookup(t, repo_mfs(r), NULL, path, &entry));
-    assert_ok(file_reader_open(t, &reader, repo_blocks(r), &entry.ref.cid));
-    assert_int_equal(reader.size, len);
-    for (;;) {
-        bytes_t piece;
-        assert_ok(file_reader_next(t, &reader, &piece));
-        if (!piece.len)
-            break;
-        for (size_t i = 0; i < piece.len; i++)
-            assert_int_equal(piece.data[i], byte_of(number, at + i));
-        at += piece.len;
-    }
-    assert_int_equal(at, len);
-}
-
-static err_t visit_any(task_t *t, void *arg, const cid_t *cid, block_t *block)
-{
-    return OK;
-}
-
-/* Every block below the root is here. */
-static void check_whole(task_t *t, repo_t *r)
-{
-    AUTO(dag_walker_t) w;
-    cid_t root;
-    assert_ok(mfs_root(t, repo_mfs(r), &root));
-    dag_walker_init(&w, repo_blocks(r));
-    w.visit = visit_any;
-    assert_ok(dag_walker_run(t, &w, &root));
-}
+enum { WRITERS = 6, FILES_EACH = 12 };
 
 /* ── many writers ────────────────────────────────────────────────────────────────────────────── */
 typedef struct writer_job {
@@ -333,178 +234,6 @@ static void test_one_file(void **state)
     assert_ok(test_run(one_file, NULL));
 }
 
-/* ── crashes ─────────────────────────────────────────────────────────────────────────────────── */
-typedef struct life {
-    size_t acknowledged; /* files, by all lives */
-    bool has_begun, is_over;
-    event_t changed;
-} life_t;
-
-static const char *crash_path(size_t i, char out[64])
-{
-    snprintf(out, 64, "/d%zu/e/f%zu", i % 5, i);
-    return out;
-}
-
-static void check_acknowledged(task_t *t, repo_t *r, size_t n)
-{
-    char path[64];
-    for (size_t i = 0; i < n; i++)
-        check_file(t, r, crash_path(i, path), i, i * 37 % 3000);
-    check_whole(t, r);
-}
-
-static err_t live(task_t *t, void *arg)
-{
-    life_t *l = arg;
-    char path[64];
-    repo_t *r = open_repo(t);
-    check_acknowledged(t, r, l->acknowledged);
-    l->has_begun = true;
-    event_fire(&l->changed);
-    for (err_t e = OK; !e && l->acknowledged < 400;) {
-        e = write_file(t, repo_mfs(r), "/unflushed/x", 7, 5000, false);
-        if (!e)
-            e = write_file(t, repo_mfs(r), crash_path(l->acknowledged, path), l->acknowledged,
-                           l->acknowledged * 37 % 3000, true);
-        l->acknowledged += !e;
-    }
-    repo_close(t, r);
-    l->is_over = true;
-    event_fire(&l->changed);
-    return OK;
-}
-
-static err_t crashes(task_t *t, void *arg)
-{
-    life_t l = {0};
-    sim_host_t *h = ((sim_host_t **)arg)[0];
-    prng_t *r = sim_prng(((sim_t **)arg)[1]);
-    event_init(&l.changed);
-    for (size_t i = 0; i <= CRASHES; i++) {
-        l.has_begun = l.is_over = false;
-        assert_ok(sim_host_start(h, "life", live, &l));
-        while (!l.has_begun)
-            assert_ok(event_wait(t, &l.changed));
-        if (i == CRASHES)
-            break;
-        assert_ok(task_sleep(t, prng_below(r, 90)));
-        sim_crash(h, i % 3 ? SIM_POWER_LOSS : SIM_KILL);
-        assert_ok(sim_host_join_dead(t, h));
-        sim_restart(h);
-    }
-    while (!l.is_over)
-        assert_ok(event_wait(t, &l.changed));
-    assert_int_equal(l.acknowledged, 400);
-    return OK;
-}
-
-static void test_crashes(void **state)
-{
-    for (uint64_t seed = 1; seed <= 3; seed++) {
-        sim_t *sim = sim_new(seed);
-        sim_add_host(sim, "10.0.0.1");
-        void *arg[2] = {sim_add_host(sim, "10.0.0.2"), sim};
-        assert_ok(sim_run(sim, crashes, arg));
-        sim_free(sim);
-    }
-}
-
-/* Whoever is asked for a block never answers. */
-static err_t get_never(task_t *t, blocks_t *b, const cid_t *cid, block_t **ret)
-{
-    event_t never;
-    event_init(&never);
-    return event_wait(t, &never);
-}
-
-static void remove_while_full(task_t *t, mfs_t *m, const char *path)
-{
-    static const blocks_ops_t ops = {.get = get_never};
-    blocks_t nobody = {&ops};
-    deadline_t d = deadline_push(t, 60000);
-    err_t e = mfs_remove(t, m, &nobody, path, false, false);
-    assert_true(e && e != ERR_TIMEOUT);
-    deadline_pop(t, &d);
-}
-
-/* The disk fills, and the store loses what the journal has acknowledged: nothing is collected before it is
- * back, and it comes back by itself when there is room. */
-static err_t full_disk(task_t *t, void *arg)
-{
-    char path[64];
-    gc_result_t result;
-    repo_t *r = open_repo(t);
-    assert_ok(write_file(t, repo_mfs(r), "/a/b/first", 1, 1000, true));
-    repo_close(t, r);
-    r = open_repo(t); /* it is durable in the store */
-    for (uint64_t i = 0; i < 20; i++)
-        assert_ok(write_file(t, repo_mfs(r), crash_path(i, path), i, 2000 + i, true));
-    uint64_t before = blockstore_losses(repo_blockstore(r));
-    sim_disk_set_capacity(sim_host_of(t),
-                          sim_disk_used_bytes(sim_host_of(t))); /* what is there may be written over */
-    assert_true(blockstore_sync(t, repo_blockstore(r)) != OK);
-    assert_true(blockstore_losses(repo_blockstore(r)) != before);
-    for (uint64_t i = 0; i < 5; i++) /* the journal has room, which is that of what was acknowledged */
-        assert_true(write_file(t, repo_mfs(r), "/late", i, 10 + i, true) != OK);
-    assert_err(gc_run(t, repo_gc(r), NULL, NULL, &result), ERR_IO);
-    check_file(t, r, "/a/b/first", 1, 1000);
-    for (uint64_t i = 0; i < 20; i++)
-        remove_while_full(t, repo_mfs(r), crash_path(i, path));
-    sim_disk_set_capacity(sim_host_of(t), 0);
-    assert_ok(task_sleep(t, 5000));
-    for (int round = 0; round < 2; round++) {
-        check_file(t, r, "/a/b/first", 1, 1000);
-        for (uint64_t i = 0; i < 20; i++)
-            check_file(t, r, crash_path(i, path), i, 2000 + i);
-        assert_ok(gc_run(t, repo_gc(r), NULL, NULL, &result));
-        check_whole(t, r);
-    }
-    repo_close(t, r);
-    return OK;
-}
-
-static void test_full_disk(void **state)
-{
-    (void)state;
-    assert_ok(test_run(full_disk, NULL));
-}
-
-/* The n-th change of the disk fails: the call fails or not, and whatever was acknowledged is there, now and
- * after. */
-static err_t disk_fault(task_t *t, void *arg)
-{
-    size_t n = *(size_t *)arg;
-    bool done[6];
-    char path[64];
-    repo_t *r = open_repo(t);
-    assert_ok(write_file(t, repo_mfs(r), "/first", 1, 1000, true));
-    sim_disk_fail_nth(sim_host_of(t), n, n % 2 ? ERR_NO_SPACE : ERR_IO, false);
-    for (size_t i = 0; i < ARRAY_LEN(done); i++)
-        done[i] = !write_file(t, repo_mfs(r), crash_path(i, path), i, 2000 + i, true);
-    sim_disk_fail_nth(sim_host_of(t), 0, OK, false);
-    for (int round = 0; round < 2; round++) {
-        check_file(t, r, "/first", 1, 1000);
-        for (size_t i = 0; i < ARRAY_LEN(done); i++)
-            if (done[i])
-                check_file(t, r, crash_path(i, path), i, 2000 + i);
-        check_whole(t, r);
-        if (!round)
-            assert_ok(write_file(t, repo_mfs(r), "/last", 2, 1000, true));
-        repo_close(t, r);
-        r = open_repo(t);
-    }
-    check_file(t, r, "/last", 2, 1000);
-    repo_close(t, r);
-    return OK;
-}
-
-static void test_disk_faults(void **state)
-{
-    for (size_t n = 1; n <= DISK_FAULTS; n++)
-        assert_ok(test_run(disk_fault, &n));
-}
-
 /* ── smaller things ──────────────────────────────────────────────────────────────────────────── */
 static void check_clean(const char *text, const char *expected)
 {
@@ -602,7 +331,9 @@ static err_t roots(task_t *t, void *arg)
     mfs_t *m = repo_mfs(r);
     mfs_entry_t d, f;
     cid_t nowhere, root, whole;
-    assert_false(mfs_durable_root(m, &root));
+    bool has;
+    assert_ok(mfs_durable_root(t, m, &root, &has));
+    assert_false(has);
     assert_ok(write_file(t, m, "/d/f", 3, 5000, true));
     assert_ok(mfs_lookup(t, m, NULL, "/d", &d));
     assert_ok(mfs_lookup(t, m, NULL, "/d/f", &f));
@@ -613,7 +344,8 @@ static err_t roots(task_t *t, void *arg)
     assert_err(mfs_set_root(t, m, &f.ref.cid), ERR_INVALID);
     assert_ok(cid_of(1, CODEC_DAG_PB, MH_SHA2_256, BYTES_LIT("nothing"), &nowhere));
     assert_err(mfs_set_root(t, m, &nowhere), ERR_NOT_FOUND);
-    assert_true(mfs_durable_root(m, &root));
+    assert_ok(mfs_durable_root(t, m, &root, &has));
+    assert_true(has);
     assert_ok(blockstore_remove(t, repo_blockstore(r), &root, 1));
     repo_close(t, r);
     r = open_repo(t); /* the rest of the repository can be used */
@@ -632,71 +364,6 @@ static void test_roots(void **state)
     assert_ok(test_run(roots, NULL));
 }
 
-/* ── the journal ─────────────────────────────────────────────────────────────────────────────── */
-static err_t count_blocks(task_t *t, void *arg, block_t *const *blocks, size_t n)
-{
-    *(size_t *)arg += n;
-    return OK;
-}
-
-static void append_record(task_t *t, mfs_journal_t *j, uint64_t number, size_t n)
-{
-    AUTO_PTR(block_t) block = NULL;
-    cid_t cid;
-    block_t *list[100];
-    uint8_t bytes[300] = {(uint8_t)number};
-    assert_ok(cid_of(1, CODEC_RAW, MH_SHA2_256, bytes_of(bytes, sizeof bytes), &cid));
-    assert_ok(block_copy(&cid, bytes_of(bytes, sizeof bytes), &block));
-    for (size_t i = 0; i < n; i++)
-        list[i] = block;
-    assert_ok(mfs_journal_append(t, j, &cid, list, n));
-    assert_int_equal(j->number, number);
-}
-
-/* Records from `first` on, behind number `after`; then what a new reader finds. */
-static size_t replay(task_t *t, uint64_t after, size_t *ret_blocks)
-{
-    mfs_journal_t j;
-    cid_t root;
-    bool has;
-    *ret_blocks = 0;
-    mfs_journal_init(&j, "/tmp/journal");
-    assert_ok(mfs_journal_replay(t, &j, after, count_blocks, ret_blocks, &root, &has));
-    size_t records = j.number - after;
-    assert_int_equal(has, records > 0);
-    mfs_journal_deinit(&j);
-    return records;
-}
-
-static err_t journal(task_t *t, void *arg)
-{
-    mfs_journal_t j;
-    size_t blocks;
-    assert_int_equal(replay(t, 0, &blocks), 0); /* there is none */
-    mfs_journal_init(&j, "/tmp/journal");
-    for (uint64_t i = 1; i <= 5; i++)
-        append_record(t, &j, i, (size_t)i * 20);
-    assert_int_equal(replay(t, 0, &blocks), 5);
-    assert_int_equal(blocks, 300);
-    assert_int_equal(replay(t, 3, &blocks), 0); /* the first one is older */
-    mfs_journal_rewind(&j);
-    append_record(t, &j, 6, 1);
-    assert_int_equal(replay(t, 5, &blocks), 1); /* what follows it is older */
-    append_record(t, &j, 7, 90);
-    sim_disk_corrupt(sim_host_of(t), "/tmp/journal", j.at - 10, 1);
-    assert_int_equal(replay(t, 5, &blocks), 1);
-    assert_int_equal(blocks, 1);
-    sim_disk_corrupt(sim_host_of(t), "/tmp/journal", 4, 1); /* the length of the first */
-    assert_int_equal(replay(t, 5, &blocks), 0);
-    mfs_journal_deinit(&j);
-    return OK;
-}
-
-static void test_journal(void **state)
-{
-    assert_ok(test_run(journal, NULL));
-}
-
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -707,12 +374,8 @@ int main(void)
         cmocka_unit_test(test_moved_and_removed),
         cmocka_unit_test(test_one_file),
         cmocka_unit_test(test_meta_while_written),
-        cmocka_unit_test(test_crashes),
-        cmocka_unit_test(test_disk_faults),
-        cmocka_unit_test(test_full_disk),
         cmocka_unit_test(test_many_dirs),
         cmocka_unit_test(test_roots),
-        cmocka_unit_test(test_journal),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -219,11 +219,24 @@ void mfs_move_node(mfs_t *m, mfs_node_t *n, mfs_node_t *to, bytes_t name)
         mfs_mark_changed(m, n);
 }
 
-void mfs_mark_changed(mfs_t *m, mfs_node_t *dir)
+/* As it must be written, some time; what it holds may be the same. */
+static void mark(mfs_t *m, mfs_node_t *dir)
 {
     m->version++;
     for (; dir->parent && !list_is_linked(&dir->in_changed); dir = dir->parent)
         list_push_back(&dir->parent->changed, &dir->in_changed);
+}
+
+void mfs_mark_changed(mfs_t *m, mfs_node_t *dir)
+{
+    m->changes.needs_root = true;
+    mark(m, dir);
+}
+
+void mfs_mark_put(mfs_t *m, mfs_node_t *dir, bytes_t name, const dag_ref_t *ref)
+{
+    mfs_note_file(m, dir, name, ref);
+    mark(m, dir);
 }
 
 /* ── lookups ─────────────────────────────────────────────────────────────────────────────────── */
@@ -384,7 +397,7 @@ void mfs_clear_cache(task_t *t, mfs_t *m, mfs_node_t *dir, bytes_t touched)
         bool was = dir_editor_is_changed(dir->parent->editor);
         touch(t, dir->parent, bytes_str(dir->name));
         if (!was && dir_editor_is_changed(dir->parent->editor))
-            mfs_mark_changed(m, dir->parent);
+            mark(m, dir->parent);
     }
 }
 

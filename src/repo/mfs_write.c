@@ -51,7 +51,7 @@ static err_t find_or_make(task_t *t, mfs_t *m, const hold_t *h, mfs_node_t **ret
         return mfs_not_exist();
     TRY(make_file(t, m, mfs_node_format(h->options.format, dir_editor_format(dir->editor)), &ret->ref));
     TRY(dir_editor_put(t, dir->editor, name, &ret->ref));
-    mfs_mark_changed(m, dir);
+    mfs_mark_put(m, dir, name, &ret->ref);
     return put_queue_drain(t, &m->queue);
 }
 
@@ -115,7 +115,7 @@ static err_t give_op(task_t *t, mfs_t *m, void *arg)
     if (mfs_meta_since(f, &change))
         TRY(mfs_with_meta(t, m, &change, &f->ref));
     TRY(dir_editor_put(t, dir->editor, bytes_str(f->file->name), &f->ref));
-    mfs_mark_changed(m, dir);
+    mfs_mark_put(m, dir, bytes_str(f->file->name), &f->ref);
     m->known_file = f->ref.cid;
     if (f->flushes)
         mfs_clear_cache(t, m, dir, bytes_str(f->file->name));
