@@ -19,14 +19,28 @@ void rpc_deinit(rpc_t *r)
 
 /* ── options ─────────────────────────────────────────────────────────────────────────────────── */
 
+/* All names of an option; false: the client gave none of them. */
+static bool find_names(rpc_t *r, bytes_t name, bytes_t *ret_names)
+{
+    rpc_option_spec_t spec;
+    for (size_t i = 0; i < r->n_given && r->n_given <= ARRAY_LEN(r->given); i++)
+        if (rpc_signature_has_name(r->given[i], name)) {
+            *ret_names = r->given[i];
+            return true;
+        }
+    if (r->n_given <= ARRAY_LEN(r->given) || !rpc_signature_option(r->signature, name, &spec))
+        return false;
+    *ret_names = spec.names;
+    return true;
+}
+
 /* The first value under any of the option's names. */
 static err_t find_value(rpc_t *r, const char *name, buf_t *out)
 {
-    rpc_option_spec_t spec;
+    bytes_t names, one;
     err_t e = exchange_query(r->x, name, 0, out);
-    if (e != ERR_NOT_FOUND || !rpc_signature_option(r->signature, bytes_str(name), &spec))
+    if (e != ERR_NOT_FOUND || !find_names(r, bytes_str(name), &names))
         return e;
-    bytes_t names = spec.names, one;
     while (e == ERR_NOT_FOUND && rpc_signature_next_name(&names, &one)) {
         char text[64];
         snprintf(text, sizeof text, "%.*s", (int)one.len, (const char *)one.data);
@@ -157,6 +171,9 @@ static err_t check_options(rpc_t *r)
         const char *text;
         if (!rpc_signature_option(r->signature, buf_bytes(&name), &spec))
             continue;
+        if (r->n_given < ARRAY_LEN(r->given))
+            r->given[r->n_given] = spec.names;
+        r->n_given++;
         TRY(buf_cstr(&name, &text));
         TRY(check_single(r, &spec, text));
         TRY(buf_cstr(&value, &text));

@@ -283,7 +283,7 @@ bool rpc_signature_next_name(bytes_t *names, bytes_t *ret_name)
     return true;
 }
 
-static bool has_name(bytes_t names, bytes_t name)
+bool rpc_signature_has_name(bytes_t names, bytes_t name)
 {
     bytes_t one;
     while (rpc_signature_next_name(&names, &one))
@@ -295,7 +295,7 @@ static bool has_name(bytes_t names, bytes_t name)
 static bool find_in(const char *list, bytes_t name, rpc_option_spec_t *ret)
 {
     while (rpc_signature_next_option(&list, ret))
-        if (has_name(ret->names, name))
+        if (rpc_signature_has_name(ret->names, name))
             return true;
     return false;
 }

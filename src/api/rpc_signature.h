@@ -31,6 +31,7 @@ bool rpc_signature_option(const rpc_signature_t *s, bytes_t name, rpc_option_spe
 /* Goes through a list of options, and through the names of one. */
 bool rpc_signature_next_option(const char **list, rpc_option_spec_t *ret);
 bool rpc_signature_next_name(bytes_t *names, bytes_t *ret_name);
+bool rpc_signature_has_name(bytes_t names, bytes_t name);
 /* A whole number as the reference reads it: 12, 0x1f, 0o17, 017, 0b11, 1_000. False: it is none, or over 64
  * bits. */
 bool rpc_number_read(const char *text, bool *ret_is_negative, uint64_t *ret);

@@ -16,13 +16,25 @@ static int hex_value(uint8_t c)
     return !isxdigit(c) ? -1 : isdigit(c) ? c - '0' : (c | 0x20) - 'a' + 10;
 }
 
+/* Bytes at the beginning that stand for themselves. */
+static size_t plain_prefix(bytes_t text, bool plus_is_space)
+{
+    size_t n = 0;
+    while (n < text.len && text.data[n] != '%' && (text.data[n] != '+' || !plus_is_space))
+        n++;
+    return n;
+}
+
 err_t percent_decode(bytes_t text, bool plus_is_space, buf_t *out)
 {
-    for (size_t i = 0; i < text.len; i++) {
-        uint8_t c = text.data[i];
-        if (c == '+' && plus_is_space)
-            c = ' ';
-        else if (c == '%') {
+    for (size_t i = 0; i < text.len;) {
+        size_t n = plain_prefix(bytes_slice(text, i, text.len), plus_is_space);
+        TRY(buf_append(out, bytes_slice(text, i, n)));
+        i += n;
+        if (i == text.len)
+            break;
+        uint8_t c = ' ';
+        if (text.data[i] == '%') {
             int high = i + 2 < text.len ? hex_value(text.data[i + 1]) : -1;
             int low = i + 2 < text.len ? hex_value(text.data[i + 2]) : -1;
             if (high < 0 || low < 0)
@@ -31,6 +43,7 @@ err_t percent_decode(bytes_t text, bool plus_is_space, buf_t *out)
             i += 2;
         }
         TRY(buf_append_u8(out, c));
+        i++;
     }
     return OK;
 }
@@ -67,16 +80,21 @@ static bool next_parameter(bytes_t *rest, bytes_t *ret_name, bytes_t *ret_value)
     return true;
 }
 
+/* A malformed one is nobody's. Most keys are plain; room is for those that are not. */
+static bool is_key(bytes_t key, bytes_t name, buf_t *room)
+{
+    if (plain_prefix(key, true) == key.len)
+        return bytes_equal(key, name);
+    buf_clear(room);
+    return !percent_decode(key, true, room) && bytes_equal(buf_bytes(room), name);
+}
+
 /* ERR_NOT_FOUND is returned bare: most parameters are optional. */
 err_t exchange_query(exchange_t *x, const char *name, size_t n, buf_t *out)
 {
     bytes_t rest = bytes_str(x->query), key, value;
     while (next_parameter(&rest, &key, &value)) {
-        buf_clear(out);
-        err_t e = percent_decode(key, true, out);
-        if (e || !bytes_equal(buf_bytes(out), bytes_str(name)))
-            continue; /* a malformed name is nobody's parameter */
-        if (n--)
+        if (!is_key(key, bytes_str(name), out) || n--)
             continue;
         buf_clear(out);
         return percent_decode(value, true, out);

@@ -112,6 +112,24 @@ def test_options_are_checked_before_a_command_runs(shop):
     check(response.status == 400 and data == b"invalid encoding: nonsense\n", f"{response.status} {data!r}")
 
 
+def test_short_names_of_options_count_over_http(shop):
+    node = shop.node("node")
+    path = shop.file("content", 1000)
+    cid = node.text("add", "-Q", str(path)).strip()
+    check(post(node, f"cat?arg={cid}&o=990&l=5")[1] == path.read_bytes()[990:995], "cat -o -l")
+    many = ["silent=false", "trickle=false", "wrap-with-directory=false", "pin=false", "raw-leaves=true", "nocopy=false", "fscache=false", "cid-version=1",
+            "hash=sha2-256", "inline=false", "inline-limit=32", "preserve-mode=false", "preserve-mtime=false", "progress=false", "quiet=false",
+            "quieter=false", "offline=true", "timeout=10s"]
+    headers = {"Content-Type": "multipart/form-data; boundary=b"}
+    body = b'--b\r\nContent-Disposition: form-data; name="file"; filename="x"\r\nContent-Type: application/octet-stream\r\n\r\n%s\r\n--b--\r\n'
+    for options, content in ([], b"few"), (many, b"very many"):
+        for option, is_stored in ("n=true", False), ("q=true", True):
+            response, data = post(node, "add?" + "&".join([*options, option]), headers, body % content)
+            check(response.status == 200, f"add: {data!r}")
+            result = node.run("block", "stat", "--offline", json.loads(data.splitlines()[-1])["Hash"], check_code=False)
+            check((result.returncode == 0) == is_stored, f"{len(options)} options and {option}: {result.stdout} {result.stderr}")
+
+
 def test_help_names_kubos_options(shop):
     program = str(pathlib.Path(shop.program).parent / "ipfs")
     missing = []
