@@ -20,8 +20,8 @@ typedef struct rpc {
     bool is_streaming; /* output has begun */
     char *options[64]; /* owned: what rpc_option gave out */
     size_t n_options;
-    bytes_t given[16]; /* names of the options that the client gave, as the signature has them */
-    size_t n_given;    /* more than there is room for: not known */
+    bytes_t given[16];             /* names of the options that the client gave, as the signature has them */
+    size_t n_given;                /* more than there is room for: not known */
     multibase_t cid_base;          /* of the CIDs in the answer; 0: each version's own */
     bool upgrades_cids;            /* CIDv0 are printed as CIDv1 */
     struct rpc_encoding *encoding; /* owned: makes another form of the answer; NULL: it is JSON */
