@@ -176,6 +176,92 @@ static void test_disk_faults(void **state)
         assert_ok(test_run(disk_fault, &n));
 }
 
+/* Several write while the disk is full for a while, again and again: the tree begins anew under their hands.
+ */
+enum { SHARERS = 5, SHARED_FILES = 40 };
+
+typedef struct sharer {
+    repo_t *repo;
+    size_t number;
+    bool done[SHARED_FILES];
+} sharer_t;
+
+static size_t shared_length(size_t sharer, size_t i)
+{
+    return i % 9 == 8 ? 600000 : 100 + (i * 37 + sharer) % 3000;
+}
+
+static const char *shared_path(size_t sharer, size_t i, char out[64])
+{
+    snprintf(out, 64, "/d%zu/e/w%zu-%zu", i % 3, sharer, i);
+    return out;
+}
+
+static err_t share_disk(task_t *t, void *arg)
+{
+    sharer_t *s = arg;
+    char path[64];
+    for (size_t i = 0; i < SHARED_FILES; i++) {
+        s->done[i] = !write_file(t, repo_mfs(s->repo), shared_path(s->number, i, path), i * 10 + s->number,
+                                 shared_length(s->number, i), true);
+        assert_ok(task_sleep(t, 30));
+    }
+    return OK;
+}
+
+static void check_shared(task_t *t, repo_t *r, const sharer_t sharers[SHARERS], size_t *ret_done)
+{
+    char path[64];
+    *ret_done = 0;
+    for (size_t w = 0; w < SHARERS; w++)
+        for (size_t i = 0; i < SHARED_FILES; i++)
+            if (sharers[w].done[i]) {
+                check_file(t, r, shared_path(w, i, path), i * 10 + w, shared_length(w, i));
+                ++*ret_done;
+            }
+    check_whole(t, r);
+}
+
+static err_t full_now_and_then(task_t *t, void *arg)
+{
+    uint64_t n = *(uint64_t *)arg;
+    sharer_t sharers[SHARERS];
+    group_t g;
+    size_t done, again;
+    repo_t *r = open_repo(t);
+    assert_ok(write_file(t, repo_mfs(r), "/first", 1, 1000, true));
+    group_init(&g, task_sched(t));
+    for (size_t w = 0; w < SHARERS; w++) {
+        sharers[w] = (sharer_t){.repo = r, .number = w};
+        assert_ok(group_spawn(&g, "sharer", share_disk, &sharers[w], NULL));
+    }
+    for (size_t i = 0; i < 10; i++) {
+        assert_ok(task_sleep(t, 60 + n * 17));
+        sim_disk_set_capacity(sim_host_of(t), sim_disk_used_bytes(sim_host_of(t)) + i * n % 7 * 30000);
+        assert_ok(task_sleep(t, 30 + n * 7));
+        (void)!blockstore_sync(t, repo_blockstore(r));
+        sim_disk_set_capacity(sim_host_of(t), 0);
+    }
+    assert_ok(group_join(t, &g));
+    group_deinit(&g);
+    assert_ok(task_sleep(t, 5000));
+    check_shared(t, r, sharers, &done);
+    assert_true(blockstore_losses(repo_blockstore(r)) > 0);
+    assert_true(done > SHARED_FILES && done < SHARERS * SHARED_FILES);
+    repo_close(t, r);
+    r = open_repo(t);
+    check_shared(t, r, sharers, &again);
+    assert_int_equal(done, again);
+    repo_close(t, r);
+    return OK;
+}
+
+static void test_full_now_and_then(void **state)
+{
+    for (uint64_t n = 1; n <= 6; n++)
+        assert_ok(test_run(full_now_and_then, &n));
+}
+
 /* ── any changes ─────────────────────────────────────────────────────────────────────────────── */
 enum { DIRS = 3, FILES = 5, STATES_MAX = 4096, LIVES = 25 };
 
@@ -584,10 +670,15 @@ static void test_journal(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_crashes),          cmocka_unit_test(test_full_disk),
-        cmocka_unit_test(test_disk_faults),      cmocka_unit_test(test_any_changes),
-        cmocka_unit_test(test_ahead_of_root),    cmocka_unit_test(test_keep_what_is_ahead),
-        cmocka_unit_test(test_journal_of_files), cmocka_unit_test(test_journal),
+        cmocka_unit_test(test_crashes),
+        cmocka_unit_test(test_full_disk),
+        cmocka_unit_test(test_disk_faults),
+        cmocka_unit_test(test_full_now_and_then),
+        cmocka_unit_test(test_any_changes),
+        cmocka_unit_test(test_ahead_of_root),
+        cmocka_unit_test(test_keep_what_is_ahead),
+        cmocka_unit_test(test_journal_of_files),
+        cmocka_unit_test(test_journal),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

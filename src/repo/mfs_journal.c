@@ -11,6 +11,7 @@ void mfs_journal_init(mfs_journal_t *j, const char *path)
 {
     *j = (mfs_journal_t){.path = xstrdup(path)};
     buf_init(&j->record, MFS_RECORD_MAX_BYTES + HEAD_BYTES);
+    gate_init(&j->turn, 1);
 }
 
 void mfs_journal_deinit(mfs_journal_t *j)
@@ -109,10 +110,8 @@ static err_t encode(mfs_journal_t *j, const mfs_record_t *record)
     return OK;
 }
 
-err_t mfs_journal_append(task_t *t, mfs_journal_t *j, const mfs_record_t *record)
+static err_t append(task_t *t, mfs_journal_t *j, const mfs_record_t *record)
 {
-    if (record->n > MAX_BLOCKS)
-        return fail(ERR_LIMIT, "a record of %zu blocks", record->n);
     TRY(encode(j, record));
     if (j->at + j->record.len > MFS_JOURNAL_MAX_BYTES)
         return fail(ERR_LIMIT, "the journal is full");
@@ -123,6 +122,16 @@ err_t mfs_journal_append(task_t *t, mfs_journal_t *j, const mfs_record_t *record
     j->at += bytes.len;
     j->number++;
     return OK;
+}
+
+err_t mfs_journal_append(task_t *t, mfs_journal_t *j, const mfs_record_t *record)
+{
+    if (record->n > MAX_BLOCKS)
+        return fail(ERR_LIMIT, "a record of %zu blocks", record->n);
+    TRY(gate_enter(t, &j->turn));
+    err_t e = append(t, j, record);
+    gate_leave(&j->turn);
+    return e;
 }
 
 /* ── reading ─────────────────────────────────────────────────────────────────────────────────── */
@@ -233,12 +242,10 @@ static err_t replay(task_t *t, mfs_journal_t *j, mfs_journal_put_fn put, void *a
 
 /* Where it fails the journal ends where it ended: the records that were not read are acknowledged, and none
  * may be written over them. */
-err_t mfs_journal_replay(task_t *t, mfs_journal_t *j, uint64_t after, mfs_journal_put_fn put, void *arg,
-                         mfs_replayed_t *ret)
+static err_t replay_or_stay(task_t *t, mfs_journal_t *j, uint64_t after, mfs_journal_put_fn put, void *arg,
+                            mfs_replayed_t *ret)
 {
     uint64_t at = j->at, number = j->number;
-    *ret = (mfs_replayed_t){0};
-    buf_init(&ret->files, MFS_JOURNAL_MAX_BYTES);
     j->number = after;
     j->at = 0;
     err_t e = replay(t, j, put, arg, ret);
@@ -246,5 +253,16 @@ err_t mfs_journal_replay(task_t *t, mfs_journal_t *j, uint64_t after, mfs_journa
         j->at = at;
         j->number = number;
     }
+    return e;
+}
+
+err_t mfs_journal_replay(task_t *t, mfs_journal_t *j, uint64_t after, mfs_journal_put_fn put, void *arg,
+                         mfs_replayed_t *ret)
+{
+    *ret = (mfs_replayed_t){0};
+    buf_init(&ret->files, MFS_JOURNAL_MAX_BYTES);
+    TRY(gate_enter(t, &j->turn));
+    err_t e = replay_or_stay(t, j, after, put, arg, ret);
+    gate_leave(&j->turn);
     return e;
 }

@@ -28,6 +28,7 @@ typedef struct mfs_journal {
     uint64_t room;   /* bytes that the file has: what is written within them needs no change of its size */
     uint64_t number; /* of the last record */
     buf_t record;
+    gate_t turn; /* one appends or replays at a time: a tree may begin anew while a commit is under way */
 } mfs_journal_t;
 
 void mfs_journal_init(mfs_journal_t *j, const char *path); /* copied */
