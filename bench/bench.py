@@ -269,16 +269,33 @@ def upload_of_folder(count, of_folders):
     yield b"--b--\r\n"
 
 
+def upload(port, path, pieces):
+    """Sends a body and gives the end of the answer, which is read meanwhile: Kubo answers during the upload, and stops when
+    nobody listens."""
+    end = [b""]
+
+    def read(connection):
+        while piece := connection.recv(1 << 20):
+            end[0] = (end[0] + piece)[-4096:]
+
+    with socket.create_connection(("127.0.0.1", port)) as connection:
+        reader = threading.Thread(target=read, args=(connection,))
+        reader.start()
+        connection.sendall(f"POST /api/v0/{path} HTTP/1.1\r\nHost: 127.0.0.1\r\nConnection: close\r\n"
+                           "Content-Type: multipart/form-data; boundary=b\r\nTransfer-Encoding: chunked\r\n\r\n".encode())
+        for piece in pieces:
+            connection.sendall(b"%x\r\n%s\r\n" % (len(piece), piece))
+        connection.sendall(b"0\r\n\r\n")
+        reader.join()
+    return end[0]
+
+
 def add_large_folder(node, count, of_folders=False):
     """Adds a folder that stands on no disk; gives its CID."""
-    connection = http.client.HTTPConnection("127.0.0.1", node.api_port, timeout=7200)
-    connection.request("POST", "/api/v0/add?pin=true", body=upload_of_folder(count, of_folders),
-                       headers={"Content-Type": "multipart/form-data; boundary=b"}, encode_chunked=True)
-    response, end = connection.getresponse(), b""
-    while piece := response.read(1 << 20):
-        end = (end + piece)[-4096:]
-    connection.close()
-    return json.loads(end.splitlines()[-1])["Hash"]
+    end = upload(node.api_port, "add?pin=true", upload_of_folder(count, of_folders))
+    added = [json.loads(line) for line in end.splitlines() if line.startswith(b"{") and line.endswith(b"}")]
+    nodes.check(added and added[-1]["Name"] == "folder", f"add of {count} entries: {end[-300:]!r}")
+    return added[-1]["Hash"]
 
 
 def list_folder(node, cid):
