@@ -302,6 +302,19 @@ static err_t rpc_multibase_encode(task_t *t, rpc_t *r)
     return write_all(t, r, &out);
 }
 
+/* Programs wrap base32 and base64 into lines, and end them: line ends in these are skipped, as RFC 4648,
+ * 3.3 allows for. In the other bases they are refused. */
+static void drop_line_ends(buf_t *text)
+{
+    size_t n = 0;
+    if (!text->len || !memchr("bBcCtTvVmMuU", text->data[0], 12))
+        return;
+    for (size_t i = 0; i < text->len; i++)
+        if (text->data[i] != '\n' && text->data[i] != '\r')
+            text->data[n++] = text->data[i];
+    text->len = n;
+}
+
 static err_t decode_upload(task_t *t, rpc_t *r, buf_t *out)
 {
     AUTO(buf_t) in = {0};
@@ -309,6 +322,7 @@ static err_t decode_upload(task_t *t, rpc_t *r, buf_t *out)
     buf_init(&in, MULTIBASE_INPUT_MAX);
     buf_init(out, MULTIBASE_INPUT_MAX);
     TRY(rpc_read_upload(t, r, &in));
+    drop_line_ends(&in);
     if (multibase_decode(buf_bytes(&in), &base, out))
         return fail_also(ERR_INVALID, "failed to decode multibase");
     return OK;

@@ -84,7 +84,7 @@ err_t repo_check(task_t *t, const char *path)
     if (e == ERR_NOT_FOUND && exists(t, path, "datastore_spec"))
         return refuse_kubo(path);
     if (e == ERR_NOT_FOUND)
-        return fail(e, "no repository in %s: run `distribute init`", path);
+        return fail(e, "no IPFS repo found in %s: run 'init' first", path);
     if (e == ERR_LIMIT)
         return fail(ERR_CORRUPT, "%s/version is too long", path);
     if (e)

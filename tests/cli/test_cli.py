@@ -379,7 +379,7 @@ def test_unusable_repositories(shop):
     (kubo / "config").write_text("{}")
     node = shop.node("unusable", start=False)
     fails(node, "id", "--repo", kubo, saying="import-kubo")
-    fails(node, "id", "--repo", shop.path("absent"), saying="init")
+    fails(node, "id", "--repo", shop.path("absent"), saying="no IPFS repo found in .*: run 'init' first")
     broken = shop.node("broken", start=False)
     (broken.repo / "config").write_text("{ not json")
     fails(broken, "id", saying="config")

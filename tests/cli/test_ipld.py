@@ -142,6 +142,8 @@ def test_without_repository(shop):
     for words, data, want in ((["cid", "base32", EMPTY], b"", b"bafybeihdwdcefgh4dqkjv67uzcmw7ojee6xedzdetojuzjevtenxquvyku\n"),
                               (["multibase", "encode", "-b", "base16"], b"hello", b"f68656c6c6f"),
                               (["multibase", "decode"], b"uaGVsbG8", b"hello"),
+                              (["multibase", "decode"], b"maGVs\r\nbG8\n", b"hello"),
+                              (["multibase", "transcode", "-b", "base16"], b"bnbswy3dp\n", b"f68656c6c6f"),
                               (["cid", "format", "-f", "%h"], EMPTY.encode(), b"sha2-256\n")):
         done = subprocess.run([shop.program, *words], input=data, env=env, capture_output=True, timeout=60, check=False)
         check(done.returncode == 0 and done.stdout == want, f"{words}: {done}")

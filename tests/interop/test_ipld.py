@@ -215,7 +215,8 @@ def test_cid_and_multibase(shop):
                   ["multibase", "list"]):
         p.same(*words, normal=lambda text: more.sub("", text))
     for words, data in ((["encode"], b"hello"), (["encode", "-b=base58btc"], b"\0\0hi"), (["decode"], b"f68656c6c6f"), (["encode"], b""),
-                        (["encode", "-b=nope"], b"x"), (["transcode", "-b=base32"], b"f68656c6c6f"), (["transcode"], b"f68656c6c6f")):
+                        (["encode", "-b=nope"], b"x"), (["transcode", "-b=base32"], b"f68656c6c6f"), (["transcode"], b"f68656c6c6f"),
+                        (["decode"], b"uaGVs\r\nbG8\n"), (["decode"], b"MaGVsbG8=\n"), (["decode"], b"bnbswy\n3dp\n"), (["transcode"], b"CNBSWY3DP\n")):
         p.same("multibase", *words, stdin=data)
     for data in (b"f68656c6c6f\n", b"?x", b""):
         p.same("multibase", "decode", stdin=data, normal=lambda text: reason.sub("", text))
