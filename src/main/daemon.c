@@ -136,8 +136,7 @@ static void print_swarm(node_t *n, const cli_t *c)
     size_t count = host_listen_addrs(node_host(n), addrs, MAX_SHOWN_ADDRS);
     for (size_t i = 0; i < count; i++)
         print_place(addrs, count, i);
-    printf("Run '%s id' to inspect announced and discovered multiaddrs of this node.\n",
-           c->is_mesh ? "dfs" : "distribute");
+    printf("Run '%s id' to inspect announced and discovered multiaddrs of this node.\n", c->program);
     free(addrs);
 }
 

@@ -212,8 +212,11 @@ def test_fetch_between_nodes(shop):
 
 
 def test_daemon_lines_and_clean_stop(shop):
-    node = shop.node("lines")
+    node = shop.node("lines", start=False)
+    node.program = str(pathlib.Path(shop.program).parent / "ipfs")
+    node.start()
     text = node.out_path.read_text()
+    check("\nRun 'ipfs id' to inspect " in text, text)  # the name that it was called by
     check(re.search(r"^RPC API server listening on /ip4/127\.0\.0\.1/tcp/\d+$", text, re.M), text)
     check(text.rstrip().endswith("Daemon is ready"), text)
     check((node.repo / "api").exists(), "api file")
