@@ -94,7 +94,8 @@ static err_t send_connect(task_t *t, http_link_t *l, http_client_t *http, const 
     return e;
 }
 
-/* The tunnel begins behind the head of an answer of 2xx (RFC 9110, 9.3.6); nobody speaks in it before us. */
+/* The tunnel begins behind the head of an answer of 2xx, and a length of a body means nothing there (RFC
+ * 9110, 9.3.6); nobody speaks in it before us. */
 static err_t read_tunnel_answer(task_t *t, http_link_t *l, http_client_t *http, const url_t *proxy,
                                 uint8_t *in)
 {
@@ -109,9 +110,11 @@ static err_t read_tunnel_answer(task_t *t, http_link_t *l, http_client_t *http, 
             continue;
         if (ev.status < 200 || ev.status > 299)
             return fail(ERR_REFUSED, "the proxy %s answers %d", proxy->authority, ev.status);
-        return used == n && !http_client_next_event(http, &ev)
-                   ? OK
-                   : fail(ERR_PROTOCOL, "the proxy %s speaks before the tunnel is used", proxy->authority);
+        bool speaks = used != n;
+        while (http_client_next_event(http, &ev))
+            speaks = speaks || ev.kind != HTTP_EVENT_END;
+        return speaks ? fail(ERR_PROTOCOL, "the proxy %s speaks before the tunnel is used", proxy->authority)
+                      : OK;
     }
 }
 

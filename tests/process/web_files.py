@@ -60,7 +60,7 @@ class Handler(http.server.BaseHTTPRequestHandler):
             self.head(403, 0)
             return
         with socket.create_connection(("127.0.0.1", self.server.tunnel)) as there:
-            self.wfile.write(b"HTTP/1.1 200 Connection established\r\n\r\n")
+            self.wfile.write(b"HTTP/1.1 200 Connection established\r\nContent-Length: 0\r\n\r\n")
             back = threading.Thread(target=pump, args=(there, self.connection))
             back.start()
             pump(self.connection, there)
