@@ -27,6 +27,7 @@ struct http_answer {
     bytes_t left; /* of what came: not fed yet */
     bytes_t data; /* of the body: not handed on yet */
     gunzip_t *gunzip;
+    uint8_t *plain; /* HTTP_LINK_PIECE of the body, decompressed, for who takes pieces */
     uint64_t in_bytes, wire_bytes;
     bool has_head, is_done;
 };
@@ -211,15 +212,6 @@ static err_t advance(task_t *t, http_answer_t *a)
     return OK;
 }
 
-/* Bytes of the body as they came, borrowed until the next call; none at its end. */
-static err_t next_piece(task_t *t, http_answer_t *a, bytes_t *ret)
-{
-    TRY(advance(t, a));
-    *ret = a->data;
-    a->data = BYTES_NONE;
-    return OK;
-}
-
 static const char *redirect_of(const http_answer_t *a)
 {
     int status = a->f->status;
@@ -314,14 +306,20 @@ static err_t ask_once(task_t *t, http_answer_t *a)
     return e;
 }
 
-/* A link that was idle may have ended without our knowing: before anything came over it, the request that
- * changes nothing is made again over a new one (RFC 9112, 9.3.1). */
+/* What may change something is not made twice (RFC 9110, 9.2.2). */
+static bool changes_nothing(const http_answer_t *a)
+{
+    return !a->body.len && (!strcmp(a->method, "GET") || !strcmp(a->method, "HEAD"));
+}
+
+/* A link that was idle may have ended without our knowing: before anything came over it, the request is made
+ * again over a new one (RFC 9112, 9.3.1). */
 static err_t ask(task_t *t, http_answer_t *a)
 {
     a->is_used_link = false;
     err_t e = ask_once(t, a);
     bool may_have_ended = e && e != ERR_CANCELED && e != ERR_TIMEOUT && a->is_used_link && !a->wire_bytes;
-    if (!may_have_ended || a->body.len)
+    if (!may_have_ended || !changes_nothing(a))
         return e;
     end_request(NULL, a);
     return ask_once(t, a); /* is_used_link is set: over a new one */
@@ -435,6 +433,23 @@ static err_t read_decoded(task_t *t, http_answer_t *a, uint8_t *out, size_t cap,
     }
 }
 
+/* Bytes of the body, borrowed until the next call; none at its end. */
+static err_t next_piece(task_t *t, http_answer_t *a, bytes_t *ret)
+{
+    size_t n;
+    if (!a->gunzip) {
+        TRY(advance(t, a));
+        *ret = a->data;
+        a->data = BYTES_NONE;
+        return OK;
+    }
+    if (!a->plain)
+        a->plain = xmalloc(HTTP_LINK_PIECE);
+    TRY(read_decoded(t, a, a->plain, HTTP_LINK_PIECE, &n));
+    *ret = bytes_of(a->plain, n);
+    return OK;
+}
+
 err_t http_answer_read(task_t *t, http_answer_t *a, uint8_t *out, size_t cap, size_t *ret_n)
 {
     err_t e = a->gunzip ? read_decoded(t, a, out, cap, ret_n) : advance(t, a);
@@ -458,6 +473,7 @@ void http_answer_close(task_t *t, http_answer_t *a)
     secret_wipe(a->place.data, a->place.len);
     buf_deinit(&a->url);
     buf_deinit(&a->place);
+    free(a->plain);
     free(a->in);
     free(a);
 }

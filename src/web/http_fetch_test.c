@@ -264,6 +264,11 @@ static void pulled(task_t *t, server_t *s)
         assert_true(len == 5 && !memcmp(out, "hello", 5));
         http_answer_close(t, a);
     }
+    AUTO(buf_t) all = {0};
+    buf_init(&all, 16);
+    http_fetch_t pushed = {.url = "http://10.0.0.1:8000/", .is_content = true};
+    assert_ok(http_fetch_all(t, &pushed, &all));
+    assert_true(bytes_equal(buf_bytes(&all), BYTES_LIT("hello")));
     s->answer_bytes -= 3;
     http_answer_t *cut;
     uint8_t out[16];
@@ -321,6 +326,22 @@ static void pooled(task_t *t, server_t *s)
     s->keeps = false;
 }
 
+/* The server may have done it before its connection ended. */
+static void not_made_twice(task_t *t, server_t *s)
+{
+    http_pool_t pool;
+    http_pool_init(&pool);
+    s->n_links = 0;
+    s->answer = "HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n";
+    http_fetch_t f = {.url = "http://10.0.0.1:8000/x", .pool = &pool};
+    assert_ok(http_fetch(t, &f));
+    f.method = "POST";
+    assert_true(http_fetch(t, &f));
+    assert_int_equal(s->n_links, 1);
+    assert_ok(http_fetch(t, &f));
+    http_pool_deinit(&pool);
+}
+
 static err_t all(task_t *t, void *arg)
 {
     server_t s = {0};
@@ -338,6 +359,7 @@ static err_t all(task_t *t, void *arg)
     content(t, &s);
     pulled(t, &s);
     pooled(t, &s);
+    not_made_twice(t, &s);
     framing_without_end(t, &s);
     group_stop(t, &g);
     group_deinit(&g);
