@@ -491,27 +491,8 @@ err_t badger_read_each(task_t *t, badger_read_t *p, bytes_t prefix, kv_visit_fn 
     return e;
 }
 
-typedef struct get_run {
-    bytes_t key;
-    buf_t *out;
-    bool is_found;
-} get_run_t;
-
-static err_t take_value(task_t *t, void *arg, bytes_t key, bytes_t value)
-{
-    get_run_t *g = arg;
-    g->is_found = bytes_equal(key, g->key);
-    if (g->is_found)
-        TRY(buf_append(g->out, value));
-    return ERR_EXISTS; /* the key itself comes first of what starts with it */
-}
-
 err_t badger_read_get(task_t *t, badger_read_t *p, bytes_t key, buf_t *out)
 {
-    get_run_t g = {.key = key, .out = out};
-    buf_clear(out);
-    err_t e = badger_read_each(t, p, key, take_value, NULL, &g);
-    if (e && e != ERR_EXISTS)
-        return e;
-    return g.is_found ? OK : fail(ERR_NOT_FOUND, "the datastore has no such key");
+    records_one_t one = records_one_of(key, out);
+    return records_one_result(&one, badger_read_each(t, p, key, records_one_take, NULL, &one));
 }

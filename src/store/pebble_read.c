@@ -8,6 +8,7 @@
 
 enum { PATH_MAX_BYTES = 4096, BATCH_HEADER_BYTES = 12 };
 #define LOGS_MAX_BYTES (UINT64_C(1) << 30)
+enum { ENTRIES_MAX = 4 << 20 }; /* of logs: two bytes can be one */
 /* What else than a value or its removal a batch can have. */
 enum { KIND_MERGE = 2, KIND_LOG_DATA = 3, KIND_SINGLE_DELETE = 7, KIND_SIZED_DELETE = 23 };
 
@@ -87,6 +88,9 @@ static err_t keep(buf_t *logs, bytes_t text, size_t *ret_at, size_t *ret_len)
 
 static err_t add_entry(pebble_read_t *p, uint8_t kind, uint64_t sequence, bytes_t key, bytes_t value)
 {
+    if (p->n_entries == ENTRIES_MAX)
+        return fail(ERR_LIMIT, "%s: its logs have more than %d changes: let Kubo open it once", p->folder,
+                    ENTRIES_MAX);
     if (p->n_entries == p->room) {
         p->room = p->room ? 2 * p->room : 1024;
         p->entries = xrealloc(p->entries, p->room * sizeof *p->entries);
@@ -137,6 +141,14 @@ static int compare_entries(const void *a, const void *b)
     return c ? c : x->sequence > y->sequence ? -1 : x->sequence < y->sequence;
 }
 
+static void sort_entries(void *arg)
+{
+    pebble_read_t *p = arg;
+    sorting = p->logs.data;
+    if (p->n_entries)
+        qsort(p->entries, p->n_entries, sizeof *p->entries, compare_entries);
+}
+
 static err_t read_logs(task_t *t, pebble_read_t *p, const dir_list_t *files)
 {
     char path[PATH_MAX_BYTES];
@@ -155,9 +167,7 @@ static err_t read_logs(task_t *t, pebble_read_t *p, const dir_list_t *files)
                 "taken",
                 path, (unsigned long long)damage));
     }
-    sorting = p->logs.data;
-    if (p->n_entries)
-        qsort(p->entries, p->n_entries, sizeof *p->entries, compare_entries);
+    work(t, sort_entries, p);
     return OK;
 }
 
@@ -383,27 +393,8 @@ err_t pebble_read_each(task_t *t, pebble_read_t *p, bytes_t prefix, kv_visit_fn 
     return e;
 }
 
-typedef struct get_run {
-    bytes_t key;
-    buf_t *out;
-    bool is_found;
-} get_run_t;
-
-static err_t take_value(task_t *t, void *arg, bytes_t key, bytes_t value)
-{
-    get_run_t *g = arg;
-    g->is_found = bytes_equal(key, g->key);
-    if (g->is_found)
-        TRY(buf_append(g->out, value));
-    return ERR_EXISTS; /* the key itself comes first of what starts with it */
-}
-
 err_t pebble_read_get(task_t *t, pebble_read_t *p, bytes_t key, buf_t *out)
 {
-    get_run_t g = {.key = key, .out = out};
-    buf_clear(out);
-    err_t e = pebble_read_each(t, p, key, take_value, NULL, &g);
-    if (e && e != ERR_EXISTS)
-        return e;
-    return g.is_found ? OK : fail(ERR_NOT_FOUND, "the datastore has no such key");
+    records_one_t one = records_one_of(key, out);
+    return records_one_result(&one, pebble_read_each(t, p, key, records_one_take, NULL, &one));
 }

@@ -10,7 +10,8 @@
 #include "store/records.h"
 
 typedef struct pebble_read pebble_read_t;
-/* ERR_NOT_FOUND: no database; ERR_UNSUPPORTED, ERR_CORRUPT, ERR_LIMIT: logs of more than 1 GiB. */
+/* ERR_NOT_FOUND: no database; ERR_UNSUPPORTED, ERR_CORRUPT, ERR_LIMIT: logs of more than 1 GiB
+ * or four million changes. */
 MUST_CHECK err_t pebble_read_open(task_t *t, const char *folder, pebble_read_t **ret);
 void pebble_read_close(pebble_read_t *p); /* NULL is fine */
 /* One line about what of the logs could not be read, but for a last write that was cut off; NULL: nothing.

@@ -90,6 +90,35 @@ static err_t damages_task(task_t *t, void *arg)
     return OK;
 }
 
+/* A log of removals of nothing, which take two bytes each there and more in memory. */
+static err_t many_changes_task(task_t *t, void *arg)
+{
+    enum { BLOCK_BYTES = 32 << 10, HEADER_BYTES = 7, BLOCKS = 260, FULL_CHUNK = 1 };
+    AUTO(buf_t) log = {0};
+    pebble_read_t *p;
+    uint8_t *block = xcalloc(1, BLOCK_BYTES);
+    size_t len = BLOCK_BYTES - HEADER_BYTES - 1; /* of whole removals */
+    block[4] = (uint8_t)len;
+    block[5] = (uint8_t)(len >> 8);
+    block[6] = FULL_CHUNK;
+    uint32_t checksum = crc32c_masked(crc32c(0, bytes_of(block + 6, len + 1)));
+    for (size_t i = 0; i < 4; i++)
+        block[i] = (uint8_t)(checksum >> (8 * i));
+    buf_init(&log, (size_t)BLOCKS * BLOCK_BYTES);
+    for (size_t i = 0; i < BLOCKS; i++)
+        assert_ok(buf_append(&log, bytes_of(block, BLOCK_BYTES)));
+    free(block);
+    copy_database(t, "pebble/24", 0);
+    assert_ok(fs_write_file(t, FOLDER "/999999.log", 0600, buf_bytes(&log)));
+    assert_err(pebble_read_open(t, FOLDER, &p), ERR_LIMIT);
+    return OK;
+}
+
+static void test_many_changes(void **state)
+{
+    assert_ok(test_run(many_changes_task, NULL));
+}
+
 static void test_formats(void **state)
 {
     expected_t *x = xcalloc(1, sizeof *x);
@@ -188,8 +217,8 @@ static void test_zstd(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_formats), cmocka_unit_test(test_damages), cmocka_unit_test(test_crc32c),
-        cmocka_unit_test(test_snappy),  cmocka_unit_test(test_zstd),
+        cmocka_unit_test(test_formats), cmocka_unit_test(test_many_changes), cmocka_unit_test(test_damages),
+        cmocka_unit_test(test_crc32c),  cmocka_unit_test(test_snappy),       cmocka_unit_test(test_zstd),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
