@@ -247,6 +247,13 @@ static err_t serve_unixfs(task_t *t, gateway_request_t *r)
     return gateway_serve_file(t, r, name, gateway_etag(r, etag));
 }
 
+static err_t serve_object(task_t *t, gateway_request_t *r)
+{
+    char name[GATEWAY_NAME_MAX_BYTES];
+    name_of(r, name, sizeof name);
+    return gateway_serve_object(t, r, name);
+}
+
 static err_t serve_resolved(task_t *t, gateway_request_t *r)
 {
     bool is_answered = false;
@@ -257,7 +264,9 @@ static err_t serve_resolved(task_t *t, gateway_request_t *r)
     case GATEWAY_FORMAT_WEB:
     case GATEWAY_FORMAT_JSON:
     case GATEWAY_FORMAT_CBOR:
-        return is_codec_document(r->cid.codec) ? gateway_serve_codec(t, r) : serve_unixfs(t, r);
+        return is_codec_document(r->cid.codec)                                   ? gateway_serve_codec(t, r)
+               : r->cid.codec == CODEC_GIT_RAW || r->cid.codec == CODEC_DAG_JOSE ? serve_object(t, r)
+                                                                                 : serve_unixfs(t, r);
     case GATEWAY_FORMAT_RAW:
         return gateway_serve_raw(t, r);
     case GATEWAY_FORMAT_TAR:

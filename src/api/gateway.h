@@ -96,6 +96,8 @@ MUST_CHECK err_t gateway_serve_file(task_t *t, gateway_request_t *r, const char 
                                     const char *etag); /* ?filename= wins over own_name */
 MUST_CHECK err_t gateway_serve_directory(task_t *t, gateway_request_t *r);
 MUST_CHECK err_t gateway_serve_raw(task_t *t, gateway_request_t *r);
+/* A block of a codec that is neither a file nor a document, git-raw say, as a file of its bytes. */
+MUST_CHECK err_t gateway_serve_object(task_t *t, gateway_request_t *r, const char *own_name);
 MUST_CHECK err_t gateway_serve_car(task_t *t, gateway_request_t *r); /* finds the end of the path itself */
 MUST_CHECK err_t gateway_serve_codec(task_t *t, gateway_request_t *r);
 MUST_CHECK err_t gateway_serve_tar(task_t *t, gateway_request_t *r);

@@ -71,6 +71,23 @@ err_t gateway_serve_file(task_t *t, gateway_request_t *r, const char *own_name, 
     return gateway_serve_content(t, r, &c);
 }
 
+err_t gateway_serve_object(task_t *t, gateway_request_t *r, const char *own_name)
+{
+    char etag[GATEWAY_ETAG_MAX], name[GATEWAY_NAME_MAX_BYTES];
+    AUTO_PTR(block_t) block = NULL;
+    bool is_named = gateway_filename(r, own_name, name, sizeof name);
+    TRY(gateway_get_block(t, r, &r->cid, &block));
+    bytes_t data = block_bytes(block);
+    const char *type = content_type_of_name(name);
+    gateway_content_t c = {.memory = data,
+                           .size = data.len,
+                           .type = type ? type : content_sniff(bytes_slice(data, 0, CONTENT_SNIFFED_BYTES)),
+                           .etag = gateway_etag(r, etag),
+                           .disposition = disposition_of(r, is_named),
+                           .name = name};
+    return gateway_serve_content(t, r, &c);
+}
+
 err_t gateway_serve_raw(task_t *t, gateway_request_t *r)
 {
     char etag[GATEWAY_ETAG_MAX], name[CID_TEXT_MAX + 8], file_name[GATEWAY_NAME_MAX_BYTES];

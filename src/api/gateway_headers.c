@@ -92,8 +92,10 @@ static gateway_format_t format_of_codec(uint64_t codec)
 const char *gateway_etag(gateway_request_t *r, char out[GATEWAY_ETAG_MAX])
 {
     gateway_format_t f = r->format;
-    if (f == GATEWAY_FORMAT_WEB)
-        f = format_of_codec(r->cid.codec);
+    gateway_format_t own = format_of_codec(r->cid.codec);
+    bool is_file = own == GATEWAY_FORMAT_WEB && (f == GATEWAY_FORMAT_JSON || f == GATEWAY_FORMAT_CBOR);
+    if (f == GATEWAY_FORMAT_WEB || is_file) /* which are no formats of a file: it comes as it is */
+        f = own;
     const char *type = gateway_format_type(f);
     const char *dot = strrchr(type, '.'), *slash = strrchr(type, '/');
     const char *word = dot && dot > slash ? dot + 1 : slash ? slash + 1 : "";

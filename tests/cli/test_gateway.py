@@ -290,6 +290,13 @@ def test_gateway_conversions(shop):
     check_answer(converted, "dag-json", 200, '{"hello":"this is not a link"}', content_type="application/vnd.ipld.dag-json", etag='.dag-json"')
     check_answer(ask(node, f"/ipfs/{LISTED}?format=dag-json"), "of a folder", 200, '"Links":[')
     check_answer(ask(node, f"/ipfs/{document}?format=json"), "plain types are not converted to", 406)
+    block = b"blob 6\0hello\n"
+    blob = node.run("block", "put", "--cid-codec=git-raw", "--mhtype=sha1", stdin=block).stdout.decode().strip()
+    for wish in ("", "?format=json"):
+        check_answer(ask(node, f"/ipfs/{blob}{wish}"), "an object of git", 200, "blob 6\0hello", content_type="application/octet-stream", etag=f'"{blob}"')
+    check(ask(node, f"/ipfs/{blob}", Range="bytes=7-9").body == b"hel", "a range of it")
+    check(ask(node, f"/ipfs/{blob}", If_None_Match=f'"{blob}"').status == 304, "known already")
+    check_answer(ask(node, f"/ipfs/{blob}?format=dag-json"), "as data", 200, '{"/":{"bytes":"YmxvYiA2AGhlbGxvCg"}}')
 
 
 def test_gateway_limits(shop):

@@ -36,7 +36,7 @@ def requests(examples):
         f"/ipfs/{LISTED}", f"/ipfs/{LISTED}/", f"/ipfs/{LISTED}/%C4%85", f"/ipfs/{LISTED}/%C4%85/?a=b", f"/ipfs/{CACHED}/root2/root3/root4/",
         f"/ipfs/{CACHED}/root2/root3/root4/index.html", f"/ipfs/{HELLO}", f"/ipfs/{HELLO}?filename=t%D1%82.txt",
         f"/ipfs/{HELLO}?filename=a.pdf&download=true", f"/ipfs/{HELLO}?format=raw", f"/ipfs/{HELLO}?format=nonsense",
-        f"/ipfs/{HELLO}/below", f"/ipfs/{LISTED}/nothing", f"/ipfs/{HELLO}?format=dag-json", f"/ipfs/{HELLO}?format=ipns-record",
+        f"/ipfs/{HELLO}?format=json", f"/ipfs/{HELLO}?format=cbor", f"/ipfs/{HELLO}/below", f"/ipfs/{LISTED}/nothing", f"/ipfs/{HELLO}?format=dag-json", f"/ipfs/{HELLO}?format=ipns-record",
         "/ipfs/QmInvalidCID", "/ipfs/", f"/ipfs/ipfs/{HELLO}", f"/ipfs/?uri=ipfs%3A%2F%2F{HELLO}%2Fa%3Fx%3Dy", "/ipfs/?uri=nonsense",
         f"/ipfs/{document}", f"/ipfs/{document}?format=dag-cbor", f"/ipfs/{document}?format=cbor",
         f"/ipfs/{document}/foo", f"/ipfs/{plain}", f"/ipfs/{plain}?format=json",
@@ -85,6 +85,58 @@ def test_gateway_beside_kubo(shop):
         found = differences(*answers)
         if found:
             wrong.append(f"{host or ''}{target} {headers or ''}: {found}")
+    check(not wrong, "\n  ".join([f"{len(wrong)} answers differ", *wrong]))
+
+
+OBJECTS = (  # codec, hash function, vectors and their column of the block, rows by name
+    ("git-raw", "sha1", "git-raw.tsv", "object_hex", ("blob", "tree: file, folder, link, submodule", "first commit", "tag")),
+    ("dag-jose", "sha2-256", "dag-jose.tsv", "block_hex", ("jws", "jwe-recipient")))
+CONVERTED = ("dag-json", "dag-cbor", "json", "cbor", "raw", "ipns-record", "dag-jose")
+ACCEPTED = ("application/vnd.ipld.dag-json", "application/vnd.ipld.dag-cbor", "application/json", "application/cbor", "application/vnd.ipld.raw",
+            "text/html", "application/vnd.ipld.dag-jose")
+
+
+def object_requests():
+    yield "", {}
+    yield "/nope", {}
+    yield from ((f"?format={name}", {}) for name in CONVERTED)
+    yield from (("", {"Accept": kind}) for kind in ACCEPTED)
+    yield from ((f"?{words}", {}) for words in ("filename=x.bin", "filename=x.html&download=true"))
+    yield "?format=dag-json&filename=x.bin&download=true", {}
+
+
+def vectors(name):
+    head, *rows = (line.split("\t") for line in (gateway_fixtures.FIXTURES.parent / name).read_text().splitlines())
+    return [dict(zip(head, row)) for row in rows]
+
+
+def object_differences(ours, kubo, codec, name):
+    wrong = []
+    for path, headers in object_requests():
+        answers = [ask(node, f"/ipfs/{name}{path}", **headers) for node in (ours, kubo)]
+        found = differences(*answers)
+        if not found and answers[0].status == 406 and answers[0].body != answers[1].body:
+            found = f"body {answers[0].body!r}, Kubo {answers[1].body!r}"
+        if found:
+            wrong.append(f"{codec} {name}{path} {headers or ''}: {found}")
+    return wrong
+
+
+def test_gateway_objects_of_other_codecs(shop):
+    """git-raw and dag-jose as they are, and in the codecs that a gateway turns data into: switched off, as by default, and on. Not compared are
+    ranges, of which Kubo's answers hold the first bytes of the block, and paths that end inside of one, whose rest it leaves out of the answer."""
+    wrong = []
+    for converts in (False, True):
+        settings = {"Gateway.AllowCodecConversion": converts}
+        both = [shop.node(f"ours-{converts}", settings), shop.kubo(f"kubo-{converts}", settings)]
+        for codec, function, file, column, wanted in OBJECTS:
+            rows = [row for row in vectors(file) if row.get("name", row.get("fixture")) in wanted]
+            check(len(rows) == len(wanted), f"rows of {file}")
+            for row in rows:
+                block = bytes.fromhex(row[column])
+                cids = [node.run("block", "put", f"--cid-codec={codec}", f"--mhtype={function}", stdin=block).stdout.decode().strip() for node in both]
+                check(cids[0] == cids[1], f"{row}: {cids}")
+                wrong += [f"{converts} {text}" for text in object_differences(*both, codec, cids[0])]
     check(not wrong, "\n  ".join([f"{len(wrong)} answers differ", *wrong]))
 
 
