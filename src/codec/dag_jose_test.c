@@ -150,12 +150,39 @@ static void test_refused(void **state)
     assert_err(ipld_links(CODEC_DAG_JOSE, BYTES_LIT(""), NULL, NULL), ERR_CORRUPT);
 }
 
+/* A header as deep as a block may be stands deeper in what is written of the flattened form. */
+static err_t write_deep(size_t levels)
+{
+    AUTO(buf_t) json, block, again;
+    buf_init(&json, 1 << 16);
+    buf_init(&block, 1 << 16);
+    buf_init(&again, 1 << 16);
+    assert_ok(
+        buf_append(&json, BYTES_LIT("{\"payload\":" PAYLOAD ",\"signature\":\"c2ln\",\"header\":{\"a\":")));
+    for (size_t i = 0; i < levels; i++)
+        assert_ok(buf_append_u8(&json, '['));
+    for (size_t i = 0; i < levels; i++)
+        assert_ok(buf_append_u8(&json, ']'));
+    assert_ok(buf_append(&json, BYTES_LIT("}}")));
+    TRY(ipld_convert(CODEC_DAG_JSON, buf_bytes(&json), CODEC_DAG_JOSE, &block));
+    assert_ok(ipld_convert(CODEC_DAG_JOSE, buf_bytes(&block), CODEC_DAG_JOSE, &again)); /* it can be read */
+    return OK;
+}
+
+static void test_depth(void **state)
+{
+    size_t deepest = IPLD_MAX_DEPTH - 4; /* the object, its signatures, one, its header */
+    assert_ok(write_deep(deepest));
+    assert_err(write_deep(deepest + 1), ERR_LIMIT);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_fixtures),
         cmocka_unit_test(test_forms),
         cmocka_unit_test(test_refused),
+        cmocka_unit_test(test_depth),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

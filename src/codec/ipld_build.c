@@ -2,8 +2,14 @@
 
 void ipld_build_event(ipld_builder_t *b, ipld_event_t e)
 {
-    if (!b->err)
-        b->err = ipld_tree_add(b->tree, &e, &b->open);
+    bool begins = e.kind == IPLD_LIST || e.kind == IPLD_MAP;
+    if (begins && b->depth == IPLD_MAX_DEPTH && !b->err)
+        b->err = fail(ERR_LIMIT, "message structure exceeded maximum nesting depth");
+    if (b->err)
+        return;
+    b->depth += begins;
+    b->depth -= e.kind == IPLD_END;
+    b->err = ipld_tree_add(b->tree, &e, &b->open);
 }
 
 ipld_builder_t ipld_builder_to(ipld_tree_t *tree, size_t max_copied_bytes)

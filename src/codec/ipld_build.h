@@ -6,8 +6,9 @@
 
 typedef struct ipld_builder {
     ipld_tree_t *tree; /* borrowed */
-    size_t open;
-    err_t err;
+    size_t open, depth;
+    err_t err; /* ERR_LIMIT: deeper than IPLD_MAX_DEPTH, which nobody could read again; those of ipld_tree_add
+                */
 } ipld_builder_t;
 
 /* Takes room for all bytes that ipld_build_copy will copy: they never move. */
