@@ -137,7 +137,7 @@ static err_t take_blocks(task_t *t, import_run_t *run)
     return repo_import_sync(t, run->import);
 }
 
-/* ── references to files and URLs ─────────────────────────────────────────────────────────────────────── */
+/* ── references to files and URLs ────────────────────────────────────────────────────────────── */
 /* Kubo's paths begin at the folder that holds its repository. */
 static err_t put_ref(task_t *t, import_run_t *run, bytes_t key, bytes_t record)
 {
