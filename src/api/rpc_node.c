@@ -226,25 +226,48 @@ static size_t find_text(json_t *list, const char *text)
     return SIZE_MAX;
 }
 
+static err_t change_one(rpc_t *r, bool add, const char *word, json_t *list, json_t *changed)
+{
+    multiaddr_t addr;
+    peer_id_t peer;
+    char text[MULTIADDR_TEXT_MAX];
+    TRY(multiaddr_parse(word, &addr));
+    TRY(multiaddr_peer(&addr, &peer));
+    size_t at = find_text(list, multiaddr_print(&addr, text));
+    if (add && at == SIZE_MAX) {
+        json_array_append_new(list, json_string(text));
+        if (node_is_online(r->node))
+            TRY(host_keep_connected(node_host(r->node), &addr));
+    } else if (!add && at != SIZE_MAX) {
+        json_array_remove(list, at);
+        if (node_is_online(r->node))
+            host_stop_keeping(node_host(r->node), &peer);
+    }
+    json_array_append_new(changed, json_string(text));
+    return OK;
+}
+
+/* What Kubo's "auto" stands for: here the peers that a new config has. */
+static err_t add_default_peers(rpc_t *r, json_t *list, json_t *changed)
+{
+    json_t *peers = config_default("Bootstrap"), *peer;
+    size_t i;
+    err_t e = OK;
+    json_array_foreach(peers, i, peer)
+    {
+        if (!e)
+            e = change_one(r, true, json_string_value(peer), list, changed);
+    }
+    json_decref(peers);
+    return e;
+}
+
 static err_t change_bootstrap(task_t *t, rpc_t *r, bool add, json_t *list, json_t *changed)
 {
     for (size_t i = 0; i < r->n_args; i++) {
-        multiaddr_t addr;
-        peer_id_t peer;
-        char text[MULTIADDR_TEXT_MAX];
-        TRY(multiaddr_parse(r->args[i], &addr));
-        TRY(multiaddr_peer(&addr, &peer));
-        size_t at = find_text(list, multiaddr_print(&addr, text));
-        if (add && at == SIZE_MAX) {
-            json_array_append_new(list, json_string(text));
-            if (node_is_online(r->node))
-                TRY(host_keep_connected(node_host(r->node), &addr));
-        } else if (!add && at != SIZE_MAX) {
-            json_array_remove(list, at);
-            if (node_is_online(r->node))
-                host_stop_keeping(node_host(r->node), &peer);
-        }
-        json_array_append_new(changed, json_string(text));
+        bool are_default = add && (!strcmp(r->args[i], "default") || !strcmp(r->args[i], "auto"));
+        TRY(are_default ? add_default_peers(r, list, changed)
+                        : change_one(r, add, r->args[i], list, changed));
     }
     return save_bootstrap(t, r, list);
 }

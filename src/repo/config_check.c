@@ -6,13 +6,15 @@
 #include <string.h>
 #include <strings.h>
 
-typedef enum { SIZE, DURATION, FLAG, NUMBER, LIST, PEERS } value_kind_t;
+typedef enum { SIZE, DURATION, FLAG, NUMBER, LIST, PEERS, ADDRESSES } value_kind_t;
 static const struct {
     const char *path;
     value_kind_t kind;
 } known[] = {
+    {"Addresses.API", ADDRESSES},
     {"Addresses.Announce", LIST},
     {"Addresses.AppendAnnounce", LIST},
+    {"Addresses.Gateway", ADDRESSES},
     {"Addresses.NoAnnounce", LIST},
     {"Addresses.Swarm", LIST},
     {"AutoNAT.Throttle.GlobalLimit", NUMBER},
@@ -107,8 +109,6 @@ static const struct {
 static const char *const others[] = {
     "API.Authorizations",
     "API.HTTPHeaders",
-    "Addresses.API",
-    "Addresses.Gateway",
     "AutoNAT.ServiceMode",
     "DNS.Resolvers",
     "Datastore.Store",
@@ -164,6 +164,7 @@ static const struct {
     [FLAG] = {"flag", "true or false"},
     [NUMBER] = {"whole number", "100 (--json KEY 100 sets one)"},
     [PEERS] = {"list of peer IDs", "[\"12D3KooW…\"], or [\"*\"] for anybody"},
+    [ADDRESSES] = {"multiaddr or list of them", "\"/ip4/127.0.0.1/tcp/5001\""},
     [LIST] = {"list", "[\"a\", \"b\"] (--json KEY '[…]' sets one)"},
 };
 
@@ -197,6 +198,19 @@ static bool are_peers(const json_t *list)
     return json_is_array(list);
 }
 
+static bool are_addresses(const json_t *value)
+{
+    size_t i;
+    json_t *item;
+    json_array_foreach(value, i, item)
+    {
+        if (!are_addresses(item) || json_is_array(item))
+            return false;
+    }
+    const char *text = json_string_value(value);
+    return json_is_array(value) || (text && (!*text || *text == '/'));
+}
+
 static bool is_readable(json_t *value, value_kind_t kind)
 {
     uint64_t ignored;
@@ -207,6 +221,8 @@ static bool is_readable(json_t *value, value_kind_t kind)
         return json_is_boolean(value) || is_flag_word(text);
     if (kind == PEERS)
         return are_peers(value);
+    if (kind == ADDRESSES)
+        return are_addresses(value);
     if (kind == LIST)
         return json_is_array(value);
     if (kind == NUMBER)

@@ -92,6 +92,13 @@ json_t *config_defaults(void)
     return load(defaults_text);
 }
 
+json_t *config_default(const char *key)
+{
+    json_t *defaults = config_defaults(), *value = json_incref(json_object_get(defaults, key));
+    json_decref(defaults);
+    return value;
+}
+
 /* Objects are merged, all else is replaced. */
 static void merge(json_t *into, json_t *from)
 {

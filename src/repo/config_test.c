@@ -344,6 +344,12 @@ static void test_check(void **state)
         {"Bootstrap", "null", OK},
         {"Bootstrap", "\"/ip4/192.0.2.1/tcp/4001\"", ERR_INVALID},
         {"Addresses", "{\"Swarm\": \"x\"}", ERR_INVALID},
+        {"Addresses.API", "5", ERR_INVALID},
+        {"Addresses.API", "[\"/ip4/127.0.0.1/tcp/5001\", \"/unix/run/api\"]", OK},
+        {"Addresses.API", "[\"/ip4/127.0.0.1/tcp/5001\", 5]", ERR_INVALID},
+        {"Addresses.Gateway", "\"bogus\"", ERR_INVALID},
+        {"Addresses.Gateway", "\"/unix/run/gateway\"", OK},
+        {"Addresses.Gateway", "\"\"", OK},
         {"Routing.Type", "\"10XB\"", OK}, /* not this function's business */
     };
     for (size_t i = 0; i < ARRAY_LEN(rows); i++) {

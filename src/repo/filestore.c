@@ -115,7 +115,9 @@ static err_t read_file(task_t *t, const filestore_t *fs, const filestore_ref_t *
 static const char *show_place(const filestore_ref_t *ref, char out[URL_SHOWN_MAX])
 {
     int len = ref->path.len < URL_SHOWN_MAX - 10 ? (int)ref->path.len : URL_SHOWN_MAX - 10;
-    char *text = strndup((const char *)ref->path.data, ref->path.len);
+    char *text = xmalloc(ref->path.len + 1);
+    memcpy(text, ref->path.data, ref->path.len);
+    text[ref->path.len] = 0;
     if (filestore_ref_is_url(ref))
         url_show(text, out);
     else

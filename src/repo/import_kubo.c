@@ -32,6 +32,7 @@ typedef struct import_run {
     pin_t *batch; /* PIN_BATCH of them */
     size_t n_batch;
     uint64_t refs_left; /* that could not be taken */
+    bool lacks_setting; /* the first of them, which refs_why is about */
     char refs_why[REFS_WHY_MAX];
     gate_t telling;
     uint64_t told_ms;
@@ -151,7 +152,11 @@ static err_t put_ref(task_t *t, import_run_t *run, bytes_t key, bytes_t record)
         len--;
     buf_init(&path, REPO_PATH_MAX + FILESTORE_PATH_MAX_BYTES);
     TRY(kubo_ref_decode(key, record, &ref));
-    if (filestore_ref_is_url(&ref))
+    bool is_url = filestore_ref_is_url(&ref),
+         is_allowed = !filestore_allows(repo_filestore(run->repo), is_url);
+    if (!run->refs_left)
+        run->lacks_setting = !is_allowed;
+    if (is_url)
         len = 0;
     TRY(buf_printf(&path, "%.*s%.*s", (int)len, base, (int)ref.path.len, (const char *)ref.path.data));
     TRY(buf_cstr(&path, &text));
@@ -176,10 +181,9 @@ static err_t take_refs(task_t *t, import_run_t *run)
     TRY(repo_import_sync(t, run->import));
     if (!run->refs_left)
         return OK;
-    bool lacks_setting = strstr(run->refs_why, "is not enabled") != NULL;
     return warn(t, run, "%llu blocks that Kubo keeps in your files or at URLs (--nocopy) were not taken: %s",
                 (unsigned long long)run->refs_left,
-                lacks_setting
+                run->lacks_setting
                     ? "set Experimental.FilestoreEnabled or Experimental.UrlstoreEnabled to true as it is "
                       "in Kubo's config, restart the node, and import again"
                     : run->refs_why);

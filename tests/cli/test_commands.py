@@ -130,6 +130,27 @@ def test_short_names_of_options_count_over_http(shop):
             check((result.returncode == 0) == is_stored, f"{len(options)} options and {option}: {result.stdout} {result.stderr}")
 
 
+def test_the_empty_folder_is_always_here(shop):
+    node, empty = shop.node("node"), "QmUNLLsPACCz1vLxQVkXqqLX5R1X345qqfHbsf67hvA3Nn"
+    check(node.text("ls", "--offline", empty) == "", "ls")
+    node.text("files", "cp", f"/ipfs/{empty}", "/new")
+    check(node.text("files", "ls").split() == ["new"], "files cp")
+    made = node.text("object", "patch", "add-link", "--offline", empty, "a", empty).strip()
+    check(node.text("ls", "--offline", made).split() == [empty, "-", "a/"], node.text("ls", "--offline", made))
+    node.text("repo", "gc")
+    check(node.text("block", "stat", "--offline", empty).split()[-1] == "4", "after a collection")
+
+
+def test_bootstrap_takes_the_default_peers(shop):
+    node = shop.node("node", start=False)
+    for word in "default", "auto":
+        said = node.text("bootstrap", "add", word).split()
+        peers = node.text("bootstrap").split()
+        check(len(peers) == 6 and all("/p2p/" in peer for peer in peers), f"{word}: {peers}")
+        check(said[::2] == ["added"] * 6 and sorted(said[1::2]) == sorted(peers), f"{word}: {said}")
+    check(len(node.text("bootstrap", "rm", "--all").split()) == 12 and not node.text("bootstrap"), "rm --all")
+
+
 def test_help_names_kubos_options(shop):
     program = str(pathlib.Path(shop.program).parent / "ipfs")
     missing = []
