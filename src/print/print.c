@@ -34,7 +34,7 @@ static err_t print_member(print_t *p, json_t *o, const char *name)
 /* With a tab for each level. */
 static err_t print_indented(print_t *p, json_t *o)
 {
-    char *text = json_dumps(o, JSON_INDENT(4)), *to = text;
+    char *text = json_dumps(o, JSON_INDENT(4) | JSON_ENCODE_ANY), *to = text;
     bool is_start = true;
     for (const char *from = text; *from; from++) {
         bool is_tab = is_start && !strncmp(from, "    ", 4);

@@ -42,7 +42,8 @@ MUST_CHECK err_t print_texts(print_t *p, json_t *texts, const char *before);
 void print_note(print_t *p, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
 const char *print_option(const print_t *p, const char *name);
 bool print_flag(const print_t *p, const char *name, bool otherwise);
-/* A copy without control bytes, in a ring of static buffers: valid for the next few calls. */
+/* A copy without control bytes, in a ring of static buffers: valid for the next few calls. NULL (what is no
+ * text in JSON) is empty. */
 const char *print_escape(const char *text);
 const char *print_escape_json(json_t *object,
                               const char *key); /* of a member, which may hold NULs; "" when absent */

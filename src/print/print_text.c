@@ -117,7 +117,7 @@ static const char *escape(bytes_t text, bool is_name)
 
 const char *print_escape(const char *text)
 {
-    return escape(bytes_str(text), false);
+    return escape(bytes_str(text ? text : ""), false);
 }
 
 static const char *escape_json(json_t *object, const char *key, bool is_name)
@@ -145,7 +145,10 @@ const char *json_text(json_t *object, const char *key)
 
 int64_t json_number(json_t *object, const char *key)
 {
-    return (int64_t)json_number_value(json_object_get(object, key));
+    const json_t *number = json_object_get(object, key);
+    double real = json_is_real(number) ? json_real_value(number) : 0;
+    bool fits = real > -9e18 && real < 9e18;
+    return json_is_integer(number) ? (int64_t)json_integer_value(number) : fits ? (int64_t)real : 0;
 }
 
 const char *print_size(uint64_t bytes)
