@@ -19,7 +19,9 @@ static err_t load_library(void)
                     dlerror());
     *(void **)&lib.is_error = dlsym(handle, "ZSTD_isError");
     *(void **)&lib.decompress = lib.is_error ? dlsym(handle, "ZSTD_decompress") : NULL;
-    return lib.decompress ? OK : fail(ERR_UNSUPPORTED, "this Zstandard lacks its interface");
+    return lib.decompress
+               ? OK
+               : fail(ERR_UNSUPPORTED, "libzstd.so.1 has no ZSTD_decompress: install libzstd1 anew");
 }
 
 err_t zstd_block_decode(bytes_t in, buf_t *out)
@@ -30,7 +32,8 @@ err_t zstd_block_decode(bytes_t in, buf_t *out)
     if (r.err)
         return fail(ERR_CORRUPT, "compressed data is damaged");
     if (len > out->max - out->len)
-        return fail(ERR_LIMIT, "compressed data of %llu bytes", (unsigned long long)len);
+        return fail(ERR_LIMIT, "a block of the datastore claims %llu bytes: at most %zu",
+                    (unsigned long long)len, out->max - out->len);
     TRY(buf_reserve(out, (size_t)len));
     size_t n =
         lib.decompress(out->data ? out->data + out->len : NULL, (size_t)len, r.pos, (size_t)(r.end - r.pos));

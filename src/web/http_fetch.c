@@ -299,7 +299,9 @@ static err_t ask_once(task_t *t, http_answer_t *a)
         a->has_http = true;
         e = send_request(t, a, &r->to, proxy);
     }
+    buf_wipe(&r->proxy_text); /* it may have a password, and so may the URLs of the route */
     buf_deinit(&r->proxy_text);
+    secret_wipe(r, sizeof *r);
     free(r);
     while (!e && !a->has_head)
         e = advance(t, a);
