@@ -289,12 +289,30 @@ static void keep_service_keys(json_t *before, json_t *after)
     }
 }
 
+/* Whoever replaces a config that was shown may have lost them on the way, and with them their keys. */
+static bool has_services_of(json_t *before, json_t *after)
+{
+    json_t *old = json_object_get(before, "RemoteServices"), *kept = json_object_get(after, "RemoteServices");
+    const char *name;
+    json_t *service;
+    json_object_foreach(old, name, service)
+    {
+        if (!json_object_get(kept, name))
+            return false;
+    }
+    return json_object_size(old) == json_object_size(kept);
+}
+
 err_t config_replace(config_t *c, bytes_t text)
 {
     json_t *root;
     err_t e = load_object(text, &root);
     if (e)
         return fail(ERR_INVALID, "%s", error_text(e));
+    if (!has_services_of(json_object_get(c->root, "Pinning"), json_object_get(root, "Pinning"))) {
+        json_decref(root);
+        return fail(ERR_INVALID, "cannot add or remove remote pinning services with 'config replace'");
+    }
     json_t *identity = json_object_get(c->root, "Identity");
     if (identity)
         json_object_set(root, "Identity", identity);

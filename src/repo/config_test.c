@@ -213,6 +213,12 @@ static void test_secret(void **state)
     assert_ok(config_identity(c, &key));
     expect_get(c, "X", "1");
     assert_false(config_has(c, "Addresses"));
+    assert_ok(config_set(c, "Pinning.RemoteServices.a.API.Endpoint", "\"https://pins.example\""));
+    assert_err(config_replace(c, BYTES_LIT("{}")), ERR_INVALID);
+    assert_err(config_replace(c, BYTES_LIT("{\"Pinning\":{\"RemoteServices\":{\"b\":{}}}}")), ERR_INVALID);
+    assert_ok(config_replace(c, BYTES_LIT("{\"Pinning\":{\"RemoteServices\":{\"a\":{}}}}")));
+    assert_err(config_replace(c, BYTES_LIT("{\"Pinning\":{\"RemoteServices\":{\"a\":{},\"b\":{}}}}")),
+               ERR_INVALID);
     assert_err(config_replace(c, BYTES_LIT("[]")), ERR_INVALID);
     assert_err(config_replace(c, BYTES_LIT("{")), ERR_INVALID);
 }
