@@ -4,6 +4,18 @@
 
 enum { CRASHES = 14, DISK_FAULTS = 40 };
 
+/* fn gets the host that it may crash, and the simulator. */
+static void run_beside_victim(task_fn fn, uint64_t seeds)
+{
+    for (uint64_t seed = 1; seed <= seeds; seed++) {
+        sim_t *sim = sim_new(seed);
+        sim_add_host(sim, "10.0.0.1");
+        void *arg[2] = {sim_add_host(sim, "10.0.0.2"), sim};
+        assert_ok(sim_run(sim, fn, arg));
+        sim_free(sim);
+    }
+}
+
 /* ── crashes ─────────────────────────────────────────────────────────────────────────────────── */
 typedef struct life {
     size_t acknowledged; /* files, by all lives */
@@ -72,13 +84,7 @@ static err_t crashes(task_t *t, void *arg)
 
 static void test_crashes(void **state)
 {
-    for (uint64_t seed = 1; seed <= 3; seed++) {
-        sim_t *sim = sim_new(seed);
-        sim_add_host(sim, "10.0.0.1");
-        void *arg[2] = {sim_add_host(sim, "10.0.0.2"), sim};
-        assert_ok(sim_run(sim, crashes, arg));
-        sim_free(sim);
-    }
+    run_beside_victim(crashes, 3);
 }
 
 /* Whoever is asked for a block never answers. */
@@ -441,13 +447,7 @@ static err_t any_changes(task_t *t, void *arg)
 
 static void test_any_changes(void **state)
 {
-    for (uint64_t seed = 1; seed <= 4; seed++) {
-        sim_t *sim = sim_new(seed);
-        sim_add_host(sim, "10.0.0.1");
-        void *arg[2] = {sim_add_host(sim, "10.0.0.2"), sim};
-        assert_ok(sim_run(sim, any_changes, arg));
-        sim_free(sim);
-    }
+    run_beside_victim(any_changes, 4);
 }
 
 /* ── what is ahead of the root ───────────────────────────────────────────────────────────────── */

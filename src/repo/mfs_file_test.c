@@ -1,24 +1,8 @@
 /* Files of the mutable tree that programs have open, in the simulator. */
 #include "repo/mfs_file.h"
-#include "repo/mfs_impl.h"
-#include "tests/support/run.h"
-#include "tests/support/test.h"
-#include <stdio.h>
+#include "tests/support/mfs.h"
 
-#define REPO "/tmp/repo"
 enum { SIZE_MAX_BYTES = 1 << 20, STEPS = 400 };
-
-static repo_t *open_repo(task_t *t)
-{
-    uint8_t seed[32] = {9};
-    AUTO_PTR(private_key_t) key = NULL;
-    repo_t *r;
-    assert_ok(private_key_generate(KEY_ED25519, seed, 0, &key));
-    if (repo_check(t, REPO) == ERR_NOT_FOUND)
-        assert_ok(repo_init(t, REPO, "test", key));
-    assert_ok(repo_open(t, REPO, &r));
-    return r;
-}
 
 static mfs_file_t *open_file(task_t *t, mfs_t *m, const char *path, bool create)
 {
