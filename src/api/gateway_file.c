@@ -78,10 +78,9 @@ err_t gateway_serve_object(task_t *t, gateway_request_t *r, const char *own_name
     bool is_named = gateway_filename(r, own_name, name, sizeof name);
     TRY(gateway_get_block(t, r, &r->cid, &block));
     bytes_t data = block_bytes(block);
-    const char *type = content_type_of_name(name);
     gateway_content_t c = {.memory = data,
                            .size = data.len,
-                           .type = type ? type : content_sniff(bytes_slice(data, 0, CONTENT_SNIFFED_BYTES)),
+                           .type = content_type_of(name, data),
                            .etag = gateway_etag(r, etag),
                            .disposition = disposition_of(r, is_named),
                            .name = name};
