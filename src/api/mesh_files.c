@@ -280,8 +280,13 @@ err_t mesh_files_store(task_t *t, node_t *n, exchange_t *x, const mesh_store_opt
 
 /* ── reading ─────────────────────────────────────────────────────────────────────────────────── */
 
-/* ERR_NOT_FOUND: what the name stands for was deleted, although it may still lie here, or have come just now
- * from somebody who has not heard of it. */
+static err_t was_deleted(const char *name)
+{
+    size_t len = strcspn(name, "#/");
+    return fail(ERR_NOT_FOUND, "%.*s was deleted by its owner", (int)(len < 100 ? len : 100), name);
+}
+
+/* ERR_NOT_FOUND: what the name stands for was deleted, although it may still lie here. */
 static err_t check_deleted(task_t *t, node_t *n, const char *name)
 {
     cid_t manifest;
@@ -290,12 +295,18 @@ static err_t check_deleted(task_t *t, node_t *n, const char *name)
         return OK; /* vault_open says what is wrong with it */
     vault_listed_t *l = xcalloc(1, sizeof *l);
     bool is_deleted = (!vault_lookup(t, node_vault(n), &manifest, l) && l->deleted_at_ms) ||
-                      (node_mesh(n) && mesh_check(t, node_mesh(n), &manifest) == ERR_DENIED);
+                      (node_mesh(n) && mesh_is_deleted(node_mesh(n), &manifest));
     free(l);
-    TRY(task_check(t));
-    return is_deleted
-               ? fail(ERR_NOT_FOUND, "%.*s was deleted by its owner", (int)(len < 100 ? len : 100), name)
-               : OK;
+    return is_deleted ? was_deleted(name) : OK;
+}
+
+/* The same of what has just been read: it may have come from somebody who has not heard of the deletion. */
+static err_t check_deleted_now(task_t *t, node_t *n, const char *name)
+{
+    cid_t manifest;
+    if (!node_mesh(n) || manifest_parse_name(bytes_of(name, strcspn(name, "#/")), &manifest))
+        return OK;
+    return mesh_check(t, node_mesh(n), &manifest) == ERR_DENIED ? was_deleted(name) : task_check(t);
 }
 
 static deadline_t begin_wait(task_t *t, node_t *n)
@@ -330,7 +341,7 @@ err_t mesh_files_open(task_t *t, node_t *n, const char *name, bool offline, mesh
     err_t e = vault_open(t, node_vault(n), o.session.blocks, name, &o.file);
     e = end_wait(t, &d, e);
     if (!e)
-        e = check_deleted(t, n, name);
+        e = check_deleted_now(t, n, name);
     if (e) {
         mesh_open_deinit(&o);
         return e;
