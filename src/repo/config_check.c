@@ -198,17 +198,22 @@ static bool are_peers(const json_t *list)
     return json_is_array(list);
 }
 
+static bool is_address(const json_t *value)
+{
+    const char *text = json_string_value(value);
+    return text && (!*text || *text == '/');
+}
+
 static bool are_addresses(const json_t *value)
 {
     size_t i;
     json_t *item;
     json_array_foreach(value, i, item)
     {
-        if (!are_addresses(item) || json_is_array(item))
+        if (!is_address(item))
             return false;
     }
-    const char *text = json_string_value(value);
-    return json_is_array(value) || (text && (!*text || *text == '/'));
+    return json_is_array(value) || is_address(value);
 }
 
 static bool is_readable(json_t *value, value_kind_t kind)
