@@ -1,5 +1,6 @@
 /* SQLite: WAL, synchronous FULL, deleted rows overwritten (a file's key goes with its file). */
 #include "meta/sql_impl.h"
+#include "store/sqlite_shared.h"
 #include <errno.h>
 #include <fcntl.h>
 #include <sqlite3.h>
@@ -192,6 +193,7 @@ err_t sql_sqlite_open(const char *path, sql_t **ret)
     int rc = sqlite3_open_v2(path, &c->db, SQLITE_OPEN_READWRITE | SQLITE_OPEN_NOMUTEX, NULL);
     err_t e = rc ? failed(c->db, rc, path) : OK;
     if (!e) {
+        sqlite_shared_reserve(c->db);
         sqlite3_extended_result_codes(c->db, 1);
         sqlite3_busy_timeout(c->db, BUSY_TIMEOUT_MS);
         e = script(&c->base,

@@ -4,6 +4,7 @@
  * one place. */
 #include "base/list.h"
 #include "store/kv_impl.h"
+#include "store/sqlite_shared.h"
 #include "task/driver.h"
 #include <errno.h>
 #include <sqlite3.h>
@@ -63,13 +64,19 @@ static kv_sqlite_t *self(kv_t *kv)
     return CONTAINER_OF(kv, kv_sqlite_t, base);
 }
 
+static err_t no_space(const char *what)
+{
+    return fail(ERR_NO_SPACE,
+                "state database: %s: no space left on the disk; free some space or move the repository",
+                what);
+}
+
 static err_t sql_fail(connection_t *c, int code, const char *what)
 {
     err_t e = ERR_IO;
     switch (code & 0xff) {
     case SQLITE_FULL:
-        e = ERR_NO_SPACE;
-        break;
+        return no_space(what);
     case SQLITE_NOMEM:
         e = ERR_NO_MEMORY;
         break;
@@ -89,7 +96,7 @@ static err_t sql_fail(connection_t *c, int code, const char *what)
         break;
     case SQLITE_IOERR:
         if (c->db && sqlite3_system_errno(c->db) == ENOSPC)
-            return fail(ERR_NO_SPACE, "state database: %s: no space left on the disk", what);
+            return no_space(what);
         break;
     }
     return fail(e, "state database: %s: %s", what, c->db ? sqlite3_errmsg(c->db) : sqlite3_errstr(code));
@@ -125,6 +132,7 @@ static err_t open_connection(connection_t *c, const char *path)
     int rc = sqlite3_open_v2(path, &c->db, SQLITE_OPEN_READWRITE | SQLITE_OPEN_NOMUTEX, NULL);
     if (rc)
         return sql_fail(c, rc, path);
+    sqlite_shared_reserve(c->db);
     sqlite3_db_config(c->db, SQLITE_DBCONFIG_LOOKASIDE, NULL, 128, 64);
     sqlite3_busy_timeout(c->db, BUSY_TIMEOUT_MS);
     char cache[64];

@@ -65,7 +65,8 @@ static err_t mdb_fail(int rc, const char *what)
         e = rc > 0 ? error_from_errno(rc) : ERR_IO;
         e = e == ERR_NOT_FOUND ? ERR_IO : e;
     }
-    return fail(e, "index of blocks: %s: %s", what, mdb_strerror(rc));
+    return fail(e, "index of blocks: %s: %s%s", what, mdb_strerror(rc),
+                rc == ENOSPC || rc == EDQUOT ? "; free some space or move the repository" : "");
 }
 
 static MDB_val val_of(bytes_t b)

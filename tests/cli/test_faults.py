@@ -174,13 +174,21 @@ def test_json_is_json(shop):
 
 
 class SmallDisk:
-    """A file system of some MiB."""
+    """A file system of some MiB; with block_bytes one of that block size in a file."""
 
-    def __init__(self, shop, name, mib):
+    def __init__(self, shop, name, mib, block_bytes=0):
         need(is_root(), "root")
         self.path = shop.path(name)
         self.path.mkdir()
-        done = subprocess.run(["mount", "-t", "tmpfs", "-o", f"size={mib}m", "tmpfs", self.path], capture_output=True)
+        words = ["-t", "tmpfs", "-o", f"size={mib}m", "tmpfs"]
+        if block_bytes:
+            need(shutil.which("mkfs.ext4"), "mkfs.ext4")
+            image = shop.path(f"{name}.image")
+            with open(image, "wb") as file:
+                file.truncate(mib * MIB)
+            subprocess.run(["mkfs.ext4", "-q", "-F", "-m", "0", "-b", str(block_bytes), image], check=True)
+            words = ["-o", "loop", image]
+        done = subprocess.run(["mount", *words, self.path], capture_output=True)
         need(done.returncode == 0, f"mount: {done.stderr.decode().strip()}")
 
     def __enter__(self):
@@ -245,6 +253,19 @@ def test_full_disk_at_start(shop):
             os.unlink(disk / "filler")
             if is_used:
                 check(node.run("cat", cid).stdout == shop.path("kept").read_bytes(), "what was acknowledged is gone")
+
+
+def test_full_disk_of_small_blocks(shop):
+    """What is mapped there has holes, and a write to one of them is a bus error."""
+    with SmallDisk(shop, "small-blocks", 16, block_bytes=1024) as disk:
+        node = nodes.Node(shop.program, disk, "repo")
+        cid = node.text("add", "-Q", shop.file("kept", 100000))
+        for room in (0, 40, 64, 80):  # KiB
+            fill_disk(disk)
+            os.truncate(disk / "filler", (disk / "filler").stat().st_size - room * 1024)
+            fails(node, "add", "-q", shop.file("more", MIB), saying="free some space")
+        os.unlink(disk / "filler")
+        check(node.run("cat", cid).stdout == shop.path("kept").read_bytes(), "what was acknowledged is gone")
 
 
 def test_full_disk_at_init(shop):
