@@ -48,6 +48,7 @@ static const rpc_command_t *const tables[] = {
     rpc_repo_commands,
     rpc_routing_commands,
     rpc_stats_commands,
+    rpc_program_commands,
     rpc_provide_commands,
     rpc_swarm_commands,
     rpc_limits_commands,
@@ -309,19 +310,27 @@ static err_t dispatch(task_t *t, api_t *api, exchange_t *x, const char *path)
     return run_command(t, &r, c);
 }
 
+static const rpc_command_t *find_nodeless(const char *path)
+{
+    static const rpc_command_t *const without_node[] = {rpc_cid_commands, rpc_program_commands};
+    for (size_t i = 0; i < ARRAY_LEN(without_node); i++)
+        for (const rpc_command_t *c = without_node[i]; c->path; c++)
+            if (!strcmp(c->path, path))
+                return c;
+    return NULL;
+}
+
 err_t api_rpc_without_node(task_t *t, exchange_t *x, void *arg)
 {
-    for (const rpc_command_t *c = rpc_cid_commands; c->path; c++) {
-        if (strncmp(x->path, RPC_PREFIX, sizeof RPC_PREFIX - 1) ||
-            strcmp(x->path + sizeof RPC_PREFIX - 1, c->path))
-            continue;
-        AUTO(rpc_t) r = {.x = x, .command = c->path, .signature = rpc_signature(c->path)};
-        err_t e = rpc_read_request(t, &r, c);
-        if (!e)
-            e = run_to_end(t, &r, c);
-        return e ? reply_error(t, &r, e) : OK;
-    }
-    return rpc_reply_plain(t, x, 404, "404 page not found\n");
+    bool is_rpc = !strncmp(x->path, RPC_PREFIX, sizeof RPC_PREFIX - 1);
+    const rpc_command_t *c = is_rpc ? find_nodeless(x->path + sizeof RPC_PREFIX - 1) : NULL;
+    if (!c)
+        return rpc_reply_plain(t, x, 404, "404 page not found\n");
+    AUTO(rpc_t) r = {.x = x, .command = c->path, .signature = rpc_signature(c->path)};
+    err_t e = rpc_read_request(t, &r, c);
+    if (!e)
+        e = run_to_end(t, &r, c);
+    return e ? reply_error(t, &r, e) : OK;
 }
 
 static err_t serve_rpc(task_t *t, exchange_t *x, api_t *api)

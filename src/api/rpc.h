@@ -37,6 +37,7 @@ typedef struct rpc_command {
 extern const rpc_command_t rpc_content_commands[];    /* add cat get ls refs resolve */
 extern const rpc_command_t rpc_car_commands[];        /* dag/import dag/export */
 extern const rpc_command_t rpc_cid_commands[];        /* cid/… multibase/…: rpc_t without api and node */
+extern const rpc_command_t rpc_program_commands[];    /* commands version/deps: without api and node, too */
 extern const rpc_command_t rpc_object_commands[];     /* object/… */
 extern const rpc_command_t rpc_dag_commands[];        /* dag/put get resolve stat */
 extern const rpc_command_t rpc_block_commands[];      /* block/… */
@@ -49,22 +50,21 @@ extern const rpc_command_t rpc_network_commands[];    /* id ping bitswap/… */
 extern const rpc_command_t rpc_perf_commands[];       /* perf */
 extern const rpc_command_t rpc_limits_commands[];     /* swarm/filters…, swarm/resources */
 extern const rpc_command_t rpc_swarm_commands[];      /* swarm/… */
-extern const rpc_command_t
-    rpc_node_commands[]; /* version config/… status commands shutdown log stats diag … */
-extern const rpc_command_t rpc_stats_commands[];     /* stats/… */
-extern const rpc_command_t rpc_provide_commands[];   /* provide/… stats/provide */
-extern const rpc_command_t rpc_filestore_commands[]; /* filestore/… */
-extern const rpc_command_t rpc_dfs_commands[];       /* dfs/…: the mesh */
-extern const rpc_command_t rpc_dfs_key_commands[];   /* dfs/key/… */
-extern const rpc_command_t rpc_diag_commands[];      /* diag/… log/… */
-extern const rpc_command_t rpc_datastore_commands[]; /* diag/datastore/… */
-extern const rpc_command_t rpc_version_commands[];   /* version version/… */
-extern const rpc_command_t rpc_key_commands[];       /* key/… */
-extern const rpc_command_t rpc_name_commands[];      /* name/… */
-extern const rpc_command_t rpc_pubsub_commands[];    /* pubsub/… */
-extern const rpc_command_t rpc_p2p_commands[];       /* p2p/… */
-extern const rpc_command_t rpc_mount_commands[];     /* mount */
-extern const rpc_command_t rpc_absent_commands[];    /* what Kubo removed */
+extern const rpc_command_t rpc_node_commands[];       /* config/… status shutdown log stats diag … */
+extern const rpc_command_t rpc_stats_commands[];      /* stats/… */
+extern const rpc_command_t rpc_provide_commands[];    /* provide/… stats/provide */
+extern const rpc_command_t rpc_filestore_commands[];  /* filestore/… */
+extern const rpc_command_t rpc_dfs_commands[];        /* dfs/…: the mesh */
+extern const rpc_command_t rpc_dfs_key_commands[];    /* dfs/key/… */
+extern const rpc_command_t rpc_diag_commands[];       /* diag/… log/… */
+extern const rpc_command_t rpc_datastore_commands[];  /* diag/datastore/… */
+extern const rpc_command_t rpc_version_commands[];    /* version version/… */
+extern const rpc_command_t rpc_key_commands[];        /* key/… */
+extern const rpc_command_t rpc_name_commands[];       /* name/… */
+extern const rpc_command_t rpc_pubsub_commands[];     /* pubsub/… */
+extern const rpc_command_t rpc_p2p_commands[];        /* p2p/… */
+extern const rpc_command_t rpc_mount_commands[];      /* mount */
+extern const rpc_command_t rpc_absent_commands[];     /* what Kubo removed */
 
 /* One JSON object and a newline; begins a chunked application/json answer at the first call. Takes `object`
  * (also on failure). */

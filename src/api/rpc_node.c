@@ -1,88 +1,10 @@
-/* rpc_node: the node itself: config, bootstrap, status, commands, shutdown. */
+/* rpc_node: the node itself: config, bootstrap, status, shutdown. */
 #include "api/api_internal.h"
 #include "api/rpc.h"
 #include "api/rpc_util.h"
 #include <stdlib.h>
 
 enum { STATUS_TIMEOUT_MS = 5000 };
-
-/* ── commands, shutdown ──────────────────────────────────────────────────────────────────────── */
-
-/* The options of a command as Kubo prints them: the names of each. */
-static json_t *options_json(const char *list)
-{
-    json_t *options = json_array();
-    rpc_option_spec_t spec;
-    while (rpc_signature_next_option(&list, &spec)) {
-        json_t *names = json_array();
-        bytes_t name;
-        while (rpc_signature_next_name(&spec.names, &name))
-            json_array_append_new(names, json_stringn((const char *)name.data, name.len));
-        json_array_append_new(options, json_pack("{s:o}", "Names", names));
-    }
-    return options;
-}
-
-static json_t *child_of(json_t *parent, const char *name)
-{
-    json_t *below = json_object_get(parent, "Subcommands"), *entry;
-    size_t i;
-    json_array_foreach(below, i, entry)
-    {
-        if (!strcmp(json_string_value(json_object_get(entry, "Name")), name))
-            return entry;
-    }
-    entry = json_pack("{s:s, s:[], s:[]}", "Name", name, "Subcommands", "Options");
-    json_array_append_new(below, entry);
-    return entry;
-}
-
-/* "pin/add" goes below "pin": the tree that Kubo prints. */
-static void list_command(json_t *level, const char *path, const char *options)
-{
-    char name[64];
-    for (const char *p = path; *p;) {
-        size_t n = strcspn(p, "/");
-        snprintf(name, sizeof name, "%.*s", (int)n, p);
-        level = child_of(level, name);
-        p += n + (p[n] == '/');
-    }
-    json_object_set_new(level, "Options", options_json(options));
-}
-
-static void add_command(void *arg, const char *path)
-{
-    const rpc_signature_t *signature = rpc_signature(path);
-    list_command(arg, path, signature ? signature->options : "");
-}
-
-/* What is listed as well: commands of the command line alone, and options of groups. */
-static const struct {
-    const char *path, *options;
-} also_listed[] = {
-    {"commands/completion/bash", ""},
-    {"commands/completion/fish", ""},
-    {"commands/completion/zsh", ""},
-    {"config/edit", ""},
-    {"files", "flush,f:bool"},
-    {"key/export", "output,o:string|format,f:string"},
-    {"key/rotate", "oldkey,o:string|type,t:string|size,s:int"},
-    {"object/patch", "allow-big-block:bool"},
-    {"update/check", "pre:bool"},
-    {"update/clean", ""},
-    {"update/install", "pre:bool|allow-downgrade:bool"},
-    {"update/revert", ""},
-    {"update/versions", "count,n:int|pre:bool"},
-};
-
-static err_t rpc_commands(task_t *t, rpc_t *r)
-{
-    json_t *root = json_pack("{s:s, s:[], s:[]}", "Name", "ipfs", "Subcommands", "Options");
-    rpc_each_command(add_command, root);
-    for (size_t i = 0; i < ARRAY_LEN(also_listed); i++)
-        list_command(root, also_listed[i].path, also_listed[i].options);
-    return rpc_emit(t, r, root);
-}
 
 static err_t rpc_shutdown(task_t *t, rpc_t *r)
 {
@@ -385,7 +307,6 @@ static err_t rpc_gateway_open(task_t *t, rpc_t *r)
 }
 
 const rpc_command_t rpc_node_commands[] = {
-    {"commands", rpc_commands, 0, 0, NULL},
     {"shutdown", rpc_shutdown, 0, 0, NULL},
     {"config", rpc_config, 1, 2, "key"},
     {"config/show", rpc_config_show, 0, 0, NULL},

@@ -157,7 +157,7 @@ static err_t rpc_repo_migrate(task_t *t, rpc_t *r)
 static err_t emit_local_ref(task_t *t, void *arg, const cid_t *cid, uint64_t size_bytes)
 {
     char text[CID_TEXT_MAX], line[CID_TEXT_MAX + 32];
-    int n = snprintf(line, sizeof line, "{\"Ref\":\"%s\",\"Err\":\"\"}\n", cid_print(cid, text));
+    int n = snprintf(line, sizeof line, "{\"Ref\":\"%s\",\"Err\":\"\"}\n", rpc_cid(arg, cid, text));
     return rpc_emit_text(t, arg, bytes_of(line, (size_t)n));
 }
 

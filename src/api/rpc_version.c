@@ -1,8 +1,7 @@
-/* rpc_version: version/…: what this build is made of, and whether peers run a newer one. Reference: ipfs/kubo
+/* rpc_version: version, and whether peers run a newer one. Reference: ipfs/kubo
  * core/commands version.go. */
 #include "api/rpc_util.h"
 #include "base/version.h"
-#include <stdio.h>
 #include <stdlib.h>
 
 static err_t rpc_version(task_t *t, rpc_t *r)
@@ -13,35 +12,6 @@ static err_t rpc_version(task_t *t, rpc_t *r)
                     json_pack("{s:s, s:s, s:s, s:s, s:s, s:s}", "Version", KUBO_RPC_VERSION, "Commit", "",
                               "Repo", KUBO_REPO_VERSION, "System", SYSTEM_NAME, "Golang", "none",
                               "Distribute", DISTRIBUTE_VERSION));
-}
-
-static err_t emit_dependency(task_t *t, rpc_t *r, const char *path, const char *version)
-{
-    return rpc_emit(
-        t, r,
-        json_pack("{s:s, s:s, s:s, s:s}", "Path", path, "Version", version, "ReplacedBy", "", "Sum", ""));
-}
-
-/* The shared libraries of this process, by the names of their files: "libsodium.so.23.3.0". */
-static err_t rpc_version_deps(task_t *t, rpc_t *r)
-{
-    char line[512], last[256] = "";
-    TRY(emit_dependency(t, r, "distribute", DISTRIBUTE_VERSION));
-    FILE *maps = fopen("/proc/self/maps", "re");
-    if (!maps)
-        return fail(ERR_UNSUPPORTED, "no embedded dependency information");
-    err_t e = OK;
-    while (!e && fgets(line, sizeof line, maps)) {
-        char *name = strrchr(line, '/'), *version = name ? strstr(name, ".so") : NULL;
-        if (!version || !strcmp(name, last))
-            continue;
-        snprintf(last, sizeof last, "%s", name);
-        line[strcspn(line, "\n")] = 0;
-        *version = 0;
-        e = emit_dependency(t, r, name + 1, version[3] == '.' ? version + 4 : "");
-    }
-    fclose(maps);
-    return e;
 }
 
 typedef struct release {
@@ -96,7 +66,6 @@ static err_t rpc_version_check(task_t *t, rpc_t *r)
 
 const rpc_command_t rpc_version_commands[] = {
     {"version", rpc_version, 0, 0, NULL},
-    {"version/deps", rpc_version_deps, 0, 0, NULL},
     {"version/check", rpc_version_check, 0, 0, NULL},
     {NULL, NULL, 0, 0, NULL},
 };

@@ -500,7 +500,7 @@ const cli_command_t cli_base_commands[] = {
      false, dry_run_specs, NULL, NULL, false},
     {"version", "", "versions of this program", CLI_LOCAL, NULL, 0, 0, false, version_specs, cli_version,
      NULL, false},
-    {"commands", "", "all commands of the RPC", CLI_RPC, "commands", 0, 0, false, commands_specs,
+    {"commands", "", "all commands of the RPC", CLI_NODELESS, "commands", 0, 0, false, commands_specs,
      cli_commands, NULL, false},
     {"shutdown", "", "stop the running node", CLI_RPC, "shutdown", 0, 0, true, NULL, NULL, NULL, false},
     {.name = NULL},

@@ -42,7 +42,7 @@ static err_t answer(task_t *t, bs_peer_t *p, bitswap_message_t *m, const ledger_
     if (cid_is_identity(&w->cid) || !may_serve(t, p, &w->cid))
         return answer_missing(p, m, w);
     err_t e = blockstore_size(t, b->config.blocks, &w->cid, &size);
-    if (e || size > BLOCK_MAX_BYTES) /* no message holds it */
+    if (e || size > BITSWAP_BLOCK_MAX_BYTES) /* no message holds it */
         return e == ERR_CANCELED ? e : answer_missing(p, m, w);
     if (w->is_have && m->version == BITSWAP_V1_2 && size > BITSWAP_SMALL_BLOCK_BYTES) {
         ledger_served(b->ledger, p->ledger, w);
@@ -54,6 +54,18 @@ static err_t answer(task_t *t, bs_peer_t *p, bitswap_message_t *m, const ledger_
     return OK;
 }
 
+/* block NULL: it was removed meanwhile. ERR_LIMIT: the message has no room, another one may have. */
+static err_t add_block(bs_peer_t *p, bitswap_message_t *m, const ledger_want_t *w, block_t *block)
+{
+    bool is_first = bitswap_message_is_empty(m);
+    err_t e = block ? bitswap_message_add_block(m, block) : ERR_NOT_FOUND;
+    if (e == ERR_NOT_FOUND || (e == ERR_LIMIT && is_first))
+        return answer_missing(p, m, w);
+    if (!e)
+        ledger_served(p->b->ledger, p->ledger, w);
+    return e;
+}
+
 /* ERR_LIMIT: the message is full, the rest is queued again. */
 static err_t add_blocks(bs_peer_t *p, bitswap_message_t *m, batch_t *batch)
 {
@@ -61,15 +73,11 @@ static err_t add_blocks(bs_peer_t *p, bitswap_message_t *m, batch_t *batch)
     err_t e = OK;
     for (size_t i = 0; i < batch->n; i++) {
         const ledger_want_t *w = &batch->wants[i];
-        if (!e && batch->blocks[i])
-            e = bitswap_message_add_block(m, batch->blocks[i]);
-        else if (!e)
-            e = answer_missing(p, m, w);
+        if (!e)
+            e = add_block(p, m, w, batch->blocks[i]);
         if (e == ERR_LIMIT) {
             ledger_missing(b->ledger, p->ledger, w);
             ledger_have(b->ledger, &w->cid);
-        } else if (!e && batch->blocks[i]) {
-            ledger_served(b->ledger, p->ledger, w);
         }
         block_release(batch->blocks[i]);
     }

@@ -3,8 +3,8 @@
 #ifndef MULTI_BLOCK_H
 #define MULTI_BLOCK_H
 #include "multi/cid.h"
-#define BLOCK_MAX_BYTES                                                                                      \
-    (2u << 20) /* what bitswap carries: more is made and taken only where a user asks for it */
+/* What bitswap's specification asks peers to carry: more is made only where a user asks for it. */
+#define BLOCK_MAX_BYTES (2u << 20)
 #define BLOCK_STORED_MAX_BYTES (8u << 20) /* what a store keeps */
 typedef struct block {
     cid_t cid;

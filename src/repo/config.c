@@ -309,9 +309,14 @@ err_t config_replace(config_t *c, bytes_t text)
     err_t e = load_object(text, &root);
     if (e)
         return fail(ERR_INVALID, "%s", error_text(e));
-    if (!has_services_of(json_object_get(c->root, "Pinning"), json_object_get(root, "Pinning"))) {
+    const char *key = json_string_value(json_object_get(json_object_get(root, "Identity"), "PrivKey"));
+    bool has_services =
+        has_services_of(json_object_get(c->root, "Pinning"), json_object_get(root, "Pinning"));
+    if ((key && *key) || !has_services) {
         json_decref(root);
-        return fail(ERR_INVALID, "cannot add or remove remote pinning services with 'config replace'");
+        return has_services
+                   ? fail(ERR_INVALID, "setting private key with API is not supported")
+                   : fail(ERR_INVALID, "cannot add or remove remote pinning services with 'config replace'");
     }
     json_t *identity = json_object_get(c->root, "Identity");
     if (identity)

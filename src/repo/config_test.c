@@ -208,7 +208,8 @@ static void test_secret(void **state)
     assert_ok(config_print(c, &text));
     assert_ok(buf_cstr(&text, &shown));
     assert_non_null(strstr(shown, "PrivKey"));
-    assert_ok(config_replace(c, BYTES_LIT("{\"Identity\":{\"PrivKey\":\"stolen\"},\"X\":1}")));
+    assert_err(config_replace(c, BYTES_LIT("{\"Identity\":{\"PrivKey\":\"stolen\"},\"X\":1}")), ERR_INVALID);
+    assert_ok(config_replace(c, BYTES_LIT("{\"Identity\":{\"PeerID\":\"another\"},\"X\":1}")));
     AUTO_PTR(private_key_t) key = NULL;
     assert_ok(config_identity(c, &key));
     expect_get(c, "X", "1");

@@ -281,10 +281,7 @@ static bool begin_data(bitswap_decoder_t *d, const head_t *h, bool is_of_payload
     if (!use(d, h->size))
         return false;
     drop(d, h->size);
-    if (h->value > BLOCK_MAX_BYTES)
-        d->err = fail(ERR_LIMIT, "bitswap message: a block of %llu bytes, at most %u are taken",
-                      (unsigned long long)h->value, BLOCK_MAX_BYTES);
-    else if (use(d, (size_t)h->value))
+    if (use(d, (size_t)h->value)) /* no more than a message has */
         d->err = block_new((size_t)h->value, &d->block);
     d->block_len = 0;
     d->is_data_of_payload = is_of_payload;
@@ -492,7 +489,10 @@ err_t bitswap_block_cid(const block_t *b, cid_t *ret_cid)
 }
 
 /* ── encoding ────────────────────────────────────────────────────────────────────────────────── */
-enum { FRAME_SLACK = 64 }; /* pending bytes, the wantlist's head, the full flag */
+enum {
+    FRAME_SLACK = 64,       /* pending bytes, the wantlist's head, the full flag */
+    EMPTY_WANTLIST_SIZE = 2 /* what a message has beside its blocks in any case */
+};
 
 void bitswap_message_init(bitswap_message_t *m, bitswap_version_t version)
 {
@@ -573,7 +573,8 @@ static void put_block_header(bitswap_message_t *m, writer_t *w, const block_t *b
 
 err_t bitswap_message_add_block(bitswap_message_t *m, block_t *b)
 {
-    TRY(check_room(m, b->len + FRAME_SLACK));
+    bool is_alone = bitswap_message_is_empty(m);
+    TRY(check_room(m, is_alone ? 0 : b->len + FRAME_SLACK));
     assert(!m->prefix_len);
     if (m->n_blocks == m->cap_blocks) {
         m->cap_blocks = m->cap_blocks ? 2 * m->cap_blocks : 8;
@@ -583,6 +584,10 @@ err_t bitswap_message_add_block(bitswap_message_t *m, block_t *b)
     writer_t w = writer_to(&m->fields);
     put_block_header(m, &w, b);
     TRY(w.err);
+    if (is_alone && EMPTY_WANTLIST_SIZE + m->fields.len - before + b->len > BITSWAP_MESSAGE_MAX_BYTES) {
+        m->fields.len = before;
+        return fail(ERR_LIMIT, "no bitswap message holds a block of %zu bytes", b->len);
+    }
     m->blocks[m->n_blocks].block = block_ref(b);
     m->blocks[m->n_blocks++].header_until = m->fields.len;
     m->size_bytes += m->fields.len - before + b->len;
@@ -611,7 +616,8 @@ err_t bitswap_message_finish(bitswap_message_t *m, uint64_t pending_bytes)
     writer_t w = writer_to(&m->wants);
     pb_put_uint_nonzero(&w, 2, m->is_full);
     writer_t f = writer_to(&m->presences);
-    if (m->version >= BITSWAP_V1_2)
+    if (m->version >= BITSWAP_V1_2 &&
+        !check_room(m, 0)) /* only a hint: a block of all the room goes without */
         pb_put_uint_nonzero(&f, FIELD_PENDING, pending_bytes < INT32_MAX ? pending_bytes : INT32_MAX);
     TRY(w.err ? w.err : f.err);
     size_t len = 1 + uvarint_size(m->wants.len) + m->wants.len + m->fields.len + m->presences.len;

@@ -24,6 +24,8 @@
 #include "multi/block.h"
 
 #define BITSWAP_MESSAGE_MAX_BYTES (4u << 20)
+/* The longest block that a message of version 1.1 and up holds, with a CID of version 1 and sha2-256. */
+#define BITSWAP_BLOCK_MAX_BYTES (BITSWAP_MESSAGE_MAX_BYTES - 18)
 #define BITSWAP_CID_MAX_BYTES 168
 #define BITSWAP_ENTRY_MAX_BYTES 512 /* one wantlist entry or presence, unknown fields included */
 
@@ -117,7 +119,8 @@ void bitswap_message_init(bitswap_message_t *m, bitswap_version_t version);
 void bitswap_message_deinit(bitswap_message_t *m); /* idempotent; releases its blocks */
 AUTO_DEFINE(bitswap_message_t, bitswap_message_deinit)
 bool bitswap_message_is_empty(const bitswap_message_t *m);
-/* ERR_LIMIT: the message would pass BITSWAP_MESSAGE_MAX_BYTES; send this one first. */
+/* ERR_LIMIT: the message would pass BITSWAP_MESSAGE_MAX_BYTES; send this one first. A block that an empty
+ * message has no room for can't be sent at all. */
 MUST_CHECK err_t bitswap_message_add_want(bitswap_message_t *m, const bitswap_want_t *w);
 MUST_CHECK err_t bitswap_message_add_block(bitswap_message_t *m, block_t *b); /* takes a reference */
 MUST_CHECK err_t bitswap_message_add_presence(bitswap_message_t *m, const cid_t *cid,

@@ -264,8 +264,9 @@ static void test_refuses(void **state)
     assert_ok(decode_hex("0a0318c801"));         /* unknown number in a wantlist */
     AUTO(buf_t) got;
     buf_init(&got, 1024);
-    assert_err(decode(BYTES_LIT("\x81\x80\x80\x02"), 1, &got), ERR_LIMIT);                     /* 4 MiB + 1 */
-    assert_err(decode(BYTES_LIT("\x80\x80\x80\x02\x12\x81\x80\x80\x01"), 9, &got), ERR_LIMIT); /* 2 MiB + 1 */
+    assert_err(decode(BYTES_LIT("\x81\x80\x80\x02"), 1, &got), ERR_LIMIT); /* 4 MiB + 1 */
+    assert_err(decode(BYTES_LIT("\x80\x80\x80\x02\x12\x80\x80\x80\x02"), 9, &got),
+               ERR_INVALID);                                                           /* 4 MiB in 4 MiB */
     assert_err(decode(BYTES_LIT("\x80\x80\x80\x02\x22\x81\x20"), 9, &got), ERR_LIMIT); /* a long presence */
     assert_err(decode(BYTES_LIT("\x05\x12\x04"), 9, &got), ERR_INVALID); /* block longer than the message */
     assert_err(decode(BYTES_LIT("\x80\x00"), 9, &got), ERR_INVALID);     /* length not minimal */
@@ -327,6 +328,41 @@ static void test_message_is_bounded(void **state)
     assert_int_equal(b->refs, 1);
 }
 
+/* One block can fill a message; the hint that more is pending makes way. One byte more goes into none. */
+static void test_longest_block(void **state)
+{
+    (void)state;
+    AUTO_PTR(block_t) longer = NULL;
+    AUTO_PTR(block_t) longest = NULL;
+    assert_ok(block_new(BITSWAP_BLOCK_MAX_BYTES + 1, &longer));
+    assert_ok(block_new(BITSWAP_BLOCK_MAX_BYTES, &longest));
+    memset(longer->data, 1, longer->len);
+    memset(longest->data, 2, longest->len);
+    assert_ok(cid_of(true, CODEC_RAW, MH_SHA2_256, bytes_of(longest->data, longest->len), &longest->cid));
+    longer->cid = longest->cid;
+    AUTO(bitswap_message_t) m;
+    bitswap_message_init(&m, BITSWAP_V1_2);
+    assert_err(bitswap_message_add_block(&m, longer), ERR_LIMIT);
+    assert_true(bitswap_message_is_empty(&m));
+    assert_ok(bitswap_message_add_block(&m, longest));
+    assert_err(bitswap_message_add_presence(&m, &longest->cid, true), ERR_LIMIT);
+    assert_ok(bitswap_message_finish(&m, 5));
+    bytes_t pieces[5];
+    AUTO(buf_t) sent = {0};
+    AUTO(buf_t) got = {0};
+    AUTO(buf_t) want = {0};
+    buf_init(&sent, BITSWAP_MESSAGE_MAX_BYTES + 8);
+    buf_init(&got, 1 << 10);
+    buf_init(&want, 1 << 10);
+    for (size_t i = 0, n = bitswap_message_pieces(&m, pieces, ARRAY_LEN(pieces)); i < n; i++)
+        assert_ok(buf_append(&sent, pieces[i]));
+    assert_int_equal(sent.len, 4 + BITSWAP_MESSAGE_MAX_BYTES);
+    assert_ok(decode(buf_bytes(&sent), sent.len, &got));
+    describe(&(bitswap_item_t){.kind = BITSWAP_ITEM_BLOCK, .block = block_ref(longest)}, &want);
+    describe(&(bitswap_item_t){.kind = BITSWAP_ITEM_END}, &want);
+    assert_true(bytes_equal(buf_bytes(&got), buf_bytes(&want)));
+}
+
 static void test_versions(void **state)
 {
     (void)state;
@@ -342,7 +378,8 @@ int main(void)
         cmocka_unit_test(test_vectors_decode),     cmocka_unit_test(test_vectors_encode),
         cmocka_unit_test(test_round_trip),         cmocka_unit_test(test_refuses),
         cmocka_unit_test(test_data_before_prefix), cmocka_unit_test(test_block_cid),
-        cmocka_unit_test(test_message_is_bounded), cmocka_unit_test(test_versions),
+        cmocka_unit_test(test_message_is_bounded), cmocka_unit_test(test_longest_block),
+        cmocka_unit_test(test_versions),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -136,7 +136,7 @@ def test_rpc(shop):
 
 
 def test_without_repository(shop):
-    """CIDs and bases need no repository, and make none."""
+    """CIDs, bases, commands and libraries need no repository, and make none."""
     repo = shop.path("none")
     env = dict(os.environ, DISTRIBUTE_PATH=str(repo), IPFS_PATH=str(repo))
     for words, data, want in ((["cid", "base32", EMPTY], b"", b"bafybeihdwdcefgh4dqkjv67uzcmw7ojee6xedzdetojuzjevtenxquvyku\n"),
@@ -147,6 +147,10 @@ def test_without_repository(shop):
                               (["cid", "format", "-f", "%h"], EMPTY.encode(), b"sha2-256\n")):
         done = subprocess.run([shop.program, *words], input=data, env=env, capture_output=True, timeout=60, check=False)
         check(done.returncode == 0 and done.stdout == want, f"{words}: {done}")
+    for words, want in ((["commands"], b"distribute pin remote service ls\n"), (["commands", "--flags"], b"distribute add --cid-version\n"),
+                        (["version", "deps"], b"libsodium"), (["help", "pin", "ls"], b"usage: "), (["pin", "ls", "--help"], b"usage: ")):
+        done = subprocess.run([shop.program, *words], env=env, capture_output=True, timeout=60, check=False)
+        check(done.returncode == 0 and want in done.stdout, f"{words}: {done}")
     check(not repo.exists(), "a repository was made")
 
 

@@ -119,6 +119,17 @@ def test_us_to_us_through_kubo(shop):
     through_third(shop, shop.node("giver-2", OUR_CLIENT), shop.node("taker-2", OUR_CLIENT), shop.kubo("third-kubo-2"))
 
 
+def test_longest_block(shop):
+    """Bitswap's specification has blocks of 2 MiB; what Kubo's messages hold of longer ones goes both ways."""
+    ours, kubo = shop.node("long-ours"), shop.kubo("long-kubo")
+    kubo.connect(ours)
+    for giver, taker in ((ours, kubo), (kubo, ours)):
+        for size in ((3 << 20) + 1, (4 << 20) - 18):
+            data = nodes.make_bytes(f"{giver.name} {size}", size)
+            cid = giver.run("block", "put", "--allow-big-block", stdin=data).stdout.decode().strip()
+            check(taker.run("block", "get", cid, timeout=60).stdout == data, f"{taker.name}: {size} bytes from {giver.name}")
+
+
 def test_identify_and_ping(shop):
     ours, kubo = shop.node("ident"), shop.kubo("kubo-ident")
     kubo.connect(ours)
