@@ -15,9 +15,14 @@ typedef struct pebble_log {
     uint64_t number;
     bool is_reused; /* the file may have been another log before */
 } pebble_log_t;
+typedef struct pebble_log_end {
+    /* The place of a chunk that is damaged, with which reading ended: it can be read, or further blocks of
+     * this log stand behind it. PEBBLE_LOG_WHOLE: none. */
+    uint64_t damage;
+    bool is_cut; /* the file ends within a record: the last write of a crash, or the end is lost */
+} pebble_log_end_t;
 /* All records until the end, or until what is no chunk of this log: a write that was cut off, or what stood
- * in the file before. *ret_damage: the place of a chunk that is there and damaged, with which reading
- * ends; PEBBLE_LOG_WHOLE: none. Errors of the visitor; ERR_LIMIT; those of file_open. */
+ * in the file before. Errors of the visitor; ERR_LIMIT; those of file_open. */
 MUST_CHECK err_t pebble_log_each(task_t *t, const pebble_log_t *log, pebble_record_fn visit, void *arg,
-                                 uint64_t *ret_damage);
+                                 pebble_log_end_t *ret_end);
 #endif

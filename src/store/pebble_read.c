@@ -68,12 +68,14 @@ static err_t read_manifest(task_t *t, pebble_read_t *p, const dir_list_t *files)
     if (strncmp(text, "MANIFEST-", 9) || strchr(text, '/'))
         return fail(ERR_CORRUPT, "%s: its manifest is called \"%.60s\"", p->folder, text);
     pebble_log_t log = {path_in(p, text, path), strtoull(text + 9, NULL, 10), false};
-    uint64_t damage;
-    TRY(pebble_log_each(t, &log, apply_edit, &p->version, &damage));
-    if (damage != PEBBLE_LOG_WHOLE)
-        return fail(ERR_CORRUPT, "%s is damaged at %llu", path, (unsigned long long)damage);
+    pebble_log_end_t end;
+    TRY(pebble_log_each(t, &log, apply_edit, &p->version, &end));
+    if (end.damage != PEBBLE_LOG_WHOLE)
+        return fail(ERR_CORRUPT, "%s is damaged at %llu", path, (unsigned long long)end.damage);
     if (!p->version.has_edits) /* it is there only once its first one is */
         return fail(ERR_CORRUPT, "%s is damaged: it tells nothing", path);
+    if (end.is_cut)
+        TRY(buf_printf(&p->damage, "%s is cut off: what was changed last may be missing", path));
     pebble_version_sort(&p->version);
     return OK;
 }
@@ -149,23 +151,49 @@ static void sort_entries(void *arg)
         qsort(p->entries, p->n_entries, sizeof *p->entries, compare_entries);
 }
 
+static bool is_log(const pebble_read_t *p, const char *name, uint64_t *ret_number)
+{
+    char *end;
+    *ret_number = strtoull(name, &end, 10);
+    return end != name && !strcmp(end, ".log") && *ret_number >= p->version.log_number;
+}
+
+/* Of several damaged ones the first is told of. */
+static err_t read_log(task_t *t, pebble_read_t *p, const pebble_log_t *log, bool is_last)
+{
+    pebble_log_end_t end;
+    TRY(pebble_log_each(t, log, take_batch, p, &end));
+    if (p->damage.len)
+        return OK;
+    if (end.damage != PEBBLE_LOG_WHOLE)
+        return buf_printf(
+            &p->damage,
+            "the log %s is damaged at %llu: what stands behind that, and in no table yet, is not taken",
+            log->path, (unsigned long long)end.damage);
+    return end.is_cut && !is_last ? buf_printf(&p->damage,
+                                               "the log %s is cut off, though a newer one follows: what "
+                                               "stood behind that, and in no table yet, is not taken",
+                                               log->path)
+                                  : OK;
+}
+
 static err_t read_logs(task_t *t, pebble_read_t *p, const dir_list_t *files)
 {
     char path[PATH_MAX_BYTES];
+    uint64_t number, last = 0, first = UINT64_MAX;
+    for (size_t i = 0; i < files->count; i++)
+        if (is_log(p, files->names[i], &number)) {
+            last = number > last ? number : last;
+            first = number < first ? number : first;
+        }
+    if (p->version.log_number && first != p->version.log_number && !p->damage.len)
+        TRY(buf_printf(&p->damage, "the log %s/%06llu.log is missing: what is in no table yet is not taken",
+                       p->folder, (unsigned long long)p->version.log_number));
     for (size_t i = 0; i < files->count; i++) {
-        char *end;
-        uint64_t number = strtoull(files->names[i], &end, 10);
-        if (end == files->names[i] || strcmp(end, ".log") || number < p->version.log_number)
+        if (!is_log(p, files->names[i], &number))
             continue;
         pebble_log_t log = {path_in(p, files->names[i], path), number, true};
-        uint64_t damage;
-        TRY(pebble_log_each(t, &log, take_batch, p, &damage));
-        if (damage != PEBBLE_LOG_WHOLE && !p->damage.len)
-            TRY(buf_printf(
-                &p->damage,
-                "the log %s is damaged at %llu: what stands behind that, and in no table yet, is not "
-                "taken",
-                path, (unsigned long long)damage));
+        TRY(read_log(t, p, &log, number == last));
     }
     work(t, sort_entries, p);
     return OK;
@@ -278,7 +306,7 @@ static err_t open_next_table(task_t *t, const merge_t *m, rows_source_t *s)
         if (!overlaps(f, m->prefix))
             continue;
         snprintf(name, sizeof name, "%06llu.sst", (unsigned long long)f->number);
-        err_t e = pebble_table_open(t, path_in(m->p, name, path), &s->table);
+        err_t e = pebble_table_open(t, path_in(m->p, name, path), f->size_bytes, &s->table);
         if (!e)
             e = pebble_table_seek(t, s->table, m->prefix);
         if (e) {

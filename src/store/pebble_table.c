@@ -14,6 +14,8 @@ enum { MARKS_VALUES = 3, COLUMNS_FROM = 5, CHECKED_FROM = 6, ATTRIBUTES_FROM = 7
 enum { HAS_RANGES = 0x1e, HAS_TWO_LEVELS = 0x20, HAS_BLOBS = 0x40 };
 #define TWO_LEVELS 2
 static const uint8_t magic[MAGIC_BYTES + 1] = "\xf0\x9f\xaa\xb3\xf0\x9f\xaa\xb3";
+static const uint8_t leveldb_magic[MAGIC_BYTES + 1] = "\x57\xfb\x80\x8b\x24\x75\x47\xdb";
+static const uint8_t rocksdb_magic[MAGIC_BYTES + 1] = "\xf7\xcf\xf4\x85\xb7\x41\xe2\x88";
 
 typedef struct part {
     buf_t bytes;
@@ -107,8 +109,11 @@ static err_t read_footer(task_t *t, pebble_table_t *p)
     TRY(file_read_exact(t, p->file, end, sizeof end, p->size - sizeof end));
     reader_t r = reader_of(bytes_of(end + sizeof end - MAGIC_BYTES - 4, 4));
     p->version = read_u32le(&r);
-    if (memcmp(end + sizeof end - MAGIC_BYTES, magic, MAGIC_BYTES) || !p->version)
+    const uint8_t *mark = end + sizeof end - MAGIC_BYTES;
+    if (!memcmp(mark, leveldb_magic, MAGIC_BYTES) || !memcmp(mark, rocksdb_magic, MAGIC_BYTES))
         return unsupported(p, "a format of other programs");
+    if (memcmp(mark, magic, MAGIC_BYTES) || !p->version)
+        return corrupt(p, "it does not end as a table does");
     if (p->version > VERSION_MAX)
         return unsupported(p, "a newer format");
     size_t len = p->version >= ATTRIBUTES_FROM ? MARKED_FOOTER_BYTES
@@ -173,17 +178,19 @@ static err_t read_names(task_t *t, pebble_table_t *p)
 }
 
 /* ── opening ─────────────────────────────────────────────────────────────────────────────────── */
-static err_t open_table(task_t *t, pebble_table_t *p)
+static err_t open_table(task_t *t, pebble_table_t *p, uint64_t size_bytes)
 {
     TRY(file_open(t, p->path, FILE_READ, 0, &p->file));
     TRY(file_size(t, p->file, &p->size));
+    if (p->size != size_bytes)
+        return corrupt(p, "its size is not the one in the manifest");
     TRY(read_footer(t, p));
     if (p->version < ATTRIBUTES_FROM)
         TRY(read_names(t, p));
     return pebble_table_seek(t, p, BYTES_NONE);
 }
 
-err_t pebble_table_open(task_t *t, const char *path, pebble_table_t **ret)
+err_t pebble_table_open(task_t *t, const char *path, uint64_t size_bytes, pebble_table_t **ret)
 {
     pebble_table_t *p = xcalloc(1, sizeof *p);
     p->path = xstrdup(path);
@@ -192,7 +199,7 @@ err_t pebble_table_open(task_t *t, const char *path, pebble_table_t **ret)
     part_init(&p->data);
     buf_init(&p->raw, BLOCK_MAX_BYTES + BLOCK_TRAILER_BYTES);
     buf_init(&p->from, PEBBLE_KEY_MAX_BYTES);
-    err_t e = open_table(t, p);
+    err_t e = open_table(t, p, size_bytes);
     if (e) {
         error_slot_t why = *error_slot();
         pebble_table_close(p);

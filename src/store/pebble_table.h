@@ -6,9 +6,9 @@
 #include "task/driver.h"
 
 typedef struct pebble_table pebble_table_t;
-/* ERR_UNSUPPORTED: ranges that were removed at once, values in other files, a compression that is not read
- * here; ERR_CORRUPT. */
-MUST_CHECK err_t pebble_table_open(task_t *t, const char *path, pebble_table_t **ret);
+/* size_bytes: of the file, as the manifest has it. ERR_UNSUPPORTED: ranges that were removed at once, values
+ * in other files, a compression that is not read here; ERR_CORRUPT: it has another size, too. */
+MUST_CHECK err_t pebble_table_open(task_t *t, const char *path, uint64_t size_bytes, pebble_table_t **ret);
 void pebble_table_close(pebble_table_t *p); /* NULL is fine */
 /* The next row is the first one whose key is not below. */
 MUST_CHECK err_t pebble_table_seek(task_t *t, pebble_table_t *p, bytes_t key);

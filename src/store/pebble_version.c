@@ -69,10 +69,10 @@ static err_t read_details(reader_t *r)
     }
 }
 
-static err_t add_file(pebble_version_t *v, uint64_t level, uint64_t number, bytes_t smallest, bytes_t largest)
+static err_t add_file(pebble_version_t *v, const pebble_file_t *file, bytes_t smallest, bytes_t largest)
 {
-    if (level >= PEBBLE_LEVELS)
-        return fail(ERR_CORRUPT, "the datastore's manifest names level %llu", (unsigned long long)level);
+    if (file->level >= PEBBLE_LEVELS)
+        return fail(ERR_CORRUPT, "the datastore's manifest names level %u", file->level);
     if (v->count == PEBBLE_TABLES_MAX)
         return fail(ERR_LIMIT, "the datastore has more than %d tables", PEBBLE_TABLES_MAX);
     if (v->count == v->room) {
@@ -80,7 +80,7 @@ static err_t add_file(pebble_version_t *v, uint64_t level, uint64_t number, byte
         v->files = xrealloc(v->files, v->room * sizeof *v->files);
     }
     pebble_file_t *f = &v->files[v->count++];
-    *f = (pebble_file_t){.level = (uint32_t)level, .number = number};
+    *f = *file;
     TRY(keep_key(smallest, &f->smallest));
     return keep_key(largest, &f->largest);
 }
@@ -90,7 +90,7 @@ static err_t read_new(pebble_version_t *v, uint64_t tag, reader_t *r)
     uint64_t level = read_pb_varint(r), number = read_pb_varint(r);
     if (tag == TAG_NEW_3)
         read_pb_varint(r);
-    read_pb_varint(r); /* size */
+    uint64_t size_bytes = read_pb_varint(r);
     bool has_points = tag != TAG_NEW_5 || read_u8(r) & HAS_POINTS;
     bytes_t smallest = has_points ? read_key(r) : BYTES_NONE, largest = has_points ? read_key(r) : BYTES_NONE;
     if (tag == TAG_NEW_5)
@@ -102,7 +102,10 @@ static err_t read_new(pebble_version_t *v, uint64_t tag, reader_t *r)
     }
     if (tag == TAG_NEW_4)
         TRY(read_details(r));
-    return r->err ? OK : add_file(v, level, number, smallest, largest);
+    pebble_file_t file = {.level = level < UINT32_MAX ? (uint32_t)level : UINT32_MAX,
+                          .number = number,
+                          .size_bytes = size_bytes};
+    return r->err ? OK : add_file(v, &file, smallest, largest);
 }
 
 static void read_removed(pebble_version_t *v, reader_t *r)

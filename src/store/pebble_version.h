@@ -8,7 +8,7 @@ enum { PEBBLE_LEVELS = 7, PEBBLE_TABLES_MAX = 1 << 20 };
 
 typedef struct pebble_file {
     uint32_t level;
-    uint64_t number;
+    uint64_t number, size_bytes;
     buf_t smallest, largest; /* keys of the database */
 } pebble_file_t;
 typedef struct pebble_version {

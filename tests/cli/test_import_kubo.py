@@ -167,6 +167,31 @@ def test_import_of_damaged_logs_of_pebble(shop):
     import_from(shop, kubo, "torn")
     log.write_bytes(whole)
     check("a pin was not taken" in import_from(shop, kubo, "whole", code=1)[2], "the log is not read")
+    log.write_bytes(bytes(32768) + whole)  # the first block of it is lost
+    check("000086.log is damaged at 0" in import_from(shop, kubo, "zeros", code=1)[2], "a block that is lost")
+    log.write_bytes(whole[:-5])
+    newer = log.with_name("000090.log")
+    newer.write_bytes(b"")  # so that the one before was not cut off by a crash
+    check("000086.log is cut off, though" in import_from(shop, kubo, "cut", code=1)[2], "an older log that is cut off")
+    newer.unlink()
+    log.unlink()
+    check("000086.log is missing" in import_from(shop, kubo, "none", code=1)[2], "a log that is missing")
+    log.write_bytes(b"")
+    manifest.write_bytes(good[:-3])
+    check("MANIFEST-000083 is cut off" in import_from(shop, kubo, "manifest", code=1)[2], "a manifest that is cut off")
+
+
+def test_import_of_other_tables_of_pebble(shop):
+    """A table that is whole, and not the one that the manifest means; one whose end is damaged."""
+    kubo = shutil.copytree(PEBBLE, shop.path("kubo"))
+    table = next((kubo / "pebbleds").glob("*.sst"))
+    good = table.read_bytes()
+    table.write_bytes(next((FIXTURE.parent / "pebble" / "24").glob("*.sst")).read_bytes())
+    told = import_from(shop, kubo, "swapped", code=1)[2]
+    check(f"{table.name} is damaged: its size is not the one in the manifest" in told, f"told: {told}")
+    table.write_bytes(good[:-1] + b"x")
+    told = import_from(shop, kubo, "end", code=1)[2]
+    check(f"{table.name} is damaged: it does not end as a table does" in told, f"told: {told}")
 
 
 def badger_write(kubo, key, value, meta=0):
