@@ -131,9 +131,31 @@ static err_t save_bootstrap(task_t *t, rpc_t *r, json_t *list)
     return e;
 }
 
+/* The list with the default peers in the place of "auto". */
+static json_t *expand_auto(const json_t *list)
+{
+    json_t *all = json_array(), *entry;
+    size_t i;
+    json_array_foreach(list, i, entry)
+    {
+        const char *text = json_string_value(entry);
+        if (!text || strcmp(text, BOOTSTRAP_AUTO) != 0) {
+            json_array_append(all, entry);
+            continue;
+        }
+        json_t *peers = config_default("Bootstrap");
+        json_array_extend(all, peers);
+        json_decref(peers);
+    }
+    return all;
+}
+
 static err_t rpc_bootstrap_list(task_t *t, rpc_t *r)
 {
-    return rpc_emit(t, r, json_pack("{s:o}", "Peers", bootstrap_list(r)));
+    json_t *list = bootstrap_list(r);
+    json_t *shown = rpc_bool(r, "expand-auto", false) ? expand_auto(list) : json_incref(list);
+    json_decref(list);
+    return rpc_emit(t, r, json_pack("{s:o}", "Peers", shown));
 }
 
 static size_t find_text(json_t *list, const char *text)
@@ -169,27 +191,47 @@ static err_t change_one(rpc_t *r, bool add, const char *word, json_t *list, json
     return OK;
 }
 
-/* What Kubo's "auto" stands for: here the peers that a new config has. */
-static err_t add_default_peers(rpc_t *r, json_t *list, json_t *changed)
+static bool auto_is_managed(rpc_t *r)
 {
+    return config_bool(repo_config(node_repo(r->node)), "AutoConf.Enabled", true);
+}
+
+/* The word for the default peers, whatever they are when the node starts. */
+static err_t add_auto(rpc_t *r, json_t *list, json_t *changed)
+{
+    if (!auto_is_managed(r))
+        return fail(ERR_INVALID,
+                    "cannot add default bootstrap peers: AutoConf is disabled (AutoConf.Enabled=false). Set "
+                    "AutoConf.Enabled=true in your config, or add specific peer addresses instead");
     json_t *peers = config_default("Bootstrap"), *peer;
     size_t i;
     err_t e = OK;
     json_array_foreach(peers, i, peer)
     {
-        if (!e)
-            e = change_one(r, true, json_string_value(peer), list, changed);
+        multiaddr_t addr;
+        if (!e && node_is_online(r->node))
+            e = multiaddr_parse(json_string_value(peer), &addr);
+        if (!e && node_is_online(r->node))
+            e = host_keep_connected(node_host(r->node), &addr);
     }
     json_decref(peers);
-    return e;
+    TRY(e);
+    if (find_text(list, BOOTSTRAP_AUTO) == SIZE_MAX)
+        json_array_append_new(list, json_string(BOOTSTRAP_AUTO));
+    json_array_append_new(changed, json_string(BOOTSTRAP_AUTO));
+    return OK;
 }
 
 static err_t change_bootstrap(task_t *t, rpc_t *r, bool add, json_t *list, json_t *changed)
 {
+    if (!add && find_text(list, BOOTSTRAP_AUTO) != SIZE_MAX && auto_is_managed(r))
+        return fail(ERR_INVALID,
+                    "cannot remove individual bootstrap peers when using 'auto' placeholder: either disable "
+                    "AutoConf by setting AutoConf.Enabled=false and replace 'auto' with specific peer "
+                    "addresses, or use 'ipfs bootstrap rm --all' to remove all peers");
     for (size_t i = 0; i < r->n_args; i++) {
-        bool are_default = add && (!strcmp(r->args[i], "default") || !strcmp(r->args[i], "auto"));
-        TRY(are_default ? add_default_peers(r, list, changed)
-                        : change_one(r, add, r->args[i], list, changed));
+        bool is_auto = add && (!strcmp(r->args[i], "default") || !strcmp(r->args[i], BOOTSTRAP_AUTO));
+        TRY(is_auto ? add_auto(r, list, changed) : change_one(r, add, r->args[i], list, changed));
     }
     return save_bootstrap(t, r, list);
 }

@@ -248,13 +248,40 @@ static size_t plain_words(int argc, char **argv, char **out)
 
 /* ── help ────────────────────────────────────────────────────────────────────────────────────── */
 
-/* Two columns; the width counts characters, not bytes of UTF-8. */
+enum { HELP_WIDTH = 78 };
+
+/* In characters, not bytes of UTF-8. */
+static int width_of(const char *text, size_t len)
+{
+    int width = 0;
+    for (size_t i = 0; i < len; i++)
+        width += (text[i] & 0xc0) != 0x80;
+    return width;
+}
+
+/* Two columns, the right one broken between words. */
 static void print_row(const char *left, int width, const char *right)
 {
-    int shown = 0;
-    for (const char *p = left; *p; p++)
-        shown += (*p & 0xc0) != 0x80;
-    printf("  %s%*s %s\n", left, width > shown ? width - shown : 0, "", right);
+    int at = 2 + width_of(left, strlen(left));
+    printf("  %s", left);
+    if (at > 2 + width) {
+        printf("\n");
+        at = 0;
+    }
+    printf("%*s", 2 + width - at, "");
+    at = 2 + width;
+    while (*right) {
+        size_t len = strcspn(right, " ");
+        int word = width_of(right, len);
+        if (at + 1 + word > HELP_WIDTH && at > 2 + width) {
+            printf("\n%*s", 2 + width, "");
+            at = 2 + width;
+        }
+        printf(" %.*s", (int)len, right);
+        at += 1 + word;
+        right += len + strspn(right + len, " ");
+    }
+    printf("\n");
 }
 
 static void print_command_row(const cli_command_t *command)
@@ -287,6 +314,12 @@ static bool is_group(const cli_t *cli, const char *word)
         if (is_below(c, word))
             return true;
     return false;
+}
+
+bool cli_has_command(const cli_t *c, const char *word)
+{
+    size_t used = 0;
+    return is_group(c, word) || find_command(c, (char *[]){(char *)word}, 1, &used);
 }
 
 static void print_below(const cli_t *cli, const char *group)

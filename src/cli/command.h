@@ -32,6 +32,7 @@ struct cli_command {
 /* All rows of the vocabulary that this program speaks (dfs has its own), in the order in which help shows
  * them; NULL behind the last. */
 const cli_command_t *cli_command_at(const cli_t *c, size_t n);
+bool cli_has_command(const cli_t *c, const char *word); /* or a group of that name */
 
 /* ── requests ────────────────────────────────────────────────────────────────────────────────── */
 /* "/api/v0/RPC?arg=…&option=…" from the words; the caller frees with buf_deinit. */

@@ -323,7 +323,7 @@ const cli_command_t cli_base_commands[] = {
      false, init_specs, NULL, NULL, false},
     {"node", "", "run the node until SIGINT or SIGTERM", CLI_NODE, NULL, 0, 0, false, node_specs, NULL, NULL,
      false},
-    {"daemon", "", "the same, as Kubo calls it", CLI_NODE, NULL, 0, 0, false, node_specs, NULL, NULL, true},
+    {"daemon", "", "the same, as Kubo calls it", CLI_NODE, NULL, 0, 0, false, node_specs, NULL, NULL, false},
     {"gateway", "", "the gateway, in a running node or on its own", CLI_GATEWAY, NULL, 0, 0, false,
      gateway_specs, NULL, print_gateway, false},
     {"id", "[PEER]", "this node's identity and addresses, or a peer's", CLI_RPC, "id", 0, 1, false, id_specs,

@@ -197,8 +197,7 @@ const cli_command_t cli_node_commands[] = {
      .kind = CLI_LOCAL,
      .max_args = 2,
      .specs = update_specs,
-     .run = cli_no_update,
-     .is_alias = true},
+     .run = cli_no_update},
 
     ROW("dht findprovs", "CID", "removed: routing findprovs", "dht/findprovs", 0, ANY, false, query_specs,
         NULL),

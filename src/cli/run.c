@@ -42,7 +42,7 @@ static json_t *row_json(const cli_command_t *row)
     return json_pack("{s:s, s:[], s:o}", "Name", row->name, "Subcommands", "Options", options);
 }
 
-/* Kubo's list has what only its program can do, too. */
+/* Kubo's list has what only its program can do, too, and nothing that it can't. */
 static err_t print_all_commands(print_t *p, json_t *o)
 {
     static const char *const own[] = {"daemon", "init"};
@@ -52,6 +52,10 @@ static err_t print_all_commands(print_t *p, json_t *o)
         for (size_t k = 0; k < ARRAY_LEN(own); k++)
             if (!strcmp(row->name, own[k]))
                 json_array_append_new(json_object_get(o, "Subcommands"), row_json(row));
+    json_t *rows = json_object_get(o, "Subcommands");
+    for (size_t i = json_array_size(rows); c->is_kubo && i--;)
+        if (!cli_has_command(c, json_text(json_array_get(rows, i), "Name")))
+            json_array_remove(rows, i);
     return print_find("commands")(p, o);
 }
 

@@ -178,17 +178,33 @@ err_t settings_addresses(const config_t *config, const char *const *advertise, s
 }
 
 /* ── peers ───────────────────────────────────────────────────────────────────────────────────── */
+static void keep_peer(const char *text, host_t *h)
+{
+    multiaddr_t addr;
+    err_t e = multiaddr_parse(text, &addr);
+    if (!e)
+        e = host_keep_connected(h, &addr);
+    if (e)
+        log_warn("bootstrap peer left out", LOG_STR("address", text), LOG_ERR(e));
+}
+
+static void keep_default_peers(host_t *h)
+{
+    json_t *peers = config_default("Bootstrap"), *peer;
+    size_t i;
+    json_array_foreach(peers, i, peer) keep_peer(json_string_value(peer), h);
+    json_decref(peers);
+}
+
 static void keep_bootstrap(const config_t *config, const node_options_t *o, host_t *h)
 {
     size_t count = o->no_bootstrap ? 0 : o->n_bootstrap ? o->n_bootstrap : config_count(config, "Bootstrap");
     for (size_t i = 0; i < count; i++) {
         const char *text = o->n_bootstrap ? o->bootstrap[i] : config_item(config, "Bootstrap", i);
-        multiaddr_t addr;
-        err_t e = multiaddr_parse(text, &addr);
-        if (!e)
-            e = host_keep_connected(h, &addr);
-        if (e)
-            log_warn("bootstrap peer left out", LOG_STR("address", text), LOG_ERR(e));
+        if (!strcmp(text, BOOTSTRAP_AUTO))
+            keep_default_peers(h);
+        else
+            keep_peer(text, h);
     }
 }
 

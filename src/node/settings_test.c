@@ -105,6 +105,44 @@ static err_t bootstrap_comes_back(task_t *t, void *arg)
     return OK;
 }
 
+static err_t count_dials(task_t *t, void *arg)
+{
+    listener_t *l;
+    net_addr_t at = sim_host_addr(sim_host_of(t), 4001), from;
+    TRY(net_listen(sim_host_driver(sim_host_of(t)), &at, &l));
+    stream_t *s;
+    while (!listener_accept(t, l, &s, &from)) {
+        ++*(size_t *)arg;
+        stream_close(s);
+    }
+    listener_close(l);
+    return OK;
+}
+
+/* "auto" in the list: one of the default peers has an address that no name has to be looked up for. */
+static err_t bootstrap_auto(task_t *t, void *arg)
+{
+    net_world_t *w = arg;
+    node_options_t o;
+    size_t n_dials = 0;
+    node_t *n = open_node(t, &o);
+    sim_host_t *default_peer = sim_add_host(w->sim, "104.131.131.82");
+    assert_ok(sim_host_start(default_peer, "default peer", count_dials, &n_dials));
+    configure(t, node_repo(n), "Bootstrap", "[]");
+    assert_ok(node_go_online(t, n, &o));
+    assert_ok(task_sleep(t, 20000));
+    assert_int_equal(n_dials, 0);
+    node_close(t, n);
+    assert_ok(node_open(t, &o, &n));
+    configure(t, node_repo(n), "Bootstrap", "[\"auto\"]");
+    assert_ok(node_go_online(t, n, &o));
+    assert_ok(task_sleep(t, 20000));
+    assert_true(n_dials > 0);
+    sim_crash(default_peer, SIM_POWER_LOSS);
+    node_close(t, n);
+    return OK;
+}
+
 static bool tells(node_t *n, const char *text)
 {
     multiaddr_t out[16], wanted;
@@ -250,6 +288,7 @@ static void test_names(void **state)
 TEST(peering)
 TEST(unreadable_values)
 TEST(bootstrap_comes_back)
+TEST(bootstrap_auto)
 TEST(addresses)
 TEST(announce_alone)
 TEST(filters)
@@ -259,15 +298,11 @@ TEST(ports)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_peering),
-        cmocka_unit_test(test_unreadable_values),
-        cmocka_unit_test(test_bootstrap_comes_back),
-        cmocka_unit_test(test_addresses),
-        cmocka_unit_test(test_announce_alone),
-        cmocka_unit_test(test_filters),
-        cmocka_unit_test(test_broken_filter),
-        cmocka_unit_test(test_ports),
-        cmocka_unit_test(test_names),
+        cmocka_unit_test(test_peering),        cmocka_unit_test(test_unreadable_values),
+        cmocka_unit_test(test_bootstrap_auto), cmocka_unit_test(test_bootstrap_comes_back),
+        cmocka_unit_test(test_addresses),      cmocka_unit_test(test_announce_alone),
+        cmocka_unit_test(test_filters),        cmocka_unit_test(test_broken_filter),
+        cmocka_unit_test(test_ports),          cmocka_unit_test(test_names),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -47,6 +47,7 @@ uint64_t config_duration_ms(const config_t *c, const char *path, uint64_t otherw
 size_t config_count(const config_t *c, const char *path);
 const char *config_item(const config_t *c, const char *path, size_t n);
 bool config_has(const config_t *c, const char *path);
+#define BOOTSTRAP_AUTO "auto"                   /* in Bootstrap: the peers of a fresh config */
 struct json_t *config_default(const char *key); /* of a fresh config, a group or a list; the caller's */
 struct json_t *config_json(const config_t *c, const char *path); /* borrowed; NULL when absent; "" is all */
 MUST_CHECK err_t parse_size(const char *text, uint64_t *ret_bytes);     /* ERR_INVALID */

@@ -17,6 +17,7 @@ static const struct {
     {"Addresses.Gateway", ADDRESSES},
     {"Addresses.NoAnnounce", LIST},
     {"Addresses.Swarm", LIST},
+    {"AutoConf.Enabled", FLAG},
     {"AutoNAT.Throttle.GlobalLimit", NUMBER},
     {"AutoNAT.Throttle.Interval", DURATION},
     {"AutoNAT.Throttle.PeerLimit", NUMBER},

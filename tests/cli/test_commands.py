@@ -141,14 +141,19 @@ def test_the_empty_folder_is_always_here(shop):
     check(node.text("block", "stat", "--offline", empty).split()[-1] == "4", "after a collection")
 
 
-def test_bootstrap_takes_the_default_peers(shop):
+def test_bootstrap_auto_stands_for_the_default_peers(shop):
     node = shop.node("node", start=False)
+    own = "/ip4/127.0.0.1/tcp/4001/p2p/12D3KooWKnDdG3iXw9eTFijk3EWSunZcFi54Zka4wmtqtt6rPxc8"
     for word in "default", "auto":
-        said = node.text("bootstrap", "add", word).split()
-        peers = node.text("bootstrap").split()
-        check(len(peers) == 6 and all("/p2p/" in peer for peer in peers), f"{word}: {peers}")
-        check(said[::2] == ["added"] * 6 and sorted(said[1::2]) == sorted(peers), f"{word}: {said}")
-    check(len(node.text("bootstrap", "rm", "--all").split()) == 12 and not node.text("bootstrap"), "rm --all")
+        check(node.text("bootstrap", "add", word) == "added auto" and node.text("bootstrap") == "auto", word)
+    peers = node.text("bootstrap", "list", "--expand-auto").split()
+    check(len(peers) == 6 and all("/p2p/" in peer for peer in peers), f"the default peers: {peers}")
+    node.text("bootstrap", "add", own)
+    fails(node, "bootstrap", "rm", own, saying="rm --all")
+    check(sorted(node.text("bootstrap").split()) == [own, "auto"], "nothing was removed")
+    check(sorted(node.text("bootstrap", "rm", "--all").split()[1::2]) == [own, "auto"] and not node.text("bootstrap"), "rm --all")
+    node.text("config", "--bool", "AutoConf.Enabled", "false")
+    fails(node, "bootstrap", "add", "default", saying="AutoConf is disabled")
 
 
 def test_help_names_kubos_options(shop):
