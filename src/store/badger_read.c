@@ -10,7 +10,8 @@
 enum { PATH_MAX_BYTES = 4096, NEW_TABLES_MAX = 64, DAMAGE_MAX_BYTES = 4096 };
 enum { MANIFEST_HEAD_BYTES = 8, MANIFEST_VERSION = 4, SET_HEAD_BYTES = 8 };
 #define SET_MAX_BYTES (128u << 20)
-#define OWN_PREFIX "!badger!" /* of the database itself */
+#define SMALLEST_MAX_BYTES (64u << 20) /* of all tables */
+#define OWN_PREFIX "!badger!"          /* of the database itself */
 #define HEAD_KEY OWN_PREFIX "head"
 #define MOVED_PREFIX OWN_PREFIX "move"
 
@@ -50,13 +51,14 @@ static err_t check_manifest_head(const badger_read_t *p, bytes_t head)
                       version, MANIFEST_VERSION);
 }
 
-/* Sets of changes, each with its length and checksum; the last one may be cut off, and does not count then.
- */
+/* Sets of changes, each with its length and checksum; the last one may be cut off, and does not count then,
+ * which is told. */
 static err_t read_sets(task_t *t, badger_read_t *p, file_t *file, uint64_t size, buf_t *set)
 {
     uint8_t head[SET_HEAD_BYTES];
     size_t sets = 0;
-    for (uint64_t at = MANIFEST_HEAD_BYTES; size - at >= SET_HEAD_BYTES; sets++) {
+    uint64_t end = MANIFEST_HEAD_BYTES; /* of the last one that is whole */
+    for (uint64_t at = end; size - at >= SET_HEAD_BYTES; sets++, end = at) {
         TRY(file_read_exact(t, file, head, sizeof head, at));
         reader_t r = reader_of(bytes_of(head, sizeof head));
         uint32_t len = read_u32be(&r), checksum = read_u32be(&r);
@@ -74,8 +76,12 @@ static err_t read_sets(task_t *t, badger_read_t *p, file_t *file, uint64_t size,
             return fail(ERR_CORRUPT, "%s/MANIFEST is damaged: a checksum is wrong", p->folder);
         TRY(badger_manifest_apply(&p->tables, buf_bytes(set)));
     }
-    return sets ? OK /* it is there only once the first one is */
-                : fail(ERR_CORRUPT, "%s/MANIFEST is damaged: it tells nothing", p->folder);
+    if (!sets) /* it is there only once the first one is */
+        return fail(ERR_CORRUPT, "%s/MANIFEST is damaged: it tells nothing", p->folder);
+    return end == size
+               ? OK
+               : buf_printf(&p->damage, "%s/MANIFEST is cut off: what was changed last may be missing",
+                            p->folder);
 }
 
 static err_t read_manifest(task_t *t, badger_read_t *p)
@@ -134,13 +140,19 @@ static err_t find_smallest(task_t *t, badger_read_t *p, badger_file_t *f)
     return e == ERR_EOF || e == ERR_CORRUPT ? fail(ERR_CORRUPT, "%s is damaged: its beginning", path) : e;
 }
 
+/* A table that is missing or damaged is told of when it is read: there it may have any keys. */
 static err_t find_tables(task_t *t, badger_read_t *p)
 {
-    size_t n_new = 0;
+    size_t n_new = 0, sum = 0;
     for (size_t i = 0; i < p->tables.count; i++) {
         badger_file_t *f = &p->tables.files[i];
         n_new += !f->level;
-        TRY(find_smallest(t, p, f));
+        err_t e = find_smallest(t, p, f);
+        if (e && e != ERR_CORRUPT && e != ERR_IO)
+            return e;
+        sum += f->smallest.len;
+        if (sum > SMALLEST_MAX_BYTES)
+            return fail(ERR_LIMIT, "%s has too many tables, or keys that are too long", p->folder);
     }
     if (n_new > NEW_TABLES_MAX)
         return fail(ERR_LIMIT, "%s has %zu tables in level 0, and %d are read", p->folder, n_new,
@@ -210,7 +222,8 @@ static void add_sources(merge_t *m)
     m->sources[m->count++] =
         (badger_source_t){.is_logs = true, .next = first_entry(m), .end = m->p->entries.count};
     for (size_t i = 0, end; i < tables->count; i = end) {
-        for (end = i + 1; files[i].level && end < tables->count && files[end].level == files[i].level;)
+        bool is_known = files[i].level && files[i].smallest.len; /* those that are not come first */
+        for (end = i + 1; is_known && end < tables->count && files[end].level == files[i].level;)
             end++;
         m->sources[m->count++] = (badger_source_t){.next = i, .end = end};
     }
@@ -322,12 +335,19 @@ static err_t merge_next(task_t *t, merge_t *m, const badger_row_t **ret)
 }
 
 /* ── opening ─────────────────────────────────────────────────────────────────────────────────── */
-/* Up to where the logs are in tables: the newest record of that key. */
+static err_t pass_damage(task_t *t, void *arg, bytes_t key, const char *why)
+{
+    return OK;
+}
+
+/* Up to where the logs are in tables: the newest record of that key. Where damage hides it an older one, or
+ * none: more of the logs is replayed then. */
 static err_t find_head(task_t *t, badger_read_t *p, badger_pointer_t *ret)
 {
     merge_t m;
     const badger_row_t *row;
     merge_init(&m, p);
+    m.lost = pass_damage;
     err_t e = buf_append(&m.prefix, BYTES_LIT(HEAD_KEY));
     if (!e)
         e = merge_next(t, &m, &row);

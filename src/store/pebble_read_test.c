@@ -2,6 +2,7 @@
  * are told of or give only what was in them. */
 #include "store/crc32c.h"
 #include "store/pebble_read.h"
+#include "store/pebble_version.h"
 #include "store/snappy.h"
 #include "store/zstd_block.h"
 #include "tests/support/records.h"
@@ -119,6 +120,35 @@ static void test_many_changes(void **state)
     assert_ok(test_run(many_changes_task, NULL));
 }
 
+/* Two edits that a hundred thousand tables are in: time grows with them, not with their square. */
+static void test_many_tables(void **state)
+{
+    enum { TABLES = 100000 };
+    pebble_version_t v;
+    AUTO(buf_t) added = {0}, removed = {0};
+    buf_init(&added, 4 << 20);
+    buf_init(&removed, 1 << 20);
+    for (uint32_t i = 0; i < TABLES; i++) {
+        uint8_t n[3] = {(uint8_t)(0x80 | (i & 127)), (uint8_t)(0x80 | (i >> 7 & 127)), (uint8_t)(i >> 14)};
+        assert_ok(buf_append(&added, BYTES_LIT("\x07\x06"))); /* new, level 6 */
+        assert_ok(buf_append(&added, bytes_of(n, sizeof n)));
+        assert_ok(buf_append(&added, BYTES_LIT("\x01\x09k12345678\x09m12345678")));
+        assert_ok(buf_append(&removed, BYTES_LIT("\x06\x06")));
+        assert_ok(buf_append(&removed, bytes_of(n, sizeof n)));
+    }
+    pebble_version_init(&v);
+    assert_ok(pebble_version_apply(&v, buf_bytes(&added)));
+    assert_int_equal(v.count, TABLES);
+    assert_int_equal(v.files[TABLES - 1].number, TABLES - 1);
+    assert_int_equal(v.keys_bytes, 2 * TABLES);
+    assert_err(pebble_version_apply(&v, buf_bytes(&added)), ERR_CORRUPT); /* twice */
+    assert_ok(pebble_version_apply(&v, buf_bytes(&removed)));
+    assert_int_equal(v.count, 0);
+    assert_int_equal(v.keys_bytes, 0);
+    assert_ok(pebble_version_apply(&v, buf_bytes(&added)));
+    pebble_version_deinit(&v);
+}
+
 static void test_formats(void **state)
 {
     expected_t *x = xcalloc(1, sizeof *x);
@@ -217,8 +247,10 @@ static void test_zstd(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_formats), cmocka_unit_test(test_many_changes), cmocka_unit_test(test_damages),
-        cmocka_unit_test(test_crc32c),  cmocka_unit_test(test_snappy),       cmocka_unit_test(test_zstd),
+        cmocka_unit_test(test_formats),      cmocka_unit_test(test_many_tables),
+        cmocka_unit_test(test_many_changes), cmocka_unit_test(test_damages),
+        cmocka_unit_test(test_crc32c),       cmocka_unit_test(test_snappy),
+        cmocka_unit_test(test_zstd),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -22,11 +22,13 @@ enum {
     TAG_BLOB_FILE_REMOVED = 108,
 };
 enum { DETAIL_END = 1, DETAIL_MUST_KNOW = 64, KEY_TRAILER_BYTES = 8 };
-enum { HAS_POINTS = 1 };
+enum { HAS_POINTS = 1, PLACE_BYTES = 12 };
+#define KEYS_MAX_BYTES (256u << 20) /* of all tables */
 
 void pebble_version_init(pebble_version_t *v)
 {
     *v = (pebble_version_t){0};
+    map_init(&v->places, PEBBLE_TABLES_MAX);
 }
 
 static void free_file(pebble_file_t *f)
@@ -40,7 +42,25 @@ void pebble_version_deinit(pebble_version_t *v)
     while (v->count)
         free_file(&v->files[--v->count]);
     free(v->files);
+    map_deinit(&v->places);
     *v = (pebble_version_t){0};
+}
+
+/* Where a table is among the files: its index and one. */
+static bytes_t place_key(uint64_t level, uint64_t number, uint8_t out[PLACE_BYTES])
+{
+    for (int i = 0; i < 4; i++)
+        out[i] = (uint8_t)(level >> (8 * i));
+    for (int i = 0; i < 8; i++)
+        out[4 + i] = (uint8_t)(number >> (8 * i));
+    return bytes_of(out, PLACE_BYTES);
+}
+
+static err_t keep_place(pebble_version_t *v, size_t i)
+{
+    uint8_t key[PLACE_BYTES];
+    return map_put(&v->places, place_key(v->files[i].level, v->files[i].number, key),
+                   (void *)(uintptr_t)(i + 1), NULL);
 }
 
 static bytes_t read_key(reader_t *r)
@@ -75,6 +95,12 @@ static err_t add_file(pebble_version_t *v, const pebble_file_t *file, bytes_t sm
         return fail(ERR_CORRUPT, "the datastore's manifest names level %u", file->level);
     if (v->count == PEBBLE_TABLES_MAX)
         return fail(ERR_LIMIT, "the datastore has more than %d tables", PEBBLE_TABLES_MAX);
+    uint8_t key[PLACE_BYTES];
+    if (map_has(&v->places, place_key(file->level, file->number, key)))
+        return fail(ERR_CORRUPT, "the datastore's manifest names table %llu twice",
+                    (unsigned long long)file->number);
+    if (smallest.len + largest.len > KEYS_MAX_BYTES - v->keys_bytes)
+        return fail(ERR_LIMIT, "the datastore has too many tables, or keys that are too long");
     if (v->count == v->room) {
         v->room = v->room ? 2 * v->room : 64;
         v->files = xrealloc(v->files, v->room * sizeof *v->files);
@@ -82,7 +108,9 @@ static err_t add_file(pebble_version_t *v, const pebble_file_t *file, bytes_t sm
     pebble_file_t *f = &v->files[v->count++];
     *f = *file;
     TRY(keep_key(smallest, &f->smallest));
-    return keep_key(largest, &f->largest);
+    TRY(keep_key(largest, &f->largest));
+    v->keys_bytes += f->smallest.len + f->largest.len;
+    return keep_place(v, v->count - 1);
 }
 
 static err_t read_new(pebble_version_t *v, uint64_t tag, reader_t *r)
@@ -108,15 +136,20 @@ static err_t read_new(pebble_version_t *v, uint64_t tag, reader_t *r)
     return r->err ? OK : add_file(v, &file, smallest, largest);
 }
 
-static void read_removed(pebble_version_t *v, reader_t *r)
+static err_t read_removed(pebble_version_t *v, reader_t *r)
 {
+    uint8_t key[PLACE_BYTES];
     uint64_t level = read_pb_varint(r), number = read_pb_varint(r);
-    for (size_t i = 0; i < v->count && !r->err; i++)
-        if (v->files[i].level == level && v->files[i].number == number) {
-            free_file(&v->files[i]);
-            v->files[i] = v->files[--v->count];
-            return;
-        }
+    if (r->err || level >= PEBBLE_LEVELS)
+        return OK;
+    size_t place = (uintptr_t)map_remove(&v->places, place_key(level, number, key));
+    if (!place)
+        return OK;
+    pebble_file_t *f = &v->files[place - 1];
+    v->keys_bytes -= f->smallest.len + f->largest.len;
+    free_file(f);
+    *f = v->files[--v->count];
+    return place - 1 < v->count ? keep_place(v, place - 1) : OK;
 }
 
 static err_t read_comparer(reader_t *r)
@@ -136,8 +169,7 @@ static err_t read_field(pebble_version_t *v, uint64_t tag, reader_t *r)
         v->log_number = read_pb_varint(r);
         return OK;
     case TAG_REMOVED:
-        read_removed(v, r);
-        return OK;
+        return read_removed(v, r);
     case TAG_COMPACT_POINTER:
         read_pb_varint(r);
         read_key(r);

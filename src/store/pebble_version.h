@@ -3,6 +3,7 @@
 #ifndef STORE_PEBBLE_VERSION_H
 #define STORE_PEBBLE_VERSION_H
 #include "base/bytes.h"
+#include "base/map.h"
 
 enum { PEBBLE_LEVELS = 7, PEBBLE_TABLES_MAX = 1 << 20 };
 
@@ -14,6 +15,8 @@ typedef struct pebble_file {
 typedef struct pebble_version {
     uint64_t log_number; /* older logs are in tables */
     bool has_edits;
+    map_t places;      /* of files, until they are sorted */
+    size_t keys_bytes; /* of all of them */
     pebble_file_t *files;
     size_t count, room;
 } pebble_version_t;

@@ -130,7 +130,16 @@ def test_import_of_damaged_badger(shop):
     node.run("repo", "import-kubo", kubo)
     check(node.text("pin", "verify") == "", "the second import brings what was missing")
     table.write_bytes(whole[:2000] + bytes([whole[2000] ^ 1]) + whole[2001:])
-    fails(Fresh(shop.program, shop.folder, "other"), "repo", "import-kubo", kubo, saying="damaged: its checksum is not the one in MANIFEST")
+    for why in ("damaged: its checksum is not the one in MANIFEST", "missing"):  # the blocks that can be read come along
+        node, said, told = import_from(shop, kubo, f"less-{why[:4]}", code=1)
+        told = told.splitlines()
+        check(f"is {why}: the blocks that stand there were not taken" in told[0] and told[-1].endswith(f"is {why}"), f"{told}")
+        if why != "missing":
+            table.unlink()
+    table.write_bytes(whole)
+    manifest = kubo / "badgerds" / "MANIFEST"
+    manifest.write_bytes(manifest.read_bytes() + b"\0\0\0\x20half a set")
+    check("MANIFEST is cut off" in import_from(shop, kubo, "cut", code=1)[2], "a manifest that is cut off")
 
 
 def crc32c(data):
