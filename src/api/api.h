@@ -11,8 +11,8 @@ api_t *api_new(node_t *n); /* borrows the node */
 void api_free(api_t *a);
 node_t *api_node(api_t *a);
 /* arg of all three: the api_t. */
-/* Those commands of /api/v0 that need neither node nor repository (cid/…, multibase/…, commands, version/deps), for this process
- * alone; arg is not looked at. */
+/* Those commands of /api/v0 that need neither node nor repository (cid/…, multibase/…, commands,
+ * version/deps), for this process alone; arg is not looked at. */
 err_t api_rpc_without_node(task_t *t, exchange_t *x, void *arg);
 err_t api_rpc(task_t *t, exchange_t *x, void *api);     /* /api/v0/…, POST only, origin checks */
 err_t api_gateway(task_t *t, exchange_t *x, void *api); /* /ipfs/CID/path, GET and HEAD */

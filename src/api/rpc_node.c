@@ -45,7 +45,7 @@ static err_t rpc_config(task_t *t, rpc_t *r)
 {
     const char *key = r->args[0];
     TRY(check_credentials(key));
-    if (r->n_args < 2)
+    if (r->n_args != 2)
         return emit_config(t, r, key, false);
     AUTO(buf_t) quoted = {0};
     buf_init(&quoted, CONFIG_MAX_BYTES);

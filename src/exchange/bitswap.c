@@ -7,8 +7,10 @@ enum { MAX_PEERS = 4096 };
 
 void bitswap_config_default(bitswap_config_t *ret)
 {
-    *ret = (bitswap_config_t){
-        .max_outstanding_bytes = 16u << 20, .provider_search_delay_ms = 1000, .is_server = true};
+    *ret = (bitswap_config_t){.max_outstanding_bytes = 16u << 20,
+                              .provider_search_delay_ms = 1000,
+                              .is_server = true,
+                              .is_on = true};
 }
 
 /* ── peers ───────────────────────────────────────────────────────────────────────────────────── */
@@ -38,6 +40,8 @@ static void discard_streams(bs_peer_t *p)
 /* The peer, made when it is new, brought back when it had left. NULL: too many. */
 static bs_peer_t *get_peer(bitswap_t *b, const peer_id_t *id)
 {
+    if (!b->config.is_on)
+        return NULL;
     bs_peer_t *p = find_peer(b, id);
     if (p) {
         p->is_gone = false;
@@ -351,7 +355,7 @@ err_t bitswap_start(task_t *t, const bitswap_config_t *c, bitswap_t **ret)
     bitswap_t *b = make(t, c);
     err_t e = bs_ingest_start(b);
     protocol_options_t options = {.max_inbound_per_peer = BITSWAP_MAX_INBOUND_PER_PEER};
-    for (size_t i = 0; !e && i < BITSWAP_PROTOCOL_COUNT; i++)
+    for (size_t i = 0; c->is_on && !e && i < BITSWAP_PROTOCOL_COUNT; i++)
         e = host_handle(c->host, bitswap_protocols[i], &options, on_stream, b);
     b->listener = (host_listener_t){.identified = on_identified,
                                     .protocols_changed = on_protocols_changed,
@@ -362,7 +366,8 @@ err_t bitswap_start(task_t *t, const bitswap_config_t *c, bitswap_t **ret)
         stop(t, b);
         return e;
     }
-    learn_connected(b);
+    if (c->is_on)
+        learn_connected(b);
     *ret = b;
     return OK;
 }

@@ -15,6 +15,7 @@ typedef struct bitswap_config {
     size_t max_outstanding_bytes;      /* of blocks asked for and not yet taken */
     uint32_t provider_search_delay_ms; /* 1000 */
     bool is_server;                    /* false: answers nobody */
+    bool is_on;                        /* false: neither speaks nor listens to peers */
     /* May be NULL. Called for each block that was fetched and stored (for providing and metrics). */
     void (*received)(void *arg, const cid_t *cid);
     /* May be NULL: may this peer be served this block? (rights, deletion) */

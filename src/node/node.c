@@ -45,6 +45,7 @@ struct node {
     uint8_t fingerprint[PNET_FINGERPRINT_BYTES];
     group_t tasks;
     bool announces; /* Provide.Enabled, and there is a DHT */
+    bool fetches;   /* Bitswap.Libp2pEnabled */
     denied_t *denied;
     doh_t *doh;
     blocks_t *local;   /* the repository's blocks without what is denied */
@@ -363,11 +364,11 @@ static bool may_serve(task_t *t, void *arg, const peer_id_t *peer, const cid_t *
 static err_t start_bitswap(task_t *t, node_t *n)
 {
     bitswap_config_t bc;
-    bitswap_config_default(&bc);
+    TRY(settings_bitswap(repo_config(n->repo), &bc));
+    n->fetches = bc.is_on;
     bc.host = n->host;
     bc.routing = n->routing;
     bc.blocks = repo_blockstore(n->repo);
-    bc.is_server = config_bool(repo_config(n->repo), "Bitswap.ServerEnabled", true);
     bc.may_serve = may_serve;
     bc.arg = n;
     return bitswap_start(t, &bc, &n->bitswap);
@@ -648,7 +649,7 @@ err_t node_check_path(const node_t *n, bytes_t path)
 err_t node_session_open(node_t *n, bool offline, node_session_t *ret)
 {
     node_session_t s = {.blocks = n->local};
-    if (n->bitswap && !offline) {
+    if (n->bitswap && n->fetches && !offline) {
         TRY(bitswap_session_open(n->bitswap, &s.session));
         s.blocks = denied_blocks_new(n->denied, bitswap_session_blocks(s.session));
     }

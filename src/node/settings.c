@@ -243,6 +243,20 @@ void settings_peers(const config_t *config, const node_options_t *o, host_t *h)
     }
 }
 
+err_t settings_bitswap(const config_t *config, bitswap_config_t *ret)
+{
+    bitswap_config_default(ret);
+    ret->is_on = config_bool(config, "Bitswap.Libp2pEnabled", true);
+    ret->is_server = config_bool(config, "Bitswap.ServerEnabled", true);
+    if (ret->is_on)
+        return OK;
+    if (!config_bool(config, "HTTPRetrieval.Enabled", true))
+        return fail(ERR_INVALID, "invalid configuration: Bitswap.Libp2pEnabled and HTTPRetrieval.Enabled are "
+                                 "both disabled, unable to initialize Bitswap");
+    log_warn("Bitswap.Libp2pEnabled is false: nothing is fetched from peers");
+    return OK;
+}
+
 /* ── measuring ───────────────────────────────────────────────────────────────────────────────── */
 err_t settings_perf(const config_t *config, host_t *h)
 {

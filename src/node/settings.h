@@ -21,6 +21,9 @@ MUST_CHECK err_t settings_resolvers(const config_t *config, doh_t *ret);
 /* Ipns.ResolveCacheSize, MaxCacheTTL, RecordLifetime, RepublishPeriod; $IPFS_NS_MAP. ERR_USAGE: a period that
  * is not between a minute and a day. */
 MUST_CHECK err_t settings_naming(const config_t *config, naming_config_t *ret);
+/* Bitswap.Libp2pEnabled, ServerEnabled. ERR_INVALID: there would be no way left to fetch a block, as Kubo
+ * sees it. */
+MUST_CHECK err_t settings_bitswap(const config_t *config, bitswap_config_t *ret);
 /* Swarm.Perf: "near" (the default), "all" or "none". ERR_USAGE. */
 MUST_CHECK err_t settings_perf(const config_t *config, host_t *h);
 /* Swarm.Bandwidth. ERR_USAGE: a protocol whose limits cannot be read, or too many protocols. */

@@ -158,6 +158,21 @@ def test_replicas_are_released(shop):
                "the holder lets the released content go", every=1)
 
 
+def test_without_bitswap(shop):
+    giver = shop.node("giver")
+    taker = shop.node("taker", {"Bitswap.Libp2pEnabled": False})
+    cid = giver.text("add", "-Q", shop.file("unreachable", 1000))
+    taker.connect(giver)
+    fails(taker, "cat", cid, saying="could not find")
+    wait_until(lambda: giver.rpc("id", taker.peer_id)["Protocols"], 20, "the giver knows what the taker speaks")
+    check(not [p for p in giver.rpc("id", taker.peer_id)["Protocols"] if "bitswap" in p], "bitswap is spoken")
+    check(taker.rpc("bitswap/wantlist")["Keys"] == [] and taker.rpc("bitswap/stat")["Peers"] == [], "bitswap's numbers")
+    own = taker.text("add", "-Q", shop.file("own", 1000))
+    check(len(taker.run("cat", own).stdout) == 1000, "what is here is read")
+    refused = shop.node("refused", {"Bitswap.Libp2pEnabled": False, "HTTPRetrieval.Enabled": False}, start=False)
+    fails(refused, "daemon", saying="HTTPRetrieval.Enabled are both disabled")
+
+
 def test_filters_and_resources(shop):
     a, b = shop.node("r1"), shop.node("r2")
     network = "/ip4/127.0.0.0/ipcidr/8"
