@@ -1,9 +1,10 @@
 /* http_internal: a request on its way between libmicrohttpd and its handler.
  *
- * http_server.c owns the daemon and libmicrohttpd's callbacks; http_exchange.c is what the handler sees;
- * http_early.c sends an error while a long body still comes; http_conns.c ends connections that keep a place
- * without a request; http_spool.c keeps what is written while a body still comes in. All run on the loop
- * thread: the one side stores bytes and wakes the task, the other takes them and resumes the connection.
+ * http_server.c owns the daemon and libmicrohttpd's callbacks; http_head.c checks heads; http_exchange.c is
+ * what the handler sees; http_early.c sends an error while a long body still comes; http_conns.c ends
+ * connections that keep a place without a request; http_spool.c keeps what is written while a body still
+ * comes in. All run on the loop thread: the one side stores bytes and wakes the task, the other takes them
+ * and resumes the connection.
  *
  *   phase:  HEAD ──handler reads──→ BODY ──body ended──→ READY ──begun──→ ANSWERING
  *           HEAD ──no body in the request──────────────→ READY
@@ -110,6 +111,11 @@ size_t http_exchange_waiting(const http_exchange_t *x);
 /* For each pair of the fields, fn(arg, name, value). */
 void http_fields_each(const http_fields_t *f, void (*fn)(void *arg, const char *name, const char *value),
                       void *arg);
+
+/* http_head.c: what a head must not have, since whoever stands before us may have gone by another reading of
+ * it (RFC 9112, 2.2, 3.2, 5.1, 6.1, 6.3): two Host headers, names that are no tokens, values of several
+ * lines, two lengths, a length beside chunks. A line to refuse it with, NULL when it has none of these. */
+const char *http_head_fault(struct MHD_Connection *connection, bool is_http10, unsigned *ret_status);
 
 /* http_early.c: sends the whole answer of a handler that has given the upload up, past libmicrohttpd, which
  * would wait for the end of the body. Only errors, and only what fits into memory and the socket at once:

@@ -233,20 +233,6 @@ static bool has_body(struct MHD_Connection *connection)
            MHD_lookup_connection_value(connection, MHD_HEADER_KIND, "Transfer-Encoding");
 }
 
-static enum MHD_Result count_host(void *count, enum MHD_ValueKind kind, const char *name, const char *value)
-{
-    *(size_t *)count += !strcasecmp(name, MHD_HTTP_HEADER_HOST);
-    return MHD_YES;
-}
-
-/* Whoever stands before us may have gone by the other one (RFC 9112, 3.2). */
-static bool has_two_hosts(struct MHD_Connection *connection)
-{
-    size_t n = 0;
-    MHD_get_connection_values(connection, MHD_HEADER_KIND, count_host, &n);
-    return n > 1;
-}
-
 static enum MHD_Result refuse(struct MHD_Connection *connection, unsigned status, const char *line)
 {
     struct MHD_Response *response =
@@ -348,8 +334,10 @@ static enum MHD_Result on_request(void *arg, struct MHD_Connection *connection, 
     if (!x->connection) {
         if (strlen(method) >= sizeof x->method)
             return refuse(connection, MHD_HTTP_NOT_IMPLEMENTED, "unknown method\n");
-        if (has_two_hosts(connection))
-            return refuse(connection, MHD_HTTP_BAD_REQUEST, "a request with two Host headers\n");
+        unsigned status;
+        const char *fault = http_head_fault(connection, !strcmp(version, "HTTP/1.0"), &status);
+        if (fault)
+            return refuse(connection, status, fault);
         learn_request(x, connection, method, version);
         /* Answering this first call would close the connection after the answer. */
         if (!x->has_body)
