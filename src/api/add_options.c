@@ -76,7 +76,7 @@ static err_t inline_options(rpc_t *r, import_options_t *o)
     if (limit > IMPORT_INLINE_MAX)
         return fail(ERR_USAGE, "inline-limit %" PRIu64 " exceeds maximum allowed size of %d bytes", limit,
                     IMPORT_INLINE_MAX);
-    o->inline_limit = (size_t)limit;
+    o->inline_below = (size_t)limit + 1;
     return OK;
 }
 

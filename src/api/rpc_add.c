@@ -78,8 +78,6 @@ static err_t put_top_meta(const add_t *a, buf_t *out)
 static err_t emit_added(add_t *a, bytes_t path, const dag_ref_t *ref)
 {
     char cid[CID_TEXT_MAX];
-    if (a->options.is_silent)
-        return OK;
     buf_clear(&a->line);
     rpc_cid(a->r, &ref->cid, cid);
     TRY(buf_printf(&a->line, "{\"Name\":"));
@@ -248,7 +246,8 @@ static err_t add_entry(add_t *a)
         TRY(tree_put(a->t, a->tree, path, &ref));
     else
         TRY(add_root(a, path, &ref));
-    return emit_added(a, path, &ref);
+    return a->options.is_silent ? OK
+                                : emit_added(a, path, &ref); /* folders are told all the same, as by Kubo */
 }
 
 /* ── the mutable tree ────────────────────────────────────────────────────────────────────────── */

@@ -62,9 +62,13 @@ err_t rpc_put_block(task_t *t, rpc_t *r, const rpc_put_t *p, bytes_t data, cid_t
     TRY(block_copy(&cid, data, &block));
     if (!cid_is_identity(&cid))
         TRY(blockstore_put(t, repo_blockstore(repo), block));
-    if (rpc_bool(r, "pin", false))
+    bool is_pinned = rpc_bool(r, "pin", false);
+    if (is_pinned)
         TRY(pins_add_present(t, repo_pins(repo), &cid, PIN_RECURSIVE, NULL));
-    node_announce(r->node, &cid);
+    if (is_pinned || !node_provides_pins_alone(r->node))
+        node_announce(r->node, &cid);
+    else
+        node_offer(r->node, &cid);
     log_info("block added", LOG_STR("cid", cid_print(&cid, text)), LOG_UINT("size", data.len));
     *ret_cid = cid;
     return OK;

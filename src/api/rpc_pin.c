@@ -1,5 +1,6 @@
 /* rpc_pin: pin/… Reference: ipfs/kubo core/commands/pin. */
 #include "api/rpc_util.h"
+#include "dag/unixfs.h"
 #include <stdio.h>
 #include <stdlib.h>
 
@@ -260,6 +261,14 @@ static err_t check_removable(task_t *t, rpc_t *r, const cid_t *cid)
                 rpc_cid(r, cid, text));
 }
 
+/* Repositories of Kubo are born with the empty directory pinned, and tools that want an empty list take the
+ * pin away: here it is none, which is no error. */
+static err_t remove_pin(task_t *t, rpc_t *r, const cid_t *cid, pin_mode_t mode)
+{
+    err_t e = pins_remove(t, repo_pins(node_repo(r->node)), cid, mode);
+    return e == ERR_NOT_FOUND && unixfs_is_empty_dir(cid) ? OK : e;
+}
+
 static err_t rpc_pin_rm(task_t *t, rpc_t *r)
 {
     json_t *pins = json_array();
@@ -272,7 +281,7 @@ static err_t rpc_pin_rm(task_t *t, rpc_t *r)
         if (!e)
             e = check_removable(t, r, &cid);
         if (!e)
-            e = pins_remove(t, repo_pins(node_repo(r->node)), &cid, mode);
+            e = remove_pin(t, r, &cid, mode);
         if (!e)
             e = release_copies(t, r, &cid);
         if (!e)

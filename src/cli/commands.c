@@ -7,7 +7,7 @@ static const cli_spec_t add_specs[] = {
     {"recursive", 'r', false, NULL, "add folders with all below them"},
     {"quiet", 'q', false, "", "print CIDs alone"},
     {"quieter", 'Q', false, "", "print the last CID alone"},
-    {"silent", 0, false, "", "print nothing"},
+    {"silent", 0, false, NULL, "print nothing"},
     {"progress", 'p', false, "", "show progress (default on a terminal)"},
     {"only-hash", 'n', false, NULL, "compute CIDs, store nothing"},
     {"wrap-with-directory", 'w', false, NULL, "put the files into a folder"},

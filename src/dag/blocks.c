@@ -72,7 +72,8 @@ static err_t map_blocks_get(task_t *t, blocks_t *b, const cid_t *cid, block_t **
     block_t *found = m->keep_data ? map_get(&m->by_multihash, key_of(cid, room)) : NULL;
     char text[CID_TEXT_MAX];
     if (!found)
-        return fail(ERR_NOT_FOUND, "block %s was not found", cid_print(cid, text));
+        return fail(ERR_NOT_FOUND, "block was not found locally (offline): ipld: could not find %s",
+                    cid_print(cid, text));
     if (cid_equal(&found->cid, cid)) {
         *ret_block = block_ref(found);
         return OK;

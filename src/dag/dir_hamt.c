@@ -372,7 +372,7 @@ static err_t write_shard(task_t *t, writing_t *w, dir_shard_t *s, const unixfs_t
         import_options_t o = node_format_options(s->format, w->otherwise);
         w->options->cid_version = o.cid_version;
         w->options->hash_code = o.hash_code;
-        w->options->inline_limit = o.inline_limit;
+        w->options->inline_below = o.inline_below;
         w->options->shard_fanout = w->hamt->fanout;
         e = directory_write_shard(t, w->writer, links, s->count, meta, &s->ref);
     }

@@ -12,7 +12,7 @@ static err_t make(task_t *t, blocks_t *blocks, size_t count, dag_ref_t *ret)
     import_options_t o;
     importer_t *im;
     import_options_init(&o);
-    o.inline_limit = 32;
+    o.inline_below = 33;
     o.max_directory_links = 100;
     assert_ok(importer_new(t, blocks, &o, &im));
     tree_t *tree = tree_new("/tmp");

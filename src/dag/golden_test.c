@@ -74,9 +74,9 @@ static void apply_word(row_t *r, const char *word)
     else if (value_of(word, "--hash", &v))
         apply_hash(r, v);
     else if (!strcmp(word, "--inline"))
-        o->inline_limit = o->inline_limit ? o->inline_limit : IMPORT_INLINE_DEFAULT;
+        o->inline_below = o->inline_below ? o->inline_below : IMPORT_INLINE_DEFAULT + 1;
     else if (value_of(word, "--inline-limit", &v))
-        o->inline_limit = (size_t)(int)strtol(v, NULL, 10);
+        o->inline_below = (size_t)strtol(v, NULL, 10) + 1;
     else if (!strcmp(word, "--trickle"))
         r->options.is_trickle = true;
     else if (value_of(word, "--mode", &v)) {

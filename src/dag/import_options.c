@@ -49,9 +49,9 @@ err_t import_options_resolve(import_options_t *o)
     if (o->max_links < 2 || o->max_links > IMPORT_MAX_LINKS_LIMIT)
         return fail(ERR_USAGE, "max-file-links must be 2 to %d, not %zu", IMPORT_MAX_LINKS_LIMIT,
                     o->max_links);
-    if (o->inline_limit > IMPORT_INLINE_MAX)
-        return fail(ERR_USAGE, "inline-limit %zu exceeds maximum allowed size of %d bytes", o->inline_limit,
-                    IMPORT_INLINE_MAX);
+    if (o->inline_below > IMPORT_INLINE_MAX + 1)
+        return fail(ERR_USAGE, "inline-limit %zu exceeds maximum allowed size of %d bytes",
+                    o->inline_below - 1, IMPORT_INLINE_MAX);
     size_t fanout = o->shard_fanout;
     if (fanout < UNIXFS_MIN_FANOUT || fanout > UNIXFS_MAX_FANOUT || (fanout & (fanout - 1)))
         return fail(ERR_USAGE, "HAMT fanout must be a power of 2, between %d and %d (got %zu)",

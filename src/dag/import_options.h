@@ -24,7 +24,7 @@ typedef struct import_options {
     chunker_t chunker;
     size_t max_links; /* children of an inner node of a file */
     bool is_trickle;
-    size_t inline_limit; /* blocks up to this length go into their own CID; 0: none */
+    size_t inline_below; /* blocks shorter than this go into their own CID; 0: none */
     shard_rule_t shard_rule;
     uint64_t shard_threshold;   /* 0: no size turns a directory sharded */
     size_t max_directory_links; /* a directory with more is sharded; 0: no limit */

@@ -83,7 +83,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     in.options.is_trickle = data[2] >> 7;
     in.options.raw_leaves = data[2] & 1;
     in.options.cid_version = data[2] >> 1 & 1;
-    in.options.inline_limit = data[2] & 4 ? data[2] >> 3 & 15 : 0;
+    in.options.inline_below = data[2] & 4 ? data[2] >> 3 & 15 : 0;
     err_t e = test_run(run, &in);
     assert(!e);
     return 0;

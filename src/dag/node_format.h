@@ -24,7 +24,7 @@ static inline import_options_t node_format_options(node_format_t f, node_format_
     import_options_t o;
     import_options_init(&o);
     bool is_identity = f.hash_code == MH_IDENTITY;
-    o.inline_limit = is_identity ? IMPORT_INLINE_MAX : 0;
+    o.inline_below = is_identity ? IMPORT_INLINE_MAX + 1 : 0;
     o.hash_code = is_identity ? otherwise.hash_code : f.hash_code;
     if (o.hash_code == MH_IDENTITY)
         o.hash_code = MH_SHA2_256;

@@ -17,7 +17,7 @@ void node_writer_deinit(node_writer_t *w)
 
 err_t import_cid(const import_options_t *o, uint64_t codec, bytes_t block, cid_t *ret_cid)
 {
-    if (o->inline_limit && block.len <= o->inline_limit)
+    if (block.len < o->inline_below)
         return cid_of(1, codec, MH_IDENTITY, block, ret_cid);
     /* CIDv0 is dag-pb by definition: raw leaves below such nodes are CIDv1 */
     return cid_of(codec == CODEC_RAW ? 1 : (uint8_t)o->cid_version, codec, o->hash_code, block, ret_cid);

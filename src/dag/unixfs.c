@@ -123,8 +123,10 @@ err_t unixfs_decode(bytes_t message, unixfs_t *ret)
         }
         }
     }
-    if (r.err || !has_type)
-        return fail(ERR_INVALID, "unixfs: the message is cut off or has no type");
+    if (r.err)
+        return fail(ERR_INVALID, "unixfs: the message is cut off");
+    if (!has_type) /* in the words by which tools know what is no UnixFS */
+        return fail(ERR_INVALID, "unixfs: proto: required field \"Type\" not set");
     TRY(check(&u));
     *ret = u;
     return OK;
@@ -225,4 +227,21 @@ void unixfs_leaf_around(const unixfs_t *meta, size_t len, unixfs_leaf_t *ret)
         n += uvarint_put(out + n, len);
     }
     ret->prefix_len = n;
+}
+
+/* ── the empty directory ─────────────────────────────────────────────────────────────────────── */
+static const uint8_t empty_dir[] = {0x0a, 0x02, 0x08, 0x01};
+static const uint8_t empty_dir_sha256[] = {0x59, 0x94, 0x84, 0x39, 0x06, 0x5f, 0x29, 0x61, 0x9e, 0xf4, 0x12,
+                                           0x80, 0xcb, 0xb9, 0x32, 0xbe, 0x52, 0xc5, 0x6d, 0x99, 0xc5, 0x96,
+                                           0x6b, 0x65, 0xe0, 0x11, 0x12, 0x39, 0xf0, 0x98, 0xbb, 0xef};
+
+bytes_t unixfs_empty_dir(void)
+{
+    return bytes_of(empty_dir, sizeof empty_dir);
+}
+
+bool unixfs_is_empty_dir(const cid_t *cid)
+{
+    return cid->codec == CODEC_DAG_PB && cid->hash_code == MH_SHA2_256 &&
+           bytes_equal(cid_digest(cid), bytes_of(empty_dir_sha256, sizeof empty_dir_sha256));
 }

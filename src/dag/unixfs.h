@@ -6,6 +6,7 @@
 #define DAG_UNIXFS_H
 #include "base/reader.h"
 #include "base/writer.h"
+#include "multi/cid.h"
 
 typedef enum {
     UNIXFS_RAW = 0, /* a leaf of trickle files; reads as a file */
@@ -62,4 +63,7 @@ typedef struct unixfs_leaf {
 } unixfs_leaf_t;
 /* `meta` gives type, mode and mtime (data and sizes are ignored). */
 void unixfs_leaf_around(const unixfs_t *meta, size_t len, unixfs_leaf_t *ret);
+/* The block of the directory without entries, and whether a CID is one of it (any version, sha2-256). */
+bytes_t unixfs_empty_dir(void);
+bool unixfs_is_empty_dir(const cid_t *cid);
 #endif

@@ -58,7 +58,8 @@ err_t filestore_find(task_t *t, filestore_t *fs, const cid_t *cid, buf_t *room, 
     filestore_ref_t ref = {0};
     err_t e = kv_get(t, fs->state, SPACE, key_of(cid, key), room);
     if (e == ERR_NOT_FOUND)
-        return fail(ERR_NOT_FOUND, "block %s was not found", cid_print(cid, text));
+        return fail(ERR_NOT_FOUND, "block was not found locally (offline): ipld: could not find %s",
+                    cid_print(cid, text));
     TRY(e);
     TRY(cid_from_multihash(key_of(cid, key), CODEC_RAW, &ref.cid));
     TRY(decode_ref(buf_bytes(room), &ref));
@@ -216,9 +217,7 @@ bool filestore_holds(task_t *t, filestore_t *fs, const cid_t *cid)
 static err_t place_of(const filestore_t *fs, const char *path, const char **ret)
 {
     url_t u;
-    bool is_url = url_is_named(path);
-    TRY(filestore_allows(fs, is_url));
-    if (!is_url)
+    if (!url_is_named(path))
         return below_root(fs, path, ret);
     if (strlen(path) > FILESTORE_PATH_MAX_BYTES)
         return fail(ERR_LIMIT, "a URL that is referred to has more than %d bytes", FILESTORE_PATH_MAX_BYTES);
@@ -246,9 +245,10 @@ err_t filestore_stage(task_t *t, filestore_t *fs, const cid_t *cid, const char *
     const char *place;
     uint8_t key[CID_BINARY_MAX];
     AUTO(buf_t) value = {0};
-    TRY(place_of(fs, path, &place));
-    if (is_held(t, fs, cid))
+    TRY(filestore_allows(fs, url_is_named(path)));
+    if (is_held(t, fs, cid)) /* then the path does not matter */
         return OK;
+    TRY(place_of(fs, path, &place));
     buf_init(&value, FILESTORE_PATH_MAX_BYTES + 2 * UVARINT_MAX_BYTES);
     writer_t w = writer_to(&value);
     write_uvarint(&w, offset);

@@ -1,6 +1,7 @@
 /* The store as the rest of the program sees it: what passes is made known to the collector, and waits while
  * the collector is removing just that block. The empty directory is always here. */
 #include "base/log.h"
+#include "dag/unixfs.h"
 #include "repo/gc_impl.h"
 #include "repo/room.h"
 #include <stdlib.h>
@@ -71,20 +72,9 @@ static uint64_t losses(const blockstore_t *bs)
 /* ── the empty directory ─────────────────────────────────────────────────────────────────────── */
 /* Tools begin trees with it (`files cp /ipfs/QmUNLL… /new`, `object patch`): each repository of the reference
  * has it, pinned. Here it is made when it is asked for, as if it had been fetched. */
-static const uint8_t empty_dir[] = {0x0a, 0x02, 0x08, 0x01};
-static const uint8_t empty_dir_sha256[] = {0x59, 0x94, 0x84, 0x39, 0x06, 0x5f, 0x29, 0x61, 0x9e, 0xf4, 0x12,
-                                           0x80, 0xcb, 0xb9, 0x32, 0xbe, 0x52, 0xc5, 0x6d, 0x99, 0xc5, 0x96,
-                                           0x6b, 0x65, 0xe0, 0x11, 0x12, 0x39, 0xf0, 0x98, 0xbb, 0xef};
-
-static bool is_empty_dir(const cid_t *cid)
-{
-    return cid->codec == CODEC_DAG_PB && cid->hash_code == MH_SHA2_256 &&
-           bytes_equal(cid_digest(cid), bytes_of(empty_dir_sha256, sizeof empty_dir_sha256));
-}
-
 static err_t make_empty_dir(task_t *t, blockstore_t *bs, const cid_t *cid, block_t **ret_block)
 {
-    TRY(block_copy(cid, bytes_of(empty_dir, sizeof empty_dir), ret_block));
+    TRY(block_copy(cid, unixfs_empty_dir(), ret_block));
     if (self(bs)->ops.write_behind ? write_behind(t, bs, ret_block, 1) : put_many(t, bs, ret_block, 1))
         log_debug("the empty directory was not stored"); /* a full disk, say: it can be read all the same */
     return OK;
@@ -95,7 +85,7 @@ static err_t get(task_t *t, blockstore_t *bs, const cid_t *cid, block_t **ret_bl
 {
     TRY(pass(t, self(bs), cid));
     err_t e = self(bs)->store->ops->get(t, self(bs)->store, cid, ret_block);
-    return e == ERR_NOT_FOUND && is_empty_dir(cid) ? make_empty_dir(t, bs, cid, ret_block) : e;
+    return e == ERR_NOT_FOUND && unixfs_is_empty_dir(cid) ? make_empty_dir(t, bs, cid, ret_block) : e;
 }
 
 static err_t get_many(task_t *t, blockstore_t *bs, const cid_t *cids, size_t n, block_t **blocks)

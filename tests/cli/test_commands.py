@@ -141,6 +141,24 @@ def test_the_empty_folder_is_always_here(shop):
     check(node.text("block", "stat", "--offline", empty).split()[-1] == "4", "after a collection")
 
 
+def test_what_gos_client_relies_on(shop):
+    """Smaller things that the suite of Kubo's Go interface (tests/interop) looks at."""
+    node = shop.node("node")
+    check(node.text("pin", "rm", "QmUNLLsPACCz1vLxQVkXqqLX5R1X345qqfHbsf67hvA3Nn").startswith("unpinned"), "the pin of Kubo's new repositories")
+    fails(node, "pin", "rm", node.text("add", "-Q", "--pin=false", shop.file("loose", 10)), saying="not pinned")
+    check(node.text("add", "-Q", "--inline", "--inline-limit=0", "--raw-leaves", shop.file("empty", 0)) == "bafkqaaa", "the empty block is inline")
+    check(not node.text("add", "-Q", "--inline", "--inline-limit=0", "--raw-leaves", shop.file("byte", 1)).startswith("bafkq"), "others are not")
+    folder = shop.path("tree")
+    (folder / "sub").mkdir(parents=True)
+    (folder / "sub" / "file").write_text("x")
+    told = [json.loads(line)["Name"] for line in node.run("add", "--json", "--silent", "-r", folder).stdout.splitlines()]
+    check(told == ["tree/sub", "tree"], f"folders are told, files are not: {told}")
+    no_unixfs = node.run("dag", "put", "--store-codec=dag-pb", stdin=b'{"Links":[]}').stdout.decode().strip()
+    fails(node, "get", no_unixfs, saying="required field")
+    missing = "bafkreigh2akiscaildcqabsyg3dfr6chu3fgpregiymsck7e7aqa4s52zy"
+    fails(node, "block", "get", "--offline", missing, saying=f"ipld: could not find {missing}")
+
+
 def test_bootstrap_auto_stands_for_the_default_peers(shop):
     node = shop.node("node", start=False)
     own = "/ip4/127.0.0.1/tcp/4001/p2p/12D3KooWKnDdG3iXw9eTFijk3EWSunZcFi54Zka4wmtqtt6rPxc8"

@@ -1,6 +1,9 @@
 """Client libraries that we did not write, against our RPC: kubo-rpc-client (npm) and Kubo's client/rpc (Go), each running a scenario of
-its own (clients/), which passes against Kubo, too. Run by run.py."""
+its own (clients/), which passes against Kubo, too; and the suite that Kubo's makers have for all implementations of their Go interface. Run
+by run.py."""
+import os
 import pathlib
+import re
 import subprocess
 
 import nodes
@@ -32,3 +35,14 @@ def test_kubo_rpc_client(shop):
 
 def test_go_client(shop):
     run_scenario(shop, [built("build_go_client.sh")])
+
+
+def test_go_interface_suite(shop):
+    """Blocks, DAGs, keys, names, objects, paths, pins, pubsub, routing, UnixFS: what Kubo passes over its RPC."""
+    suite = built("build_go_suite.sh")
+    env = dict(os.environ, PROGRAM=str(pathlib.Path(shop.program).parent / "ipfs"), FOLDER=str(shop.path("suite")))
+    shop.path("suite").mkdir()
+    result = subprocess.run([suite, "-test.v", "-test.timeout=300s"], cwd=shop.path("suite"), env=env, capture_output=True, text=True, timeout=320)
+    passed, failed = (re.findall(rf"^ *--- {word}: (\S+)", result.stdout, re.M) for word in ("PASS", "FAIL"))
+    check(not failed and result.returncode == 0, f"failed: {failed}: {result.stdout[-1500:]} {result.stderr[-500:]}")
+    check(len(passed) > 120, f"only {len(passed)} ran")
