@@ -63,7 +63,7 @@ static err_t walk_local(task_t *t, rpc_t *r, const cid_t *root, locality_t *l)
         AUTO_PTR(block_t) block = NULL;
         cid_t cid;
         size_t len = l->todo.data[l->todo.len - 1];
-        TRY(task_check(t));
+        TRY(task_breathe(t)); /* what is in memory is read without waiting */
         TRY(cid_decode(bytes_of(l->todo.data + l->todo.len - 1 - len, len), &cid));
         l->todo.len -= len + 1;
         err_t e = blocks_get(t, node_local_blocks(r->node), &cid, &block);

@@ -135,12 +135,14 @@ typedef struct file_walk {
     cursor_t cursor;
     ahead_t ahead;
     uint64_t from, end, consumed;
+    cid_set_t whole; /* that were entered within the range */
 } file_walk_t;
 
 static void file_walk_deinit(file_walk_t *f)
 {
     cursor_deinit(&f->cursor);
     ahead_deinit(&f->ahead);
+    cid_set_deinit(&f->whole);
 }
 AUTO_DEFINE(file_walk_t, file_walk_deinit)
 
@@ -157,10 +159,14 @@ static err_t enter_part(task_t *t, car_walk_t *w, file_walk_t *f, const cursor_s
     if (!dag_node_is_file(&node) || node.size != step->size)
         return fail(ERR_CORRUPT, "block %s is not the part of a file that its parent says",
                     cid_print(&step->link.cid, text));
-    /* What is below a block that was handed on before was, too, unless a range left parts of it out. A range
-     * goes past parts without content, so that no file is longer to walk than its bytes allow. */
-    bool is_done = !is_new && !w->options->has_range;
-    if (!node.pb.link_count || is_done)
+    /* What is below a block that was handed on before was, too, unless a range left parts of it out. So with
+     * a range those count that lay within it: the others are those at its ends, a few for each level. */
+    if (w->options->has_range && !w->options->with_dups) {
+        is_new = !cid_set_has(&f->whole, &step->link.cid);
+        if (is_new && step->offset >= f->from && step->offset + step->size <= f->end)
+            TRY(cid_set_add(&f->whole, &step->link.cid, &is_new));
+    }
+    if (!node.pb.link_count || !is_new)
         return OK;
     ahead_learn(&f->ahead, step->depth, is_inner, f->consumed);
     return cursor_push_file(&f->cursor, &node, step->offset);
@@ -172,11 +178,12 @@ static err_t export_file(task_t *t, car_walk_t *w, const dag_node_t *file)
     AUTO(file_walk_t) f = {.end = file->size};
     bool is_whole = !w->options->has_range;
     cursor_step_t step;
+    cid_set_init(&f.whole);
     if (!is_whole && !clamp_range(&w->options->range, file->size, &f.from, &f.end))
         return OK;
     TRY(cursor_push_file(&f.cursor, file, 0));
     while (cursor_next(&f.cursor, &step)) {
-        TRY(task_check(t));
+        TRY(task_breathe(t));
         if (!is_whole && step.offset >= f.end)
             return OK;
         if (!is_whole && step.offset + step.size <= f.from)

@@ -230,18 +230,21 @@ static void test_missing(void **state)
     assert_ok(test_run(check_missing, NULL));
 }
 
-/* A file of 60 levels, each of which links the one below twice, all of them without content: 2^60 ways down.
- */
-static cid_t put_hollow(task_t *t, blocks_t *b, const cid_t *below)
+/* A file of 60 levels, each of which links the one below twice: 2^60 ways down. size: of the level below; 0:
+ * all of them are without content. */
+static cid_t put_level(task_t *t, blocks_t *b, const cid_t *below, uint64_t size)
 {
-    static const uint64_t sizes[2];
+    const uint64_t sizes[2] = {size, size};
     AUTO(buf_t) data, node;
     cid_t cid;
     AUTO_PTR(block_t) block = NULL;
     buf_init(&data, 256);
     buf_init(&node, 1024);
     writer_t w = writer_to(&data);
-    unixfs_put(&w, &(unixfs_t){.type = UNIXFS_FILE, .has_file_size = true}, sizes, below ? 2 : 0);
+    unixfs_t file = {.type = UNIXFS_FILE, .has_file_size = true, .file_size = below ? 2 * size : size};
+    file.data = below || !size ? BYTES_NONE : BYTES_LIT("x");
+    file.has_data = file.data.len;
+    unixfs_put(&w, &file, sizes, below ? 2 : 0);
     assert_ok(w.err);
     w = writer_to(&node);
     for (int i = 0; below && i < 2; i++)
@@ -257,24 +260,30 @@ static cid_t put_hollow(task_t *t, blocks_t *b, const cid_t *below)
 static err_t check_bomb(task_t *t, void *arg)
 {
     enum { LEVELS = 60 };
-    blocks_map_t *m = blocks_map_new(true);
-    char text[CID_TEXT_MAX];
     seen_t seen;
     buf_init(&seen.cids, CIDS_MAX);
-    cid_t cid = put_hollow(t, blocks_map_blocks(m), NULL);
-    for (int i = 1; i < LEVELS; i++)
-        cid = put_hollow(t, blocks_map_blocks(m), &cid);
-    cid_print(&cid, text);
-    for (car_scope_t scope = CAR_SCOPE_ALL; scope <= CAR_SCOPE_ENTITY; scope++) {
-        seen.left = LEVELS;
-        assert_ok(export(t, blocks_map_blocks(m), text, (car_export_options_t){.scope = scope}, &seen));
-        assert_int_equal(seen.left, 0);
+    for (uint64_t leaf = 0; leaf < 2; leaf++) {
+        blocks_map_t *m = blocks_map_new(true);
+        char text[CID_TEXT_MAX];
+        cid_t cid = put_level(t, blocks_map_blocks(m), NULL, leaf);
+        for (int i = 1; i < LEVELS; i++)
+            cid = put_level(t, blocks_map_blocks(m), &cid, leaf << (i - 1));
+        cid_print(&cid, text);
+        for (car_scope_t scope = CAR_SCOPE_ALL; scope <= CAR_SCOPE_ENTITY; scope++) {
+            seen.left = LEVELS;
+            assert_ok(export(t, blocks_map_blocks(m), text, (car_export_options_t){.scope = scope}, &seen));
+            assert_int_equal(seen.left, 0);
+        }
+        static const car_range_t ranges[] = {{0, 0, true}, {0, -1, false}, {1, -2, false}, {-1, 0, true}};
+        for (size_t i = 0; i < ARRAY_LEN(ranges); i++) {
+            car_export_options_t o = {.scope = CAR_SCOPE_ENTITY, .has_range = true, .range = ranges[i]};
+            seen.left = leaf ? LEVELS : 1;
+            assert_ok(export(t, blocks_map_blocks(m), text, o, &seen));
+            assert_int_equal(seen.left, 0);
+        }
+        blocks_map_free(m);
     }
-    seen.left = 1;
-    car_export_options_t o = {.scope = CAR_SCOPE_ENTITY, .has_range = true, .range = {0, 0, true}};
-    assert_ok(export(t, blocks_map_blocks(m), text, o, &seen));
     buf_deinit(&seen.cids);
-    blocks_map_free(m);
     return OK;
 }
 

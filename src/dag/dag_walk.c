@@ -123,7 +123,7 @@ err_t dag_walker_run(task_t *t, dag_walker_t *w, const cid_t *root)
     while (w->todo.len && !w->is_stopped) {
         cid_t cid;
         size_t start;
-        TRY(task_check(t));
+        TRY(task_breathe(t));
         peek(&w->todo, w->todo.len, &cid, &start);
         w->todo.len = start;
         if (++w->since_ahead >= AHEAD_STEP)

@@ -108,7 +108,7 @@ err_t walk_next(task_t *t, walk_t *w, walk_step_t *ret_step, bool *ret_has)
     }
     cursor_step_t step;
     for (;;) {
-        TRY(task_check(t));
+        TRY(task_breathe(t));
         if (!cursor_next(&w->cursor, &step)) {
             *ret_has = false;
             return OK;

@@ -171,6 +171,16 @@ err_t task_yield(task_t *t)
     return OK;
 }
 
+err_t task_breathe(task_t *t)
+{
+    enum { TURN_MS = 5 };
+    if (task_now_ms(t) - t->turn_ms < TURN_MS)
+        return task_check(t);
+    err_t e = task_yield(t);
+    t->turn_ms = task_now_ms(t);
+    return e;
+}
+
 err_t task_sleep(task_t *t, uint64_t ms)
 {
     uint64_t now_ms = task_now_ms(t);

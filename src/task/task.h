@@ -53,7 +53,8 @@ uint64_t task_now_ms(task_t *t);
 MUST_CHECK err_t task_sleep(task_t *t, uint64_t ms); /* OK after ms; else CANCELED, TIMEOUT */
 MUST_CHECK err_t task_yield(task_t *t);              /* lets others run */
 MUST_CHECK err_t task_check(task_t *t);              /* CANCELED or TIMEOUT without waiting */
-void task_cancel(task_t *t);                         /* no effect on an ended task */
+MUST_CHECK err_t task_breathe(task_t *t); /* of long loops that may not wait: lets others run, now and then */
+void task_cancel(task_t *t);              /* no effect on an ended task */
 bool task_is_canceled(task_t *t);
 /* Shields clean-up code: while shielded, waits neither see the cancellation nor outer deadlines.
  * Calls nest; pair each with task_unshield. Keep what is done inside bounded in time. */

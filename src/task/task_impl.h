@@ -20,6 +20,7 @@ struct task {
     err_t wake_reason; /* OK, ERR_CANCELED, ERR_TIMEOUT; the first wake-up counts */
     err_t result;
     bool is_canceled;
+    uint64_t turn_ms; /* when a loop last let others run */
     uint32_t shield_depth, deadline_depth;
     uint64_t deadline_ms;
     uint64_t shielded_deadlines_ms[SHIELD_DEPTH_MAX];

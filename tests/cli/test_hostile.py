@@ -178,6 +178,20 @@ def test_slow_clients(shop):
     check(node.stop() == 0, "the node did not end well")
 
 
+def test_a_walk_without_end_leaves_time_for_others(shop):
+    """A folder of 40 levels, each of which links the one below twice: 2^40 ways down, all of them in memory."""
+    node = shop.node("bomb")
+    cid = node.text("dag", "put", "--store-codec=dag-pb", stdin=b'{"Data":{"/":{"bytes":"CAE"}},"Links":[]}')
+    for _ in range(40):
+        links = [{"Hash": {"/": cid}, "Name": name, "Tsize": 1} for name in "ab"]
+        cid = node.text("dag", "put", "--store-codec=dag-pb", stdin=json.dumps({"Data": {"/": {"bytes": "CAE"}}, "Links": links}).encode())
+    with socket.create_connection(("127.0.0.1", node.api_port), timeout=60) as s:
+        s.sendall(f"POST /api/v0/files/stat?with-local=true&arg=/ipfs/{cid} HTTP/1.1\r\nHost: 127.0.0.1:{node.api_port}\r\n\r\n".encode())
+        for _ in range(5):
+            check(node.rpc("id", timeout=2)["ID"] == node.peer_id, "the node does not answer")
+            time.sleep(0.1)  # while it walks
+
+
 def test_other_sites(shop):
     """Pages of other sites, also under a name that leads to this machine, do not reach the RPC."""
     node = shop.node("sites")
