@@ -22,7 +22,8 @@ static bool is_token(const char *name, size_t len)
 
 static bool is_line(const char *value, size_t len)
 {
-    return !len || (!memchr(value, 0, len) && !memchr(value, '\r', len) && !memchr(value, '\n', len));
+    return !value || !len ||
+           (!memchr(value, 0, len) && !memchr(value, '\r', len) && !memchr(value, '\n', len));
 }
 
 static void see_length(head_check_t *h, const char *value)

@@ -158,6 +158,25 @@ def test_http_nonsense(shop):
     check(node.stop() == 0, f"the node did not end well: {node.last_words()}")
 
 
+def test_requests_hidden_in_others(shop):
+    """Whoever stands before the node may read these heads otherwise: none is answered as usual, nothing behind it is read."""
+    node = shop.node("hidden")
+    host = f"Host: 127.0.0.1:{node.api_port}\r\n"
+    behind = f"0\r\n\r\nPOST /api/v0/id HTTP/1.1\r\n{host}Content-Length: 0\r\nConnection: close\r\n\r\n"
+    heads = ("Content-Length: 0\r\nContent-Length: 144", "Content-Length: 144\r\nContent-Length: 0",
+             "Content-Length: 4\r\nTransfer-Encoding: chunked", "Transfer-Encoding: chunked\r\nContent-Length: 4",
+             "Transfer-Encoding: chunked\r\nTransfer-Encoding: identity", "Transfer-Encoding: gzip, chunked",
+             "Transfer-Encoding: identity", 'Transfer-Encoding: "chunked"', "Content-Length : 144", "Transfer-Encoding : chunked",
+             "X Y: z\r\nContent-Length: 0", "\x01: y\r\nContent-Length: 0", "X: y\rContent-Length: 144\r\nContent-Length: 0")
+    for head in heads:
+        out = raw(node.api_port, f"POST /api/v0/version HTTP/1.1\r\n{host}{head}\r\n\r\n{behind}".encode())
+        check(out.startswith((b"HTTP/1.1 400 ", b"HTTP/1.1 501 ")) and b" 200 " not in out, f"{head!r}: {out[:300]}")
+    out = raw(node.api_port, f"POST /api/v0/version HTTP/1.0\r\nTransfer-Encoding: chunked\r\n\r\n{behind}".encode())
+    check(b" 400 " in out and b" 200 " not in out, f"HTTP/1.0: {out[:300]}")
+    twice = f"POST /api/v0/version HTTP/1.1\r\n{host}Content-Length: 0\r\nContent-Length: 0\r\nConnection: close\r\n\r\n"
+    check(raw(node.api_port, twice.encode()).startswith(b"HTTP/1.1 200 "), "twice the same length is one")
+
+
 def test_slow_clients(shop):
     """More of them than places, each with the beginning of a request: others are served on every face."""
     node = shop.node("slow")
