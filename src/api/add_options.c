@@ -62,7 +62,7 @@ static err_t shard_options(rpc_t *r, import_options_t *o)
     size_t rule; /* in the order of shard_rule_t */
     TRY(choose(c, "Import.UnixFSHAMTDirectorySizeEstimation", rules, ARRAY_LEN(rules), &rule));
     o->shard_rule = (shard_rule_t)rule;
-    o->shard_threshold = config_size(c, "Import.UnixFSHAMTDirectorySizeThreshold", IMPORT_SHARD_THRESHOLD);
+    o->shard_threshold = config_shard_threshold(c);
     TRY(size_option(r, "max-directory-links", "Import.UnixFSDirectoryMaxLinks", 0, &o->max_directory_links));
     return size_option(r, "max-hamt-fanout", "Import.UnixFSHAMTDirectoryMaxFanout", 256, &o->shard_fanout);
 }

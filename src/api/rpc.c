@@ -223,6 +223,16 @@ static err_t run_to_end(task_t *t, rpc_t *r, const rpc_command_t *c)
     return r->encoding ? rpc_encoding_end(t, r) : OK;
 }
 
+/* Clients tell a request that took too long by these words of Go's. */
+static err_t fail_deadline(err_t e)
+{
+    char why[ERROR_TEXT_MAX];
+    if (strstr(error_text(e), "context deadline exceeded"))
+        return e;
+    snprintf(why, sizeof why, "%s", error_text(e));
+    return fail(e, "%.300s: context deadline exceeded", why);
+}
+
 static err_t run_timed(task_t *t, rpc_t *r, const rpc_command_t *c)
 {
     uint64_t timeout_ms;
@@ -232,7 +242,7 @@ static err_t run_timed(task_t *t, rpc_t *r, const rpc_command_t *c)
     deadline_t d = deadline_push(t, timeout_ms);
     err_t e = run_to_end(t, r, c);
     deadline_pop(t, &d);
-    return e;
+    return e == ERR_TIMEOUT ? fail_deadline(e) : e;
 }
 
 static err_t run_command(task_t *t, rpc_t *r, const rpc_command_t *c)
@@ -356,6 +366,8 @@ static err_t serve_rpc(task_t *t, exchange_t *x, api_t *api)
     }
     if (!rpc_is_from_allowed_site(api, x))
         return rpc_reply_plain(t, x, 403, "403 - Forbidden\n");
+    if (api->is_shutting_down)
+        return rpc_reply_plain(t, x, 503, "the node is shutting down\n");
     return dispatch(t, api, x, x->path + sizeof RPC_PREFIX - 1);
 }
 

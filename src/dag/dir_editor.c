@@ -260,12 +260,14 @@ err_t dir_editor_is_empty(task_t *t, dir_editor_t *ed, bool *ret)
     return OK;
 }
 
-/* Counts to twice the threshold, so that the next changes need not count again. */
+/* Counts to twice the threshold, so that the next changes need not count again, and in any case so far that
+ * what goes (change is negative) does not decide by itself. */
 static err_t is_below(task_t *t, dir_editor_t *ed, int64_t change, bool *ret)
 {
     int64_t threshold = (int64_t)ed->options->shard_threshold;
     if (ed->at_least + change <= threshold) {
-        counting_t c = {ed, (int64_t)directory_data_bytes(ed->options->shard_rule, &ed->meta), 2 * threshold};
+        int64_t enough = threshold + (-change > threshold ? -change : threshold);
+        counting_t c = {ed, (int64_t)directory_data_bytes(ed->options->shard_rule, &ed->meta), enough};
         TRY(dir_hamt_each(t, &ed->hamt, count_entry, &c));
         ed->at_least = c.sum;
     }

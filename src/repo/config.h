@@ -40,6 +40,9 @@ int64_t config_int(const config_t *c, const char *path, int64_t otherwise);
 double config_double(const config_t *c, const char *path, double otherwise);
 /* "10GB", "256KiB", 1048576. */
 uint64_t config_size(const config_t *c, const char *path, uint64_t otherwise);
+/* Import.UnixFSHAMTDirectorySizeThreshold, by its older name as well: Internal.UnixFSShardingSizeThreshold.
+ */
+uint64_t config_shard_threshold(const config_t *c);
 /* "1h", "1h30m", "90s", "300ms"; a number counts nanoseconds, as in Go. */
 uint64_t config_duration_ms(const config_t *c, const char *path, uint64_t otherwise_ms);
 /* Arrays of strings: the n-th, NULL behind the last; other values count as an empty array, and what is no

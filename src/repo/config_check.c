@@ -53,6 +53,7 @@ static const struct {
     {"Import.UnixFSHAMTDirectorySizeThreshold", SIZE},
     {"Import.UnixFSRawLeaves", FLAG},
     {"Internal.MFSNoFlushLimit", NUMBER},
+    {"Internal.UnixFSShardingSizeThreshold", SIZE},
     {"Ipns.MaxCacheTTL", DURATION},
     {"Ipns.RecordLifetime", DURATION},
     {"Ipns.RepublishPeriod", DURATION},

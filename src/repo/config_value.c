@@ -1,4 +1,5 @@
 /* Typed values of the config: numbers with units, lists, defaults. */
+#include "dag/import_options.h"
 #include "repo/config_impl.h"
 #include <stdlib.h>
 #include <strings.h>
@@ -43,6 +44,12 @@ uint64_t config_size(const config_t *c, const char *path, uint64_t otherwise)
     if (json_is_string(value) && !parse_size(json_string_value(value), &size))
         return size;
     return otherwise;
+}
+
+uint64_t config_shard_threshold(const config_t *c)
+{
+    uint64_t older = config_size(c, "Internal.UnixFSShardingSizeThreshold", IMPORT_SHARD_THRESHOLD);
+    return config_size(c, "Import.UnixFSHAMTDirectorySizeThreshold", older);
 }
 
 uint64_t config_duration_ms(const config_t *c, const char *path, uint64_t otherwise_ms)

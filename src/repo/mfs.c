@@ -64,7 +64,7 @@ static err_t read_options(const config_t *c, import_options_t *o)
     o->shard_rule = !strcmp(rule, "block")      ? SHARD_BY_BLOCK
                     : !strcmp(rule, "disabled") ? SHARD_BY_COUNT
                                                 : SHARD_BY_LINKS;
-    o->shard_threshold = config_size(c, "Import.UnixFSHAMTDirectorySizeThreshold", IMPORT_SHARD_THRESHOLD);
+    o->shard_threshold = config_shard_threshold(c);
     int64_t links = config_int(c, "Import.UnixFSDirectoryMaxLinks", 0);
     int64_t fanout = config_int(c, "Import.UnixFSHAMTDirectoryMaxFanout", 0);
     o->max_directory_links = links > 0 ? (size_t)links : 0;

@@ -159,6 +159,21 @@ def test_what_gos_client_relies_on(shop):
     fails(node, "block", "get", "--offline", missing, saying=f"ipld: could not find {missing}")
 
 
+def test_what_javascripts_client_relies_on(shop):
+    """Smaller things that the suite of kubo-rpc-client looks at."""
+    node = shop.node("node", {"Internal.UnixFSShardingSizeThreshold": "1B"})
+    node.text("files", "mkdir", "/sharded")
+    node.run("files", "write", "--create", "/sharded/file", stdin=b"x")
+    kind = json.loads(node.run("dag", "get", node.text("files", "stat", "--hash", "/sharded")).stdout)["Data"]["/"]["bytes"]
+    check(kind.startswith("CAU"), f"a sharded folder (UnixFS type 5): {kind}")
+    node.run("files", "write", "--create", "/sharded/second, with a longer name", stdin=b"x")
+    node.text("files", "mv", "/sharded/second, with a longer name", "/moved")
+    kind = json.loads(node.run("dag", "get", node.text("files", "stat", "--hash", "/sharded")).stdout)["Data"]["/"]["bytes"]
+    check(kind.startswith("CAU"), f"with what is left it is still over the threshold: {kind}")
+    response, body = node.rpc_raw("block/get", ["bafkreigh2akiscaildcqabsyg3dfr6chu3fgpregiymsck7e7aqa4s52zy"], {"timeout": "300ms"})
+    check(response.status == 500 and "context deadline exceeded" in json.loads(body)["Message"], f"the words of a time-out: {body}")
+
+
 def test_bootstrap_auto_stands_for_the_default_peers(shop):
     node = shop.node("node", start=False)
     own = "/ip4/127.0.0.1/tcp/4001/p2p/12D3KooWKnDdG3iXw9eTFijk3EWSunZcFi54Zka4wmtqtt6rPxc8"
