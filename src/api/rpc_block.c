@@ -80,7 +80,8 @@ static bool codec_from_number(const char *text, uint64_t *ret)
     char *end;
     errno = 0;
     unsigned long long code = strtoull(text, &end, 0);
-    if (text[0] < '0' || text[0] > '9' || *end || errno || !multicodec_name(code))
+    bool is_known = (code >= CODEC_PRIVATE_FIRST && code <= CODEC_PRIVATE_LAST) || multicodec_name(code);
+    if (text[0] < '0' || text[0] > '9' || *end || errno || !is_known)
         return false;
     *ret = code;
     return true;

@@ -2,6 +2,7 @@
  * archives: rpc_car.c. */
 #include "api/convert.h"
 #include "api/rpc_util.h"
+#include "api/unzlib.h"
 #include "codec/ipld_tree.h"
 #include "dag/cid_set.h"
 #include "dag/dag_walk.h"
@@ -11,7 +12,11 @@
 #include <stdio.h>
 #include <stdlib.h>
 
-enum { GET_MAX_BYTES = 64 << 20 };
+enum {
+    GET_MAX_BYTES = 64 << 20,
+    /* Kubo's own number for objects of git as they lie in its folder: compressed. Only read. */
+    CODEC_GIT_ZLIB = CODEC_PRIVATE_FIRST + CODEC_GIT_RAW,
+};
 
 /* To the RPC's clients all that is wrong with a block is one kind of failure. */
 static err_t invalid(err_t e)
@@ -33,7 +38,7 @@ static err_t put_options(rpc_t *r, dag_put_t *p)
     TRY(rpc_codec_option(r, "store-codec", "dag-cbor", &p->how.codec));
     const char *hash = config_str(repo_config(node_repo(r->node)), "Import.HashFunction", "sha2-256");
     TRY(rpc_codec_option(r, "hash", hash, &p->how.hash));
-    if (!ipld_has_codec(p->input_codec))
+    if (!ipld_has_codec(p->input_codec) && p->input_codec != CODEC_GIT_ZLIB)
         return fail(ERR_INVALID, "no decoder registered for multicodec code %" PRIu64 " (0x%" PRIx64 ")",
                     p->input_codec, p->input_codec);
     if (!ipld_has_codec(p->how.codec))
@@ -46,7 +51,14 @@ static err_t convert_input(void *arg, bytes_t input, buf_t *out)
 {
     const dag_put_t *p = arg;
     AUTO(ipld_tree_t) tree = {0};
-    TRY(ipld_tree_read(&tree, p->input_codec, input, IPLD_JSON_INT64));
+    AUTO(buf_t) plain = {0};
+    if (p->input_codec == CODEC_GIT_ZLIB) {
+        buf_init(&plain, GET_MAX_BYTES);
+        TRY(unzlib(input, &plain));
+        TRY(ipld_tree_read(&tree, CODEC_GIT_RAW, buf_bytes(&plain), 0));
+    } else {
+        TRY(ipld_tree_read(&tree, p->input_codec, input, IPLD_JSON_INT64));
+    }
     return ipld_tree_write(&tree, 0, p->how.codec, out);
 }
 
@@ -112,6 +124,7 @@ static err_t write_value(void *arg, bytes_t block, buf_t *out)
     const dag_get_t *get = arg;
     const place_t *p = get->place;
     uint64_t codec = get->codec;
+    const char *name = multicodec_name(codec);
     AUTO(ipld_tree_t) tree = {0};
     size_t at = 0;
     TRY(ipld_tree_read(&tree, p->cid.codec, block, 0));
@@ -121,7 +134,7 @@ static err_t write_value(void *arg, bytes_t block, buf_t *out)
         return fail(ERR_INVALID,
                     "invalid encoding: %s - no encoder registered for multicodec code %" PRIu64 " (0x%" PRIx64
                     ")",
-                    multicodec_name(codec), codec, codec);
+                    name ? name : "private use", codec, codec);
     return ipld_tree_write(&tree, at, codec, out);
 }
 

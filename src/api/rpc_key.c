@@ -17,7 +17,6 @@ enum {
 static err_t key_base(rpc_t *r, multibase_t *ret)
 {
     const char *name = rpc_option(r, "ipns-base");
-    size_t used;
     *ret = MB_BASE36;
     if (!name || !*name)
         return OK;
@@ -25,7 +24,7 @@ static err_t key_base(rpc_t *r, multibase_t *ret)
         *ret = MB_IDENTITY;
         return OK;
     }
-    if (!multibase_from_name(name, ret) || (!name[1] && !multibase_from_prefix(bytes_str(name), ret, &used)))
+    if (!multibase_from_name(name, ret))
         return OK;
     return fail(ERR_INVALID, "unsupported multibase encoding: %.40s", name);
 }

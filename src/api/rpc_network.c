@@ -42,13 +42,10 @@ static json_t *public_key_json(const public_key_t *key)
 err_t rpc_peer_base(rpc_t *r, const char *option, const char *otherwise, peer_base_t *ret)
 {
     const char *name = rpc_option(r, option);
-    size_t used;
     if (!name)
         name = otherwise;
     *ret = (peer_base_t){.is_cid = strcmp(name, "b58mh") && strcmp(name, "v0")};
     if (!ret->is_cid || !multibase_from_name(name, &ret->base))
-        return OK;
-    if (strlen(name) == 1 && !multibase_from_prefix(bytes_str(name), &ret->base, &used))
         return OK;
     return fail(ERR_INVALID, "unsupported multibase encoding: %.40s", name);
 }

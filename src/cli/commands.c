@@ -453,7 +453,7 @@ const cli_command_t cli_base_commands[] = {
     {"bootstrap add", "ADDRESS…", "add some", CLI_RPC, "bootstrap/add", 1, 64, false, NULL, NULL, NULL, false,
      true},
     {"bootstrap rm", "ADDRESS…", "remove some, or --all", CLI_RPC, "bootstrap/rm", 0, 64, false, rm_all_specs,
-     NULL, NULL, false},
+     NULL, NULL, false, true},
 
     {"findprovs", "CID", "who has a CID", CLI_RPC, "routing/findprovs", 1, 1, true, lookup_specs, NULL, NULL,
      false},

@@ -4,6 +4,7 @@
 #include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 #include <unistd.h>
 
 enum {
@@ -31,11 +32,31 @@ err_t cli_read_fd(int fd, const char *what, buf_t *out)
     return e;
 }
 
+/* Words that may be missing are asked for where nobody would have to type them. */
+static bool lacks_words(const cli_t *c, const cli_command_t *command)
+{
+    if (!command->reads_stdin || command->min_args)
+        return command->reads_stdin && c->n_args < command->min_args;
+    return !c->n_args && !isatty(STDIN_FILENO) && !cli_flag(c, "all", false);
+}
+
+/* As Kubo does for lists of CIDs, and for nothing else. */
+static char *without_spaces(const cli_command_t *command, char *line)
+{
+    static const char SPACES[] = " \t\v\f";
+    if (!command->rpc || strncmp(command->rpc, "cid/", 4))
+        return line;
+    line += strspn(line, SPACES);
+    for (size_t n = strlen(line); n && strchr(SPACES, line[n - 1]);)
+        line[--n] = 0;
+    return line;
+}
+
 err_t cli_read_stdin_args(cli_t *c, const cli_command_t *command)
 {
     AUTO(buf_t) text = {0};
     const char *all;
-    if (!command->reads_stdin || c->n_args >= command->min_args)
+    if (!lacks_words(c, command))
         return OK;
     buf_init(&text, STDIN_MAX_BYTES);
     TRY(cli_read_fd(STDIN_FILENO, "standard input", &text));
@@ -49,7 +70,7 @@ err_t cli_read_stdin_args(cli_t *c, const cli_command_t *command)
     c->args = xrealloc(c->args, (c->n_args + lines + 1) * sizeof *c->args);
     char *rest;
     for (char *line = strtok_r(c->words, "\r\n", &rest); line; line = strtok_r(NULL, "\r\n", &rest))
-        c->args[c->n_args++] = line;
+        c->args[c->n_args++] = without_spaces(command, line);
     return cli_check_args(c, command);
 }
 

@@ -18,6 +18,8 @@ enum {
     CODEC_DAG_CBOR = 0x71,
     CODEC_LIBP2P_KEY = 0x72,
     CODEC_GIT_RAW = 0x78,
+    CODEC_PRIVATE_FIRST = 0x300000, /* for private use: no name in the table */
+    CODEC_PRIVATE_LAST = 0x3fffff,
     CODEC_DAG_JOSE = 0x85,
     CODEC_DAG_JSON = 0x0129,
     CODEC_JSON = 0x0200,

@@ -70,6 +70,13 @@ static const base_t *find(multibase_t prefix)
 
 err_t multibase_from_name(const char *name, multibase_t *ret)
 {
+    bytes_t text = bytes_str(name);
+    multibase_t by_prefix;
+    size_t used;
+    if (text.len && !multibase_from_prefix(text, &by_prefix, &used) && used == text.len) {
+        *ret = by_prefix;
+        return OK;
+    }
     for (size_t i = 0; i < ARRAY_LEN(bases); i++)
         if (!strcmp(bases[i].name, name)) {
             *ret = bases[i].prefix;

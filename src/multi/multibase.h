@@ -37,7 +37,7 @@ typedef enum {
     MB_BASE64URLPAD = 'U',
     MB_BASE256EMOJI = 0x1f680
 } multibase_t;
-MUST_CHECK err_t multibase_from_name(const char *name, multibase_t *ret); /* "base32"; ERR_NOT_FOUND */
+MUST_CHECK err_t multibase_from_name(const char *name, multibase_t *ret); /* "base32", "b"; ERR_NOT_FOUND */
 MUST_CHECK err_t multibase_from_prefix(bytes_t text, multibase_t *ret, size_t *ret_used);
 const char *multibase_name(multibase_t base);
 /* The i-th base of the table; false behind the last. */

@@ -156,6 +156,13 @@ static void test_names(void **state)
     AUTO(buf_t) out;
     buf_init(&out, 64);
     assert_err(multibase_from_name("base33", &base), ERR_NOT_FOUND);
+    assert_err(multibase_from_name("", &base), ERR_NOT_FOUND);
+    assert_err(multibase_from_name("bb", &base), ERR_NOT_FOUND);
+    assert_err(multibase_from_name("y", &base), ERR_NOT_FOUND);
+    assert_ok(multibase_from_name("b", &base));
+    assert_int_equal(base, MB_BASE32);
+    assert_ok(multibase_from_name("\xf0\x9f\x9a\x80", &base));
+    assert_int_equal(base, MB_BASE256EMOJI);
     assert_string_equal(multibase_name((multibase_t)'?'), "unknown");
     assert_err(multibase_encode_raw((multibase_t)'?', BYTES_LIT("a"), &out), ERR_UNSUPPORTED);
     assert_err(multibase_decode_raw((multibase_t)'?', BYTES_LIT("a"), &out), ERR_UNSUPPORTED);

@@ -174,6 +174,39 @@ def test_what_javascripts_client_relies_on(shop):
     check(response.status == 500 and "context deadline exceeded" in json.loads(body)["Message"], f"the words of a time-out: {body}")
 
 
+def test_words_from_standard_input(shop):
+    """`bootstrap rm` takes them too, but --all asks for none; around CIDs there may be spaces."""
+    node = shop.node("words", start=False)
+    node.text("bootstrap", "rm", "--all")
+    ids = ["QmNnooDu7bfjPFoTZYxMNLWUQJyrVwtbZg5gBMjTezGAJN", "QmQCU2EcMqAqQPR2i9bChDtGNJchTbq5TbXJJ16u19uLTa"]
+    peers = [f"/ip4/127.0.0.1/tcp/4001/p2p/{i}" for i in ids]
+    given = "".join(f"{p}\n" for p in peers).encode()
+    check(node.text("bootstrap", "add", stdin=given).splitlines() == [f"added {p}" for p in peers], "bootstrap add")
+    check(node.text("bootstrap", "rm", stdin=given).splitlines() == [f"removed {p}" for p in peers], "bootstrap rm")
+    check(not node.text("bootstrap"), "all are gone")
+    node.text("bootstrap", "add", *peers)
+    check(node.text("bootstrap", "rm", stdin=b"") == "" and len(node.text("bootstrap").split()) == 2, "nothing asked, nothing removed")
+    node.text("bootstrap", "rm", "--all", stdin=b"not read\n")
+    check(not node.text("bootstrap"), "rm --all")
+    cid = node.text("cid", "base32", ids[0])
+    check(node.text("cid", "base32", stdin=f" {ids[0]}\t\r\n  {ids[0]}\n".encode()).split() == [cid, cid], "cid base32")
+    fails(node, "block", "stat", stdin=f" {ids[0]}\n".encode(), saying="invalid path")
+    check(node.text("cid", "format", "-b=f", ids[0]) == node.text("cid", "format", "-b=base16", ids[0]), "a base by its prefix")
+    check(node.text("cid", "format", "--v=1", "-b", "z", ids[0])[0] == "z", "another")
+
+
+def test_digests_that_prove_nothing_are_not_waited_for(shop):
+    """Hash functions and lengths that no block may have: refused at once, also online."""
+    node = shop.node("weak")
+    for cid, saying in (("bafksebhh7d53e", "potentially insecure hash"), ("bafkreez3itiri7ghbbf6lzej7paxyxy2qznpw", "digest too small")):
+        for words in (["cat"], ["get", "-o", str(shop.path("weak.out"))], ["block", "get"], ["block", "stat"], ["dag", "get"], ["ls"],
+                      ["pin", "add"]):
+            fails(node, *words, cid, saying=saying)
+    dag = node.text("dag", "put", "--input-codec=dag-json", stdin=b'{"weak":{"/":"bafksebhh7d53e"}}')
+    fails(node, "dag", "get", f"{dag}/weak", saying="potentially insecure hash")
+    fails(node, "pin", "add", dag, saying="potentially insecure hash")
+
+
 def test_bootstrap_auto_stands_for_the_default_peers(shop):
     node = shop.node("node", start=False)
     own = "/ip4/127.0.0.1/tcp/4001/p2p/12D3KooWKnDdG3iXw9eTFijk3EWSunZcFi54Zka4wmtqtt6rPxc8"

@@ -5,6 +5,7 @@ import json
 import os
 import pathlib
 import subprocess
+import zlib
 
 import nodes
 from nodes import check, fails
@@ -202,12 +203,18 @@ def test_git_objects(shop):
     for name, (kind, data) in objects.items():
         put = node.text("dag", "put", "--input-codec=git-raw", "--store-codec=git-raw", "--hash=sha1", "--cid-base=base16", stdin=data)
         check(put == cid_of_git(name), f"{kind} {name} became {put}")
+        loose = node.text("dag", "put", "--input-codec=0x300078", "--store-codec=git-raw", "--hash=sha1", "--cid-base=base16",
+                          stdin=zlib.compress(data))
+        check(loose == put, f"{kind} {name}, compressed, became {loose}")
         for codec in ("git-raw", "dag-cbor", "dag-json"):
             form = node.run("dag", "get", f"--output-codec={codec}", put).stdout
             check(codec != "git-raw" or form == data, f"{kind} {name} is written otherwise")
             again = node.text("dag", "put", f"--input-codec={codec}", "--store-codec=git-raw", "--hash=sha1", "--cid-base=base16",
                               "--pin=false", stdin=form)
             check(again == put, f"{kind} {name} through {codec} became {again}")
+    for damaged in (zlib.compress(b"blob 4\0lost")[:-1], b"blob 4\0lost", b""):
+        fails(node, "dag", "put", "--input-codec=0x300078", "--store-codec=git-raw", "--hash=sha1", stdin=damaged, saying="zlib")
+    fails(node, "dag", "get", "--output-codec=0x300078", cid_of_git(root), saying="no encoder registered")
     tag = cid_of_git(root)
     check(node.text("dag", "get", f"{tag}/object/parents/0/mergetag/0/tag") == '"s1"', "the tag that was merged")
     check("iQEz" in node.text("dag", "get", f"{tag}/object/parents/0/parents/0/signature"), "a signature")
