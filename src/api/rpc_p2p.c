@@ -15,9 +15,7 @@ static err_t need_tunnels(rpc_t *r, tunnels_t **ret)
         return fail(ERR_UNSUPPORTED, "libp2p stream mounting not enabled");
     TRY(rpc_need_online(r));
     *ret = node_tunnels(r->node);
-    return *ret ? OK
-                : fail(ERR_UNSUPPORTED,
-                       "libp2p stream mounting was enabled after the node's start: restart it");
+    return *ret ? OK : fail(ERR_UNSUPPORTED, "libp2p stream mounting not enabled");
 }
 
 static err_t read_addr(const char *text, multiaddr_t *ret)

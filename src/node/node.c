@@ -513,8 +513,6 @@ err_t node_go_online(task_t *t, node_t *n, const node_options_t *o)
     TRY(settings_perf(repo_config(n->repo), n->host));
     TRY(settings_bandwidth(repo_config(n->repo), n->host));
     TRY(start_pubsub(t, n, o));
-    if (config_bool(repo_config(n->repo), "Experimental.Libp2pStreamMounting", false))
-        n->tunnels = tunnels_new(n->host);
     settings_peers(repo_config(n->repo), o, n->host);
     if (n->is_in_mesh) /* opens nothing but what it was told to, and asks nobody outside */
         return start_mesh(t, n, o);
@@ -609,7 +607,10 @@ mesh_join_t *node_mesh_join(node_t *n)
 
 tunnels_t *node_tunnels(node_t *n)
 {
-    return n->tunnels;
+    bool is_wanted = config_bool(repo_config(n->repo), "Experimental.Libp2pStreamMounting", false);
+    if (is_wanted && n->host && !n->tunnels) /* the setting may be made while the node runs */
+        n->tunnels = tunnels_new(n->host);
+    return is_wanted ? n->tunnels : NULL;
 }
 
 pubsub_t *node_pubsub(node_t *n)

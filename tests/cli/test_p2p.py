@@ -37,6 +37,19 @@ def test_streams_are_forwarded(shop):
     echo.close()
 
 
+def test_enabled_while_the_nodes_run(shop):
+    a, b, echo = shop.node("late-a"), shop.node("late-b"), Echo()
+    for node in (a, b):
+        fails(node, "p2p", "ls", saying="libp2p stream mounting not enabled")
+        node.text("config", "--json", "Experimental.Libp2pStreamMounting", "true")
+    b.text("p2p", "listen", "/x/echo", echo.address)
+    a.text("p2p", "forward", "/x/echo", "/ip4/127.0.0.1/tcp/0", b.addresses[0])
+    converse(entry_of(a, "/x/echo"), 70000)
+    a.text("config", "--json", "Experimental.Libp2pStreamMounting", "false")
+    fails(a, "p2p", "ls", saying="libp2p stream mounting not enabled")
+    echo.close()
+
+
 def test_forward_from_a_socket_in_the_file_system(shop):
     a, b, echo = shop.node("a", STREAMS), shop.node("b", STREAMS), Echo()
     path = shop.path("entry")
