@@ -49,10 +49,12 @@ static const char defaults_text[] =
 static const char *const profiles[][2] = {
     {"flatfs", "{\"Datastore\": {\"Store\": \"flatfs\"}}"},
     {"pack", "{\"Datastore\": {\"Store\": \"pack\"}}"},
-    {"test", "{\"Addresses\": {\"API\": \"/ip4/127.0.0.1/tcp/0\", \"Gateway\": \"/ip4/127.0.0.1/tcp/0\","
-             "  \"Swarm\": [\"/ip4/127.0.0.1/tcp/0\"]},"
-             " \"Swarm\": {\"DisableNatPortMap\": true}, \"Bootstrap\": [],"
-             " \"Discovery\": {\"MDNS\": {\"Enabled\": false}}}"},
+    {"test",
+     "{\"Addresses\": {\"API\": \"/ip4/127.0.0.1/tcp/0\", \"Gateway\": \"/ip4/127.0.0.1/tcp/0\","
+     "  \"Swarm\": [\"/ip4/127.0.0.1/tcp/0\"]},"
+     " \"Swarm\": {\"DisableNatPortMap\": true}, \"Bootstrap\": [], \"AutoConf\": {\"Enabled\": false},"
+     " \"Routing\": {\"LoopbackAddressesOnLanDHT\": true},"
+     " \"Discovery\": {\"MDNS\": {\"Enabled\": false}}}"},
     {"server", "{\"Addresses\": {\"NoAnnounce\": " UNROUTED "},"
                " \"Swarm\": {\"AddrFilters\": " UNROUTED ", \"DisableNatPortMap\": true},"
                " \"Discovery\": {\"MDNS\": {\"Enabled\": false}}}"},
@@ -127,6 +129,8 @@ static void restore_network(config_t *c)
         else
             json_object_set(c->root, keys[i], value);
     }
+    json_object_del(json_object_get(c->root, "AutoConf"), "Enabled");
+    json_object_del(json_object_get(c->root, "Routing"), "LoopbackAddressesOnLanDHT");
     json_decref(defaults);
 }
 

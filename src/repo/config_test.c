@@ -253,7 +253,11 @@ static void test_profiles(void **state)
     assert_int_equal(config_count(c, "Addresses.Swarm"), 1);
     assert_int_equal(config_count(c, "Bootstrap"), 0);
     assert_false(config_bool(c, "Discovery.MDNS.Enabled", true));
+    assert_true(config_bool(c, "Routing.LoopbackAddressesOnLanDHT", false));
+    assert_false(config_bool(c, "AutoConf.Enabled", true));
     assert_ok(config_apply_profile(c, "default-networking"));
+    assert_false(config_bool(c, "Routing.LoopbackAddressesOnLanDHT", false));
+    assert_true(config_bool(c, "AutoConf.Enabled", true));
     assert_int_equal(config_count(c, "Bootstrap"), 6);
     assert_int_equal(config_count(c, "Addresses.Swarm"), 4);
     assert_ok(config_apply_profile(c, "server"));
