@@ -108,9 +108,9 @@ def test_damaged_archives(shop):
 
 
 def test_archives_of_big_blocks(shop):
-    """Those that no peer takes are stored when they are asked for, and offered to nobody."""
+    """Those that no message to a peer holds are stored when they are asked for, and offered to nobody."""
     node, other = shop.node("big"), shop.node("other")
-    big = nodes.make_bytes("big", 3 * MIB)
+    big = nodes.make_bytes("big", 5 * MIB)
     cid = cars.cid_text(cars.raw_cid(big))
     archive = cars.write([cars.raw_cid(big)], [(cars.raw_cid(big), big)])
     check(node.text("dag", "import", "--allow-big-block", stdin=archive) == f"Pinned root\t{cid}\tsuccess", "import")
