@@ -126,12 +126,29 @@ static err_t tell_who_locks(task_t *t, const char *path, file_t *lock)
         path, pid, *api ? ", a node whose RPC is at " : "", api);
 }
 
+/* A process without an RPC is a command, or a node that is ending: it is waited for a little, so that a node
+ * can be started again as soon as the one before was told to stop. */
+static err_t wait_for_lock(task_t *t, const char *path, file_t *lock)
+{
+    enum { STEP_MS = 20, STEPS = 150 };
+    char file[REPO_PATH_MAX + 64];
+    file_info_t info;
+    err_t e = file_try_lock(lock);
+    for (int i = 0; e == ERR_IN_USE && i < STEPS; i++) {
+        if (!fs_stat(t, repo_file(path, "api", file), false, &info))
+            return e;
+        TRY(task_sleep(t, STEP_MS));
+        e = file_try_lock(lock);
+    }
+    return e;
+}
+
 err_t repo_lock(task_t *t, const char *path, file_t **ret_lock)
 {
     char file[REPO_PATH_MAX + 64];
     AUTO_PTR(file_t) lock = NULL;
     TRY(file_open(t, repo_file(path, "repo.lock", file), FILE_READ | FILE_WRITE | FILE_CREATE, 0600, &lock));
-    err_t e = file_try_lock(lock);
+    err_t e = wait_for_lock(t, path, lock);
     if (e == ERR_IN_USE)
         return tell_who_locks(t, path, lock);
     TRY(e);

@@ -1,6 +1,8 @@
 """Pins, collection and verification of the store, as a user meets them. Run by run.py."""
 import concurrent.futures
+import fcntl
 import json
+import threading
 
 import nodes
 import pinning_service
@@ -154,6 +156,17 @@ def test_malformed_sizes_and_the_lock(shop):
     node.start()
     said = fails(node, *node.start_words(), saying="in use by the process with pid")
     check(f"pid {node.process.pid}," in said and f"/tcp/{node.api_port}" in said, said)
+
+
+def test_the_lock_of_a_process_that_ends_is_waited_for(shop):
+    """Whoever has it answers no requests: it will not have it for long."""
+    node = shop.node("again", start=False)
+    with open(node.repo / "repo.lock", "r+") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        release = threading.Timer(0.5, fcntl.flock, (lock, fcntl.LOCK_UN))
+        release.start()
+        check(node.text("repo", "stat", "--size-only"), "a command waits")
+        release.join()
 
 
 def test_pin_remote(shop):
