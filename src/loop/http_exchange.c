@@ -402,7 +402,7 @@ static err_t lend(task_t *t, http_exchange_t *x, bytes_t *data)
     x->lent = *data;
     http_resume(x);
     while (!e && x->lent.len > HTTP_ANSWER_QUEUE_BYTES / 4 && !x->is_gone)
-        e = event_wait(t, &x->answer_changed);
+        e = http_wait_for_client(t, x);
     *data = x->lent;
     x->lent = BYTES_NONE;
     return e;
@@ -415,7 +415,7 @@ static err_t write_live(task_t *t, http_exchange_t *x, bytes_t data)
             return fail_gone(x);
         size_t waiting = http_exchange_waiting(x);
         if (waiting >= HTTP_ANSWER_QUEUE_BYTES) {
-            TRY(event_wait(t, &x->answer_changed));
+            TRY(http_wait_for_client(t, x));
         } else if (data.len > HTTP_ANSWER_QUEUE_BYTES / 4) {
             TRY(lend(t, x, &data));
         } else {

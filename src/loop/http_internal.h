@@ -19,6 +19,8 @@
 
 #define HTTP_UPLOAD_QUEUE_BYTES (64 * 1024)
 #define HTTP_ANSWER_QUEUE_BYTES (256 * 1024)
+#define HTTP_HELD_MAX_BYTES ((uint64_t)512 << 20)
+#define HTTP_SLOW_AFTER_S 10
 #define HTTP_SPOOL_MEMORY_BYTES (1024 * 1024)
 #define HTTP_SPOOL_FILE_BYTES (1024 * 1024 * 1024UL)
 #define HTTP_DISCARD_BYTES (64 * 1024 * 1024)
@@ -50,6 +52,9 @@ struct http_server {
     list_t exchanges;
     http_conns_t conns;
     event_t exchange_freed;
+    list_t slow; /* exchanges that wait for their clients to read, the longest first */
+    uint64_t held_bytes, max_held_bytes;
+    unsigned slow_after_s;
     unsigned idle_timeout_s;
     bool is_stopping;
     bool is_tls; /* nothing may be written past libmicrohttpd */
@@ -95,6 +100,10 @@ typedef struct http_exchange {
     bytes_t lent; /* comes after it: borrowed from the writer, who waits */
     http_spool_t spool;
     event_t answer_changed;
+    /* while it waits for its client to read */
+    list_t slow_node;
+    uint64_t slow_since_ms, held_bytes;
+    bool is_cut; /* it has waited too long, and others need the room */
 } http_exchange_t;
 
 /* http_exchange.c */
@@ -127,6 +136,12 @@ void http_resume(http_exchange_t *x);
 /* Has the client closed its side, with all that it sent before taken? libmicrohttpd misses an end that comes
  * in one event with bytes. */
 bool http_has_left(int fd);
+
+/* http_slow.c: what answers hold in memory while their clients do not read is bounded in sum. Above that,
+ * those that have waited longest are cut, and while there are none that have waited long, new requests get
+ * 503. */
+MUST_CHECK err_t http_wait_for_client(task_t *t, http_exchange_t *x);
+bool http_has_room(http_server_t *s);
 
 /* http_conns.c */
 void http_conns_init(http_server_t *s, size_t max);

@@ -271,6 +271,9 @@ static enum MHD_Result start_handler(http_exchange_t *x)
 {
     if (x->server->is_stopping)
         return MHD_NO;
+    if (!http_has_room(x->server))
+        return refuse(x->connection, MHD_HTTP_SERVICE_UNAVAILABLE,
+                      "too many clients that read slowly; try again later\n");
     err_t e = http_exchange_start(x);
     if (!e)
         return MHD_YES;
@@ -441,6 +444,9 @@ err_t http_server_start_at(driver_t *driver, sched_t *sched, const face_addr_t *
     s->at = bound;
     s->handler = handler;
     s->arg = arg;
+    s->max_held_bytes = limits && limits->max_held_bytes ? limits->max_held_bytes : HTTP_HELD_MAX_BYTES;
+    s->slow_after_s = limits && limits->slow_after_s ? limits->slow_after_s : HTTP_SLOW_AFTER_S;
+    list_init(&s->slow);
     s->idle_timeout_s = limits && limits->idle_timeout_s ? limits->idle_timeout_s : 120;
     http_conns_init(s, limits && limits->max_connections ? limits->max_connections : 1024);
     s->daemon = start_daemon(s, fd, limits ? limits : &(http_limits_t){0});

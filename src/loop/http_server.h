@@ -29,6 +29,9 @@ typedef struct http_limits {
     size_t max_connections;  /* when taken, those without a request make place; 0: 1024 */
     size_t max_per_ip;       /* more are closed; 0: no limit */
     size_t max_header_bytes; /* request line and headers; over it 431; 0: 24 KiB, at least 4 KiB */
+    uint64_t max_held_bytes; /* of answers that wait for their clients to read, in sum: see http_slow.c; 0:
+                                512 MiB */
+    unsigned slow_after_s;   /* above it, who has waited this long for its client is cut; 0: 10 */
     unsigned idle_timeout_s; /* neither side moves a byte; handlers may take longer; 0: 120 */
     /* HTTPS, TLS 1.3 alone: PEM texts of the chain and its key, borrowed until the start returns; NULL: HTTP.
      */

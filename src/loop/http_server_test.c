@@ -767,18 +767,30 @@ static void stop(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(simple),          cmocka_unit_test(head),
-        cmocka_unit_test(keep_alive),      cmocka_unit_test(upload),
-        cmocka_unit_test(expect_continue), cmocka_unit_test(rest_of_a_body),
-        cmocka_unit_test(endless_rest),    cmocka_unit_test(early_error),
-        cmocka_unit_test(spool),           cmocka_unit_test(ignored_body),
-        cmocka_unit_test(slow_client),     cmocka_unit_test(with_length),
-        cmocka_unit_test(cut_answers),     cmocka_unit_test(client_leaves),
-        cmocka_unit_test(half_closed),     cmocka_unit_test(nonsense),
+        cmocka_unit_test(simple),
+        cmocka_unit_test(head),
+        cmocka_unit_test(keep_alive),
+        cmocka_unit_test(upload),
+        cmocka_unit_test(expect_continue),
+        cmocka_unit_test(rest_of_a_body),
+        cmocka_unit_test(endless_rest),
+        cmocka_unit_test(early_error),
+        cmocka_unit_test(spool),
+        cmocka_unit_test(ignored_body),
+        cmocka_unit_test(slow_client),
+        cmocka_unit_test(with_length),
+        cmocka_unit_test(cut_answers),
+        cmocka_unit_test(client_leaves),
+        cmocka_unit_test(half_closed),
+        cmocka_unit_test(nonsense),
 
-        cmocka_unit_test(big_head),        cmocka_unit_test(per_ip),
-        cmocka_unit_test(slow_heads),      cmocka_unit_test(many_query_parts),
-        cmocka_unit_test(idle_timeout),    cmocka_unit_test(stop),
+        cmocka_unit_test(big_head),
+        cmocka_unit_test(per_ip),
+        cmocka_unit_test(slow_heads),
+
+        cmocka_unit_test(many_query_parts),
+        cmocka_unit_test(idle_timeout),
+        cmocka_unit_test(stop),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
