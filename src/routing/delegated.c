@@ -1,5 +1,6 @@
 #include "routing/delegated.h"
 #include "base/json_depth.h"
+#include "base/version.h"
 #include "web/http_fetch.h"
 #include <jansson.h>
 #include <stdio.h>
@@ -165,7 +166,8 @@ static err_t check_status(const http_fetch_t *f)
 static err_t fetch_records(task_t *t, const char *url, const char *member,
                            bool (*give)(void *arg, const routed_peer_t *p), void *arg)
 {
-    static const http_field_t accept = {"Accept", "application/x-ndjson, application/json;q=0.9"};
+    static const http_field_t fields[] = {{"Accept", "application/x-ndjson, application/json;q=0.9"},
+                                          {"User-Agent", DISTRIBUTE_AGENT}};
     records_t *r = xcalloc(1, sizeof *r);
     *r = (records_t){.give = give,
                      .arg = arg,
@@ -173,8 +175,8 @@ static err_t fetch_records(task_t *t, const char *url, const char *member,
                      .needs_bitswap = !strcmp(member, "Providers")};
     buf_init(&r->pending, DELEGATED_BODY_MAX_BYTES);
     r->fetch = (http_fetch_t){.url = url,
-                              .fields = &accept,
-                              .n_fields = 1,
+                              .fields = fields,
+                              .n_fields = ARRAY_LEN(fields),
                               .on_body = on_records,
                               .arg = r,
                               .max_in_bytes = DELEGATED_BODY_MAX_BYTES};
@@ -255,10 +257,12 @@ static err_t run_timed(task_t *t, http_fetch_t *f, buf_t *out)
 err_t delegated_get_record(task_t *t, const char *router, bytes_t key, buf_t *out)
 {
     char url[URL_MAX];
-    static const http_field_t accept = {"Accept", RECORD_TYPE};
+    static const http_field_t fields[] = {{"Accept", RECORD_TYPE}, {"User-Agent", DISTRIBUTE_AGENT}};
     TRY(name_url(router, key, url));
-    http_fetch_t f = {
-        .url = url, .fields = &accept, .n_fields = 1, .max_in_bytes = DELEGATED_RECORD_MAX_BYTES};
+    http_fetch_t f = {.url = url,
+                      .fields = fields,
+                      .n_fields = ARRAY_LEN(fields),
+                      .max_in_bytes = DELEGATED_RECORD_MAX_BYTES};
     TRY(run_timed(t, &f, out));
     return !strncmp(f.content_type, RECORD_TYPE, sizeof RECORD_TYPE - 1)
                ? OK
@@ -268,14 +272,14 @@ err_t delegated_get_record(task_t *t, const char *router, bytes_t key, buf_t *ou
 err_t delegated_put_record(task_t *t, const char *router, bytes_t key, bytes_t record)
 {
     char url[URL_MAX];
-    static const http_field_t type = {"Content-Type", RECORD_TYPE};
+    static const http_field_t fields[] = {{"Content-Type", RECORD_TYPE}, {"User-Agent", DISTRIBUTE_AGENT}};
     AUTO(buf_t) answer = {0};
     buf_init(&answer, DELEGATED_RECORD_MAX_BYTES);
     TRY(name_url(router, key, url));
     http_fetch_t f = {.method = "PUT",
                       .url = url,
-                      .fields = &type,
-                      .n_fields = 1,
+                      .fields = fields,
+                      .n_fields = ARRAY_LEN(fields),
                       .body = record,
                       .max_in_bytes = DELEGATED_RECORD_MAX_BYTES};
     return run_timed(t, &f, &answer);

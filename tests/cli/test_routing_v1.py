@@ -199,7 +199,7 @@ class Answers(http.server.BaseHTTPRequestHandler):
     answer = (200, "application/json", b"")
 
     def do_GET(self):
-        self.server.asked.append((self.path, self.headers.get("Accept")))
+        self.server.asked.append((self.path, self.headers.get("Accept"), self.headers.get("User-Agent")))
         status, kind, body = self.server.answer
         self.send_response(status)
         self.send_header("Content-Type", kind)
@@ -248,8 +248,9 @@ def test_strange_routers(shop):
         server.answer = answer
         said = node.text("routing", "findprovs", NOBODY_HAS).split()
         check(said == ([SOMEBODY] if found else []), f"{answer[:2]} {answer[2][:60]!r}: {said}")
-        path, accept = server.asked[-1]
+        path, accept, agent = server.asked[-1]
         check(path.startswith("/routing/v1/providers/bafkrei") and "application/x-ndjson" in accept, f"{path} {accept}")
+        check(agent == node.text("id", "-f", "<aver>"), f"User-Agent: {agent}")
     server.shutdown()
 
 
