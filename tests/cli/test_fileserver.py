@@ -354,7 +354,7 @@ def test_fileserver_other_databases(shop):
     holders[0].is_let_in = True
     holders[0].start(f"--adopt={said[2]}")
     holders[0].stop()
-    start_with(newest, password)
+    marks = start_with(newest, password)
     holders[0].is_let_in = False
     mark = holders[0].err_path.stat().st_size
     holders[0].start(f"--adopt={said[2]}")
@@ -363,6 +363,8 @@ def test_fileserver_other_databases(shop):
     for node in holders:
         node.is_let_in = True
     holders[0].start(f"--adopt={said[1]}")
+    # the other one has run all the time: until it has asked again, its health is what the database remembers
+    wait_until(lambda: "registered with" in holders[1].err_path.read_text()[marks[s.nodes.index(holders[1])]:], 30, "the other one has registered")
     wait_until(lambda: all(n["health"] == "healthy" for n in s.known().values() if n["id"] != leaving), 30, "they are back")
     same(s.admin, "file", file)
     same(s.admin, "later", later)
